@@ -1,0 +1,156 @@
+//! Time and ids, passed in so that tests can fix both.
+//!
+//! The ledger, JSON and screens know one form of time: UTC with milliseconds and `Z`.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A moment, in milliseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment `millis` milliseconds after 1970-01-01 UTC.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds from `self` until `now`; zero when `self` lies in the future.
+    #[must_use]
+    pub fn age_seconds(self, now: Timestamp) -> i64 {
+        ((now.0 - self.0) / 1000).max(0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        write!(f, "{moment:.3}")
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    /// Reads any RFC 3339 time with an offset, at any precision.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<jiff::Timestamp>().map(|moment| Self(moment.as_millisecond()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where fresh ids come from.
+pub trait Ids: Send + Sync {
+    /// A new id, `<prefix>-<uuid>`.
+    fn fresh(&self, prefix: &str) -> String;
+}
+
+/// The machine's wall clock.
+#[derive(Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+/// Random ids (uuid version 4, as the predecessor wrote them).
+#[derive(Debug, Default)]
+pub struct RandomIds;
+
+impl Ids for RandomIds {
+    fn fresh(&self, prefix: &str) -> String {
+        format!("{prefix}-{}", uuid::Uuid::new_v4())
+    }
+}
+
+/// A clock that stands still until it is told to move.
+#[derive(Debug)]
+pub struct FixedClock(AtomicI64);
+
+impl FixedClock {
+    /// A clock that shows `start`.
+    #[must_use]
+    pub fn at(start: Timestamp) -> Self {
+        Self(AtomicI64::new(start.as_millis()))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance_millis(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Ids that count: `task-00000000-0000-4000-8000-000000000001` and so on.
+#[derive(Debug, Default)]
+pub struct CountedIds(AtomicU64);
+
+impl CountedIds {
+    /// Ids whose first number is `first + 1`, so that two processes of one test do not collide.
+    #[must_use]
+    pub fn after(first: u64) -> Self {
+        Self(AtomicU64::new(first))
+    }
+}
+
+impl Ids for CountedIds {
+    fn fresh(&self, prefix: &str) -> String {
+        let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        format!("{prefix}-00000000-0000-4000-8000-{number:012}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_form_has_milliseconds_and_z() {
+        let moment: Timestamp = "2026-11-21T02:14:16.5+01:00".parse().unwrap();
+        assert_eq!(moment.to_string(), "2026-11-21T01:14:16.500Z");
+    }
+
+    #[test]
+    fn age_is_never_negative() {
+        let now = Timestamp::from_millis(10_000);
+        assert_eq!(Timestamp::from_millis(4_001).age_seconds(now), 5);
+        assert_eq!(Timestamp::from_millis(20_000).age_seconds(now), 0);
+    }
+}

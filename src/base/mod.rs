@@ -1,0 +1,14 @@
+//! What every layer may use: errors with a meaning, time, ids, text and JSON.
+//!
+//! Nothing in here knows about sessions, SQLite or tmux.
+
+pub mod clock;
+pub mod error;
+pub mod json;
+pub mod name;
+pub mod text;
+pub mod text_enum;
+
+pub use clock::{Clock, Ids, Timestamp};
+pub use error::{Error, Kind, Result};
+pub use name::Name;

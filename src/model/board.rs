@@ -1,0 +1,222 @@
+//! The read models that screens and listings show: one consistent snapshot each, filled by `store`.
+//!
+//! They hold values ready to be shown, but no layout: `tui` and `cli` decide how a row looks.
+
+use serde::Serialize;
+
+use super::{
+    session::{Registration, Role, SessionKind},
+    state::Judgement,
+    task::{BindingState, Task},
+};
+use crate::base::Timestamp;
+use crate::text_enum;
+
+text_enum! {
+    /// How much a row asks for the operator, the most urgent first.
+    pub enum Attention {
+        /// A person has to answer.
+        NeedsYou => "needs_you",
+        /// Its last turn failed, was aborted, or its process died.
+        Failed => "failed",
+        /// Finished, and nobody has looked yet.
+        DoneUnseen => "done_unseen",
+        /// A turn is open.
+        Working => "working",
+        /// Nothing to do.
+        Idle => "idle",
+        /// Nothing is known.
+        Unknown => "unknown",
+        /// Deregistered or lost.
+        Gone => "gone",
+    }
+}
+
+/// Everything the Fleet screen and `list` show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Board {
+    /// When the snapshot was taken.
+    pub taken_at: Timestamp,
+    /// The ledger file.
+    pub ledger: String,
+    /// Sessions, the ones that need the operator first.
+    pub sessions: Vec<SessionRow>,
+    /// Tasks, open ones first, then the newest.
+    pub tasks: Vec<TaskRow>,
+}
+
+/// One session of the board.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionRow {
+    /// `session-<uuid>`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Worker or manager.
+    pub role: Role,
+    /// Whether the registration is in force.
+    pub registration: Registration,
+    /// How much it asks for the operator.
+    pub attention: Attention,
+    /// What it is doing, and how we know.
+    pub judgement: Judgement,
+    /// Id of the task it is bound to.
+    pub task_id: Option<String>,
+    /// Name of that task.
+    pub task: Option<String>,
+    /// The session at the other end of the binding.
+    pub partner: Option<String>,
+    /// The kind of place it lives in.
+    pub kind: SessionKind,
+    /// tmux session name.
+    pub tmux_session: Option<String>,
+    /// tmux pane id.
+    pub tmux_pane_id: Option<String>,
+    /// Working directory.
+    pub cwd: String,
+    /// Codex's thread id.
+    pub codex_session_id: Option<String>,
+    /// Version of the Codex that wrote the rollout.
+    pub codex_version: Option<String>,
+    /// The newest rollout line worth naming.
+    pub last_event: Option<EventBrief>,
+    /// How full the model's context is.
+    pub context: Option<ContextUse>,
+    /// Bytes ingested so far.
+    pub ingested_bytes: u64,
+    /// Bytes of an unfinished last line.
+    pub pending_bytes: u64,
+    /// Why the rollout could not be read at the last try.
+    pub ingest_error: Option<String>,
+    /// When anything of it was last observed.
+    pub last_heartbeat_at: Option<Timestamp>,
+}
+
+/// The newest event of a session in a few words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventBrief {
+    /// What it was (`task_complete`, `CommandExecution`, ...).
+    pub label: String,
+    /// A short text of it.
+    pub text: String,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
+/// Token use of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ContextUse {
+    /// Tokens of the last request.
+    pub used_tokens: u64,
+    /// Size of the model's window.
+    pub window_tokens: u64,
+}
+
+impl ContextUse {
+    /// Used share of the window, 0 to 100.
+    #[must_use]
+    pub fn percent(self) -> u8 {
+        if self.window_tokens == 0 {
+            return 0;
+        }
+        u8::try_from((self.used_tokens.saturating_mul(100) / self.window_tokens).min(100)).unwrap_or(100)
+    }
+}
+
+/// One task of the board.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TaskRow {
+    /// The task.
+    #[serde(flatten)]
+    pub task: Task,
+    /// Its bindings, the newest first.
+    pub bindings: Vec<BindingRow>,
+    /// Its newest observation cycles, the newest first, at most ten.
+    pub cycles: Vec<CycleRow>,
+}
+
+/// A binding with the names of its sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BindingRow {
+    /// `binding-<uuid>`.
+    pub id: String,
+    /// Where it stands.
+    pub state: BindingState,
+    /// Name of the worker session.
+    pub worker: String,
+    /// Name of the manager session.
+    pub manager: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One observation cycle in brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CycleRow {
+    /// The cycle's number.
+    pub id: i64,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// `started`, `succeeded` or `failed`.
+    pub outcome: String,
+    /// What it found (`busy`, ...), when it succeeded.
+    pub condition: Option<String>,
+    /// A notable pane pattern, when it saw one.
+    pub notable: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// One stored rollout event, as the Events screen and `tail` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventRow {
+    /// Number in the ledger.
+    pub id: i64,
+    /// First byte of its line.
+    pub byte_offset: u64,
+    /// Length of its line in bytes, without the line feed.
+    pub byte_length: u64,
+    /// The rollout's own time stamp.
+    pub timestamp: Option<Timestamp>,
+    /// Line type (`event_msg`, `response_item`, ...).
+    pub kind: String,
+    /// Payload type (`task_complete`, `message`, ...).
+    pub subtype: Option<String>,
+    /// Item type of `item_completed` (`AgentMessage`, ...).
+    pub item: Option<String>,
+    /// A short text of it.
+    pub text: String,
+    /// Marks: `inherited`, `lossy`, `torn_prefix`, `bad_line`, `huge`, `ordinal_conflict`.
+    pub flags: Vec<String>,
+}
+
+/// Who speaks in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    /// A person or a supervisor.
+    User,
+    /// The agent.
+    Agent,
+    /// The agent's note on the way.
+    Note,
+    /// A command, an edit, a tool.
+    Tool,
+    /// Codex itself: aborts, errors, compaction.
+    Codex,
+}
+
+/// One entry of a session's conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Who speaks.
+    pub speaker: Speaker,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// What, cleaned and bounded.
+    pub text: String,
+    /// First byte of the rollout line.
+    pub byte_offset: u64,
+}

@@ -1,0 +1,8 @@
+//! Types and pure decisions: what a session is, what its rollout and pane say, what state that adds up to.
+//!
+//! Nothing here touches a file, a process, a clock or the ledger.
+
+pub mod board;
+pub mod session;
+pub mod state;
+pub mod task;

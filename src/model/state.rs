@@ -1,0 +1,165 @@
+//! What a session is doing, and how we know.
+//!
+//! Each sensor (Codex's server, the pane title, the rollout, the screen, the process) gives a [`Reading`]; a
+//! [`Judgement`] is what they add up to. A judgement always names the rule, the source and the moment behind
+//! it, and says `unknown` where nothing is known.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Timestamp;
+use crate::text_enum;
+
+text_enum! {
+    /// What a session is doing.
+    pub enum Condition {
+        /// A turn is open.
+        Busy => "busy",
+        /// No turn is open, and the last one gave no answer that waits to be looked at.
+        Idle => "idle",
+        /// A person has to answer: an approval, a question, a dialog.
+        Blocked => "blocked",
+        /// The last turn ended with an answer.
+        Done => "done",
+        /// The last turn was interrupted, refused, failed, or its process died.
+        Aborted => "aborted",
+        /// Nothing reliable is known.
+        Unknown => "unknown",
+    }
+}
+
+impl Condition {
+    /// The predecessor's three-valued `state`.
+    ///
+    /// A session that waits for a person has an open turn, so it is `busy` there.
+    #[must_use]
+    pub fn coarse(self) -> CoarseState {
+        match self {
+            Self::Busy | Self::Blocked => CoarseState::Busy,
+            Self::Idle | Self::Done | Self::Aborted => CoarseState::Idle,
+            Self::Unknown => CoarseState::Unknown,
+        }
+    }
+}
+
+text_enum! {
+    /// The contract's `state`.
+    pub enum CoarseState {
+        /// A turn is open.
+        Busy => "busy",
+        /// No turn is open.
+        Idle => "idle",
+        /// Nothing reliable is known.
+        Unknown => "unknown",
+    }
+}
+
+text_enum! {
+    /// Where a reading comes from, the most trusted first.
+    pub enum Source {
+        /// Codex's background server.
+        Server => "server",
+        /// The pane's title.
+        Title => "title",
+        /// The rollout file, which is the record.
+        Rollout => "rollout",
+        /// The pane's screen.
+        Screen => "screen",
+        /// The operating system's process table.
+        Process => "process",
+        /// The ledger's own record of the session.
+        Registry => "registry",
+    }
+}
+
+/// What one sensor says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The sensor.
+    pub source: Source,
+    /// What it says.
+    pub condition: Condition,
+    /// The rule that led there, a stable id (`turn_open`, `approval_command`, ...).
+    pub rule: String,
+    /// One sentence for people.
+    pub reason: String,
+    /// Since when it is so, by the sensor's own time; none when the sensor cannot tell.
+    pub at: Option<Timestamp>,
+    /// First byte of the rollout line behind it.
+    pub byte_offset: Option<u64>,
+}
+
+text_enum! {
+    /// Whether the sensors agree.
+    pub enum Agreement {
+        /// At least two say the same.
+        Agree => "agree",
+        /// Only one said anything.
+        Single => "single",
+        /// They contradict each other; the most trusted one was taken.
+        Disagree => "disagree",
+        /// None said anything.
+        Silent => "silent",
+    }
+}
+
+text_enum! {
+    /// Whether a message could be submitted now without hitting a dialog, a draft or a running turn.
+    pub enum Readiness {
+        /// An empty composer has the keyboard.
+        Ready => "ready",
+        /// Something is in the way.
+        NotReady => "not_ready",
+        /// The screen was not seen.
+        Unknown => "unknown",
+    }
+}
+
+/// What the sensors add up to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    /// What the session is doing.
+    pub condition: Condition,
+    /// The contract's three values.
+    pub state: CoarseState,
+    /// One sentence for people.
+    pub reason: String,
+    /// The rule that decided, a stable id.
+    pub rule: String,
+    /// The sensor that decided.
+    pub source: Option<Source>,
+    /// Since when it is so.
+    pub since: Option<Timestamp>,
+    /// Seconds from `since` until the observation.
+    pub age_seconds: Option<i64>,
+    /// Whether the sensors agree.
+    pub agreement: Agreement,
+    /// Whether text could be submitted now.
+    pub ready_for_text: Readiness,
+    /// Codex has written no rollout yet because nobody has said anything.
+    pub awaiting_first_prompt: bool,
+    /// Which dialog is open (`approval_command`, `question`, `trust`, ...).
+    pub prompt: Option<String>,
+    /// What each sensor said, the most trusted first.
+    pub readings: Vec<Reading>,
+}
+
+impl Judgement {
+    /// Nothing is known, because of `reason`.
+    #[must_use]
+    pub fn unknown(rule: &str, reason: impl Into<String>) -> Self {
+        Self {
+            condition: Condition::Unknown,
+            state: CoarseState::Unknown,
+            reason: reason.into(),
+            rule: rule.to_owned(),
+            source: None,
+            since: None,
+            age_seconds: None,
+            agreement: Agreement::Silent,
+            ready_for_text: Readiness::Unknown,
+            awaiting_first_prompt: false,
+            prompt: None,
+            readings: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Tasks and the bindings that tie a worker and a manager session to them.
+
+use serde::Serialize;
+
+use crate::base::Timestamp;
+use crate::text_enum;
+
+text_enum! {
+    /// Where a task stands.
+    pub enum TaskState {
+        /// Recorded, nobody works on it yet.
+        Candidate => "candidate",
+        /// Bound: a worker works, a manager supervises.
+        Managed => "managed",
+        /// Put aside.
+        Paused => "paused",
+        /// Ended well, or stopped on purpose.
+        Done => "done",
+        /// Ended badly.
+        Failed => "failed",
+    }
+}
+
+impl TaskState {
+    /// True until the task has ended.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Candidate | Self::Managed | Self::Paused)
+    }
+}
+
+/// A unit of supervised work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Task {
+    /// `task-<uuid>`.
+    pub id: String,
+    /// Unique among open tasks; the newest wins when a closed one has the same name.
+    pub name: String,
+    /// What is to be achieved.
+    pub goal: String,
+    /// A longer description.
+    pub summary: Option<String>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// When anything of it changed last.
+    pub updated_at: Timestamp,
+}
+
+text_enum! {
+    /// Where a binding stands.
+    pub enum BindingState {
+        /// In force.
+        Active => "active",
+        /// Being ended.
+        Ending => "ending",
+        /// Over.
+        Ended => "ended",
+        /// Found broken: one of its sessions is gone.
+        Invalid => "invalid",
+    }
+}
+
+/// A task's worker and manager session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Binding {
+    /// `binding-<uuid>`.
+    pub id: String,
+    /// The task.
+    pub task_id: String,
+    /// Where it stands.
+    pub state: BindingState,
+    /// The session that does the work.
+    pub worker_session_id: String,
+    /// The session that supervises.
+    pub manager_session_id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
