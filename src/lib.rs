@@ -11,5 +11,10 @@
 //!
 //! `sim` plays a Codex session for demos and tests; `app` puts everything together.
 
+pub mod actions;
+pub mod app;
 pub mod base;
+pub mod cli;
 pub mod model;
+pub mod ports;
+pub mod store;

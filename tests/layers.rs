@@ -110,7 +110,7 @@ fn fixed_packages_stay_in_their_layer() {
         ("tokio_stream", &["engine", "tui"]),
         ("ratatui", &["tui"]),
         ("crossterm", &["tui", "sim"]),
-        ("clap", &["actions", "cli", "sim"]),
+        ("clap", &["actions", "cli", "sim", "app"]),
         ("color_eyre", &["app", "main"]),
         ("tungstenite", &["ports"]),
     ];

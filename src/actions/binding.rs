@@ -1,0 +1,179 @@
+//! `bind` and `unbind`: tie a worker and a manager session to a task.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Action, Argv, Context, Outcome, lookup};
+use crate::{
+    base::{Error, Result},
+    model::{
+        session::{Registration, Role, Session},
+        task::{Binding, BindingState, TaskState},
+    },
+    store::{self, Read, audit},
+};
+
+/// Bind a worker and a manager session to a task
+///
+/// A task has one binding in force, and a session is in one at a time.
+///
+/// Example: `conveyor bind --task parser --worker w1 --manager m1`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Bind {
+    /// Task name or id
+    #[arg(long, value_name = "TASK")]
+    pub task: String,
+    /// Name of the session that does the work
+    #[arg(long, value_name = "SESSION")]
+    pub worker: String,
+    /// Name of the session that supervises
+    #[arg(long, value_name = "SESSION")]
+    pub manager: String,
+}
+
+/// The new binding.
+#[derive(Debug, Serialize)]
+pub struct Bound {
+    binding_id: String,
+    dry_run: bool,
+    manager: String,
+    task: String,
+    worker: String,
+}
+
+impl Action for Bind {
+    const NAME: &'static str = "bind";
+    const FORMAT: super::Format = super::Format::Json;
+    type Output = Bound;
+
+    fn run(self, cx: &Context) -> Result<Bound> {
+        let now = cx.now();
+        let binding_id = cx.fresh_id("binding");
+        cx.ledger_to_change()?.write(|w| {
+            let task = lookup::task(w.read(), &self.task)?;
+            if !task.state.is_open() {
+                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+            }
+            let worker = bindable(w.read(), &self.worker, Role::Worker)?;
+            let manager = bindable(w.read(), &self.manager, Role::Manager)?;
+            if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
+                return Err(Error::conflict(format!(
+                    "task \"{}\" already has an active binding \"{}\"",
+                    task.name, binding.id
+                ))
+                .hint(format!("end it with `conveyor unbind --task {}`", task.name)));
+            }
+            let binding = Binding {
+                id: binding_id.clone(),
+                task_id: task.id.clone(),
+                state: BindingState::Active,
+                worker_session_id: worker.id.clone(),
+                manager_session_id: manager.id.clone(),
+                created_at: now,
+                ended_at: None,
+            };
+            store::bindings::insert(w, &binding)?;
+            if task.state != TaskState::Managed {
+                store::tasks::set_state(w, &task.id, TaskState::Managed, now)?;
+            }
+            let about = audit::About { task_id: Some(&task.id), session_id: None };
+            let payload = json!({
+                "binding_id": binding.id,
+                "manager": manager.name,
+                "previous_task_state": task.state,
+                "task": task.name,
+                "worker": worker.name,
+            });
+            audit::append(w, now, cx.actor(), "binding_created", about, &payload)?;
+            Ok(())
+        })?;
+        Ok(Bound { binding_id, dry_run: cx.dry_run(), manager: self.manager, task: self.task, worker: self.worker })
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, worker, manager } = self;
+        Argv::new(Self::NAME)
+            .option("--task", Some(task))
+            .option("--worker", Some(worker))
+            .option("--manager", Some(manager))
+    }
+}
+
+/// The session, if it has the role, is registered, and is not bound elsewhere.
+fn bindable(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
+    let session = lookup::session_with_role(r, name, role)?;
+    if session.state == Registration::Gone {
+        return Err(Error::refused(format!("session \"{name}\" is gone"))
+            .hint(format!("register it again with `conveyor register-{role}`")));
+    }
+    if let Some(binding) = store::bindings::active_of_session(r, &session.id)? {
+        return Err(Error::conflict(format!(
+            "{role} session \"{name}\" is already bound to task \"{}\" (binding \"{}\")",
+            binding.task_id, binding.id
+        )));
+    }
+    Ok(session)
+}
+
+impl Outcome for Bound {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let verb = if self.dry_run { "would bind" } else { "bound" };
+        writeln!(out, "{verb} {} and {} to {} ({})", self.worker, self.manager, self.task, self.binding_id)
+    }
+}
+
+/// End the binding of a task
+///
+/// The task and its sessions stay as they are.
+///
+/// Example: `conveyor unbind --task parser`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Unbind {
+    /// Task name or id
+    #[arg(long, value_name = "TASK")]
+    pub task: String,
+}
+
+/// The ended binding.
+#[derive(Debug, Serialize)]
+pub struct Unbound {
+    binding_id: String,
+    dry_run: bool,
+    state: BindingState,
+    task: String,
+}
+
+impl Action for Unbind {
+    const NAME: &'static str = "unbind";
+    const FORMAT: super::Format = super::Format::Json;
+    type Output = Unbound;
+
+    fn run(self, cx: &Context) -> Result<Unbound> {
+        let now = cx.now();
+        let binding_id = cx.ledger_to_change()?.write(|w| {
+            let task = lookup::task(w.read(), &self.task)?;
+            let binding = store::bindings::active_of_task(w.read(), &task.id)?
+                .ok_or_else(|| Error::refused(format!("no active binding for task \"{}\"", self.task)))?;
+            store::bindings::end(w, &binding.id, BindingState::Ended, now)?;
+            let about = audit::About { task_id: Some(&task.id), session_id: None };
+            let payload = json!({"binding_id": binding.id, "task": task.name});
+            audit::append(w, now, cx.actor(), "binding_ended", about, &payload)?;
+            Ok::<_, Error>(binding.id)
+        })?;
+        Ok(Unbound { binding_id, dry_run: cx.dry_run(), state: BindingState::Ended, task: self.task })
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task } = self;
+        Argv::new(Self::NAME).option("--task", Some(task))
+    }
+}
+
+impl Outcome for Unbound {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let verb = if self.dry_run { "would end" } else { "ended" };
+        writeln!(out, "{verb} binding {} of {}", self.binding_id, self.task)
+    }
+}

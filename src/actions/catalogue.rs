@@ -1,0 +1,136 @@
+//! The only list of verbs. The clap subcommands, the dispatch, the names and what the cockpit may submit all come
+//! from it.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Action, Argv, Context, Format, Outcome, TextArg};
+use crate::{
+    base::{Error, Kind, Result, json},
+    text_enum,
+};
+
+text_enum! {
+    /// The headings of the command list.
+    pub enum Group {
+        /// Tasks, sessions, bindings.
+        Registry => "Tasks and sessions",
+        /// Start, open, stop.
+        Lifecycle => "Start and stop",
+        /// What sessions are doing.
+        Observe => "Watch",
+        /// Health of the installation.
+        Health => "Health",
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// An action of the catalogue. The cockpit submits nothing else, and nothing else can implement it.
+pub trait Listed: Action + sealed::Sealed {
+    /// The action as a parsed command.
+    fn into_command(self) -> Command;
+}
+
+/// The result of any action, with its type forgotten: what a face needs to print it.
+pub struct Report {
+    /// The JSON form, keys sorted.
+    pub json: Value,
+    /// The prose form.
+    pub prose: String,
+    /// The exit code of a result that is itself a refusal.
+    pub exit_code: u8,
+}
+
+fn report(outcome: &impl Outcome) -> Result<Report> {
+    let bug = |what: &str| Error::new(Kind::Bug, format!("the result cannot be {what}"));
+    let mut prose = String::new();
+    outcome.human(&mut prose).map_err(|_: fmt::Error| bug("written as text"))?;
+    let json = json::value(outcome).map_err(|error| bug("written as JSON").caused_by(error))?;
+    Ok(Report { json, prose, exit_code: outcome.exit_code() })
+}
+
+/// One line of the catalogue, for help and documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The command word.
+    pub name: &'static str,
+    /// The heading it stands under.
+    pub group: Group,
+}
+
+macro_rules! catalogue {
+    ($($group:ident { $($(#[$meta:meta])* $action:ident,)+ })+) => {
+        /// A parsed command line.
+        #[derive(Debug, Clone, PartialEq, clap::Subcommand)]
+        pub enum Command {
+            $($(
+                $(#[$meta])*
+                #[command(name = super::$action::NAME)]
+
+                $action(super::$action),
+            )+)+
+        }
+
+        /// Every command, in the order of the help.
+        pub const COMMANDS: &[Entry] = &[
+            $($(Entry { name: super::$action::NAME, group: Group::$group },)+)+
+        ];
+
+        impl Command {
+            /// Runs it and forgets the result's type.
+            ///
+            /// # Errors
+            /// What the action returns.
+            pub fn run(self, cx: &Context) -> Result<Report> {
+                match self {
+                    $($(Self::$action(action) => report(&action.run(cx)?),)+)+
+                }
+            }
+
+            /// How the result is printed unless the caller says otherwise.
+            #[must_use]
+            pub fn format(&self) -> Format {
+                match self {
+                    $($(Self::$action(_) => super::$action::FORMAT,)+)+
+                }
+            }
+
+            /// The command line that means the same.
+            #[must_use]
+            pub fn argv(&self) -> Argv {
+                match self {
+                    $($(Self::$action(action) => action.argv(),)+)+
+                }
+            }
+
+            /// The arguments that may come from standard input.
+            pub fn texts(&mut self) -> Vec<&mut TextArg> {
+                match self {
+                    $($(Self::$action(action) => action.texts(),)+)+
+                }
+            }
+        }
+
+        $($(
+            impl sealed::Sealed for super::$action {}
+
+            impl Listed for super::$action {
+                fn into_command(self) -> Command {
+                    Command::$action(self)
+                }
+            }
+        )+)+
+    };
+}
+
+catalogue! {
+    Registry {
+        Tasks,
+        Bind,
+        Unbind,
+    }
+}

@@ -1,0 +1,135 @@
+//! Everything an action may touch: ledger, clock, ids, places, who asks.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+pub use crate::store::audit::Actor;
+
+use crate::{
+    base::{Clock, Error, Ids, Result, Timestamp},
+    ports::env::Env,
+    store::{Access, Opening, Safety, Store},
+};
+
+/// What a [`Context`] is made of.
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh ids.
+    pub ids: Arc<dyn Ids>,
+    /// Places and settings.
+    pub env: Env,
+    /// Who asks.
+    pub actor: Actor,
+    /// Check everything, change nothing.
+    pub dry_run: bool,
+    /// Whether the ledger may lie on an unsafe file system.
+    pub safety: Safety,
+}
+
+/// The world as an action sees it. Cheap to clone; the ledger is opened when first needed.
+#[derive(Clone)]
+pub struct Context {
+    parts: Arc<Parts>,
+    ledger: Arc<Ledger>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    store: OnceLock<Store>,
+    opening: Mutex<()>,
+}
+
+impl Context {
+    /// A context over `parts`, with no ledger open yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts), ledger: Arc::default() }
+    }
+
+    /// A context over `parts` whose ledger is `store`.
+    #[must_use]
+    pub fn with_store(parts: Parts, store: Store) -> Self {
+        let context = Self::new(parts);
+        // The cell is empty, so this cannot be refused.
+        let _ = context.ledger.store.set(store);
+        context
+    }
+
+    /// The ledger for looking; it must exist.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn ledger(&self) -> Result<&Store> {
+        self.open(Access::Read)
+    }
+
+    /// The ledger for changing something that is already in it.
+    ///
+    /// # Errors
+    /// As [`Context::ledger`].
+    pub fn ledger_to_change(&self) -> Result<&Store> {
+        self.open(Access::Write)
+    }
+
+    /// The ledger for adding the first thing: created when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be created or used. A dry run never creates one.
+    pub fn ledger_or_create(&self) -> Result<&Store> {
+        self.open(Access::Create)
+    }
+
+    fn open(&self, access: Access) -> Result<&Store> {
+        if let Some(store) = self.ledger.store.get() {
+            return Ok(store);
+        }
+        let _guard = self.ledger.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = self.ledger.store.get() {
+            return Ok(store);
+        }
+        let path = &self.parts.env.ledger;
+        let store = if self.parts.dry_run && access == Access::Create && !path.exists() {
+            Store::memory()?
+        } else {
+            Store::open(path, Opening { access, safety: self.parts.safety, now: self.now() })?
+        };
+        let store = if self.parts.dry_run { store.rehearse() } else { store };
+        Ok(self.ledger.store.get_or_init(|| store))
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// A fresh id, `<prefix>-<uuid>`.
+    #[must_use]
+    pub fn fresh_id(&self, prefix: &str) -> String {
+        self.parts.ids.fresh(prefix)
+    }
+
+    /// Places and settings.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.parts.env
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.parts.actor
+    }
+
+    /// Whether nothing may be changed.
+    #[must_use]
+    pub fn dry_run(&self) -> bool {
+        self.parts.dry_run
+    }
+
+    /// The error for an act that makes no sense as a rehearsal.
+    #[must_use]
+    pub fn not_in_dry_run(what: &str) -> Error {
+        Error::usage(format!("{what} cannot be rehearsed with --dry-run"))
+    }
+}

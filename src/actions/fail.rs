@@ -1,0 +1,45 @@
+//! What a failure of the layers below means to a caller: its kind, and what to do next.
+
+use crate::{
+    base::{Error, Kind},
+    store,
+};
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        use store::Error as E;
+        let message = error.to_string();
+        let (kind, hint) = match &error {
+            E::Missing { .. } => (
+                Kind::NotFound,
+                Some(
+                    "check --path and WORKERCTL_STATE_ROOT, or create one with `conveyor tasks --create`, `register-worker` or `start-worker`",
+                ),
+            ),
+            E::Newer { .. } => (Kind::Ledger, Some("use the newer conveyor; this one leaves the ledger untouched")),
+            E::Predecessor { .. } => (
+                Kind::Ledger,
+                Some(
+                    "this version cannot take over older ledgers yet and leaves it untouched; use another --path or WORKERCTL_STATE_ROOT",
+                ),
+            ),
+            E::Foreign { .. } => (Kind::Ledger, Some("check --path")),
+            E::UnsafePlace { .. } => {
+                (Kind::Ledger, Some("choose a private local folder with --path or WORKERCTL_STATE_ROOT"))
+            }
+            E::OldSqlite { .. } => (Kind::Bug, None),
+            E::Busy => (Kind::Busy, Some("try again; `conveyor db-doctor` tells more")),
+            E::Full => (Kind::Io, Some("free some space; nothing was changed")),
+            E::ReadOnly => (Kind::Io, Some("check the permissions of the ledger and its folder")),
+            E::Corrupt(_) => (Kind::Ledger, Some("run `conveyor db-doctor`; do not delete the file")),
+            E::Unique(_) => (Kind::Conflict, None),
+            E::Io { .. } => (Kind::Io, None),
+            E::Sqlite(_) | E::Json { .. } => (Kind::Bug, Some("run `conveyor db-doctor`")),
+        };
+        let shown = Error::new(kind, message).caused_by(error);
+        match hint {
+            Some(hint) => shown.hint(hint),
+            None => shown,
+        }
+    }
+}

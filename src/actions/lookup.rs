@@ -1,0 +1,42 @@
+//! Turns what a caller typed into records, with an error that helps when nothing is found.
+
+use crate::{
+    base::{Error, Result},
+    model::{
+        session::{Role, Session},
+        task::{Binding, Task},
+    },
+    store::{self, Read},
+};
+
+/// The session with this name.
+pub(super) fn session(r: Read<'_>, name: &str) -> Result<Session> {
+    store::sessions::find(r, name)?.ok_or_else(|| {
+        Error::not_found(format!("no session registered with name \"{name}\""))
+            .hint("`conveyor sessions --state all` lists the names")
+    })
+}
+
+/// The session with this name, which must have this role.
+pub(super) fn session_with_role(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
+    let session = session(r, name)?;
+    if session.role == role {
+        Ok(session)
+    } else {
+        Err(Error::refused(format!("session \"{name}\" has role \"{}\", expected \"{role}\"", session.role)))
+    }
+}
+
+/// The task with this name or id.
+pub(super) fn task(r: Read<'_>, reference: &str) -> Result<Task> {
+    store::tasks::find(r, reference)?
+        .ok_or_else(|| Error::not_found(format!("unknown task: {reference}")).hint("`conveyor tasks` lists them"))
+}
+
+/// The binding of the task that is in force.
+pub(super) fn active_binding(r: Read<'_>, task: &Task) -> Result<Binding> {
+    store::bindings::active_of_task(r, &task.id)?.ok_or_else(|| {
+        Error::refused(format!("no active session-based binding for task \"{}\"", task.name))
+            .hint(format!("bind it with `conveyor bind --task {} --worker NAME --manager NAME`", task.name))
+    })
+}

@@ -1,0 +1,71 @@
+//! Every verb of the program, once: the argument struct is the command line, the output is the JSON.
+//!
+//! `cli` parses into the same structs that `tui` fills from its dialogs; both get the same typed result. What an
+//! action may touch is its [`Context`]; nothing here prints or draws.
+
+mod argv;
+mod binding;
+mod catalogue;
+mod context;
+mod fail;
+mod lookup;
+mod task;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use argv::{Argv, TextArg};
+pub use binding::{Bind, Unbind};
+pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report};
+pub use context::{Actor, Context, Parts};
+pub use task::Tasks;
+
+use crate::base::Result;
+
+/// One verb: clap arguments, a typed output, one `run`.
+pub trait Action: clap::Args + Clone + PartialEq + fmt::Debug + Send + 'static {
+    /// The command word.
+    const NAME: &'static str;
+    /// How the output is printed when neither `--json` nor `--text` is given.
+    const FORMAT: Format = Format::Prose;
+    /// What it returns.
+    type Output: Outcome + Send + 'static;
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// As each action documents; the error is ready to be shown.
+    fn run(self, cx: &Context) -> Result<Self::Output>;
+
+    /// The command line that means the same, without the program name and global flags.
+    fn argv(&self) -> Argv;
+
+    /// The arguments whose value may come from standard input (`-`).
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        Vec::new()
+    }
+}
+
+/// The default form of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Prose,
+    /// One JSON document.
+    Json,
+}
+
+/// What an action returns: JSON by its `Serialize`, prose by [`Outcome::human`].
+pub trait Outcome: Serialize {
+    /// Writes the prose form.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result;
+
+    /// The exit code; not 0 when the answer is a refusal that is itself the result (a failed check).
+    fn exit_code(&self) -> u8 {
+        0
+    }
+}

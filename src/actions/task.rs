@@ -1,0 +1,152 @@
+//! `tasks`: record and list units of work.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Action, Argv, Context, Outcome, TextArg};
+use crate::{
+    base::{Error, Name, Result, text},
+    model::task::{Task, TaskState},
+    store::{self, audit},
+};
+
+/// The longest goal, in characters.
+const MAX_GOAL: usize = 20_000;
+
+/// List tasks, or record a new one
+///
+/// Without `--create` the tasks are listed, the oldest first.
+///
+/// Example: `conveyor tasks --create parser --goal "The parser accepts every recorded file"`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Tasks {
+    /// Record a task with this name
+    #[arg(long, value_name = "NAME", requires = "goal")]
+    pub create: Option<Name>,
+    /// What is to be achieved; `-` reads standard input
+    #[arg(long, value_name = "TEXT", requires = "create")]
+    pub goal: Option<TextArg>,
+    /// A longer description; `-` reads standard input
+    #[arg(long, value_name = "TEXT", requires = "create")]
+    pub summary: Option<TextArg>,
+    /// List only tasks that have not ended
+    #[arg(long, conflicts_with = "create")]
+    pub active: bool,
+}
+
+/// What `tasks` did.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum TasksOutput {
+    /// A task was recorded.
+    Created {
+        /// Always true.
+        created: bool,
+        /// Its id.
+        id: String,
+        /// Its name.
+        name: String,
+        /// True when nothing was written.
+        dry_run: bool,
+    },
+    /// The tasks.
+    List(Vec<TaskView>),
+}
+
+/// A task as printed.
+#[derive(Debug, Serialize)]
+pub struct TaskView {
+    #[serde(flatten)]
+    task: Task,
+    /// Budgets arrive with Dispatch; the field is part of the contract.
+    budget: Option<()>,
+}
+
+impl Action for Tasks {
+    const NAME: &'static str = "tasks";
+    type Output = TasksOutput;
+
+    fn run(self, cx: &Context) -> Result<TasksOutput> {
+        match self.create {
+            Some(name) => {
+                let goal = self.goal.ok_or_else(|| Error::usage("--goal is required with tasks --create"))?;
+                create(cx, &name, goal.get()?, self.summary.as_ref().map(TextArg::get).transpose()?)
+            }
+            None => {
+                let tasks = cx.ledger()?.read(store::tasks::list)?;
+                Ok(TasksOutput::List(
+                    tasks
+                        .into_iter()
+                        .filter(|task| !self.active || task.state.is_open())
+                        .map(|task| TaskView { task, budget: None })
+                        .collect(),
+                ))
+            }
+        }
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { create, goal, summary, active } = self;
+        Argv::new(Self::NAME)
+            .option("--create", create.as_ref())
+            .text("--goal", goal.as_ref())
+            .text("--summary", summary.as_ref())
+            .switch("--active", *active)
+    }
+
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        self.goal.iter_mut().chain(self.summary.iter_mut()).collect()
+    }
+}
+
+fn create(cx: &Context, name: &Name, goal: &str, summary: Option<&str>) -> Result<TasksOutput> {
+    let goal = text::clean(goal.trim());
+    if goal.is_empty() {
+        return Err(Error::usage("the goal must not be empty"));
+    }
+    if goal.chars().count() > MAX_GOAL {
+        return Err(Error::usage(format!("the goal has more than {MAX_GOAL} characters"))
+            .hint("keep the goal short and put details into the worker's prompt"));
+    }
+    let now = cx.now();
+    let task = Task {
+        id: cx.fresh_id("task"),
+        name: name.to_string(),
+        goal,
+        summary: summary.map(|summary| text::clean(summary.trim())).filter(|summary| !summary.is_empty()),
+        state: TaskState::Candidate,
+        created_at: now,
+        updated_at: now,
+    };
+    cx.ledger_or_create()?.write(|w| {
+        store::tasks::insert(w, &task).map_err(|error| match error {
+            store::Error::Unique(_) => Error::conflict(format!("an open task is already named \"{name}\""))
+                .hint("choose another name, or end that task first"),
+            other => other.into(),
+        })?;
+        let about = audit::About { task_id: Some(&task.id), session_id: None };
+        let payload = json!({"goal": task.goal, "name": task.name, "summary": task.summary});
+        audit::append(w, now, cx.actor(), "task_created", about, &payload)?;
+        Ok::<_, Error>(())
+    })?;
+    Ok(TasksOutput::Created { created: true, id: task.id, name: task.name, dry_run: cx.dry_run() })
+}
+
+impl Outcome for TasksOutput {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::Created { id, name, dry_run, .. } => {
+                let verb = if *dry_run { "would record" } else { "recorded" };
+                writeln!(out, "{verb} task {name} ({id})")
+            }
+            Self::List(tasks) => {
+                for TaskView { task, .. } in tasks {
+                    writeln!(out, "{}\t{}\t{}", task.name, task.state, text::one_line(&task.goal))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Puts the program together: parses the command line, composes the real [`Context`] and hands it to a face.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
+
+use crate::{
+    actions::{self, Actor, Context, Format, Parts},
+    base::{Clock, Error, Ids, Kind, Result, clock},
+    cli::{self, Global, Printer, Style},
+    ports::env::Env,
+    store::Safety,
+};
+
+/// Supervise Codex CLI sessions: watch them, steer them, and show afterwards what happened
+#[derive(Debug, Clone, PartialEq, Parser)]
+#[command(name = "conveyor", version, disable_help_subcommand = true)]
+pub struct Root {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub global: Global,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "its variants are the documentation")]
+    pub word: Option<Word>,
+}
+
+/// A command word.
+#[derive(Debug, Clone, PartialEq, clap::Subcommand)]
+pub enum Word {
+    /// A verb of the action catalogue.
+    #[command(flatten)]
+    Action(actions::Command),
+}
+
+/// The clap definition with the grouped command list as its help.
+#[must_use]
+pub fn definition() -> clap::Command {
+    let plain = Root::command();
+    let list = cli::command_list(&plain, &[]);
+    plain.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{list}\n\n{{options}}\n\n`conveyor COMMAND --help` \
+         explains a command and shows an example."
+    ))
+}
+
+/// Parses a command line, program name first.
+///
+/// # Errors
+/// clap's own error, which also carries `--help` and `--version`.
+pub fn parse<I, T>(arguments: I) -> Result<Root, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let mut matches = definition().try_get_matches_from(arguments)?;
+    Root::from_arg_matches_mut(&mut matches)
+}
+
+/// Runs the program; the exit code.
+#[must_use]
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let wants_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    let mut printer = Printer::new(&mut out, &mut err);
+    let root = match parse(arguments) {
+        Ok(root) => root,
+        Err(error) => return unparsed(&error, wants_json, &mut printer),
+    };
+    let style = root.global.style(Format::Prose);
+    match run(root, &mut printer) {
+        Ok(code) => code,
+        Err(error) => {
+            printer.failure(&error, style);
+            error.kind().exit_code()
+        }
+    }
+}
+
+fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
+    match root.word {
+        Some(Word::Action(command)) => {
+            let style = root.global.style(command.format());
+            cli::run(&context(&root.global)?, command, style, printer)
+        }
+        None => {
+            printer.out(&format!("{}\n", definition().render_help()))?;
+            Ok(0)
+        }
+    }
+}
+
+/// Prints help, version or a usage error.
+fn unparsed(error: &clap::Error, wants_json: bool, printer: &mut Printer<'_>) -> u8 {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return u8::from(printer.out(&error.render().to_string()).is_err());
+    }
+    if wants_json {
+        let text = error.render().to_string();
+        let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.trim().trim_start_matches("error: ").to_owned();
+        let usage = Error::usage(message).hint(crate::base::text::one_line(hint));
+        printer.failure(&usage, Style::Json);
+    } else {
+        // clap's own rendering names the flag, the usage and the nearest word.
+        let _ = io::stderr().lock().write_all(error.render().to_string().as_bytes());
+    }
+    Kind::Usage.exit_code()
+}
+
+/// The real world as an action sees it.
+///
+/// # Errors
+/// When the working directory is gone or a test setting is unreadable.
+pub fn context(global: &Global) -> Result<Context> {
+    let env = environment(global.path.as_deref())?;
+    let (clock, ids) = time_and_ids()?;
+    Ok(Context::new(Parts {
+        clock,
+        ids,
+        env,
+        actor: Actor::Operator,
+        dry_run: global.dry_run,
+        safety: if global.allow_unsafe_file_system { Safety::Forced } else { Safety::Checked },
+    }))
+}
+
+fn environment(ledger: Option<&Path>) -> Result<Env> {
+    Env::read(ledger).map_err(|error| Error::io("cannot tell the working directory").caused_by(error))
+}
+
+#[cfg(not(debug_assertions))]
+#[expect(clippy::unnecessary_wraps, reason = "the twin for test builds can fail")]
+fn time_and_ids() -> Result<(Arc<dyn Clock>, Arc<dyn Ids>)> {
+    Ok((Arc::new(clock::SystemClock), Arc::new(clock::RandomIds)))
+}
+
+/// Test builds can fix time and ids by environment variables; release builds hold no such switch.
+#[cfg(debug_assertions)]
+fn time_and_ids() -> Result<(Arc<dyn Clock>, Arc<dyn Ids>)> {
+    let setting = |name: &str| std::env::var(name).ok();
+    let unreadable = |name: &str| Error::usage(format!("{name} cannot be read"));
+    let clock: Arc<dyn Clock> = match setting("CONVEYOR_TEST_CLOCK") {
+        Some(text) => {
+            let start = text.parse().map_err(|_| unreadable("CONVEYOR_TEST_CLOCK"))?;
+            Arc::new(clock::FixedClock::at(start))
+        }
+        None => Arc::new(clock::SystemClock),
+    };
+    let ids: Arc<dyn Ids> = match setting("CONVEYOR_TEST_IDS") {
+        Some(text) => {
+            let first = text.parse().map_err(|_| unreadable("CONVEYOR_TEST_IDS"))?;
+            Arc::new(clock::CountedIds::after(first))
+        }
+        None => Arc::new(clock::RandomIds),
+    };
+    Ok((clock, ids))
+}
+
+/// Makes panics and internal faults readable reports, without colours where nobody sees them.
+pub fn install_report() {
+    let installed = color_eyre::config::HookBuilder::blank()
+        .display_env_section(false)
+        .panic_section("this is a fault in conveyor, not in what you did")
+        .install();
+    // A second installation in one process is refused; the first one stays in force.
+    drop(installed);
+}

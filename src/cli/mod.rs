@@ -1,0 +1,70 @@
+//! The headless face: runs one command and prints its result.
+//!
+//! stdout holds data only; everything said to a person or about a failure goes to stderr.
+
+mod help;
+mod output;
+
+use std::io::{self, Read};
+
+pub use help::command_list;
+pub use output::{Printer, Style};
+
+use crate::actions::{Command, Context, Format};
+use crate::base::Result;
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, PartialEq, Default, clap::Args)]
+pub struct Global {
+    /// Ledger file, instead of workerctl.db in the state root ($WORKERCTL_STATE_ROOT or ./.codex-workers)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub path: Option<std::path::PathBuf>,
+    /// Print JSON; a failure is one JSON object on stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Print prose, also where JSON is the default
+    #[arg(long, global = true, conflicts_with = "json", help_heading = "Global options")]
+    pub text: bool,
+    /// Check everything, change nothing
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub dry_run: bool,
+    /// Use the ledger even on a network or synchronised file system, where SQLite is not safe
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub allow_unsafe_file_system: bool,
+}
+
+impl Global {
+    /// The form in which a result is printed whose default is `format`.
+    #[must_use]
+    pub fn style(&self, format: Format) -> Style {
+        match format {
+            _ if self.json => Style::Json,
+            _ if self.text => Style::Prose,
+            Format::Prose => Style::Prose,
+            Format::Json => Style::Json,
+        }
+    }
+}
+
+/// Runs `command` and prints what it returns; the exit code of the process.
+///
+/// # Errors
+/// What the action returns, to be shown by [`Printer::failure`].
+pub fn run(cx: &Context, mut command: Command, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
+    for text in command.texts() {
+        // Only one argument gets the input; a second `-` fails when it is used.
+        text.fill_from(&mut OnceInput)?;
+    }
+    let report = command.run(cx)?;
+    printer.result(&report, style)?;
+    Ok(report.exit_code)
+}
+
+/// Standard input, read to its end by the first argument that asks.
+struct OnceInput;
+
+impl Read for OnceInput {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        io::stdin().lock().read(buffer)
+    }
+}

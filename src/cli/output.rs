@@ -1,0 +1,85 @@
+//! The only place that prints: results on stdout, failures on stderr.
+
+use std::io::{self, Write};
+
+use crate::{
+    actions::Report,
+    base::{Error, Kind, Result, json},
+};
+
+/// The form of a printed result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// For people.
+    Prose,
+    /// One JSON document with sorted keys.
+    Json,
+}
+
+/// Writes results and failures.
+pub struct Printer<'w> {
+    out: &'w mut dyn Write,
+    err: &'w mut dyn Write,
+}
+
+impl<'w> Printer<'w> {
+    /// A printer on these two streams.
+    pub fn new(out: &'w mut dyn Write, err: &'w mut dyn Write) -> Self {
+        Self { out, err }
+    }
+
+    /// Prints a result.
+    ///
+    /// # Errors
+    /// When stdout cannot be written; a reader that has gone away is none.
+    pub fn result(&mut self, report: &Report, style: Style) -> Result<()> {
+        let text = match style {
+            Style::Prose => report.prose.clone(),
+            Style::Json => {
+                let text = json::pretty(&report.json);
+                text.map_err(|error| Error::new(Kind::Bug, "the result is no JSON").caused_by(error))? + "\n"
+            }
+        };
+        self.out(&text)
+    }
+
+    /// Prints text to stdout.
+    ///
+    /// # Errors
+    /// As [`Printer::result`].
+    pub fn out(&mut self, text: &str) -> Result<()> {
+        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::io("cannot write to standard output").caused_by(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints a failure. Nobody is left to tell when stderr cannot be written.
+    pub fn failure(&mut self, error: &Error, style: Style) {
+        let text = match style {
+            Style::Prose => prose(error),
+            Style::Json => json::pretty(&error.report()).unwrap_or_else(|_| prose(error)) + "\n",
+        };
+        let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
+    }
+}
+
+fn prose(error: &Error) -> String {
+    let mut text = format!("conveyor: {error}");
+    for cause in error.causes() {
+        // Wrapping layers often repeat the message of what they wrap.
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text.push('\n');
+    if let Some(hint) = error.hint_text() {
+        text.push_str("hint: ");
+        text.push_str(hint);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! Where things are: read from the process environment once, then passed down.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+/// The places and settings that the environment decides.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// The working directory of this command.
+    pub cwd: PathBuf,
+    /// The user's home; none in bare environments.
+    pub home: Option<PathBuf>,
+    /// The folder that holds the ledger, `$WORKERCTL_STATE_ROOT` or `.codex-workers` below the working directory.
+    pub state_root: PathBuf,
+    /// The ledger file.
+    pub ledger: PathBuf,
+    /// `$CODEX_HOME`, else `~/.codex`.
+    pub codex_home: Option<PathBuf>,
+    /// `$PATH`.
+    pub path: Option<std::ffi::OsString>,
+    /// `$TMUX`, set inside tmux: socket path, server pid, session number.
+    pub tmux: Option<String>,
+    /// `$TMUX_PANE`, the pane this command runs in.
+    pub tmux_pane: Option<String>,
+    /// `$CONVEYOR_TMUX_SOCKET`: the tmux server that new sessions are started in.
+    pub tmux_socket: Option<PathBuf>,
+}
+
+/// The ledger's file name inside the state root.
+pub const LEDGER_FILE: &str = "workerctl.db";
+
+impl Env {
+    /// Reads the environment; `ledger` (from `--path`) replaces the ledger file, not the state root.
+    ///
+    /// # Errors
+    /// When the working directory no longer exists.
+    pub fn read(ledger: Option<&Path>) -> io::Result<Self> {
+        let cwd = env::current_dir()?;
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let home = set("HOME").map(PathBuf::from);
+        let state_root = set("WORKERCTL_STATE_ROOT").map_or_else(|| cwd.join(".codex-workers"), |root| cwd.join(root));
+        let ledger = match ledger {
+            Some(path) => cwd.join(expand_home(path, home.as_deref())),
+            None => state_root.join(LEDGER_FILE),
+        };
+        let codex_home =
+            set("CODEX_HOME").map(|path| cwd.join(path)).or_else(|| home.as_ref().map(|home| home.join(".codex")));
+        let text = |name: &str| set(name).and_then(|value| value.into_string().ok());
+        Ok(Self {
+            home,
+            state_root,
+            ledger,
+            codex_home,
+            path: env::var_os("PATH"),
+            tmux: text("TMUX"),
+            tmux_pane: text("TMUX_PANE"),
+            tmux_socket: set("CONVEYOR_TMUX_SOCKET").map(|path| cwd.join(path)),
+            cwd,
+        })
+    }
+
+    /// `path` made absolute, with a leading `~` or `~/` replaced by the home folder.
+    #[must_use]
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.cwd.join(expand_home(path, self.home.as_deref()))
+    }
+}
+
+fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}

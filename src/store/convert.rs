@@ -1,0 +1,76 @@
+//! How our types are stored: enums and times as text.
+
+use std::{fmt::Display, str::FromStr};
+
+use rusqlite::{
+    Row, ToSql,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
+};
+
+use crate::base::Timestamp;
+use crate::model::{
+    session::{Registration, Role},
+    state::Source,
+    task::{BindingState, TaskState},
+};
+
+fn parse<T: FromStr>(value: ValueRef<'_>) -> FromSqlResult<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    value.as_str()?.parse().map_err(|error| FromSqlError::Other(Box::new(error)))
+}
+
+impl FromSql for Timestamp {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        parse(value)
+    }
+}
+
+impl ToSql for Timestamp {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+macro_rules! stored_as_text {
+    ($($name:ty),+ $(,)?) => {
+        $(
+            impl FromSql for $name {
+                fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                    parse(value)
+                }
+            }
+
+            impl ToSql for $name {
+                fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                    Ok(self.as_str().into())
+                }
+            }
+        )+
+    };
+}
+
+stored_as_text!(TaskState, BindingState, Role, Registration, Source);
+
+/// An integer column that holds a byte count or offset; negative values are a damaged row.
+pub(super) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|error| damaged(column, error))
+}
+
+/// A byte count or offset as SQLite stores it.
+///
+/// # Errors
+/// Above `i64::MAX`, which no file reaches.
+pub(super) fn stored(number: u64) -> rusqlite::Result<i64> {
+    i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn damaged(column: &str, error: impl Display) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        0,
+        rusqlite::types::Type::Integer,
+        format!("column {column}: {error}").into(),
+    )
+}

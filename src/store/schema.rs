@@ -1,0 +1,154 @@
+//! Creates and upgrades the schema, and says what a ledger file is before anything touches it.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use rusqlite::{Connection, TransactionBehavior, named_params};
+
+use super::{Error, Result};
+
+/// The schema version this program writes. Versions of ours start at 100; the predecessor's end at 26.
+pub const SCHEMA_VERSION: i64 = 100;
+
+/// "CVYR", so that `file` and other tools can tell a ledger from any other database.
+pub(super) const APPLICATION_ID: i64 = 0x4356_5952;
+
+const FIRST_VERSION: i64 = 100;
+const SCHEMA: &str = include_str!("sql/schema.sql");
+
+/// Upgrade steps: `(version it leads to, SQL)`, in order, each from the version before it.
+const STEPS: &[(i64, &str)] = &[];
+
+/// What stands in a database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing yet.
+    Empty,
+    /// A ledger of ours that needs steps.
+    Old(i64),
+    /// A ledger of this version.
+    Current,
+}
+
+/// Refuses foreign files by their header alone, before SQLite opens them: opening may already move a log.
+pub(super) fn check_header(path: &Path) -> Result<()> {
+    let mut header = [0_u8; 100];
+    let mut file = File::open(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    match file.read_exact(&mut header) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let length = file.metadata().map_or(0, |metadata| metadata.len());
+            return if length == 0 { Ok(()) } else { Err(foreign(path, "it is no database")) };
+        }
+        Err(source) => return Err(Error::Io { action: "read", path: path.to_owned(), source }),
+    }
+    if !header.starts_with(b"SQLite format 3\0") {
+        return Err(foreign(path, "it is no database"));
+    }
+    let number =
+        |at: usize| i64::from(i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]));
+    // Zero means that the first write may still be in the log; SQLite will tell after opening.
+    match number(60) {
+        0 => Ok(()),
+        version => check_version(path, version, number(68)).map(|_| ()),
+    }
+}
+
+fn foreign(path: &Path, reason: &str) -> Error {
+    Error::Foreign { path: path.to_owned(), reason: reason.to_owned() }
+}
+
+fn check_version(path: &Path, version: i64, application_id: i64) -> Result<Found> {
+    match version {
+        FIRST_VERSION.. if application_id != APPLICATION_ID => Err(foreign(path, "another program made it")),
+        SCHEMA_VERSION => Ok(Found::Current),
+        version if version > SCHEMA_VERSION => Err(Error::Newer { found: version }),
+        version if version >= FIRST_VERSION => Ok(Found::Old(version)),
+        version if version > 0 => Err(Error::Predecessor { found: version }),
+        _ => Err(foreign(path, "its schema version makes no sense")),
+    }
+}
+
+/// Says what an open connection holds.
+pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Found> {
+    let version: i64 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
+    if version != 0 {
+        let application_id: i64 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
+        return check_version(path, version, application_id);
+    }
+    let tables: i64 =
+        connection
+            .query_row("select count(*) from sqlite_master where name not like 'sqlite_%'", [], |row| row.get(0))?;
+    if tables == 0 { Ok(Found::Empty) } else { Err(foreign(path, "it holds tables of another program")) }
+}
+
+/// Creates the schema or runs the missing steps, all or nothing. The version is read again inside the
+/// transaction, because another process may have been faster.
+pub(super) fn bring_up(connection: &mut Connection, path: &Path, now: &str) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    match inspect(&transaction, path)? {
+        Found::Current => return Ok(()),
+        Found::Empty => {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            record(&transaction, SCHEMA_VERSION, now)?;
+        }
+        Found::Old(found) => run_steps(&transaction, STEPS, found, now)?,
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn run_steps(transaction: &Connection, steps: &[(i64, &str)], found: i64, now: &str) -> Result<()> {
+    for (version, sql) in steps.iter().filter(|(version, _)| *version > found) {
+        transaction.execute_batch(sql)?;
+        record(transaction, *version, now)?;
+    }
+    let broken: i64 = transaction.query_row("select count(*) from pragma_foreign_key_check", [], |row| row.get(0))?;
+    if broken > 0 {
+        return Err(Error::Corrupt(format!("{broken} rows refer to rows that do not exist")));
+    }
+    Ok(())
+}
+
+fn record(transaction: &Connection, version: i64, now: &str) -> Result<()> {
+    transaction.execute(
+        "insert into schema_migrations (version, applied_at) values (:version, :now)",
+        named_params! { ":version": version, ":now": now },
+    )?;
+    transaction.pragma_update(None, "user_version", version)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_run_once_in_order_and_all_or_nothing() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("create table schema_migrations (version integer primary key, applied_at text)")
+            .unwrap();
+        let steps = [(101, "create table a (x)"), (102, "create table b (x)")];
+        run_steps(&connection, &steps, 101, "now").unwrap();
+        let tables: Vec<String> = connection
+            .prepare("select name from sqlite_master where name in ('a', 'b')")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(tables, ["b"], "the step behind us is not run again");
+        assert!(run_steps(&connection, &[(103, "create table b (x)")], 102, "now").is_err());
+    }
+
+    #[test]
+    fn steps_lead_to_the_version_of_the_schema() {
+        let last = STEPS.last().map_or(FIRST_VERSION, |(version, _)| *version);
+        assert_eq!(last, SCHEMA_VERSION);
+    }
+}

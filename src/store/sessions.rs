@@ -1,0 +1,151 @@
+//! Rows of `sessions`.
+
+use rusqlite::{OptionalExtension, Row, named_params};
+
+use super::{Read, Result, Write};
+use crate::base::Timestamp;
+use crate::model::session::{Registration, Session};
+
+const COLUMNS: &str =
+    "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, pane_pid, pane_pid_start,
+    codex_session_path, codex_session_id, codex_app_thread_id, codex_app_thread_title, codex_version, codex_home,
+    pid, pid_start, cwd, registered_at, last_heartbeat_at, state, last_ingest_offset";
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        role: row.get("role")?,
+        identity_token: row.get("identity_token")?,
+        tmux_session: row.get("tmux_session")?,
+        tmux_pane_id: row.get("tmux_pane_id")?,
+        tmux_socket: row.get("tmux_socket")?,
+        pane_pid: row.get("pane_pid")?,
+        pane_pid_start: row.get("pane_pid_start")?,
+        codex_session_path: row.get("codex_session_path")?,
+        codex_session_id: row.get("codex_session_id")?,
+        codex_app_thread_id: row.get("codex_app_thread_id")?,
+        codex_app_thread_title: row.get("codex_app_thread_title")?,
+        codex_version: row.get("codex_version")?,
+        codex_home: row.get("codex_home")?,
+        pid: row.get("pid")?,
+        pid_start: row.get("pid_start")?,
+        cwd: row.get("cwd")?,
+        registered_at: row.get("registered_at")?,
+        last_heartbeat_at: row.get("last_heartbeat_at")?,
+        state: row.get("state")?,
+        last_ingest_offset: row.get("last_ingest_offset")?,
+    })
+}
+
+/// The session with this name.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn find(r: Read<'_>, name: &str) -> Result<Option<Session>> {
+    let sql = format!("select {COLUMNS} from sessions where name = :name");
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":name": name }, session).optional()?)
+}
+
+/// The session with this id.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_id(r: Read<'_>, id: &str) -> Result<Option<Session>> {
+    let sql = format!("select {COLUMNS} from sessions where id = :id");
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, session).optional()?)
+}
+
+/// The active session that holds this Codex thread.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_thread(r: Read<'_>, thread_id: &str) -> Result<Option<Session>> {
+    let sql = format!("select {COLUMNS} from sessions where codex_session_id = :id and state = 'active'");
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": thread_id }, session).optional()?)
+}
+
+/// All sessions in the order of their registration.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn list(r: Read<'_>) -> Result<Vec<Session>> {
+    let sql = format!("select {COLUMNS} from sessions order by registered_at, rowid");
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], session)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Adds the session, or replaces the record of the one with the same id.
+///
+/// # Errors
+/// [`super::Error::Unique`] when another session has the name.
+pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
+    w.connection
+        .prepare_cached(
+            "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, pane_pid,
+                pane_pid_start, codex_session_path, codex_session_id, codex_app_thread_id, codex_app_thread_title,
+                codex_version, codex_home, pid, pid_start, cwd, registered_at, last_heartbeat_at, state,
+                last_ingest_offset)
+             values (:id, :name, :role, :identity_token, :tmux_session, :tmux_pane_id, :tmux_socket, :pane_pid,
+                :pane_pid_start, :codex_session_path, :codex_session_id, :codex_app_thread_id,
+                :codex_app_thread_title, :codex_version, :codex_home, :pid, :pid_start, :cwd, :registered_at,
+                :last_heartbeat_at, :state, :last_ingest_offset)
+             on conflict (id) do update set
+                name = excluded.name,
+                role = excluded.role,
+                tmux_session = excluded.tmux_session,
+                tmux_pane_id = excluded.tmux_pane_id,
+                tmux_socket = excluded.tmux_socket,
+                pane_pid = excluded.pane_pid,
+                pane_pid_start = excluded.pane_pid_start,
+                codex_session_path = excluded.codex_session_path,
+                codex_session_id = excluded.codex_session_id,
+                codex_app_thread_id = excluded.codex_app_thread_id,
+                codex_app_thread_title = excluded.codex_app_thread_title,
+                codex_version = excluded.codex_version,
+                codex_home = excluded.codex_home,
+                pid = excluded.pid,
+                pid_start = excluded.pid_start,
+                cwd = excluded.cwd,
+                last_heartbeat_at = excluded.last_heartbeat_at,
+                state = excluded.state,
+                last_ingest_offset = excluded.last_ingest_offset",
+        )?
+        .execute(named_params! {
+            ":id": s.id,
+            ":name": s.name,
+            ":role": s.role,
+            ":identity_token": s.identity_token,
+            ":tmux_session": s.tmux_session,
+            ":tmux_pane_id": s.tmux_pane_id,
+            ":tmux_socket": s.tmux_socket,
+            ":pane_pid": s.pane_pid,
+            ":pane_pid_start": s.pane_pid_start,
+            ":codex_session_path": s.codex_session_path,
+            ":codex_session_id": s.codex_session_id,
+            ":codex_app_thread_id": s.codex_app_thread_id,
+            ":codex_app_thread_title": s.codex_app_thread_title,
+            ":codex_version": s.codex_version,
+            ":codex_home": s.codex_home,
+            ":pid": s.pid,
+            ":pid_start": s.pid_start,
+            ":cwd": s.cwd,
+            ":registered_at": s.registered_at,
+            ":last_heartbeat_at": s.last_heartbeat_at,
+            ":state": s.state,
+            ":last_ingest_offset": s.last_ingest_offset,
+        })?;
+    Ok(())
+}
+
+/// Marks a session active or gone.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn set_state(w: &Write<'_>, id: &str, state: Registration, now: Timestamp) -> Result<()> {
+    w.connection
+        .prepare_cached("update sessions set state = :state, last_heartbeat_at = :now where id = :id")?
+        .execute(named_params! { ":id": id, ":state": state, ":now": now })?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+-- The whole current schema (version 100). Table and column names that the predecessor had are kept.
+-- Steps from older versions of ours will stand beside this file as NNN.sql.
+
+create table schema_migrations (
+  version integer primary key,
+  applied_at text not null
+);
+
+create table tasks (
+  id text primary key not null,
+  name text not null,
+  goal text not null,
+  summary text,
+  state text not null check (state in ('candidate', 'managed', 'paused', 'done', 'failed')),
+  created_at text not null,
+  updated_at text not null
+);
+create index tasks_name on tasks (name, created_at);
+create unique index one_open_task_per_name on tasks (name) where state in ('candidate', 'managed', 'paused');
+
+create table sessions (
+  id text primary key not null,
+  name text not null unique,
+  role text not null check (role in ('worker', 'manager')),
+  identity_token text not null unique,
+  tmux_session text,
+  tmux_pane_id text,
+  tmux_socket text,
+  pane_pid integer,
+  pane_pid_start integer,
+  codex_session_path text,
+  codex_session_id text,
+  codex_app_thread_id text,
+  codex_app_thread_title text,
+  codex_version text,
+  codex_home text,
+  pid integer,
+  pid_start integer,
+  cwd text not null,
+  registered_at text not null,
+  last_heartbeat_at text,
+  state text not null check (state in ('active', 'gone')),
+  last_ingest_offset integer,
+  last_ingest_error text,
+  seen_at text
+);
+create index sessions_codex_session_id on sessions (codex_session_id);
+
+create table bindings (
+  id text primary key not null,
+  task_id text not null references tasks (id),
+  worker_session_id text not null references sessions (id),
+  manager_session_id text not null references sessions (id),
+  state text not null check (state in ('active', 'ending', 'ended', 'invalid')),
+  created_at text not null,
+  ended_at text
+);
+create index bindings_task on bindings (task_id, created_at);
+create unique index one_active_binding_per_task on bindings (task_id) where state in ('active', 'ending');
+create unique index one_active_binding_per_worker_session on bindings (worker_session_id) where state in ('active', 'ending');
+create unique index one_active_binding_per_manager_session on bindings (manager_session_id) where state in ('active', 'ending');
+
+-- One row per rollout file that a session has written, with everything a reader needs to go on:
+-- the first byte not yet taken, what proves that the file is still the same, and what its lines add up to.
+create table rollout_files (
+  id integer primary key,
+  session_id text not null references sessions (id),
+  thread_id text not null,
+  path text not null,
+  current integer not null check (current in (0, 1)),
+  generation integer not null default 1 check (generation > 0),
+  next_offset integer not null default 0 check (next_offset >= 0),
+  next_line integer not null default 0 check (next_line >= 0),
+  pending_bytes integer not null default 0,
+  anchor_json text not null check (json_valid(anchor_json)),
+  progress_json text not null check (json_valid(progress_json)),
+  dev integer,
+  inode integer,
+  created_at text not null,
+  updated_at text not null,
+  unique (session_id, path)
+);
+create unique index one_current_rollout_per_session on rollout_files (session_id) where current = 1;
+
+-- One row per rollout line. `ordinal` is the line's own number where the dialect has one, else the number of the
+-- line in the file; together with the hash it recognises a line that is read again after the file was replaced.
+-- Rows of an older generation than their file's are superseded: kept, but not part of what the file says now.
+create table codex_events (
+  id integer primary key,
+  session_id text not null references sessions (id),
+  file_id integer not null references rollout_files (id),
+  generation integer not null,
+  timestamp text not null,
+  type text not null,
+  subtype text,
+  item text,
+  brief text not null,
+  payload_json text not null check (json_valid(payload_json)),
+  byte_offset integer not null,
+  byte_length integer not null,
+  ordinal integer not null,
+  record_hash integer not null,
+  seen_count integer not null default 1,
+  flags integer not null default 0,
+  ingested_at text not null
+);
+create unique index codex_events_once on codex_events (file_id, ordinal, record_hash);
+create index codex_events_notable on codex_events (file_id, subtype, id) where subtype in ('task_complete', 'task_started', 'turn_aborted', 'user_message');
+
+-- What each live sensor said last about a session.
+create table sensor_readings (
+  session_id text not null references sessions (id),
+  source text not null check (source in ('server', 'title', 'screen', 'process')),
+  observed_at text not null,
+  changed_at text not null,
+  reading_json text check (json_valid(reading_json)),
+  detail_json text not null check (json_valid(detail_json)),
+  error text,
+  primary key (session_id, source)
+) without rowid;
+
+create table statuses (
+  id integer primary key autoincrement,
+  session_id text not null references sessions (id),
+  state text not null check (state in ('planning', 'editing', 'running_tests', 'blocked', 'waiting', 'done', 'unknown')),
+  current_task text,
+  next_action text,
+  blocker text,
+  created_at text not null
+);
+create index statuses_session_id on statuses (session_id, id);
+
+create table manager_cycles (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  binding_id text not null references bindings (id),
+  started_at text not null,
+  completed_at text,
+  state text not null check (state in ('started', 'succeeded', 'failed')),
+  status_json text check (json_valid(status_json)),
+  decision text,
+  error text
+);
+create index manager_cycles_task on manager_cycles (task_id, id);
+
+create table manager_cycle_spans (
+  id integer primary key autoincrement,
+  manager_cycle_id integer not null references manager_cycles (id),
+  task_id text not null references tasks (id),
+  phase text not null,
+  started_at text not null,
+  completed_at text not null,
+  duration_ms real not null check (duration_ms >= 0),
+  state text not null check (state in ('succeeded', 'failed', 'degraded')),
+  attributes_json text not null check (json_valid(attributes_json)),
+  error_type text
+);
+create index manager_cycle_spans_cycle_phase on manager_cycle_spans (manager_cycle_id, phase, id);
+
+-- The audit trail: append-only.
+create table events (
+  id integer primary key autoincrement,
+  created_at text not null,
+  actor text not null check (actor in ('operator', 'manager', 'worker', 'conveyor')),
+  correlation_id text,
+  task_id text references tasks (id),
+  session_id text references sessions (id),
+  type text not null,
+  payload_json text not null check (json_valid(payload_json))
+);
+create index events_task_id on events (task_id, id);
+create index events_session_id on events (session_id, id);
+create trigger events_no_update before update on events begin select raise(abort, 'events are append-only'); end;
+create trigger events_no_delete before delete on events begin select raise(abort, 'events are append-only'); end;
