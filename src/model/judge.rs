@@ -1,0 +1,442 @@
+//! Adds up what the sensors say to one judgement.
+//!
+//! The order of trust is that of [`Source`]: Codex's server, the pane's title, the rollout, the screen. A more
+//! trusted sensor wins, with three corrections that real sessions taught: the rollout never says that an approval
+//! is open, a dialog outside a turn is seen by the screen alone, and an answer that streams looks idle on screen.
+
+use super::{
+    session::Registration,
+    state::{Agreement, Condition, Judgement, Readiness, Reading, Source},
+};
+use crate::base::{Timestamp, text};
+
+/// A live sensor's reading older than this no longer decides anything, in milliseconds.
+pub const FRESH_MILLIS: i64 = 15_000;
+
+/// After a turn's end the other sensors lag; contradictions within this time are none, in milliseconds.
+pub const SETTLE_MILLIS: i64 = 2_000;
+
+/// What one live sensor (server, title, screen, process) said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// When it was asked.
+    pub observed_at: Timestamp,
+    /// What it said; none when it could not tell.
+    pub reading: Option<Reading>,
+    /// Whether text could be submitted, as far as this sensor sees.
+    pub ready: Readiness,
+    /// Which dialog it saw.
+    pub prompt: Option<String>,
+}
+
+/// Everything known about a session at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence<'a> {
+    /// Whether the registration is in force.
+    pub registration: Registration,
+    /// What the rollout says; none when there is no rollout yet.
+    pub rollout: Option<Reading>,
+    /// What the live sensors said last, in any order.
+    pub sightings: &'a [Sighting],
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// The coarse meaning of a condition, in which sensors can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Working,
+    Waiting,
+    Resting,
+}
+
+fn class(reading: &Reading) -> Option<Class> {
+    match reading.condition {
+        Condition::Busy => Some(Class::Working),
+        Condition::Blocked => Some(Class::Waiting),
+        Condition::Idle | Condition::Done | Condition::Aborted => Some(Class::Resting),
+        Condition::Unknown => None,
+    }
+}
+
+/// Rules of a sensor that saw that no Codex runs there any more.
+fn says_gone(reading: &Reading) -> bool {
+    matches!(reading.rule.as_str(), "process_gone" | "pane_gone" | "codex_exited")
+}
+
+/// Adds it up.
+#[must_use]
+pub fn judge(evidence: &Evidence<'_>) -> Judgement {
+    if evidence.registration == Registration::Gone {
+        return Judgement::unknown("deregistered", "the session is no longer registered");
+    }
+    let fresh: Vec<&Sighting> = evidence
+        .sightings
+        .iter()
+        .filter(|sighting| evidence.now.as_millis() - sighting.observed_at.as_millis() <= FRESH_MILLIS)
+        .collect();
+    let mut readings: Vec<&Reading> =
+        fresh.iter().filter_map(|sighting| sighting.reading.as_ref()).chain(evidence.rollout.as_ref()).collect();
+    readings.sort_by_key(|reading| reading.source);
+
+    let gone = readings.iter().copied().find(|reading| says_gone(reading));
+    // Behind Codex's server a turn goes on without its terminal, so only a silent server lets a death count.
+    let server = readings.iter().copied().find(|reading| reading.source == Source::Server && class(reading).is_some());
+    let mut judgement = match gone {
+        Some(gone) if server.is_none() => after_death(evidence, gone),
+        _ => alive(evidence, &readings),
+    };
+    judgement.awaiting_first_prompt = evidence.rollout.is_none();
+    judgement.ready_for_text = readiness(&fresh, gone.is_some(), judgement.condition);
+    if judgement.condition == Condition::Blocked {
+        judgement.prompt = fresh.iter().find_map(|sighting| sighting.prompt.clone());
+    }
+    judgement.age_seconds = judgement.since.map(|since| since.age_seconds(evidence.now));
+    judgement.readings = readings.into_iter().cloned().collect();
+    judgement
+}
+
+/// The Codex process has ended: an open turn will never be closed.
+fn after_death(evidence: &Evidence<'_>, gone: &Reading) -> Judgement {
+    match &evidence.rollout {
+        Some(rollout) if matches!(class(rollout), Some(Class::Working | Class::Waiting)) => Judgement {
+            condition: Condition::Aborted,
+            state: Condition::Aborted.coarse(),
+            reason: format!("{}, in the middle of a turn", gone.reason),
+            rule: "died_mid_turn".to_owned(),
+            source: Some(gone.source),
+            since: gone.at.or(rollout.at),
+            agreement: Agreement::Agree,
+            ..Judgement::unknown("", "")
+        },
+        Some(rollout) => Judgement {
+            reason: format!("{}; {}", rollout.reason, gone.reason),
+            agreement: Agreement::Agree,
+            ..decided(rollout)
+        },
+        None => Judgement {
+            source: Some(gone.source),
+            since: gone.at,
+            agreement: Agreement::Single,
+            ..Judgement::unknown(&gone.rule, gone.reason.clone())
+        },
+    }
+}
+
+fn alive(evidence: &Evidence<'_>, readings: &[&Reading]) -> Judgement {
+    let of =
+        |source: Source| readings.iter().copied().find(|reading| reading.source == source && class(reading).is_some());
+    let (server, title, rollout, screen) =
+        (of(Source::Server), of(Source::Title), of(Source::Rollout), of(Source::Screen));
+    let is = |reading: Option<&Reading>, wanted: Class| reading.and_then(class) == Some(wanted);
+
+    // A dialog that belongs to no turn shows on screen only; one of a turn is known to the server as well.
+    let dialog = screen.filter(|reading| {
+        class(reading) == Some(Class::Waiting) && !(is(server, Class::Working) || is(title, Class::Working))
+    });
+    let winner = [server, title, rollout]
+        .into_iter()
+        .flatten()
+        .find(|reading| class(reading) == Some(Class::Waiting))
+        .or(dialog)
+        .or_else(|| finer(server, rollout))
+        .or_else(|| finer(title, rollout))
+        .or(rollout)
+        .or(screen);
+    let Some(winner) = winner else {
+        return if evidence.rollout.is_none() {
+            Judgement::unknown(
+                "awaiting_first_prompt",
+                "Codex writes its rollout with the first prompt; nothing was said yet",
+            )
+        } else {
+            Judgement::unknown("no_sensor", "no sensor says anything")
+        };
+    };
+    let mut judgement = decided(winner);
+    if evidence.rollout.is_none() && class(winner) == Some(Class::Resting) {
+        judgement.rule = "awaiting_first_prompt".to_owned();
+        judgement.reason = format!("{}; it awaits its first prompt", winner.reason);
+    }
+    judgement.agreement = agreement(evidence, winner, readings);
+    if judgement.agreement == Agreement::Disagree {
+        let others: Vec<String> = readings
+            .iter()
+            .filter(|reading| contradicts(evidence, winner, reading))
+            .map(|reading| format!("the {} says {}", reading.source, reading.condition))
+            .collect();
+        judgement.reason = format!("{}; but {}", judgement.reason, others.join(", "));
+    }
+    judgement
+}
+
+/// A resting live sensor knows less than the rollout, which tells how the last turn ended.
+fn finer<'r>(live: Option<&'r Reading>, rollout: Option<&'r Reading>) -> Option<&'r Reading> {
+    let live = live?;
+    match rollout {
+        Some(rollout) if class(live) == Some(Class::Resting) && class(rollout) == Some(Class::Resting) => Some(rollout),
+        _ => Some(live),
+    }
+}
+
+fn decided(reading: &Reading) -> Judgement {
+    Judgement {
+        condition: reading.condition,
+        state: reading.condition.coarse(),
+        reason: reading.reason.clone(),
+        rule: reading.rule.clone(),
+        source: Some(reading.source),
+        since: reading.at,
+        ..Judgement::unknown("", "")
+    }
+}
+
+fn agreement(evidence: &Evidence<'_>, winner: &Reading, readings: &[&Reading]) -> Agreement {
+    let speaking = readings.iter().filter(|reading| class(reading).is_some()).count();
+    if readings.iter().any(|reading| contradicts(evidence, winner, reading)) {
+        Agreement::Disagree
+    } else if speaking > 1 {
+        Agreement::Agree
+    } else {
+        Agreement::Single
+    }
+}
+
+/// Whether `other` cannot be true together with `winner`.
+fn contradicts(evidence: &Evidence<'_>, winner: &Reading, other: &Reading) -> bool {
+    let (Some(winning), Some(said)) = (class(winner), class(other)) else {
+        return false;
+    };
+    if winning == said {
+        return false;
+    }
+    let settling = |reading: &Reading| {
+        reading.source == Source::Rollout
+            && reading.at.is_some_and(|at| (evidence.now.as_millis() - at.as_millis()).abs() <= SETTLE_MILLIS)
+    };
+    if settling(winner) || settling(other) {
+        return false;
+    }
+    match (winning, other.source) {
+        // The rollout and older titles do not know of open dialogs, and a dialog can stand outside a turn.
+        (Class::Waiting, _) => false,
+        // An answer that streams shows no sign of work on screen.
+        (Class::Working, Source::Screen) if said == Class::Resting => winner.source == Source::Rollout,
+        (Class::Working | Class::Resting, _) => true,
+    }
+}
+
+fn readiness(fresh: &[&Sighting], gone: bool, condition: Condition) -> Readiness {
+    if gone || matches!(condition, Condition::Busy | Condition::Blocked) {
+        return Readiness::NotReady;
+    }
+    let screens = || fresh.iter().map(|sighting| sighting.ready);
+    if screens().any(|ready| ready == Readiness::NotReady) {
+        Readiness::NotReady
+    } else if screens().any(|ready| ready == Readiness::Ready) {
+        Readiness::Ready
+    } else {
+        Readiness::Unknown
+    }
+}
+
+/// A one-line summary for lists: condition and reason.
+#[must_use]
+pub fn summary(judgement: &Judgement) -> String {
+    text::one_line(&format!("{}: {}", judgement.condition, judgement.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn reading(source: Source, condition: Condition, rule: &str) -> Reading {
+        Reading {
+            source,
+            condition,
+            rule: rule.to_owned(),
+            reason: format!("{source} says {rule}"),
+            at: Some(Timestamp::from_millis(900_000)),
+            byte_offset: None,
+        }
+    }
+
+    fn sighting(reading: Reading) -> Sighting {
+        let ready = match (reading.source, reading.condition) {
+            (Source::Screen, Condition::Idle) => Readiness::Ready,
+            (Source::Screen, _) => Readiness::NotReady,
+            _ => Readiness::Unknown,
+        };
+        let prompt = (reading.condition == Condition::Blocked).then(|| reading.rule.clone());
+        Sighting { observed_at: NOW, reading: Some(reading), ready, prompt }
+    }
+
+    fn judged(rollout: Option<Reading>, live: Vec<Reading>) -> Judgement {
+        let sightings: Vec<Sighting> = live.into_iter().map(sighting).collect();
+        judge(&Evidence { registration: Registration::Active, rollout, sightings: &sightings, now: NOW })
+    }
+
+    #[test]
+    fn each_case_has_its_condition_rule_and_agreement() {
+        use Agreement::{Agree, Disagree, Silent, Single};
+        use Condition::{Aborted, Blocked, Busy, Done, Idle, Unknown};
+        use Source::{Process, Rollout, Screen, Server, Title};
+        let cases = [
+            ("rollout alone", Some((Busy, "turn_open")), vec![], Busy, "turn_open", Single),
+            ("nothing at all", None, vec![], Unknown, "awaiting_first_prompt", Silent),
+            ("fresh pane", None, vec![(Screen, Idle, "composer_empty")], Idle, "awaiting_first_prompt", Single),
+            (
+                "streaming looks idle on screen, the title knows",
+                Some((Busy, "turn_open")),
+                vec![(Title, Busy, "spinner"), (Screen, Idle, "composer_empty")],
+                Busy,
+                "spinner",
+                Agree,
+            ),
+            (
+                "approval is on screen only",
+                Some((Busy, "turn_open")),
+                vec![(Screen, Blocked, "approval_command")],
+                Blocked,
+                "approval_command",
+                Agree,
+            ),
+            (
+                "plan menu outside a turn",
+                Some((Done, "plan_proposed")),
+                vec![(Screen, Blocked, "plan_choice")],
+                Blocked,
+                "plan_choice",
+                Agree,
+            ),
+            (
+                "the server knows better than an old screen",
+                Some((Busy, "turn_open")),
+                vec![(Server, Busy, "active"), (Screen, Blocked, "approval_command")],
+                Busy,
+                "active",
+                Disagree,
+            ),
+            (
+                "server waits",
+                Some((Busy, "turn_open")),
+                vec![(Server, Blocked, "waiting_on_approval")],
+                Blocked,
+                "waiting_on_approval",
+                Agree,
+            ),
+            (
+                "how the turn ended comes from the rollout",
+                Some((Done, "turn_complete")),
+                vec![(Server, Idle, "idle"), (Screen, Idle, "composer_empty")],
+                Done,
+                "turn_complete",
+                Agree,
+            ),
+            (
+                "failed is not done",
+                Some((Aborted, "turn_failed")),
+                vec![(Server, Aborted, "system_error")],
+                Aborted,
+                "turn_failed",
+                Agree,
+            ),
+            (
+                "rollout busy, screen idle",
+                Some((Busy, "turn_open")),
+                vec![(Screen, Idle, "composer_empty")],
+                Busy,
+                "turn_open",
+                Disagree,
+            ),
+            (
+                "rollout idle, title spins",
+                Some((Done, "turn_complete")),
+                vec![(Title, Busy, "spinner")],
+                Busy,
+                "spinner",
+                Disagree,
+            ),
+            (
+                "server idle, rollout open",
+                Some((Busy, "turn_open")),
+                vec![(Server, Idle, "idle")],
+                Idle,
+                "idle",
+                Disagree,
+            ),
+            (
+                "process gone in a turn",
+                Some((Busy, "turn_open")),
+                vec![(Process, Unknown, "process_gone")],
+                Aborted,
+                "died_mid_turn",
+                Agree,
+            ),
+            (
+                "frozen title of a dead process",
+                Some((Busy, "turn_open")),
+                vec![(Title, Busy, "spinner"), (Process, Unknown, "process_gone")],
+                Aborted,
+                "died_mid_turn",
+                Agree,
+            ),
+            (
+                "exited after its answer",
+                Some((Done, "turn_complete")),
+                vec![(Screen, Unknown, "codex_exited")],
+                Done,
+                "turn_complete",
+                Agree,
+            ),
+            (
+                "terminal gone, server goes on",
+                Some((Busy, "turn_open")),
+                vec![(Server, Busy, "active"), (Process, Unknown, "process_gone")],
+                Busy,
+                "active",
+                Agree,
+            ),
+        ];
+        for (name, rollout, live, condition, rule, agreement) in cases {
+            let rollout = rollout.map(|(condition, rule)| reading(Rollout, condition, rule));
+            let live = live.into_iter().map(|(source, condition, rule)| reading(source, condition, rule)).collect();
+            let judgement = judged(rollout, live);
+            assert_eq!(
+                (judgement.condition, judgement.rule.as_str(), judgement.agreement),
+                (condition, rule, agreement),
+                "{name}: {judgement:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn old_sightings_decide_nothing() {
+        let mut old = sighting(reading(Source::Screen, Condition::Blocked, "approval_command"));
+        old.observed_at = Timestamp::from_millis(NOW.as_millis() - FRESH_MILLIS - 1);
+        let rollout = Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
+        let evidence = Evidence { registration: Registration::Active, rollout, sightings: &[old], now: NOW };
+        let judgement = judge(&evidence);
+        assert_eq!((judgement.condition, judgement.agreement), (Condition::Busy, Agreement::Single));
+    }
+
+    #[test]
+    fn a_turn_that_just_ended_is_no_contradiction() {
+        let mut ended = reading(Source::Rollout, Condition::Done, "turn_complete");
+        ended.at = Some(Timestamp::from_millis(NOW.as_millis() - 300));
+        let judgement = judged(Some(ended), vec![reading(Source::Title, Condition::Busy, "spinner")]);
+        assert_eq!(judgement.agreement, Agreement::Agree);
+    }
+
+    #[test]
+    fn only_an_empty_composer_is_ready() {
+        let done = || Some(reading(Source::Rollout, Condition::Done, "turn_complete"));
+        let ready = judged(done(), vec![reading(Source::Screen, Condition::Idle, "composer_empty")]);
+        assert_eq!(ready.ready_for_text, Readiness::Ready);
+        assert_eq!(judged(done(), vec![]).ready_for_text, Readiness::Unknown, "the screen was not seen");
+        let dialog = judged(done(), vec![reading(Source::Screen, Condition::Blocked, "plan_choice")]);
+        assert_eq!((dialog.ready_for_text, dialog.prompt.as_deref()), (Readiness::NotReady, Some("plan_choice")));
+    }
+}
