@@ -1,3 +1,7 @@
 //! The one integration binary: every file under `tests/` is a module of it, so that it links once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod layers;
+mod ledger;
+mod support;

@@ -1,0 +1,165 @@
+//! The ledger file: who may open it, what is refused untouched, what many processes at once may do.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Stdio,
+};
+
+use rusqlite::Connection;
+
+use crate::support::TestEnv;
+
+fn make_database(path: &Path, sql: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(sql).unwrap();
+    drop(connection);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn reads_never_create_a_ledger() {
+    let env = TestEnv::new();
+    for line in ["tasks", "tasks --active", "sessions", "--path typo.db tasks", "bind --task t --worker w --manager m"] {
+        let run = env.sh(&format!("{line} --json"));
+        assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("not_found")), "{line}: {run}");
+        assert!(run.out.is_empty(), "a failure prints nothing on stdout");
+    }
+    assert_eq!(fs::read_dir(env.cwd()).unwrap().count(), 0, "nothing was left behind");
+}
+
+#[test]
+fn a_dry_run_creates_no_ledger_and_leaves_an_existing_one_alone() {
+    let env = TestEnv::new();
+    let rehearsed = env.sh("tasks --create t1 --goal g --dry-run --json").ok();
+    assert_eq!(rehearsed.json()["dry_run"], true);
+    assert!(!env.ledger().exists());
+    env.sh("tasks --create t1 --goal g").ok();
+    assert_eq!(env.sh("tasks --create t1 --goal g --dry-run --json").error()["kind"], "conflict", "all checks run");
+    env.sh("tasks --create t2 --goal g --dry-run").ok();
+    assert_eq!(env.sh("tasks --json").json().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn files_are_private_whatever_the_umask() {
+    let env = TestEnv::new();
+    env.sh("tasks --create t1 --goal g").ok();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(env.ledger().parent().unwrap()), 0o700);
+    for entry in fs::read_dir(env.ledger().parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn foreign_newer_and_older_files_are_refused_untouched() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("newer", "pragma application_id = 1129732434; pragma user_version = 900; create table x (y);", "ledger"),
+        ("predecessor", "pragma user_version = 26; create table tasks (id text);", "ledger"),
+        ("another program's tables", "create table x (y);", "ledger"),
+        ("another program's version", "pragma user_version = 400; create table x (y);", "ledger"),
+    ];
+    for (name, sql, kind) in cases {
+        let env = TestEnv::new();
+        make_database(&env.ledger(), sql);
+        let before = fs::read(env.ledger()).unwrap();
+        for line in ["tasks", "tasks --create t --goal g"] {
+            let run = env.sh(&format!("{line} --json"));
+            assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some(*kind)), "{name}: {run}");
+            assert!(run.error()["hint"].is_string(), "{name}: {run}");
+        }
+        assert_eq!(fs::read(env.ledger()).unwrap(), before, "{name}: the file was touched");
+        assert_eq!(fs::read_dir(env.ledger().parent().unwrap()).unwrap().count(), 1, "{name}: files were left beside it");
+    }
+}
+
+#[test]
+fn things_that_are_no_ledger_give_a_clear_error() {
+    let env = TestEnv::new();
+    let cwd = env.cwd();
+    fs::write(cwd.join("junk"), b"this is not a database, however long it may be, and it never was one".repeat(10)).unwrap();
+    fs::write(cwd.join("short"), b"x").unwrap();
+    fs::create_dir(cwd.join("folder")).unwrap();
+    for file in ["junk", "short", "folder", "/dev/null"] {
+        if file.starts_with('/') || cwd.join(file).exists() {
+            let _ = fs::set_permissions(cwd.join(file), fs::Permissions::from_mode(0o600));
+        }
+        let run = env.sh(&format!("tasks --path {file} --json"));
+        assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("ledger")), "{file}: {run}");
+    }
+    fs::write(cwd.join("empty"), b"").unwrap();
+    fs::set_permissions(cwd.join("empty"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(env.sh("tasks --path empty --json").error()["kind"], "ledger");
+    assert_eq!(fs::metadata(cwd.join("empty")).unwrap().len(), 0, "a read does not set it up");
+}
+
+#[test]
+fn a_folder_that_everybody_may_write_to_is_refused() {
+    let env = TestEnv::new();
+    let open = env.cwd().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let run = env.sh("tasks --path open/l.db --create t --goal g --json");
+    assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("ledger")), "{run}");
+    assert!(!open.join("l.db").exists());
+}
+
+#[test]
+fn many_processes_may_create_it_at_once() {
+    let env = TestEnv::live();
+    let children: Vec<_> = (0..24)
+        .map(|number| {
+            env.command()
+                .args(["tasks", "--create", &format!("t{number}"), "--goal", "g"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(env.sh("tasks --json").ok().json().as_array().unwrap().len(), 24);
+}
+
+#[test]
+fn a_held_ledger_is_busy_not_broken() {
+    let env = TestEnv::new();
+    env.sh("tasks --create t1 --goal g").ok();
+    let holder = Connection::open(env.ledger()).unwrap();
+    holder.execute_batch("pragma locking_mode = exclusive; begin exclusive; create table z (y);").unwrap();
+    let run = env.sh("tasks --json");
+    assert_eq!((run.code, run.error()["kind"].as_str()), (75, Some("busy")), "{run}");
+    holder.execute_batch("rollback").unwrap();
+    drop(holder);
+    env.sh("tasks --json").ok();
+}
+
+#[test]
+fn the_stored_words_are_the_ones_the_program_knows() {
+    use conveyor::model::{
+        session::{Registration, Role},
+        task::{BindingState, TaskState},
+    };
+    let env = TestEnv::new();
+    env.sh("tasks --create t1 --goal g").ok();
+    let connection = Connection::open(env.ledger()).unwrap();
+    let table = |name: &str| -> String {
+        connection.query_row("select sql from sqlite_master where name = ?1", [name], |row| row.get(0)).unwrap()
+    };
+    let check = |name: &str, words: &[&str]| {
+        let list = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+        assert!(table(name).contains(&format!("in ({list})")), "{name} does not list {list}");
+    };
+    let words = |all: Vec<&'static str>| all;
+    check("tasks", &words(TaskState::ALL.iter().map(|one| one.as_str()).collect()));
+    check("sessions", &words(Role::ALL.iter().map(|one| one.as_str()).collect()));
+    check("sessions", &words(Registration::ALL.iter().map(|one| one.as_str()).collect()));
+    check("bindings", &words(BindingState::ALL.iter().map(|one| one.as_str()).collect()));
+}
