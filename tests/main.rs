@@ -1,3 +1,5 @@
 //! The one integration binary: every file under `tests/` is a module of it, so that it links once.
 
+mod codex_server;
 mod layers;
+mod support;

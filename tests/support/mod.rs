@@ -1,0 +1,3 @@
+//! What tests share: programs to drive and places to do it in.
+
+pub mod codex_lab;
