@@ -112,7 +112,7 @@ fn a_thread_made_through_the_server_is_followed_while_a_terminal_shows_it() {
     let known = server.read_thread(&thread.id).unwrap();
     assert_eq!((known.status.clone(), known.name.as_deref()), (ThreadStatus::Idle, Some("lab worker")));
     assert_eq!((known.cwd, known.rollout), (Some(project.clone()), Some(rollout.clone())));
-    assert_eq!(server.loaded_threads().unwrap(), [thread.id.clone()]);
+    assert_eq!(server.loaded_threads().unwrap(), std::slice::from_ref(&thread.id));
 
     let pane = Pane::open(&lab.command_line(&["resume", &thread.id]), &project);
     pane.wait_for("Ask Codex to do anything");
