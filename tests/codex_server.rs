@@ -16,6 +16,8 @@ use conveyor::{
     },
 };
 
+use rustix::process::Signal;
+
 use crate::support::codex_lab::{CodexLab, skipped, within};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -152,9 +154,19 @@ fn a_thread_made_through_the_server_is_followed_while_a_terminal_shows_it() {
     let unknown = server.read_thread("01a1fc39-6e9e-7540-a0f0-843c7e6a0827").unwrap_err();
     assert!(matches!(unknown, ServerError::Rpc { .. }), "{unknown}");
 
-    // The end of the server.
+    // A server that hangs costs the limit, and nothing else.
+    let quick = Timeouts { connect: Duration::from_millis(300), call: Duration::from_secs(5) };
+    lab.signal_server(Signal::STOP);
+    let started = Instant::now();
+    let hung = CodexServer::connect(&lab.home(), quick);
+    assert!(matches!(hung, Err(ServerError::Timeout { .. })), "{hung:?}");
+    assert!(started.elapsed() < Duration::from_secs(2));
+    lab.signal_server(Signal::CONT);
+    assert_eq!(server.read_thread(&thread.id).unwrap().status, ThreadStatus::SystemError);
+
+    // A server that dies leaves its socket behind.
     drop(pane);
-    lab.stop_server();
+    lab.signal_server(Signal::KILL);
     let end =
         within(PATIENCE, || matches!(server.poll_notifications(Duration::from_millis(200)), Err(ServerError::Closed)));
     assert!(end, "the end of the server was not noticed");

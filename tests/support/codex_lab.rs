@@ -112,8 +112,14 @@ impl CodexLab {
         self.post("/_mock/reset", "");
     }
 
-    /// Stops Codex's background server.
-    pub fn stop_server(&self) {
+    /// Sends a signal to Codex's background server.
+    pub fn signal_server(&self, signal: Signal) {
+        let server = Recorded::read(&self.home().join("app-server-daemon/daemon.pid")).filter(Recorded::runs);
+        let pid = server.and_then(|server| Pid::from_raw(server.pid)).expect("the server runs");
+        kill_process(pid, signal).expect("the server is ours");
+    }
+
+    fn stop_server(&self) {
         let stop = Command::new(&self.codex)
             .args(["app-server", "daemon", "stop"])
             .env("CODEX_HOME", self.home())
@@ -196,12 +202,20 @@ impl Drop for CodexLab {
         let daemon = self.home().join("app-server-daemon");
         let server = Recorded::read(&daemon.join("daemon.pid"));
         let updater = Recorded::read(&daemon.join("daemon-updater.pid"));
+        let sockets =
+            [self.home().join("app-server-control/app-server-control.sock"), daemon.join("daemon-updater.sock")]
+                .map(|link| fs::read_link(link).ok());
         if server.is_some() {
             self.stop_server();
         }
         // The updater survives its server; the server is listed for when it did not obey.
         for process in server.into_iter().chain(updater) {
             process.end();
+        }
+        // A process that had to be killed leaves its socket in the shared folder the links lead to.
+        for socket in sockets.into_iter().flatten() {
+            let _ = fs::remove_file(&socket);
+            let _ = fs::remove_file(socket.with_extension("lock"));
         }
         let _ = self.mock.kill();
         let _ = self.mock.wait();

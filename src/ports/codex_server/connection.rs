@@ -125,6 +125,7 @@ impl Connection {
         loop {
             match self.socket.read() {
                 Ok(Message::Text(text)) => return Ok(text.as_str().to_owned()),
+                // These cannot prolong the wait: past the limit nothing more is taken from the socket.
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
                 Ok(Message::Close(_)) => {
                     self.usable = false;
@@ -139,10 +140,6 @@ impl Connection {
                     self.usable = matches!(error, ServerError::Timeout { .. });
                     return Err(error);
                 }
-            }
-            // Pings must not prolong the wait.
-            if limit.remaining().is_zero() {
-                return Err(ServerError::Timeout { to, after: limit.whole });
             }
         }
     }
