@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod codex_server;
 mod layers;
 mod ledger;
 mod support;

@@ -1,4 +1,7 @@
-//! The outside world: environment, files, processes, tmux, Codex. Each port answers questions and carries out
-//! single acts; what they mean is decided above.
+//! The outside world: environment, files, processes, tmux, Codex, each behind a type with time limits and typed errors.
+//!
+//! Ports observe and act; what that means is decided above, and they know neither ledger nor screen.
 
+pub mod codex_cli;
+pub mod codex_server;
 pub mod env;
