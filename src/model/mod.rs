@@ -3,6 +3,8 @@
 //! Nothing here touches a file, a process, a clock or the ledger.
 
 pub mod board;
+pub mod progress;
+pub mod rollout;
 pub mod session;
 pub mod state;
 pub mod task;
