@@ -1,11 +1,6 @@
 //! The ledger file: who may open it, what is refused untouched, what many processes at once may do.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::Stdio,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
 
 use rusqlite::Connection;
 
@@ -23,7 +18,8 @@ fn make_database(path: &Path, sql: &str) {
 #[test]
 fn reads_never_create_a_ledger() {
     let env = TestEnv::new();
-    for line in ["tasks", "tasks --active", "sessions", "--path typo.db tasks", "bind --task t --worker w --manager m"] {
+    for line in ["tasks", "tasks --active", "sessions", "--path typo.db tasks", "bind --task t --worker w --manager m"]
+    {
         let run = env.sh(&format!("{line} --json"));
         assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("not_found")), "{line}: {run}");
         assert!(run.out.is_empty(), "a failure prints nothing on stdout");
@@ -73,7 +69,11 @@ fn foreign_newer_and_older_files_are_refused_untouched() {
             assert!(run.error()["hint"].is_string(), "{name}: {run}");
         }
         assert_eq!(fs::read(env.ledger()).unwrap(), before, "{name}: the file was touched");
-        assert_eq!(fs::read_dir(env.ledger().parent().unwrap()).unwrap().count(), 1, "{name}: files were left beside it");
+        assert_eq!(
+            fs::read_dir(env.ledger().parent().unwrap()).unwrap().count(),
+            1,
+            "{name}: files were left beside it"
+        );
     }
 }
 
@@ -81,7 +81,8 @@ fn foreign_newer_and_older_files_are_refused_untouched() {
 fn things_that_are_no_ledger_give_a_clear_error() {
     let env = TestEnv::new();
     let cwd = env.cwd();
-    fs::write(cwd.join("junk"), b"this is not a database, however long it may be, and it never was one".repeat(10)).unwrap();
+    fs::write(cwd.join("junk"), b"this is not a database, however long it may be, and it never was one".repeat(10))
+        .unwrap();
     fs::write(cwd.join("short"), b"x").unwrap();
     fs::create_dir(cwd.join("folder")).unwrap();
     for file in ["junk", "short", "folder", "/dev/null"] {

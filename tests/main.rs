@@ -5,4 +5,5 @@
 mod codex_server;
 mod layers;
 mod ledger;
+mod rollouts;
 mod support;

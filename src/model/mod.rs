@@ -4,6 +4,8 @@
 
 pub mod board;
 pub mod judge;
+pub mod progress;
+pub mod rollout;
 pub mod session;
 pub mod state;
 pub mod task;

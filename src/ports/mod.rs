@@ -5,3 +5,4 @@
 pub mod codex_cli;
 pub mod codex_server;
 pub mod env;
+pub mod rollout;

@@ -1,0 +1,316 @@
+//! Walks over JSON text without building a tree.
+//!
+//! Rollout lines are large and little of them is needed, and a release of Codex may change the type of any
+//! field. So a line is validated once by `serde_json` and then only looked into: a member of an unexpected type
+//! is simply not there, the first of two equal keys counts, and nothing recurses. Text that was cut off (the
+//! head of a huge line) gives what is whole and the beginning of the string it was cut in.
+
+use std::borrow::Cow;
+
+use crate::base::text;
+
+/// One JSON value, as the text it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Json<'a>(&'a str);
+
+impl<'a> Json<'a> {
+    /// The value at the beginning of `text`.
+    pub(super) fn new(text: &'a str) -> Self {
+        Self(text.trim_start_matches([' ', '\t', '\r', '\n']))
+    }
+
+    /// Length of the value's text, in bytes.
+    pub(super) fn len(self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_object(self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    pub(super) fn is_null(self) -> bool {
+        self.0.starts_with('n')
+    }
+
+    /// The members of an object, in order; none when this is something else.
+    pub(super) fn members(self) -> Members<'a> {
+        Members { text: self.0, at: if self.is_object() { 1 } else { self.0.len() } }
+    }
+
+    /// The elements of an array, in order; none when this is something else.
+    pub(super) fn elements(self) -> Elements<'a> {
+        Elements { text: self.0, at: if self.0.starts_with('[') { 1 } else { self.0.len() } }
+    }
+
+    /// The values of `keys`, in one pass that ends when all are found. `null` counts as absent.
+    pub(super) fn pick<const N: usize>(self, keys: [&str; N]) -> [Option<Json<'a>>; N] {
+        let mut found: [Option<Json<'a>>; N] = [None; N];
+        let mut missing = N;
+        for (key, value) in self.members() {
+            let Some(place) = keys.iter().position(|wanted| *wanted == key) else { continue };
+            if found[place].is_none() {
+                found[place] = Some(value);
+                missing -= 1;
+                if missing == 0 {
+                    break;
+                }
+            }
+        }
+        found.map(|value| value.filter(|value| !value.is_null()))
+    }
+
+    /// The value of one member.
+    pub(super) fn get(self, key: &str) -> Option<Json<'a>> {
+        let [value] = self.pick([key]);
+        value
+    }
+
+    /// The string as it stands between its quotes, still with escapes.
+    fn raw_string(self) -> Option<&'a str> {
+        let inner = self.0.strip_prefix('"')?;
+        Some(&inner[..string_end(inner.as_bytes(), 0).0])
+    }
+
+    /// A short string (an id, a name): escapes undone, cleaned, one line, at most `max` characters.
+    pub(super) fn word(self, max: usize) -> Option<String> {
+        let raw = self.raw_string()?;
+        // Ids and names are plain; they need no second look.
+        if raw.len() <= max && raw.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'\\') {
+            return Some(raw.to_owned());
+        }
+        Some(text::one_line(&self.excerpt(max)?))
+    }
+
+    /// The string with escapes undone and cleaned, at most `max` characters; a cut is shown by `…`.
+    pub(super) fn excerpt(self, max: usize) -> Option<String> {
+        let raw = self.raw_string()?;
+        let (plain, cut) = unescape(raw, max);
+        let mut clean = text::clean(&plain);
+        if cut {
+            while clean.chars().count() >= max {
+                clean.pop();
+            }
+            clean.push('…');
+        }
+        Some(clean)
+    }
+
+    /// The plain string, when it holds no escape.
+    pub(super) fn plain(self) -> Option<&'a str> {
+        self.raw_string().filter(|raw| !raw.contains('\\'))
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn unsigned(self) -> Option<u64> {
+        self.scalar().parse().ok()
+    }
+
+    /// A whole number.
+    pub(super) fn signed(self) -> Option<i64> {
+        self.scalar().parse().ok()
+    }
+
+    /// A finite number.
+    pub(super) fn float(self) -> Option<f64> {
+        let text = self.scalar();
+        let number: f64 = text.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| text.parse().ok())??;
+        number.is_finite().then_some(number)
+    }
+
+    fn scalar(self) -> &'a str {
+        &self.0[..value_end(self.0.as_bytes(), 0)]
+    }
+}
+
+/// See [`Json::members`].
+pub(super) struct Members<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Cow<'a, str>, Json<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.text.as_bytes();
+        self.at = skip_gap(bytes, self.at);
+        if bytes.get(self.at) != Some(&b'"') {
+            self.at = bytes.len();
+            return None;
+        }
+        let key_start = self.at + 1;
+        let (key_end, after_key) = string_end(bytes, key_start);
+        let raw_key = &self.text[key_start..key_end];
+        let key = if memchr::memchr(b'\\', raw_key.as_bytes()).is_none() {
+            Cow::Borrowed(raw_key)
+        } else {
+            Cow::Owned(unescape(raw_key, raw_key.len()).0)
+        };
+        let start = skip_gap(bytes, after_key);
+        let end = value_end(bytes, start);
+        self.at = end;
+        (start < end).then(|| (key, Json(&self.text[start..end])))
+    }
+}
+
+/// See [`Json::elements`].
+pub(super) struct Elements<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.text.as_bytes();
+        let start = skip_gap(bytes, self.at);
+        let end = value_end(bytes, start);
+        self.at = end;
+        (start < end).then(|| Json(&self.text[start..end]))
+    }
+}
+
+/// The first byte at or after `at` that is neither white space nor a separator.
+fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':')) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the string that begins at `at` (behind its quote) ends, and where what follows it begins.
+fn string_end(bytes: &[u8], mut at: usize) -> (usize, usize) {
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        if bytes[at + found] == b'"' {
+            return (at + found, at + found + 1);
+        }
+        at += found + 2;
+    }
+    (bytes.len(), bytes.len())
+}
+
+/// Where the value that begins at `at` ends. A closing bracket at `at` is no value.
+fn value_end(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at) {
+        Some(b'"') => string_end(bytes, at + 1).1,
+        Some(b'{' | b'[') => nested_end(bytes, at),
+        Some(_) => {
+            let rest = &bytes[at..];
+            let length = rest.iter().position(|b| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n'));
+            at + length.unwrap_or(rest.len())
+        }
+        None => bytes.len(),
+    }
+}
+
+fn nested_end(bytes: &[u8], mut at: usize) -> usize {
+    let mut depth = 0usize;
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = string_end(bytes, at).1,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
+/// At most `max` characters of a string with its escapes undone, and whether more would follow. A lone
+/// surrogate becomes U+FFFD.
+fn unescape(raw: &str, max: usize) -> (String, bool) {
+    let mut out = String::with_capacity(raw.len().min(max.saturating_mul(4)));
+    let mut room = max;
+    let mut rest = raw;
+    while !rest.is_empty() {
+        if room == 0 {
+            return (out, true);
+        }
+        let plain_end = memchr::memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
+        let plain = &rest[..plain_end];
+        if plain.len() <= room {
+            room -= plain.len().min(plain.chars().count());
+            out.push_str(plain);
+        } else {
+            let cut = plain.char_indices().nth(room).map_or(plain.len(), |(index, _)| index);
+            out.push_str(&plain[..cut]);
+            if cut < plain.len() {
+                return (out, true);
+            }
+            room -= plain.chars().count();
+        }
+        rest = &rest[plain_end..];
+        if rest.is_empty() {
+            break;
+        }
+        if room == 0 {
+            return (out, true);
+        }
+        let (c, length) = escape(rest);
+        out.push(c);
+        room -= 1;
+        rest = rest.get(length..).unwrap_or("");
+    }
+    (out, false)
+}
+
+/// The character that the escape at the beginning of `text` stands for, and the length of the escape.
+fn escape(text: &str) -> (char, usize) {
+    let plain = match text.as_bytes().get(1) {
+        Some(b'n') => '\n',
+        Some(b't') => '\t',
+        Some(b'r') => '\r',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        Some(b'u') => return unicode_escape(text),
+        _ => return (char::REPLACEMENT_CHARACTER, text.len()),
+    };
+    (plain, 2)
+}
+
+fn unicode_escape(text: &str) -> (char, usize) {
+    let Some(first) = code_unit(text) else { return (char::REPLACEMENT_CHARACTER, text.len()) };
+    if !(0xd800..0xe000).contains(&first) {
+        return (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6);
+    }
+    let pair = (first < 0xdc00)
+        .then(|| code_unit(&text[6..]))
+        .flatten()
+        .filter(|second| (0xdc00..0xe000).contains(second))
+        .and_then(|second| char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)));
+    pair.map_or((char::REPLACEMENT_CHARACTER, 6), |c| (c, 12))
+}
+
+/// The code unit of a `\uXXXX` at the beginning of `text`.
+fn code_unit(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
+}
+
+/// True when the line holds a surrogate escape without its other half, so that its text cannot be given as is.
+pub(super) fn has_lone_surrogate(line: &str) -> bool {
+    let holds = |needle: &[u8]| memchr::memmem::find(line.as_bytes(), needle).is_some();
+    if !holds(b"\\ud") && !holds(b"\\uD") {
+        return false;
+    }
+    let mut rest = line;
+    while let Some(found) = memchr::memchr(b'\\', rest.as_bytes()) {
+        rest = &rest[found..];
+        let (c, length) = escape(rest);
+        let written = rest.get(2..6).is_some_and(|hex| hex.eq_ignore_ascii_case("fffd"));
+        if c == char::REPLACEMENT_CHARACTER && !written {
+            return true;
+        }
+        rest = rest.get(length..).unwrap_or("");
+    }
+    false
+}
