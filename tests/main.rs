@@ -5,5 +5,6 @@
 mod codex_server;
 mod layers;
 mod ledger;
+mod panes;
 mod rollouts;
 mod support;

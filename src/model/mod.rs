@@ -4,6 +4,7 @@
 
 pub mod board;
 pub mod judge;
+pub mod pane;
 pub mod progress;
 pub mod rollout;
 pub mod session;

@@ -1,0 +1,24 @@
+//! What the screen and the title of a Codex pane say.
+//!
+//! Pane content is of low trust: everything above the live region (the composer or the dialog at the bottom of the
+//! screen) is what a worker wrote, and may imitate prompts, composers and menus. So only the live region decides,
+//! and nothing read here may grant anything by itself. All of it is pure: text in, reading out.
+
+mod classify;
+mod composer;
+mod contract;
+mod dialog;
+mod menu;
+mod reading;
+mod screen;
+mod title;
+mod wording;
+
+#[cfg(test)]
+mod tests;
+
+pub use classify::read_pane;
+pub use contract::{BusyPattern, BusyWait, Startup, StartupState, busy_wait, startup_state};
+pub use menu::MenuOption;
+pub use reading::{Evidence, PaneReading, PaneState, Prompt};
+pub use title::{TitleReading, TitleSign, read_title};
