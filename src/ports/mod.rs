@@ -5,4 +5,6 @@
 pub mod codex_cli;
 pub mod codex_server;
 pub mod env;
+pub mod process;
 pub mod rollout;
+pub mod tmux;

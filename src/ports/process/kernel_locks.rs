@@ -1,0 +1,128 @@
+//! Who holds the flock of a file, from the kernel's own table (`/proc/locks`), without taking the lock.
+
+use std::{fs, io, path::Path};
+
+use super::{LockState, ProcessError, WRITER_LOCKS, WriterLock, is_writer_lock};
+
+/// The most writer locks that are looked at; Codex keeps one per thread that was ever open.
+const MAX_LOCKS: usize = 20_000;
+
+/// One flock of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Flock {
+    pid: Option<u32>,
+    major: u32,
+    minor: u32,
+    inode: u64,
+}
+
+/// The flocks of the machine at one moment.
+#[derive(Debug)]
+pub(super) struct LockTable(Vec<Flock>);
+
+impl LockTable {
+    pub(super) fn read() -> Result<Self, ProcessError> {
+        if !cfg!(target_os = "linux") {
+            return Err(ProcessError::Unsupported("the table of file locks"));
+        }
+        let text = fs::read_to_string("/proc/locks")
+            .map_err(|source| ProcessError::Io { what: "/proc/locks".to_owned(), source })?;
+        Ok(Self::parse(&text))
+    }
+
+    fn parse(text: &str) -> Self {
+        Self(text.lines().filter_map(parse_line).collect())
+    }
+
+    pub(super) fn state_of(&self, path: &Path) -> Result<LockState, ProcessError> {
+        let meta = match fs::metadata(path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LockState::Missing),
+            Err(source) => return Err(ProcessError::Io { what: path.display().to_string(), source }),
+        };
+        let (device, inode) = identity(&meta);
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let same_inode = || self.0.iter().filter(|lock| lock.inode == inode);
+        if let Some(lock) = same_inode().find(|lock| (lock.major, lock.minor) == (major, minor)) {
+            return Ok(LockState::Held(lock.pid));
+        }
+        // Some file systems (btrfs, overlays) show another device here than in the file's own metadata. Then
+        // only a holder that has this very path open counts.
+        let holder = same_inode().find(|lock| lock.pid.is_some_and(|pid| has_open(pid, path)));
+        Ok(holder.map_or(LockState::Free, |lock| LockState::Held(lock.pid)))
+    }
+}
+
+fn identity(meta: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (meta.dev(), meta.ino())
+}
+
+fn has_open(pid: u32, path: &Path) -> bool {
+    let Ok(path) = fs::canonicalize(path) else { return false };
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
+}
+
+/// `5: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`; a `->` behind the number marks a waiter.
+fn parse_line(line: &str) -> Option<Flock> {
+    let mut fields = line.split_whitespace();
+    fields.next()?.strip_suffix(':')?;
+    if fields.next()? != "FLOCK" {
+        return None;
+    }
+    let pid = fields.nth(2)?.parse::<i64>().ok()?;
+    let mut place = fields.next()?.split(':');
+    Some(Flock {
+        // 0 and -1 stand for a holder that this process may not see.
+        pid: u32::try_from(pid).ok().filter(|pid| *pid > 0),
+        major: u32::from_str_radix(place.next()?, 16).ok()?,
+        minor: u32::from_str_radix(place.next()?, 16).ok()?,
+        inode: place.next()?.parse().ok()?,
+    })
+}
+
+/// Every writer lock below `codex_home`, judged against one reading of the table.
+pub(super) fn writer_locks(codex_home: &Path) -> Result<Vec<WriterLock>, ProcessError> {
+    let folder = codex_home.join(WRITER_LOCKS);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(ProcessError::Io { what: folder.display().to_string(), source }),
+    };
+    let table = LockTable::read()?;
+    let mut locks = Vec::new();
+    for entry in entries.flatten().take(MAX_LOCKS) {
+        let path = entry.path();
+        let Some(thread_id) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        if is_writer_lock(&path) {
+            let (thread_id, state) = (thread_id.to_owned(), table.state_of(&path)?);
+            locks.push(WriterLock { thread_id, path, state });
+        }
+    }
+    locks.sort_by(|a, b| a.thread_id.cmp(&b.thread_id));
+    Ok(locks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_held_flocks_count() {
+        let table = LockTable::parse(
+            "1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF\n\
+             1: -> FLOCK  ADVISORY  WRITE 99 fd:01:5678 0 EOF\n\
+             2: POSIX  ADVISORY  WRITE 77 00:2f:42 0 EOF\n\
+             3: OFDLCK ADVISORY  READ -1 00:06:1028 0 EOF\n\
+             4: FLOCK  ADVISORY  READ 0 00:2f:43 0 EOF\n\
+             5: LEASE  ACTIVE    READ 9 00:2f:44 0 EOF\n\
+             junk\n",
+        );
+        let expected = [
+            Flock { pid: Some(1234), major: 0xfd, minor: 1, inode: 5678 },
+            Flock { pid: None, major: 0, minor: 0x2f, inode: 43 },
+        ];
+        assert_eq!(table.0, expected);
+    }
+}

@@ -1,0 +1,360 @@
+//! The process table: who is alive, who is whose child, which Codex session a process holds.
+//!
+//! A process is known by its pid *and* start time, so that a reused pid is never mistaken for the one that was
+//! recorded, and never signalled. What the system does not let us read is an error or `Unknown`, never "no".
+
+mod codex;
+mod kernel_locks;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+mod scripted;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use codex::{CodexProcess, CodexProcessKind, CodexScope};
+pub use scripted::{ScriptedProcess, ScriptedProcesses};
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+/// The most processes that [`Processes::tree`] returns.
+pub const MAX_TREE: usize = 1024;
+
+/// A process that cannot be confused with a later one of the same pid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId {
+    /// The process id.
+    pub pid: u32,
+    /// Start time: clock ticks since boot on Linux, microseconds since 1970 on macOS. Only compared for equality.
+    pub start_ticks: u64,
+}
+
+impl ProcessId {
+    /// The process of two stored numbers; none when either cannot be one.
+    #[must_use]
+    pub fn from_stored(pid: i64, start_ticks: i64) -> Option<Self> {
+        let pid = u32::try_from(pid).ok().filter(|pid| *pid > 0)?;
+        Some(Self { pid, start_ticks: u64::try_from(start_ticks).ok()? })
+    }
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.pid)
+    }
+}
+
+/// What is known about a recorded process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It runs.
+    Alive,
+    /// It is gone, or a zombie.
+    Dead,
+    /// Its pid belongs to a later process now; the recorded one is gone.
+    Reused,
+    /// The system did not say.
+    Unknown,
+}
+
+/// Why the process table gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// No such process, or a zombie.
+    #[error("process {0} is gone")]
+    Gone(u32),
+    /// The system hides it from this user.
+    #[error("no permission to look into process {0}")]
+    Denied(u32),
+    /// This operating system offers no way that we use.
+    #[error("{0} cannot be read on this system")]
+    Unsupported(&'static str),
+    /// The process table itself could not be read.
+    #[error("cannot read {what}")]
+    Io {
+        /// The file or call.
+        what: String,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// One process of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Pid and start time.
+    pub id: ProcessId,
+    /// Pid of the parent; 0 when it has none.
+    pub parent: u32,
+    /// The command line in words; the bare program name when the words are hidden or empty.
+    pub argv: Vec<String>,
+}
+
+/// A rollout that a process holds open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRollout {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Open for writing: the process records into it; otherwise it only reads.
+    pub writable: bool,
+}
+
+/// The files of Codex sessions that a process holds open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionFiles {
+    /// `rollout-*.jsonl`, each path once.
+    pub rollouts: Vec<OpenRollout>,
+    /// `thread-writer-locks/<thread id>.lock`, each path once. Open is not locked: see [`Processes::lock_state`].
+    pub writer_locks: Vec<PathBuf>,
+}
+
+/// Whether somebody holds the flock of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockState {
+    /// There is no such file.
+    Missing,
+    /// Nobody holds it: a left-over of a crash.
+    Free,
+    /// It is held; the pid when the kernel names it.
+    Held(Option<u32>),
+}
+
+/// A writer lock of Codex: which process owns which thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriterLock {
+    /// Codex's thread id, from the file name.
+    pub thread_id: String,
+    /// The lock file.
+    pub path: PathBuf,
+    /// Held or left over.
+    pub state: LockState,
+}
+
+/// What can be sent to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessSignal {
+    /// SIGINT.
+    Interrupt,
+    /// SIGHUP.
+    Hangup,
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+}
+
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalOutcome {
+    /// It was sent to exactly the recorded process.
+    Sent,
+    /// The recorded process is gone; nothing was sent.
+    AlreadyGone,
+    /// The pid belongs to a later process; nothing was sent.
+    Reused,
+}
+
+/// The process table of a machine, real or scripted.
+pub trait Processes: Send + Sync {
+    /// Pid and start time of a running process.
+    ///
+    /// # Errors
+    /// [`ProcessError::Gone`] when it does not run.
+    fn identify(&self, pid: u32) -> Result<ProcessId, ProcessError>;
+
+    /// Parent and command line of a running process.
+    ///
+    /// # Errors
+    /// As [`Self::identify`].
+    fn info(&self, pid: u32) -> Result<ProcessInfo, ProcessError>;
+
+    /// `root` and its descendants, breadth first, at most [`MAX_TREE`].
+    ///
+    /// # Errors
+    /// [`ProcessError::Gone`] when `root` does not run.
+    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError>;
+
+    /// The working directory.
+    ///
+    /// # Errors
+    /// [`ProcessError::Denied`] when it is hidden, which hardened programs arrange even for their own user.
+    fn cwd(&self, pid: u32) -> Result<PathBuf, ProcessError>;
+
+    /// A variable of the environment the process was started with.
+    ///
+    /// # Errors
+    /// As [`Self::cwd`].
+    fn environment(&self, pid: u32, name: &str) -> Result<Option<OsString>, ProcessError>;
+
+    /// Rollouts and writer locks that the process holds open.
+    ///
+    /// # Errors
+    /// As [`Self::cwd`].
+    fn session_files(&self, pid: u32) -> Result<SessionFiles, ProcessError>;
+
+    /// Whether somebody holds the flock of `path`. Takes no lock itself, so it never stands in Codex's way.
+    ///
+    /// # Errors
+    /// When the file or the kernel's lock table cannot be read.
+    fn lock_state(&self, path: &Path) -> Result<LockState, ProcessError>;
+
+    /// Every writer lock below `codex_home`, sorted by thread id; empty when there is no such folder.
+    ///
+    /// # Errors
+    /// As [`Self::lock_state`].
+    fn writer_locks(&self, codex_home: &Path) -> Result<Vec<WriterLock>, ProcessError>;
+
+    /// The Codex processes of this user, by pid.
+    ///
+    /// # Errors
+    /// When the process table cannot be listed.
+    fn codex_processes(&self, scope: CodexScope) -> Result<Vec<CodexProcess>, ProcessError>;
+
+    /// Sends a signal to exactly this process, or to none.
+    ///
+    /// # Errors
+    /// [`ProcessError::Denied`] when it belongs to somebody else.
+    fn signal(&self, id: ProcessId, signal: ProcessSignal) -> Result<SignalOutcome, ProcessError>;
+
+    /// Waits until the process is gone; false when it still runs (or cannot be seen) after `limit`.
+    fn wait_gone(&self, id: ProcessId, limit: Duration) -> bool;
+
+    /// What is known about a recorded process now.
+    fn liveness(&self, id: ProcessId) -> Liveness {
+        match self.identify(id.pid) {
+            Ok(now) if now == id => Liveness::Alive,
+            Ok(_) => Liveness::Reused,
+            Err(ProcessError::Gone(_)) => Liveness::Dead,
+            Err(ProcessError::Denied(_) | ProcessError::Unsupported(_) | ProcessError::Io { .. }) => Liveness::Unknown,
+        }
+    }
+
+    /// `CODEX_HOME` of a process; none when it uses the default.
+    ///
+    /// # Errors
+    /// As [`Self::environment`].
+    fn codex_home(&self, pid: u32) -> Result<Option<PathBuf>, ProcessError> {
+        Ok(self.environment(pid, "CODEX_HOME")?.filter(|value| !value.is_empty()).map(PathBuf::from))
+    }
+}
+
+/// The process table of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemProcesses;
+
+impl Processes for SystemProcesses {
+    fn identify(&self, pid: u32) -> Result<ProcessId, ProcessError> {
+        system::identify(pid)
+    }
+
+    fn info(&self, pid: u32) -> Result<ProcessInfo, ProcessError> {
+        system::info(pid)
+    }
+
+    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError> {
+        system::identify(root)?;
+        let members = breadth_first(root, &system::parents()?);
+        // A process may end between the listing and the look at it.
+        Ok(members.into_iter().filter_map(|pid| system::info(pid).ok()).collect())
+    }
+
+    fn cwd(&self, pid: u32) -> Result<PathBuf, ProcessError> {
+        system::cwd(pid)
+    }
+
+    fn environment(&self, pid: u32, name: &str) -> Result<Option<OsString>, ProcessError> {
+        system::environment(pid, name)
+    }
+
+    fn session_files(&self, pid: u32) -> Result<SessionFiles, ProcessError> {
+        system::session_files(pid)
+    }
+
+    fn lock_state(&self, path: &Path) -> Result<LockState, ProcessError> {
+        kernel_locks::LockTable::read()?.state_of(path)
+    }
+
+    fn writer_locks(&self, codex_home: &Path) -> Result<Vec<WriterLock>, ProcessError> {
+        kernel_locks::writer_locks(codex_home)
+    }
+
+    fn codex_processes(&self, scope: CodexScope) -> Result<Vec<CodexProcess>, ProcessError> {
+        let mut found = Vec::new();
+        for (pid, _) in system::parents()? {
+            let Ok(argv) = system::argv(pid) else { continue };
+            let Some(kind) = codex::kind_of(&argv).filter(|kind| scope.includes(*kind)) else { continue };
+            if !system::is_own(pid) {
+                continue;
+            }
+            if let Ok(info) = system::info(pid) {
+                found.push(CodexProcess { id: info.id, parent: info.parent, kind, argv: info.argv });
+            }
+        }
+        found.sort_by_key(|process| process.id);
+        Ok(found)
+    }
+
+    fn signal(&self, id: ProcessId, signal: ProcessSignal) -> Result<SignalOutcome, ProcessError> {
+        system::signal(id, signal)
+    }
+
+    fn wait_gone(&self, id: ProcessId, limit: Duration) -> bool {
+        system::wait_gone(id, limit)
+    }
+}
+
+/// `root` and its descendants among `(pid, parent)` pairs.
+fn breadth_first(root: u32, parents: &[(u32, u32)]) -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for &(pid, parent) in parents {
+        if pid != parent {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut members = Vec::new();
+    let mut seen = HashSet::new();
+    let mut waiting = VecDeque::from([root]);
+    while let Some(pid) = waiting.pop_front() {
+        if members.len() == MAX_TREE {
+            break;
+        }
+        // A listing is no snapshot: it can show a circle when pids are reused while it is read.
+        if !seen.insert(pid) {
+            continue;
+        }
+        members.push(pid);
+        let mut next = children.remove(&pid).unwrap_or_default();
+        next.sort_unstable();
+        waiting.extend(next);
+    }
+    members
+}
+
+/// True for the file name of a rollout.
+fn is_rollout(path: &Path) -> bool {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"))
+}
+
+/// True for a lock file in Codex's folder of writer locks.
+fn is_writer_lock(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "lock")
+        && path.parent().and_then(Path::file_name).is_some_and(|folder| folder == WRITER_LOCKS)
+}
+
+/// Codex's folder of writer locks, below `CODEX_HOME`.
+const WRITER_LOCKS: &str = "thread-writer-locks";

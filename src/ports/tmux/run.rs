@@ -1,0 +1,122 @@
+//! Runs one short-lived program with an end: what it prints is collected, and it is killed at the limit.
+
+use std::{
+    io::{self, Read},
+    os::unix::process::CommandExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+/// The most that a program may print; a capture of a full history stays far below.
+const MAX_OUTPUT: usize = 64 << 20;
+
+/// Pause between looks at a program that has closed its output but not ended yet.
+const EXIT_POLL: Duration = Duration::from_millis(1);
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub(super) enum RunError {
+    /// It could not be started.
+    Start(io::Error),
+    /// It ran longer than the limit and was killed.
+    Timeout,
+    /// It printed too much and was killed, or its output could not be read.
+    Output(io::Error),
+}
+
+/// Runs `command` with no input, for at most `limit`. It has ended and is reaped when this returns.
+pub(super) fn run(command: &mut Command, limit: Duration) -> Result<Finished, RunError> {
+    let deadline = Instant::now() + limit;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A Ctrl-C at our terminal is for us; it must not cut off a command half way.
+        .process_group(0)
+        .spawn()
+        .map_err(RunError::Start)?;
+    let result = finish(&mut child, deadline);
+    if result.is_err() {
+        // Killing fails only when it has ended by itself meanwhile, and then the wait returns at once.
+        drop(child.kill());
+        drop(child.wait());
+    }
+    result
+}
+
+fn finish(child: &mut Child, deadline: Instant) -> Result<Finished, RunError> {
+    let mut out = child.stdout.take();
+    let mut err = child.stderr.take();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    while out.is_some() || err.is_some() {
+        let (out_ready, err_ready) = wait_ready(out.as_ref(), err.as_ref(), deadline)?;
+        if out_ready {
+            read_some(&mut out, &mut stdout)?;
+        }
+        if err_ready {
+            read_some(&mut err, &mut stderr)?;
+        }
+    }
+    loop {
+        if let Some(status) = child.try_wait().map_err(RunError::Output)? {
+            return Ok(Finished { status, stdout, stderr });
+        }
+        if Instant::now() >= deadline {
+            return Err(RunError::Timeout);
+        }
+        thread::sleep(EXIT_POLL);
+    }
+}
+
+/// Waits until one of the open pipes can be read without blocking.
+fn wait_ready(
+    out: Option<&impl std::os::fd::AsFd>,
+    err: Option<&impl std::os::fd::AsFd>,
+    deadline: Instant,
+) -> Result<(bool, bool), RunError> {
+    let mut fds = Vec::with_capacity(2);
+    fds.extend(out.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    fds.extend(err.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
+            Ok(0) => return Err(RunError::Timeout),
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(RunError::Output(error.into())),
+        }
+    }
+    let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+    let out_ready = out.is_some() && ready.next().unwrap_or(false);
+    Ok((out_ready, err.is_some() && ready.next().unwrap_or(false)))
+}
+
+/// Takes what a pipe holds now; closes it at its end.
+fn read_some(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> Result<(), RunError> {
+    let Some(reader) = pipe else { return Ok(()) };
+    let mut buffer = [0; 16 * 1024];
+    match reader.read(&mut buffer) {
+        Ok(0) => *pipe = None,
+        Ok(read) => into.extend_from_slice(&buffer[..read]),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        Err(error) => return Err(RunError::Output(error)),
+    }
+    if into.len() > MAX_OUTPUT {
+        return Err(RunError::Output(io::Error::other("too much output")));
+    }
+    Ok(())
+}

@@ -1,0 +1,378 @@
+//! A tmux server in memory for tests of the layers above: sessions and panes that a test sets up and changes, a
+//! record of what was asked for, and failures on demand. It keeps the promises of [`Tmux`], guards included.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo, PaneOption, PaneRef,
+    Program, Refusal, Result, ServerInfo, SessionId, SessionInfo, Size, Split, SplitDirection, Tmux, TmuxError,
+    TmuxVersion,
+};
+use crate::{base::Timestamp, ports::process::ProcessId};
+
+/// Something that was asked for and would have changed the server, or read a screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// A session was started.
+    NewSession(NewSession),
+    /// A window was opened.
+    NewWindow(NewWindow),
+    /// A pane was split.
+    Split(Split),
+    /// A screen was read.
+    Capture(PaneId),
+    /// A key was asked for, with what became of it.
+    Key(PaneId, Key, KeyOutcome),
+    /// A pane was to be closed.
+    KillPane(PaneId, KillOutcome),
+    /// A session was to be closed.
+    KillSession(SessionId, KillOutcome),
+    /// An option was set.
+    SetOption(PaneId, PaneOption, String),
+    /// A window was resized.
+    Resize(PaneId, Size),
+    /// The client was to show a pane.
+    SwitchClient(PaneId),
+}
+
+/// A pane of a [`ScriptedTmux`].
+#[derive(Debug, Clone)]
+pub struct ScriptedPane {
+    /// What a listing shows.
+    pub info: PaneInfo,
+    /// Start time of its process.
+    pub start_ticks: u64,
+    /// The visible screen.
+    pub screen: String,
+    /// Screens that follow, one per key that gets through.
+    pub next_screens: VecDeque<String>,
+    options: BTreeMap<PaneOption, String>,
+}
+
+impl ScriptedPane {
+    fn process(&self) -> ProcessId {
+        ProcessId { pid: self.info.pid, start_ticks: self.start_ticks }
+    }
+
+    /// What a guard says about this pane now.
+    fn refusal(&self, guard: &Guard) -> Option<Refusal> {
+        let shows = |text: &str| self.screen.lines().any(|line| line.contains(text));
+        let missing = guard.required.iter().find(|text| !shows(text.as_str()));
+        let present = guard.forbidden.iter().find(|text| shows(text.as_str()));
+        if self.process() != guard.process {
+            Some(Refusal::ProcessChanged)
+        } else if self.info.dead {
+            Some(Refusal::Dead)
+        } else if self.info.in_mode {
+            Some(Refusal::InMode)
+        } else {
+            missing
+                .map(|text| Refusal::TextMissing(text.as_str().to_owned()))
+                .or_else(|| present.map(|text| Refusal::TextPresent(text.as_str().to_owned())))
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    version: TmuxVersion,
+    panes: BTreeMap<PaneId, ScriptedPane>,
+    next: u32,
+    calls: Vec<Call>,
+    failures: VecDeque<TmuxError>,
+}
+
+/// A tmux server in memory. It "runs" until told otherwise, also without sessions.
+#[derive(Debug)]
+pub struct ScriptedTmux(Mutex<State>);
+
+impl Default for ScriptedTmux {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            version: TmuxVersion { major: 3, minor: 4, suffix: String::new() },
+            panes: BTreeMap::new(),
+            next: 1,
+            calls: Vec::new(),
+            failures: VecDeque::new(),
+        }))
+    }
+}
+
+impl ScriptedTmux {
+    /// Path that the server gives as its socket.
+    pub const SOCKET: &'static str = "/scripted/tmux.sock";
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state for one call, or the failure that was ordered for it.
+    fn answer(&self) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        match state.failures.pop_front() {
+            Some(failure) => Err(failure),
+            None => Ok(state),
+        }
+    }
+
+    /// Lets the next call fail; further orders are for the calls after it.
+    pub fn fail_next(&self, failure: TmuxError) {
+        self.state().failures.push_back(failure);
+    }
+
+    /// Sets the version that is reported.
+    pub fn set_version(&self, version: TmuxVersion) {
+        self.state().version = version;
+    }
+
+    /// Adds a session of one pane with a live process.
+    pub fn add_session(&self, name: &str, process: ProcessId) -> PaneRef {
+        self.state().add(name, None, Size { width: 80, height: 24 }, process)
+    }
+
+    /// Changes a pane.
+    ///
+    /// # Panics
+    /// When there is no such pane: a mistake of the test.
+    pub fn change(&self, pane: PaneId, change: impl FnOnce(&mut ScriptedPane)) {
+        change(self.state().panes.get_mut(&pane).expect("a pane of this server"));
+    }
+
+    /// Sets the visible screen of a pane.
+    ///
+    /// # Panics
+    /// As [`Self::change`].
+    pub fn set_screen(&self, pane: PaneId, screen: &str) {
+        self.change(pane, |pane| screen.clone_into(&mut pane.screen));
+    }
+
+    /// Removes a pane, as when its program ends.
+    pub fn remove(&self, pane: PaneId) {
+        self.state().panes.remove(&pane);
+    }
+
+    /// What was asked for so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+}
+
+impl State {
+    fn add(&mut self, name: &str, session: Option<SessionId>, size: Size, process: ProcessId) -> PaneRef {
+        let number = self.next;
+        self.next += 1;
+        let (pane, session) = (PaneId::new(number), session.unwrap_or(SessionId::new(number)));
+        let info = PaneInfo {
+            id: pane,
+            session,
+            session_name: name.to_owned(),
+            pid: process.pid,
+            dead: false,
+            dead_status: None,
+            in_mode: false,
+            size,
+            alternate_on: false,
+            active: true,
+            window_active: true,
+            session_attached: 0,
+            current_command: String::new(),
+            title: String::new(),
+            current_path: None,
+        };
+        let made = ScriptedPane {
+            info,
+            start_ticks: process.start_ticks,
+            screen: String::new(),
+            next_screens: VecDeque::new(),
+            options: BTreeMap::new(),
+        };
+        self.panes.insert(pane, made);
+        PaneRef {
+            socket: ScriptedTmux::SOCKET.to_owned(),
+            session_name: name.to_owned(),
+            session,
+            pane,
+            pid: process.pid,
+            process: Some(process),
+        }
+    }
+
+    /// Adds a pane that "runs" a program: pids count up from a range of their own.
+    fn run(&mut self, name: &str, session: Option<SessionId>, size: Size, program: &Program) -> Result<PaneRef> {
+        let first = program.argv.first().ok_or_else(|| TmuxError::Invalid("no program to run".to_owned()))?;
+        let process = ProcessId { pid: 4_000_000 + self.next, start_ticks: u64::from(self.next) };
+        let made = self.add(name, session, size, process);
+        let info = &mut self.pane_mut(made.pane)?.info;
+        info.current_command = first.rsplit('/').next().unwrap_or(first).to_owned();
+        info.current_path = Some(program.cwd.clone());
+        Ok(made)
+    }
+
+    fn pane_mut(&mut self, pane: PaneId) -> Result<&mut ScriptedPane> {
+        self.panes.get_mut(&pane).ok_or_else(|| TmuxError::NotFound(format!("pane: {pane}")))
+    }
+
+    /// Any pane of a session.
+    fn member(&self, session: SessionId) -> Result<&ScriptedPane> {
+        let mut panes = self.panes.values();
+        panes
+            .find(|pane| pane.info.session == session)
+            .ok_or_else(|| TmuxError::NotFound(format!("session: {session}")))
+    }
+
+    fn kill(&mut self, pane: PaneId, process: ProcessId, session: Option<SessionId>) -> KillOutcome {
+        match self.panes.get(&pane) {
+            None => KillOutcome::Gone,
+            Some(found) if found.process() != process => KillOutcome::Changed,
+            Some(found) if session.is_some_and(|session| session != found.info.session) => KillOutcome::Changed,
+            Some(_) => {
+                self.panes.retain(|id, other| *id != pane && Some(other.info.session) != session);
+                KillOutcome::Killed
+            }
+        }
+    }
+}
+
+impl Tmux for ScriptedTmux {
+    fn version(&self) -> Result<TmuxVersion> {
+        Ok(self.answer()?.version.clone())
+    }
+
+    fn server_info(&self) -> Result<ServerInfo> {
+        Ok(ServerInfo {
+            pid: 1,
+            started_at: Timestamp::from_millis(0),
+            socket: Self::SOCKET.to_owned(),
+            version: Some(self.answer()?.version.clone()),
+        })
+    }
+
+    fn sessions(&self) -> Result<Vec<SessionInfo>> {
+        let state = self.answer()?;
+        let by_id: BTreeMap<SessionId, SessionInfo> = state
+            .panes
+            .values()
+            .map(|pane| {
+                let info = &pane.info;
+                let name = info.session_name.clone();
+                (info.session, SessionInfo { id: info.session, name, attached: info.session_attached })
+            })
+            .collect();
+        Ok(by_id.into_values().collect())
+    }
+
+    fn new_session(&self, new: &NewSession) -> Result<PaneRef> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::NewSession(new.clone()));
+        if state.panes.values().any(|pane| pane.info.session_name == new.name.as_str()) {
+            return Err(TmuxError::Exists(new.name.to_string()));
+        }
+        state.run(new.name.as_str(), None, new.size, &new.program)
+    }
+
+    fn new_window(&self, new: &NewWindow) -> Result<PaneRef> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::NewWindow(new.clone()));
+        let PaneInfo { session_name, size, .. } = state.member(new.session)?.info.clone();
+        state.run(&session_name, Some(new.session), size, &new.program)
+    }
+
+    fn split_window(&self, split: &Split) -> Result<PaneRef> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::Split(split.clone()));
+        let old = &mut state.pane_mut(split.pane)?.info;
+        let mut size = old.size;
+        // One cell goes to the border.
+        let (old_side, new_side) = match split.direction {
+            SplitDirection::Right => (&mut old.size.width, &mut size.width),
+            SplitDirection::Below => (&mut old.size.height, &mut size.height),
+        };
+        *new_side = split.cells.unwrap_or(*old_side / 2).min(old_side.saturating_sub(2));
+        *old_side = old_side.saturating_sub(*new_side + 1);
+        let (name, session) = (old.session_name.clone(), old.session);
+        state.run(&name, Some(session), size, &split.program)
+    }
+
+    fn panes(&self) -> Result<Vec<PaneInfo>> {
+        Ok(self.answer()?.panes.values().map(|pane| pane.info.clone()).collect())
+    }
+
+    fn pane(&self, pane: PaneId) -> Result<Option<PaneInfo>> {
+        Ok(self.answer()?.panes.get(&pane).map(|pane| pane.info.clone()))
+    }
+
+    fn capture(&self, pane: PaneId, _options: CaptureOptions) -> Result<String> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::Capture(pane));
+        Ok(state.pane_mut(pane)?.screen.clone())
+    }
+
+    fn guarded_key(&self, guard: &Guard, key: Key) -> Result<KeyOutcome> {
+        let mut state = self.answer()?;
+        let refusal = guard.refuses(key).or_else(|| match state.panes.get(&guard.pane) {
+            None => Some(Refusal::PaneGone),
+            Some(pane) => pane.refusal(guard),
+        });
+        let outcome = refusal.map_or(KeyOutcome::Sent, KeyOutcome::Refused);
+        if outcome == KeyOutcome::Sent {
+            let pane = state.pane_mut(guard.pane)?;
+            if let Some(screen) = pane.next_screens.pop_front() {
+                pane.screen = screen;
+            }
+        }
+        state.calls.push(Call::Key(guard.pane, key, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn kill_pane(&self, pane: PaneId, process: ProcessId) -> Result<KillOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.kill(pane, process, None);
+        state.calls.push(Call::KillPane(pane, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn kill_session(&self, session: SessionId, pane: PaneId, process: ProcessId) -> Result<KillOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.kill(pane, process, Some(session));
+        state.calls.push(Call::KillSession(session, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn set_pane_option(&self, pane: PaneId, option: &PaneOption, value: &str) -> Result<()> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::SetOption(pane, option.clone(), value.to_owned()));
+        state.pane_mut(pane)?.options.insert(option.clone(), value.to_owned());
+        Ok(())
+    }
+
+    fn pane_option(&self, pane: PaneId, option: &PaneOption) -> Result<Option<String>> {
+        let value = self.answer()?.pane_mut(pane)?.options.get(option).cloned();
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    fn resize(&self, pane: PaneId, size: Size) -> Result<()> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::Resize(pane, size));
+        state.pane_mut(pane)?.info.size = size;
+        Ok(())
+    }
+
+    fn switch_client(&self, pane: PaneId) -> Result<()> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::SwitchClient(pane));
+        state.pane_mut(pane).map(drop)
+    }
+
+    fn attach_argv(&self, pane: PaneId) -> Vec<String> {
+        ["tmux", "-S", Self::SOCKET, "attach-session", "-t", &pane.to_string()].map(str::to_owned).into()
+    }
+
+    fn popup_argv(&self, argv: &[String]) -> Result<Vec<String>> {
+        let head = ["tmux", "-S", Self::SOCKET, "display-popup", "-E", "--"].map(str::to_owned);
+        Ok(head.into_iter().chain(argv.iter().cloned()).collect())
+    }
+}

@@ -1,0 +1,190 @@
+use super::*;
+
+fn failure(stderr: &str) -> TmuxError {
+    parse::failure("has-session", stderr)
+}
+
+#[test]
+fn what_tmux_says_becomes_a_typed_error() {
+    let no_server = [
+        "no server running on /tmp/tmux-0/x\n",
+        "error connecting to /tmp/tmux-0/x (No such file or directory)",
+        "error connecting to /tmp/x (Connection refused)",
+        "server exited unexpectedly",
+    ];
+    for text in no_server {
+        assert!(matches!(failure(text), TmuxError::NoServer(_)), "{text}");
+    }
+    let denied = [
+        "error connecting to /tmp/tmux-0/default (Permission denied)",
+        "error connecting to /private/tmp/tmux-501/default (Operation not permitted)",
+        "Not authorized to send",
+        "not authorised",
+        "access not allowed",
+    ];
+    for text in denied {
+        assert!(matches!(failure(text), TmuxError::PermissionDenied(_)), "{text}");
+    }
+    assert_eq!(failure("can't find pane: %7\n"), TmuxError::NotFound("pane: %7".into()));
+    assert_eq!(failure("duplicate session: w1\n"), TmuxError::Exists("w1".into()));
+    let other = TmuxError::Failed { command: "has-session".into(), stderr: "command too long".into() };
+    assert_eq!(failure("command too long\u{1b}[2J"), other);
+}
+
+#[test]
+fn versions_are_read_and_judged() {
+    use Support::{Fragile, Good, TooOld};
+    let cases = [
+        ("3.3a", "3.3a", Fragile),
+        ("3.2", "3.2", Fragile),
+        ("3.1c", "3.1c", TooOld),
+        ("2.9", "2.9", TooOld),
+        ("3.4-rc2", "3.4-rc2", Good),
+        ("next-3.6", "next-3.6", Good),
+        ("4.0", "4.0", Good),
+        ("3.10", "3.10", Good),
+    ];
+    for (text, shown, support) in cases {
+        let version = parse::version(text).unwrap();
+        assert_eq!((version.to_string().as_str(), version.support()), (shown, support));
+    }
+    assert_eq!(["master", "openbsd-7.5", "", "3."].map(parse::version), [None, None, None, None]);
+}
+
+#[test]
+fn free_texts_cannot_be_taken_for_fields_or_lines() {
+    let output = "p %1 $1 77 0 x 0 80 24 x1 1 1 0 it's #{x} ; 9 9\n\
+         p %2 $1 78 1 x3 1 60 15 x0 0 1 2 it's\n\
+         p %1 $2 77 0 x 0 80 24 x1 1 1 0 linked\n\
+         c %1 codex\nc %2 \n\
+         t %1 ⠹ a | b \u{1b}[31m c\nt %2 p %1 $9 1\n\
+         d %1 /tmp/a b\nd %2 /tmp/x\u{fffd}t %1 forged\n";
+    let panes = parse::panes(output.as_bytes()).unwrap();
+    let first = PaneInfo {
+        id: PaneId::new(1),
+        session: SessionId::new(1),
+        session_name: "it's #{x} ; 9 9".into(),
+        pid: 77,
+        dead: false,
+        dead_status: None,
+        in_mode: false,
+        size: Size { width: 80, height: 24 },
+        alternate_on: true,
+        active: true,
+        window_active: true,
+        session_attached: 0,
+        current_command: "codex".into(),
+        title: "⠹ a | b c".into(),
+        current_path: Some("/tmp/a b".into()),
+    };
+    let second = PaneInfo {
+        id: PaneId::new(2),
+        session_name: "it's".into(),
+        pid: 78,
+        dead: true,
+        dead_status: Some(3),
+        in_mode: true,
+        size: Size { width: 60, height: 15 },
+        alternate_on: false,
+        active: false,
+        session_attached: 2,
+        current_command: String::new(),
+        title: "p %1 $9 1".into(),
+        current_path: None,
+        ..first.clone()
+    };
+    assert_eq!(panes, [first, second]);
+    assert!(matches!(parse::panes(b"no such line\n"), Err(TmuxError::Unreadable { .. })));
+    assert!(matches!(parse::panes(b"p %1 $1 77\n"), Err(TmuxError::Unreadable { .. })));
+    assert_eq!(parse::panes(b"").unwrap(), []);
+}
+
+#[test]
+fn reading_never_panics() {
+    proptest::proptest!(|(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200))| {
+        // The results are of no interest here, only that there is one.
+        drop((parse::panes(&bytes), parse::sessions(&bytes), parse::made("x", &bytes), parse::server(&bytes)));
+    });
+}
+
+#[test]
+fn a_server_and_its_sessions_are_read() {
+    let server = parse::server(b"123 1795000000 3.3a\n/tmp/tmux 0/x y\n").unwrap();
+    assert_eq!((server.pid, server.socket.as_str()), (123, "/tmp/tmux 0/x y"));
+    assert_eq!(server.started_at.as_millis(), 1_795_000_000_000);
+    let sessions = parse::sessions("$1 0 it's a name\n$12 3 \u{202e}x\n".as_bytes()).unwrap();
+    let expected = [
+        SessionInfo { id: SessionId::new(1), name: "it's a name".into(), attached: 0 },
+        SessionInfo { id: SessionId::new(12), name: "\u{202e}x".into(), attached: 3 },
+    ];
+    assert_eq!(sessions, expected);
+}
+
+#[test]
+fn ids_and_names_are_parsed_at_the_edge() {
+    assert_eq!("%7".parse::<PaneId>().unwrap().to_string(), "%7");
+    assert_eq!("$0".parse::<SessionId>().unwrap().to_string(), "$0");
+    for bad in ["7", "%", "%x", "%-1", "%+1", "%7 ", "w1", "$7", "w:%7", "%99999999999", ""] {
+        assert!(bad.parse::<PaneId>().is_err(), "{bad}");
+    }
+    for bad in ["", "-x", "a.b", "a:b", "#(id)", "#{x}", "a b", "a;", "=x", "ä"] {
+        assert!(bad.parse::<TmuxName>().is_err(), "{bad}");
+    }
+    assert!("codex-w_1".parse::<TmuxName>().is_ok());
+    for bad in ["", "a b", "x;", "@x"] {
+        assert!(PaneOption::user(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn screen_texts_hold_nothing_that_tmux_would_interpret() {
+    for good in ["Trust this folder", "1. Trust and continue", "Don't ask"] {
+        assert!(ScreenText::new(good).is_ok(), "{good}");
+    }
+    let long = "x".repeat(61);
+    for bad in
+        ["", "abc", " lead", "trail ", "a*bcd", "folder?", "a#{x}", "a}bc", "a,bc", "a\"bcd", "a$bc", "ä ö ü", &long]
+    {
+        assert!(ScreenText::new(bad).is_err(), "{bad}");
+    }
+}
+
+fn guard() -> Guard {
+    let text = |text: &str| ScreenText::new(text).unwrap();
+    Guard {
+        pane: PaneId::new(7),
+        process: ProcessId { pid: 42, start_ticks: 1 },
+        required: vec![text("Trust this folder"), text("1. Trust and continue")],
+        forbidden: vec![text("Would you like to run")],
+    }
+}
+
+#[test]
+fn every_reason_to_refuse_is_told() {
+    let cases = [
+        ("//", Refusal::PaneGone),
+        ("43/0000/110", Refusal::ProcessChanged),
+        ("42/1000/110", Refusal::Dead),
+        ("42/0100/110", Refusal::InMode),
+        ("42/01200/110", Refusal::InMode),
+        ("42/0010/110", Refusal::Synchronized),
+        ("42/0001/110", Refusal::InputOff),
+        ("42/0000/010", Refusal::TextMissing("Trust this folder".into())),
+        ("42/0000/100", Refusal::TextMissing("1. Trust and continue".into())),
+        ("42/0000/111", Refusal::TextPresent("Would you like to run".into())),
+    ];
+    for (state, expected) in cases {
+        assert_eq!(guard().refusal(state), Some(expected), "{state}");
+    }
+    for unreadable in [&guard().wanted_state(), "", "42", "42/0", "42/00/11"] {
+        assert_eq!(guard().refusal(unreadable), None, "{unreadable}");
+    }
+}
+
+#[test]
+fn enter_needs_a_text_that_shows_what_it_answers() {
+    let bare = Guard::process_only(PaneId::new(7), ProcessId { pid: 42, start_ticks: 1 });
+    assert_eq!(bare.refuses(Key::Enter), Some(Refusal::NothingToConfirm));
+    assert_eq!(bare.refuses(Key::Escape), None);
+    assert_eq!(guard().refuses(Key::Enter), None);
+}
