@@ -5,6 +5,7 @@
 mod codex_server;
 mod layers;
 mod ledger;
+mod observe;
 mod panes;
 mod rollouts;
 mod support;

@@ -130,7 +130,22 @@ macro_rules! catalogue {
 catalogue! {
     Registry {
         Tasks,
+        Sessions,
+        RegisterWorker,
+        RegisterManager,
+        Deregister,
         Bind,
         Unbind,
+    }
+    Observe {
+        List,
+        Status,
+        Explain,
+        Cycle,
+        Divergences,
+        IdleCheck,
+        UpdateStatus,
+        Ingest,
+        Tail,
     }
 }

@@ -5,10 +5,31 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub use crate::store::audit::Actor;
 
 use crate::{
-    base::{Clock, Error, Ids, Result, Timestamp},
-    ports::env::Env,
+    base::{Clock, Ids, Result, Timestamp},
+    ports::{
+        env::Env,
+        process::Processes,
+        tmux::{RealTmux, Tmux, TmuxServer},
+    },
     store::{Access, Opening, Safety, Store},
 };
+
+/// Hands out tmux servers by their socket; none is the server of the environment.
+pub trait TmuxServers: Send + Sync {
+    /// The server behind this socket.
+    fn at(&self, socket: Option<&str>) -> Arc<dyn Tmux>;
+}
+
+/// The installed tmux.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InstalledTmux;
+
+impl TmuxServers for InstalledTmux {
+    fn at(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
+        let server = socket.map_or(TmuxServer::Default, |path| TmuxServer::Socket(path.to_owned()));
+        Arc::new(RealTmux::new(server))
+    }
+}
 
 /// What a [`Context`] is made of.
 pub struct Parts {
@@ -18,6 +39,10 @@ pub struct Parts {
     pub ids: Arc<dyn Ids>,
     /// Places and settings.
     pub env: Env,
+    /// tmux.
+    pub tmux: Arc<dyn TmuxServers>,
+    /// The process table.
+    pub processes: Arc<dyn Processes>,
     /// Who asks.
     pub actor: Actor,
     /// Check everything, change nothing.
@@ -115,6 +140,18 @@ impl Context {
         &self.parts.env
     }
 
+    /// The tmux server behind this socket; none is the server of the environment.
+    #[must_use]
+    pub fn tmux(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
+        self.parts.tmux.at(socket)
+    }
+
+    /// The process table.
+    #[must_use]
+    pub fn processes(&self) -> &dyn Processes {
+        &*self.parts.processes
+    }
+
     /// Who asks.
     #[must_use]
     pub fn actor(&self) -> Actor {
@@ -125,11 +162,5 @@ impl Context {
     #[must_use]
     pub fn dry_run(&self) -> bool {
         self.parts.dry_run
-    }
-
-    /// The error for an act that makes no sense as a rehearsal.
-    #[must_use]
-    pub fn not_in_dry_run(what: &str) -> Error {
-        Error::usage(format!("{what} cannot be rehearsed with --dry-run"))
     }
 }

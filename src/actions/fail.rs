@@ -1,7 +1,10 @@
 //! What a failure of the layers below means to a caller: its kind, and what to do next.
 
+use std::path::Path;
+
 use crate::{
     base::{Error, Kind},
+    ports::rollout::{HeadError, RolloutError},
     store,
 };
 
@@ -41,5 +44,38 @@ impl From<store::Error> for Error {
             Some(hint) => shown.hint(hint),
             None => shown,
         }
+    }
+}
+
+/// A rollout that cannot be read.
+pub(super) fn rollout(error: RolloutError) -> Error {
+    let (kind, hint) = match &error {
+        RolloutError::Missing { .. } => {
+            (Kind::NotFound, "register the session again with its present --codex-session; what was ingested stays")
+        }
+        RolloutError::Dormant { .. } => (Kind::Refused, "`codex resume` brings the plain file back"),
+        RolloutError::Symlink { .. } => (Kind::Refused, "give the file itself"),
+        RolloutError::NotAFile { .. } => {
+            (Kind::Refused, "give the rollout file, `…/sessions/YYYY/MM/DD/rollout-….jsonl`")
+        }
+        RolloutError::Permission { .. } => (Kind::Io, "check its permissions"),
+        RolloutError::Io { .. } => (Kind::Io, "nothing was changed; try again"),
+    };
+    Error::new(kind, error.to_string()).hint(hint).caused_by(error)
+}
+
+/// A file that does not begin as a rollout does.
+pub(super) fn head(path: &Path, error: HeadError) -> Error {
+    match error {
+        HeadError::File(error) => rollout(error),
+        HeadError::Unfinished => {
+            Error::new(Kind::Refused, format!("{error}: {}", path.display())).hint("try again in a moment")
+        }
+        HeadError::Empty
+        | HeadError::TooLong
+        | HeadError::NotJson
+        | HeadError::NotSessionMeta { .. }
+        | HeadError::MissingId => Error::refused(format!("{error}: {}", path.display()))
+            .hint("give a rollout file that Codex wrote, `…/sessions/YYYY/MM/DD/rollout-….jsonl`"),
     }
 }

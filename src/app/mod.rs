@@ -10,10 +10,10 @@ use std::{
 use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
 
 use crate::{
-    actions::{self, Actor, Context, Format, Parts},
+    actions::{self, Actor, Context, Format, InstalledTmux, Parts},
     base::{Clock, Error, Ids, Kind, Result, clock},
     cli::{self, Global, Printer, Style},
-    ports::env::Env,
+    ports::{env::Env, process::SystemProcesses},
     store::Safety,
 };
 
@@ -123,6 +123,8 @@ pub fn context(global: &Global) -> Result<Context> {
         clock,
         ids,
         env,
+        tmux: Arc::new(InstalledTmux),
+        processes: Arc::new(SystemProcesses),
         actor: Actor::Operator,
         dry_run: global.dry_run,
         safety: if global.allow_unsafe_file_system { Safety::Forced } else { Safety::Checked },

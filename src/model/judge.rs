@@ -59,11 +59,6 @@ fn class(reading: &Reading) -> Option<Class> {
     }
 }
 
-/// Rules of a sensor that saw that no Codex runs there any more.
-fn says_gone(reading: &Reading) -> bool {
-    matches!(reading.rule.as_str(), "process_gone" | "pane_gone" | "codex_exited")
-}
-
 /// Adds it up.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
@@ -79,7 +74,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         fresh.iter().filter_map(|sighting| sighting.reading.as_ref()).chain(evidence.rollout.as_ref()).collect();
     readings.sort_by_key(|reading| reading.source);
 
-    let gone = readings.iter().copied().find(|reading| says_gone(reading));
+    let gone = readings.iter().copied().find(|reading| reading.says_gone());
     // Behind Codex's server a turn goes on without its terminal, so only a silent server lets a death count.
     let server = readings.iter().copied().find(|reading| reading.source == Source::Server && class(reading).is_some());
     let mut judgement = match gone {

@@ -71,6 +71,17 @@ text_enum! {
     }
 }
 
+impl Source {
+    /// True for sensors that look at the running session, false for records of it.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Server | Self::Title | Self::Screen | Self::Process => true,
+            Self::Rollout | Self::Registry => false,
+        }
+    }
+}
+
 /// What one sensor says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
@@ -86,6 +97,14 @@ pub struct Reading {
     pub at: Option<Timestamp>,
     /// First byte of the rollout line behind it.
     pub byte_offset: Option<u64>,
+}
+
+impl Reading {
+    /// The sensor saw that no Codex runs there any more.
+    #[must_use]
+    pub fn says_gone(&self) -> bool {
+        matches!(self.rule.as_str(), "process_gone" | "pane_gone" | "codex_exited")
+    }
 }
 
 text_enum! {
@@ -144,6 +163,18 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Whether a Codex runs there: none when no sensor could tell.
+    #[must_use]
+    pub fn runs(&self) -> Option<bool> {
+        if self.readings.iter().any(Reading::says_gone) {
+            Some(false)
+        } else if self.readings.iter().any(|reading| reading.source.is_live()) {
+            Some(true)
+        } else {
+            None
+        }
+    }
+
     /// Nothing is known, because of `reason`.
     #[must_use]
     pub fn unknown(rule: &str, reason: impl Into<String>) -> Self {

@@ -80,3 +80,17 @@ pub struct Binding {
     /// When it ended.
     pub ended_at: Option<Timestamp>,
 }
+
+impl Binding {
+    /// True while it ties its sessions to the task.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        matches!(self.state, BindingState::Active | BindingState::Ending)
+    }
+
+    /// The session at the other end, seen from `session_id`.
+    #[must_use]
+    pub fn other_end(&self, session_id: &str) -> &str {
+        if self.worker_session_id == session_id { &self.manager_session_id } else { &self.worker_session_id }
+    }
+}

@@ -6,11 +6,17 @@
 
 pub mod audit;
 pub mod bindings;
+pub mod board;
 mod convert;
+pub mod cycles;
 mod error;
+pub mod events;
 mod open;
+pub mod rollouts;
 mod schema;
+pub mod sensors;
 pub mod sessions;
+pub mod statuses;
 pub mod tasks;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Rows of `sessions`.
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::{Read, Result, Write};
@@ -73,6 +75,18 @@ pub fn list(r: Read<'_>) -> Result<Vec<Session>> {
     let sql = format!("select {COLUMNS} from sessions order by registered_at, rowid");
     let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map([], session)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Why rollouts could not be read at the last try, by session id.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn ingest_errors(r: Read<'_>) -> Result<HashMap<String, String>> {
+    let mut statement = r
+        .connection
+        .prepare_cached("select id, last_ingest_error from sessions where last_ingest_error is not null")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -41,8 +41,7 @@ create table sessions (
   last_heartbeat_at text,
   state text not null check (state in ('active', 'gone')),
   last_ingest_offset integer,
-  last_ingest_error text,
-  seen_at text
+  last_ingest_error text
 );
 create index sessions_codex_session_id on sessions (codex_session_id);
 

@@ -1,0 +1,200 @@
+//! `explain`: which rule, which sensor and which bytes led to a session's state.
+
+use std::{fmt, path::Path};
+
+use serde::Serialize;
+
+use super::{Action, Argv, Context, Outcome, follow, ingest, live, lookup, sense::Observer};
+use crate::{
+    base::{Result, Timestamp, text},
+    model::{
+        judge,
+        session::Registration,
+        state::{Agreement, Judgement},
+    },
+    ports::rollout::RolloutFile,
+    store,
+};
+
+/// The longest piece of a rollout line that is shown.
+const SHOWN_LINE: usize = 400;
+
+/// Show why a session is in the state it is in
+///
+/// Every sensor with its reading, rule and age, and the rollout line behind the state.
+///
+/// Example: `conveyor explain w1`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Explain {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// Use what the ledger knows, without a fresh look
+    #[arg(long)]
+    pub no_refresh: bool,
+}
+
+/// Why a session is in its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The session.
+    pub session: String,
+    /// What it is doing, and how we know.
+    pub judgement: Judgement,
+    /// What each live sensor last said, also when it is too old to count.
+    pub sensors: Vec<SensorView>,
+    /// The rollout line behind the rollout's reading.
+    pub rollout: Option<RolloutProof>,
+    /// Why the rollout could not be read at the last try.
+    pub ingest_error: Option<String>,
+}
+
+/// A live sensor's last word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SensorView {
+    /// The sensor.
+    pub source: String,
+    /// Seconds since it was asked.
+    pub age_seconds: i64,
+    /// Too old to decide anything.
+    pub stale: bool,
+    /// The rule it followed.
+    pub rule: Option<String>,
+    /// What it said.
+    pub reason: Option<String>,
+    /// Why it could not be asked.
+    pub error: Option<String>,
+}
+
+/// Where the rollout says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RolloutProof {
+    /// The file.
+    pub path: String,
+    /// First byte of the line.
+    pub byte_offset: u64,
+    /// The rule the line led to.
+    pub rule: String,
+    /// The line itself, cleaned and cut; none when the file no longer holds it.
+    pub line: Option<String>,
+}
+
+impl Action for Explain {
+    const NAME: &'static str = "explain";
+    type Output = Explanation;
+
+    fn run(self, cx: &Context) -> Result<Explanation> {
+        let store = if self.no_refresh { cx.ledger()? } else { cx.ledger_to_change()? };
+        let session = store.read(|r| lookup::session(r, &self.session))?;
+        if !self.no_refresh && session.state == Registration::Active {
+            // A failure is noted on the session and shown below.
+            let _ = ingest::ingest_while(cx, store, &session, &|| true);
+            let look = Observer::default().look(cx, &session);
+            live::record(cx, store, &look)?;
+            follow::follow(cx, store, &session, &look)?;
+        }
+        explanation(cx, &session.id)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session, no_refresh } = self;
+        Argv::new(Self::NAME).switch("--no-refresh", *no_refresh).end_of_options().word(session)
+    }
+}
+
+/// Explains a session from what the ledger knows.
+///
+/// # Errors
+/// When the ledger cannot be read or has no such session.
+pub fn explanation(cx: &Context, session_id: &str) -> Result<Explanation> {
+    let now = cx.now();
+    let (session, judgement, sensors, cursor, errors) = cx.ledger()?.read(|r| {
+        let session = store::sessions::by_id(r, session_id)?
+            .ok_or_else(|| crate::base::Error::not_found(format!("no session with id {session_id}")))?;
+        let judgement = store::board::judgement(r, &session, now)?;
+        let sensors = store::sensors::list(r, Some(session_id))?;
+        let cursor = store::rollouts::current(r, session_id)?;
+        let errors = store::sessions::ingest_errors(r)?;
+        Ok::<_, crate::base::Error>((session, judgement, sensors, cursor, errors))
+    })?;
+    let rollout = cursor.and_then(|cursor| {
+        let reading = cursor.progress.reading();
+        let byte_offset = reading.byte_offset?;
+        Some(RolloutProof {
+            line: shown_line(&cursor.path, byte_offset),
+            path: cursor.path,
+            byte_offset,
+            rule: reading.rule,
+        })
+    });
+    let sensors = sensors
+        .into_iter()
+        .map(|row| SensorView {
+            source: row.source.to_string(),
+            age_seconds: row.observed_at.age_seconds(now),
+            stale: is_stale(row.observed_at, now),
+            rule: row.reading.as_ref().map(|reading| reading.rule.clone()),
+            reason: row.reading.map(|reading| reading.reason),
+            error: row.error,
+        })
+        .collect();
+    Ok(Explanation {
+        ingest_error: errors.get(&session.id).cloned(),
+        session: session.name,
+        judgement,
+        sensors,
+        rollout,
+    })
+}
+
+fn is_stale(observed_at: Timestamp, now: Timestamp) -> bool {
+    now.as_millis() - observed_at.as_millis() > judge::FRESH_MILLIS
+}
+
+fn shown_line(path: &str, byte_offset: u64) -> Option<String> {
+    let file = RolloutFile::open(Path::new(path)).ok()?;
+    let left = file.stat().ok()?.size.checked_sub(byte_offset)?;
+    let bytes = file.read_line_at(byte_offset, left.min(SHOWN_LINE as u64 * 4)).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.split('\n').next()?;
+    Some(text::bounded(&text::one_line(&text::clean(line)), SHOWN_LINE))
+}
+
+impl Outcome for Explanation {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let judgement = &self.judgement;
+        writeln!(out, "{} is {}: {}", self.session, judgement.condition, judgement.reason)?;
+        let source = judgement.source.map_or("no sensor", |source| source.as_str());
+        let age =
+            judgement.age_seconds.map_or_else(|| "unknown age".to_owned(), |age| format!("for {}", text::age(age)));
+        writeln!(out, "  rule {} from {source}, {age}", judgement.rule)?;
+        writeln!(out, "  ready for text: {}", judgement.ready_for_text)?;
+        match judgement.agreement {
+            Agreement::Agree => writeln!(out, "  the sensors agree")?,
+            Agreement::Single => writeln!(out, "  only one sensor says something")?,
+            Agreement::Disagree => writeln!(out, "  ~ the sensors disagree")?,
+            Agreement::Silent => writeln!(out, "  no sensor says anything")?,
+        }
+        writeln!(out, "sensors:")?;
+        for sensor in &self.sensors {
+            let stale = if sensor.stale { ", too old to count" } else { "" };
+            let says = sensor.reason.as_deref().or(sensor.error.as_deref()).unwrap_or("nothing");
+            let rule = sensor.rule.as_deref().unwrap_or("-");
+            writeln!(out, "  {:8} {rule}: {says} (asked {} ago{stale})", sensor.source, text::age(sensor.age_seconds))?;
+        }
+        match &self.rollout {
+            Some(proof) => {
+                writeln!(out, "  rollout  {}: {} byte {}", proof.rule, proof.path, proof.byte_offset)?;
+                match &proof.line {
+                    Some(line) => writeln!(out, "           {line}")?,
+                    None => writeln!(out, "           the file no longer holds that line")?,
+                }
+            }
+            None => writeln!(out, "  rollout  none yet")?,
+        }
+        if let Some(error) = &self.ingest_error {
+            writeln!(out, "the rollout could not be read at the last try: {error}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Keeps a session's record on the thread that its pane really shows.
+//!
+//! Codex writes no rollout before the first prompt, and `/new`, `/clear` and `/fork` put another thread into the
+//! same pane without a word in the old file. So the pane's thread id is compared at every look, and a missing
+//! rollout is searched for until it appears.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{
+    Context,
+    sense::{self, Look},
+};
+use crate::{
+    base::{Error, Result},
+    model::session::Session,
+    ports,
+    store::{self, Store, audit},
+};
+
+/// Follows the session to the thread that was seen; true when its record changed.
+pub(super) fn follow(cx: &Context, store: &Store, session: &Session, look: &Look) -> Result<bool> {
+    let seen = look.thread_id.as_deref();
+    let moved = seen.is_some() && seen != session.codex_session_id.as_deref();
+    let thread = seen.or(session.codex_session_id.as_deref());
+    if !moved && session.codex_session_path.is_some() {
+        return Ok(false);
+    }
+    let by_process = || if moved { None } else { rollout_of_process(cx, session) };
+    let found = match thread {
+        Some(thread) => rollout_of(cx, session, look, thread, moved).map(|path| (thread.to_owned(), path)),
+        None => by_process(),
+    };
+    match (found, moved) {
+        (Some((thread, path)), _) => adopt(cx, store, session, &thread, Some(&path)),
+        (None, true) => adopt(cx, store, session, thread.unwrap_or_default(), None),
+        (None, false) => Ok(false),
+    }
+}
+
+/// The rollout of a thread: as Codex's server names it, else by its file name.
+fn rollout_of(cx: &Context, session: &Session, look: &Look, thread: &str, moved: bool) -> Option<PathBuf> {
+    if !moved && let Some(path) = look.rollout.as_ref().filter(|path| path.exists()) {
+        return Some(path.clone());
+    }
+    let home = sense::codex_home(cx, session)?;
+    ports::rollout::find_by_thread(&home, thread).ok().and_then(|mut found| found.pop()).map(|found| found.path)
+}
+
+/// The rollout that the session's process records into, when it lets us see that.
+fn rollout_of_process(cx: &Context, session: &Session) -> Option<(String, PathBuf)> {
+    let pid = u32::try_from(session.pid.or(session.pane_pid)?).ok()?;
+    let tree = cx.processes().tree(pid).ok()?;
+    tree.iter().find_map(|process| {
+        let files = cx.processes().session_files(process.id.pid).ok()?;
+        let rollout = files.rollouts.into_iter().find(|rollout| rollout.writable)?;
+        let head = ports::rollout::read_head(&rollout.path).ok()?;
+        Some((head.thread_id, rollout.path))
+    })
+}
+
+fn adopt(cx: &Context, store: &Store, session: &Session, thread: &str, path: Option<&Path>) -> Result<bool> {
+    let head = path.and_then(|path| ports::rollout::read_head(path).ok());
+    if path.is_some() && head.is_none() {
+        // The file is there but its first line is not: the next look finds it whole.
+        return Ok(false);
+    }
+    let now = cx.now();
+    store.write(|w| {
+        let Some(mut current) = store::sessions::by_id(w.read(), &session.id)? else {
+            return Ok(false);
+        };
+        if let Some(other) = store::sessions::by_thread(w.read(), thread)?
+            && other.id != current.id
+        {
+            return Ok(false);
+        }
+        let before = current.codex_session_id.clone();
+        if before.as_deref() == Some(thread) && path.is_none() {
+            return Ok(false);
+        }
+        current.codex_session_id = Some(thread.to_owned());
+        current.codex_session_path = path.map(|path| path.display().to_string());
+        current.last_ingest_offset = None;
+        if let Some(head) = &head {
+            current.codex_version.clone_from(&head.version);
+        }
+        store::sessions::save(w, &current)?;
+        match path {
+            Some(path) => {
+                store::rollouts::adopt(w, &current.id, thread, &path.display().to_string(), now)?;
+            }
+            None => store::rollouts::leave(w, &current.id, now)?,
+        }
+        let kind = if before.as_deref().is_some_and(|before| before != thread) {
+            "session_thread_changed"
+        } else {
+            "session_rollout_found"
+        };
+        let about = audit::About { task_id: None, session_id: Some(&current.id) };
+        let payload = json!({
+            "codex_session_id": thread,
+            "codex_session_path": current.codex_session_path,
+            "name": current.name,
+            "previous_codex_session_id": before,
+        });
+        audit::append(w, now, audit::Actor::Conveyor, kind, about, &payload)?;
+        Ok::<_, Error>(true)
+    })
+}

@@ -1,0 +1,228 @@
+//! One look at a session through every live sensor: its pane, its process, Codex's server.
+//!
+//! A look never fails: what cannot be seen becomes a reading that says so. Nothing is typed or pressed.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::Context;
+use crate::{
+    base::Timestamp,
+    model::{
+        pane::{self, PaneReading},
+        session::Session,
+        state::{Condition, Readiness, Reading, Source},
+    },
+    ports::{
+        codex_server::{CodexServer, ServerError, Timeouts},
+        process::{Liveness, ProcessId},
+        tmux::{CaptureOptions, PaneId, PaneInfo, TmuxError},
+    },
+    store::sensors::{Detail, SensorRow},
+};
+
+/// A server that did not answer is left alone this long.
+const SERVER_PAUSE_MILLIS: i64 = 5_000;
+
+/// What was seen of one session.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Look {
+    /// The sensors' words, to be stored.
+    pub rows: Vec<SensorRow>,
+    /// The thread id that the pane shows.
+    pub thread_id: Option<String>,
+    /// The visible screen, as tmux printed it.
+    pub screen: Option<String>,
+    /// What the screen says.
+    pub pane: Option<PaneReading>,
+    /// The rollout that Codex's server names for the thread.
+    pub rollout: Option<PathBuf>,
+}
+
+/// Looks at sessions, keeping connections and listings between them.
+#[derive(Default)]
+pub struct Observer {
+    servers: BTreeMap<PathBuf, Server>,
+    panes: BTreeMap<Option<String>, Result<Vec<PaneInfo>, TmuxError>>,
+}
+
+struct Server {
+    link: Option<CodexServer>,
+    retry_at: Timestamp,
+}
+
+impl Observer {
+    /// Forgets the pane listings, so that the next look asks tmux again.
+    pub(super) fn begin_round(&mut self) {
+        self.panes.clear();
+    }
+
+    /// One look.
+    pub(super) fn look(&mut self, cx: &Context, session: &Session) -> Look {
+        let mut look = Look::default();
+        self.look_at_pane(cx, session, &mut look);
+        look_at_process(cx, session, &mut look);
+        self.look_at_server(cx, session, &mut look);
+        look
+    }
+
+    fn look_at_pane(&mut self, cx: &Context, session: &Session, look: &mut Look) {
+        let Some(pane_id) = session.tmux_pane_id.as_deref().and_then(|id| id.parse::<PaneId>().ok()) else {
+            return;
+        };
+        let tmux = cx.tmux(session.tmux_socket.as_deref());
+        let listed = self.panes.entry(session.tmux_socket.clone()).or_insert_with(|| tmux.panes());
+        let now = cx.now();
+        let gone = |reason: String| {
+            let reading = reading(Source::Screen, Condition::Unknown, "pane_gone", reason);
+            row(session, Source::Screen, now, Some(reading), not_ready())
+        };
+        let info = match listed {
+            Ok(panes) => panes.iter().find(|info| info.id == pane_id),
+            Err(TmuxError::NoServer(_)) => {
+                look.rows.push(gone("its tmux server is gone".to_owned()));
+                return;
+            }
+            Err(error) => {
+                let mut unseen = row(session, Source::Screen, now, None, Detail::default());
+                unseen.error = Some(error.to_string());
+                look.rows.push(unseen);
+                return;
+            }
+        };
+        let Some(info) = info else {
+            look.rows.push(gone(format!("its pane {pane_id} is gone")));
+            return;
+        };
+        if session.pane_pid.is_some_and(|pid| pid != i64::from(info.pid)) {
+            look.rows.push(gone(format!("its pane {pane_id} holds another process now")));
+            return;
+        }
+        if info.dead {
+            let status = info.dead_status.map_or(String::new(), |status| format!(" with status {status}"));
+            look.rows.push(gone(format!("the program in its pane {pane_id} has ended{status}")));
+            return;
+        }
+        match tmux.capture(pane_id, CaptureOptions::default()) {
+            Ok(screen) => {
+                let pane = pane::read_pane(&screen, Some(&info.title));
+                if let Some(title) = pane::read_title(&info.title) {
+                    let detail = Detail { content_sha256: Some(hash(&info.title)), ..Detail::default() };
+                    look.rows.push(row(session, Source::Title, now, Some(title.reading()), detail));
+                }
+                let ready = if pane.safe_to_paste { Readiness::Ready } else { Readiness::NotReady };
+                let detail = Detail {
+                    ready: Some(if info.in_mode { Readiness::NotReady } else { ready }),
+                    prompt: pane.prompt.map(|prompt| prompt.to_string()),
+                    notice: pane.notice.clone(),
+                    content_sha256: Some(hash(&screen)),
+                };
+                let mut seen = pane.reading();
+                seen.source = Source::Screen;
+                look.rows.push(row(session, Source::Screen, now, Some(seen), detail));
+                look.thread_id.clone_from(&pane.thread_id);
+                look.screen = Some(screen);
+                look.pane = Some(pane);
+            }
+            Err(error) => {
+                let mut unseen = row(session, Source::Screen, now, None, Detail::default());
+                unseen.error = Some(error.to_string());
+                look.rows.push(unseen);
+            }
+        }
+    }
+
+    fn look_at_server(&mut self, cx: &Context, session: &Session, look: &mut Look) {
+        let (Some(thread), Some(home)) = (session.codex_session_id.as_deref(), codex_home(cx, session)) else {
+            return;
+        };
+        let now = cx.now();
+        let server = self.servers.entry(home.clone()).or_insert(Server { link: None, retry_at: now });
+        if server.link.is_none() && server.retry_at <= now {
+            server.link = CodexServer::connect(&home, limits()).ok();
+            server.retry_at = Timestamp::from_millis(now.as_millis() + SERVER_PAUSE_MILLIS);
+        }
+        let Some(link) = &mut server.link else { return };
+        match link.read_thread(thread) {
+            Ok(info) => {
+                look.rollout.clone_from(&info.rollout);
+                let reading = info.status.reading(None);
+                let detail = Detail { content_sha256: Some(hash(&reading.rule)), ..Detail::default() };
+                look.rows.push(row(session, Source::Server, now, Some(reading), detail));
+            }
+            Err(error) => {
+                if !matches!(error, ServerError::Rpc { .. }) {
+                    server.link = None;
+                }
+                let mut unseen = row(session, Source::Server, now, None, Detail::default());
+                unseen.error = Some(error.to_string());
+                look.rows.push(unseen);
+            }
+        }
+    }
+}
+
+fn look_at_process(cx: &Context, session: &Session, look: &mut Look) {
+    let recorded = session.pid.zip(session.pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
+    let Some(process) = recorded else { return };
+    let (rule, reason) = match cx.processes().liveness(process) {
+        Liveness::Alive => ("process_alive", format!("its Codex process {} runs", process.pid)),
+        Liveness::Dead => ("process_gone", format!("its Codex process {} has ended", process.pid)),
+        Liveness::Reused => {
+            ("process_gone", format!("its Codex process has ended; pid {} is another one", process.pid))
+        }
+        Liveness::Unknown => return,
+    };
+    let detail = Detail { content_sha256: Some(hash(rule)), ..Detail::default() };
+    let reading = reading(Source::Process, Condition::Unknown, rule, reason);
+    look.rows.push(row(session, Source::Process, cx.now(), Some(reading), detail));
+}
+
+/// `CODEX_HOME` of a session: as recorded, else the folder its rollout lies in, else the default.
+pub(super) fn codex_home(cx: &Context, session: &Session) -> Option<PathBuf> {
+    let of_rollout = |path: &String| {
+        let sessions = Path::new(path).ancestors().find(|folder| folder.ends_with("sessions"))?;
+        sessions.parent().map(Path::to_owned)
+    };
+    session
+        .codex_home
+        .as_ref()
+        .map(PathBuf::from)
+        .or_else(|| session.codex_session_path.as_ref().and_then(of_rollout))
+        .or_else(|| cx.env().codex_home.clone())
+}
+
+fn limits() -> Timeouts {
+    Timeouts { connect: Duration::from_millis(500), call: Duration::from_secs(1) }
+}
+
+fn not_ready() -> Detail {
+    Detail { ready: Some(Readiness::NotReady), ..Detail::default() }
+}
+
+fn reading(source: Source, condition: Condition, rule: &str, reason: String) -> Reading {
+    Reading { source, condition, rule: rule.to_owned(), reason, at: None, byte_offset: None }
+}
+
+/// A row whose reading gets the moment of the look; `store` keeps the earlier one while nothing changes.
+fn row(session: &Session, source: Source, now: Timestamp, reading: Option<Reading>, detail: Detail) -> SensorRow {
+    SensorRow {
+        session_id: session.id.clone(),
+        source,
+        observed_at: now,
+        changed_at: now,
+        reading: reading.map(|reading| Reading { at: reading.at.or(Some(now)), ..reading }),
+        detail,
+        error: None,
+    }
+}
+
+fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,542 @@
+//! `register-worker`, `register-manager`, `deregister`, `sessions`: which Codex sessions are supervised.
+
+use std::{fmt, path::PathBuf};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Action, Argv, Context, Format, Outcome, fail, lookup};
+use crate::{
+    base::{Error, Name, Result, Timestamp, text},
+    model::{
+        rollout::Head,
+        session::{Communication, Registration, Role, Session},
+    },
+    ports,
+    store::{self, Write, audit},
+};
+
+/// What both `register-*` commands take.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct RegisterArgs {
+    /// Name under which the session is known from now on
+    #[arg(long, value_name = "NAME")]
+    pub name: Name,
+    /// The session's rollout file
+    #[arg(long, value_name = "FILE")]
+    pub codex_session: Option<PathBuf>,
+    /// Process id of the Codex process
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i64).range(1..))]
+    pub pid: Option<i64>,
+    /// Working directory; without it the one the rollout names
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// Name of the tmux session it runs in
+    #[arg(long, value_name = "NAME")]
+    pub tmux_session: Option<String>,
+    /// Id of the tmux pane it runs in (`%7`)
+    #[arg(long, value_name = "PANE")]
+    pub tmux_pane: Option<String>,
+    /// Socket of the tmux server, when it is not the default one
+    #[arg(long, value_name = "FILE")]
+    pub tmux_socket: Option<PathBuf>,
+    /// Thread id of a Codex app session
+    #[arg(long, value_name = "ID")]
+    pub codex_app_thread_id: Option<String>,
+    /// Thread title of a Codex app session
+    #[arg(long, value_name = "TEXT")]
+    pub codex_app_thread_title: Option<String>,
+}
+
+impl RegisterArgs {
+    fn argv(&self, name: &str) -> Argv {
+        let Self {
+            name: session,
+            codex_session,
+            pid,
+            cwd,
+            tmux_session,
+            tmux_pane,
+            tmux_socket,
+            codex_app_thread_id,
+            codex_app_thread_title,
+        } = self;
+        Argv::new(name)
+            .option("--name", Some(session))
+            .option("--codex-session", codex_session.as_ref().map(|path| path.display()))
+            .option("--pid", *pid)
+            .option("--cwd", cwd.as_ref().map(|path| path.display()))
+            .option("--tmux-session", tmux_session.as_ref())
+            .option("--tmux-pane", tmux_pane.as_ref())
+            .option("--tmux-socket", tmux_socket.as_ref().map(|path| path.display()))
+            .option("--codex-app-thread-id", codex_app_thread_id.as_ref())
+            .option("--codex-app-thread-title", codex_app_thread_title.as_ref())
+    }
+}
+
+/// Register a running Codex session as a worker
+///
+/// Registering a known name again updates its record; values that are not given stay.
+///
+/// Example: `conveyor register-worker --name w1 --codex-session ~/.codex/sessions/2026/11/21/rollout-….jsonl`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct RegisterWorker {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub args: RegisterArgs,
+}
+
+/// Register a running Codex session as a manager
+///
+/// Registering a known name again updates its record; values that are not given stay.
+///
+/// Example: `conveyor register-manager --name m1 --codex-session ~/.codex/sessions/2026/11/21/rollout-….jsonl`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct RegisterManager {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub args: RegisterArgs,
+}
+
+/// The registered session.
+#[derive(Debug, Serialize)]
+pub struct Registered {
+    awaiting_first_prompt: bool,
+    codex_app_thread_id: Option<String>,
+    codex_app_thread_title: Option<String>,
+    codex_session_id: Option<String>,
+    codex_session_path: Option<String>,
+    communication: CommunicationView,
+    cwd: String,
+    dry_run: bool,
+    name: String,
+    pid: Option<i64>,
+    role: Role,
+    session_id: String,
+    tmux_pane_id: Option<String>,
+    tmux_session: Option<String>,
+}
+
+impl Action for RegisterWorker {
+    const NAME: &'static str = "register-worker";
+    const FORMAT: Format = Format::Json;
+    type Output = Registered;
+
+    fn run(self, cx: &Context) -> Result<Registered> {
+        register(cx, self.args, Role::Worker)
+    }
+
+    fn argv(&self) -> Argv {
+        self.args.argv(Self::NAME)
+    }
+}
+
+impl Action for RegisterManager {
+    const NAME: &'static str = "register-manager";
+    const FORMAT: Format = Format::Json;
+    type Output = Registered;
+
+    fn run(self, cx: &Context) -> Result<Registered> {
+        register(cx, self.args, Role::Manager)
+    }
+
+    fn argv(&self) -> Argv {
+        self.args.argv(Self::NAME)
+    }
+}
+
+fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> {
+    let known = Known {
+        name: args.name.to_string(),
+        role,
+        rollout: match &args.codex_session {
+            Some(path) => Some(read_rollout(cx, path)?),
+            None => None,
+        },
+        pid: args.pid,
+        cwd: args.cwd.map(|path| cx.env().absolute(&path).display().to_string()),
+        tmux_session: args.tmux_session.map(|name| text::clean(&name)),
+        tmux_pane_id: args.tmux_pane,
+        tmux_socket: args.tmux_socket.map(|path| cx.env().absolute(&path).display().to_string()),
+        codex_app_thread_id: args.codex_app_thread_id.map(|id| text::clean(&id)),
+        codex_app_thread_title: args.codex_app_thread_title.map(|title| text::clean(&title)),
+    };
+    let now = cx.now();
+    let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
+    let session = cx.ledger_or_create()?.write(|w| record(cx, w, known, fresh, now))?;
+    Ok(Registered::of(session, cx.dry_run()))
+}
+
+/// What a registration is made from; absent values keep what the ledger has.
+struct Known {
+    name: String,
+    role: Role,
+    rollout: Option<(PathBuf, Head)>,
+    pid: Option<i64>,
+    cwd: Option<String>,
+    tmux_session: Option<String>,
+    tmux_pane_id: Option<String>,
+    tmux_socket: Option<String>,
+    codex_app_thread_id: Option<String>,
+    codex_app_thread_title: Option<String>,
+}
+
+/// The rollout's absolute path and head.
+fn read_rollout(cx: &Context, path: &std::path::Path) -> Result<(PathBuf, Head)> {
+    let path = cx.env().absolute(path);
+    let head = ports::rollout::read_head(&path).map_err(|error| fail::head(&path, error))?;
+    Ok((path, head))
+}
+
+fn record(
+    cx: &Context,
+    w: &Write<'_>,
+    known: Known,
+    (fresh_id, fresh_token): (String, String),
+    now: Timestamp,
+) -> Result<Session> {
+    let found = store::sessions::find(w.read(), &known.name)?;
+    if let Some(found) = &found
+        && found.role != known.role
+    {
+        return Err(Error::conflict(format!(
+            "session name \"{}\" already exists with role \"{}\"; refusing to re-register as \"{}\"",
+            known.name, found.role, known.role
+        )));
+    }
+    let points_somewhere =
+        known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.tmux_pane_id.is_some();
+    if found.is_none() && !points_somewhere {
+        return Err(Error::usage("nothing says which Codex session is meant").hint(
+            "give its rollout with --codex-session, its pane with --tmux-pane, or its app thread with \
+             --codex-app-thread-id",
+        ));
+    }
+    let mut session = found.unwrap_or(Session {
+        id: fresh_id,
+        name: known.name,
+        role: known.role,
+        identity_token: fresh_token,
+        tmux_session: None,
+        tmux_pane_id: None,
+        tmux_socket: None,
+        pane_pid: None,
+        pane_pid_start: None,
+        codex_session_path: None,
+        codex_session_id: None,
+        codex_app_thread_id: None,
+        codex_app_thread_title: None,
+        codex_version: None,
+        codex_home: None,
+        pid: None,
+        pid_start: None,
+        cwd: String::new(),
+        registered_at: now,
+        last_heartbeat_at: None,
+        state: Registration::Active,
+        last_ingest_offset: None,
+    });
+    let replace = |field: &mut Option<String>, value: Option<String>| {
+        if value.is_some() {
+            *field = value;
+        }
+    };
+    replace(&mut session.tmux_session, known.tmux_session);
+    replace(&mut session.tmux_pane_id, known.tmux_pane_id);
+    replace(&mut session.tmux_socket, known.tmux_socket);
+    replace(&mut session.codex_app_thread_id, known.codex_app_thread_id);
+    replace(&mut session.codex_app_thread_title, known.codex_app_thread_title);
+    session.pid = known.pid.or(session.pid);
+    session.state = Registration::Active;
+    session.last_heartbeat_at = Some(now);
+    let head_cwd = known.rollout.as_ref().and_then(|(_, head)| head.cwd.clone());
+    if let Some(cwd) = known.cwd.or(head_cwd) {
+        session.cwd = cwd;
+    }
+    if let Some((path, head)) = known.rollout {
+        if let Some(other) = store::sessions::by_thread(w.read(), &head.thread_id)?
+            && other.id != session.id
+        {
+            return Err(Error::conflict(format!(
+                "Codex session {} is already registered as \"{}\"",
+                head.thread_id, other.name
+            ))
+            .hint(format!("use that name, or `conveyor deregister {}` first", other.name)));
+        }
+        session.codex_session_path = Some(path.display().to_string());
+        session.codex_session_id = Some(head.thread_id.clone());
+        session.codex_version = head.version.clone();
+        store::sessions::save(w, &session)?;
+        let cursor = store::rollouts::adopt(w, &session.id, &head.thread_id, &path.display().to_string(), now)?;
+        session.last_ingest_offset = i64::try_from(cursor.next_offset).ok();
+    }
+    store::sessions::save(w, &session)?;
+    let about = audit::About { task_id: None, session_id: Some(&session.id) };
+    let payload = json!({
+        "codex_session_id": session.codex_session_id,
+        "name": session.name,
+        "pid": session.pid,
+        "role": session.role,
+        "session_id": session.id,
+    });
+    audit::append(w, now, cx.actor(), "session_registered", about, &payload)?;
+    Ok(session)
+}
+
+impl Registered {
+    fn of(session: Session, dry_run: bool) -> Self {
+        let communication = CommunicationView::of(&session);
+        Self {
+            awaiting_first_prompt: session.codex_session_path.is_none() && session.codex_app_thread_id.is_none(),
+            codex_app_thread_id: session.codex_app_thread_id,
+            codex_app_thread_title: session.codex_app_thread_title,
+            codex_session_id: session.codex_session_id,
+            codex_session_path: session.codex_session_path,
+            communication,
+            cwd: session.cwd,
+            dry_run,
+            name: session.name,
+            pid: session.pid,
+            role: session.role,
+            session_id: session.id,
+            tmux_pane_id: session.tmux_pane_id,
+            tmux_session: session.tmux_session,
+        }
+    }
+}
+
+impl Outcome for Registered {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let verb = if self.dry_run { "would register" } else { "registered" };
+        writeln!(out, "{verb} {} {} ({})", self.role, self.name, self.session_id)?;
+        match &self.codex_session_path {
+            Some(path) => writeln!(out, "rollout: {path}"),
+            None => writeln!(out, "rollout: none yet; Codex writes it with the first prompt"),
+        }
+    }
+}
+
+/// The contract's communication block: [`Communication`] plus the poll command.
+#[derive(Debug, Serialize)]
+pub struct CommunicationView {
+    #[serde(flatten)]
+    communication: Communication,
+    poll_command_template: String,
+}
+
+impl CommunicationView {
+    fn of(session: &Session) -> Self {
+        Self {
+            communication: Communication::of(session),
+            poll_command_template: format!(
+                "conveyor {}-inbox <task> --consume-next --wait --timeout 60 --json",
+                session.role
+            ),
+        }
+    }
+}
+
+/// Mark a session gone
+///
+/// Its record and its history stay; the name can be registered again. A bound session must be unbound first.
+///
+/// Example: `conveyor deregister w1`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Deregister {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+}
+
+/// The deregistered session.
+#[derive(Debug, Serialize)]
+pub struct Deregistered {
+    dry_run: bool,
+    name: String,
+    state: Registration,
+}
+
+impl Action for Deregister {
+    const NAME: &'static str = "deregister";
+    const FORMAT: Format = Format::Json;
+    type Output = Deregistered;
+
+    fn run(self, cx: &Context) -> Result<Deregistered> {
+        let now = cx.now();
+        let name = cx.ledger_to_change()?.write(|w| {
+            let session = lookup::session(w.read(), &self.session)?;
+            if let Some(binding) = store::bindings::active_of_session(w.read(), &session.id)? {
+                return Err(Error::refused(format!(
+                    "cannot deregister session \"{}\": it is still bound to task \"{}\" (binding \"{}\")",
+                    session.name, binding.task_id, binding.id
+                ))
+                .hint("unbind the task first"));
+            }
+            store::sessions::set_state(w, &session.id, Registration::Gone, now)?;
+            let about = audit::About { task_id: None, session_id: Some(&session.id) };
+            audit::append(w, now, cx.actor(), "session_deregistered", about, &json!({"name": session.name}))?;
+            Ok(session.name)
+        })?;
+        Ok(Deregistered { dry_run: cx.dry_run(), name, state: Registration::Gone })
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session } = self;
+        Argv::new(Self::NAME).end_of_options().word(session)
+    }
+}
+
+impl Outcome for Deregistered {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let verb = if self.dry_run { "would mark" } else { "marked" };
+        writeln!(out, "{verb} {} gone", self.name)
+    }
+}
+
+/// Which registrations `sessions` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StateFilter {
+    /// In force.
+    Active,
+    /// Deregistered, stopped or lost.
+    Gone,
+    /// Both.
+    All,
+}
+
+/// List the registered sessions
+///
+/// Without `--state` only sessions in force are listed, in the order of their registration.
+///
+/// Example: `conveyor sessions --role worker --json`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Sessions {
+    /// Only this role
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<Role>,
+    /// Only registrations in this state
+    #[arg(long, value_name = "STATE", value_enum)]
+    pub state: Option<StateFilter>,
+    /// Only this session; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub name: Vec<String>,
+    /// Show identity tokens, which prove a session's identity in prompts; they are redacted otherwise
+    #[arg(long, conflicts_with = "redact_identity_token")]
+    pub show_identity_token: bool,
+    /// Redact identity tokens; this is the default
+    #[arg(long)]
+    pub redact_identity_token: bool,
+    /// Accepted for older scripts; app sessions are always listed
+    #[arg(long, hide = true)]
+    pub include_legacy: bool,
+}
+
+/// One session as printed.
+#[derive(Debug, Serialize)]
+pub struct SessionView {
+    codex_app_thread_id: Option<String>,
+    codex_app_thread_title: Option<String>,
+    codex_session_id: Option<String>,
+    codex_session_path: Option<String>,
+    codex_version: Option<String>,
+    communication: CommunicationView,
+    cwd: String,
+    id: String,
+    identity_token: String,
+    last_heartbeat_at: Option<Timestamp>,
+    last_ingest_offset: Option<i64>,
+    name: String,
+    pid: Option<i64>,
+    registered_at: Timestamp,
+    role: Role,
+    state: Registration,
+    tmux_pane_id: Option<String>,
+    tmux_session: Option<String>,
+}
+
+impl SessionView {
+    pub(super) fn of(session: Session, show_token: bool) -> Self {
+        let communication = CommunicationView::of(&session);
+        Self {
+            codex_app_thread_id: session.codex_app_thread_id,
+            codex_app_thread_title: session.codex_app_thread_title,
+            codex_session_id: session.codex_session_id,
+            codex_session_path: session.codex_session_path,
+            codex_version: session.codex_version,
+            communication,
+            cwd: session.cwd,
+            id: session.id,
+            identity_token: if show_token { session.identity_token } else { "[REDACTED]".to_owned() },
+            last_heartbeat_at: session.last_heartbeat_at,
+            last_ingest_offset: session.last_ingest_offset,
+            name: session.name,
+            pid: session.pid,
+            registered_at: session.registered_at,
+            role: session.role,
+            state: session.state,
+            tmux_pane_id: session.tmux_pane_id,
+            tmux_session: session.tmux_session,
+        }
+    }
+}
+
+/// The listed sessions.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct SessionList(Vec<SessionView>);
+
+impl Action for Sessions {
+    const NAME: &'static str = "sessions";
+    const FORMAT: Format = Format::Json;
+    type Output = SessionList;
+
+    fn run(self, cx: &Context) -> Result<SessionList> {
+        let sessions = cx.ledger()?.read(store::sessions::list)?;
+        if let Some(unknown) = self.name.iter().find(|name| !sessions.iter().any(|session| session.name == **name)) {
+            return Err(Error::not_found(format!("no session registered with name \"{unknown}\"")));
+        }
+        let state = self.state.unwrap_or(StateFilter::Active);
+        let wanted = |session: &Session| {
+            let in_state = match state {
+                StateFilter::All => true,
+                StateFilter::Active => session.state == Registration::Active,
+                StateFilter::Gone => session.state == Registration::Gone,
+            };
+            in_state
+                && self.role.is_none_or(|role| role == session.role)
+                && (self.name.is_empty() || self.name.contains(&session.name))
+        };
+        Ok(SessionList(
+            sessions
+                .into_iter()
+                .filter(wanted)
+                .map(|session| SessionView::of(session, self.show_identity_token))
+                .collect(),
+        ))
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { role, state, name, show_identity_token, redact_identity_token, include_legacy } = self;
+        let state = state.map(|state| match state {
+            StateFilter::Active => "active",
+            StateFilter::Gone => "gone",
+            StateFilter::All => "all",
+        });
+        let argv = Argv::new(Self::NAME).option("--role", *role).option("--state", state);
+        name.iter()
+            .fold(argv, |argv, name| argv.option("--name", Some(name)))
+            .switch("--show-identity-token", *show_identity_token)
+            .switch("--redact-identity-token", *redact_identity_token)
+            .switch("--include-legacy", *include_legacy)
+    }
+}
+
+impl Outcome for SessionList {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        for session in &self.0 {
+            let place = session.tmux_session.as_deref().or(session.tmux_pane_id.as_deref()).unwrap_or("no pane");
+            writeln!(out, "{}\t{}\t{}\t{}\t{}", session.name, session.role, session.state, place, session.cwd)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! `tail`: the newest stored lines of a session's rollout.
+
+use std::{fmt, path::Path};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Action, Argv, Context, Format, Outcome, lookup};
+use crate::{
+    base::{Result, text},
+    model::{
+        board::{Entry, EventRow},
+        rollout,
+    },
+    ports::rollout::{RolloutFile, record_hash},
+    store::{
+        self,
+        events::{Filter, StoredEvent},
+    },
+};
+
+/// The longest line that is fetched from a rollout to be shown whole, in bytes.
+const WHOLE_LINE: u64 = 1 << 20;
+
+/// Keys whose text is what somebody said or a command printed.
+const CONTENT_KEYS: &[&str] =
+    &["aggregated_output", "content", "last_agent_message", "message", "output", "segment_text", "text"];
+
+/// Show the newest rollout events of a session
+///
+/// Newest first, from the ledger; run `ingest` before it for what was written since. What was said is left out
+/// unless asked for.
+///
+/// Example: `conveyor tail w1 --limit 5 --include-content`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Tail {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// How many events at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: u32,
+    /// Only events of this type (`task_complete`, `item_completed`, `message`, ...)
+    #[arg(long, value_name = "TYPE")]
+    pub subtype: Option<String>,
+    /// Show whole lines, read again from the rollout
+    #[arg(long)]
+    pub include_content: bool,
+}
+
+/// One event as printed.
+#[derive(Debug, Serialize)]
+pub struct TailEvent {
+    byte_length: u64,
+    byte_offset: u64,
+    flags: Vec<&'static str>,
+    id: i64,
+    item: Option<String>,
+    payload: Value,
+    /// `rollout` when the payload was read again from the file, `ledger` when it is the bounded copy.
+    payload_source: &'static str,
+    seen_count: i64,
+    subtype: Option<String>,
+    timestamp: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(skip)]
+    brief: String,
+}
+
+/// The events, newest first.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct TailEvents(Vec<TailEvent>);
+
+impl Action for Tail {
+    const NAME: &'static str = "tail";
+    const FORMAT: Format = Format::Json;
+    type Output = TailEvents;
+
+    fn run(self, cx: &Context) -> Result<TailEvents> {
+        let filter = Filter { subtype: self.subtype.as_deref(), ..Filter::default() };
+        let events = cx.ledger()?.read(|r| {
+            let session = lookup::session(r, &self.session)?;
+            Ok::<_, crate::base::Error>(store::events::newest(r, &session.id, filter, self.limit)?)
+        })?;
+        Ok(TailEvents(events.into_iter().map(|event| TailEvent::of(event, self.include_content)).collect()))
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session, limit, subtype, include_content } = self;
+        Argv::new(Self::NAME)
+            .option("--limit", Some(limit))
+            .option("--subtype", subtype.as_ref())
+            .switch("--include-content", *include_content)
+            .end_of_options()
+            .word(session)
+    }
+}
+
+impl TailEvent {
+    fn of(event: StoredEvent, include_content: bool) -> Self {
+        let whole = if include_content { whole_payload(&event) } else { None };
+        let payload_source = if whole.is_some() { "rollout" } else { "ledger" };
+        let mut payload = whole.unwrap_or_else(|| serde_json::from_str(&event.payload_json).unwrap_or(Value::Null));
+        if !include_content {
+            redact(&mut payload);
+        }
+        Self {
+            byte_length: event.byte_length,
+            byte_offset: event.byte_offset,
+            flags: event.flags.names(),
+            id: event.id,
+            item: event.item,
+            payload,
+            payload_source,
+            seen_count: event.seen_count,
+            subtype: event.subtype,
+            timestamp: event.timestamp,
+            kind: event.kind,
+            brief: if include_content { event.brief } else { String::new() },
+        }
+    }
+}
+
+/// The line's payload as it stands in the rollout, if the line is still there unchanged.
+fn whole_payload(event: &StoredEvent) -> Option<Value> {
+    if event.byte_length > WHOLE_LINE {
+        return None;
+    }
+    let line = line_of(event)?;
+    let mut value: Value = serde_json::from_slice(&line).ok()?;
+    clean(&mut value);
+    match value.get_mut("payload") {
+        Some(payload) => Some(payload.take()),
+        None => Some(value),
+    }
+}
+
+/// The line as it stands in the rollout now; none when it is gone or another one.
+fn line_of(event: &StoredEvent) -> Option<Vec<u8>> {
+    let file = RolloutFile::open(Path::new(&event.path)).ok()?;
+    let line = file.read_line_at(event.byte_offset, event.byte_length).ok()?;
+    (record_hash(&line) == event.record_hash).then_some(line)
+}
+
+fn clean(value: &mut Value) {
+    match value {
+        Value::String(said) => *said = text::clean(said),
+        Value::Array(items) => items.iter_mut().for_each(clean),
+        Value::Object(members) => members.values_mut().for_each(clean),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Replaces what was said by its size.
+fn redact(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::Object(members) => {
+            let said: Vec<String> = members
+                .iter()
+                .filter(|(key, value)| value.is_string() && CONTENT_KEYS.contains(&key.as_str()))
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in said {
+                let Some(Value::String(text)) = members.remove(&key) else { continue };
+                mark_redacted(members, &key, &text);
+            }
+            members.values_mut().for_each(redact);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn mark_redacted(members: &mut Map<String, Value>, key: &str, text: &str) {
+    members.insert(format!("{key}_redacted"), true.into());
+    members.insert(format!("{key}_byte_count"), text.len().into());
+    members.insert(format!("{key}_line_count"), text.lines().count().into());
+}
+
+impl Outcome for TailEvents {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        for event in &self.0 {
+            let label = event.item.as_deref().or(event.subtype.as_deref()).unwrap_or(&event.kind);
+            writeln!(out, "{}  {:>10}  {label}  {}", event.timestamp, event.byte_offset, event.brief)?;
+        }
+        Ok(())
+    }
+}
+
+/// Which events a screen wants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventQuery {
+    /// Only events older than this one.
+    pub before: Option<i64>,
+    /// Only events whose short text or type contains this.
+    pub text: Option<String>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// The newest stored events of a session, newest first, for screens.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn event_page(cx: &Context, session_id: &str, query: &EventQuery) -> Result<Vec<EventRow>> {
+    let filter = Filter { before: query.before, text: query.text.as_deref(), ..Filter::default() };
+    let events = cx.ledger()?.read(|r| store::events::newest(r, session_id, filter, query.limit))?;
+    Ok(events
+        .into_iter()
+        .map(|event| EventRow {
+            id: event.id,
+            byte_offset: event.byte_offset,
+            byte_length: event.byte_length,
+            timestamp: event.timestamp.parse().ok(),
+            kind: event.kind,
+            subtype: event.subtype,
+            item: event.item,
+            text: event.brief,
+            flags: event.flags.names().into_iter().map(str::to_owned).collect(),
+        })
+        .collect())
+}
+
+/// The newest entries of a session's conversation, oldest first, read from the rollout itself.
+///
+/// # Errors
+/// When the ledger cannot be read. Lines that the rollout no longer holds are left out.
+pub fn conversation(cx: &Context, session_id: &str, limit: u32) -> Result<Vec<Entry>> {
+    let events = cx.ledger()?.read(|r| store::events::conversation(r, session_id, limit))?;
+    let mut entries: Vec<Entry> = events
+        .iter()
+        .filter(|event| event.byte_length <= WHOLE_LINE)
+        .filter_map(|event| {
+            let line = line_of(event)?;
+            let record = match rollout::parse(&line) {
+                Ok(record) => record,
+                Err(_) => rollout::recover_torn(&line)?.1,
+            };
+            rollout::entry(&record, event.byte_offset)
+        })
+        .collect();
+    entries.reverse();
+    Ok(entries)
+}

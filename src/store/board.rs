@@ -1,0 +1,173 @@
+//! The read model of screens and listings: one consistent snapshot, without a look at single events.
+
+use std::collections::HashMap;
+
+use super::{Read, Result, bindings, cycles, rollouts, sensors, sessions, tasks};
+use crate::{
+    base::Timestamp,
+    model::{
+        board::{Attention, BindingRow, Board, ContextUse, CycleRow, EventBrief, SessionRow, TaskRow},
+        judge::{Evidence, Sighting, judge},
+        session::{Communication, Registration, Session},
+        state::{Condition, Judgement},
+        task::Binding,
+    },
+};
+
+/// Cycles shown with each task.
+const CYCLES_PER_TASK: u32 = 10;
+
+/// The whole board as of `now`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
+    let sessions = sessions::list(r)?;
+    let tasks = tasks::list(r)?;
+    let bindings = bindings::list(r)?;
+    let mut rollouts: HashMap<String, rollouts::Cursor> =
+        rollouts::all_current(r)?.into_iter().map(|cursor| (cursor.session_id.clone(), cursor)).collect();
+    let mut sightings: HashMap<String, Vec<Sighting>> = HashMap::new();
+    for row in sensors::list(r, None)? {
+        sightings.entry(row.session_id.clone()).or_default().push(row.sighting());
+    }
+    let errors = sessions::ingest_errors(r)?;
+
+    let names: HashMap<&str, &str> =
+        sessions.iter().map(|session| (session.id.as_str(), session.name.as_str())).collect();
+    let task_names: HashMap<&str, &str> = tasks.iter().map(|task| (task.id.as_str(), task.name.as_str())).collect();
+    let name_of = |id: &str| names.get(id).map_or_else(|| id.to_owned(), ToString::to_string);
+    let binding_of = |session: &Session| {
+        bindings.iter().find(|binding| {
+            binding.is_in_force()
+                && (binding.worker_session_id == session.id || binding.manager_session_id == session.id)
+        })
+    };
+
+    let mut rows: Vec<SessionRow> = sessions
+        .iter()
+        .map(|session| {
+            let binding = binding_of(session);
+            let partner = binding.map(|binding| name_of(binding.other_end(&session.id)));
+            let rollout = rollouts.remove(&session.id);
+            let seen = sightings.remove(&session.id).unwrap_or_default();
+            let mut row = session_row(session, rollout.as_ref(), &seen, now);
+            row.task_id = binding.map(|binding| binding.task_id.clone());
+            row.task = binding.and_then(|binding| task_names.get(binding.task_id.as_str()).map(ToString::to_string));
+            row.partner = partner;
+            row.ingest_error = errors.get(&session.id).cloned();
+            row
+        })
+        .collect();
+    rows.sort_by(|a, b| {
+        let age = |row: &SessionRow| row.judgement.since.unwrap_or(Timestamp::from_millis(i64::MAX));
+        a.attention.cmp(&b.attention).then(age(a).cmp(&age(b))).then(a.name.cmp(&b.name))
+    });
+
+    let mut task_rows = Vec::with_capacity(tasks.len());
+    for task in &tasks {
+        let of_task = |binding: &&Binding| binding.task_id == task.id;
+        task_rows.push(TaskRow {
+            task: task.clone(),
+            bindings: bindings
+                .iter()
+                .filter(of_task)
+                .map(|binding| BindingRow {
+                    id: binding.id.clone(),
+                    state: binding.state,
+                    worker: name_of(&binding.worker_session_id),
+                    manager: name_of(&binding.manager_session_id),
+                    created_at: binding.created_at,
+                    ended_at: binding.ended_at,
+                })
+                .collect(),
+            cycles: cycles::newest(r, &task.id, /*notable*/ false, CYCLES_PER_TASK)?
+                .into_iter()
+                .map(cycle_row)
+                .collect(),
+        });
+    }
+    task_rows.sort_by(|a, b| {
+        b.task.state.is_open().cmp(&a.task.state.is_open()).then(b.task.created_at.cmp(&a.task.created_at))
+    });
+    Ok(Board { taken_at: now, ledger: ledger.to_owned(), sessions: rows, tasks: task_rows })
+}
+
+/// What everything known about a session adds up to.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judgement> {
+    let rollout = rollouts::current(r, &session.id)?;
+    let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
+    Ok(judged(session, rollout.as_ref(), &seen, now))
+}
+
+fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> Judgement {
+    let rollout = rollout.map(|cursor| cursor.progress.reading());
+    judge(&Evidence { registration: session.state, rollout, sightings: seen, now })
+}
+
+fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> SessionRow {
+    let judgement = judged(session, rollout, seen, now);
+    let progress = rollout.map(|cursor| &cursor.progress);
+    SessionRow {
+        id: session.id.clone(),
+        name: session.name.clone(),
+        role: session.role,
+        registration: session.state,
+        attention: attention(session.state, &judgement),
+        judgement,
+        task_id: None,
+        task: None,
+        partner: None,
+        kind: Communication::of(session).session_kind,
+        tmux_session: session.tmux_session.clone(),
+        tmux_pane_id: session.tmux_pane_id.clone(),
+        cwd: session.cwd.clone(),
+        codex_session_id: session.codex_session_id.clone(),
+        codex_version: session.codex_version.clone(),
+        last_event: progress.and_then(|progress| progress.last_event.as_ref()).map(|event| EventBrief {
+            label: event.label.clone(),
+            text: event.text.clone(),
+            at: event.at,
+        }),
+        context: progress.and_then(|progress| {
+            Some(ContextUse { used_tokens: progress.used_tokens?, window_tokens: progress.window_tokens? })
+        }),
+        ingested_bytes: rollout.map_or(0, |cursor| cursor.next_offset),
+        pending_bytes: rollout.map_or(0, |cursor| cursor.pending_bytes),
+        ingest_error: None,
+        last_heartbeat_at: session.last_heartbeat_at,
+    }
+}
+
+/// How much a session asks for the operator.
+fn attention(registration: Registration, judgement: &Judgement) -> Attention {
+    if registration == Registration::Gone {
+        return Attention::Gone;
+    }
+    match judgement.condition {
+        Condition::Blocked => Attention::NeedsYou,
+        Condition::Aborted => Attention::Failed,
+        Condition::Done => Attention::DoneUnseen,
+        Condition::Busy => Attention::Working,
+        Condition::Idle => Attention::Idle,
+        Condition::Unknown => Attention::Unknown,
+    }
+}
+
+fn cycle_row(cycle: cycles::CycleRecord) -> CycleRow {
+    let text = |path: &str| {
+        let value = cycle.status.as_ref().and_then(|status| status.pointer(path));
+        value.and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
+    CycleRow {
+        condition: text("/condition"),
+        notable: text("/notable_pane_pattern"),
+        id: cycle.id,
+        started_at: cycle.started_at,
+        outcome: cycle.state,
+        error: cycle.error,
+    }
+}
