@@ -82,7 +82,7 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
     // Until the file has proved to be ours, closing it must not move its log into it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(if access == Access::Read { READ_PATIENCE } else { WRITE_PATIENCE })?;
-    let found = schema::inspect(&connection, path)?;
+    let found = schema::look(&mut connection, path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     match found {
         Found::Current => configure(&connection)?,
@@ -92,7 +92,7 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
         Found::Empty | Found::Old(_) => {
             let _lock = migration_lock(path)?;
             configure(&connection)?;
-            if let Found::Old(version) = schema::inspect(&connection, path)? {
+            if let Found::Old(version) = schema::look(&mut connection, path)? {
                 back_up(&connection, path, version)?;
             }
             schema::bring_up(&mut connection, path, &now.to_string())?;

@@ -72,8 +72,14 @@ fn check_version(path: &Path, version: i64, application_id: i64) -> Result<Found
     }
 }
 
-/// Says what an open connection holds.
-pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Found> {
+/// Says what an open connection holds, from one snapshot: another process may be creating it just now.
+pub(super) fn look(connection: &mut Connection, path: &Path) -> Result<Found> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    inspect(&transaction, path)
+}
+
+/// The same inside a transaction.
+fn inspect(connection: &Connection, path: &Path) -> Result<Found> {
     let version: i64 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
     if version != 0 {
         let application_id: i64 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
