@@ -13,3 +13,4 @@
 
 pub mod base;
 pub mod model;
+pub mod sim;
