@@ -15,12 +15,14 @@ use uuid::Uuid;
 use super::{
     composer::Composer,
     dialect::Dialect,
+    facts::Identity,
     headless::{Ending, play},
     replay::replay,
-    rollout::{Identity, RolloutError, RolloutWriter},
+    rollout::{RolloutError, RolloutWriter},
     scenario::Script,
-    session::{Faults, Session, Setup},
+    session::Session,
     terminal::{self, Look},
+    turn::{Faults, Setup},
 };
 use crate::base::{Clock, Error, Result, clock::SystemClock};
 
@@ -74,7 +76,15 @@ struct CodexArgs {
     /// Directory that holds `sessions/` [default: $CODEX_HOME, which must be set then]
     #[arg(long, value_name = "DIR")]
     codex_home: Option<PathBuf>,
-    /// Script with the answers (JSON: `rules` of `match` and `steps`, and `autostart` turns)
+    /// Script with the answers (JSON)
+    ///
+    /// `rules`: a list of {"match": TEXT, "steps": [...], "once": true}; the first rule whose text is in the message
+    /// (with a leading ^: at its beginning) answers it. `autostart`: a list of {"message", "steps", "after_ms"}, turns
+    /// that begin by themselves. Steps: {"say": TEXT}, {"note": TEXT}, {"think": TEXT}, {"plan": TEXT}, {"sleep": MS},
+    /// {"hold": FILE}, {"run": {"command", "output", "exit", "ms"}}, {"approve": {"command", "reason", "ms",
+    /// "answer_after_ms", "answer"}}, {"ask": {"question", "options", "answer_after_ms"}}, {"patch": {"path",
+    /// "content"}}, {"error": {"kind", "message"}}, {"tokens": {"input", "output", "primary", "secondary"}},
+    /// "compact", "exit", "crash".
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
     /// Divide all durations by this
@@ -83,8 +93,8 @@ struct CodexArgs {
     /// Play without a terminal: write the rollout in real time, then end
     #[arg(long)]
     headless: bool,
-    /// With --headless: stay, with the writer lock held, until a signal or the script ends the session
-    #[arg(long, requires = "headless")]
+    /// With --headless or --replay: stay, with the writer lock held, until a signal or the script ends it
+    #[arg(long)]
     hold: bool,
     /// Append a recorded rollout, line by line at its own pace, to a fresh file, and end
     #[arg(long, value_name = "FILE", conflicts_with_all = ["script", "words", "headless"])]
@@ -186,7 +196,13 @@ fn run_codex(args: CodexArgs) -> Result<u8> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let codex_home = codex_home(args.codex_home.clone())?;
     if let Some(recording) = &args.replay {
-        replay(recording, &codex_home, clock.now(), args.speed)?;
+        let replayed = replay(recording, &codex_home, clock.now(), args.speed)?;
+        if args.hold {
+            loop {
+                thread::park();
+            }
+        }
+        drop(replayed);
         return Ok(0);
     }
     let settings = Settings::parse(&args.config)?;

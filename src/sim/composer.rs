@@ -4,7 +4,7 @@
 //! no clock (times come with the input) and does not draw.
 
 use super::dialect::{BusyEnter, Dialect};
-use super::session::{Asking, Decision};
+use super::turn::{Asking, Decision};
 
 /// Enter within this time after a burst of keys becomes a line feed.
 const BURST_ENTER_MS: i64 = 120;

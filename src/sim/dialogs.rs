@@ -6,7 +6,7 @@ use super::{
     composer::Dialog,
     dialect::{Dialect, ScreenStyle},
     screen::Row,
-    session::Asking,
+    turn::Asking,
     wrap::wrap,
 };
 

@@ -2,8 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use super::rollout::RolloutError;
-use super::session::{Happening, Session};
+use super::{rollout::RolloutError, session::Session, turn::Happening};
 
 /// How a headless session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,15 @@ use crate::base::{Error, Result, Timestamp};
 /// Between two lines that carry no time (0.25).
 const UNTIMED_GAP_MS: i64 = 200;
 
+/// A rollout that was played again.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Where it was written.
+    pub path: PathBuf,
+    _file: File,
+    _lock: File,
+}
+
 #[derive(Deserialize)]
 struct Head {
     timestamp: Option<Timestamp>,
@@ -34,12 +43,13 @@ struct Timed {
     timestamp: Option<Timestamp>,
 }
 
-/// Appends the lines of `recording` to a fresh file below `codex_home`, in time divided by `speed`; returns the file.
+/// Appends the lines of `recording` to a fresh file below `codex_home`, in time divided by `speed`; returns the file,
+/// which stays open and locked as long as the result lives.
 /// A last line without its end stays without it.
 ///
 /// # Errors
 /// When the recording cannot be read or has no session id, or the fresh file exists or cannot be written.
-pub fn replay(recording: &Path, codex_home: &Path, now: Timestamp, speed: f64) -> Result<PathBuf> {
+pub fn replay(recording: &Path, codex_home: &Path, now: Timestamp, speed: f64) -> Result<Replayed> {
     let shown = recording.display();
     let unreadable = |error| Error::io(format!("cannot read the recording {shown}")).caused_by(error);
     let mut reader = BufReader::new(File::open(recording).map_err(|error| {
@@ -59,7 +69,7 @@ pub fn replay(recording: &Path, codex_home: &Path, now: Timestamp, speed: f64) -
         None => rollout_path(codex_home, now, thread_id),
     };
     let failed = |error| Error::io(format!("cannot write {}", target.display())).caused_by(error);
-    let _lock = lock_thread(codex_home, thread_id).map_err(|error| Error::conflict(error.to_string()))?;
+    let lock = lock_thread(codex_home, thread_id).map_err(|error| Error::conflict(error.to_string()))?;
     fs::create_dir_all(target.parent().unwrap_or(codex_home)).map_err(failed)?;
     let mut file = OpenOptions::new().create_new(true).append(true).open(&target).map_err(failed)?;
 
@@ -78,5 +88,5 @@ pub fn replay(recording: &Path, codex_home: &Path, now: Timestamp, speed: f64) -
             thread::sleep(Duration::from_secs_f64(gap as f64 / 1000.0 / speed));
         }
     }
-    Ok(target)
+    Ok(Replayed { path: target, _file: file, _lock: lock })
 }

@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use super::{
     dialect::Dialect,
-    lines::{Condition, Gaps, LineBook, fill, quoted},
+    facts::{CONTEXT_WINDOW, Call, Command, Damage, Identity, Patch, Tokens, question_gaps, short_seconds, text_gap},
+    lines::{Condition, Gaps, LineBook, fill},
     zone,
 };
 use crate::base::{Clock, Timestamp};
@@ -49,83 +50,6 @@ pub enum RolloutError {
 }
 
 type Result<T = ()> = std::result::Result<T, RolloutError>;
-
-/// Who a thread is; fixed for its whole life.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Where `sessions/` lies.
-    pub codex_home: PathBuf,
-    /// The directory the session works in, absolute.
-    pub cwd: PathBuf,
-    /// The model's name.
-    pub model: String,
-    /// `session_meta.source`: `cli`, `vscode` or `exec`.
-    pub source: &'static str,
-    /// The approval policy, as `-a` takes it.
-    pub approval: String,
-    /// The id of the thread, or `None` for a fresh one.
-    pub thread: Option<Uuid>,
-}
-
-/// Tokens of one count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tokens {
-    /// Tokens sent to the model.
-    pub input: u64,
-    /// Tokens the model produced.
-    pub output: u64,
-}
-
-impl Tokens {
-    fn add(&mut self, other: Tokens) {
-        self.input += other.input;
-        self.output += other.output;
-    }
-
-    /// Input and output together.
-    #[must_use]
-    pub fn all(self) -> u64 {
-        self.input + self.output
-    }
-}
-
-/// A pretended command, for the lines of its call and its result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// The command line.
-    pub line: String,
-    /// Why it wants to run outside the sandbox, when it does.
-    pub escalation: Option<String>,
-    /// What it prints.
-    pub output: String,
-    /// How it ends.
-    pub exit: i32,
-    /// How long it takes.
-    pub duration: Duration,
-}
-
-/// A file edit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patch {
-    /// The file, relative to the session's directory.
-    pub path: String,
-    /// What is added.
-    pub content: String,
-}
-
-impl Patch {
-    fn text(&self) -> String {
-        let added: String = self.content.lines().map(|line| format!("+{line}\n")).collect();
-        format!("*** Begin Patch\n*** Add File: {}\n{added}*** End Patch", self.path)
-    }
-}
-
-/// A damaged line, to be written once instead of a sound one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Damage {
-    /// A prefix, this pause, and the whole record again on the same line.
-    Torn(Duration),
-}
 
 #[derive(Debug)]
 struct OpenTurn {
@@ -169,9 +93,6 @@ pub struct RolloutWriter {
     counted: bool,
     damage: Option<Damage>,
 }
-
-/// The context window that is reported.
-pub const CONTEXT_WINDOW: u64 = 258_400;
 
 impl RolloutWriter {
     /// A writer for a new thread. Older dialects create the file here, newer ones with the first input.
@@ -359,12 +280,12 @@ impl RolloutWriter {
     /// The model has called for a command.
     pub fn command_started(&mut self, command: &Command) -> Result {
         self.call_begins()?;
-        self.play("command_started", self.command_gaps(command))
+        self.play("command_started", command.gaps(self.ordinal))
     }
 
     /// The command has ended.
     pub fn command_finished(&mut self, command: &Command) -> Result {
-        self.tool_ends("command_finished", self.command_gaps(command))
+        self.tool_ends("command_finished", command.gaps(self.ordinal))
     }
 
     /// The open call was broken off after `after`.
@@ -380,12 +301,12 @@ impl RolloutWriter {
     /// The model has called for a file edit.
     pub fn patch_started(&mut self, patch: &Patch) -> Result {
         self.call_begins()?;
-        self.play("patch_started", self.patch_gaps(patch))
+        self.play("patch_started", patch.gaps(&self.identity.cwd))
     }
 
     /// The edit is made.
     pub fn patch_finished(&mut self, patch: &Patch) -> Result {
-        self.tool_ends("patch_finished", self.patch_gaps(patch))
+        self.tool_ends("patch_finished", patch.gaps(&self.identity.cwd))
     }
 
     /// The model asks the user.
@@ -431,7 +352,7 @@ impl RolloutWriter {
         self.begin_turn();
         self.ensure_open()?;
         self.turns += 1;
-        let mut gaps = self.command_gaps(command);
+        let mut gaps = command.gaps(self.ordinal);
         gaps.extend([("last", Value::Null), ("trigger", Value::Null)]);
         self.end_turn("user_shell", gaps, None)
     }
@@ -499,48 +420,6 @@ impl RolloutWriter {
         self.sampled = self.sequence;
         self.call = None;
         Ok(())
-    }
-
-    fn command_gaps(&self, command: &Command) -> Gaps {
-        let seconds = command.duration.as_secs_f64();
-        let escalation = command.escalation.as_ref().map_or(String::new(), |reason| {
-            format!(r#", "sandbox_permissions": "require_escalated", "justification": {}"#, quoted(reason))
-        });
-        let parsed = match command.line.as_str() {
-            "ls" => json!([{"type": "list_files", "cmd": "ls", "path": null}]),
-            line => json!([{"type": "unknown", "cmd": line}]),
-        };
-        let process = 7000 + self.ordinal;
-        Gaps::from([
-            ("command", command.line.as_str().into()),
-            ("command_quoted", quoted(&command.line).into()),
-            ("escalation", escalation.into()),
-            ("parsed", parsed),
-            ("out", command.output.as_str().into()),
-            ("out_quoted", quoted(&command.output).into()),
-            ("out_tokens", (command.output.len() / 4).into()),
-            ("exit", command.exit.into()),
-            ("status", if command.exit == 0 { "completed" } else { "failed" }.into()),
-            ("secs", command.duration.as_secs().into()),
-            ("nanos", command.duration.subsec_nanos().into()),
-            ("wall", format!("{seconds:.4}").into()),
-            ("wall_short", short_seconds(command.duration)),
-            ("chunk", format!("{:06x}", process * 7919 % 0xff_ffff).into()),
-            ("process", process.to_string().into()),
-        ])
-    }
-
-    fn patch_gaps(&self, patch: &Patch) -> Gaps {
-        let absolute = self.identity.cwd.join(&patch.path).to_string_lossy().into_owned();
-        let mut changes = serde_json::Map::new();
-        changes.insert(absolute, json!({"type": "add", "content": patch.content}));
-        Gaps::from([
-            ("patch", patch.text().into()),
-            ("patch_quoted", quoted(&patch.text()).into()),
-            ("changes", changes.into()),
-            ("file", patch.path.as_str().into()),
-            ("wall_short", short_seconds(Duration::from_millis(100))),
-        ])
     }
 
     fn play(&mut self, section: &str, gaps: Gaps) -> Result {
@@ -672,37 +551,6 @@ impl RolloutWriter {
         self.file = Some(file.map_err(|source| fail(&self.path, source))?);
         Ok(())
     }
-}
-
-/// Kinds of tool calls that can be broken off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
-    /// A command.
-    Command,
-    /// A file edit.
-    Patch,
-    /// A question to the user.
-    Question,
-}
-
-fn text_gap(text: &str) -> Gaps {
-    Gaps::from([("text", text.into())])
-}
-
-fn question_gaps(question: &str, options: &[String], answer: &str) -> Gaps {
-    let options: Vec<Value> =
-        options.iter().map(|label| json!({"label": label, "description": format!("Choose {label}")})).collect();
-    Gaps::from([
-        ("question", question.into()),
-        ("question_quoted", quoted(question).into()),
-        ("options_json", Value::from(options).to_string().into()),
-        ("answer", answer.into()),
-        ("answer_quoted", quoted(answer).into()),
-    ])
-}
-
-fn short_seconds(duration: Duration) -> Value {
-    format!("{:.1}", duration.as_secs_f64()).into()
 }
 
 fn fresh_thread(dialect: Dialect, now: Timestamp) -> Uuid {

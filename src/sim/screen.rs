@@ -11,8 +11,7 @@ use super::{
     composer::{Composer, Dialog, Popup},
     dialect::{Dialect, ScreenStyle},
     dialogs,
-    session::Entry,
-    transcript,
+    transcript::{self, Entry},
     wrap::{padded, wrap},
 };
 use crate::base::text;
@@ -130,7 +129,7 @@ struct Bottom {
 fn bottom(view: &View<'_>, columns: usize) -> Bottom {
     let composer = view.composer;
     if let Some(dialog) = composer.dialog() {
-        let mut rows = vec![Row::default()];
+        let mut rows = vec![Row::default(); if view.dialect.screen() == ScreenStyle::First { 1 } else { 2 }];
         rows.extend(dialogs::rows(view.dialect, dialog, composer.selected(), columns));
         return Bottom { rows, cursor: None };
     }
@@ -158,6 +157,13 @@ fn activity(view: &View<'_>, columns: usize) -> Vec<Row> {
     let Some(activity) = view.activity else { return Vec::new() };
     let style = view.dialect.screen();
     let mut rows = vec![Row::default()];
+    if style == (ScreenStyle::Boxed { context_left: false }) {
+        // 0.98 shows a steered message in its place at once.
+        for message in &view.steers {
+            rows.extend(wrap(&format!("› {message}"), columns, "  ").into_iter().map(Row::plain));
+            rows.extend([Row::default(), Row::default()]);
+        }
+    }
     if let Some(text) = activity.streaming {
         rows.extend(wrap(&format!("• {text}"), columns, "  ").into_iter().map(Row::plain));
         return rows;
@@ -189,7 +195,7 @@ fn activity(view: &View<'_>, columns: usize) -> Vec<Row> {
 
 fn waiting(view: &View<'_>, rows: &mut Vec<Row>) {
     let style = view.dialect.screen();
-    if !view.steers.is_empty() {
+    if !view.steers.is_empty() && style != (ScreenStyle::Boxed { context_left: false }) {
         rows.push(Row::default());
         rows.push(Row::plain(
             "• Messages to be submitted after next tool call (press esc to interrupt and send immediately)",
@@ -269,7 +275,7 @@ fn composed(view: &View<'_>, columns: usize) -> (Vec<Row>, usize) {
     if let Some(first) = rows.first_mut() {
         first.text = format!("{glyph} {}", first.text.get(2..).unwrap_or(""));
     }
-    let column = rows.last().map_or(2, |row| row.text.chars().count());
+    let column = rows.last().map_or(2, |row| row.text.chars().count().max(2));
     (rows, column)
 }
 

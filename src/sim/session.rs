@@ -8,18 +8,21 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     mem,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     dialect::{BusyEnter, Dialect},
-    rollout::{Call, Command, Damage, Identity, Patch, RolloutError, RolloutWriter, Tokens},
-    scenario::{ApproveStep, AskStep, Opening, RunStep, Script, Step},
+    facts::{Call, Command, Damage, Identity, Patch, Tokens},
+    rollout::{RolloutError, RolloutWriter},
+    scenario::{AskStep, Opening, RunStep, Script, Step},
+    transcript::Entry,
+    turn::{Asking, Decision, Faults, Happening, Phase, Setup, Turn},
 };
 use crate::base::{Clock, text};
 
@@ -32,128 +35,6 @@ const STREAM_MS_PER_CHAR: u64 = 3;
 const BETWEEN_TURNS_MS: u64 = 35;
 /// Size of the record of the huge line fault.
 const HUGE_BYTES: usize = 9 * 1024 * 1024;
-
-/// Things that go wrong on purpose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// The first reply begins with a torn line.
-    pub torn_line: bool,
-    /// The first reply begins with a record of 9 MB.
-    pub huge_line: bool,
-    /// The process dies within the first turn.
-    pub silent_death: bool,
-}
-
-/// How a session is set up.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The version that is played.
-    pub dialect: Dialect,
-    /// The first thread.
-    pub identity: Identity,
-    /// Durations are divided by this.
-    pub speed: f64,
-    /// Where `!` commands are noted instead of being run.
-    pub shell_canary: Option<PathBuf>,
-    /// What goes wrong on purpose.
-    pub faults: Faults,
-    /// A message typed in a terminal is noted in `history.jsonl`.
-    pub keep_history: bool,
-}
-
-/// One entry of the transcript.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// A message of the user.
-    User(String),
-    /// A message of the model.
-    Agent(String),
-    /// A command that ended.
-    Ran(Command),
-    /// A command that waits for its approval.
-    Running(String),
-    /// An edit.
-    Edited(Patch),
-    /// The user approved a command.
-    Approved(String),
-    /// The user refused a command.
-    Canceled(String),
-    /// The answer to a question.
-    Answered { question: String, answer: String },
-    /// A proposed plan.
-    Plan(String),
-    /// A failed turn.
-    Failed(String),
-    /// An interrupted turn.
-    Interrupted,
-    /// A compaction.
-    Compacted,
-    /// A command of the user.
-    UserShell { command: String, output: String },
-    /// The end of a turn.
-    Worked { seconds: u64, at: crate::base::Timestamp },
-    /// A remark of the program itself.
-    Info(String),
-    /// The card of `/status`.
-    Status(Vec<(String, String)>),
-}
-
-/// A dialog that belongs to the turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asking {
-    /// A command wants to be approved.
-    Approval { command: String, reason: String },
-    /// A question wants an answer.
-    Question { question: String, options: Vec<String> },
-}
-
-/// What became of the session after a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    /// Text that belongs into the composer again.
-    Restore(String),
-    /// The session ends properly.
-    Exit,
-    /// The process must die without a word.
-    Die,
-}
-
-/// An answer to an approval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// This time.
-    Yes,
-    /// Always for such commands.
-    Always,
-    /// No; the turn is aborted.
-    No,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Ready,
-    Pause { until: i64 },
-    Hold(PathBuf),
-    Stream { until: i64, step: Step },
-    Command { until: i64, since: i64, command: Command },
-    Patching { until: i64, since: i64, patch: Patch },
-    Approval { since: i64, step: ApproveStep, auto: Option<i64> },
-    Question { since: i64, step: AskStep, auto: Option<i64> },
-}
-
-#[derive(Debug)]
-struct Turn {
-    since: i64,
-    message: String,
-    steps: VecDeque<Step>,
-    phase: Phase,
-    last: Option<String>,
-    planned: bool,
-    silent: bool,
-    compact_after: bool,
-    exit_after: bool,
-    steers: Vec<(String, Uuid)>,
-}
 
 /// A session and its current thread.
 pub struct Session {
@@ -421,7 +302,8 @@ impl Session {
         let command =
             Command { line: run.command, escalation: None, output, exit: 0, duration: Duration::from_millis(ms) };
         self.transcript.push(Entry::UserShell { command: command.line.clone(), output: command.output.clone() });
-        self.writer.user_shell(&command)
+        // Within a turn the real program adds the command to it; no recording shows how, so nothing is written.
+        if self.turn.is_some() { Ok(()) } else { self.writer.user_shell(&command) }
     }
 
     /// `/compact`.
@@ -765,7 +647,9 @@ impl Session {
         }
         let path = self.setup.identity.codex_home.join("history.jsonl");
         let fail = |source| RolloutError::Write { path: path.clone(), source };
-        let line = json!({"session_id": self.thread().to_string(), "ts": self.now() / 1000, "text": message});
+        // Written by hand for the key order of the real file.
+        let (thread, seconds, text) = (self.thread(), self.now() / 1000, Value::from(message));
+        let line = format!(r#"{{"session_id":"{thread}","ts":{seconds},"text":{text}}}"#);
         fs::create_dir_all(&self.setup.identity.codex_home).map_err(fail)?;
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
         file.write_all(format!("{line}\n").as_bytes()).map_err(fail)
@@ -778,7 +662,9 @@ fn scaled(ms: u64, speed: f64) -> i64 {
 
 /// The first four words of a message, as Codex names a session.
 fn name_from(message: &str) -> String {
-    let line = text::one_line(message);
+    // Directives are the simulator's own and no part of what a person wrote.
+    let plain = message.split("{{").next().filter(|plain| !plain.trim().is_empty()).unwrap_or(message);
+    let line = text::one_line(plain);
     let words: Vec<&str> = line.split(' ').take(4).collect();
     text::bounded(&words.join(" "), 40)
 }

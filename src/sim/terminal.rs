@@ -17,11 +17,12 @@ use crossterm::{
 };
 
 use super::{
-    composer::{Composer, Effect, Input},
+    composer::{Composer, Dialog, Effect, Input},
     dialect::Dialect,
     headless::Ending,
     screen::{self, Activity, Frame, Row, View},
-    session::{Happening, Session},
+    session::Session,
+    turn::Happening,
 };
 use crate::base::{Clock, Error, Result, text};
 
@@ -162,7 +163,8 @@ impl Front<'_> {
         };
         let (width, height) = terminal::size().map_err(broken)?;
         terminal.show(screen::frame(&view, width, height), width, height).map_err(broken)?;
-        if session.dialect().titles() {
+        // The title is first set behind the start dialogs.
+        if session.dialect().titles() && self.composer.dialog() != Some(&Dialog::Trust) {
             let title = title(session, self.look.title_items.as_deref(), now);
             if title != self.title {
                 terminal.title(&title).map_err(broken)?;
@@ -213,7 +215,12 @@ fn goodbye(session: &Session) -> io::Result<()> {
     let tokens = session.tokens();
     let dialect: Dialect = session.dialect();
     if tokens.all() > 0 {
-        writeln!(out, "Token usage: total={} input={} output={}", tokens.all(), tokens.input, tokens.output)?;
+        let [all, input, output] = [tokens.all(), tokens.input, tokens.output];
+        if dialect.goodbye_names_thread() {
+            writeln!(out, "Token usage: total={} input={} output={}", grouped(all), grouped(input), grouped(output))?;
+        } else {
+            writeln!(out, "Token usage: total={all} input={input} output={output} (reasoning 0)")?;
+        }
     }
     let thread = session.thread();
     if dialect.long_goodbye() {
@@ -225,6 +232,19 @@ fn goodbye(session: &Session) -> io::Result<()> {
         writeln!(out, "To continue this session, run codex resume {thread}")?;
     }
     out.flush()
+}
+
+/// A number with commas between the thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 fn input(event: Event) -> Option<Input> {
@@ -255,7 +275,7 @@ fn input(event: Event) -> Option<Input> {
 /// The terminal in raw mode, with what it shows.
 struct Terminal {
     inline: bool,
-    shown: Vec<Row>,
+    shown: Frame,
     size: (u16, u16),
     restored: bool,
     last_row: u16,
@@ -264,7 +284,7 @@ struct Terminal {
 impl Terminal {
     fn open(inline: bool) -> io::Result<Self> {
         terminal::enable_raw_mode()?;
-        let terminal = Self { inline, shown: Vec::new(), size: (0, 0), restored: false, last_row: 0 };
+        let terminal = Self { inline, shown: Frame::default(), size: (0, 0), restored: false, last_row: 0 };
         let mut out = io::stdout();
         if !inline {
             queue!(out, EnterAlternateScreen)?;
@@ -283,20 +303,24 @@ impl Terminal {
     fn show(&mut self, frame: Frame, width: u16, height: u16) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let fresh = self.size != (width, height);
+        if !fresh && self.shown == frame {
+            return Ok(());
+        }
         if fresh {
             queue!(out, Clear(ClearType::All))?;
-            self.shown.clear();
+            self.shown = Frame::default();
             self.size = (width, height);
         }
         queue!(out, terminal::BeginSynchronizedUpdate, cursor::Hide)?;
+        let blank = Row::default();
         for index in 0..height {
             let row = frame.rows.get(usize::from(index)).cloned().unwrap_or_default();
-            if !fresh && self.shown.get(usize::from(index)) == Some(&row) {
+            if !fresh && self.shown.rows.get(usize::from(index)).unwrap_or(&blank) == &row {
                 continue;
             }
             let line = text::fit(&row.text, usize::from(width));
             queue!(out, cursor::MoveTo(0, index), SetAttribute(Attribute::Reset))?;
-            let dim_from = row.dim_from.filter(|at| *at <= line.len()).unwrap_or(line.len());
+            let dim_from = row.dim_from.filter(|at| line.is_char_boundary(*at)).unwrap_or(line.len());
             let (plain, dim) = line.split_at(dim_from);
             queue!(out, Print(plain))?;
             if !dim.is_empty() {
@@ -310,8 +334,7 @@ impl Terminal {
         queue!(out, terminal::EndSynchronizedUpdate)?;
         out.flush()?;
         self.last_row = u16::try_from(frame.rows.len()).unwrap_or(height).min(height).saturating_sub(1);
-        self.shown = frame.rows;
-        self.shown.resize(usize::from(height), Row::default());
+        self.shown = frame;
         Ok(())
     }
 

@@ -1,13 +1,50 @@
-//! The rows of what was said and done, in the style of each version.
+//! What was said and done, and its rows in the style of each version.
 
 use super::{
     dialect::{Dialect, ScreenStyle},
-    rollout::Command,
+    facts::{Command, Patch},
     screen::Row,
-    session::Entry,
     wrap::wrap,
     zone,
 };
+use crate::base::{Timestamp, text};
+
+/// One entry of the transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A message of the user.
+    User(String),
+    /// A message of the model.
+    Agent(String),
+    /// A command that ended.
+    Ran(Command),
+    /// A command that waits for its approval.
+    Running(String),
+    /// An edit.
+    Edited(Patch),
+    /// The user approved a command.
+    Approved(String),
+    /// The user refused a command.
+    Canceled(String),
+    /// The answer to a question.
+    Answered { question: String, answer: String },
+    /// A proposed plan.
+    Plan(String),
+    /// A failed turn.
+    Failed(String),
+    /// An interrupted turn.
+    Interrupted,
+    /// A compaction.
+    Compacted,
+    /// A command of the user.
+    UserShell { command: String, output: String },
+    /// The end of a turn.
+    Worked { seconds: u64, at: Timestamp },
+    /// A remark of the program itself.
+    Info(String),
+    /// The card of `/status`.
+    Status(Vec<(String, String)>),
+}
 
 /// The rows of a transcript, beginning with a blank one.
 pub(super) fn rows(dialect: Dialect, entries: &[Entry], columns: usize) -> Vec<Row> {
@@ -46,7 +83,11 @@ fn lines(dialect: Dialect, entry: &Entry, columns: usize) -> Vec<String> {
         Entry::Ran(command) if first => vec![">_".to_owned(), format!("  ✓ ⌨️ {}", command.line)],
         Entry::Ran(command) => ran(command, columns),
         Entry::Running(_) if matches!(dialect.screen(), ScreenStyle::First | ScreenStyle::Boxed { .. }) => Vec::new(),
-        Entry::Running(command) => bullet(&format!("Running {command}")),
+        Entry::Running(command) => {
+            let title = format!("• Running {command}");
+            let shown = text::fit(&title, columns);
+            if shown == title { vec![shown] } else { vec![shown, "    + Show details".to_owned()] }
+        }
         Entry::Edited(patch) => {
             let mut lines = bullet(&format!("Added {} (+{} -0)", patch.path, patch.content.lines().count()));
             lines.extend(
@@ -111,11 +152,7 @@ fn ran(command: &Command, columns: usize) -> Vec<String> {
         lines.push("  └ (no output)".to_owned());
     }
     for (index, line) in output.iter().enumerate() {
-        lines.push(format!(
-            "  {} {}",
-            if index == 0 { '└' } else { ' ' },
-            crate::base::text::fit(line, columns.saturating_sub(4))
-        ));
+        lines.push(format!("  {} {}", if index == 0 { '└' } else { ' ' }, text::fit(line, columns.saturating_sub(4))));
     }
     lines
 }

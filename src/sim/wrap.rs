@@ -4,7 +4,7 @@ use crate::base::text;
 
 /// True when `text` needs at most `width` columns.
 fn fits(text: &str, width: usize) -> bool {
-    text::fit(text, width).len() == text.len()
+    text::fit(text, width) == text
 }
 
 /// `text` in rows of at most `width` columns, broken at spaces where possible; rows after the first begin with
@@ -47,6 +47,7 @@ mod tests {
         assert_eq!(wrap("one two three", 8, "  "), ["one two", "  three"]);
         assert_eq!(wrap("abcdefghij", 4, " "), ["abcd", " efg", " hij"]);
         assert_eq!(wrap("漢字漢字", 4, ""), ["漢字", "漢字"]);
+        assert_eq!(wrap("make it wrap around", 11, ""), ["make it", "wrap around"]);
         assert_eq!(wrap("a\n\nb", 4, ""), ["a", "", "b"]);
     }
 }

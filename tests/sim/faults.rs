@@ -57,7 +57,7 @@ fn a_replay_has_the_same_bytes_even_when_the_last_line_is_cut() {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rollouts").join(format!("{name}.jsonl"));
         let now = Timestamp::from_millis(1_795_000_000_000);
         let written = replay(&recording, home.path(), now, 1e6).unwrap();
-        assert_eq!(fs::read(&written).unwrap(), fs::read(&recording).unwrap(), "{name}");
+        assert_eq!(fs::read(&written.path).unwrap(), fs::read(&recording).unwrap(), "{name}");
         assert!(replay(&recording, home.path(), now, 1e6).is_err(), "a second replay must not append");
     }
 }

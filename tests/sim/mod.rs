@@ -3,3 +3,4 @@
 mod composer;
 mod dialects;
 mod faults;
+mod screens;
