@@ -100,7 +100,7 @@ pub fn frame(view: &View<'_>, width: u16, height: u16) -> Frame {
         return Frame { rows, cursor: None };
     }
     let mut above = header(view, columns);
-    above.extend(transcript::rows(view.dialect, view.transcript, columns));
+    above.extend(transcript::rows(view.dialect, view.transcript, columns, height));
     let bottom = bottom(view, columns);
     let (mut rows, cursor_at) = (bottom.rows, bottom.cursor);
 

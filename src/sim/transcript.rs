@@ -46,13 +46,15 @@ pub enum Entry {
     Status(Vec<(String, String)>),
 }
 
-/// The rows of a transcript, beginning with a blank one.
-pub(super) fn rows(dialect: Dialect, entries: &[Entry], columns: usize) -> Vec<Row> {
+/// The rows of a transcript, beginning with a blank one; only what the last `height` rows need is laid out.
+pub(super) fn rows(dialect: Dialect, entries: &[Entry], columns: usize, height: usize) -> Vec<Row> {
+    // Some entries have no rows, but never two in succession.
+    let entries = &entries[entries.len().saturating_sub(2 * height)..];
     let first = dialect.screen() == ScreenStyle::First;
     let mut rows = Vec::new();
     let mut after_user = false;
     for entry in entries {
-        let lines = lines(dialect, entry, columns);
+        let lines = lines(dialect, entry, columns, columns * height);
         if lines.is_empty() {
             continue;
         }
@@ -71,15 +73,15 @@ pub(super) fn rows(dialect: Dialect, entries: &[Entry], columns: usize) -> Vec<R
     rows
 }
 
-fn lines(dialect: Dialect, entry: &Entry, columns: usize) -> Vec<String> {
+fn lines(dialect: Dialect, entry: &Entry, columns: usize, most: usize) -> Vec<String> {
     let first = dialect.screen() == ScreenStyle::First;
     let rule = || "─".repeat(columns);
     let bullet = |text: &str| wrap(&format!("• {text}"), columns, "  ");
     match entry {
-        Entry::User(text) if first => headed("user", text, columns),
-        Entry::User(text) => wrap(&format!("› {text}"), columns, "  "),
-        Entry::Agent(text) if first => headed("codex", text, columns),
-        Entry::Agent(text) => bullet(text),
+        Entry::User(text) if first => headed("user", tail(text, most), columns),
+        Entry::User(text) => wrap(&format!("› {}", tail(text, most)), columns, "  "),
+        Entry::Agent(text) if first => headed("codex", tail(text, most), columns),
+        Entry::Agent(text) => bullet(tail(text, most)),
         Entry::Ran(command) if first => vec![">_".to_owned(), format!("  ✓ ⌨️ {}", command.line)],
         Entry::Ran(command) => ran(command, columns),
         Entry::Running(_) if matches!(dialect.screen(), ScreenStyle::First | ScreenStyle::Boxed { .. }) => Vec::new(),
@@ -133,6 +135,13 @@ fn lines(dialect: Dialect, entry: &Entry, columns: usize) -> Vec<String> {
             lines
         }
     }
+}
+
+/// The last `most` characters.
+fn tail(text: &str, most: usize) -> &str {
+    let count = text.chars().count();
+    let at = text.char_indices().nth(count.saturating_sub(most)).map_or(text.len(), |(at, _)| at);
+    &text[at..]
 }
 
 fn headed(heading: &str, text: &str, columns: usize) -> Vec<String> {
