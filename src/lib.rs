@@ -17,4 +17,5 @@ pub mod base;
 pub mod cli;
 pub mod model;
 pub mod ports;
+pub mod sim;
 pub mod store;

@@ -8,4 +8,5 @@ mod ledger;
 mod observe;
 mod panes;
 mod rollouts;
+mod sim;
 mod support;
