@@ -26,6 +26,8 @@ fn what_tmux_says_becomes_a_typed_error() {
         assert!(matches!(failure(text), TmuxError::PermissionDenied(_)), "{text}");
     }
     assert_eq!(failure("can't find pane: %7\n"), TmuxError::NotFound("pane: %7".into()));
+    assert_eq!(failure("no such pane: %7\n"), TmuxError::NotFound("pane: %7".into()));
+    assert!(matches!(failure("no such command"), TmuxError::Failed { .. }));
     assert_eq!(failure("duplicate session: w1\n"), TmuxError::Exists("w1".into()));
     let other = TmuxError::Failed { command: "has-session".into(), stderr: "command too long".into() };
     assert_eq!(failure("command too long\u{1b}[2J"), other);
