@@ -1,7 +1,7 @@
 //! tmux as it is installed: builds argument lists with typed builders, runs one client per call, reads the answer.
 //!
-//! Every argument list goes through [`RealTmux::command`], which names the server, asks for UTF-8 and protects a
-//! final `;`, that tmux would take for the end of the command.
+//! Every argument list is made in one place, which names the server, asks for UTF-8 and protects a final `;`, that
+//! tmux would take for the end of the command.
 
 use std::{
     borrow::Cow,
