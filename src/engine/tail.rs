@@ -115,10 +115,8 @@ impl Files {
     }
 
     fn watch(&mut self, watched: &[Watched]) {
-        let wanted: BTreeMap<PathBuf, String> = watched
-            .iter()
-            .filter_map(|one| one.path.clone().map(|path| (path, one.session_id.clone())))
-            .collect();
+        let wanted: BTreeMap<PathBuf, String> =
+            watched.iter().filter_map(|one| one.path.clone().map(|path| (path, one.session_id.clone()))).collect();
         if let Some(watcher) = &mut self.watcher {
             for gone in self.sessions.keys().filter(|path| !wanted.contains_key(*path)) {
                 let _ = watcher.unwatch(gone);
