@@ -217,16 +217,23 @@ fn thread_by_server(plan: &Plan, cli: &CodexCli) -> (Option<(String, Option<Path
 /// The words that start Codex.
 fn argv(cx: &Context, plan: &Plan, cli: &CodexCli, version: CodexVersion, thread: Option<&str>) -> Result<Vec<String>> {
     let mut argv = vec![cli.program.display().to_string()];
-    if let Some(thread) = thread.or(plan.resume.as_deref()) {
-        argv.extend(["resume".to_owned(), thread.to_owned()]);
-    }
-    argv.extend(["--sandbox".to_owned(), plan.sandbox.to_string()]);
-    argv.extend(["--ask-for-approval".to_owned(), plan.approval.to_string()]);
-    if let Some(model) = &plan.model {
-        argv.extend(["--model".to_owned(), model.clone()]);
-    }
-    if version >= STATUS_LINE_SINCE {
-        argv.extend(["-c".to_owned(), STATUS_LINE.to_owned()]);
+    match thread {
+        // The thread has its settings already. A `-c` would make Codex run this terminal without its server, which
+        // then shows the thread as locked by another program.
+        Some(thread) => argv.extend(["resume".to_owned(), thread.to_owned()]),
+        None => {
+            if let Some(thread) = &plan.resume {
+                argv.extend(["resume".to_owned(), thread.clone()]);
+            }
+            argv.extend(["--sandbox".to_owned(), plan.sandbox.to_string()]);
+            argv.extend(["--ask-for-approval".to_owned(), plan.approval.to_string()]);
+            if let Some(model) = &plan.model {
+                argv.extend(["--model".to_owned(), model.clone()]);
+            }
+            if version >= STATUS_LINE_SINCE {
+                argv.extend(["-c".to_owned(), STATUS_LINE.to_owned()]);
+            }
+        }
     }
     argv.extend(plan.extra.iter().cloned());
     if let Some(prompt) = &plan.prompt {
