@@ -18,8 +18,8 @@ use crate::{
         codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, Timeouts},
         process::ProcessId,
         tmux::{
-            CaptureOptions, Guard, Key, KeyOutcome, NewSession, PaneRef, Program, ScreenText, Size, Support, Tmux,
-            TmuxName,
+            CaptureOptions, Guard, Key, KeyOutcome, NewSession, PaneInfo, PaneRef, Program, ScreenText, Size, Support,
+            Tmux, TmuxError, TmuxName,
         },
     },
 };
@@ -277,10 +277,10 @@ fn wait(tmux: &dyn Tmux, plan: &Plan, pane: &PaneRef, process: ProcessId) -> Res
     let deadline = Instant::now() + plan.patience;
     let mut trust_accepted = false;
     loop {
-        let Some(info) = tmux.pane(pane.pane).map_err(fail::tmux)? else {
-            return Err(Error::refused("codex ended while it started; its pane is gone"));
+        let Some((info, screen)) = look(tmux, pane)? else {
+            return Err(Error::refused(format!("codex ended while it started; its pane is gone (`{}`)", plan.name))
+                .hint("run the same command by hand in this folder to see why"));
         };
-        let screen = tmux.capture(pane.pane, CaptureOptions::default()).map_err(fail::tmux)?;
         if info.dead {
             return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
         }
@@ -306,6 +306,18 @@ fn wait(tmux: &dyn Tmux, plan: &Plan, pane: &PaneRef, process: ProcessId) -> Res
             .hint("give it more time with --timeout-seconds; what was started has been closed again"));
         }
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The pane and its screen; none when it is gone, and its server perhaps with it.
+fn look(tmux: &dyn Tmux, pane: &PaneRef) -> Result<Option<(PaneInfo, String)>> {
+    let seen = tmux.pane(pane.pane).and_then(|info| match info {
+        Some(info) => Ok(Some((info, tmux.capture(pane.pane, CaptureOptions::default())?))),
+        None => Ok(None),
+    });
+    match seen {
+        Err(TmuxError::NoServer(_) | TmuxError::NotFound(_)) => Ok(None),
+        other => other.map_err(fail::tmux),
     }
 }
 
