@@ -165,7 +165,10 @@ catalogue! {
         Divergences,
         IdleCheck,
         UpdateStatus,
+        Capture,
+        Classify,
         Ingest,
         Tail,
+        Events,
     }
 }

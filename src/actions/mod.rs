@@ -5,10 +5,12 @@
 
 mod argv;
 mod binding;
+mod capture;
 mod catalogue;
 mod context;
 mod cycle;
 mod discover;
+mod event_log;
 mod explain;
 mod fail;
 mod follow;
@@ -29,10 +31,12 @@ use serde::Serialize;
 
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
+pub use capture::{Capture, Classify, PaneText, pane_text};
 pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
+pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use ingest::Ingest;
 pub use launch::{
