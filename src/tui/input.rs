@@ -3,7 +3,7 @@
 use ratatui::layout::Position;
 
 use super::{
-    app::{App, Effect, Load, Look, Screen},
+    app::{App, Effect, Load, Look, Screen, wants_look},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
     screen::{self, fleet},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actions::{Action, Argv, Cycle, Explain, List, Listed, Tail, Tasks},
-    model::{board::Attention, filter::Filter},
+    model::filter::Filter,
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
@@ -278,13 +278,6 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     app.select(found, effects);
 }
 
-fn wants_look(attention: Attention) -> bool {
-    match attention {
-        Attention::NeedsYou | Attention::Failed | Attention::DoneUnseen => true,
-        Attention::Working | Attention::Idle | Attention::Unknown | Attention::Gone => false,
-    }
-}
-
 fn explain(app: &mut App, effects: &mut Vec<Effect>) {
     let Some(session) = app.session() else {
         app.say(Part::Warning, "no session is selected");
@@ -333,7 +326,8 @@ pub(super) fn command_line(app: &App, argv: &Argv) -> String {
 }
 
 fn copy(app: &mut App, line: String, effects: &mut Vec<Effect>) {
-    app.say(Part::Dim, format!("copied: {line}"));
+    // Nobody answers an OSC 52: tmux, for one, drops it unless `set-clipboard` is on.
+    app.say(Part::Dim, format!("sent to the clipboard, if the terminal takes it: {line}"));
     effects.push(Effect::Copy(line));
 }
 

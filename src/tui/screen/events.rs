@@ -142,7 +142,7 @@ impl EventsState {
         if self.session.as_deref() != Some(session) || *query != self.query(query.before) {
             return None;
         }
-        let page = match page {
+        let mut page = match page {
             Ok(page) => page,
             Err(failure) => {
                 self.failure = Some(failure);
@@ -152,6 +152,7 @@ impl EventsState {
         };
         self.failure = None;
         self.loaded = true;
+        page.sort_unstable_by_key(|row| row.id);
         let short = page.len() < query.limit;
         if query.before.is_some() {
             self.complete = short;
