@@ -143,6 +143,8 @@ catalogue! {
         Deregister,
         Bind,
         Unbind,
+        #[command(visible_alias = "search")]
+        Discover,
     }
     Lifecycle {
         StartWorker,

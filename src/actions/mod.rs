@@ -8,6 +8,7 @@ mod binding;
 mod catalogue;
 mod context;
 mod cycle;
+mod discover;
 mod explain;
 mod fail;
 mod follow;
@@ -31,11 +32,12 @@ pub use binding::{Bind, Unbind};
 pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
+pub use discover::{Discover, KnownBy};
 pub use explain::{Explain, Explanation, explanation};
 pub use ingest::Ingest;
 pub use launch::{
-    Create, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, attach_argv,
-    launch_session,
+    Create, Ending, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, Way,
+    attach_argv, launch_session,
 };
 pub use list::{List, board};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
