@@ -95,7 +95,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
-        Intent::Follow => app.events.toggle_follow(),
+        Intent::Follow => {
+            app.events.toggle_follow();
+            if app.events.follows() {
+                effects.extend(app.ask_events(None));
+            }
+        }
         Intent::Kinds => {
             app.events.next_kinds();
             effects.extend(app.ask_events(None));
@@ -165,8 +170,12 @@ fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
             }
         }
         Screen::Events => {
+            let followed = app.events.follows();
             if let Some(before) = app.events.step(by) {
                 effects.extend(app.ask_events(Some(before)));
+            } else if app.events.follows() && !followed {
+                // What is held may have lost its newest end.
+                effects.extend(app.ask_events(None));
             }
         }
     }
@@ -223,8 +232,9 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
             app.look = if app.look == Look::Full { Look::Peek } else { Look::List };
         }
         Screen::Task if app.task_detail => app.task_detail = false,
+        Screen::Events if app.events.stop_looking() => {}
         Screen::Events if !app.events.search.is_empty() => {
-            app.events.search.clear();
+            app.events.set_search("");
             effects.extend(app.ask_events(None));
         }
         Screen::Fleet | Screen::Task if !app.filter_text.is_empty() => {
@@ -458,7 +468,7 @@ fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) 
         }
         Purpose::Search => {
             app.layers.pop();
-            app.events.search = text.trim().to_owned();
+            app.events.set_search(text.trim());
             effects.extend(app.ask_events(None));
         }
         Purpose::Jump => match text.trim().replace('_', "").parse::<u64>() {
