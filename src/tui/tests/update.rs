@@ -119,6 +119,22 @@ fn enter_looks_closer_and_esc_backs_out() {
 }
 
 #[test]
+fn the_preview_scrolls_to_its_first_line_and_no_further() {
+    let mut app = app(80, 14);
+    press(&mut app, "Enter");
+    assert!(!screen(&app).contains("Make the parser"));
+    press(&mut app, "g");
+    assert!(screen(&app).contains("Make the parser"), "{}", screen(&app));
+    let top = screen(&app);
+    press(&mut app, "k PgUp");
+    assert_eq!(screen(&app), top);
+    press(&mut app, "j");
+    assert_ne!(screen(&app), top, "one step back takes one key");
+    press(&mut app, "G");
+    assert!(screen(&app).contains("中断されました"));
+}
+
+#[test]
 fn w_goes_round_those_who_need_someone() {
     let mut app = app(80, 24);
     let mut seen = Vec::new();
