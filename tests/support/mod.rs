@@ -3,4 +3,10 @@
 pub mod codex_lab;
 mod program;
 
-pub use program::{Finished, TestEnv};
+pub use program::{Finished, TestEnv, fixture_path};
+
+/// Tells something to whoever watches the tests, also when they pass.
+pub fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
