@@ -15,6 +15,8 @@ pub mod actions;
 pub mod app;
 pub mod base;
 pub mod cli;
+pub mod engine;
 pub mod model;
 pub mod ports;
+pub mod sim;
 pub mod store;

@@ -8,5 +8,8 @@ mod layers;
 mod ledger;
 mod observe;
 mod panes;
+mod process;
 mod rollouts;
+mod sim;
 mod support;
+mod tmux;

@@ -7,12 +7,14 @@ use std::{
 };
 
 use conveyor::{
+    base::json,
     model::{
+        board::Speaker,
         progress::{EndKind, Position, Progress},
-        rollout::{self, Record},
-        state::CoarseState,
+        rollout::{self, Fact, Record, SessionSource},
+        state::{CoarseState, Condition},
     },
-    ports::rollout::{Body, Limits, RolloutFile, Stop},
+    ports::rollout::{Body, Limits, RolloutFile, Stop, read_head},
 };
 use serde_json::Value;
 
@@ -121,5 +123,147 @@ fn every_recording_folds_to_the_facts_of_its_index() {
         };
         assert_eq!(reading.condition.coarse(), expected, "{name}: {reading:?}");
         assert!(records.iter().any(|(_, at)| Some(at.byte_offset) == reading.byte_offset), "{name}: {reading:?}");
+    }
+}
+
+#[test]
+fn conditions_and_rules_of_telling_recordings() {
+    let cases = [
+        ("simple_turn", Condition::Done, "turn_complete"),
+        ("busy_model_streaming", Condition::Busy, "turn_open"),
+        ("killed_mid_turn", Condition::Busy, "turn_open"),
+        ("killed_then_resumed", Condition::Done, "turn_complete"),
+        ("waiting_for_answer", Condition::Blocked, "question_open"),
+        // An open approval leaves no trace in the file.
+        ("waiting_for_approval", Condition::Busy, "turn_open"),
+        ("approval_denied", Condition::Aborted, "turn_aborted"),
+        ("interrupted", Condition::Aborted, "turn_aborted"),
+        ("goal_paused", Condition::Aborted, "turn_aborted"),
+        ("error_usage_limit", Condition::Aborted, "turn_failed"),
+        ("error_stream_dropped", Condition::Aborted, "turn_failed"),
+        ("error_recovered", Condition::Done, "turn_complete"),
+        ("compacted_manually", Condition::Idle, "compacted"),
+        ("compacted_automatically", Condition::Done, "turn_complete"),
+        ("plan_proposed", Condition::Done, "plan_proposed"),
+        ("user_shell_command", Condition::Idle, "user_shell_command"),
+        ("event_after_turn_end", Condition::Done, "turn_complete"),
+        ("subagent_parent_idle_child_busy", Condition::Done, "turn_complete"),
+        ("subagent_child_busy", Condition::Busy, "turn_open"),
+        ("half_written_last_line", Condition::Busy, "turn_open"),
+        ("v0.25.0_busy_command", Condition::Busy, "guessed_busy"),
+        ("v0.25.0_one_turn", Condition::Done, "guessed_done"),
+        ("v0.47.0_busy_command", Condition::Busy, "guessed_busy"),
+        ("v0.47.0_interrupted", Condition::Aborted, "turn_aborted"),
+        ("v0.47.0_series", Condition::Done, "guessed_done"),
+        ("v0.98.0_busy_command", Condition::Busy, "guessed_busy"),
+        ("v0.98.0_interrupted", Condition::Aborted, "turn_aborted"),
+        ("v0.144.6_interrupted_rolled_back", Condition::Aborted, "turn_aborted"),
+    ];
+    for (name, condition, rule) in cases {
+        let reading = read(name).progress.reading();
+        assert_eq!((reading.condition, reading.rule.as_str()), (condition, rule), "{name}: {reading:?}");
+    }
+    let reading = read("error_usage_limit").progress.reading();
+    assert!(reading.reason.contains("usage_limit_exceeded"), "{reading:?}");
+}
+
+#[test]
+fn heads_tell_forks_sub_agents_and_old_versions() {
+    let head = |name: &str| read_head(&fixtures().join(format!("{name}.jsonl"))).expect("a head");
+    let base = head("fork_base");
+    let fork = head("fork_child");
+    assert_eq!(fork.forked_from, Some(base.thread_id));
+    let parent = head("subagent_parent");
+    let child = head("subagent_child");
+    let SessionSource::SubAgent { parent: Some(spawner), path: Some(path) } = child.source else { panic!("{child:?}") };
+    assert_eq!((spawner, path.as_str()), (parent.thread_id.clone(), "/root/counter"));
+    assert_eq!(child.session_id, Some(parent.thread_id));
+    assert_eq!(head("exec_session").source, SessionSource::Exec);
+    assert_eq!((head("v0.25.0_one_turn").version, head("v0.25.0_one_turn").cwd), (None, None));
+    assert_eq!(read("subagent_parent_idle_child_busy").progress.sub_agents, [child.thread_id]);
+    assert!(read("subagent_parent").progress.sub_agents.is_empty());
+}
+
+#[test]
+fn receipts_and_triggers_are_found() {
+    let queued = read("queued_from_outside");
+    let ids: Vec<&str> = queued
+        .records
+        .iter()
+        .filter_map(|(record, _)| match &record.fact {
+            Fact::UserMessage { client_id: Some(id), .. } => Some(id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids.len(), 2, "each message carries the id it was sent with");
+    let trigger = queued.records.iter().rev().find_map(|(record, _)| match &record.fact {
+        Fact::TurnStarted { trigger, .. } => trigger.clone(),
+        _ => None,
+    });
+    assert_eq!(trigger.as_deref(), Some("queue"));
+    let limits = read("rate_limits_reported").progress.limits.expect("limits");
+    let used = |window: Option<rollout::LimitWindow>| window.map(|window| (window.used_percent, window.window_minutes));
+    assert_eq!(used(limits.primary), Some((92.0, Some(300))));
+    assert_eq!(used(limits.secondary), Some((41.0, Some(10_080))));
+}
+
+#[test]
+fn stored_payloads_are_small_sorted_and_clean() {
+    for name in index().keys() {
+        let Reading { records, consumed, .. } = read(name);
+        let mut stored = 0;
+        for (record, at) in &records {
+            let value: Value = serde_json::from_str(&record.payload).expect("the payload is JSON");
+            assert_eq!(json::compact(&value).expect("it prints"), record.payload, "{name} at {}", at.byte_offset);
+            assert!(record.payload.len() <= 2_048, "{name} at {}: {}", at.byte_offset, record.payload);
+            assert!(record.brief.chars().count() <= 200 && !record.brief.contains('\n'), "{name}: {}", record.brief);
+            assert!(!record.lossy && !record.huge, "{name} at {}", at.byte_offset);
+            stored += record.payload.len() as u64;
+        }
+        assert!(stored * 2 < consumed, "{name}: {stored} of {consumed} bytes stored");
+    }
+}
+
+#[test]
+fn a_conversation_reads_like_one_in_every_dialect() {
+    let told = |name: &str| -> Vec<(Speaker, String)> {
+        let entries = read(name).records.into_iter().filter_map(|(record, at)| rollout::entry(&record, at.byte_offset));
+        entries.map(|entry| (entry.speaker, entry.text)).collect()
+    };
+    for (name, tool) in [
+        ("v0.25.0_one_turn", Some("shell")),
+        ("v0.47.0_one_turn", Some("shell")),
+        ("v0.98.0_one_turn", None),
+        ("v0.125.0_one_turn", Some("$ ls")),
+        ("v0.150.1_one_turn", Some("$ ls")),
+    ] {
+        let entries = told(name);
+        assert_eq!(entries.first(), Some(&(Speaker::User, "Say hello and list the files".to_owned())), "{name}");
+        assert_eq!(entries.last(), Some(&(Speaker::Agent, "Hello, there is one file.".to_owned())), "{name}");
+        let tools: Vec<&str> =
+            entries.iter().filter(|(who, _)| *who == Speaker::Tool).map(|(_, text)| text.as_str()).collect();
+        assert_eq!(tools.len(), usize::from(tool.is_some()), "{name}: {tools:?}");
+        assert!(tool.is_none_or(|tool| tools[0].starts_with(tool)), "{name}: {tools:?}");
+    }
+    let compactions = told("compacted_manually").into_iter().filter(|(_, text)| text == "context compacted").count();
+    assert_eq!(compactions, 1);
+    assert!(told("tool_calls").iter().any(|(who, _)| *who == Speaker::Note));
+    assert!(told("error_server").iter().any(|(who, _)| *who == Speaker::Codex));
+}
+
+#[test]
+fn a_fold_can_be_put_aside_after_any_line() {
+    for name in index().keys() {
+        let Reading { records, progress: whole, .. } = read(name);
+        let mut progress = Progress::default();
+        for (record, at) in &records {
+            progress.apply(record, *at);
+            let stored = json::compact(&progress).expect("a fold can be stored");
+            assert!(stored.len() < 8 * 1024, "{name}: {} bytes", stored.len());
+            let loaded: Progress = serde_json::from_str(&stored).expect("a fold can be loaded");
+            assert_eq!(loaded, progress, "{name} at {}", at.byte_offset);
+            progress = loaded;
+        }
+        assert_eq!(progress, whole, "{name}");
     }
 }

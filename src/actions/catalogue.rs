@@ -43,6 +43,8 @@ pub struct Report {
     pub prose: String,
     /// The exit code of a result that is itself a refusal.
     pub exit_code: u8,
+    /// A program that is to take over the terminal.
+    pub handover: Option<Vec<String>>,
 }
 
 fn report(outcome: &impl Outcome) -> Result<Report> {
@@ -50,7 +52,8 @@ fn report(outcome: &impl Outcome) -> Result<Report> {
     let mut prose = String::new();
     outcome.human(&mut prose).map_err(|_: fmt::Error| bug("written as text"))?;
     let json = json::value(outcome).map_err(|error| bug("written as JSON").caused_by(error))?;
-    Ok(Report { json, prose, exit_code: outcome.exit_code() })
+    let handover = outcome.handover().map(<[String]>::to_vec);
+    Ok(Report { json, prose, exit_code: outcome.exit_code(), handover })
 }
 
 /// One line of the catalogue, for help and documentation.
@@ -136,6 +139,17 @@ catalogue! {
         Deregister,
         Bind,
         Unbind,
+    }
+    Lifecycle {
+        StartWorker,
+        Create,
+        StartTest,
+        Start,
+        Resume,
+        Open,
+        OpenWorker,
+        OpenManager,
+        Stop,
     }
     Observe {
         List,

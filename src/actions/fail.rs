@@ -4,7 +4,12 @@ use std::path::Path;
 
 use crate::{
     base::{Error, Kind},
-    ports::rollout::{HeadError, RolloutError},
+    ports::{
+        codex_cli::CodexCliError,
+        process::ProcessError,
+        rollout::{HeadError, RolloutError},
+        tmux::TmuxError,
+    },
     store,
 };
 
@@ -39,11 +44,7 @@ impl From<store::Error> for Error {
             E::Io { .. } => (Kind::Io, None),
             E::Sqlite(_) | E::Json { .. } => (Kind::Bug, Some("run `conveyor db-doctor`")),
         };
-        let shown = Error::new(kind, message).caused_by(error);
-        match hint {
-            Some(hint) => shown.hint(hint),
-            None => shown,
-        }
+        hinted(Error::new(kind, message).caused_by(error), hint)
     }
 }
 
@@ -77,5 +78,54 @@ pub(super) fn head(path: &Path, error: HeadError) -> Error {
         | HeadError::NotSessionMeta { .. }
         | HeadError::MissingId => Error::refused(format!("{error}: {}", path.display()))
             .hint("give a rollout file that Codex wrote, `…/sessions/YYYY/MM/DD/rollout-….jsonl`"),
+    }
+}
+
+/// tmux did not do it.
+pub(super) fn tmux(error: TmuxError) -> Error {
+    let (kind, hint) = match &error {
+        TmuxError::Missing => (Kind::MissingTool, Some("install tmux 3.2 or newer")),
+        TmuxError::NoServer(_) => (Kind::NotFound, None),
+        TmuxError::PermissionDenied(_) => {
+            (Kind::Io, Some("the operating system or a sandbox keeps this command from tmux's socket; run it outside"))
+        }
+        TmuxError::NotFound(_) => (Kind::NotFound, None),
+        TmuxError::Exists(_) => (Kind::Conflict, Some("choose another name, or end that tmux session")),
+        TmuxError::Timeout(_) => (Kind::Unconfirmed, Some("look with `tmux ls` before trying again")),
+        TmuxError::Invalid(_) => (Kind::Usage, None),
+        TmuxError::Unreadable { .. } => (Kind::Bug, None),
+        TmuxError::Failed { .. } => (Kind::Io, None),
+    };
+    hinted(Error::new(kind, error.to_string()), hint)
+}
+
+/// codex did not do it.
+pub(super) fn codex(error: CodexCliError) -> Error {
+    let (kind, hint) = match &error {
+        CodexCliError::Missing { .. } => (
+            Kind::MissingTool,
+            Some("install it with `npm install -g @openai/codex`, or name it with --codex or CONVEYOR_CODEX"),
+        ),
+        CodexCliError::Timeout { .. } => (Kind::Unconfirmed, None),
+        CodexCliError::Failed { .. } | CodexCliError::UnexpectedOutput { .. } | CodexCliError::Io { .. } => {
+            (Kind::Io, Some("is that program really codex?"))
+        }
+    };
+    hinted(Error::new(kind, error.to_string()).caused_by(error), hint)
+}
+
+/// The process table did not say.
+pub(super) fn process(error: ProcessError) -> Error {
+    let kind = match &error {
+        ProcessError::Gone(_) => Kind::NotFound,
+        ProcessError::Denied(_) | ProcessError::Unsupported(_) | ProcessError::Io { .. } => Kind::Io,
+    };
+    Error::new(kind, error.to_string()).caused_by(error)
+}
+
+fn hinted(error: Error, hint: Option<&str>) -> Error {
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         rollout::{self, Record},
         session::{Registration, Session},
     },
-    ports::rollout::{self as port, Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
+    ports::rollout::{Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
     store::{
         self, Store, audit,
         events::{Appended, Flags, NewEvent},
@@ -188,7 +188,7 @@ fn read_batch(cursor: &Cursor) -> Result<Batch> {
     let replaced = (verdict != Verdict::Same).then_some(verdict);
     let mut next = cursor.clone();
     if replaced.is_some() {
-        check_owner(cursor, path)?;
+        check_owner(cursor, &file)?;
         next.generation += 1;
         next.next_offset = 0;
         next.next_line = 0;
@@ -203,17 +203,20 @@ fn read_batch(cursor: &Cursor) -> Result<Batch> {
         let Some(raw) = reader.next_line().map_err(reading)? else { break };
         lines.push(understand(&mut next, &raw));
     }
+    if cursor.next_offset == 0 && replaced.is_none() && !lines.is_empty() {
+        // No anchor proves yet that this is the file that was registered.
+        check_owner(cursor, &file)?;
+    }
     next.next_offset = reader.offset();
     next.pending_bytes = reader.pending_bytes();
-    if let Some(anchor) = reader.anchor() {
-        next.anchor_json = serde_json::to_string(&anchor).unwrap_or_else(|_| "null".to_owned());
-    }
+    next.anchor_json = serde_json::to_string(&reader.anchor()).unwrap_or_else(|_| "null".to_owned());
     Ok(Batch { lines, next, replaced, at_end: reader.stop() == Some(Stop::EndOfFile) })
 }
 
-/// A file that was replaced may still be taken only when it is the same thread's.
-fn check_owner(cursor: &Cursor, path: &Path) -> Result<()> {
-    match port::read_head(path) {
+/// A file that no anchor knows may be taken only when it is the same thread's.
+fn check_owner(cursor: &Cursor, file: &RolloutFile) -> Result<()> {
+    let path = file.path();
+    match file.head() {
         Ok(head) if head.thread_id == cursor.thread_id => Ok(()),
         Ok(head) => Err(Error::refused(format!(
             "the rollout {} now belongs to the Codex session {}, not to {}",

@@ -12,6 +12,7 @@ mod explain;
 mod fail;
 mod follow;
 mod ingest;
+mod launch;
 mod list;
 pub mod live;
 mod lookup;
@@ -32,6 +33,7 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use explain::{Explain, Explanation, explanation};
 pub use ingest::Ingest;
+pub use launch::{Create, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop};
 pub use list::{List, board};
 pub use session::{Deregister, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
@@ -80,6 +82,11 @@ pub trait Outcome: Serialize {
     /// # Errors
     /// When the writer fails.
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result;
+
+    /// A program that is to take over this terminal, when there is one.
+    fn handover(&self) -> Option<&[String]> {
+        None
+    }
 
     /// The exit code; not 0 when the answer is a refusal that is itself the result (a failed check).
     fn exit_code(&self) -> u8 {

@@ -168,17 +168,17 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
 }
 
 /// What a registration is made from; absent values keep what the ledger has.
-struct Known {
-    name: String,
-    role: Role,
-    rollout: Option<(PathBuf, Head)>,
-    pid: Option<i64>,
-    cwd: Option<String>,
-    tmux_session: Option<String>,
-    tmux_pane_id: Option<String>,
-    tmux_socket: Option<String>,
-    codex_app_thread_id: Option<String>,
-    codex_app_thread_title: Option<String>,
+pub(super) struct Known {
+    pub name: String,
+    pub role: Role,
+    pub rollout: Option<(PathBuf, Head)>,
+    pub pid: Option<i64>,
+    pub cwd: Option<String>,
+    pub tmux_session: Option<String>,
+    pub tmux_pane_id: Option<String>,
+    pub tmux_socket: Option<String>,
+    pub codex_app_thread_id: Option<String>,
+    pub codex_app_thread_title: Option<String>,
 }
 
 /// The rollout's absolute path and head.
@@ -188,7 +188,8 @@ fn read_rollout(cx: &Context, path: &std::path::Path) -> Result<(PathBuf, Head)>
     Ok((path, head))
 }
 
-fn record(
+/// Stores a registration: a new session, or news about the one of that name.
+pub(super) fn record(
     cx: &Context,
     w: &Write<'_>,
     known: Known,

@@ -5,13 +5,17 @@
 mod help;
 mod output;
 
-use std::io::{self, Read};
+use std::{
+    io::{self, IsTerminal as _, Read},
+    os::unix::process::CommandExt as _,
+    process::Command as Process,
+};
 
 pub use help::command_list;
 pub use output::{Printer, Style};
 
 use crate::actions::{Command, Context, Format};
-use crate::base::Result;
+use crate::base::{Error, Result};
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
@@ -56,8 +60,24 @@ pub fn run(cx: &Context, mut command: Command, style: Style, printer: &mut Print
         text.fill_from(&mut OnceInput)?;
     }
     let report = command.run(cx)?;
+    if let Some(program) =
+        report.handover.as_deref().filter(|_| style == Style::Prose && !cx.dry_run() && at_terminal())
+    {
+        return hand_over(program);
+    }
     printer.result(&report, style)?;
     Ok(report.exit_code)
+}
+
+fn at_terminal() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Becomes another program.
+fn hand_over(program: &[String]) -> Result<u8> {
+    let Some((name, arguments)) = program.split_first() else { return Ok(0) };
+    let error = Process::new(name).args(arguments).exec();
+    Err(Error::io(format!("cannot run {name}")).caused_by(error))
 }
 
 /// Standard input, read to its end by the first argument that asks.

@@ -18,6 +18,8 @@ pub struct Env {
     pub ledger: PathBuf,
     /// `$CODEX_HOME`, else `~/.codex`.
     pub codex_home: Option<PathBuf>,
+    /// `$CONVEYOR_CODEX`: the codex program, instead of the one on `PATH`.
+    pub codex: Option<PathBuf>,
     /// `$PATH`.
     pub path: Option<std::ffi::OsString>,
     /// `$TMUX`, set inside tmux: socket path, server pid, session number.
@@ -53,6 +55,7 @@ impl Env {
             state_root,
             ledger,
             codex_home,
+            codex: set("CONVEYOR_CODEX").map(|path| cwd.join(path)),
             path: env::var_os("PATH"),
             tmux: text("TMUX"),
             tmux_pane: text("TMUX_PANE"),

@@ -5,7 +5,7 @@
 
 use super::{
     Evidence, PaneReading, PaneState, Prompt, TitleSign,
-    composer::{self, Composer, Content, Torn},
+    composer::{self, Composer, Content},
     dialog::{self, Dialog},
     read_title,
     screen::{self, Screen, at_margin},
@@ -33,16 +33,29 @@ pub(super) fn read_screen(screen: &Screen<'_>, title: Option<&str>) -> PaneReadi
     if let Some(dialog) = dialog::find(screen) {
         return waiting(screen, dialog);
     }
+    if let Some(row) = composer::killed(screen) {
+        let reason = "a shell reports over the frozen screen that Codex was killed";
+        return PaneReading { evidence: evidence(screen, row), ..reading(PaneState::Exited, "killed", reason) };
+    }
     if let Some(composer) = composer::find(screen) {
         let sign = title.and_then(read_title).map(|title| title.sign);
         return with_composer(screen, &composer, sign);
     }
-    if let Some(dialog) = dialog::by_hint_alone(screen) {
+    if let Some(dialog) = dialog::by_last_row(screen) {
         return waiting(screen, dialog);
     }
-    exited(screen, last).unwrap_or_else(|| {
-        reading(PaneState::Unknown, "unrecognised", "the screen shows nothing that is known of Codex")
-    })
+    if let Some(gone) = exited(screen, last) {
+        return gone;
+    }
+    match composer::prompt_over_composer(screen) {
+        Some(row) => torn(screen, row),
+        None => reading(PaneState::Unknown, "unrecognised", "the screen shows nothing that is known of Codex"),
+    }
+}
+
+fn torn(screen: &Screen<'_>, row: usize) -> PaneReading {
+    let reason = "a shell prompt stands inside the live region, so the screen may be frozen";
+    PaneReading { evidence: evidence(screen, row), ..reading(PaneState::Unknown, "screen_torn", reason) }
 }
 
 fn reading(state: PaneState, rule: &'static str, reason: impl Into<String>) -> PaneReading {
@@ -81,16 +94,8 @@ fn waiting(screen: &Screen<'_>, dialog: Dialog) -> PaneReading {
 
 fn with_composer(screen: &Screen<'_>, composer: &Composer<'_>, sign: Option<TitleSign>) -> PaneReading {
     let at = |row: usize| evidence(screen, row);
-    match composer.shell_over_it() {
-        Some(Torn::Killed(row)) => {
-            let reason = "a shell reports over the frozen screen that Codex was killed";
-            return PaneReading { evidence: at(row), ..reading(PaneState::Exited, "killed", reason) };
-        }
-        Some(Torn::Prompt(row)) => {
-            let reason = "a shell prompt stands inside the live region, so the screen may be frozen";
-            return PaneReading { evidence: at(row), ..reading(PaneState::Unknown, "screen_torn", reason) };
-        }
-        None => {}
+    if let Some(row) = composer.prompt_in_footer() {
+        return torn(screen, row);
     }
     let base = PaneReading {
         draft: composer.content == Content::Text,

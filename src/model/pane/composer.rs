@@ -209,30 +209,42 @@ impl Composer<'_> {
             Some("more rows than a footer has stand below the composer")
         } else if rows.iter().any(hint) {
             Some("the key hint of a dialog stands below the composer")
+        } else if rows.iter().skip(1).any(|row| !wording::FOOTER_HINTS.iter().any(|hint| row.trim().starts_with(hint)))
+        {
+            Some("an unknown row stands below the status line")
         } else {
             None
         }
     }
 
-    /// A row in the live region where a shell has written over the screen of a killed program.
-    pub(super) fn shell_over_it(&self) -> Option<Torn> {
+    /// A row of the footer at whose end a shell prompt stands, so that the screen is frozen.
+    pub(super) fn prompt_in_footer(&self) -> Option<usize> {
         let last = self.screen.last()?;
-        let prompt_row = (self.row + 1..=last).find(|row| ends_in_shell_prompt(self.screen.row(*row)));
-        let typed = self.screen.row(self.row).trim_start_matches(['›', '▌', '!', ' ']);
-        if killed_words(typed) && (self.row + 1..=last).any(|row| ends_like_a_shell(self.screen.row(row))) {
-            return Some(Torn::Killed(self.row));
-        }
-        prompt_row.map(Torn::Prompt)
+        (self.row + 1..=last).find(|row| ends_in_shell_prompt(self.screen.row(*row)))
     }
 }
 
-/// A frozen screen.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Torn {
-    /// The shell reports that the program was killed.
-    Killed(usize),
-    /// A shell prompt stands inside the live region.
-    Prompt(usize),
+/// The row of the composer over which a shell reports that Codex was killed, with a shell prompt below it.
+///
+/// A killed program leaves its screen and title as they were, so this has to be asked before anything is believed.
+pub(super) fn killed(screen: &Screen<'_>) -> Option<usize> {
+    let row = lowest_glyph(screen)?;
+    let typed = screen.row(row).trim_start_matches(['›', '▌', '!', ' ']);
+    let below = screen.rows().get(row + 1..)?;
+    (killed_words(typed) && below.iter().any(|text| text.ends_with(['$', '#', '%', '❯']))).then_some(row)
+}
+
+/// A shell prompt at the margin below a composer, with more of the old screen below it.
+pub(super) fn prompt_over_composer(screen: &Screen<'_>) -> Option<usize> {
+    let glyph = lowest_glyph(screen)?;
+    (glyph + 1..screen.last()?).find(|row| {
+        let text = screen.row(*row);
+        at_margin(text) && !text.contains(' ') && text.ends_with(['$', '#', '%', '❯'])
+    })
+}
+
+fn lowest_glyph(screen: &Screen<'_>) -> Option<usize> {
+    (0..=screen.last()?).rev().find(|row| screen.row(*row).starts_with(['›', '▌', '!']))
 }
 
 fn killed_words(typed: &str) -> bool {
@@ -242,10 +254,6 @@ fn killed_words(typed: &str) -> bool {
     starts(typed)
         || after_pid.is_some_and(|rest| starts(rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ')))
         || ["zsh: killed", "zsh: terminated", "fish: Job"].iter().any(|start| typed.starts_with(start))
-}
-
-fn ends_like_a_shell(row: &str) -> bool {
-    row.ends_with(['$', '#', '%', '❯'])
 }
 
 /// A shell's prompt behind a gap, at the end of a row that was drawn before.

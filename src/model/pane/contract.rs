@@ -133,6 +133,8 @@ fn startup(screen: &Screen<'_>, pane: &PaneReading) -> (StartupState, String) {
         (PaneState::Idle, _) => StartupState::Ready,
         (PaneState::Busy, _) => StartupState::Working,
         (PaneState::Exited, _) => StartupState::Error,
+        // A frozen screen still holds the words of what it was.
+        (PaneState::Unknown, _) if pane.rule == "screen_torn" => StartupState::Error,
         (PaneState::Unknown, _) => return startup_of_tail(&tail(screen)),
     };
     (state, format!("{} ({}).", sentence_start(&pane.reason), pane.rule))
@@ -183,6 +185,7 @@ pub fn busy_wait(
         PaneState::Busy if live_status_row(&screen).contains(wording::MCP_STARTUP) => Some(BusyPattern::McpStartup),
         PaneState::Busy if pane.rule == "status_row" => Some(BusyPattern::LongRunningInterruptible),
         PaneState::Busy | PaneState::Idle | PaneState::Exited => None,
+        PaneState::Unknown if pane.rule == "screen_torn" => None,
         PaneState::Unknown => pattern_of_tail(&tail(&screen)),
     }?;
     // The age was compared with the threshold above; here it only has to be known.

@@ -27,11 +27,20 @@ pub(super) fn find(screen: &Screen<'_>) -> Option<Dialog> {
     bar_dialog(screen)
         .or_else(|| panel(screen))
         .or_else(|| menu::at_bottom(screen).map(|menu| menu_dialog(screen, menu)))
+        .or_else(|| by_hint_alone(screen))
 }
 
-/// A dialog of which only the key hint is recognised. Ask only when no composer stands at the bottom.
-pub(super) fn by_hint_alone(screen: &Screen<'_>) -> Option<Dialog> {
+/// A list or a pager of which only the key hint is recognised. The footer of a composer begins otherwise.
+fn by_hint_alone(screen: &Screen<'_>) -> Option<Dialog> {
     let (row, hint) = menu::hint_at_bottom(screen)?;
+    menu::is_dialog_hint(&hint).then(|| Dialog { prompt: Prompt::Unrecognised, row, options: Vec::new(), hint })
+}
+
+/// As [`find`] by the lowest row alone, in a pane so low that the list touches its hint. Ask only when no composer
+/// stands at the bottom, whose footer may hold a hint too.
+pub(super) fn by_last_row(screen: &Screen<'_>) -> Option<Dialog> {
+    let row = screen.last()?;
+    let hint = screen.row(row).trim_start().to_lowercase();
     menu::is_dialog_hint(&hint).then(|| Dialog { prompt: Prompt::Unrecognised, row, options: Vec::new(), hint })
 }
 

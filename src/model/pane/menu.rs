@@ -35,8 +35,8 @@ pub(super) struct Menu {
 
 /// The most rows a wrapped key hint takes.
 const MAX_HINT_ROWS: usize = 3;
-/// The most blank rows between options and hint.
-const MAX_GAP: usize = 2;
+/// The most blank rows and scroll marks between options and hint.
+const MAX_GAP: usize = 3;
 /// Wrapped labels and descriptions are indented at least this far, options never.
 const CONTINUATION: usize = 5;
 
@@ -57,7 +57,8 @@ pub(super) fn hint_at_bottom(screen: &Screen<'_>) -> Option<(usize, String)> {
     let mut top = None;
     for row in (last.saturating_sub(MAX_HINT_ROWS - 1)..=last).rev() {
         let text = rows[row];
-        if text.is_empty() || indent(text) >= CONTINUATION || option_row(text).is_some() {
+        let above_the_hint = text.starts_with('─') || is_scroll_mark(text) || option_row(text).is_some();
+        if text.is_empty() || indent(text) >= CONTINUATION || above_the_hint {
             break;
         }
         top = Some(row);
@@ -83,7 +84,7 @@ pub(super) fn at_bottom(screen: &Screen<'_>) -> Option<Menu> {
     }
     let mut row = hint_row.checked_sub(1)?;
     let mut gap = 0;
-    while screen.row(row).is_empty() {
+    while screen.row(row).is_empty() || is_scroll_mark(screen.row(row)) {
         gap += 1;
         if gap > MAX_GAP {
             return None;
@@ -132,6 +133,11 @@ fn options_up_from(screen: &Screen<'_>, row: usize) -> (usize, Vec<MenuOption>) 
     }
     options.reverse();
     (first, options)
+}
+
+/// The arrow at the margin of a list that is longer than its window.
+fn is_scroll_mark(row: &str) -> bool {
+    matches!(row, "↑" | "↓")
 }
 
 fn option_row(row: &str) -> Option<OptionRow<'_>> {

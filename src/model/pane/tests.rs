@@ -56,7 +56,9 @@ fn an_empty_composer_is_safe_and_nothing_near_it_is() {
     let help = rule(&screen(&[placeholder, "", "  a", "  b", "  c", "  d"]));
     assert_eq!(help, (PaneState::Idle, "composer_footer", false), "a help overlay below");
     let hint = rule(&screen(&[placeholder, "", "  enter select · esc back"]));
-    assert_eq!(hint, (PaneState::Idle, "composer_footer", false), "a dialog's hint below");
+    assert_eq!(hint, (PaneState::Waiting, "unrecognised", false), "a dialog's hint instead of the footer");
+    let overlay = rule(&screen(&[placeholder, "", "  GPT · ~/project", "  ? / esc close"]));
+    assert_eq!(overlay, (PaneState::Idle, "composer_footer", false), "the hint of an overlay below the status line");
 }
 
 #[test]
@@ -99,6 +101,12 @@ fn status_rows_are_known_by_their_clock() {
 }
 
 #[test]
+fn a_clock_far_above_the_composer_is_an_old_one() {
+    let far = with_footer(&["• Working (3s • esc to interrupt)", "", "", "", "› Ask Codex to do anything"]);
+    assert_eq!(rule(&far), (PaneState::Idle, "composer_empty", true));
+}
+
+#[test]
 fn a_wrapped_queued_message_does_not_hide_the_status_row() {
     let text = with_footer(&[
         "• Working (3s • esc to interrupt)",
@@ -130,6 +138,14 @@ fn a_killed_codex_is_not_busy() {
         rows.extend(over);
         rows.join("\n")
     };
+    let margin = ["› Killeddex to do anything", "bash-5.2#", "  GPT-6.1-Sol default · ~/project", "  ← for agents"];
+    assert_eq!(rule(&frozen(&margin)), (PaneState::Exited, "killed", false));
+    let quiet = ["› Ask Codex to do anything", "bash-5.2#", "  GPT-6.1-Sol default · ~/project", "  ← for agents"];
+    assert_eq!(rule(&frozen(&quiet)), (PaneState::Unknown, "screen_torn", false));
+    for text in [frozen(&margin), frozen(&quiet)] {
+        assert_eq!(busy_wait(&text, Some(1_000), 90, 0), None);
+        assert_eq!(startup_state(&text).state, StartupState::Error);
+    }
     let bash = frozen(&["› Killedex to do anything", "        me@host:~/project$"]);
     assert_eq!(rule(&bash), (PaneState::Exited, "killed", false));
     let zsh = frozen(&["› zsh: killed     codex", "  GPT · ~/project      host%"]);

@@ -122,7 +122,13 @@ pub(super) const MENU_DIALOGS: &[MenuDialog] = &[
         prompt: Prompt::Question,
         headings: &[starts("Question ")],
         first_options: &[],
-        hints: &["tab to add notes", "enter to submit answer", "enter to submit all"],
+        hints: &[
+            "option ",
+            "tab to add notes",
+            "tab or esc to clear notes",
+            "enter to submit answer",
+            "enter to submit all",
+        ],
     },
     // 0.169.
     MenuDialog {
@@ -212,9 +218,10 @@ pub(super) const PANELS: &[Panel] = &[
         heading: Heading { starts: "", has: "This conversation is open in another app" },
     },
     Panel { prompt: Prompt::Agents, hint: "? help", heading: starts("Agent command center") },
-    Panel { prompt: Prompt::Backtrack, hint: "browsing transcript", heading: starts("") },
+    Panel { prompt: Prompt::Backtrack, hint: "browsing ", heading: starts("") },
     Panel { prompt: Prompt::Question, hint: "enter to submit answer", heading: starts("Question ") },
     Panel { prompt: Prompt::Question, hint: "tab to add notes", heading: starts("Question ") },
+    Panel { prompt: Prompt::Question, hint: "tab or esc to clear notes", heading: starts("Question ") },
 ];
 
 /// The dialog of 0.25: a heading behind the bar, the answers in one row below it.
@@ -236,8 +243,24 @@ pub(super) const DIALOG_HINTS: &[&str] = &[
     "space ",
     "t trust all",
     "r retry",
+    "k keep",
+    "option ",
     "? help",
-    "browsing transcript",
+    "? / esc close",
+    "browsing ",
+];
+
+/// How the row of hints below a status line begins while the composer alone has the keyboard: 0.25 to 0.169.
+///
+/// Whatever else stands there (the transcript browser shortens its hint in a narrow pane) is not trusted.
+pub(super) const FOOTER_HINTS: &[&str] = &[
+    "← for agents",
+    "? for shortcuts",
+    "⚠ ",
+    "esc again to edit previous message",
+    "Plan mode",
+    "Goal ",
+    "Pursuing goal",
 ];
 
 /// Hints of the composer itself that begin like the hint of a dialog: 0.144 to 0.169.

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 
 use super::{
     envelope::WORD_CHARS,
-    fact::{CommandSource, Fact, Head, LimitWindow, MessageRole, Phase, RateLimits, SessionSource, Tokens, TurnError},
-    names,
+    fact::{CommandSource, Fact, LimitWindow, Phase, RateLimits, Tokens, TurnError},
+    names, response_item,
     scan::Json,
+    session_head,
     summary::{FIELD_CHARS, LIST_ITEMS, Summary, brief},
 };
 use crate::base::Timestamp;
@@ -18,7 +19,7 @@ use crate::base::Timestamp;
 /// Longest message, plan or answer that is kept in a fact, in characters.
 pub(super) const MESSAGE_CHARS: usize = 4_000;
 /// Longest excerpt of text that stands in full elsewhere, in characters.
-const EXCERPT_CHARS: usize = 160;
+pub(super) const EXCERPT_CHARS: usize = 160;
 
 /// What a payload means.
 pub(super) struct Meaning {
@@ -30,11 +31,11 @@ pub(super) struct Meaning {
 }
 
 impl Meaning {
-    fn new(fact: Fact, brief: String, summary: Summary) -> Self {
+    pub(super) fn new(fact: Fact, brief: String, summary: Summary) -> Self {
         Self { item: None, turn_id: None, fact, brief, summary }
     }
 
-    fn in_turn(mut self, turn_id: Option<String>) -> Self {
+    pub(super) fn in_turn(mut self, turn_id: Option<String>) -> Self {
         self.turn_id = turn_id;
         self
     }
@@ -45,20 +46,20 @@ pub(super) fn read(kind: &str, subtype: Option<&str>, body: Json<'_>, is_flat: b
     match (kind, subtype) {
         ("event_msg", Some("item_completed")) => item_completed(body),
         ("event_msg", Some(subtype)) => event(subtype, body, known),
-        ("response_item", Some(subtype)) => response_item(subtype, body, is_flat, known),
-        ("session_meta", _) => session_meta(body).unwrap_or_else(|| opaque(body, false)),
-        ("header", _) => header(body).unwrap_or_else(|| opaque(body, false)),
+        ("response_item", Some(subtype)) => response_item::read(subtype, body, is_flat, known),
+        ("session_meta", _) => session_head::session_meta(body).unwrap_or_else(|| opaque(body, false)),
+        ("header", _) => session_head::header(body).unwrap_or_else(|| opaque(body, false)),
         ("record", Some("state")) => Meaning::new(Fact::StateRecord, String::new(), Summary::new()),
         ("compacted", _) => compacted(body),
         ("turn_context", _) => turn_context(body),
         ("token_usage_record", _) => token_usage_record(body),
-        (kind, None) if is_flat => response_item(kind, body, is_flat, known),
+        (kind, None) if is_flat => response_item::read(kind, body, is_flat, known),
         _ => opaque(body, known),
     }
 }
 
 /// A line of no interest, or of no known type: its size and the names in it.
-fn opaque(body: Json<'_>, known: bool) -> Meaning {
+pub(super) fn opaque(body: Json<'_>, known: bool) -> Meaning {
     let summary = Summary::new().size("bytes", body.len());
     let summary = if known {
         summary
@@ -68,109 +69,6 @@ fn opaque(body: Json<'_>, known: bool) -> Meaning {
     };
     let turn_id = if known { None } else { word(body.get("turn_id")) };
     Meaning::new(Fact::Other { known }, String::new(), summary).in_turn(turn_id)
-}
-
-fn session_meta(body: Json<'_>) -> Option<Meaning> {
-    let [id, session_id, cwd, version, originator, source, forked, timestamp, mode, parent] = body.pick([
-        "id",
-        "session_id",
-        "cwd",
-        "cli_version",
-        "originator",
-        "source",
-        "forked_from_id",
-        "timestamp",
-        "history_mode",
-        "parent_thread_id",
-    ]);
-    Some(head(Head {
-        thread_id: word(id)?,
-        session_id: word(session_id),
-        cwd: cwd.and_then(|cwd| cwd.excerpt(FIELD_CHARS)),
-        version: word(version),
-        originator: word(originator),
-        source: session_source(source, word(parent)),
-        forked_from: word(forked),
-        started_at: moment(timestamp),
-        history_mode: word(mode),
-    }))
-}
-
-/// The first line of Codex 0.25, which says neither version nor directory.
-fn header(body: Json<'_>) -> Option<Meaning> {
-    let [id, timestamp] = body.pick(["id", "timestamp"]);
-    Some(head(Head {
-        thread_id: word(id)?,
-        session_id: None,
-        cwd: None,
-        version: None,
-        originator: None,
-        source: SessionSource::Unsaid,
-        forked_from: None,
-        started_at: moment(timestamp),
-        history_mode: None,
-    }))
-}
-
-fn head(head: Head) -> Meaning {
-    let source = match &head.source {
-        SessionSource::Cli => Some("cli"),
-        SessionSource::Vscode => Some("vscode"),
-        SessionSource::Exec => Some("exec"),
-        SessionSource::SubAgent { .. } => Some("subagent"),
-        SessionSource::Other(text) => Some(text.as_str()),
-        SessionSource::Unsaid => None,
-    };
-    let parent = match &head.source {
-        SessionSource::SubAgent { parent, .. } => parent.as_deref(),
-        SessionSource::Cli
-        | SessionSource::Vscode
-        | SessionSource::Exec
-        | SessionSource::Other(_)
-        | SessionSource::Unsaid => None,
-    };
-    let summary = Summary::new()
-        .text("cli_version", head.version.as_deref())
-        .text("cwd", head.cwd.as_deref())
-        .text("forked_from_id", head.forked_from.as_deref())
-        .text("history_mode", head.history_mode.as_deref())
-        .text("id", Some(&head.thread_id))
-        .text("originator", head.originator.as_deref())
-        .text("parent_thread_id", parent)
-        .text("session_id", head.session_id.as_deref())
-        .text("source", source);
-    let line = match (&head.version, &head.cwd) {
-        (Some(version), Some(cwd)) => brief(&format!("Codex {version} in {cwd}")),
-        (Some(version), None) => brief(&format!("Codex {version}")),
-        (None, _) => "session".to_owned(),
-    };
-    Meaning::new(Fact::SessionHead(Box::new(head)), line, summary)
-}
-
-fn session_source(source: Option<Json<'_>>, parent: Option<String>) -> SessionSource {
-    let Some(source) = source else {
-        return if parent.is_some() { SessionSource::SubAgent { parent, path: None } } else { SessionSource::Unsaid };
-    };
-    if let Some(text) = source.word(WORD_CHARS) {
-        return match text.as_str() {
-            "cli" => SessionSource::Cli,
-            "vscode" => SessionSource::Vscode,
-            "exec" => SessionSource::Exec,
-            _ => SessionSource::Other(text),
-        };
-    }
-    match source.get("subagent") {
-        Some(subagent) => {
-            let [spawner, path] = subagent
-                .get("thread_spawn")
-                .map_or([None, None], |spawn| spawn.pick(["parent_thread_id", "agent_path"]));
-            SessionSource::SubAgent { parent: word(spawner).or(parent), path: word(path) }
-        }
-        None => match source.members().next() {
-            Some((key, _)) => SessionSource::Other(clean_word(&key)),
-            None => SessionSource::Unsaid,
-        },
-    }
 }
 
 fn event(subtype: &str, body: Json<'_>, known: bool) -> Meaning {
@@ -275,13 +173,13 @@ fn error_fields(summary: Summary, error: Option<&TurnError>) -> Summary {
         .unsigned("http_status", error.http_status)
 }
 
-fn user_message(text: String, client_id: Option<String>, injected: bool) -> Meaning {
+pub(super) fn user_message(text: String, client_id: Option<String>, injected: bool) -> Meaning {
     let summary = Summary::new().text("client_id", client_id.as_deref()).text("text", Some(&text));
     let line = brief(&text);
     Meaning::new(Fact::UserMessage { text, client_id, injected }, line, summary)
 }
 
-fn agent_message(text: String, phase: Option<Json<'_>>) -> Meaning {
+pub(super) fn agent_message(text: String, phase: Option<Json<'_>>) -> Meaning {
     let is_note = phase.and_then(Json::plain).is_some_and(|phase| phase == "commentary");
     let phase = if is_note { Phase::Commentary } else { Phase::Final };
     let summary = Summary::new().text("phase", is_note.then_some(phase.as_str())).text("text", Some(&text));
@@ -289,7 +187,7 @@ fn agent_message(text: String, phase: Option<Json<'_>>) -> Meaning {
     Meaning::new(Fact::AgentMessage { text, phase }, line, summary)
 }
 
-fn reasoning(text: Option<String>) -> Meaning {
+pub(super) fn reasoning(text: Option<String>) -> Meaning {
     let line = text.as_deref().map(brief).unwrap_or_default();
     Meaning::new(Fact::Reasoning, line, Summary::new().text("text", text.as_deref()))
 }
@@ -488,90 +386,8 @@ fn sub_agent(item: Json<'_>) -> Meaning {
     Meaning::new(Fact::SubAgent { kind, child }, line, summary)
 }
 
-fn response_item(kind: &str, body: Json<'_>, is_flat: bool, known: bool) -> Meaning {
-    let meaning = match kind {
-        "message" => return message(body, is_flat),
-        "reasoning" => {
-            let first = body.get("summary").and_then(|parts| parts.elements().next());
-            reasoning(first.and_then(|part| part.get("text")).and_then(|text| text.excerpt(EXCERPT_CHARS)))
-        }
-        "function_call" | "custom_tool_call" | "local_shell_call" => call(kind, body),
-        "function_call_output" | "custom_tool_call_output" => {
-            let call_id = word(body.get("call_id"));
-            let summary = Summary::new().size("bytes", body.len()).text("call_id", call_id.as_deref());
-            Meaning::new(Fact::CallFinished { call_id }, String::new(), summary)
-        }
-        "agent_message" => {
-            let [author, recipient] = body.pick(["author", "recipient"]);
-            let (author, recipient) = (word(author), word(recipient));
-            let line = match (&author, &recipient) {
-                (Some(author), Some(recipient)) => brief(&format!("{author} to {recipient}")),
-                _ => String::new(),
-            };
-            let summary = Summary::new()
-                .text("author", author.as_deref())
-                .size("bytes", body.len())
-                .text("recipient", recipient.as_deref());
-            Meaning::new(Fact::RawMessage { role: MessageRole::Other }, line, summary)
-        }
-        _ => return opaque(body, known),
-    };
-    meaning.in_turn(passed_turn_id(body))
-}
-
-fn call(kind: &str, body: Json<'_>) -> Meaning {
-    let [call_id, name, arguments, input] = body.pick(["call_id", "name", "arguments", "input"]);
-    let call_id = word(call_id);
-    let name = word(name).unwrap_or_else(|| kind.to_owned());
-    let arguments = arguments.or(input).and_then(|text| text.excerpt(EXCERPT_CHARS)).unwrap_or_default();
-    let line = brief(&format!("{name} {arguments}"));
-    let summary = Summary::new()
-        .text("arguments", Some(&arguments))
-        .text("call_id", call_id.as_deref())
-        .text("name", Some(&name));
-    Meaning::new(Fact::CallStarted { call_id, name }, line, summary)
-}
-
-/// A message item. In the flat dialect it is the message; in the others it is a copy of what an event tells.
-fn message(body: Json<'_>, is_flat: bool) -> Meaning {
-    let [said_role, content] = body.pick(["role", "content"]);
-    let role = match said_role.and_then(Json::plain) {
-        Some("user") => MessageRole::User,
-        Some("assistant") => MessageRole::Assistant,
-        Some("developer" | "system") => MessageRole::Developer,
-        _ => MessageRole::Other,
-    };
-    match (is_flat, role) {
-        (true, MessageRole::User) => {
-            let text = content_text(content, MESSAGE_CHARS);
-            let injected = is_injected(&text);
-            user_message(text, None, injected)
-        }
-        (true, MessageRole::Assistant) => agent_message(content_text(content, MESSAGE_CHARS), None),
-        (true, MessageRole::Developer | MessageRole::Other) | (false, _) => {
-            let text = content_text(content, EXCERPT_CHARS);
-            let summary =
-                Summary::new().size("bytes", body.len()).text("role", Some(role.as_str())).text("text", Some(&text));
-            Meaning::new(Fact::RawMessage { role }, brief(&text), summary).in_turn(passed_turn_id(body))
-        }
-    }
-}
-
-/// True for what Codex says in the user's name.
-fn is_injected(text: &str) -> bool {
-    [
-        "<environment_context>",
-        "<user_instructions>",
-        "# AGENTS.md instructions",
-        "<turn_aborted>",
-        "<user_shell_command>",
-    ]
-    .iter()
-    .any(|mark| text.starts_with(mark))
-}
-
 /// The texts of a message's parts, a line feed between them.
-fn content_text(content: Option<Json<'_>>, max: usize) -> String {
+pub(super) fn content_text(content: Option<Json<'_>>, max: usize) -> String {
     let Some(content) = content else { return String::new() };
     if let Some(text) = content.excerpt(max) {
         return text;
@@ -595,20 +411,12 @@ fn content_text(content: Option<Json<'_>>, max: usize) -> String {
     all
 }
 
-fn passed_turn_id(body: Json<'_>) -> Option<String> {
-    word(body.get("internal_chat_message_metadata_passthrough")?.get("turn_id"))
-}
-
-fn word(value: Option<Json<'_>>) -> Option<String> {
+pub(super) fn word(value: Option<Json<'_>>) -> Option<String> {
     value.and_then(|value| value.word(WORD_CHARS)).filter(|word| !word.is_empty())
 }
 
 fn excerpt(value: Option<Json<'_>>, max: usize) -> String {
     value.and_then(|value| value.excerpt(max)).unwrap_or_default()
-}
-
-fn moment(value: Option<Json<'_>>) -> Option<Timestamp> {
-    value.and_then(Json::plain).and_then(|text| text.parse().ok())
 }
 
 /// A moment given in whole seconds.
@@ -617,7 +425,7 @@ fn seconds(value: Option<Json<'_>>) -> Option<Timestamp> {
     Some(Timestamp::from_millis(millis))
 }
 
-fn clean_word(text: &str) -> String {
+pub(super) fn clean_word(text: &str) -> String {
     crate::base::text::bounded(&clean_line(text), WORD_CHARS)
 }
 

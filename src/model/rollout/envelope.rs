@@ -121,17 +121,15 @@ pub fn parse(line: &[u8]) -> Result<Record, BadLine> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_huge(head: &[u8]) -> Result<Record, BadLine> {
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => Cow::Borrowed(text),
+    let (text, lossy) = match std::str::from_utf8(head) {
+        Ok(text) => (Cow::Borrowed(text), false),
         // A character cut in two is no damage.
-        Err(error) if error.error_len().is_none() => {
-            Cow::Owned(String::from_utf8_lossy(&head[..error.valid_up_to()]).into_owned())
-        }
-        Err(_) => String::from_utf8_lossy(head),
+        Err(error) if error.error_len().is_none() => (String::from_utf8_lossy(&head[..error.valid_up_to()]), false),
+        Err(_) => (String::from_utf8_lossy(head), true),
     };
     let mut record = record(Json::new(&text))?;
     record.huge = true;
-    record.lossy = matches!(text, Cow::Owned(_));
+    record.lossy = lossy;
     Ok(record)
 }
 

@@ -9,7 +9,9 @@ mod entry;
 mod envelope;
 mod fact;
 mod names;
+mod response_item;
 mod scan;
+mod session_head;
 mod summary;
 #[cfg(test)]
 mod tests;

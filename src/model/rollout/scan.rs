@@ -5,11 +5,18 @@
 //! is simply not there, the first of two equal keys counts, and nothing recurses. Text that was cut off (the
 //! head of a huge line) gives what is whole and the beginning of the string it was cut in.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
+
+use memchr::memmem;
 
 use crate::base::text;
 
-/// One JSON value, as the text it stands in.
+/// How far the end of a string is looked for byte by byte.
+const SHORT_STRING: usize = 24;
+
+static UNICODE_ESCAPE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\\u"));
+
+/// One JSON value: the text from its first byte on. Where it ends is only looked for when it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Json<'a>(&'a str);
 
@@ -21,7 +28,7 @@ impl<'a> Json<'a> {
 
     /// Length of the value's text, in bytes.
     pub(super) fn len(self) -> usize {
-        self.0.len()
+        value_end(self.0.as_bytes(), 0)
     }
 
     pub(super) fn is_object(self) -> bool {
@@ -34,12 +41,13 @@ impl<'a> Json<'a> {
 
     /// The members of an object, in order; none when this is something else.
     pub(super) fn members(self) -> Members<'a> {
-        Members { text: self.0, at: if self.is_object() { 1 } else { self.0.len() } }
+        Members(Values { text: self.0, at: if self.is_object() { 1 } else { self.0.len() }, is_inside: false })
     }
 
     /// The elements of an array, in order; none when this is something else.
     pub(super) fn elements(self) -> Elements<'a> {
-        Elements { text: self.0, at: if self.0.starts_with('[') { 1 } else { self.0.len() } }
+        let at = if self.0.starts_with('[') { 1 } else { self.0.len() };
+        Elements(Values { text: self.0, at, is_inside: false })
     }
 
     /// The values of `keys`, in one pass that ends when all are found. `null` counts as absent.
@@ -118,56 +126,76 @@ impl<'a> Json<'a> {
     }
 
     fn scalar(self) -> &'a str {
-        &self.0[..value_end(self.0.as_bytes(), 0)]
+        &self.0[..self.len()]
+    }
+}
+
+/// Steps from value to value inside an object or array. A value is only passed over when the next one is wanted.
+struct Values<'a> {
+    text: &'a str,
+    at: usize,
+    /// `at` is the first byte of the value that was given last.
+    is_inside: bool,
+}
+
+impl<'a> Values<'a> {
+    /// Goes behind the value that was given last.
+    fn leave(&mut self) {
+        if self.is_inside {
+            self.at = value_end(self.text.as_bytes(), self.at);
+            self.is_inside = false;
+        }
+        self.at = skip_gap(self.text.as_bytes(), self.at);
+    }
+
+    /// The value at `at`; none at the end.
+    fn enter(&mut self) -> Option<Json<'a>> {
+        if matches!(self.text.as_bytes().get(self.at), None | Some(b'}' | b']')) {
+            self.at = self.text.len();
+            return None;
+        }
+        self.is_inside = true;
+        Some(Json(&self.text[self.at..]))
     }
 }
 
 /// See [`Json::members`].
-pub(super) struct Members<'a> {
-    text: &'a str,
-    at: usize,
-}
+pub(super) struct Members<'a>(Values<'a>);
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, str>, Json<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.text.as_bytes();
-        self.at = skip_gap(bytes, self.at);
-        if bytes.get(self.at) != Some(&b'"') {
-            self.at = bytes.len();
+        let values = &mut self.0;
+        values.leave();
+        let bytes = values.text.as_bytes();
+        if bytes.get(values.at) != Some(&b'"') {
+            values.at = bytes.len();
             return None;
         }
-        let key_start = self.at + 1;
+        let key_start = values.at + 1;
         let (key_end, after_key) = string_end(bytes, key_start);
-        let raw_key = &self.text[key_start..key_end];
-        let key = if memchr::memchr(b'\\', raw_key.as_bytes()).is_none() {
-            Cow::Borrowed(raw_key)
-        } else {
+        let raw_key = &values.text[key_start..key_end];
+        values.at = skip_gap(bytes, after_key);
+        let value = values.enter()?;
+        let key = if raw_key.contains('\\') {
             Cow::Owned(unescape(raw_key, raw_key.len()).0)
+        } else {
+            Cow::Borrowed(raw_key)
         };
-        let start = skip_gap(bytes, after_key);
-        let end = value_end(bytes, start);
-        self.at = end;
-        (start < end).then(|| (key, Json(&self.text[start..end])))
+        Some((key, value))
     }
 }
 
 /// See [`Json::elements`].
-pub(super) struct Elements<'a> {
-    text: &'a str,
-    at: usize,
-}
+pub(super) struct Elements<'a>(Values<'a>);
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Json<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.text.as_bytes();
-        let start = skip_gap(bytes, self.at);
-        let end = value_end(bytes, start);
-        self.at = end;
-        (start < end).then(|| Json(&self.text[start..end]))
+        self.0.leave();
+        self.0.enter()
     }
 }
 
@@ -181,6 +209,14 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
 
 /// Where the string that begins at `at` (behind its quote) ends, and where what follows it begins.
 fn string_end(bytes: &[u8], mut at: usize) -> (usize, usize) {
+    // Most strings are keys and ids, for which starting a vector search costs more than it saves.
+    let near = bytes.len().min(at + SHORT_STRING);
+    while at < near && bytes[at] != b'\\' {
+        if bytes[at] == b'"' {
+            return (at, at + 1);
+        }
+        at += 1;
+    }
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         if bytes[at + found] == b'"' {
             return (at + found, at + found + 1);
@@ -190,7 +226,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> (usize, usize) {
     (bytes.len(), bytes.len())
 }
 
-/// Where the value that begins at `at` ends. A closing bracket at `at` is no value.
+/// Where the value that begins at `at` ends.
 fn value_end(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at) {
         Some(b'"') => string_end(bytes, at + 1).1,
@@ -198,7 +234,8 @@ fn value_end(bytes: &[u8], at: usize) -> usize {
         Some(_) => {
             let rest = &bytes[at..];
             let length = rest.iter().position(|b| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n'));
-            at + length.unwrap_or(rest.len())
+            // A stray separator must not hold the walk up.
+            at + length.unwrap_or(rest.len()).max(1)
         }
         None => bytes.len(),
     }
@@ -298,8 +335,7 @@ fn code_unit(text: &str) -> Option<u32> {
 
 /// True when the line holds a surrogate escape without its other half, so that its text cannot be given as is.
 pub(super) fn has_lone_surrogate(line: &str) -> bool {
-    let holds = |needle: &[u8]| memchr::memmem::find(line.as_bytes(), needle).is_some();
-    if !holds(b"\\ud") && !holds(b"\\uD") {
+    if !UNICODE_ESCAPE.find_iter(line.as_bytes()).any(|at| matches!(line.as_bytes().get(at + 2), Some(b'd' | b'D'))) {
         return false;
     }
     let mut rest = line;

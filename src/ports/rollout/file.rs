@@ -87,7 +87,9 @@ pub enum RolloutError {
 }
 
 impl RolloutError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+    /// What an error of the system means for the rollout at `path`.
+    #[must_use]
+    pub fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing { path },
@@ -139,7 +141,9 @@ impl RolloutFile {
             Ok(fd) => File::from(fd),
             Err(Errno::LOOP | Errno::MLINK) => return Err(RolloutError::Symlink { path: owned() }),
             // Sockets cannot be opened at all.
-            Err(Errno::NXIO) => return Err(RolloutError::NotAFile { path: owned(), kind: FileKind::Socket }),
+            Err(Errno::NXIO | Errno::OPNOTSUPP) => {
+                return Err(RolloutError::NotAFile { path: owned(), kind: FileKind::Socket });
+            }
             Err(Errno::NOENT) => {
                 let compressed = compressed_path(path);
                 return Err(match compressed.symlink_metadata() {

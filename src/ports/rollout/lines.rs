@@ -223,13 +223,9 @@ impl<S: ReadAt> Lines<S> {
     }
 
     /// The anchor at [`Lines::offset`], made of bytes that were read anyway.
-    ///
-    /// While a huge line is unfinished, the bytes before it are gone from memory; the anchor is then none and
-    /// the caller keeps the one it has.
     #[must_use]
-    pub fn anchor(&self) -> Option<Anchor> {
-        let needed = self.offset().min(TAIL_BYTES as u64);
-        (self.start as u64 >= needed).then(|| Anchor::of(self.offset(), &self.beginning, &self.buffer[..self.start]))
+    pub fn anchor(&self) -> Anchor {
+        Anchor::of(self.offset(), &self.beginning, &self.buffer[..self.start])
     }
 
     fn stop_because<T>(&mut self, stop: Stop) -> Option<T> {
@@ -301,11 +297,16 @@ impl<S: ReadAt> Lines<S> {
             let read = read_once(&mut self.source, &mut self.buffer[keep..], at);
             self.buffer.truncate(keep + read.as_ref().map_or(0, |read| *read));
             if !matches!(read, Ok(1..)) {
-                // The line is unfinished (or unreadable): it stays where it is, unconsumed.
-                self.base = offset;
-                self.start = 0;
-                self.scanned = 0;
-                self.buffer.clear();
+                // The line is unfinished (or unreadable): it stays where it is, unconsumed. The bytes before it
+                // have left the buffer, and the anchor needs them.
+                let known = usize::try_from(offset).unwrap_or(usize::MAX).min(TAIL_BYTES);
+                self.base = offset - known as u64;
+                self.buffer = read_up_to(&mut self.source, self.base, known)?;
+                if self.buffer.len() < known {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file shrank while it was read"));
+                }
+                self.start = known;
+                self.scanned = known;
                 self.pending = passed;
                 self.stop = Some(Stop::EndOfFile);
                 read?;

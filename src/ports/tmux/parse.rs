@@ -181,7 +181,10 @@ pub(super) fn failure(command: &str, stderr: &str) -> TmuxError {
     if let Some(name) = said.strip_prefix("duplicate session: ") {
         return TmuxError::Exists(name.to_owned());
     }
-    if let Some((_, thing)) = said.split_once("can't find ") {
+    // Most commands say "can't find", those about options "no such".
+    let missing = said.split_once("can't find ").or_else(|| said.split_once("no such "));
+    let kinds = ["pane: ", "window: ", "session: ", "client: "];
+    if let Some((_, thing)) = missing.filter(|(_, thing)| kinds.iter().any(|kind| thing.starts_with(kind))) {
         return TmuxError::NotFound(thing.to_owned());
     }
     if has(&["permission denied", "operation not permitted", "not authorized", "not authorised", "access not allowed"])

@@ -1,7 +1,7 @@
 //! tmux as it is installed: builds argument lists with typed builders, runs one client per call, reads the answer.
 //!
-//! Every argument list goes through [`RealTmux::command`], which names the server, asks for UTF-8 and protects a
-//! final `;`, that tmux would take for the end of the command.
+//! Every argument list is made in one place, which names the server, asks for UTF-8 and protects a final `;`, that
+//! tmux would take for the end of the command.
 
 use std::{
     borrow::Cow,
@@ -362,11 +362,15 @@ impl Tmux for RealTmux {
     }
 
     fn pane_option(&self, pane: PaneId, option: &PaneOption) -> Result<Option<String>> {
-        let mut command = ShowOptions::new().pane().quiet().value().target_pane(pane.to_string()).build();
+        // Not quiet: then a pane that is gone would read as an option that is not set.
+        let mut command = ShowOptions::new().pane().value().target_pane(pane.to_string()).build();
         for word in ["--", option.as_str()] {
             command.push_param(word);
         }
-        let output = self.call(&[command])?;
+        let output = match self.call(&[command]) {
+            Err(TmuxError::Failed { stderr, .. }) if stderr.starts_with("invalid option") => return Ok(None),
+            other => other?,
+        };
         let value = String::from_utf8_lossy(&output).trim_end_matches('\n').to_owned();
         Ok((!value.is_empty()).then_some(value))
     }

@@ -26,6 +26,8 @@ fn what_tmux_says_becomes_a_typed_error() {
         assert!(matches!(failure(text), TmuxError::PermissionDenied(_)), "{text}");
     }
     assert_eq!(failure("can't find pane: %7\n"), TmuxError::NotFound("pane: %7".into()));
+    assert_eq!(failure("no such pane: %7\n"), TmuxError::NotFound("pane: %7".into()));
+    assert!(matches!(failure("no such command"), TmuxError::Failed { .. }));
     assert_eq!(failure("duplicate session: w1\n"), TmuxError::Exists("w1".into()));
     let other = TmuxError::Failed { command: "has-session".into(), stderr: "command too long".into() };
     assert_eq!(failure("command too long\u{1b}[2J"), other);
@@ -187,4 +189,30 @@ fn enter_needs_a_text_that_shows_what_it_answers() {
     assert_eq!(bare.refuses(Key::Enter), Some(Refusal::NothingToConfirm));
     assert_eq!(bare.refuses(Key::Escape), None);
     assert_eq!(guard().refuses(Key::Enter), None);
+}
+
+#[test]
+fn the_scripted_server_keeps_the_promises_of_a_real_one() {
+    let tmux = ScriptedTmux::default();
+    let process = ProcessId { pid: 42, start_ticks: 1 };
+    let made = tmux.add_session("w1", process);
+    let guard = Guard { pane: made.pane, ..guard() };
+    let press = || tmux.guarded_key(&guard, Key::Enter).unwrap();
+    let missing = KeyOutcome::Refused(Refusal::TextMissing("Trust this folder".into()));
+    assert_eq!(press(), missing);
+    tmux.set_screen(made.pane, "  Trust this folder?\n> 1. Trust and continue");
+    tmux.change(made.pane, |pane| pane.next_screens.push_back("ready".into()));
+    assert_eq!(press(), KeyOutcome::Sent);
+    assert_eq!(tmux.capture(made.pane, CaptureOptions::default()).unwrap(), "ready");
+    assert_eq!(press(), missing);
+    let sent: Vec<_> = tmux.calls().into_iter().filter(|call| matches!(call, Call::Key(..))).collect();
+    let key = |outcome| Call::Key(made.pane, Key::Enter, outcome);
+    assert_eq!(sent, [key(missing.clone()), key(KeyOutcome::Sent), key(missing)]);
+
+    let stranger = ProcessId { start_ticks: 2, ..process };
+    assert_eq!(tmux.kill_session(made.session, made.pane, stranger).unwrap(), KillOutcome::Changed);
+    tmux.fail_next(TmuxError::Timeout("if-shell".into()));
+    assert!(tmux.kill_session(made.session, made.pane, process).is_err());
+    assert_eq!(tmux.kill_session(made.session, made.pane, process).unwrap(), KillOutcome::Killed);
+    assert_eq!(tmux.session_named(&"w1".parse().unwrap()).unwrap(), None);
 }

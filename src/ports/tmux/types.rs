@@ -209,7 +209,8 @@ pub struct PaneInfo {
     pub pid: u32,
     /// The process has ended and the pane was kept.
     pub dead: bool,
-    /// Exit status of a dead process; none when it lives or was killed by a signal.
+    /// Exit status of a dead process; none when it lives, was killed by a signal, or when tmux has not noticed its
+    /// end yet (3.3a can take until another child ends).
     pub dead_status: Option<i32>,
     /// It is in copy mode or another mode that takes the keys.
     pub in_mode: bool,

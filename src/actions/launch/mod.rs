@@ -1,0 +1,13 @@
+//! Starting, showing, resuming and stopping Codex sessions.
+//!
+//! What starts here ends here: a start that fails half-way closes what it opened. Keys are pressed only through
+//! tmux's own guard, and never a key that could say yes to something that was not recognised.
+
+mod open;
+mod spawn;
+mod start;
+mod stop;
+
+pub use open::{Open, OpenManager, OpenWorker};
+pub use start::{Create, Resume, Start, StartTest, StartWorker};
+pub use stop::Stop;

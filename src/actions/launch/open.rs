@@ -1,0 +1,283 @@
+//! `open`, `open-worker`, `open-manager`: show a session's pane in this terminal.
+//!
+//! Outside tmux this terminal attaches; inside tmux on the same server the client switches, or a split or a popup
+//! shows the pane. A split is made only when the session keeps at least 60 columns and 15 rows in it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    actions::{Action, Argv, Context, Format, Outcome, fail, lookup},
+    base::{Error, Kind, Result},
+    model::session::{Role, Session},
+    ports::tmux::{PaneId, Program, Split, SplitDirection, Tmux},
+    store, text_enum,
+};
+
+/// What a Codex screen needs to stay readable.
+const LEAST_WIDTH: u16 = 60;
+const LEAST_HEIGHT: u16 = 15;
+
+text_enum! {
+    /// How the pane is shown.
+    pub enum Way {
+        /// This terminal attaches.
+        Attach => "attach",
+        /// This tmux client switches to it.
+        SwitchClient => "switch-client",
+        /// A split beside the present pane.
+        Split => "split",
+        /// A popup over the present window.
+        Popup => "popup",
+    }
+}
+
+/// How a session is to be shown.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct OpenArgs {
+    /// Inside tmux: a split beside this pane, if there is room, else a popup
+    #[arg(long, conflicts_with = "popup")]
+    pub split: bool,
+    /// Inside tmux: a popup over this window
+    #[arg(long)]
+    pub popup: bool,
+}
+
+impl OpenArgs {
+    fn argv(&self, argv: Argv) -> Argv {
+        let Self { split, popup } = self;
+        argv.switch("--split", *split).switch("--popup", *popup)
+    }
+}
+
+/// Show a session's pane in this terminal
+///
+/// Inside tmux the client switches to it; `--split` and `--popup` keep the present window in view. With `--json` or
+/// without a terminal only the command is printed.
+///
+/// Example: `conveyor open w1`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Open {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub how: OpenArgs,
+}
+
+/// Show the worker of a task in this terminal
+///
+/// Example: `conveyor open-worker parser --popup`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct OpenWorker {
+    /// Task name or id
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub how: OpenArgs,
+}
+
+/// Show the manager of a task in this terminal
+///
+/// Example: `conveyor open-manager parser`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct OpenManager {
+    /// Task name or id
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub how: OpenArgs,
+}
+
+/// How the pane is shown.
+#[derive(Debug, Serialize)]
+pub struct Opened {
+    attach_command: String,
+    /// Why it is shown in another way than asked for.
+    note: Option<String>,
+    session: String,
+    tmux_pane_id: String,
+    tmux_session: Option<String>,
+    way: Way,
+    #[serde(skip)]
+    handover: Option<Vec<String>>,
+}
+
+impl Action for Open {
+    const NAME: &'static str = "open";
+    type Output = Opened;
+
+    fn run(self, cx: &Context) -> Result<Opened> {
+        let session = cx.ledger()?.read(|r| lookup::session(r, &self.session))?;
+        open(cx, &session, &self.how)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session, how } = self;
+        how.argv(Argv::new(Self::NAME)).end_of_options().word(session)
+    }
+}
+
+impl Action for OpenWorker {
+    const NAME: &'static str = "open-worker";
+    const FORMAT: Format = Format::Prose;
+    type Output = Opened;
+
+    fn run(self, cx: &Context) -> Result<Opened> {
+        open(cx, &session_of_task(cx, &self.task, Role::Worker)?, &self.how)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, how } = self;
+        how.argv(Argv::new(Self::NAME)).end_of_options().word(task)
+    }
+}
+
+impl Action for OpenManager {
+    const NAME: &'static str = "open-manager";
+    type Output = Opened;
+
+    fn run(self, cx: &Context) -> Result<Opened> {
+        open(cx, &session_of_task(cx, &self.task, Role::Manager)?, &self.how)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, how } = self;
+        how.argv(Argv::new(Self::NAME)).end_of_options().word(task)
+    }
+}
+
+fn session_of_task(cx: &Context, task: &str, role: Role) -> Result<Session> {
+    cx.ledger()?.read(|r| {
+        let task = lookup::task(r, task)?;
+        let binding = lookup::active_binding(r, &task)?;
+        let id = match role {
+            Role::Worker => &binding.worker_session_id,
+            Role::Manager => &binding.manager_session_id,
+        };
+        store::sessions::by_id(r, id)?
+            .ok_or_else(|| Error::new(Kind::Bug, format!("the binding names the unknown session {id}")))
+    })
+}
+
+/// The words that show a session's pane in a terminal outside tmux.
+///
+/// # Errors
+/// When the session has no pane, or its pane is gone.
+pub fn attach_argv(cx: &Context, session: &Session) -> Result<Vec<String>> {
+    let (tmux, pane) = pane_of(cx, session)?;
+    Ok(tmux.attach_argv(pane))
+}
+
+fn pane_of(cx: &Context, session: &Session) -> Result<(std::sync::Arc<dyn Tmux>, PaneId)> {
+    let Some(pane) = session.tmux_pane_id.as_deref() else {
+        return Err(Error::refused(format!("session \"{}\" has no tmux pane", session.name)));
+    };
+    let pane: PaneId = pane.parse().map_err(fail::tmux)?;
+    let tmux = cx.tmux(session.tmux_socket.as_deref());
+    let info = tmux.pane(pane).map_err(fail::tmux)?;
+    let ours = info.is_some_and(|info| session.pane_pid.is_none_or(|pid| pid == i64::from(info.pid)));
+    if ours {
+        Ok((tmux, pane))
+    } else {
+        Err(Error::refused(format!("the pane {pane} of session \"{}\" is gone", session.name))
+            .hint(format!("`conveyor resume {}` opens its Codex session in a new one", session.name)))
+    }
+}
+
+fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
+    let (tmux, pane) = pane_of(cx, session)?;
+    let attach = tmux.attach_argv(pane);
+    let inside = inside_same_server(cx, session);
+    let mut opened = Opened {
+        attach_command: shell_words::join(&attach),
+        note: None,
+        session: session.name.clone(),
+        tmux_pane_id: pane.to_string(),
+        tmux_session: session.tmux_session.clone(),
+        way: Way::Attach,
+        handover: None,
+    };
+    // A nested client must not think that it runs inside tmux.
+    let nested: Vec<String> =
+        ["env", "-u", "TMUX"].into_iter().map(str::to_owned).chain(attach.iter().cloned()).collect();
+    let Some(here) = cx.env().tmux_pane.as_deref().and_then(|pane| pane.parse::<PaneId>().ok()) else {
+        opened.handover = Some(attach);
+        return Ok(opened);
+    };
+    let own = cx.tmux(None);
+    if how.split {
+        match room_for_split(&*own, here) {
+            Some(direction) => {
+                opened.way = Way::Split;
+                if !cx.dry_run() {
+                    let program = Program { cwd: cx.env().cwd.clone(), env: Vec::new(), argv: nested };
+                    own.split_window(&Split { pane: here, direction, cells: None, program }).map_err(fail::tmux)?;
+                }
+                return Ok(opened);
+            }
+            None => {
+                opened.note = Some(format!(
+                    "a split would leave the session less than {LEAST_WIDTH}x{LEAST_HEIGHT}, so it is a popup"
+                ));
+            }
+        }
+    }
+    if how.popup || how.split {
+        opened.way = Way::Popup;
+        opened.handover = Some(own.popup_argv(&nested).map_err(fail::tmux)?);
+    } else if inside {
+        opened.way = Way::SwitchClient;
+        if !cx.dry_run() {
+            tmux.switch_client(pane).map_err(fail::tmux)?;
+        }
+    } else {
+        opened.note = Some("this terminal is inside another tmux server".to_owned());
+        opened.handover = Some(nested);
+    }
+    Ok(opened)
+}
+
+/// Whether this command runs inside the tmux server that holds the session.
+fn inside_same_server(cx: &Context, session: &Session) -> bool {
+    let ours = cx.env().tmux.as_deref().and_then(|tmux| tmux.split(',').next());
+    match (ours, session.tmux_socket.as_deref()) {
+        (Some(ours), Some(theirs)) => ours == theirs,
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+/// The side on which a half of this pane is large enough.
+fn room_for_split(tmux: &dyn Tmux, here: PaneId) -> Option<SplitDirection> {
+    let size = tmux.pane(here).ok()??.size;
+    // One column or row goes to the border.
+    if (size.width.saturating_sub(1)) / 2 >= LEAST_WIDTH && size.height >= LEAST_HEIGHT {
+        Some(SplitDirection::Right)
+    } else if size.width >= LEAST_WIDTH && (size.height.saturating_sub(1)) / 2 >= LEAST_HEIGHT {
+        Some(SplitDirection::Below)
+    } else {
+        None
+    }
+}
+
+impl Outcome for Opened {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        if let Some(note) = &self.note {
+            writeln!(out, "{note}")?;
+        }
+        match self.way {
+            Way::Attach | Way::Popup => writeln!(out, "attach: {}", self.attach_command),
+            Way::SwitchClient => writeln!(out, "switched to {}", self.session),
+            Way::Split => writeln!(out, "{} is shown in a split", self.session),
+        }
+    }
+
+    fn handover(&self) -> Option<&[String]> {
+        self.handover.as_deref()
+    }
+}

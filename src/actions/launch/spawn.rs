@@ -1,0 +1,337 @@
+//! Opens a pane with Codex in it and finds out which session runs there.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    actions::{Context, fail},
+    base::{Error, Kind, Result, text},
+    model::pane::{self, PaneReading, PaneState, Prompt},
+    ports::{
+        codex_cli::{CodexCli, CodexVersion, find_codex},
+        codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, Timeouts},
+        process::ProcessId,
+        tmux::{
+            CaptureOptions, Guard, Key, KeyOutcome, NewSession, PaneRef, Program, ScreenText, Size, Support, Tmux,
+            TmuxName,
+        },
+    },
+};
+
+/// Size of a pane as long as nobody attaches.
+const SIZE: Size = Size { width: 160, height: 50 };
+/// A prompt above this many bytes goes through a file: command lines are visible to everybody and limited.
+const ARGV_PROMPT: usize = 1_000;
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+const SERVER_START: Duration = Duration::from_secs(60);
+/// The status line that makes a pane show its own thread id, from Codex 0.107 on.
+const STATUS_LINE: &str = r#"tui.status_line=["run-state","session-id"]"#;
+const STATUS_LINE_SINCE: CodexVersion = CodexVersion { major: 0, minor: 107, patch: 0 };
+
+/// How a session is to be started.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// Name of the session, and of its tmux session behind `codex-`.
+    pub name: String,
+    /// Name of the tmux session.
+    pub tmux_name: String,
+    /// Working directory.
+    pub cwd: PathBuf,
+    /// The first message.
+    pub prompt: Option<String>,
+    /// What commands may touch.
+    pub sandbox: Sandbox,
+    /// When it asks.
+    pub approval: ApprovalPolicy,
+    /// The model; none takes the configured one.
+    pub model: Option<String>,
+    /// Further words for Codex.
+    pub extra: Vec<String>,
+    /// Whether Codex's background server may hold the session.
+    pub server: ServerUse,
+    /// The thread to go on with, instead of a new one.
+    pub resume: Option<String>,
+    /// Whether the trust prompt may be answered.
+    pub trust: Trust,
+    /// How long to wait for the session to be ready or known.
+    pub patience: Duration,
+    /// The codex program; none takes the one on `PATH`.
+    pub program: Option<PathBuf>,
+}
+
+/// Whether Codex's background server may hold the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServerUse {
+    /// When the version has one.
+    Preferred,
+    /// Never.
+    Off,
+}
+
+/// Whether the trust prompt may be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Yes, when it is recognised on screen.
+    Accept,
+    /// No; the session waits for a person.
+    Ask,
+}
+
+/// A started session.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    pub pane: PaneRef,
+    pub process: ProcessId,
+    pub thread_id: Option<String>,
+    pub rollout: Option<PathBuf>,
+    pub codex_version: CodexVersion,
+    pub codex_home: Option<PathBuf>,
+    /// Why Codex's server does not hold the session; none when it does.
+    pub without_server: Option<String>,
+    pub trust_accepted: bool,
+    /// What the screen showed last.
+    pub screen: PaneReading,
+}
+
+/// What a start needs before anything is opened.
+pub(super) struct Prepared {
+    pub plan: Plan,
+    pub cli: CodexCli,
+    pub version: CodexVersion,
+    pub tmux_name: TmuxName,
+}
+
+/// Checks everything that can be checked without opening anything.
+pub(super) fn prepare(cx: &Context, plan: Plan) -> Result<Prepared> {
+    if !plan.cwd.is_dir() {
+        return Err(Error::refused(format!("the working directory does not exist: {}", plan.cwd.display())));
+    }
+    let program = find_codex(cx.env().path.as_deref(), plan.program.as_deref().or(cx.env().codex.as_deref()))
+        .map_err(fail::codex)?;
+    let cli = CodexCli { program, codex_home: cx.env().codex_home.clone() };
+    let version = cli.version().map_err(fail::codex)?;
+    let tmux = cx.tmux(tmux_socket(cx).as_deref());
+    let installed = tmux.version().map_err(fail::tmux)?;
+    if installed.support() == Support::TooOld {
+        return Err(
+            Error::new(Kind::MissingTool, format!("tmux {installed} is too old")).hint("tmux 3.2 or newer is needed")
+        );
+    }
+    let tmux_name: TmuxName = plan.tmux_name.replace('.', "_").parse().map_err(fail::tmux)?;
+    Ok(Prepared { plan, cli, version, tmux_name })
+}
+
+/// The tmux server that new sessions are started in.
+pub(super) fn tmux_socket(cx: &Context) -> Option<String> {
+    cx.env().tmux_socket.as_ref().map(|path| path.display().to_string())
+}
+
+/// Opens the pane and waits until the session is ready, blocked or known; on failure nothing stays open.
+pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
+    let Prepared { plan, cli, version, tmux_name } = prepared;
+    let (thread, without_server) = thread_by_server(plan, cli);
+    let argv = argv(cx, plan, cli, *version, thread.as_ref().map(|(id, _)| id.as_str()))?;
+    let tmux = cx.tmux(tmux_socket(cx).as_deref());
+    let pane = tmux
+        .new_session(&NewSession {
+            name: tmux_name.clone(),
+            window_name: None,
+            size: SIZE,
+            program: Program { cwd: plan.cwd.clone(), env: environment(cx), argv },
+        })
+        .map_err(fail::tmux)?;
+    let Some(process) = pane.process else {
+        return Err(Error::refused(format!("codex ended at once in tmux session {tmux_name}"))
+            .hint(format!("run `{}` by hand to see why", cli.program.display())));
+    };
+    let waited = wait(&*tmux, plan, &pane, process);
+    match waited {
+        Ok((screen, trust_accepted)) => {
+            let (thread_id, rollout) = match thread {
+                Some((id, rollout)) => (Some(id), rollout.filter(|path| path.exists())),
+                None => (plan.resume.clone().or_else(|| screen.thread_id.clone()), None),
+            };
+            Ok(Spawned {
+                pane,
+                process,
+                thread_id,
+                rollout,
+                codex_version: *version,
+                codex_home: cli.codex_home.clone(),
+                without_server,
+                trust_accepted,
+                screen,
+            })
+        }
+        Err(error) => {
+            close(&*tmux, &pane, process);
+            Err(error)
+        }
+    }
+}
+
+/// Closes what a failed start has opened.
+pub(super) fn close(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
+    // It may be gone already, which is just as well.
+    let _ = tmux.kill_session(pane.session, pane.pane, process);
+}
+
+/// Creates the thread in Codex's server, so that its id and rollout are known before a terminal shows it.
+/// Gives the thread, or why there is none.
+fn thread_by_server(plan: &Plan, cli: &CodexCli) -> (Option<(String, Option<PathBuf>)>, Option<String>) {
+    if plan.server == ServerUse::Off {
+        return (None, Some("switched off".to_owned()));
+    }
+    if plan.resume.is_some() {
+        return (None, Some("an existing thread is resumed".to_owned()));
+    }
+    let Some(home) = &cli.codex_home else {
+        return (None, Some("there is no CODEX_HOME".to_owned()));
+    };
+    match cli.has_server() {
+        Ok(true) => {}
+        Ok(false) => return (None, Some("this version of codex keeps no background server".to_owned())),
+        Err(error) => return (None, Some(error.to_string())),
+    }
+    let created = cli.ensure_server(SERVER_START).map_err(|error| error.to_string()).and_then(|_| {
+        let mut server = CodexServer::connect(home, Timeouts::default()).map_err(|error| error.to_string())?;
+        let new =
+            NewThread { cwd: &plan.cwd, sandbox: plan.sandbox, approval: plan.approval, model: plan.model.as_deref() };
+        let thread = server.start_thread(&new).map_err(|error| error.to_string())?;
+        // Naming it writes the rollout, without which no terminal can show the thread.
+        server.name_thread(&thread.id, &plan.name).map_err(|error| error.to_string())?;
+        Ok((thread.id, thread.rollout))
+    });
+    match created {
+        Ok(thread) => (Some(thread), None),
+        Err(reason) => (None, Some(reason)),
+    }
+}
+
+/// The words that start Codex.
+fn argv(cx: &Context, plan: &Plan, cli: &CodexCli, version: CodexVersion, thread: Option<&str>) -> Result<Vec<String>> {
+    let mut argv = vec![cli.program.display().to_string()];
+    if let Some(thread) = thread.or(plan.resume.as_deref()) {
+        argv.extend(["resume".to_owned(), thread.to_owned()]);
+    }
+    argv.extend(["--sandbox".to_owned(), plan.sandbox.to_string()]);
+    argv.extend(["--ask-for-approval".to_owned(), plan.approval.to_string()]);
+    if let Some(model) = &plan.model {
+        argv.extend(["--model".to_owned(), model.clone()]);
+    }
+    if version >= STATUS_LINE_SINCE {
+        argv.extend(["-c".to_owned(), STATUS_LINE.to_owned()]);
+    }
+    argv.extend(plan.extra.iter().cloned());
+    if let Some(prompt) = &plan.prompt {
+        // Behind `--` nothing is an option, whatever it begins with.
+        argv.extend(["--".to_owned(), inline_prompt(cx, plan, prompt)?]);
+    }
+    Ok(argv)
+}
+
+/// The prompt itself, or a pointer to the file that holds it.
+fn inline_prompt(cx: &Context, plan: &Plan, prompt: &str) -> Result<String> {
+    if prompt.len() <= ARGV_PROMPT {
+        return Ok(prompt.to_owned());
+    }
+    let folder = cx.env().state_root.join("artifacts/start-prompts");
+    let path = folder.join(format!("{}.md", plan.name));
+    write_private(&folder, &path, prompt)
+        .map_err(|error| Error::io(format!("cannot write the prompt to {}", path.display())).caused_by(error))?;
+    Ok(format!("Read the file {} completely and do what it says.", path.display()))
+}
+
+fn write_private(folder: &Path, path: &Path, content: &str) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".prompt").tempfile_in(folder)?;
+    file.write_all(content.as_bytes())?;
+    // A temporary file is private from its beginning, and a rename never leaves half a prompt.
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// What the tmux server may not have: it keeps the environment it was started with.
+fn environment(cx: &Context) -> Vec<(String, String)> {
+    let env = cx.env();
+    let path = env.path.as_ref().and_then(|path| path.to_str()).map(|path| ("PATH".to_owned(), path.to_owned()));
+    let home = env.codex_home.as_ref().map(|home| ("CODEX_HOME".to_owned(), home.display().to_string()));
+    path.into_iter().chain(home).collect()
+}
+
+/// Waits until the screen shows a composer, a running turn or a dialog; answers the trust prompt if it may.
+fn wait(tmux: &dyn Tmux, plan: &Plan, pane: &PaneRef, process: ProcessId) -> Result<(PaneReading, bool)> {
+    let deadline = Instant::now() + plan.patience;
+    let mut trust_accepted = false;
+    loop {
+        let Some(info) = tmux.pane(pane.pane).map_err(fail::tmux)? else {
+            return Err(Error::refused("codex ended while it started; its pane is gone"));
+        };
+        let screen = tmux.capture(pane.pane, CaptureOptions::default()).map_err(fail::tmux)?;
+        if info.dead {
+            return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
+        }
+        let reading = pane::read_pane(&screen, Some(&info.title));
+        match (reading.state, reading.prompt) {
+            (PaneState::Idle | PaneState::Busy, _) => return Ok((reading, trust_accepted)),
+            (PaneState::Waiting, Some(Prompt::Trust)) if plan.trust == Trust::Accept => {
+                if !trust_accepted {
+                    trust_accepted = accept_trust(tmux, pane, process, &reading)?;
+                }
+            }
+            (PaneState::Waiting, _) => return Ok((reading, trust_accepted)),
+            (PaneState::Exited, _) => {
+                return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
+            }
+            (PaneState::Unknown, _) => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::new(
+                Kind::Unconfirmed,
+                format!("codex showed no composer within {} s: {}", plan.patience.as_secs(), last_words(&screen)),
+            )
+            .hint("give it more time with --timeout-seconds; what was started has been closed again"));
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The wordings of the trust prompt, each with the option that says yes and is selected from the start.
+const TRUST_WORDS: &[(&str, &str)] = &[
+    ("Trust this folder", "1. Trust and continue"),
+    ("Do you trust the contents of this directory", "1. Yes"),
+    ("You are running Codex in", "1. Yes"),
+];
+
+/// Presses Enter on a recognised trust prompt whose yes is selected; the server checks both texts once more.
+fn accept_trust(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId, reading: &PaneReading) -> Result<bool> {
+    let yes_selected = reading.options.iter().any(|option| {
+        option.selected && (option.label.starts_with("Trust and continue") || option.label.starts_with("Yes"))
+    });
+    if !yes_selected {
+        return Ok(false);
+    }
+    for (question, yes) in TRUST_WORDS {
+        let text = |text: &str| ScreenText::new(text).map_err(fail::tmux);
+        let guard =
+            Guard { pane: pane.pane, process, required: vec![text(question)?, text(yes)?], forbidden: Vec::new() };
+        if tmux.guarded_key(&guard, Key::Enter).map_err(fail::tmux)? == KeyOutcome::Sent {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The end of a screen in one line, for an error.
+fn last_words(screen: &str) -> String {
+    let cleaned = text::clean(screen);
+    let lines: Vec<&str> = cleaned.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let tail = lines[lines.len().saturating_sub(4)..].join(" / ");
+    if tail.is_empty() { "the screen is empty".to_owned() } else { text::bounded(&tail, 300) }
+}

@@ -1,0 +1,198 @@
+//! `stop`: end a session's Codex properly, then close its tmux session.
+//!
+//! Closing a pane does not end a turn that Codex's server runs, so Codex is asked to leave: a running turn is
+//! interrupted, a dialog is cancelled (which never approves anything), and Ctrl-C on the empty composer ends it.
+
+use std::{
+    fmt, thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    actions::{Action, Argv, Context, Outcome, fail, lookup, sense::Observer},
+    base::{Error, Result},
+    model::{
+        pane::{self, PaneState},
+        session::{Registration, Session},
+        state::{Condition, Source},
+    },
+    ports::{
+        process::ProcessId,
+        tmux::{CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, PaneId, PaneInfo, Tmux, TmuxError},
+    },
+    store::{self, audit},
+    text_enum,
+};
+
+/// How long Codex gets to leave by itself.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Codex needs a moment to react to a key; a second one in between could mean something else.
+const BETWEEN_KEYS: Duration = Duration::from_millis(700);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// End a session: Codex first, then its tmux session
+///
+/// A running turn is interrupted. The record, the history and a binding stay; `resume` brings the session back.
+///
+/// Example: `conveyor stop w1`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Stop {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+}
+
+text_enum! {
+    /// How the Codex in the pane ended.
+    pub enum Ending {
+        /// It left when asked.
+        Left => "left",
+        /// It had ended already.
+        AlreadyGone => "already_gone",
+        /// It did not leave in time; its pane was closed.
+        Closed => "closed",
+        /// The session has no pane of ours; only its record changed.
+        NoPane => "no_pane",
+    }
+}
+
+/// What `stop` did.
+#[derive(Debug, Serialize)]
+pub struct Stopped {
+    dry_run: bool,
+    ending: Ending,
+    killed_session: bool,
+    name: String,
+    state: Registration,
+    /// What Codex's server says about the thread afterwards; a turn may go on there.
+    still_running: Option<bool>,
+}
+
+impl Action for Stop {
+    const NAME: &'static str = "stop";
+    type Output = Stopped;
+
+    fn run(self, cx: &Context) -> Result<Stopped> {
+        let store = cx.ledger_to_change()?;
+        let session = store.read(|r| lookup::session(r, &self.session))?;
+        let (ending, killed_session) = if cx.dry_run() { (Ending::NoPane, false) } else { end(cx, &session)? };
+        let still_running = if cx.dry_run() { None } else { server_says_active(cx, &session) };
+        let now = cx.now();
+        store.write(|w| {
+            store::sessions::set_state(w, &session.id, Registration::Gone, now)?;
+            let about = audit::About { task_id: None, session_id: Some(&session.id) };
+            let payload = json!({
+                "ending": ending,
+                "killed_session": killed_session,
+                "name": session.name,
+                "still_running": still_running,
+            });
+            audit::append(w, now, cx.actor(), "session_stopped", about, &payload)?;
+            Ok::<_, Error>(())
+        })?;
+        Ok(Stopped {
+            dry_run: cx.dry_run(),
+            ending,
+            killed_session,
+            name: session.name,
+            state: Registration::Gone,
+            still_running,
+        })
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session } = self;
+        Argv::new(Self::NAME).end_of_options().word(session)
+    }
+}
+
+/// Ends the Codex in the session's pane and closes the tmux session, if both are still the recorded ones.
+fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
+    let recorded =
+        session.pane_pid.zip(session.pane_pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
+    let pane = session.tmux_pane_id.as_deref().and_then(|pane| pane.parse::<PaneId>().ok());
+    let (Some(pane), Some(process)) = (pane, recorded) else {
+        return Ok((Ending::NoPane, false));
+    };
+    let tmux = cx.tmux(session.tmux_socket.as_deref());
+    let Some(info) = present(&*tmux, pane, process)? else {
+        return Ok((Ending::AlreadyGone, false));
+    };
+    let ending = leave(&*tmux, pane, process)?;
+    let killed = match tmux.kill_session(info.session, pane, process) {
+        Ok(KillOutcome::Killed) => true,
+        Ok(KillOutcome::Gone | KillOutcome::Changed) | Err(TmuxError::NoServer(_)) => false,
+        Err(error) => return Err(fail::tmux(error)),
+    };
+    Ok((ending, killed))
+}
+
+/// The pane, if it still holds the recorded process, running or dead.
+fn present(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Option<PaneInfo>> {
+    match tmux.pane(pane) {
+        Ok(info) => Ok(info.filter(|info| info.pid == process.pid)),
+        Err(TmuxError::NoServer(_)) => Ok(None),
+        Err(error) => Err(fail::tmux(error)),
+    }
+}
+
+/// Asks Codex to leave, looking at the screen before each key.
+fn leave(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Ending> {
+    let deadline = Instant::now() + PATIENCE;
+    let guard = Guard::process_only(pane, process);
+    let mut next_key = Instant::now();
+    let mut asked = false;
+    while Instant::now() < deadline {
+        let gone = if asked { Ending::Left } else { Ending::AlreadyGone };
+        let Some(info) = present(tmux, pane, process)?.filter(|info| !info.dead) else {
+            return Ok(gone);
+        };
+        let screen = match tmux.capture(pane, CaptureOptions::default()) {
+            Ok(screen) => screen,
+            Err(TmuxError::NotFound(_) | TmuxError::NoServer(_)) => return Ok(gone),
+            Err(error) => return Err(fail::tmux(error)),
+        };
+        let key = match pane::read_pane(&screen, Some(&info.title)).state {
+            PaneState::Exited => return Ok(gone),
+            // Escape interrupts a turn and cancels a dialog; neither can approve anything.
+            PaneState::Busy | PaneState::Waiting => Key::Escape,
+            // Clears a draft first; on an empty composer it ends Codex.
+            PaneState::Idle => Key::CtrlC,
+            PaneState::Unknown => Key::CtrlC,
+        };
+        if Instant::now() >= next_key {
+            asked |= tmux.guarded_key(&guard, key).map_err(fail::tmux)? == KeyOutcome::Sent;
+            next_key = Instant::now() + BETWEEN_KEYS;
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    Ok(Ending::Closed)
+}
+
+/// Whether Codex's server still runs a turn of the session; none when it does not say.
+fn server_says_active(cx: &Context, session: &Session) -> Option<bool> {
+    let look = Observer::default().look(cx, session);
+    let reading = look.rows.into_iter().find(|row| row.source == Source::Server)?.reading?;
+    Some(matches!(reading.condition, Condition::Busy | Condition::Blocked))
+}
+
+impl Outcome for Stopped {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        if self.dry_run {
+            return writeln!(out, "would stop {}", self.name);
+        }
+        match self.ending {
+            Ending::Left => writeln!(out, "stopped {}", self.name)?,
+            Ending::AlreadyGone => writeln!(out, "{} was not running", self.name)?,
+            Ending::Closed => writeln!(out, "stopped {}; it did not leave by itself, its pane was closed", self.name)?,
+            Ending::NoPane => writeln!(out, "{} has no pane here; it is marked gone", self.name)?,
+        }
+        if self.still_running == Some(true) {
+            writeln!(out, "Codex's server still runs a turn of it")?;
+        }
+        Ok(())
+    }
+}

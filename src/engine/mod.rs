@@ -1,0 +1,155 @@
+//! Background tasks: tail rollouts, look at panes and processes, notice changes of the ledger.
+//!
+//! Tokio lives from here up. Each task selects, handles, responds; the blocking part of a step runs on the
+//! blocking pool and is never cut off half-way: tasks look for the end between steps.
+
+mod changes;
+mod observe;
+mod tail;
+
+use std::time::Duration;
+
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::actions::Context;
+
+/// How long [`Engine::stop`] waits for the tasks.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Something worth telling whoever looks at the screen now; losing one is harmless, the ledger has the fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A task could not do its work; the text says why. It goes on trying.
+    Trouble {
+        /// The task.
+        task: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// The trouble of this task is over.
+    Recovered {
+        /// The task.
+        task: &'static str,
+    },
+    /// A task ended by itself, which is a fault in this program.
+    Died {
+        /// The task.
+        task: &'static str,
+    },
+}
+
+/// The running tasks.
+pub struct Engine {
+    stop: CancellationToken,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+    changed: watch::Receiver<u64>,
+    notices: Option<mpsc::Receiver<Notice>>,
+}
+
+/// What every task gets.
+#[derive(Clone)]
+struct Parts {
+    cx: Context,
+    stop: CancellationToken,
+    changed: watch::Sender<u64>,
+    notices: mpsc::Sender<Notice>,
+}
+
+impl Parts {
+    /// Says that the ledger has changed. Coalesces by nature: the number carries nothing.
+    fn announce(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// Reports trouble once when it begins and once when it ends.
+struct Trouble {
+    task: &'static str,
+    current: Option<String>,
+}
+
+impl Trouble {
+    fn new(task: &'static str) -> Self {
+        Self { task, current: None }
+    }
+
+    fn update(&mut self, parts: &Parts, error: Option<String>) {
+        if self.current == error {
+            return;
+        }
+        let task = self.task;
+        let notice = match &error {
+            Some(message) => Notice::Trouble { task, message: message.clone() },
+            None => Notice::Recovered { task },
+        };
+        // A full channel means that nobody reads; the fact is in the ledger too.
+        let _ = parts.notices.try_send(notice);
+        self.current = error;
+    }
+}
+
+impl Engine {
+    /// Starts the tasks on `runtime`.
+    #[must_use]
+    pub fn start(cx: &Context, runtime: &Handle) -> Self {
+        let (changed, changes) = watch::channel(0);
+        let (notices, notice_queue) = mpsc::channel(64);
+        let parts = Parts { cx: cx.clone(), stop: CancellationToken::new(), changed, notices };
+        let tasks = vec![
+            ("changes", spawn("changes", &parts, runtime, changes::run(parts.clone()))),
+            ("tail", spawn("tail", &parts, runtime, tail::run(parts.clone()))),
+            ("observe", spawn("observe", &parts, runtime, observe::run(parts.clone()))),
+        ];
+        Self { stop: parts.stop, tasks, changed: changes, notices: Some(notice_queue) }
+    }
+
+    /// Moves whenever the ledger may have changed, by this process or another.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+
+    /// Transient facts for the screen; the first caller gets them.
+    pub fn notices(&mut self) -> Option<mpsc::Receiver<Notice>> {
+        self.notices.take()
+    }
+
+    /// Ends the tasks: each finishes the step it is in. The names of those that did not end in time.
+    pub async fn stop(self) -> Vec<&'static str> {
+        self.stop.cancel();
+        let mut late = Vec::new();
+        for (name, task) in self.tasks {
+            if timeout(STOP_PATIENCE, task).await.is_err() {
+                late.push(name);
+            }
+        }
+        late
+    }
+}
+
+fn spawn(
+    name: &'static str,
+    parts: &Parts,
+    runtime: &Handle,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let (stop, notices) = (parts.stop.clone(), parts.notices.clone());
+    let inner = runtime.spawn(task);
+    runtime.spawn(async move {
+        let result = inner.await;
+        if result.is_err() || !stop.is_cancelled() {
+            let _ = notices.try_send(Notice::Died { task: name });
+        }
+    })
+}
+
+/// Runs a blocking step. A panic inside it becomes an error text.
+async fn blocking<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(step).await.map_err(|error| format!("a background step failed: {error}"))
+}
