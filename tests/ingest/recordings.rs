@@ -9,7 +9,8 @@ use super::{EventRow, World, assert_places, oracle};
 use crate::support::fixture_path;
 
 fn label(event: &EventRow) -> String {
-    let part = |sign: char, text: &Option<String>| text.as_ref().map(|text| format!("{sign}{text}")).unwrap_or_default();
+    let part =
+        |sign: char, text: &Option<String>| text.as_ref().map(|text| format!("{sign}{text}")).unwrap_or_default();
     format!("{}{}{}", event.kind, part(':', &event.subtype), part('/', &event.item))
 }
 

@@ -15,14 +15,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use conveyor::actions::Context;
+use conveyor::{
+    actions::{Action as _, Context, Ingest},
+    base::Error,
+};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{FileRow, World, event_rows, file_row, oracle, run};
+use super::{FileRow, World, event_rows, file_row, oracle};
 
 const SEQUENCES: u64 = 1_000;
-const STEPS: u64 = 24;
+const STEPS: u64 = 16;
 
 /// SplitMix64.
 struct Dice(u64);
@@ -70,6 +73,11 @@ struct Known {
     pending: u64,
     /// Ordinal and hash of every line that was ever taken.
     ever: BTreeSet<(u64, i64)>,
+}
+
+/// How many events were new.
+fn ingest(context: &Context, session: &str) -> Result<u64, Error> {
+    Ingest { session: session.to_owned() }.run(context).map(|taken| taken.new_events)
 }
 
 struct Sequence<'b> {
@@ -196,16 +204,8 @@ impl<'b> Sequence<'b> {
             }
             35..=38 => {
                 self.note("junk lines");
-                let junk: &[&[u8]] = &[
-                    b"\n",
-                    b"  \n",
-                    b"{\n",
-                    b"[1]\n",
-                    b"\0\0\0\n",
-                    b"\xff\xfe\n",
-                    b"{\"no\":\"type\"}\n",
-                    b"null\n",
-                ];
+                let junk: &[&[u8]] =
+                    &[b"\n", b"  \n", b"{\n", b"[1]\n", b"\0\0\0\n", b"\xff\xfe\n", b"{\"no\":\"type\"}\n", b"null\n"];
                 for _ in 0..=self.dice.below(3) {
                     let at = self.dice.below(junk.len() as u64) as usize;
                     self.append(junk[at]);
@@ -276,7 +276,7 @@ impl<'b> Sequence<'b> {
             }
             79..=84 => {
                 self.note("an ingester that dies between reading and committing");
-                let _ = run(&self.bench.dying, &["ingest", &self.name]);
+                let _ = ingest(&self.bench.dying, &self.name);
                 self.check();
             }
             85..=88 => {
@@ -289,12 +289,11 @@ impl<'b> Sequence<'b> {
                 let other = &bench.other;
                 let mut outcomes = Vec::new();
                 thread::scope(|scope| {
-                    let second = scope.spawn(|| run(other, &["ingest", &name]));
-                    outcomes.push(run(&bench.world.context, &["ingest", &name]));
+                    let second = scope.spawn(|| ingest(other, &name));
+                    outcomes.push(ingest(&bench.world.context, &name));
                     outcomes.push(second.join().unwrap());
                 });
-                let new: u64 =
-                    outcomes.iter().flatten().map(|taken| taken["new_events"].as_u64().unwrap()).sum();
+                let new: u64 = outcomes.iter().flatten().sum();
                 self.expect(outcomes.iter().all(Result::is_ok), Some(new));
             }
             _ => self.note("nothing"),
@@ -310,20 +309,18 @@ impl<'b> Sequence<'b> {
         let holder = bench.world.sql();
         holder.execute_batch("begin immediate").unwrap();
         let taken = thread::scope(|scope| {
-            let ingester = scope.spawn(|| run(other, &["ingest", &name]));
+            let ingester = scope.spawn(|| ingest(other, &name));
             thread::sleep(Duration::from_millis(3));
             holder.execute_batch("rollback").unwrap();
             ingester.join().unwrap()
         });
-        let new = taken.as_ref().ok().and_then(|taken| taken["new_events"].as_u64());
-        self.expect(taken.is_ok(), new);
+        self.expect(taken.is_ok(), taken.ok());
     }
 
     fn ingest(&mut self) {
         self.note("ingest");
-        let taken = run(&self.bench.world.context, &["ingest", &self.name]);
-        let new = taken.as_ref().ok().and_then(|taken| taken["new_events"].as_u64());
-        self.expect(taken.is_ok(), new);
+        let taken = ingest(&self.bench.world.context, &self.name);
+        self.expect(taken.is_ok(), taken.ok());
     }
 
     /// Works out what an ingest had to do, and compares.
@@ -373,8 +370,8 @@ impl<'b> Sequence<'b> {
             .bench
             .sql
             .prepare_cached(
-                "select e.ordinal, e.record_hash from codex_events e join sessions s on s.id = e.session_id
-                 where s.name = ?1",
+                "select e.ordinal, e.record_hash from sessions s join rollout_files f on f.session_id = s.id
+                 join codex_events e on e.file_id = f.id where s.name = ?1",
             )
             .unwrap()
             .query_map([&self.name], |row| Ok((row.get(0)?, row.get(1)?)))
