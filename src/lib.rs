@@ -20,3 +20,4 @@ pub mod model;
 pub mod ports;
 pub mod sim;
 pub mod store;
+pub mod tui;

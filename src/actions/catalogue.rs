@@ -47,7 +47,11 @@ pub struct Report {
     pub handover: Option<Vec<String>>,
 }
 
-fn report(outcome: &impl Outcome) -> Result<Report> {
+/// Forgets the type of a result.
+///
+/// # Errors
+/// A fault of ours: the result cannot be written.
+pub fn report(outcome: &impl Outcome) -> Result<Report> {
     let bug = |what: &str| Error::new(Kind::Bug, format!("the result cannot be {what}"));
     let mut prose = String::new();
     outcome.human(&mut prose).map_err(|_: fmt::Error| bug("written as text"))?;

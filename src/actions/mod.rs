@@ -28,14 +28,17 @@ use serde::Serialize;
 
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
-pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report};
+pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use explain::{Explain, Explanation, explanation};
 pub use ingest::Ingest;
-pub use launch::{Create, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop};
+pub use launch::{
+    Create, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, attach_argv,
+    launch_session,
+};
 pub use list::{List, board};
-pub use session::{Deregister, RegisterManager, RegisterWorker, Sessions};
+pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use tail::{EventQuery, Tail, conversation, event_page};
 pub use task::Tasks;

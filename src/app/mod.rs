@@ -1,5 +1,7 @@
 //! Puts the program together: parses the command line, composes the real [`Context`] and hands it to a face.
 
+mod demo;
+
 use std::{
     ffi::OsString,
     io::{self, Write},
@@ -14,11 +16,12 @@ use crate::{
     base::{Clock, Error, Ids, Kind, Result, clock},
     cli::{self, Global, Printer, Style},
     ports::{env::Env, process::SystemProcesses},
+    sim::{self, SimArgs},
     store::Safety,
 };
 
 /// Supervise Codex CLI sessions: watch them, steer them, and show afterwards what happened
-#[derive(Debug, Clone, PartialEq, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "conveyor", version, disable_help_subcommand = true)]
 pub struct Root {
     #[command(flatten)]
@@ -30,18 +33,22 @@ pub struct Root {
 }
 
 /// A command word.
-#[derive(Debug, Clone, PartialEq, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Word {
     /// A verb of the action catalogue.
     #[command(flatten)]
     Action(actions::Command),
+    #[expect(missing_docs, reason = "the argument struct's doc comment is the help")]
+    Demo(demo::DemoArgs),
+    #[expect(missing_docs, reason = "the argument struct's doc comment is the help")]
+    Sim(SimArgs),
 }
 
 /// The clap definition with the grouped command list as its help.
 #[must_use]
 pub fn definition() -> clap::Command {
     let plain = Root::command();
-    let list = cli::command_list(&plain, &[]);
+    let list = cli::command_list(&plain, &[("Try it", &["demo", "sim"])]);
     plain.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{list}\n\n{{options}}\n\n`conveyor COMMAND --help` \
          explains a command and shows an example."
@@ -87,6 +94,8 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
             let style = root.global.style(command.format());
             cli::run(&context(&root.global)?, command, style, printer)
         }
+        Some(Word::Demo(args)) => demo::run(&args, parts(&root.global)?, root.global.style(Format::Prose), printer),
+        Some(Word::Sim(args)) => sim::run(args),
         None => {
             printer.out(&format!("{}\n", definition().render_help()))?;
             Ok(0)
@@ -112,14 +121,23 @@ fn unparsed(error: &clap::Error, wants_json: bool, printer: &mut Printer<'_>) ->
     Kind::Usage.exit_code()
 }
 
+/// Opens the cockpit.
+fn cockpit(_cx: &Context) -> Result<u8> {
+    Err(Error::usage("not yet"))
+}
+
 /// The real world as an action sees it.
 ///
 /// # Errors
 /// When the working directory is gone or a test setting is unreadable.
 pub fn context(global: &Global) -> Result<Context> {
+    Ok(Context::new(parts(global)?))
+}
+
+fn parts(global: &Global) -> Result<Parts> {
     let env = environment(global.path.as_deref())?;
     let (clock, ids) = time_and_ids()?;
-    Ok(Context::new(Parts {
+    Ok(Parts {
         clock,
         ids,
         env,
@@ -128,7 +146,7 @@ pub fn context(global: &Global) -> Result<Context> {
         actor: Actor::Operator,
         dry_run: global.dry_run,
         safety: if global.allow_unsafe_file_system { Safety::Forced } else { Safety::Checked },
-    }))
+    })
 }
 
 fn environment(ledger: Option<&Path>) -> Result<Env> {

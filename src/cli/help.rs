@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::actions::{COMMANDS, Group};
 
-/// The commands by group, one line each. `extra` are words that are no actions: (name, about, heading).
+/// The commands by group, one line each. `extra` are headings with words that are no actions.
 #[must_use]
-pub fn command_list(root: &clap::Command, extra: &[(&str, &str)]) -> String {
+pub fn command_list(root: &clap::Command, extra: &[(&str, &[&str])]) -> String {
     let about = |name: &str| {
         root.find_subcommand(name).and_then(clap::Command::get_about).map(ToString::to_string).unwrap_or_default()
     };
@@ -22,8 +22,8 @@ pub fn command_list(root: &clap::Command, extra: &[(&str, &str)]) -> String {
         }
         text.push('\n');
     };
-    for (heading, name) in extra {
-        section(heading, &[name]);
+    for (heading, names) in extra {
+        section(heading, names);
     }
     for group in Group::ALL {
         let names: Vec<&str> = COMMANDS.iter().filter(|entry| entry.group == *group).map(|entry| entry.name).collect();

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    actions::Report,
+    actions::{Outcome, Report, report},
     base::{Error, Kind, Result, json},
 };
 
@@ -43,6 +43,14 @@ impl<'w> Printer<'w> {
         self.out(&text)
     }
 
+    /// Prints the outcome of an action that was run without the catalogue.
+    ///
+    /// # Errors
+    /// As [`Printer::result`].
+    pub fn outcome(&mut self, outcome: &impl Outcome, style: Style) -> Result<()> {
+        self.result(&report(outcome)?, style)
+    }
+
     /// Prints text to stdout.
     ///
     /// # Errors
@@ -54,6 +62,11 @@ impl<'w> Printer<'w> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Says something to a person, on stderr.
+    pub fn note(&mut self, line: &str) {
+        let _ = writeln!(self.err, "{line}");
     }
 
     /// Prints a failure. Nobody is left to tell when stderr cannot be written.

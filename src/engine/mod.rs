@@ -133,6 +133,35 @@ impl Engine {
     }
 }
 
+/// Runs the tasks until `is_over` says so, a signal comes, or `limit` has passed. Blocks; for commands that watch
+/// without a screen.
+///
+/// # Errors
+/// When the runtime cannot be built.
+pub fn run_until(cx: &Context, limit: Duration, is_over: impl Fn() -> bool) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let engine = Engine::start(cx, &Handle::current());
+        let mut changed = engine.changed();
+        let deadline = tokio::time::sleep(limit);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                () = &mut deadline => break,
+                _ = tokio::signal::ctrl_c() => break,
+                Ok(()) = changed.changed() => {
+                    if is_over() {
+                        break;
+                    }
+                }
+            }
+        }
+        engine.stop().await;
+    });
+    runtime.shutdown_timeout(STOP_PATIENCE);
+    Ok(())
+}
+
 fn spawn(
     name: &'static str,
     parts: &Parts,

@@ -85,6 +85,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     judgement.ready_for_text = readiness(&fresh, gone.is_some(), judgement.condition);
     if judgement.condition == Condition::Blocked {
         judgement.prompt = fresh.iter().find_map(|sighting| sighting.prompt.clone());
+        if let Some(prompt) = judgement.prompt.as_ref().filter(|prompt| !judgement.reason.contains(prompt.as_str())) {
+            // Title and server know that somebody is waited for; the screen knows what for.
+            judgement.reason = format!("{} ({prompt})", judgement.reason);
+        }
     }
     judgement.age_seconds = judgement.since.map(|since| since.age_seconds(evidence.now));
     judgement.readings = readings.into_iter().cloned().collect();

@@ -8,6 +8,6 @@ mod spawn;
 mod start;
 mod stop;
 
-pub use open::{Open, OpenManager, OpenWorker};
-pub use start::{Create, Resume, Start, StartTest, StartWorker};
+pub use open::{Open, OpenManager, OpenWorker, attach_argv};
+pub use start::{Create, LaunchArgs, Resume, Start, StartTest, StartWorker, launch_session};
 pub use stop::Stop;

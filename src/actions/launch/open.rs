@@ -168,8 +168,10 @@ fn session_of_task(cx: &Context, task: &str, role: Role) -> Result<Session> {
 ///
 /// # Errors
 /// When the session has no pane, or its pane is gone.
-pub fn attach_argv(cx: &Context, session: &Session) -> Result<Vec<String>> {
-    let (tmux, pane) = pane_of(cx, session)?;
+pub fn attach_argv(cx: &Context, session_id: &str) -> Result<Vec<String>> {
+    let session = cx.ledger()?.read(|r| store::sessions::by_id(r, session_id))?;
+    let session = session.ok_or_else(|| Error::not_found(format!("no session with id {session_id}")))?;
+    let (tmux, pane) = pane_of(cx, &session)?;
     Ok(tmux.attach_argv(pane))
 }
 

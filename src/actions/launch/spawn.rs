@@ -18,8 +18,8 @@ use crate::{
         codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, Timeouts},
         process::ProcessId,
         tmux::{
-            CaptureOptions, Guard, Key, KeyOutcome, NewSession, PaneRef, Program, ScreenText, Size, Support, Tmux,
-            TmuxName,
+            CaptureOptions, Guard, Key, KeyOutcome, NewSession, PaneInfo, PaneRef, Program, ScreenText, Size, Support,
+            Tmux, TmuxError, TmuxName,
         },
     },
 };
@@ -217,16 +217,23 @@ fn thread_by_server(plan: &Plan, cli: &CodexCli) -> (Option<(String, Option<Path
 /// The words that start Codex.
 fn argv(cx: &Context, plan: &Plan, cli: &CodexCli, version: CodexVersion, thread: Option<&str>) -> Result<Vec<String>> {
     let mut argv = vec![cli.program.display().to_string()];
-    if let Some(thread) = thread.or(plan.resume.as_deref()) {
-        argv.extend(["resume".to_owned(), thread.to_owned()]);
-    }
-    argv.extend(["--sandbox".to_owned(), plan.sandbox.to_string()]);
-    argv.extend(["--ask-for-approval".to_owned(), plan.approval.to_string()]);
-    if let Some(model) = &plan.model {
-        argv.extend(["--model".to_owned(), model.clone()]);
-    }
-    if version >= STATUS_LINE_SINCE {
-        argv.extend(["-c".to_owned(), STATUS_LINE.to_owned()]);
+    match thread {
+        // The thread has its settings already. A `-c` would make Codex run this terminal without its server, which
+        // then shows the thread as locked by another program.
+        Some(thread) => argv.extend(["resume".to_owned(), thread.to_owned()]),
+        None => {
+            if let Some(thread) = &plan.resume {
+                argv.extend(["resume".to_owned(), thread.clone()]);
+            }
+            argv.extend(["--sandbox".to_owned(), plan.sandbox.to_string()]);
+            argv.extend(["--ask-for-approval".to_owned(), plan.approval.to_string()]);
+            if let Some(model) = &plan.model {
+                argv.extend(["--model".to_owned(), model.clone()]);
+            }
+            if version >= STATUS_LINE_SINCE {
+                argv.extend(["-c".to_owned(), STATUS_LINE.to_owned()]);
+            }
+        }
     }
     argv.extend(plan.extra.iter().cloned());
     if let Some(prompt) = &plan.prompt {
@@ -270,10 +277,10 @@ fn wait(tmux: &dyn Tmux, plan: &Plan, pane: &PaneRef, process: ProcessId) -> Res
     let deadline = Instant::now() + plan.patience;
     let mut trust_accepted = false;
     loop {
-        let Some(info) = tmux.pane(pane.pane).map_err(fail::tmux)? else {
-            return Err(Error::refused("codex ended while it started; its pane is gone"));
+        let Some((info, screen)) = look(tmux, pane)? else {
+            return Err(Error::refused(format!("codex ended while it started; its pane is gone (`{}`)", plan.name))
+                .hint("run the same command by hand in this folder to see why"));
         };
-        let screen = tmux.capture(pane.pane, CaptureOptions::default()).map_err(fail::tmux)?;
         if info.dead {
             return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
         }
@@ -299,6 +306,18 @@ fn wait(tmux: &dyn Tmux, plan: &Plan, pane: &PaneRef, process: ProcessId) -> Res
             .hint("give it more time with --timeout-seconds; what was started has been closed again"));
         }
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The pane and its screen; none when it is gone, and its server perhaps with it.
+fn look(tmux: &dyn Tmux, pane: &PaneRef) -> Result<Option<(PaneInfo, String)>> {
+    let seen = tmux.pane(pane.pane).and_then(|info| match info {
+        Some(info) => Ok(Some((info, tmux.capture(pane.pane, CaptureOptions::default())?))),
+        None => Ok(None),
+    });
+    match seen {
+        Err(TmuxError::NoServer(_) | TmuxError::NotFound(_)) => Ok(None),
+        other => other.map_err(fail::tmux),
     }
 }
 

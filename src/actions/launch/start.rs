@@ -24,7 +24,7 @@ use crate::{
 const MAX_PROMPT: usize = 1 << 20;
 
 /// What every start takes.
-#[derive(Debug, Clone, PartialEq, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct LaunchArgs {
     /// Working directory; without it the present one
     #[arg(long, value_name = "DIR")]
@@ -184,8 +184,18 @@ fn prompt(text: &TextArg) -> Result<String> {
     Ok(prompt)
 }
 
+/// Starts and registers a session of either role with a first message.
+///
+/// # Errors
+/// As `start-worker`.
+pub fn launch_session(cx: &Context, launch: &LaunchArgs, role: Role, name: &str, message: &str) -> Result<Started> {
+    let mut plan = launch.plan(cx, name);
+    plan.prompt = Some(message.to_owned());
+    start(cx, plan, role, name, "start")
+}
+
 /// Starts and registers a session.
-pub(crate) fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str) -> Result<Started> {
+fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str) -> Result<Started> {
     let known = known_session(cx, name)?;
     if let Some(known) = &known {
         check_free(known, role)?;

@@ -155,13 +155,14 @@ fn leave(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Ending> {
             Err(TmuxError::NotFound(_) | TmuxError::NoServer(_)) => return Ok(gone),
             Err(error) => return Err(fail::tmux(error)),
         };
-        let key = match pane::read_pane(&screen, Some(&info.title)).state {
-            PaneState::Exited => return Ok(gone),
-            // Escape interrupts a turn and cancels a dialog; neither can approve anything.
-            PaneState::Busy | PaneState::Waiting => Key::Escape,
-            // Clears a draft first; on an empty composer it ends Codex.
-            PaneState::Idle => Key::CtrlC,
-            PaneState::Unknown => Key::CtrlC,
+        let seen = pane::read_pane(&screen, Some(&info.title));
+        let key = match (seen.state, seen.prompt) {
+            (PaneState::Exited, _) => return Ok(gone),
+            // Escape interrupts a turn and cancels what belongs to one; it can approve nothing.
+            (PaneState::Busy, _) => Key::Escape,
+            (PaneState::Waiting, Some(prompt)) if prompt.belongs_to_a_turn() => Key::Escape,
+            // Other dialogs are left by Ctrl-C. It clears a draft, and on an empty composer it ends Codex.
+            (PaneState::Waiting | PaneState::Idle | PaneState::Unknown, _) => Key::CtrlC,
         };
         if Instant::now() >= next_key {
             asked |= tmux.guarded_key(&guard, key).map_err(fail::tmux)? == KeyOutcome::Sent;

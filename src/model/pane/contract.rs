@@ -128,7 +128,7 @@ pub fn startup_state(text: &str) -> Startup {
 fn startup(screen: &Screen<'_>, pane: &PaneReading) -> (StartupState, String) {
     let state = match (pane.state, pane.prompt) {
         (PaneState::Waiting, Some(Prompt::Trust)) => StartupState::NeedsTrust,
-        (PaneState::Waiting, Some(prompt)) if belongs_to_a_turn(prompt) => StartupState::Working,
+        (PaneState::Waiting, Some(prompt)) if prompt.belongs_to_a_turn() => StartupState::Working,
         (PaneState::Waiting, _) => StartupState::Starting,
         (PaneState::Idle, _) => StartupState::Ready,
         (PaneState::Busy, _) => StartupState::Working,
@@ -156,10 +156,6 @@ fn startup_of_tail(tail: &[String]) -> (StartupState, String) {
         (StartupState::Starting, "Nothing on the screen is recognised.")
     };
     (state, reason.to_owned())
-}
-
-fn belongs_to_a_turn(prompt: Prompt) -> bool {
-    prompt.is_approval() || matches!(prompt, Prompt::Question | Prompt::PlanChoice | Prompt::TaskRunning)
 }
 
 /// What a session that looks busy may be waiting for, from the text of its pane.

@@ -110,6 +110,14 @@ impl Prompt {
     }
 }
 
+impl Prompt {
+    /// True for dialogs that a turn has opened, or that stand at its end.
+    #[must_use]
+    pub fn belongs_to_a_turn(self) -> bool {
+        self.is_approval() || matches!(self, Self::Question | Self::PlanChoice | Self::TaskRunning)
+    }
+}
+
 /// The row that decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {

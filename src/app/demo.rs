@@ -1,0 +1,294 @@
+//! `conveyor demo`: a living pair of simulated sessions, watched by the real program.
+//!
+//! Everything is private to the run: a temporary folder holds the ledger, `CODEX_HOME`, the tmux socket and the
+//! stand-in for `codex`. The rollouts go through the ordinary ingest. When the demo ends, nothing of it is left.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs,
+    io::{self, IsTerminal as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    actions::{
+        Action as _, Bind, Context, LaunchArgs, List, Parts, RegisterArgs, RegisterManager, RegisterWorker, Stop,
+        Tasks, TextArg, board, launch_session,
+    },
+    base::{Error, Result},
+    cli::{Printer, Style},
+    engine,
+    model::{board::Board, session::Role, state::Condition},
+    ports::{
+        env::{Env, LEDGER_FILE},
+        rollout,
+    },
+};
+
+/// Show a living pair of simulated sessions; needs no Codex, no network, no account
+///
+/// Opens the cockpit on a temporary ledger. A simulated worker and manager run in tmux panes of their own server when
+/// tmux is installed, without panes otherwise. Without a terminal the scenario is played and the final board printed.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct DemoArgs {
+    /// Do not use tmux, also when it is installed
+    #[arg(long)]
+    pub no_tmux: bool,
+    /// Play this many times as fast [default: 1 on a terminal, 4 without]
+    #[arg(long, value_name = "FACTOR", value_parser = speed)]
+    pub speed: Option<f64>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.1..=100.0).contains(&speed) => Ok(speed),
+        _ => Err("a number from 0.1 to 100".to_owned()),
+    }
+}
+
+/// What the worker says when it has played its part.
+const LAST_WORDS: &str = "1,203 of 1,204";
+
+/// The longest a demo without a terminal takes, at speed 1.
+const LIMIT: Duration = Duration::from_secs(120);
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+struct Part {
+    name: &'static str,
+    role: Role,
+    prompt: &'static str,
+    script: &'static str,
+}
+
+const PARTS: [Part; 2] = [
+    Part {
+        name: "w1",
+        role: Role::Worker,
+        prompt: "Make the parser accept empty input. Write the failing test first.",
+        script: include_str!("../../assets/demo/worker.json"),
+    },
+    Part {
+        name: "m1",
+        role: Role::Manager,
+        prompt: "Supervise w1 on the task parser.",
+        script: include_str!("../../assets/demo/manager.json"),
+    },
+];
+
+/// Runs the demo; the exit code.
+pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
+    let at_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && style == Style::Prose;
+    let speed = args.speed.unwrap_or(if at_terminal { 1.0 } else { 4.0 });
+    let stage = Stage::set(parts, speed)?;
+    let mut cast = stage.play(args.no_tmux)?;
+    if at_terminal {
+        let code = super::cockpit(&stage.cx);
+        cast.end();
+        return code;
+    }
+    let limit = LIMIT.div_f64(speed).max(Duration::from_secs(10));
+    let told = RefCell::new((Told::default(), &mut *printer));
+    let look = || {
+        let Ok(board) = board(&stage.cx) else { return false };
+        let (told, printer) = &mut *told.borrow_mut();
+        told.tell(&board, printer);
+        Cast::is_done(&board)
+    };
+    engine::run_until(&stage.cx, limit, look)
+        .map_err(|error| Error::io("cannot start the background tasks").caused_by(error))?;
+    let listing = List { all: true }.run(&stage.cx)?;
+    cast.end();
+    printer.outcome(&listing, style)?;
+    Ok(0)
+}
+
+/// What was said of each session last.
+#[derive(Default)]
+struct Told(BTreeMap<String, (Condition, String)>);
+
+impl Told {
+    /// Says on stderr what has changed.
+    fn tell(&mut self, board: &Board, printer: &mut Printer<'_>) {
+        for row in &board.sessions {
+            let now = (row.judgement.condition, row.judgement.reason.clone());
+            if self.0.get(&row.name) != Some(&now) {
+                printer.note(&format!("{}  {}: {}: {}", board.taken_at, row.name, now.0, now.1));
+                self.0.insert(row.name.clone(), now);
+            }
+        }
+    }
+}
+
+/// The temporary folder and the context that works on it.
+struct Stage {
+    folder: tempfile::TempDir,
+    cx: Context,
+}
+
+impl Stage {
+    fn set(parts: Parts, speed: f64) -> Result<Self> {
+        let failed = |error| Error::io("cannot make a temporary folder for the demo").caused_by(error);
+        let folder = tempfile::Builder::new().prefix("conveyor-demo-").tempdir().map_err(failed)?;
+        let place = |name: &str| folder.path().join(name);
+        for name in ["project", "state", "codex"] {
+            fs::create_dir(place(name)).map_err(failed)?;
+        }
+        fs::set_permissions(place("state"), fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        let program = std::env::current_exe().map_err(failed)?;
+        for part in &PARTS {
+            let script = place(&format!("{}.json", part.name));
+            fs::write(&script, part.script).map_err(failed)?;
+            let words = shell_words::join([
+                &program.display().to_string(),
+                "sim",
+                "codex",
+                "--no-daemon",
+                "--script",
+                &script.display().to_string(),
+                "--speed",
+                &speed.to_string(),
+            ]);
+            let stand_in = place(&format!("codex-{}", part.name));
+            fs::write(&stand_in, format!("#!/bin/sh\nexec {words} \"$@\"\n")).map_err(failed)?;
+            fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        let env = Env {
+            cwd: place("project"),
+            state_root: place("state"),
+            ledger: place("state").join(LEDGER_FILE),
+            codex_home: Some(place("codex")),
+            tmux_socket: Some(place("tmux")),
+            codex: None,
+            ..parts.env
+        };
+        Ok(Self { cx: Context::new(Parts { env, dry_run: false, ..parts }), folder })
+    }
+
+    fn stand_in(&self, part: &Part) -> PathBuf {
+        self.folder.path().join(format!("codex-{}", part.name))
+    }
+
+    /// Records task and binding and lets the two sessions begin.
+    fn play(&self, no_tmux: bool) -> Result<Cast> {
+        let cx = &self.cx;
+        Tasks {
+            create: Some("parser".parse().map_err(|_| Error::usage("the demo's task has no name"))?),
+            goal: Some(TextArg::Inline("The parser accepts empty input, and a test proves it".to_owned())),
+            summary: None,
+            active: false,
+        }
+        .run(cx)?;
+        let with_tmux = !no_tmux && cx.tmux(self.socket().as_deref()).version().is_ok();
+        let mut cast = Cast { children: Vec::new(), panes: Vec::new() };
+        for part in &PARTS {
+            if with_tmux {
+                let launch = LaunchArgs {
+                    codex: Some(self.stand_in(part)),
+                    no_server: true,
+                    timeout_seconds: START_PATIENCE.as_secs(),
+                    ..LaunchArgs::default()
+                };
+                launch_session(cx, &launch, part.role, part.name, part.prompt)?;
+                cast.panes.push((cx.clone(), part.name));
+            } else {
+                self.start_headless(part, &mut cast)?;
+            }
+        }
+        let (worker, manager) = (PARTS[0].name.to_owned(), PARTS[1].name.to_owned());
+        Bind { task: "parser".to_owned(), worker, manager }.run(cx)?;
+        Ok(cast)
+    }
+
+    fn socket(&self) -> Option<String> {
+        self.cx.env().tmux_socket.as_ref().map(|path| path.display().to_string())
+    }
+
+    /// Without tmux: a process of its own that writes the rollout, registered as soon as that is there.
+    fn start_headless(&self, part: &Part, cast: &mut Cast) -> Result<()> {
+        let home = self.folder.path().join("codex").join(part.name);
+        let child = Command::new(self.stand_in(part))
+            .args(["--headless", "--hold", "--", part.prompt])
+            .env("CODEX_HOME", &home)
+            .current_dir(self.folder.path().join("project"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| Error::io("cannot start a simulated session").caused_by(error))?;
+        cast.children.push(child);
+        let deadline = Instant::now() + START_PATIENCE;
+        let path = loop {
+            if let Some(path) = first_rollout(&home) {
+                break path;
+            }
+            if Instant::now() > deadline {
+                return Err(Error::io("a simulated session wrote no rollout"));
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
+        let args = RegisterArgs {
+            name: part.name.parse().map_err(|_| Error::usage("the demo's session has no name"))?,
+            codex_session: Some(path),
+            pid: None,
+            cwd: None,
+            tmux_session: None,
+            tmux_pane: None,
+            tmux_socket: None,
+            codex_app_thread_id: None,
+            codex_app_thread_title: None,
+        };
+        match part.role {
+            Role::Worker => RegisterWorker { args }.run(&self.cx)?,
+            Role::Manager => RegisterManager { args }.run(&self.cx)?,
+        };
+        Ok(())
+    }
+}
+
+fn first_rollout(home: &Path) -> Option<PathBuf> {
+    let found = rollout::find_rollouts(home, None, 1).ok()?.pop()?;
+    rollout::read_head(&found.path).is_ok().then_some(found.path)
+}
+
+/// The running sessions.
+struct Cast {
+    children: Vec<Child>,
+    /// Sessions in tmux, to be stopped with the demo.
+    panes: Vec<(Context, &'static str)>,
+}
+
+impl Cast {
+    /// Both have played their parts: nobody works or waits any more, and the worker has had its second turn.
+    fn is_done(board: &Board) -> bool {
+        let resting = |condition| matches!(condition, Condition::Done | Condition::Aborted);
+        board.sessions.iter().all(|row| resting(row.judgement.condition))
+            && board.sessions.iter().any(|row| {
+                row.name == PARTS[0].name
+                    && row.last_event.as_ref().is_some_and(|event| event.text.contains(LAST_WORDS))
+            })
+    }
+
+    fn end(&mut self) {
+        for child in &mut self.children {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.children.clear();
+        for (cx, name) in self.panes.drain(..) {
+            // The last one takes the demo's tmux server with it.
+            let _ = Stop { session: name.to_owned() }.run(&cx);
+        }
+    }
+}
+
+impl Drop for Cast {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

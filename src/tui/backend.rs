@@ -1,0 +1,90 @@
+//! What the cockpit asks of the layers below: a handful of blocking questions and one way to act.
+//!
+//! The calls run on the blocking pool, never on the thread that draws.
+
+use crate::{
+    actions::{Command, Report},
+    base::{Result, Timestamp},
+    model::{
+        board::{Board, Entry, EventRow},
+        state::Judgement,
+    },
+};
+
+/// Answers the screens' questions and carries out commands.
+pub trait Backend: Send + Sync + 'static {
+    /// One consistent snapshot of everything.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read; [`NotFound`](crate::base::Kind::NotFound) when there is none yet.
+    fn board(&self) -> Result<Board>;
+
+    /// A page of a session's rollout events, the oldest of the page first.
+    ///
+    /// # Errors
+    /// When the session is unknown or the ledger cannot be read.
+    fn events(&self, session_id: &str, query: EventQuery) -> Result<Vec<EventRow>>;
+
+    /// The newest `limit` entries of a session's conversation, oldest first.
+    ///
+    /// # Errors
+    /// As [`Backend::events`].
+    fn conversation(&self, session_id: &str, limit: usize) -> Result<Vec<Entry>>;
+
+    /// What a session's pane shows now; none when it has no pane.
+    ///
+    /// # Errors
+    /// When tmux is missing or refuses.
+    fn pane(&self, session_id: &str) -> Result<Option<PaneText>>;
+
+    /// Which rule, sensor and bytes led to a session's state.
+    ///
+    /// # Errors
+    /// As [`Backend::events`].
+    fn explain(&self, session_id: &str) -> Result<Explanation>;
+
+    /// The program to hand the terminal to, with its arguments.
+    ///
+    /// # Errors
+    /// When the session has no pane, or attaching is not possible from here.
+    fn attach(&self, session_id: &str) -> Result<Vec<String>>;
+
+    /// Runs an action of the catalogue.
+    ///
+    /// # Errors
+    /// What the action returns.
+    fn submit(&self, command: Command) -> Result<Report>;
+}
+
+/// Which events to show.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventQuery {
+    /// Only events with a smaller number than this.
+    pub before: Option<i64>,
+    /// Only events whose text holds this, whatever the case.
+    pub text: Option<String>,
+    /// Only events whose line type, payload type or item type is one of these; empty means all.
+    pub kinds: Vec<String>,
+    /// At most so many, the newest ones.
+    pub limit: usize,
+}
+
+/// The visible text of a pane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaneText {
+    /// Its lines, top first.
+    pub lines: Vec<String>,
+    /// When it was captured.
+    pub captured_at: Timestamp,
+    /// What has to be known about it (copy mode, a dead pane).
+    pub note: Option<String>,
+}
+
+/// Why a session is in the state it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The judgement with its readings.
+    pub judgement: Judgement,
+    /// The rollout lines and sensor words behind it, ready to be shown.
+    pub lines: Vec<String>,
+}

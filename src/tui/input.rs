@@ -1,0 +1,554 @@
+//! What keys, pastes and the mouse do: the second half of `update`.
+
+use ratatui::layout::Position;
+
+use super::{
+    app::{App, Effect, Load, Look, Screen},
+    keymap::{Intent, Key, Place},
+    layer::{About, Input, Layer, Purpose, Reader},
+    screen::{self, fleet},
+    theme::Part,
+};
+use crate::{
+    actions::{Action, Argv, Cycle, Explain, List, Listed, Tail, Tasks},
+    model::{board::Attention, filter::Filter},
+};
+
+/// After how many seconds a cycle calls a busy screen notable; the command's own default.
+const BUSY_WAIT_SECONDS: i64 = 90;
+
+/// The longest text an input line takes, in characters.
+const MAX_INPUT: usize = 500;
+
+/// Carries out a key.
+pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    match intent {
+        Some(Intent::Repaint) => effects.push(Effect::Repaint),
+        Some(Intent::Suspend) => effects.push(Effect::Suspend),
+        Some(Intent::Quit) => quit(app, effects),
+        intent => match app.layers.last().map(Layer::place) {
+            Some(Place::Help) => help(app, key, intent),
+            Some(Place::Input) => input(app, key, intent, effects),
+            Some(Place::Reader) => reader(app, intent, effects),
+            Some(Place::Confirm) => confirm(app, intent, effects),
+            _ => {
+                if let Some(intent) = intent {
+                    on_screen(app, intent, effects);
+                }
+            }
+        },
+    }
+}
+
+/// Leaves, but asks first when something is still under way.
+fn quit(app: &mut App, effects: &mut Vec<Effect>) {
+    if app.running == 0 {
+        effects.push(Effect::Quit);
+    } else if !matches!(app.layers.last(), Some(Layer::Confirm { .. })) {
+        let question = format!("{} command(s) still running; leave without their results?", app.running);
+        app.layers.push(Layer::Confirm { question, then: Effect::Quit });
+    }
+}
+
+fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
+    match intent {
+        Intent::Down => step(app, 1, effects),
+        Intent::Up => step(app, -1, effects),
+        Intent::PageDown => step(app, page(app), effects),
+        Intent::PageUp => step(app, -page(app), effects),
+        Intent::Top => step(app, -FAR, effects),
+        Intent::Bottom => step(app, FAR, effects),
+        Intent::Open => open(app, effects),
+        Intent::NextPane => next_pane(app),
+        Intent::Back => back(app, effects),
+        Intent::Fleet => show(app, Screen::Fleet, effects),
+        Intent::Task => show(app, Screen::Task, effects),
+        Intent::Events => show(app, Screen::Events, effects),
+        Intent::NextNeed => next_need(app, Step::Next, effects),
+        Intent::PreviousNeed => next_need(app, Step::Previous, effects),
+        Intent::Filter => {
+            let (purpose, text) = match app.screen {
+                Screen::Fleet | Screen::Task => (Purpose::Filter, app.filter_text.clone()),
+                Screen::Events => (Purpose::Search, app.events.search.clone()),
+            };
+            let selected = app.selected.clone();
+            app.layers.push(Layer::Input(Input { purpose, before: text.clone(), text, error: None, selected }));
+        }
+        Intent::Help => {
+            let places = app.places();
+            app.layers.push(Layer::Help { filter: String::new(), scroll: 0, places });
+        }
+        Intent::Explain => explain(app, effects),
+        Intent::Attach => match app.session() {
+            Some(session) => effects.push(Effect::Load(Load::Attach(session.id.clone()))),
+            None => app.say(Part::Warning, "no session is selected"),
+        },
+        Intent::RawPane => {
+            app.raw = !app.raw;
+            app.scroll = 0;
+            effects.extend(app.ask_details());
+        }
+        Intent::Cycle => match app.task_name() {
+            Some(task) => {
+                let cycle = Cycle { task: task.to_owned(), busy_wait_seconds: BUSY_WAIT_SECONDS };
+                submit(app, cycle, effects);
+            }
+            None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
+        },
+        Intent::Follow => app.events.toggle_follow(),
+        Intent::Kinds => {
+            app.events.next_kinds();
+            effects.extend(app.ask_events(None));
+        }
+        Intent::Jump => app.layers.push(Layer::Input(Input {
+            purpose: Purpose::Jump,
+            text: String::new(),
+            before: String::new(),
+            error: None,
+            selected: None,
+        })),
+        Intent::Reload => {
+            effects.extend(app.ask_board());
+            effects.extend(app.ask_details());
+            app.say(Part::Dim, "loading");
+        }
+        Intent::Copy => {
+            let line = command_line(app, &shown(app));
+            copy(app, line, effects);
+        }
+        Intent::Mouse => {
+            app.mouse = !app.mouse;
+            effects.push(Effect::Mouse(app.mouse));
+            let text = if app.mouse { "mouse: clicks select" } else { "mouse: the terminal selects text" };
+            app.say(Part::Dim, text);
+        }
+        // Keys of layers and those handled above.
+        Intent::Accept
+        | Intent::Erase
+        | Intent::EraseAll
+        | Intent::Yes
+        | Intent::No
+        | Intent::Repaint
+        | Intent::Suspend
+        | Intent::Quit => {}
+    }
+}
+
+/// Further than any list is long.
+const FAR: isize = isize::MAX / 4;
+
+fn page(app: &App) -> isize {
+    let rows = match (app.screen, app.look) {
+        (Screen::Fleet, Look::List) => fleet::visible_rows(app),
+        (Screen::Events, _) => screen::events::visible_rows(app),
+        _ => usize::from(app.size.height).saturating_sub(6),
+    };
+    isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
+}
+
+/// Moves the selection, or scrolls the pane that has the keyboard.
+fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
+    match app.screen {
+        Screen::Fleet if app.look == Look::List => {
+            let ids: Vec<String> = fleet::rows(app).iter().map(|row| row.id().to_owned()).collect();
+            let next = moved(&ids, app.selected.as_deref(), by);
+            app.select(next, effects);
+        }
+        // The preview hangs at its end: scrolling counts from the bottom.
+        Screen::Fleet => app.scroll = app.scroll.saturating_add_signed(by.saturating_neg()),
+        Screen::Task if app.task_detail => app.task_scroll = app.task_scroll.saturating_add_signed(by),
+        Screen::Task => {
+            let ids: Vec<String> = app.tasks().iter().map(|row| row.task.id.clone()).collect();
+            if let Some(id) = moved(&ids, app.task.as_deref(), by) {
+                app.task = Some(id);
+                app.task_scroll = 0;
+            }
+        }
+        Screen::Events => {
+            if let Some(before) = app.events.step(by) {
+                effects.extend(app.ask_events(Some(before)));
+            }
+        }
+    }
+}
+
+/// The id `by` rows further on, kept inside the list.
+fn moved(ids: &[String], from: Option<&str>, by: isize) -> Option<String> {
+    let last = ids.len().checked_sub(1)?;
+    let index = from.and_then(|id| ids.iter().position(|other| other == id)).unwrap_or(0);
+    Some(ids[index.saturating_add_signed(by).min(last)].clone())
+}
+
+fn open(app: &mut App, effects: &mut Vec<Effect>) {
+    match app.screen {
+        Screen::Fleet => {
+            app.look = match app.look {
+                Look::List => Look::Peek,
+                Look::Peek | Look::Full => Look::Full,
+            };
+        }
+        Screen::Task => match app.session().map(|session| session.id.clone()) {
+            Some(id) => {
+                app.screen = Screen::Fleet;
+                app.selected = Some(id);
+                app.selection_changed(effects);
+            }
+            None => app.say(Part::Warning, "the task has no worker now"),
+        },
+        Screen::Events => {
+            if let Some(row) = app.events.selected_row() {
+                let reader = screen::events::whole(row);
+                app.layers.push(Layer::Reader(reader));
+            }
+        }
+    }
+}
+
+fn next_pane(app: &mut App) {
+    match app.screen {
+        Screen::Fleet => {
+            app.look = match app.look {
+                Look::List => Look::Peek,
+                Look::Peek | Look::Full => Look::List,
+            };
+        }
+        Screen::Task => app.task_detail = !app.task_detail,
+        Screen::Events => {}
+    }
+}
+
+fn back(app: &mut App, effects: &mut Vec<Effect>) {
+    match app.screen {
+        Screen::Fleet if app.look != Look::List => {
+            app.look = if app.look == Look::Full { Look::Peek } else { Look::List };
+        }
+        Screen::Task if app.task_detail => app.task_detail = false,
+        Screen::Events if !app.events.search.is_empty() => {
+            app.events.search.clear();
+            effects.extend(app.ask_events(None));
+        }
+        Screen::Fleet | Screen::Task if !app.filter_text.is_empty() => {
+            app.filter_text.clear();
+            app.filter = Filter::default();
+        }
+        Screen::Task | Screen::Events => show(app, Screen::Fleet, effects),
+        Screen::Fleet => {}
+    }
+}
+
+/// Switches screens and takes the selection along.
+fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
+    if app.screen == screen {
+        return;
+    }
+    let session = app.session().map(|row| (row.id.clone(), row.task_id.clone()));
+    let left = std::mem::replace(&mut app.screen, screen);
+    match (left, session) {
+        (Screen::Task, Some((id, _))) => app.selected = Some(id),
+        (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => app.task = Some(task),
+        _ => {}
+    }
+    app.selection_changed(effects);
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Next,
+    Previous,
+}
+
+fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
+    let rows = fleet::rows(app);
+    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), wants_look(row.attention()))).collect();
+    let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)));
+    if !ids.iter().any(|(_, needs)| *needs) {
+        let text = if hidden { "who needs you is hidden by the filter" } else { "nobody needs you" };
+        app.say(Part::Dim, text);
+        return;
+    }
+    let from = ids.iter().position(|(id, _)| Some(id) == app.selected.as_ref()).unwrap_or(0);
+    let next = (1..=ids.len()).map(|distance| match step {
+        Step::Next => (from + distance) % ids.len(),
+        Step::Previous => (from + ids.len() - distance) % ids.len(),
+    });
+    let found = next.map(|index| &ids[index]).find(|(_, needs)| *needs).map(|(id, _)| id.clone());
+    if app.screen == Screen::Task {
+        app.screen = Screen::Fleet;
+    }
+    app.select(found, effects);
+}
+
+fn wants_look(attention: Attention) -> bool {
+    match attention {
+        Attention::NeedsYou | Attention::Failed | Attention::DoneUnseen => true,
+        Attention::Working | Attention::Idle | Attention::Unknown | Attention::Gone => false,
+    }
+}
+
+fn explain(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(session) = app.session() else {
+        app.say(Part::Warning, "no session is selected");
+        return;
+    };
+    let (id, name) = (session.id.clone(), session.name.clone());
+    let command = command_line(app, &Explain { session: name.clone(), no_refresh: false }.argv());
+    effects.push(Effect::Load(Load::Explain(id.clone())));
+    app.layers.push(Layer::Reader(Reader {
+        about: About::Explain(id),
+        title: format!("why is {name} in this state"),
+        text: vec![(Part::Dim, "looking".to_owned())],
+        scroll: 0,
+        command: Some(command),
+    }));
+}
+
+/// Sends an action of the catalogue; nothing else can be sent.
+fn submit(app: &mut App, action: impl Listed, effects: &mut Vec<Effect>) {
+    let command = action.into_command();
+    let line = command_line(app, &command.argv());
+    app.say(Part::Dim, format!("running: {line}"));
+    app.running += 1;
+    effects.push(Effect::Submit(command));
+}
+
+/// The command that shows headless what the screen shows.
+fn shown(app: &App) -> Argv {
+    match (app.screen, app.session()) {
+        (Screen::Fleet, Some(session)) => Explain { session: session.name.clone(), no_refresh: false }.argv(),
+        (Screen::Fleet, None) => List { all: false }.argv(),
+        (Screen::Events, Some(session)) => {
+            Tail { session: session.name.clone(), limit: 50, subtype: None, include_content: false }.argv()
+        }
+        (Screen::Task, _) | (Screen::Events, None) => {
+            Tasks { create: None, goal: None, summary: None, active: false }.argv()
+        }
+    }
+}
+
+/// A command line as it is typed into a shell.
+pub(super) fn command_line(app: &App, argv: &Argv) -> String {
+    let mut words = app.settings.prefix.clone();
+    words.extend(argv.words.iter().cloned());
+    Argv { words, stdin: None }.shell_line()
+}
+
+fn copy(app: &mut App, line: String, effects: &mut Vec<Effect>) {
+    app.say(Part::Dim, format!("copied: {line}"));
+    effects.push(Effect::Copy(line));
+}
+
+fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    match intent {
+        Some(Intent::Yes) => {
+            if let Some(Layer::Confirm { then, .. }) = app.layers.pop() {
+                effects.push(then);
+            }
+        }
+        Some(Intent::No) => {
+            app.layers.pop();
+        }
+        _ => {}
+    }
+}
+
+fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let limit = screen::layers::overflow(app);
+    let Some(Layer::Reader(reader)) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Back) => {
+            app.layers.pop();
+        }
+        Some(Intent::Down) => reader.scroll = (reader.scroll + 1).min(limit),
+        Some(Intent::Up) => reader.scroll = reader.scroll.saturating_sub(1),
+        Some(Intent::PageDown) => reader.scroll = (reader.scroll + page).min(limit),
+        Some(Intent::PageUp) => reader.scroll = reader.scroll.saturating_sub(page),
+        Some(Intent::Top) => reader.scroll = 0,
+        Some(Intent::Bottom) => reader.scroll = limit,
+        Some(Intent::Copy) => {
+            if let Some(line) = reader.command.clone() {
+                copy(app, line, effects);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn help(app: &mut App, key: Key, intent: Option<Intent>) {
+    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let limit = screen::layers::overflow(app);
+    let Some(Layer::Help { filter, scroll, .. }) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Back | Intent::Accept) => {
+            app.layers.pop();
+        }
+        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
+        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
+        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
+        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
+        Some(Intent::Erase) => {
+            filter.pop();
+            *scroll = 0;
+        }
+        Some(Intent::EraseAll) => {
+            filter.clear();
+            *scroll = 0;
+        }
+        _ => {
+            if let Some(c) = key.character().filter(|_| filter.chars().count() < MAX_INPUT) {
+                filter.push(c);
+                *scroll = 0;
+            }
+        }
+    }
+}
+
+fn input(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let Some(Layer::Input(input)) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Accept) => {
+            let (purpose, text) = (input.purpose, input.text.clone());
+            take(app, purpose, &text, effects);
+            return;
+        }
+        Some(Intent::Back) => {
+            let (purpose, before, selected) = (input.purpose, input.before.clone(), input.selected.clone());
+            app.layers.pop();
+            if purpose == Purpose::Filter {
+                apply_filter(app, &before);
+                app.select(selected, effects);
+            }
+            return;
+        }
+        Some(Intent::Erase) => {
+            input.text.pop();
+        }
+        Some(Intent::EraseAll) => input.text.clear(),
+        _ => {
+            if let Some(c) = key.character().filter(|_| input.text.chars().count() < MAX_INPUT) {
+                input.text.push(c);
+            }
+        }
+    }
+    typed(app, effects);
+}
+
+/// A filter works while it is typed; while it cannot be understood the former one is in force.
+fn typed(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(Layer::Input(input)) = app.layers.last_mut() else { return };
+    if input.purpose != Purpose::Filter {
+        input.error = None;
+        return;
+    }
+    input.error = input.text.parse::<Filter>().err().map(|error| error.to_string());
+    let text = if input.error.is_none() { input.text.clone() } else { input.before.clone() };
+    let selected = input.selected.clone();
+    apply_filter(app, &text);
+    app.select(selected, effects);
+}
+
+fn apply_filter(app: &mut App, text: &str) {
+    if let Ok(filter) = text.parse::<Filter>() {
+        app.filter = filter;
+        app.filter_text = text.trim().to_owned();
+    }
+}
+
+fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) {
+    match purpose {
+        Purpose::Filter => {
+            // A filter with a fault stays open, so that the fault can be read.
+            if text.parse::<Filter>().is_ok() {
+                app.layers.pop();
+            }
+        }
+        Purpose::Search => {
+            app.layers.pop();
+            app.events.search = text.trim().to_owned();
+            effects.extend(app.ask_events(None));
+        }
+        Purpose::Jump => match text.trim().replace('_', "").parse::<u64>() {
+            Ok(offset) => {
+                app.layers.pop();
+                if let Some(before) = app.events.jump_to(offset) {
+                    effects.extend(app.ask_events(Some(before)));
+                }
+            }
+            Err(_) => {
+                if let Some(Layer::Input(input)) = app.layers.last_mut() {
+                    input.error = Some(format!("`{}` is no byte offset", text.trim()));
+                }
+            }
+        },
+    }
+}
+
+/// Takes pasted text into the line that is edited; elsewhere a paste means nothing, so that it runs no keys.
+pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
+    let text = crate::base::text::one_line(&crate::base::text::clean(text));
+    match app.layers.last_mut() {
+        Some(Layer::Input(input)) => {
+            input.text.extend(text.chars().take(MAX_INPUT));
+            typed(app, effects);
+        }
+        Some(Layer::Help { filter, scroll, .. }) => {
+            filter.extend(text.chars().take(MAX_INPUT));
+            *scroll = 0;
+        }
+        Some(Layer::Reader(_) | Layer::Confirm { .. }) | None => {}
+    }
+}
+
+/// A click only ever selects.
+pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
+    if !app.layers.is_empty() {
+        return;
+    }
+    let at = Position::new(column, row);
+    match app.screen {
+        Screen::Fleet => match fleet::hit(app, at) {
+            fleet::Hit::Row(id) => {
+                app.look = Look::List;
+                app.select(Some(id), effects);
+            }
+            fleet::Hit::Preview if app.look == Look::List => app.look = Look::Peek,
+            fleet::Hit::Preview | fleet::Hit::Nothing => {}
+        },
+        Screen::Task => {
+            if let Some(id) = screen::task::hit(app, at) {
+                app.task = Some(id);
+                app.task_scroll = 0;
+            }
+        }
+        Screen::Events => screen::events::click(app, at),
+    }
+}
+
+/// The wheel scrolls what is under it.
+pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec<Effect>) {
+    let by: isize = if down { 3 } else { -3 };
+    match app.layers.last_mut() {
+        Some(Layer::Reader(_)) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Reader(reader)) = app.layers.last_mut() {
+                reader.scroll = reader.scroll.saturating_add_signed(by).min(limit);
+            }
+        }
+        Some(Layer::Help { .. }) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Help { scroll, .. }) = app.layers.last_mut() {
+                *scroll = scroll.saturating_add_signed(by).min(limit);
+            }
+        }
+        Some(Layer::Input(_) | Layer::Confirm { .. }) => {}
+        None => {
+            let over_preview = app.screen == Screen::Fleet
+                && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);
+            if over_preview {
+                app.scroll = app.scroll.saturating_add_signed(-by);
+            } else {
+                step(app, by.signum(), effects);
+            }
+        }
+    }
+}

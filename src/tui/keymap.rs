@@ -1,0 +1,375 @@
+//! The one table of keys: it feeds the dispatcher, the footer, the help and the documentation.
+//!
+//! A row says where a key works, what it means and in which words that is told. Keys of capabilities that have not
+//! landed do not stand here.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde::Serialize;
+
+use crate::text_enum;
+
+text_enum! {
+    /// Where a key works. A layer on top hides the screens below it.
+    pub enum Place {
+        /// Everywhere.
+        Always => "always",
+        /// On every screen, while no layer is open.
+        Screen => "screen",
+        /// On the Fleet screen.
+        Fleet => "fleet",
+        /// On the Task screen.
+        Task => "task",
+        /// On the Events screen.
+        Events => "events",
+        /// In an input line.
+        Input => "input",
+        /// In the help.
+        Help => "help",
+        /// In a text that is only read: messages, explanations.
+        Reader => "reader",
+        /// In a question.
+        Confirm => "confirm",
+    }
+}
+
+text_enum! {
+    /// What a key means.
+    pub enum Intent {
+        /// Next row or line.
+        Down => "down",
+        /// Previous row or line.
+        Up => "up",
+        /// First row.
+        Top => "top",
+        /// Last row.
+        Bottom => "bottom",
+        /// One page on.
+        PageDown => "page_down",
+        /// One page back.
+        PageUp => "page_up",
+        /// Look closer.
+        Open => "open",
+        /// The next pane gets the keyboard.
+        NextPane => "next_pane",
+        /// Back out one level.
+        Back => "back",
+        /// Show the Fleet screen.
+        Fleet => "show_fleet",
+        /// Show the Task screen.
+        Task => "show_task",
+        /// Show the Events screen.
+        Events => "show_events",
+        /// The next row that needs the operator.
+        NextNeed => "next_need",
+        /// The previous row that needs the operator.
+        PreviousNeed => "previous_need",
+        /// Edit the filter.
+        Filter => "filter",
+        /// Take what was typed.
+        Accept => "accept",
+        /// Delete the last character.
+        Erase => "erase",
+        /// Delete the whole input.
+        EraseAll => "erase_all",
+        /// Show the keys.
+        Help => "help",
+        /// Show why a session is in its state.
+        Explain => "explain",
+        /// Hand the terminal to the session's pane.
+        Attach => "attach",
+        /// Show the pane instead of the conversation.
+        RawPane => "raw_pane",
+        /// Observe the task's worker once.
+        Cycle => "cycle",
+        /// Follow new events.
+        Follow => "follow",
+        /// Show only one kind of events.
+        Kinds => "kinds",
+        /// Go to a byte offset.
+        Jump => "jump",
+        /// Load everything again.
+        Reload => "reload",
+        /// Copy the command line.
+        Copy => "copy",
+        /// Give the mouse back to the terminal, or take it.
+        Mouse => "mouse",
+        /// Draw everything anew.
+        Repaint => "repaint",
+        /// Put the program into the background.
+        Suspend => "suspend",
+        /// Leave.
+        Quit => "quit",
+        /// Do it.
+        Yes => "yes",
+        /// Leave it.
+        No => "no",
+    }
+}
+
+/// A key with its modifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    code: KeyCode,
+    control: bool,
+}
+
+impl Key {
+    /// What was pressed. Shift is part of a character already, and no other modifier is used.
+    #[must_use]
+    pub fn pressed(event: KeyEvent) -> Option<Self> {
+        if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) {
+            return None;
+        }
+        let control = event.modifiers.contains(KeyModifiers::CONTROL);
+        let code = match event.code {
+            KeyCode::Char(c) if control => KeyCode::Char(c.to_ascii_lowercase()),
+            code => code,
+        };
+        Some(Self { code, control })
+    }
+
+    /// The character it types, if it types one.
+    #[must_use]
+    pub fn character(self) -> Option<char> {
+        match self.code {
+            KeyCode::Char(c) if !self.control => Some(c),
+            _ => None,
+        }
+    }
+
+    /// The key as people write it: `j`, `PgDn`, `Ctrl-L`.
+    #[must_use]
+    pub fn name(self) -> String {
+        let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
+            KeyCode::Char(c) if self.control => c.to_ascii_uppercase().to_string(),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::PageDown => "PgDn".to_owned(),
+            KeyCode::PageUp => "PgUp".to_owned(),
+            code => code.to_string(),
+        };
+        if self.control { format!("Ctrl-{name}") } else { name }
+    }
+}
+
+const fn c(letter: char) -> Key {
+    Key { code: KeyCode::Char(letter), control: false }
+}
+
+const fn ctrl(letter: char) -> Key {
+    Key { code: KeyCode::Char(letter), control: true }
+}
+
+const fn k(code: KeyCode) -> Key {
+    Key { code, control: false }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    /// Where it works.
+    pub place: Place,
+    /// The keys that mean it.
+    pub keys: &'static [Key],
+    /// What they mean.
+    pub intent: Intent,
+    /// The footer's word.
+    pub short: &'static str,
+    /// The help's sentence.
+    pub help: &'static str,
+    /// The command word that does the same without the cockpit; none for moving about.
+    pub verb: Option<&'static str>,
+}
+
+const fn moves(place: Place, keys: &'static [Key], intent: Intent, short: &'static str, help: &'static str) -> Binding {
+    Binding { place, keys, intent, short, help, verb: None }
+}
+
+const fn does(
+    place: Place,
+    keys: &'static [Key],
+    intent: Intent,
+    verb: &'static str,
+    short: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding { place, keys, intent, short, help, verb: Some(verb) }
+}
+
+use KeyCode::{Backspace, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
+
+/// The table. The footer shows the rows of the place in this order, as many as fit.
+pub const BINDINGS: &[Binding] = &[
+    moves(Place::Fleet, &[k(Enter)], Intent::Open, "peek", "look at the selection; again for the full screen"),
+    does(
+        Place::Screen,
+        &[c('x')],
+        Intent::Explain,
+        "explain",
+        "explain",
+        "show which rule and bytes led to this state",
+    ),
+    does(Place::Screen, &[c('a')], Intent::Attach, "open", "attach", "hand the terminal to the session's pane"),
+    does(
+        Place::Fleet,
+        &[c('p')],
+        Intent::RawPane,
+        "capture",
+        "pane",
+        "show the pane itself, or the conversation again",
+    ),
+    moves(Place::Task, &[k(Enter)], Intent::Open, "worker", "show the worker of the task in the fleet"),
+    does(Place::Fleet, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
+    does(Place::Task, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
+    moves(Place::Events, &[k(Enter)], Intent::Open, "whole", "show the whole text of the event"),
+    moves(Place::Events, &[c('F')], Intent::Follow, "follow", "stay at the newest event, or stop doing so"),
+    moves(Place::Events, &[c('t')], Intent::Kinds, "kinds", "show all events, or only messages, tools, turns, errors"),
+    moves(Place::Events, &[c('@')], Intent::Jump, "jump", "go to a byte offset of the rollout"),
+    moves(
+        Place::Screen,
+        &[c('/')],
+        Intent::Filter,
+        "filter",
+        "filter rows: state: task: role: age> text; events: text",
+    ),
+    moves(Place::Screen, &[c('?')], Intent::Help, "help", "show the keys"),
+    moves(Place::Screen, &[c('q')], Intent::Quit, "quit", "leave the cockpit"),
+    moves(Place::Screen, &[c('w')], Intent::NextNeed, "next", "the next session that needs you"),
+    moves(Place::Screen, &[k(Esc)], Intent::Back, "back", "back out one level; at the top, clear the filter"),
+    moves(Place::Screen, &[k(Tab)], Intent::NextPane, "pane", "give the keyboard to the next pane"),
+    moves(Place::Screen, &[c('1')], Intent::Fleet, "fleet", "the fleet: who needs you"),
+    moves(Place::Screen, &[c('2')], Intent::Task, "task", "tasks with their bindings and cycles"),
+    moves(Place::Screen, &[c('3')], Intent::Events, "events", "rollout events of the session"),
+    moves(Place::Screen, &[c('W')], Intent::PreviousNeed, "previous", "the previous session that needs you"),
+    moves(Place::Screen, &[c('j'), k(Down)], Intent::Down, "down", "next row or line"),
+    moves(Place::Screen, &[c('k'), k(Up)], Intent::Up, "up", "previous row or line"),
+    moves(Place::Screen, &[c('g'), k(Home)], Intent::Top, "top", "first row or line"),
+    moves(Place::Screen, &[c('G'), k(End)], Intent::Bottom, "bottom", "last row or line"),
+    moves(Place::Screen, &[k(PageDown), ctrl('d'), ctrl('f')], Intent::PageDown, "page", "one page on"),
+    moves(Place::Screen, &[k(PageUp), ctrl('u'), ctrl('b')], Intent::PageUp, "page back", "one page back"),
+    moves(Place::Screen, &[c('r')], Intent::Reload, "reload", "load everything again"),
+    moves(Place::Screen, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
+    moves(Place::Screen, &[c('M')], Intent::Mouse, "mouse", "give the mouse to the terminal for selecting, or take it"),
+    moves(Place::Input, &[k(Enter)], Intent::Accept, "take", "take what is typed"),
+    moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
+    moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
+    moves(Place::Input, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
+    moves(Place::Help, &[k(Esc)], Intent::Back, "close", "close the help"),
+    moves(Place::Help, &[k(Enter)], Intent::Accept, "close", "close the help"),
+    moves(Place::Help, &[k(Down)], Intent::Down, "down", "scroll on"),
+    moves(Place::Help, &[k(Up)], Intent::Up, "up", "scroll back"),
+    moves(Place::Help, &[k(PageDown)], Intent::PageDown, "page", "one page on"),
+    moves(Place::Help, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
+    moves(Place::Help, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
+    moves(Place::Help, &[ctrl('u')], Intent::EraseAll, "all", "show all keys again"),
+    moves(Place::Reader, &[k(Esc), c('q'), k(Enter)], Intent::Back, "close", "close it"),
+    moves(Place::Reader, &[c('j'), k(Down)], Intent::Down, "down", "scroll on"),
+    moves(Place::Reader, &[c('k'), k(Up)], Intent::Up, "up", "scroll back"),
+    moves(Place::Reader, &[c('g'), k(Home)], Intent::Top, "top", "first line"),
+    moves(Place::Reader, &[c('G'), k(End)], Intent::Bottom, "bottom", "last line"),
+    moves(Place::Reader, &[k(PageDown), c(' ')], Intent::PageDown, "page", "one page on"),
+    moves(Place::Reader, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
+    moves(Place::Reader, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
+    moves(Place::Confirm, &[c('y')], Intent::Yes, "yes", "do it"),
+    moves(Place::Confirm, &[c('n'), k(Esc)], Intent::No, "no", "leave it"),
+    moves(Place::Always, &[ctrl('c')], Intent::Quit, "quit", "leave the cockpit"),
+    moves(Place::Always, &[ctrl('l')], Intent::Repaint, "repaint", "draw the screen anew"),
+    moves(Place::Always, &[ctrl('z')], Intent::Suspend, "suspend", "go to the background; `fg` comes back"),
+];
+
+/// What a key means in the first of `places` that knows it.
+#[must_use]
+pub fn lookup(places: &[Place], key: Key) -> Option<Intent> {
+    let row = |place: &Place| BINDINGS.iter().find(|row| row.place == *place && row.keys.contains(&key));
+    places.iter().find_map(row).map(|row| row.intent)
+}
+
+/// The rows of `places`, in the order of the table.
+pub fn rows(places: &[Place]) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |row| places.contains(&row.place))
+}
+
+/// One row as documentation and `keys --json` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyRow {
+    /// Where it works.
+    pub place: Place,
+    /// The keys.
+    pub keys: Vec<String>,
+    /// What they mean, a stable id.
+    pub intent: Intent,
+    /// The footer's word.
+    pub short: &'static str,
+    /// The help's sentence.
+    pub help: &'static str,
+    /// The command word that does the same.
+    pub command: Option<&'static str>,
+}
+
+/// The whole table, ready to be printed.
+#[must_use]
+pub fn table() -> Vec<KeyRow> {
+    let row = |row: &Binding| KeyRow {
+        place: row.place,
+        keys: row.keys.iter().map(|key| key.name()).collect(),
+        intent: row.intent,
+        short: row.short,
+        help: row.help,
+        command: row.verb,
+    };
+    BINDINGS.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::COMMANDS;
+
+    /// Command words whose answer the backend gives already, while the command itself is still to come.
+    const AWAITED: &[&str] = &["capture"];
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        // Layers hide the screens, but `Always` holds everywhere, and a screen's own keys meet the general ones.
+        for place in Place::ALL {
+            let with = match place {
+                Place::Fleet | Place::Task | Place::Events => vec![*place, Place::Screen, Place::Always],
+                place => vec![*place, Place::Always],
+            };
+            let mut seen: Vec<Key> = Vec::new();
+            for row in rows(&with) {
+                for key in row.keys {
+                    assert!(!seen.contains(key), "{} has two meanings in {place}", key.name());
+                    seen.push(*key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_act_is_a_command_of_the_catalogue() {
+        for row in BINDINGS {
+            let Some(verb) = row.verb else { continue };
+            let landed = COMMANDS.iter().any(|entry| entry.name == verb);
+            assert!(landed != AWAITED.contains(&verb), "`{verb}`: landed is {landed}, see AWAITED");
+        }
+    }
+
+    #[test]
+    fn words_are_short_and_help_is_a_phrase() {
+        for row in BINDINGS {
+            assert!(row.short.len() <= 10 && !row.short.is_empty(), "{}", row.short);
+            assert!(!row.help.ends_with('.') && row.help.len() <= 60, "{}", row.help);
+        }
+    }
+
+    #[test]
+    fn shift_is_in_the_letter_and_alt_is_nothing() {
+        let event = |code, modifiers| Key::pressed(KeyEvent::new(code, modifiers));
+        assert_eq!(event(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(c('G')));
+        assert_eq!(event(KeyCode::Char('L'), KeyModifiers::CONTROL), Some(ctrl('l')));
+        assert_eq!(event(KeyCode::Char('x'), KeyModifiers::ALT), None);
+        assert_eq!(ctrl('l').name(), "Ctrl-L");
+        assert_eq!(k(PageDown).name(), "PgDn");
+    }
+}

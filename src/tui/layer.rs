@@ -1,0 +1,91 @@
+//! What can lie on top of a screen: help, an input line, a text to read, a question.
+
+use super::{app::Effect, keymap::Place, theme::Part};
+
+/// One layer. The top one has the keyboard.
+#[derive(Debug)]
+pub enum Layer {
+    /// The keys, those whose row holds the typed text.
+    Help {
+        /// What was typed.
+        filter: String,
+        /// First line shown.
+        scroll: usize,
+        /// Where the keys work that stand first.
+        places: Vec<Place>,
+    },
+    /// An input line at the bottom.
+    Input(Input),
+    /// A text to read.
+    Reader(Reader),
+    /// A question with yes and no.
+    Confirm {
+        /// What is asked, with the thing's name in it.
+        question: String,
+        /// What yes does.
+        then: Effect,
+    },
+}
+
+impl Layer {
+    /// Whose keys count while this layer is on top.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Help { .. } => Place::Help,
+            Self::Input(_) => Place::Input,
+            Self::Reader(_) => Place::Reader,
+            Self::Confirm { .. } => Place::Confirm,
+        }
+    }
+}
+
+/// What an input line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The filter of sessions and tasks; works while it is typed.
+    Filter,
+    /// The text that shown events hold.
+    Search,
+    /// A byte offset of the rollout.
+    Jump,
+}
+
+/// An input line.
+#[derive(Debug)]
+pub struct Input {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What was typed.
+    pub text: String,
+    /// Why it cannot be taken.
+    pub error: Option<String>,
+    /// What was there before, for Esc.
+    pub before: String,
+    /// The row that was selected, kept as long as it passes.
+    pub selected: Option<String>,
+}
+
+/// What a [`Reader`] shows, so that an answer finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// The state of this session.
+    Explain(String),
+    /// An event, an error, a receipt.
+    Message,
+}
+
+/// A text to read.
+#[derive(Debug)]
+pub struct Reader {
+    /// What it shows.
+    pub about: About,
+    /// Its heading.
+    pub title: String,
+    /// The text, a part for each paragraph.
+    pub text: Vec<(Part, String)>,
+    /// First line shown.
+    pub scroll: usize,
+    /// The command line that shows the same.
+    pub command: Option<String>,
+}

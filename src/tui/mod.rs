@@ -1,0 +1,130 @@
+//! The cockpit: one operator's full-screen view of all sessions, live.
+//!
+//! State and decisions are pure ([`app`]), drawing reads them ([`screen`]), the loop carries out effects. All it
+//! knows of the world comes through [`Backend`]; all it does there is an action of the catalogue.
+
+mod app;
+mod backend;
+mod event_loop;
+mod input;
+mod jobs;
+pub mod keymap;
+mod layer;
+mod loads;
+mod screen;
+mod terminal;
+pub mod theme;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+use std::{env, sync::Arc, time::Duration};
+
+pub use backend::{Backend, EventQuery, Explanation, PaneText};
+use tokio::{
+    runtime::{self, Handle},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
+
+use self::{
+    app::{App, Settings},
+    event_loop::{INBOX, Wires},
+    terminal::{Host, PanicGuard, Tty},
+    theme::{Glyphs, Theme, ThemeName},
+};
+use crate::{
+    base::{Clock, Error, Kind, Result},
+    engine::Engine,
+};
+
+/// How long a job that still runs may keep the shell waiting.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Starts the background tasks on the cockpit's runtime.
+pub type Start = Box<dyn FnOnce(&Handle) -> Engine + Send>;
+
+/// How the cockpit is to look and what runs beside it.
+pub struct Options {
+    /// The theme; none means that the environment decides (`NO_COLOR`, `COLORFGBG`).
+    pub theme: Option<ThemeName>,
+    /// Draw with ASCII only.
+    pub ascii: bool,
+    /// Take the mouse from the start; `M` switches.
+    pub mouse: bool,
+    /// What comes before the command word in a copied command line: the program and its global flags.
+    pub prefix: Vec<String>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Starts the background tasks, which end with the cockpit; without them the board is loaded every second.
+    pub start: Option<Start>,
+}
+
+/// Runs the cockpit on this process's terminal until the operator leaves; the exit code.
+///
+/// # Errors
+/// When the terminal cannot be used or is lost, or the background tasks cannot be started.
+pub fn run(backend: impl Backend, options: Options) -> Result<u8> {
+    let built = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = built.map_err(|error| Error::io("cannot start the background threads").caused_by(error))?;
+    let result = runtime.block_on(open(Arc::new(backend), options));
+    // A job may hang on a dead network mount.
+    runtime.shutdown_timeout(STOP);
+    result
+}
+
+async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
+    let Options { theme, ascii, mouse, prefix, clock, start } = options;
+    let theme = theme.unwrap_or_else(|| {
+        ThemeName::detect(env::var("NO_COLOR").ok().as_deref(), env::var("COLORFGBG").ok().as_deref())
+    });
+    let (sender, inbox) = mpsc::channel(INBOX);
+    let mut engine = start.map(|start| start(&Handle::current()));
+    let changes = engine.as_ref().map(Engine::changed);
+    let notices = engine.as_mut().and_then(Engine::notices);
+    let settings =
+        Settings { theme: Theme::new(theme), glyphs: Glyphs::new(ascii), prefix, announced: changes.is_some() };
+    let result = {
+        let signals = listen()?;
+        let _hook = PanicGuard::install(sender.clone());
+        let mut tty = Tty::take(mouse)?;
+        let size = tty.size()?;
+        let wires = Wires { backend, clock: Arc::clone(&clock), changes, notices, inbox, sender, signals };
+        let mut app = App::new(settings, clock.now(), size, mouse);
+        event_loop::drive(&mut tty, &mut app, wires).await
+        // The terminal is given back here, before anything is waited for.
+    };
+    if let Some(engine) = engine {
+        let late = engine.stop().await;
+        if !late.is_empty() {
+            tracing::warn!("background tasks did not stop in time: {}", late.join(", "));
+        }
+    }
+    result
+}
+
+/// The first signal asks the loop to leave; the second one leaves at once.
+fn listen() -> Result<mpsc::Receiver<u8>> {
+    let on = |kind| signal(kind).map_err(|error| Error::io("cannot listen for signals").caused_by(error));
+    let (mut terminate, mut hang_up, mut interrupt) =
+        (on(SignalKind::terminate())?, on(SignalKind::hangup())?, on(SignalKind::interrupt())?);
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let code = Kind::Interrupted.exit_code();
+        any(&mut terminate, &mut hang_up, &mut interrupt).await;
+        let _ = sender.send(code).await;
+        any(&mut terminate, &mut hang_up, &mut interrupt).await;
+        terminal::restore();
+        std::process::exit(i32::from(code));
+    });
+    Ok(receiver)
+}
+
+async fn any(first: &mut Signal, second: &mut Signal, third: &mut Signal) {
+    tokio::select! {
+        _ = first.recv() => {}
+        _ = second.recv() => {}
+        _ = third.recv() => {}
+    }
+}

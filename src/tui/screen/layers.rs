@@ -1,0 +1,203 @@
+//! Drawing what lies on top: boxes in the middle, the input line at the bottom.
+
+use ratatui::{
+    Frame,
+    layout::{Position, Rect, Size},
+    symbols::border,
+    text::{Line, Span},
+    widgets::{Block, Clear},
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::{put, span, styled};
+use crate::tui::{
+    app::App,
+    keymap::{self, Binding, Place},
+    layer::{Input, Layer, Purpose},
+    theme::Part,
+    wrap::{cut, pad, wrap},
+};
+
+const ASCII_BORDER: border::Set<'static> = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
+
+/// The box of a layer and, inside its border, the place for its text.
+fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
+    let width = size.width.saturating_sub(4).min(100);
+    let most = size.height.saturating_sub(2);
+    let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).clamp(3.min(most), most);
+    let outer = Rect::new((size.width - width) / 2, (size.height - height) / 2, width, height);
+    let inner = Rect::new(outer.x + 2, outer.y + 1, outer.width.saturating_sub(4), outer.height.saturating_sub(2));
+    (outer, inner)
+}
+
+/// The text width of every box.
+fn text_width(app: &App) -> usize {
+    usize::from(boxes(app.size, 0).1.width)
+}
+
+/// How far the top layer can be scrolled.
+#[must_use]
+pub fn overflow(app: &App) -> usize {
+    let Some(layer) = app.layers.last() else { return 0 };
+    let count = lines(app, layer).len();
+    count.saturating_sub(usize::from(boxes(app.size, count).1.height))
+}
+
+/// Draws a box with the layer's text.
+pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
+    let lines = lines(app, layer);
+    let (outer, inner) = boxes(app.size, lines.len());
+    let (title, scroll) = match layer {
+        Layer::Help { filter, scroll, .. } if filter.is_empty() => ("keys (type to search)".to_owned(), *scroll),
+        Layer::Help { filter, scroll, .. } => (format!("keys: {filter}"), *scroll),
+        Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
+        Layer::Confirm { .. } => ("are you sure".to_owned(), 0),
+        Layer::Input(_) => return,
+    };
+    let hidden = lines.len().saturating_sub(usize::from(inner.height));
+    let title = cut(&title, usize::from(outer.width).saturating_sub(6), app.settings.glyphs);
+    let block = Block::bordered()
+        .border_set(if app.settings.glyphs.is_ascii() { ASCII_BORDER } else { border::PLAIN })
+        .border_style(app.settings.theme.style(Part::BorderFocus))
+        .title(span(app, Part::Title, format!(" {title} ")));
+    frame.render_widget(Clear, outer);
+    frame.render_widget(block, outer);
+    let scroll = scroll.min(hidden);
+    for (index, line) in lines.into_iter().skip(scroll).enumerate() {
+        put(frame, inner, index, line);
+    }
+    if hidden > scroll && outer.height > 0 {
+        let more = format!(" {} more ", hidden - scroll);
+        let x = outer.right().saturating_sub(u16::try_from(more.width()).unwrap_or(0) + 2);
+        frame.buffer_mut().set_stringn(x, outer.bottom() - 1, &more, more.width(), app.settings.theme.style(Part::Dim));
+    }
+}
+
+fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
+    let width = text_width(app);
+    match layer {
+        Layer::Help { filter, places, .. } => help(app, filter, places, width),
+        Layer::Reader(reader) => {
+            let mut lines: Vec<_> =
+                reader.text.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)).collect();
+            if let Some(command) = &reader.command {
+                lines.push(Line::default());
+                lines.extend(wrapped(app, Part::Dim, &format!("the same headless (Y copies it): {command}"), width));
+            }
+            lines
+        }
+        Layer::Confirm { question, .. } => {
+            let mut lines = wrapped(app, Part::Text, question, width);
+            lines.push(Line::default());
+            lines.push(Line::from(vec![
+                span(app, Part::Key, "y"),
+                span(app, Part::Text, " yes   "),
+                span(app, Part::Key, "n"),
+                span(app, Part::Text, " no"),
+            ]));
+            lines
+        }
+        Layer::Input(_) => Vec::new(),
+    }
+}
+
+fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {
+    wrap(text, width, 2_000).into_iter().map(|line| styled(app, part, line)).collect()
+}
+
+/// The table of keys: the place one comes from first, and only rows that hold the typed text.
+fn help(app: &App, filter: &str, places: &[Place], width: usize) -> Vec<Line<'static>> {
+    let others = Place::ALL.iter().filter(|place| !places.contains(place));
+    let needle = filter.to_lowercase();
+    let mut lines = Vec::new();
+    for place in places.iter().chain(others) {
+        let rows: Vec<&Binding> = keymap::rows(std::slice::from_ref(place)).filter(|row| holds(row, &needle)).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        if !lines.is_empty() {
+            lines.push(Line::default());
+        }
+        lines.push(styled(app, Part::Title, heading(*place)));
+        for row in rows {
+            let keys = keys(row);
+            let command = row.verb.map_or_else(String::new, |verb| format!(" [{verb}]"));
+            let glyphs = app.settings.glyphs;
+            let room = width.saturating_sub(20 + command.width());
+            lines.push(Line::from(vec![
+                span(app, Part::Key, pad(&format!("  {keys}"), 20, glyphs)),
+                Span::raw(cut(row.help, room, glyphs)),
+                span(app, Part::Dim, command),
+            ]));
+        }
+    }
+    if lines.is_empty() {
+        lines.push(styled(app, Part::Dim, "no key does that"));
+    }
+    lines
+}
+
+fn keys(row: &Binding) -> String {
+    row.keys.iter().map(|key| key.name()).collect::<Vec<_>>().join(" ")
+}
+
+fn holds(row: &Binding, needle: &str) -> bool {
+    let words = [row.short, row.help, row.intent.as_str(), row.verb.unwrap_or("")];
+    needle.is_empty()
+        || words.iter().any(|word| word.to_lowercase().contains(needle))
+        || keys(row).to_lowercase().contains(needle)
+}
+
+fn heading(place: Place) -> &'static str {
+    match place {
+        Place::Always => "everywhere",
+        Place::Screen => "on every screen",
+        Place::Fleet => "Fleet",
+        Place::Task => "Task",
+        Place::Events => "Events",
+        Place::Input => "in an input line",
+        Place::Help => "in this help",
+        Place::Reader => "in a text",
+        Place::Confirm => "in a question",
+    }
+}
+
+/// Draws the input line over the footer, and what is wrong with it over the banner.
+pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, input: &Input) {
+    let glyphs = app.settings.glyphs;
+    let label = match input.purpose {
+        Purpose::Filter => " filter: ",
+        Purpose::Search => " text: ",
+        Purpose::Jump => " byte offset: ",
+    };
+    let room = usize::from(line.width).saturating_sub(label.width() + 1);
+    // The end of a long text is what is being typed.
+    let hidden = input.text.chars().count().saturating_sub(room);
+    let text: String = input.text.chars().skip(hidden).collect();
+    frame.render_widget(Clear, line);
+    put(frame, line, 0, Line::from(vec![span(app, Part::Key, label), span(app, Part::Text, cut(&text, room, glyphs))]));
+    let column = line.x + u16::try_from(label.width() + text.width()).unwrap_or(0);
+    frame.set_cursor_position(Position::new(column.min(line.right().saturating_sub(1)), line.y));
+    let hint = match (&input.error, input.purpose) {
+        (Some(error), _) => (Part::Error, error.as_str()),
+        (None, Purpose::Filter) => (Part::Dim, "state:blocked task:name role:worker age>10m -state:idle \"any text\""),
+        (None, Purpose::Search) => (Part::Dim, "events that hold this text; Enter searches"),
+        (None, Purpose::Jump) => (Part::Dim, "the line that holds this byte; Enter goes there"),
+    };
+    frame.render_widget(Clear, above);
+    put(
+        frame,
+        above,
+        0,
+        styled(app, hint.0, format!(" {}", cut(hint.1, usize::from(above.width).saturating_sub(1), glyphs))),
+    );
+}

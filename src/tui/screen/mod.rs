@@ -1,0 +1,339 @@
+//! Drawing: each screen is a pure function of the state. Nothing here changes anything.
+
+pub mod events;
+pub mod explain;
+pub mod fleet;
+pub mod layers;
+pub mod preview;
+pub mod task;
+
+use ratatui::{
+    Frame,
+    layout::{Rect, Size},
+    style::Style,
+    text::{Line, Span},
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    app::{App, BoardState, Failure, Look, Screen, needing},
+    keymap::{self, Binding, Intent},
+    layer::Layer,
+    theme::{Glyphs, Part},
+    wrap::{cut, wrap},
+};
+use crate::base::{Timestamp, text::age};
+
+/// Smaller than this nothing can be shown.
+const SMALLEST: Size = Size { width: 30, height: 8 };
+
+/// The lines of the screen.
+pub(super) struct Frames {
+    header: Rect,
+    pub(super) body: Rect,
+    banner: Rect,
+    footer: Rect,
+}
+
+/// Divides the terminal.
+pub(super) fn frames(size: Size) -> Frames {
+    let line = |y: u16| Rect::new(0, y, size.width, 1.min(size.height.saturating_sub(y)));
+    Frames {
+        header: line(0),
+        body: Rect::new(0, 1, size.width, size.height.saturating_sub(3)),
+        banner: line(size.height.saturating_sub(2)),
+        footer: line(size.height.saturating_sub(1)),
+    }
+}
+
+/// Draws everything.
+pub fn draw(app: &App, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.is_empty() {
+        return;
+    }
+    let size = area.as_size();
+    if size.width < SMALLEST.width || size.height < SMALLEST.height {
+        let text = format!("too small: {}x{}, needs {}x{}", size.width, size.height, SMALLEST.width, SMALLEST.height);
+        put(frame, area, 0, Line::raw(cut(&text, area.width.into(), app.settings.glyphs)));
+        return;
+    }
+    let frames = frames(size);
+    put(frame, frames.header, 0, header(app));
+    match &app.board {
+        BoardState::Loading => put(frame, frames.body, 1, styled(app, Part::Dim, "  reading the ledger")),
+        BoardState::Failed(failure) => failed(app, frame, frames.body, failure),
+        BoardState::Missing(failure) => first_start(app, frame, frames.body, Some(failure)),
+        BoardState::Ready(board) if board.sessions.is_empty() && board.tasks.is_empty() => {
+            first_start(app, frame, frames.body, None);
+        }
+        BoardState::Ready(_) => match app.screen {
+            Screen::Fleet => fleet::draw(app, frame),
+            Screen::Task => task::draw(app, frame, frames.body),
+            Screen::Events => events::draw(app, frame, frames.body),
+        },
+    }
+    put(frame, frames.banner, 0, banner(app));
+    put(frame, frames.footer, 0, footer(app));
+    if let Some(layer) = app.layers.last() {
+        match layer {
+            Layer::Input(input) => layers::input(app, frame, frames.footer, frames.banner, input),
+            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } => layers::draw(app, frame, layer),
+        }
+    }
+}
+
+/// Puts a line into the `index`th row of `area`.
+pub(super) fn put(frame: &mut Frame<'_>, area: Rect, index: usize, line: Line<'_>) {
+    if let Ok(index) = u16::try_from(index)
+        && index < area.height
+    {
+        frame.render_widget(line, Rect::new(area.x, area.y + index, area.width, 1));
+    }
+}
+
+/// A line in one style.
+pub(super) fn styled(app: &App, part: Part, text: impl Into<String>) -> Line<'static> {
+    Line::styled(text.into(), app.settings.theme.style(part))
+}
+
+/// A piece in one style.
+pub(super) fn span(app: &App, part: Part, text: impl Into<String>) -> Span<'static> {
+    Span::styled(text.into(), app.settings.theme.style(part))
+}
+
+/// Marks a row as selected.
+pub(super) fn mark(app: &App, frame: &mut Frame<'_>, row: Rect, focused: bool) {
+    let part = if focused { Part::Selected } else { Part::SelectedAway };
+    frame.buffer_mut().set_style(row, app.settings.theme.style(part));
+}
+
+/// The line between two panes.
+pub(super) fn divider(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let sign = if app.settings.glyphs.is_ascii() { "|" } else { "│" };
+    let style = app.settings.theme.style(Part::Border);
+    for y in area.y..area.bottom() {
+        frame.buffer_mut().set_string(area.x, y, sign, style);
+    }
+}
+
+/// The heading of a pane.
+pub(super) fn heading(app: &App, text: &str, focused: bool, width: u16) -> Line<'static> {
+    let part = if focused { Part::BorderFocus } else { Part::Border };
+    let rule = if app.settings.glyphs.is_ascii() { "-" } else { "─" };
+    let text = cut(text, usize::from(width).saturating_sub(4), app.settings.glyphs);
+    let rest = usize::from(width).saturating_sub(text.width() + 4);
+    let title = if focused { app.settings.theme.style(part).patch(bold(app)) } else { bold(app) };
+    Line::from(vec![
+        span(app, part, format!("{rule} ")),
+        Span::styled(text, title),
+        span(app, part, format!(" {}", rule.repeat(rest + 1))),
+    ])
+}
+
+fn bold(app: &App) -> Style {
+    app.settings.theme.style(Part::Title)
+}
+
+/// How long ago, or `?`.
+pub(super) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
+    at.map_or_else(|| "?".to_owned(), |at| age(at.age_seconds(now)))
+}
+
+/// The narrowest width at which the header names the program and counts the rows.
+const ROOMY: u16 = 60;
+
+fn header(app: &App) -> Line<'static> {
+    let mut spans = Vec::new();
+    if app.size.width >= ROOMY {
+        spans.push(span(app, Part::Title, "conveyor "));
+    }
+    for (index, screen) in Screen::ALL.iter().enumerate() {
+        let name = match screen {
+            Screen::Fleet => "Fleet",
+            Screen::Task => "Task",
+            Screen::Events => "Events",
+        };
+        let part = if *screen == app.screen { Part::Selected } else { Part::Dim };
+        spans.push(Span::raw(" "));
+        spans.push(span(app, part, format!(" {} {name} ", index + 1)));
+    }
+    if let Some(board) = app.board() {
+        let needing = needing(board);
+        spans.push(Span::raw("  "));
+        spans.push(if needing > 0 && app.size.width < ROOMY {
+            span(app, Part::NeedsYou, format!("! {needing}"))
+        } else if needing > 0 {
+            span(app, Part::NeedsYou, format!("! {needing} need{} you", if needing == 1 { "s" } else { "" }))
+        } else {
+            span(app, Part::Dim, "nobody needs you")
+        });
+    }
+    Line::from(spans)
+}
+
+/// The health line: where the ledger is, what is in it, whether ingest keeps up, when something changed.
+fn banner(app: &App) -> Line<'static> {
+    let glyphs = app.settings.glyphs;
+    let width = usize::from(app.size.width);
+    if let Some(notice) = &app.notice {
+        return styled(app, notice.part, cut(&format!(" {}", notice.text), width, glyphs));
+    }
+    let Some(board) = app.board() else { return Line::default() };
+    if let Some((task, trouble)) = app.troubles.first() {
+        let more = if app.troubles.len() > 1 { format!(" (+{})", app.troubles.len() - 1) } else { String::new() };
+        return styled(app, Part::Warning, cut(&format!(" {task}{more}: {trouble}"), width, glyphs));
+    }
+    let failing = board.sessions.iter().filter(|row| row.ingest_error.is_some()).count();
+    let behind: u64 = board.sessions.iter().map(|row| row.pending_bytes).sum();
+    let ingest = match (failing, behind) {
+        (0, 0) => "ingest ok".to_owned(),
+        (0, bytes) => format!("ingest ok, {bytes} bytes of unfinished lines"),
+        (failing, _) => format!("ingest fails for {failing}"),
+    };
+    let change = match app.changed_at {
+        Some(at) => format!("last change {} ago", age(at.age_seconds(app.now))),
+        None => "last change unknown".to_owned(),
+    };
+    let counts = format!("{} sessions, {} tasks", board.sessions.len(), board.tasks.len());
+    let facts = [change, ingest, counts];
+    let tail = facts.join(glyphs.separator());
+    // The ledger's path is the longest fact and gives way first, from its front.
+    let room = width.saturating_sub(tail.width() + glyphs.separator().width() + 1);
+    let ledger = shorten_front(&board.ledger, room, glyphs);
+    let text = if ledger.is_empty() { format!(" {tail}") } else { format!(" {tail}{}{ledger}", glyphs.separator()) };
+    styled(app, if failing > 0 { Part::Warning } else { Part::Dim }, cut(&text, width, glyphs))
+}
+
+/// The end of `text`, since a path's end tells more; nothing when there is no room for a useful piece.
+fn shorten_front(text: &str, width: usize, glyphs: Glyphs) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    if width < 12 {
+        return String::new();
+    }
+    let mut kept: Vec<char> = Vec::new();
+    let mut used = 1;
+    for c in text.chars().rev() {
+        used += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.push(glyphs.cut().chars().next().unwrap_or('~'));
+    kept.iter().rev().collect()
+}
+
+/// The keys that work now, as many as fit; the one for help always does.
+fn footer(app: &App) -> Line<'static> {
+    let width = |row: &Binding| row.keys.first().map_or(0, |key| key.name().width()) + row.short.width() + 3;
+    let places = app.places();
+    let rows: Vec<&Binding> = keymap::rows(&places[..places.len() - 1]).filter(|row| works(app, row.intent)).collect();
+    let help = rows.iter().position(|row| row.intent == Intent::Help);
+    let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| width(rows[index])));
+    let mut spans = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        if help != Some(index) {
+            if room < width(row) {
+                match help {
+                    Some(help) if help > index => spans.extend(key_words(app, rows[help])),
+                    _ => {}
+                }
+                break;
+            }
+            room -= width(row);
+        }
+        spans.extend(key_words(app, row));
+    }
+    Line::from(spans)
+}
+
+fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
+    let key = row.keys.first().map_or_else(String::new, |key| key.name());
+    [Span::raw(" "), span(app, Part::Key, key), span(app, Part::Dim, format!(" {} ", row.short))]
+}
+
+/// Whether a key would do anything now.
+fn works(app: &App, intent: Intent) -> bool {
+    if !app.layers.is_empty() {
+        return true;
+    }
+    match intent {
+        Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
+        Intent::Cycle => app.task_name().is_some(),
+        Intent::Open => match app.screen {
+            Screen::Fleet => app.selected.is_some() && app.look != Look::Full,
+            Screen::Task => app.session().is_some(),
+            Screen::Events => app.events.selected_row().is_some(),
+        },
+        Intent::NextNeed | Intent::PreviousNeed => app.board().is_some_and(|board| needing(board) > 0),
+        Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
+        Intent::Back => match app.screen {
+            Screen::Fleet => app.look != Look::List || !app.filter_text.is_empty(),
+            Screen::Task | Screen::Events => true,
+        },
+        Intent::Filter | Intent::Copy | Intent::Mouse | Intent::NextPane | Intent::Fleet => app.board().is_some(),
+        Intent::Down
+        | Intent::Up
+        | Intent::Top
+        | Intent::Bottom
+        | Intent::PageDown
+        | Intent::PageUp
+        | Intent::Accept
+        | Intent::Erase
+        | Intent::EraseAll
+        | Intent::Help
+        | Intent::Reload
+        | Intent::Repaint
+        | Intent::Suspend
+        | Intent::Quit
+        | Intent::Yes
+        | Intent::No => true,
+    }
+}
+
+/// Paragraphs, wrapped, from the top of `area`.
+fn paragraphs(app: &App, frame: &mut Frame<'_>, area: Rect, text: &[(Part, String)]) {
+    let width = usize::from(area.width).saturating_sub(4);
+    let lines = text.iter().flat_map(|(part, text)| wrap(text, width, 50).into_iter().map(move |line| (*part, line)));
+    for (index, (part, line)) in lines.enumerate() {
+        put(frame, area, index + 1, styled(app, part, format!("  {line}")));
+    }
+}
+
+fn failed(app: &App, frame: &mut Frame<'_>, area: Rect, failure: &Failure) {
+    let mut text = vec![
+        (Part::Error, "the ledger cannot be shown".to_owned()),
+        (Part::Text, " ".to_owned()),
+        (Part::Text, failure.message.clone()),
+    ];
+    text.extend(failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}"))));
+    text.push((Part::Text, " ".to_owned()));
+    text.push((Part::Dim, "tried again every second; nothing is shown that may be wrong".to_owned()));
+    paragraphs(app, frame, area, &text);
+}
+
+fn first_start(app: &App, frame: &mut Frame<'_>, area: Rect, missing: Option<&Failure>) {
+    let program = app.settings.prefix.first().map_or("conveyor", String::as_str);
+    let what = match missing {
+        Some(failure) => failure.message.clone(),
+        None => "the ledger is empty: no session is registered".to_owned(),
+    };
+    let text = [
+        (Part::Title, "Nothing to watch yet".to_owned()),
+        (Part::Dim, what),
+        (Part::Text, " ".to_owned()),
+        (Part::Text, "See it work, without an account or network:".to_owned()),
+        (Part::Key, format!("    {program} demo")),
+        (Part::Text, "Start a Codex worker in this folder:".to_owned()),
+        (Part::Key, format!("    {program} start-worker --name w1 --cwd . --task \"...\"")),
+        (Part::Text, "Watch a session that runs already:".to_owned()),
+        (Part::Key, format!("    {program} register-worker --name w1 --pid PID --cwd .")),
+        (Part::Text, " ".to_owned()),
+        (Part::Dim, "This screen shows it as soon as it is there.".to_owned()),
+    ];
+    paragraphs(app, frame, area, &text);
+}

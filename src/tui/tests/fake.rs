@@ -1,0 +1,423 @@
+//! A fleet that never was, and a backend that tells of it.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use ratatui::{Terminal, backend::TestBackend, layout::Size};
+
+use crate::{
+    actions::{Command, Report},
+    base::{Error, Kind, Result, Timestamp},
+    model::{
+        board::{
+            Attention, BindingRow, Board, ContextUse, CycleRow, Entry, EventBrief, EventRow, SessionRow, Speaker,
+            TaskRow,
+        },
+        session::{Registration, Role, SessionKind},
+        state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
+        task::{BindingState, Task, TaskState},
+    },
+    tui::{
+        app::{App, Effect, Msg, Settings, update},
+        backend::{Backend, EventQuery, Explanation, PaneText},
+        keymap::Key,
+        screen,
+        theme::{Glyphs, Theme, ThemeName},
+    },
+};
+
+pub const NOW: Timestamp = Timestamp::from_millis(1_795_225_000_000);
+
+pub fn ago(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(NOW.as_millis() - seconds * 1000)
+}
+
+pub fn reading(source: Source, condition: Condition, rule: &str, seconds: i64) -> Reading {
+    Reading {
+        source,
+        condition,
+        rule: rule.into(),
+        reason: format!("the {source} says {condition}"),
+        at: Some(ago(seconds)),
+        byte_offset: (source == Source::Rollout).then_some(40_321),
+    }
+}
+
+pub fn session(name: &str, attention: Attention, condition: Condition, reason: &str, seconds: i64) -> SessionRow {
+    SessionRow {
+        id: format!("session-{name}"),
+        name: name.into(),
+        role: if name.starts_with('m') { Role::Manager } else { Role::Worker },
+        registration: Registration::Active,
+        attention,
+        judgement: Judgement {
+            condition,
+            state: CoarseState::Unknown,
+            reason: reason.into(),
+            rule: "a_rule".into(),
+            source: Some(Source::Rollout),
+            since: Some(ago(seconds)),
+            age_seconds: Some(seconds),
+            agreement: Agreement::Single,
+            ready_for_text: Readiness::Unknown,
+            awaiting_first_prompt: false,
+            prompt: None,
+            readings: vec![reading(Source::Rollout, condition, "a_rule", seconds)],
+        },
+        task_id: None,
+        task: None,
+        partner: None,
+        kind: SessionKind::Tmux,
+        tmux_session: Some(format!("codex-{name}")),
+        tmux_pane_id: Some("%3".into()),
+        cwd: "/home/me/project".into(),
+        codex_session_id: Some("019a2b3c-0000-7000-8000-000000000001".into()),
+        codex_version: Some("0.160.0".into()),
+        last_event: Some(EventBrief {
+            label: "CommandExecution".into(),
+            text: "cargo test --lib parser".into(),
+            at: Some(ago(seconds)),
+        }),
+        context: Some(ContextUse { used_tokens: 122_400, window_tokens: 272_000 }),
+        ingested_bytes: 184_220,
+        pending_bytes: 0,
+        ingest_error: None,
+        last_heartbeat_at: Some(ago(2)),
+    }
+}
+
+fn bound(mut row: SessionRow, task: &str, partner: &str) -> SessionRow {
+    row.task_id = Some(format!("task-{task}"));
+    row.task = Some(task.into());
+    row.partner = Some(partner.into());
+    row
+}
+
+fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
+    TaskRow {
+        task: Task {
+            id: format!("task-{name}"),
+            name: name.into(),
+            goal: format!("The {name} does what its tests say, on every recorded file, and nothing else changes."),
+            summary: None,
+            state,
+            created_at: ago(7_300),
+            updated_at: ago(320),
+        },
+        bindings: pair
+            .map(|(worker, manager)| BindingRow {
+                id: format!("binding-{name}"),
+                state: BindingState::Active,
+                worker: worker.into(),
+                manager: manager.into(),
+                created_at: ago(7_200),
+                ended_at: None,
+            })
+            .into_iter()
+            .collect(),
+        cycles: Vec::new(),
+    }
+}
+
+/// Six sessions, one of each kind of need, and three tasks.
+pub fn board() -> Board {
+    let mut w1 = bound(
+        session("w1", Attention::NeedsYou, Condition::Blocked, "asks whether it may run `cargo test --workspace`", 190),
+        "parser",
+        "m1",
+    );
+    w1.judgement.source = Some(Source::Screen);
+    w1.judgement.rule = "approval_command".into();
+    w1.judgement.agreement = Agreement::Disagree;
+    w1.judgement.prompt = Some("approval_command".into());
+    w1.judgement.readings = vec![
+        reading(Source::Screen, Condition::Blocked, "approval_command", 190),
+        reading(Source::Rollout, Condition::Busy, "turn_open", 200),
+    ];
+    let m1 = bound(session("m1", Attention::Working, Condition::Busy, "a turn is open", 12), "parser", "w1");
+    let mut w2 =
+        bound(session("w2", Attention::Failed, Condition::Aborted, "the turn failed: usage limit", 4_000), "cli", "m2");
+    w2.last_event = None;
+    w2.context = None;
+    let mut m2 = bound(session("m2", Attention::Idle, Condition::Idle, "no turn is open", 900), "cli", "w2");
+    m2.judgement.source = Some(Source::Title);
+    m2.last_heartbeat_at = Some(ago(95));
+    let w3 = session("w3", Attention::DoneUnseen, Condition::Done, "the turn ended with an answer", 61);
+    let mut w4 = session("w4", Attention::Unknown, Condition::Unknown, "no rollout and no pane", 0);
+    w4.judgement = Judgement::unknown("nothing_known", "no rollout and no pane");
+    w4.tmux_pane_id = None;
+    let mut parser = task("parser", TaskState::Managed, Some(("w1", "m1")));
+    parser.cycles = vec![
+        CycleRow {
+            id: 12,
+            started_at: ago(30),
+            outcome: "succeeded".into(),
+            condition: Some("blocked".into()),
+            notable: Some("approval_prompt".into()),
+            error: None,
+        },
+        CycleRow {
+            id: 11,
+            started_at: ago(330),
+            outcome: "failed".into(),
+            condition: None,
+            notable: None,
+            error: Some("the rollout is gone".into()),
+        },
+    ];
+    Board {
+        taken_at: NOW,
+        ledger: "/home/me/project/.codex-workers/workerctl.db".into(),
+        sessions: vec![m1, w1, w2, m2, w3, w4],
+        tasks: vec![
+            parser,
+            task("cli", TaskState::Managed, Some(("w2", "m2"))),
+            task("docs", TaskState::Candidate, None),
+        ],
+    }
+}
+
+/// A board of `count` sessions.
+pub fn crowd(count: usize) -> Board {
+    let mut board = board();
+    board.sessions = (0..count)
+        .map(|number| {
+            let attention = Attention::ALL[number % Attention::ALL.len()];
+            let seconds = i64::try_from(number).unwrap_or(0);
+            let mut row = session(&format!("w{number:03}"), attention, Condition::Busy, "a turn is open", seconds);
+            row.task = Some(format!("task number {number}"));
+            row
+        })
+        .collect();
+    board
+}
+
+pub fn conversation() -> Vec<Entry> {
+    let entry =
+        |speaker, seconds, text: &str| Entry { speaker, at: Some(ago(seconds)), text: text.into(), byte_offset: 0 };
+    vec![
+        entry(Speaker::User, 260, "Make the parser accept every recorded file."),
+        entry(Speaker::Note, 250, "Reading the recorded files first."),
+        entry(Speaker::Tool, 240, "ls tests/fixtures\n41 files"),
+        entry(
+            Speaker::Agent,
+            200,
+            "Two of the recorded files hold a line that is longer than the buffer; I will read them in pieces and \
+             keep the offsets.",
+        ),
+        entry(Speaker::Codex, 190, "turn interrupted: 中断されました 🙂"),
+    ]
+}
+
+pub fn events(count: i64) -> Vec<EventRow> {
+    let kinds: &[(&str, Option<&str>, &str)] = &[
+        ("task_started", None, ""),
+        ("user_message", None, "Make the parser accept every recorded file."),
+        ("item_completed", Some("CommandExecution"), "cargo test --lib parser\nexit 101"),
+        ("agent_message", None, "Two files hold long lines."),
+        ("token_count", None, "122400 of 272000"),
+        ("task_complete", None, "Done."),
+        ("error", None, "usage limit reached"),
+    ];
+    (1..=count)
+        .map(|id| {
+            let number = usize::try_from(id - 1).unwrap_or(0);
+            let (subtype, item, text) = kinds[number % kinds.len()];
+            EventRow {
+                id,
+                byte_offset: u64::try_from((id - 1) * 500).unwrap_or(0),
+                byte_length: 499,
+                timestamp: Some(ago((count - id) * 7)),
+                kind: "event_msg".into(),
+                subtype: Some(subtype.into()),
+                item: item.map(Into::into),
+                text: text.into(),
+                flags: if id == 3 { vec!["lossy".into()] } else { Vec::new() },
+            }
+        })
+        .collect()
+}
+
+pub fn explanation() -> Explanation {
+    Explanation {
+        judgement: board().sessions[1].judgement.clone(),
+        lines: vec![
+            "rollout.jsonl byte 40321: {\"type\":\"event_msg\",\"payload\":{\"type\":\"task_started\"}}".into(),
+            "screen: Would you like to run the following command?".into(),
+        ],
+    }
+}
+
+pub fn pane() -> PaneText {
+    PaneText {
+        lines: vec![
+            "Would you like to run the following command?".into(),
+            String::new(),
+            "\u{1b}[1m$ cargo test --workspace\u{1b}[0m".into(),
+            "> 1. Yes, proceed (y)".into(),
+            "  2. No (esc)".into(),
+            String::new(),
+        ],
+        captured_at: ago(1),
+        note: Some("copy mode".into()),
+    }
+}
+
+/// Answers from memory; what it was asked is counted.
+pub struct Fake {
+    pub board: Mutex<Option<Board>>,
+    pub boards: AtomicUsize,
+    pub panics: bool,
+    pub attach: Vec<String>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            board: Mutex::new(Some(board())),
+            boards: AtomicUsize::new(0),
+            panics: false,
+            attach: vec!["true".into()],
+        }
+    }
+}
+
+impl Backend for Fake {
+    fn board(&self) -> Result<Board> {
+        self.boards.fetch_add(1, Ordering::SeqCst);
+        let board = self.board.lock().expect("no test panics while it holds the board");
+        board.clone().ok_or_else(|| Error::new(Kind::Ledger, "the ledger is damaged").hint("run `conveyor db-doctor`"))
+    }
+
+    fn events(&self, _: &str, query: EventQuery) -> Result<Vec<EventRow>> {
+        let mut rows = events(1_000);
+        rows.retain(|row| query.before.is_none_or(|before| row.id < before));
+        Ok(rows.split_off(rows.len().saturating_sub(query.limit)))
+    }
+
+    fn conversation(&self, _: &str, _: usize) -> Result<Vec<Entry>> {
+        Ok(conversation())
+    }
+
+    fn pane(&self, _: &str) -> Result<Option<PaneText>> {
+        Ok(Some(pane()))
+    }
+
+    fn explain(&self, _: &str) -> Result<Explanation> {
+        assert!(!self.panics, "the explainer broke");
+        Ok(explanation())
+    }
+
+    fn attach(&self, _: &str) -> Result<Vec<String>> {
+        Ok(self.attach.clone())
+    }
+
+    fn submit(&self, command: Command) -> Result<Report> {
+        Ok(Report {
+            json: serde_json::Value::Null,
+            prose: format!("ran {}\n", command.argv().shell_line()),
+            exit_code: 0,
+            handover: None,
+        })
+    }
+}
+
+pub fn settings(theme: ThemeName, ascii: bool) -> Settings {
+    Settings { theme: Theme::new(theme), glyphs: Glyphs::new(ascii), prefix: vec!["conveyor".into()], announced: true }
+}
+
+/// A cockpit of this size before anything is known.
+pub fn empty(width: u16, height: u16) -> App {
+    let mut app = App::new(settings(ThemeName::Dark, false), NOW, Size::new(width, height), true);
+    app.begin();
+    app
+}
+
+/// A cockpit that shows [`board`].
+pub fn app(width: u16, height: u16) -> App {
+    let mut app = empty(width, height);
+    update(&mut app, Msg::Board(Ok(board())));
+    update(&mut app, Msg::Conversation("session-w1".into(), Ok(conversation())));
+    app
+}
+
+/// Presses keys by the names that the help shows; the effects of all of them.
+pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    keys.split_whitespace().flat_map(|name| update(app, Msg::Key(key(name)))).collect()
+}
+
+/// Types every character.
+pub fn write(app: &mut App, text: &str) -> Vec<Effect> {
+    text.chars().flat_map(|c| update(app, Msg::Key(Key::pressed(KeyCode::Char(c).into()).expect("a key")))).collect()
+}
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+pub fn event(name: &str) -> KeyEvent {
+    let (name, modifiers) = match name.strip_prefix("Ctrl-") {
+        Some(rest) => (rest.to_lowercase(), KeyModifiers::CONTROL),
+        None => (name.to_owned(), KeyModifiers::NONE),
+    };
+    let code = match name.as_str() {
+        "Enter" => KeyCode::Enter,
+        "Esc" => KeyCode::Esc,
+        "Tab" => KeyCode::Tab,
+        "Down" => KeyCode::Down,
+        "Up" => KeyCode::Up,
+        "PgDn" => KeyCode::PageDown,
+        "PgUp" => KeyCode::PageUp,
+        "Backspace" => KeyCode::Backspace,
+        name => KeyCode::Char(name.chars().next().expect("a key has a name")),
+    };
+    KeyEvent::new(code, modifiers)
+}
+
+fn key(name: &str) -> Key {
+    Key::pressed(event(name)).expect("a key")
+}
+
+/// Effects as lines: commands as command lines, questions by name.
+pub fn lines(effects: &[Effect]) -> Vec<String> {
+    effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::Submit(command) => format!("conveyor {}", command.argv().shell_line()),
+            Effect::RunInTerminal(argv) => argv.join(" "),
+            Effect::Copy(text) => format!("copy {text}"),
+            Effect::Load(load) => format!("{load:?}"),
+            Effect::Mouse(on) => format!("mouse {on}"),
+            effect @ (Effect::Repaint | Effect::Suspend | Effect::Quit) => format!("{effect:?}"),
+        })
+        .collect()
+}
+
+/// The frame as text.
+pub fn screen(app: &App) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(app.size.width, app.size.height)).expect("a test terminal");
+    terminal.draw(|frame| screen::draw(app, frame)).expect("a frame");
+    text(terminal.backend())
+}
+
+/// The characters of a test terminal, without the spaces at line ends.
+pub fn text(backend: &TestBackend) -> String {
+    let buffer = backend.buffer();
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut covered = 0;
+        for x in 0..buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            // The second column of a wide character holds a space that is not shown.
+            if covered == 0 {
+                line.push_str(symbol);
+                covered = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            covered -= 1;
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,6 @@
+//! The cockpit tested at three levels: keys in and effects out, frames, the whole loop.
+
+mod driven;
+mod fake;
+mod update;
+mod view;

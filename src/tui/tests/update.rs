@@ -1,0 +1,387 @@
+//! Keys in, effects and state out.
+
+use ratatui::layout::Size;
+
+use super::fake::{NOW, ago, app, board, crowd, empty, events, explanation, lines, press, screen, write};
+use crate::{
+    actions::Report,
+    base::{Error, Kind, Timestamp},
+    engine::Notice,
+    model::board::Attention,
+    tui::{
+        app::{App, BoardState, Effect, Load, Look, Msg, Screen, update},
+        backend::EventQuery,
+        layer::Layer,
+        screen::fleet,
+    },
+};
+
+fn selected(app: &App) -> &str {
+    app.selected.as_deref().unwrap_or("")
+}
+
+fn order(app: &App) -> Vec<String> {
+    let name = |row: &fleet::Row<'_>| row.id().split_once('-').map_or("", |(_, name)| name).to_owned();
+    fleet::rows(app).iter().map(name).collect()
+}
+
+#[test]
+fn the_most_urgent_stand_first_and_the_longest_wait_before_the_rest() {
+    let mut app = app(80, 24);
+    assert_eq!(order(&app), ["w1", "w2", "w3", "m1", "docs", "m2", "w4"]);
+    assert_eq!(selected(&app), "session-w1");
+    let mut later = board();
+    for row in &mut later.sessions {
+        row.attention = Attention::NeedsYou;
+    }
+    update(&mut app, Msg::Board(Ok(later)));
+    // Since 4000, 900, 190, 61, 12 seconds, and unknown.
+    assert_eq!(order(&app), ["w2", "m2", "w1", "w3", "m1", "w4", "docs"]);
+    assert_eq!(selected(&app), "session-w1", "rows move, the selection does not");
+}
+
+#[test]
+fn acts_are_command_lines() {
+    let mut app = app(80, 24);
+    assert_eq!(lines(&press(&mut app, "c")), ["conveyor cycle '--busy-wait-seconds=90' -- parser"]);
+    assert_eq!(lines(&press(&mut app, "x")), ["Explain(\"session-w1\")"]);
+    assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor explain -- w1"]);
+    press(&mut app, "Esc");
+    assert_eq!(lines(&press(&mut app, "a")), ["Attach(\"session-w1\")"]);
+    let argv = vec!["tmux".into(), "attach".into(), "-t".into(), "%3".into()];
+    assert_eq!(lines(&update(&mut app, Msg::Attach(Ok(argv)))), ["tmux attach -t %3"]);
+    assert_eq!(lines(&update(&mut app, Msg::Returned(Ok(())))), ["Board"]);
+    assert_eq!(lines(&press(&mut app, "M Ctrl-L Ctrl-Z")), ["mouse false", "Repaint", "Suspend"]);
+}
+
+#[test]
+fn a_command_may_want_the_terminal() {
+    let mut app = app(80, 24);
+    let handover = Some(vec!["tmux".to_owned(), "attach".to_owned()]);
+    let report = Report { json: serde_json::Value::Null, prose: String::new(), exit_code: 0, handover };
+    let effects = update(&mut app, Msg::Done("conveyor open w1".into(), Ok(report)));
+    assert_eq!(lines(&effects), ["tmux attach", "Board"]);
+    assert!(app.layers.is_empty());
+}
+
+#[test]
+fn trouble_in_the_background_stays_until_it_is_over() {
+    let mut app = app(80, 24);
+    update(&mut app, Msg::Notice(Notice::Trouble { task: "tail", message: "cannot read the rollout".into() }));
+    update(&mut app, Msg::Tick(ago(-60)));
+    assert!(screen(&app).contains("tail: cannot read the rollout"));
+    update(&mut app, Msg::Notice(Notice::Recovered { task: "tail" }));
+    assert!(screen(&app).contains("ingest ok"));
+    update(&mut app, Msg::Notice(Notice::Died { task: "observe" }));
+    assert!(screen(&app).contains("observe: ended by itself"));
+}
+
+#[test]
+fn a_session_without_task_is_not_cycled() {
+    let mut app = app(80, 24);
+    app.selected = Some("session-w3".into());
+    assert_eq!(lines(&press(&mut app, "c")), Vec::<String>::new());
+    assert!(screen(&app).contains("bind the session to a task first"));
+}
+
+#[test]
+fn moving_loads_what_the_preview_shows_once_per_kind() {
+    let mut app = app(80, 24);
+    assert_eq!(lines(&press(&mut app, "j")), ["Conversation(\"session-w2\")"]);
+    // The answer is still out: the next questions wait, and only the newest is asked then.
+    assert_eq!(lines(&press(&mut app, "j j")), Vec::<String>::new());
+    let answer = Msg::Conversation("session-w2".into(), Ok(Vec::new()));
+    assert_eq!(lines(&update(&mut app, answer)), ["Conversation(\"session-m1\")"]);
+    press(&mut app, "G");
+    assert_eq!(selected(&app), "session-w4");
+    press(&mut app, "g");
+    assert_eq!(selected(&app), "session-w1");
+    press(&mut app, "PgDn k");
+    assert_eq!(selected(&app), "session-m2");
+}
+
+#[test]
+fn enter_looks_closer_and_esc_backs_out() {
+    let mut app = app(80, 24);
+    press(&mut app, "Enter");
+    assert_eq!(app.look, Look::Peek);
+    press(&mut app, "Enter");
+    assert_eq!(app.look, Look::Full);
+    press(&mut app, "k k");
+    assert_eq!(selected(&app), "session-w1", "keys scroll the preview now");
+    press(&mut app, "Esc");
+    assert_eq!(app.look, Look::Peek);
+    press(&mut app, "Esc Tab");
+    assert_eq!(app.look, Look::Peek);
+    press(&mut app, "Tab");
+    assert_eq!(app.look, Look::List);
+    assert!(press(&mut app, "Esc").is_empty());
+}
+
+#[test]
+fn w_goes_round_those_who_need_someone() {
+    let mut app = app(80, 24);
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        press(&mut app, "w");
+        seen.push(selected(&app).to_owned());
+    }
+    assert_eq!(seen, ["session-w2", "session-w3", "session-w1", "session-w2"]);
+    press(&mut app, "W W");
+    assert_eq!(selected(&app), "session-w3");
+}
+
+#[test]
+fn a_filter_works_while_it_is_typed() {
+    let mut app = app(80, 24);
+    press(&mut app, "/");
+    write(&mut app, "role:man");
+    assert!(screen(&app).contains("`man` is no role; roles are worker, manager"));
+    assert_eq!(order(&app).len(), 7, "a filter with a fault changes nothing");
+    press(&mut app, "Enter");
+    assert!(matches!(app.layers.last(), Some(Layer::Input(_))), "nor is it taken");
+    write(&mut app, "ager");
+    assert_eq!(order(&app), ["m1", "m2"]);
+    press(&mut app, "Enter");
+    assert!(app.layers.is_empty());
+    assert_eq!(selected(&app), "session-m1", "a hidden selection passes to a visible row");
+    press(&mut app, "w");
+    assert!(screen(&app).contains("hidden by the filter"));
+    press(&mut app, "Esc");
+    assert_eq!(order(&app).len(), 7);
+    press(&mut app, "j /");
+    write(&mut app, "role:manager zzz");
+    press(&mut app, "Esc");
+    assert_eq!(order(&app).len(), 7, "Esc leaves the filter as it was");
+    assert_eq!(selected(&app), "session-docs".replace("session", "task"), "and the selection");
+}
+
+#[test]
+fn q_in_an_input_line_is_a_letter() {
+    let mut app = app(80, 24);
+    press(&mut app, "/");
+    assert!(write(&mut app, "qxca?").is_empty());
+    update(&mut app, Msg::Paste("two\r\nlines\u{1b}[31m".into()));
+    let Some(Layer::Input(input)) = app.layers.last() else { panic!("the input line is open") };
+    assert_eq!(input.text, "qxca?two lines");
+    assert_eq!(press(&mut app, "Ctrl-C"), [Effect::Quit], "Ctrl-C leaves from everywhere");
+}
+
+#[test]
+fn a_paste_on_a_screen_runs_no_keys() {
+    let mut app = app(80, 24);
+    assert!(update(&mut app, Msg::Paste("qcxa".into())).is_empty());
+    assert!(app.layers.is_empty());
+}
+
+#[test]
+fn quitting_asks_while_a_command_runs() {
+    let mut app = app(80, 24);
+    press(&mut app, "c");
+    assert!(press(&mut app, "q").is_empty());
+    assert!(press(&mut app, "n").is_empty());
+    assert_eq!(press(&mut app, "q y"), [Effect::Quit]);
+    update(&mut app, Msg::Done("conveyor cycle parser".into(), Err(Error::refused("no"))));
+    press(&mut app, "Esc");
+    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
+}
+
+#[test]
+fn an_explanation_that_nobody_waits_for_is_dropped() {
+    let mut app = app(80, 24);
+    press(&mut app, "x Esc");
+    update(&mut app, Msg::Explained("session-w1".into(), Ok(explanation())));
+    assert!(app.layers.is_empty());
+    press(&mut app, "x");
+    update(&mut app, Msg::Explained("session-w2".into(), Ok(explanation())));
+    assert!(screen(&app).contains("looking"), "another session's explanation is not shown");
+    update(&mut app, Msg::Explained("session-w1".into(), Ok(explanation())));
+    assert!(screen(&app).contains("the sensors disagree"));
+}
+
+#[test]
+fn a_broken_ledger_is_said_and_tried_again_every_second() {
+    let mut app = app(80, 24);
+    press(&mut app, "r");
+    let broken = || Error::new(Kind::Ledger, "the ledger is damaged").hint("run `conveyor db-doctor`");
+    update(&mut app, Msg::Board(Err(broken())));
+    assert!(matches!(app.board, BoardState::Failed(_)));
+    let later = |seconds: i64| Timestamp::from_millis(NOW.as_millis() + seconds * 1000);
+    update(&mut app, Msg::Conversation("session-w1".into(), Err(broken())));
+    assert_eq!(update(&mut app, Msg::Tick(later(1))), [Effect::Load(Load::Board)]);
+    assert!(update(&mut app, Msg::Tick(later(2))).is_empty(), "one question at a time");
+    assert_eq!(selected(&app), "session-w1", "the selection outlives the failure");
+    update(&mut app, Msg::Board(Ok(board())));
+    assert!(screen(&app).contains("w1"));
+}
+
+#[test]
+fn changes_while_a_board_is_loading_lead_to_one_more() {
+    let mut app = empty(80, 24);
+    assert!(update(&mut app, Msg::Changed).is_empty());
+    assert!(update(&mut app, Msg::Changed).is_empty());
+    let effects = update(&mut app, Msg::Board(Ok(board())));
+    assert_eq!(effects.iter().filter(|effect| **effect == Effect::Load(Load::Board)).count(), 1);
+    assert!(!update(&mut app, Msg::Board(Ok(board()))).contains(&Effect::Load(Load::Board)));
+}
+
+#[test]
+fn a_vanished_row_passes_the_selection_to_its_successor() {
+    let mut app = app(80, 24);
+    press(&mut app, "j");
+    let mut smaller = board();
+    smaller.sessions.retain(|row| row.name != "w2");
+    update(&mut app, Msg::Board(Ok(smaller)));
+    assert_eq!(selected(&app), "session-w3");
+    let mut nobody = board();
+    nobody.sessions.clear();
+    nobody.tasks.clear();
+    update(&mut app, Msg::Board(Ok(nobody)));
+    update(&mut app, Msg::Board(Ok(board())));
+    assert_eq!(selected(&app), "session-w3");
+}
+
+#[test]
+fn a_resize_storm_keeps_the_selection_visible() {
+    let mut app = app(80, 24);
+    update(&mut app, Msg::Board(Ok(crowd(60))));
+    press(&mut app, "PgDn PgDn j");
+    let before = selected(&app).to_owned();
+    let name = before.trim_start_matches("session-").to_owned();
+    for size in [(20, 5), (300, 100), (0, 0), (49, 9), (79, 12), (1, 1), (160, 50), (80, 24)] {
+        update(&mut app, Msg::Resized(Size::new(size.0, size.1)));
+        assert_eq!(selected(&app), before);
+        if size.0 >= 30 && size.1 >= 8 {
+            assert!(screen(&app).contains(&name), "{size:?}\n{}", screen(&app));
+        }
+    }
+}
+
+#[test]
+fn screens_take_the_selection_along() {
+    let mut app = app(80, 24);
+    press(&mut app, "j 2");
+    assert_eq!(app.task.as_deref(), Some("task-cli"));
+    assert_eq!(app.session().map(|row| row.name.as_str()), Some("w2"));
+    press(&mut app, "k");
+    assert_eq!(app.task.as_deref(), Some("task-parser"));
+    let effects = press(&mut app, "3");
+    assert_eq!(selected(&app), "session-w1");
+    let query = EventQuery { limit: 300, ..EventQuery::default() };
+    assert_eq!(effects, [Effect::Load(Load::Events("session-w1".into(), query))]);
+    press(&mut app, "Esc");
+    assert_eq!(app.screen, Screen::Fleet);
+    press(&mut app, "2 Enter");
+    assert_eq!((app.screen, selected(&app)), (Screen::Fleet, "session-w1"));
+}
+
+fn with_events(count: i64) -> App {
+    let mut app = app(80, 24);
+    press(&mut app, "3");
+    let query = app.events.query(None);
+    let mut page = events(count);
+    let page = page.split_off(page.len().saturating_sub(query.limit));
+    update(&mut app, Msg::Events("session-w1".into(), query, Ok(page)));
+    app
+}
+
+fn answer(app: &mut App, count: i64, effects: &[Effect]) -> Vec<Effect> {
+    let [Effect::Load(Load::Events(session, query))] = effects else { panic!("one page is asked for: {effects:?}") };
+    let mut page = events(count);
+    page.retain(|row| query.before.is_none_or(|before| row.id < before));
+    let page = page.split_off(page.len().saturating_sub(query.limit));
+    update(app, Msg::Events(session.clone(), query.clone(), Ok(page)))
+}
+
+#[test]
+fn events_follow_until_one_looks_back() {
+    let mut app = with_events(20);
+    let at = |app: &App| app.events.selected_row().map(|row| row.id);
+    assert_eq!(at(&app), Some(20));
+    let mut query = app.events.query(None);
+    update(&mut app, Msg::Events("session-w1".into(), query.clone(), Ok(events(25))));
+    assert_eq!(at(&app), Some(25));
+    press(&mut app, "k k");
+    assert_eq!(at(&app), Some(23));
+    update(&mut app, Msg::Events("session-w1".into(), query.clone(), Ok(events(30))));
+    assert_eq!(at(&app), Some(23), "the selection stays while new events arrive");
+    press(&mut app, "F");
+    assert_eq!(at(&app), Some(30));
+    query.text = Some("other".into());
+    update(&mut app, Msg::Events("session-w1".into(), query, Ok(events(1))));
+    assert_eq!(at(&app), Some(30), "an answer to an old question is dropped");
+}
+
+#[test]
+fn older_pages_are_loaded_at_the_top_and_for_a_jump() {
+    let mut app = with_events(1_000);
+    let effects = press(&mut app, "g");
+    assert_eq!(app.events.selected_row().map(|row| row.id), Some(701));
+    assert!(answer(&mut app, 1_000, &effects).is_empty());
+    assert_eq!(app.events.selected_row().map(|row| row.id), Some(701));
+    press(&mut app, "@");
+    write(&mut app, "x");
+    press(&mut app, "Enter");
+    assert!(screen(&app).contains("`x` is no byte offset"));
+    press(&mut app, "Backspace");
+    write(&mut app, "50_250");
+    let effects = press(&mut app, "Enter");
+    assert_eq!(answer(&mut app, 1_000, &effects), []);
+    assert_eq!(app.events.selected_row().map(|row| row.byte_offset), Some(50_000), "the line that holds the byte");
+}
+
+#[test]
+fn event_kinds_and_text_are_part_of_the_question() {
+    let mut app = with_events(20);
+    let effects = press(&mut app, "t");
+    let [Effect::Load(Load::Events(_, query))] = &effects[..] else { panic!("{effects:?}") };
+    assert!(query.kinds.contains(&"user_message".to_owned()), "{query:?}");
+    answer(&mut app, 20, &effects);
+    press(&mut app, "/");
+    write(&mut app, "cargo test");
+    let effects = press(&mut app, "Enter");
+    let [Effect::Load(Load::Events(_, query))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(query.text.as_deref(), Some("cargo test"));
+}
+
+#[test]
+fn clicks_select_and_the_wheel_scrolls() {
+    let mut app = app(80, 24);
+    // Header, heading, then two lines a row.
+    update(&mut app, Msg::Click(3, 4));
+    assert_eq!(selected(&app), "session-w2");
+    update(&mut app, Msg::Click(3, 22));
+    assert_eq!(selected(&app), "session-w2", "below the rows nothing is selected");
+    update(&mut app, Msg::Wheel(3, 5, true));
+    assert_eq!(selected(&app), "session-w3");
+    update(&mut app, Msg::Click(60, 5));
+    assert_eq!(app.look, Look::Peek);
+    press(&mut app, "?");
+    update(&mut app, Msg::Click(3, 4));
+    assert_eq!(selected(&app), "session-w3", "a layer hides the screen from clicks");
+}
+
+#[test]
+fn the_pane_is_looked_at_every_second_while_it_is_shown() {
+    let mut app = app(80, 24);
+    let effects = press(&mut app, "p");
+    assert!(effects.contains(&Effect::Load(Load::Pane("session-w1".into()))), "{effects:?}");
+    update(&mut app, Msg::Pane("session-w1".into(), Ok(None)));
+    assert!(update(&mut app, Msg::Tick(NOW)).contains(&Effect::Load(Load::Pane("session-w1".into()))));
+    update(&mut app, Msg::Pane("session-w1".into(), Ok(None)));
+    press(&mut app, "p");
+    assert!(update(&mut app, Msg::Tick(NOW)).is_empty());
+}
+
+#[test]
+fn live_sensors_grow_stale_and_records_do_not() {
+    let board = board();
+    let row = |name: &str| board.sessions.iter().find(|row| row.name == name).expect("a row");
+    assert!(fleet::is_stale(row("m2"), NOW), "its title was last seen 95 s ago");
+    assert!(!fleet::is_stale(row("w1"), NOW));
+    let mut recorded = row("w3").clone();
+    recorded.last_heartbeat_at = Some(ago(9_999));
+    assert!(!fleet::is_stale(&recorded, NOW), "a rollout is a record");
+    recorded.ingest_error = Some("gone".into());
+    assert!(fleet::is_stale(&recorded, NOW));
+}

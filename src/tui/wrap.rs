@@ -1,0 +1,109 @@
+//! Text in columns: wrapping, cutting, padding. Works on display width, never on bytes.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::tui::theme::Glyphs;
+
+/// `text` in lines of at most `width` columns, broken at spaces where there are any. Line feeds stay, tabs become
+/// spaces. At most `limit` lines; the rest is not looked at.
+#[must_use]
+pub fn wrap(text: &str, width: usize, limit: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    if width == 0 {
+        return lines;
+    }
+    for paragraph in text.lines() {
+        let paragraph = paragraph.replace('\t', "    ");
+        let mut line = String::new();
+        let mut used = 0;
+        for word in paragraph.split_inclusive(' ') {
+            let bare = word.trim_end_matches(' ').width();
+            if used > 0 && used + bare > width {
+                lines.push(line.trim_end().to_owned());
+                line.clear();
+                used = 0;
+            }
+            for c in word.chars() {
+                let columns = c.width().unwrap_or(0);
+                if used + columns > width {
+                    if c == ' ' {
+                        continue;
+                    }
+                    if used > 0 {
+                        lines.push(std::mem::take(&mut line));
+                    }
+                    used = 0;
+                }
+                // A character wider than the whole line would never find its place.
+                if columns <= width {
+                    line.push(c);
+                    used += columns;
+                }
+            }
+            if lines.len() >= limit {
+                lines.truncate(limit);
+                return lines;
+            }
+        }
+        lines.push(line.trim_end().to_owned());
+        if lines.len() >= limit {
+            lines.truncate(limit);
+            return lines;
+        }
+    }
+    lines
+}
+
+/// `text` cut to `width` columns, with the sign of the glyph set where something is missing.
+#[must_use]
+pub fn cut(text: &str, width: usize, glyphs: Glyphs) -> String {
+    let fitted = crate::base::text::fit(text, width);
+    if glyphs.is_ascii() && fitted.ends_with('…') && fitted != text {
+        let mut fitted = fitted;
+        fitted.pop();
+        return fitted + glyphs.cut();
+    }
+    fitted
+}
+
+/// `text` in exactly `width` columns.
+#[must_use]
+pub fn pad(text: &str, width: usize, glyphs: Glyphs) -> String {
+    let mut text = cut(text, width, glyphs);
+    let missing = width.saturating_sub(text.width());
+    text.extend(std::iter::repeat_n(' ', missing));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_at_spaces_and_keep_line_feeds() {
+        assert_eq!(wrap("the quick brown fox", 9, 9), ["the quick", "brown fox"]);
+        assert_eq!(wrap("a\n\n\tb", 10, 9), ["a", "", "    b"]);
+        assert_eq!(wrap("abcdefgh ij", 3, 9), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("漢字漢字", 5, 9), ["漢字", "漢字"]);
+        assert_eq!(wrap("a b c d", 1, 2), ["a", "b"]);
+        assert_eq!(wrap("漢", 1, 9), [""]);
+        assert!(wrap("text", 0, 9).is_empty());
+    }
+
+    #[test]
+    fn no_line_is_too_wide() {
+        proptest::proptest!(|(text in ".{0,80}", width in 1usize..12)| {
+            for line in wrap(&text, width, 100) {
+                proptest::prop_assert!(line.chars().map(|c| c.width().unwrap_or(0)).sum::<usize>() <= width);
+            }
+        });
+    }
+
+    #[test]
+    fn padding_is_exact() {
+        let glyphs = Glyphs::new(false);
+        assert_eq!(pad("漢字", 3, glyphs), "漢…");
+        assert_eq!(pad("ab", 4, glyphs), "ab  ");
+        assert_eq!(cut("abcdef", 4, Glyphs::new(true)), "abc~");
+    }
+}
