@@ -46,6 +46,8 @@ pub struct Ingest {
 pub struct Ingested {
     /// Nothing to read yet: Codex writes its rollout with the first prompt.
     pub awaiting_first_prompt: bool,
+    /// Nothing was stored; only the next batch of lines was looked at.
+    pub dry_run: bool,
     /// The file turned out to be another one than before and was read again from its start.
     pub file_replaced: bool,
     /// Lines stored.
@@ -82,7 +84,8 @@ impl Outcome for Ingested {
         if self.awaiting_first_prompt {
             return writeln!(out, "{}: awaiting its first prompt; there is no rollout yet", self.session);
         }
-        write!(out, "{}: {} new events, {} bytes taken", self.session, self.new_events, self.new_offset)?;
+        let taken = if self.dry_run { "bytes would be taken" } else { "bytes taken" };
+        write!(out, "{}: {} new events, {} {taken}", self.session, self.new_events, self.new_offset)?;
         if self.skipped_lines > 0 {
             write!(out, ", {} bad lines", self.skipped_lines)?;
         }
@@ -111,6 +114,7 @@ pub(super) fn ingest_while(
     }
     let mut total = Ingested {
         awaiting_first_prompt: false,
+        dry_run: cx.dry_run(),
         file_replaced: false,
         new_events: 0,
         new_offset: 0,
