@@ -143,6 +143,8 @@ catalogue! {
         Deregister,
         Bind,
         Unbind,
+        #[command(visible_alias = "search")]
+        Discover,
     }
     Lifecycle {
         StartWorker,
@@ -163,7 +165,10 @@ catalogue! {
         Divergences,
         IdleCheck,
         UpdateStatus,
+        Capture,
+        Classify,
         Ingest,
         Tail,
+        Events,
     }
 }

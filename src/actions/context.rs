@@ -128,6 +128,12 @@ impl Context {
         self.parts.clock.now()
     }
 
+    /// The clock itself, for whoever needs the time between actions.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.parts.clock)
+    }
+
     /// A fresh id, `<prefix>-<uuid>`.
     #[must_use]
     pub fn fresh_id(&self, prefix: &str) -> String {

@@ -160,6 +160,30 @@ fn shown_line(path: &str, byte_offset: u64) -> Option<String> {
     Some(text::bounded(&text::one_line(&text::clean(line)), SHOWN_LINE))
 }
 
+impl Explanation {
+    /// What each sensor and the rollout said, one line each.
+    #[must_use]
+    pub fn proof_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for sensor in &self.sensors {
+            let stale = if sensor.stale { ", too old to count" } else { "" };
+            let says = sensor.reason.as_deref().or(sensor.error.as_deref()).unwrap_or("nothing");
+            let rule = sensor.rule.as_deref().unwrap_or("-");
+            let asked = text::age(sensor.age_seconds);
+            lines.push(format!("{:8} {rule}: {says} (asked {asked} ago{stale})", sensor.source));
+        }
+        match &self.rollout {
+            Some(proof) => {
+                lines.push(format!("rollout  {}: {} byte {}", proof.rule, proof.path, proof.byte_offset));
+                let line = proof.line.as_deref().unwrap_or("the file no longer holds that line");
+                lines.push(format!("         {line}"));
+            }
+            None => lines.push("rollout  none yet".to_owned()),
+        }
+        lines
+    }
+}
+
 impl Outcome for Explanation {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let judgement = &self.judgement;
@@ -176,21 +200,8 @@ impl Outcome for Explanation {
             Agreement::Silent => writeln!(out, "  no sensor says anything")?,
         }
         writeln!(out, "sensors:")?;
-        for sensor in &self.sensors {
-            let stale = if sensor.stale { ", too old to count" } else { "" };
-            let says = sensor.reason.as_deref().or(sensor.error.as_deref()).unwrap_or("nothing");
-            let rule = sensor.rule.as_deref().unwrap_or("-");
-            writeln!(out, "  {:8} {rule}: {says} (asked {} ago{stale})", sensor.source, text::age(sensor.age_seconds))?;
-        }
-        match &self.rollout {
-            Some(proof) => {
-                writeln!(out, "  rollout  {}: {} byte {}", proof.rule, proof.path, proof.byte_offset)?;
-                match &proof.line {
-                    Some(line) => writeln!(out, "           {line}")?,
-                    None => writeln!(out, "           the file no longer holds that line")?,
-                }
-            }
-            None => writeln!(out, "  rollout  none yet")?,
+        for line in self.proof_lines() {
+            writeln!(out, "  {line}")?;
         }
         if let Some(error) = &self.ingest_error {
             writeln!(out, "the rollout could not be read at the last try: {error}")?;

@@ -21,20 +21,21 @@ use crate::{
 
 /// Follows the session to the thread that was seen; true when its record changed.
 pub(super) fn follow(cx: &Context, store: &Store, session: &Session, look: &Look) -> Result<bool> {
-    let seen = look.thread_id.as_deref();
-    let moved = seen.is_some() && seen != session.codex_session_id.as_deref();
-    let thread = seen.or(session.codex_session_id.as_deref());
+    let known = session.codex_session_id.as_deref();
+    // The pane tells for certain; the open files of its process tell when it does not.
+    let held = look.held.as_ref();
+    let newer = held.map(|held| held.thread_id.as_str()).filter(|id| known.is_none_or(|known| *id > known));
+    let seen = look.thread_id.as_deref().or(newer);
+    let moved = seen.is_some() && seen != known;
+    let Some(thread) = seen.or(known) else { return Ok(false) };
     if !moved && session.codex_session_path.is_some() {
         return Ok(false);
     }
-    let by_process = || if moved { None } else { rollout_of_process(cx, session) };
-    let found = match thread {
-        Some(thread) => rollout_of(cx, session, look, thread, moved).map(|path| (thread.to_owned(), path)),
-        None => by_process(),
-    };
+    let by_process = held.filter(|held| held.thread_id == thread).and_then(|held| held.rollout.clone());
+    let found = by_process.or_else(|| rollout_of(cx, session, look, thread, moved));
     match (found, moved) {
-        (Some((thread, path)), _) => adopt(cx, store, session, &thread, Some(&path)),
-        (None, true) => adopt(cx, store, session, thread.unwrap_or_default(), None),
+        (Some(path), _) => adopt(cx, store, session, thread, Some(&path)),
+        (None, true) => adopt(cx, store, session, thread, None),
         (None, false) => Ok(false),
     }
 }
@@ -46,18 +47,6 @@ fn rollout_of(cx: &Context, session: &Session, look: &Look, thread: &str, moved:
     }
     let home = sense::codex_home(cx, session)?;
     ports::rollout::find_by_thread(&home, thread).ok().and_then(|mut found| found.pop()).map(|found| found.path)
-}
-
-/// The rollout that the session's process records into, when it lets us see that.
-fn rollout_of_process(cx: &Context, session: &Session) -> Option<(String, PathBuf)> {
-    let pid = u32::try_from(session.pid.or(session.pane_pid)?).ok()?;
-    let tree = cx.processes().tree(pid).ok()?;
-    tree.iter().find_map(|process| {
-        let files = cx.processes().session_files(process.id.pid).ok()?;
-        let rollout = files.rollouts.into_iter().find(|rollout| rollout.writable)?;
-        let head = ports::rollout::read_head(&rollout.path).ok()?;
-        Some((head.thread_id, rollout.path))
-    })
 }
 
 fn adopt(cx: &Context, store: &Store, session: &Session, thread: &str, path: Option<&Path>) -> Result<bool> {

@@ -5,9 +5,12 @@
 
 mod argv;
 mod binding;
+mod capture;
 mod catalogue;
 mod context;
 mod cycle;
+mod discover;
+mod event_log;
 mod explain;
 mod fail;
 mod follow;
@@ -28,14 +31,17 @@ use serde::Serialize;
 
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
+pub use capture::{Capture, Classify, PaneText, pane_text};
 pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
+pub use discover::{Discover, KnownBy};
+pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use ingest::Ingest;
 pub use launch::{
-    Create, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, attach_argv,
-    launch_session,
+    Create, Ending, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, Way,
+    attach_argv, launch_session,
 };
 pub use list::{List, board};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};

@@ -10,7 +10,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::Context;
+use super::{
+    Context,
+    discover::running::{self, Held},
+};
 use crate::{
     base::Timestamp,
     model::{
@@ -29,6 +32,9 @@ use crate::{
 /// A server that did not answer is left alone this long.
 const SERVER_PAUSE_MILLIS: i64 = 5_000;
 
+/// Walking the process table costs milliseconds, so it is done this seldom for each session.
+const FILES_EVERY_MILLIS: i64 = 3_000;
+
 /// What was seen of one session.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Look {
@@ -42,11 +48,14 @@ pub(super) struct Look {
     pub pane: Option<PaneReading>,
     /// The rollout that Codex's server names for the thread.
     pub rollout: Option<PathBuf>,
+    /// What the open files of its processes tell, when they were looked at.
+    pub held: Option<Held>,
 }
 
 /// Looks at sessions, keeping connections and listings between them.
 #[derive(Default)]
 pub struct Observer {
+    files_due: BTreeMap<String, Timestamp>,
     servers: BTreeMap<PathBuf, Server>,
     panes: BTreeMap<Option<String>, Result<Vec<PaneInfo>, TmuxError>>,
 }
@@ -67,6 +76,7 @@ impl Observer {
         let mut look = Look::default();
         self.look_at_pane(cx, session, &mut look);
         look_at_process(cx, session, &mut look);
+        self.look_at_files(cx, session, &mut look);
         self.look_at_server(cx, session, &mut look);
         look
     }
@@ -135,6 +145,19 @@ impl Observer {
                 look.rows.push(unseen);
             }
         }
+    }
+
+    /// The thread that the session's processes work on, when they let us see their files and the pane does not tell.
+    fn look_at_files(&mut self, cx: &Context, session: &Session, look: &mut Look) {
+        let now = cx.now();
+        let due = self.files_due.get(&session.id).is_none_or(|due| *due <= now);
+        let Some(pid) = session.pid.or(session.pane_pid).and_then(|pid| u32::try_from(pid).ok()) else { return };
+        if look.thread_id.is_some() || !due {
+            return;
+        }
+        self.files_due.insert(session.id.clone(), Timestamp::from_millis(now.as_millis() + FILES_EVERY_MILLIS));
+        let Ok(tree) = cx.processes().tree(pid) else { return };
+        look.held = tree.iter().find_map(|process| running::held_by(cx, process.id.pid));
     }
 
     fn look_at_server(&mut self, cx: &Context, session: &Session, look: &mut Look) {

@@ -5,14 +5,21 @@ use std::{fmt, path::PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Action, Argv, Context, Format, Outcome, fail, lookup};
+use super::{
+    Action, Argv, Context, Format, Outcome,
+    discover::{
+        self,
+        running::{self, Running},
+    },
+    fail, lookup,
+};
 use crate::{
     base::{Error, Name, Result, Timestamp, text},
     model::{
         rollout::Head,
         session::{Communication, Registration, Role, Session},
     },
-    ports,
+    ports::{self, tmux::PaneId},
     store::{self, Write, audit},
 };
 
@@ -25,7 +32,7 @@ pub struct RegisterArgs {
     /// The session's rollout file
     #[arg(long, value_name = "FILE")]
     pub codex_session: Option<PathBuf>,
-    /// Process id of the Codex process
+    /// Process id of the Codex process, or of one above it; the session is found by itself
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i64).range(1..))]
     pub pid: Option<i64>,
     /// Working directory; without it the one the rollout names
@@ -34,7 +41,7 @@ pub struct RegisterArgs {
     /// Name of the tmux session it runs in
     #[arg(long, value_name = "NAME")]
     pub tmux_session: Option<String>,
-    /// Id of the tmux pane it runs in (`%7`)
+    /// Id of the tmux pane it runs in (`%7`); the session in it is found by itself
     #[arg(long, value_name = "PANE", value_parser = pane_id)]
     pub tmux_pane: Option<String>,
     /// Socket of the tmux server, when it is not the default one
@@ -50,7 +57,7 @@ pub struct RegisterArgs {
 
 /// A pane is known by its id; what else would find one in tmux can mean another one tomorrow.
 fn pane_id(text: &str) -> Result<String, String> {
-    let parsed = text.parse::<ports::tmux::PaneId>();
+    let parsed = text.parse::<PaneId>();
     parsed.map(|pane| pane.to_string()).map_err(|_| "a pane id is `%` and a number".to_owned())
 }
 
@@ -152,6 +159,12 @@ impl Action for RegisterManager {
 }
 
 fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> {
+    if args.codex_session.is_none()
+        && let Some(running) = running(cx, &args)?
+    {
+        let session = discover::register(cx, cx.ledger_or_create()?, &running, role, args.name.as_str())?;
+        return Ok(Registered::of(session, cx.dry_run()));
+    }
     let known = Known {
         name: args.name.to_string(),
         role,
@@ -171,6 +184,28 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
     let session = cx.ledger_or_create()?.write(|w| record(cx, w, known, fresh, now))?;
     Ok(Registered::of(session, cx.dry_run()))
+}
+
+/// The running session that `--pid` or `--tmux-pane` points at.
+fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
+    if let Some(pane) = &args.tmux_pane {
+        let pane: PaneId =
+            pane.parse().map_err(|_| Error::usage(format!("`{pane}` is no tmux pane id; they look like %7")))?;
+        let socket = args.tmux_socket.as_ref().map(|path| cx.env().absolute(path).display().to_string());
+        return running::of_pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| {
+            Error::not_found(format!("there is no tmux pane {pane}"))
+                .hint("`tmux list-panes -a` lists them; name another server with --tmux-socket")
+        });
+    }
+    let Some(pid) = args.pid.and_then(|pid| u32::try_from(pid).ok()) else { return Ok(None) };
+    if args.codex_app_thread_id.is_some() {
+        return Ok(None);
+    }
+    cx.processes().identify(pid).map_err(fail::process)?;
+    running::of_pid(cx, pid).map(Some).ok_or_else(|| {
+        Error::not_found(format!("no Codex session can be told from process {pid} or the processes below it"))
+            .hint("`conveyor discover` lists the running sessions; or give the rollout with --codex-session")
+    })
 }
 
 /// What a registration is made from; absent values keep what the ledger has.
@@ -466,6 +501,12 @@ pub struct SessionView {
 }
 
 impl SessionView {
+    /// One line for people.
+    pub(super) fn line(&self) -> String {
+        let place = self.tmux_session.as_deref().or(self.tmux_pane_id.as_deref()).unwrap_or("no pane");
+        format!("{}\t{}\t{}\t{}\t{}", self.name, self.role, self.state, place, self.cwd)
+    }
+
     pub(super) fn of(session: Session, show_token: bool) -> Self {
         let communication = CommunicationView::of(&session);
         Self {
@@ -544,10 +585,6 @@ impl Action for Sessions {
 
 impl Outcome for SessionList {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        for session in &self.0 {
-            let place = session.tmux_session.as_deref().or(session.tmux_pane_id.as_deref()).unwrap_or("no pane");
-            writeln!(out, "{}\t{}\t{}\t{}\t{}", session.name, session.role, session.state, place, session.cwd)?;
-        }
-        Ok(())
+        self.0.iter().try_for_each(|session| writeln!(out, "{}", session.line()))
     }
 }

@@ -196,17 +196,21 @@ pub struct EventQuery {
     pub before: Option<i64>,
     /// Only events whose short text or type contains this.
     pub text: Option<String>,
-    /// How many at most.
-    pub limit: u32,
+    /// Only events whose line type, payload type or item type is one of these; empty means all.
+    pub kinds: Vec<String>,
+    /// At most so many, the newest ones.
+    pub limit: usize,
 }
 
-/// The newest stored events of a session, newest first, for screens.
+/// A page of a session's stored events, oldest first, for screens.
 ///
 /// # Errors
 /// When the ledger cannot be read.
 pub fn event_page(cx: &Context, session_id: &str, query: &EventQuery) -> Result<Vec<EventRow>> {
-    let filter = Filter { before: query.before, text: query.text.as_deref(), ..Filter::default() };
-    let events = cx.ledger()?.read(|r| store::events::newest(r, session_id, filter, query.limit))?;
+    let filter = Filter { before: query.before, text: query.text.as_deref(), kinds: &query.kinds, ..Filter::default() };
+    let limit = u32::try_from(query.limit).unwrap_or(u32::MAX);
+    let mut events = cx.ledger()?.read(|r| store::events::newest(r, session_id, filter, limit))?;
+    events.reverse();
     Ok(events
         .into_iter()
         .map(|event| EventRow {
@@ -227,8 +231,9 @@ pub fn event_page(cx: &Context, session_id: &str, query: &EventQuery) -> Result<
 ///
 /// # Errors
 /// When the ledger cannot be read. Lines that the rollout no longer holds are left out.
-pub fn conversation(cx: &Context, session_id: &str, limit: u32) -> Result<Vec<Entry>> {
-    let events = cx.ledger()?.read(|r| store::events::conversation(r, session_id, limit))?;
+pub fn conversation(cx: &Context, session_id: &str, limit: usize) -> Result<Vec<Entry>> {
+    let events =
+        cx.ledger()?.read(|r| store::events::conversation(r, session_id, u32::try_from(limit).unwrap_or(u32::MAX)))?;
     let mut entries: Vec<Entry> = events
         .iter()
         .filter(|event| event.byte_length <= WHOLE_LINE)

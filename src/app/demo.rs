@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::cockpit::CockpitArgs;
 use crate::{
     actions::{
         Action as _, Bind, Context, LaunchArgs, List, Parts, RegisterArgs, RegisterManager, RegisterWorker, Stop,
@@ -87,7 +88,7 @@ pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Pri
     let stage = Stage::set(parts, speed)?;
     let mut cast = stage.play(args.no_tmux)?;
     if at_terminal {
-        let code = super::cockpit(&stage.cx);
+        let code = super::cockpit::run(&stage.cx, &CockpitArgs::default(), vec!["conveyor".to_owned()]);
         cast.end();
         return code;
     }

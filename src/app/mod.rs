@@ -1,8 +1,14 @@
 //! Puts the program together: parses the command line, composes the real [`Context`] and hands it to a face.
 
+mod cockpit;
 mod demo;
 
-use std::{ffi::OsString, io, path::Path, sync::Arc};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _},
+    path::Path,
+    sync::Arc,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
 
@@ -22,6 +28,9 @@ pub struct Root {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its fields are the documentation")]
     pub global: Global,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub cockpit: cockpit::CockpitArgs,
     #[command(subcommand)]
     #[expect(missing_docs, reason = "its variants are the documentation")]
     pub word: Option<Word>,
@@ -91,6 +100,9 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
         }
         Some(Word::Demo(args)) => demo::run(&args, parts(&root.global)?, root.global.style(Format::Prose), printer),
         Some(Word::Sim(args)) => sim::run(args),
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
+            cockpit::run(&context(&root.global)?, &root.cockpit, command_prefix(&root.global))
+        }
         None => {
             printer.out(&format!("{}\n", definition().render_help()))?;
             Ok(0)
@@ -106,6 +118,12 @@ fn presentable(arguments: &[OsString], error: clap::Error) -> clap::Error {
         Err(same) if same.kind() == error.kind() => same,
         _ => error,
     }
+}
+
+/// What a copied command line begins with.
+fn command_prefix(global: &Global) -> Vec<String> {
+    let path = global.path.as_ref().map(|path| ["--path".to_owned(), path.display().to_string()]);
+    std::iter::once("conveyor".to_owned()).chain(path.into_iter().flatten()).collect()
 }
 
 /// Prints help, version or a usage error.
@@ -124,11 +142,6 @@ fn unparsed(error: &clap::Error, wants_json: bool, printer: &mut Printer<'_>) ->
         printer.err(&error.render().to_string());
     }
     Kind::Usage.exit_code()
-}
-
-/// Opens the cockpit.
-fn cockpit(_cx: &Context) -> Result<u8> {
-    Err(Error::usage("not yet"))
 }
 
 /// The real world as an action sees it.

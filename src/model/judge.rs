@@ -143,13 +143,13 @@ fn alive(evidence: &Evidence<'_>, readings: &[&Reading]) -> Judgement {
         .or(rollout)
         .or(screen);
     let Some(winner) = winner else {
-        return if evidence.rollout.is_none() {
+        return if let Some(rollout) = &evidence.rollout {
+            Judgement::unknown(&rollout.rule, rollout.reason.clone())
+        } else {
             Judgement::unknown(
                 "awaiting_first_prompt",
                 "Codex writes its rollout with the first prompt; nothing was said yet",
             )
-        } else {
-            Judgement::unknown("no_sensor", "no sensor says anything")
         };
     };
     let mut judgement = decided(winner);

@@ -3,7 +3,7 @@
 use rusqlite::named_params;
 use serde::Serialize;
 
-use super::{Error, Result, Write};
+use super::{Error, Read, Result, Write};
 use crate::base::{Timestamp, json};
 use crate::text_enum;
 
@@ -57,4 +57,63 @@ pub fn append(
             ":payload": payload,
         })?;
     Ok(w.connection.last_insert_rowid())
+}
+
+/// Whose trail is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A session, by id.
+    Session(String),
+    /// A task, by id.
+    Task(String),
+}
+
+/// A stored event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number.
+    pub id: i64,
+    /// When.
+    pub created_at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub kind: String,
+    /// Details.
+    pub payload_json: String,
+}
+
+/// The newest `limit` events (0: all) of a trail, the oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn list(r: Read<'_>, subject: &Subject, kind: Option<&str>, limit: u32) -> Result<Vec<AuditRow>> {
+    let (session_id, task_id) = match subject {
+        Subject::Session(id) => (Some(id), None),
+        Subject::Task(id) => (None, Some(id)),
+    };
+    let mut statement = r.connection.prepare_cached(
+        "select id, created_at, actor, type, payload_json
+         from events
+         where (:session_id is null or session_id = :session_id)
+           and (:task_id is null or task_id = :task_id)
+           and (:type is null or type = :type)
+         order by id desc
+         limit case when :limit = 0 then -1 else :limit end",
+    )?;
+    let rows = statement.query_map(
+        named_params! { ":session_id": session_id, ":task_id": task_id, ":type": kind, ":limit": limit },
+        |row| {
+            Ok(AuditRow {
+                id: row.get("id")?,
+                created_at: row.get("created_at")?,
+                actor: row.get("actor")?,
+                kind: row.get("type")?,
+                payload_json: row.get("payload_json")?,
+            })
+        },
+    )?;
+    let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    rows.reverse();
+    Ok(rows)
 }

@@ -61,7 +61,7 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
         .collect();
     rows.sort_by(|a, b| {
         let age = |row: &SessionRow| row.judgement.since.unwrap_or(Timestamp::from_millis(i64::MAX));
-        a.attention.cmp(&b.attention).then(age(a).cmp(&age(b))).then(a.name.cmp(&b.name))
+        a.attention.cmp(&b.attention).then(age(a).cmp(&age(b))).then(a.role.cmp(&b.role)).then(a.name.cmp(&b.name))
     });
 
     let mut task_rows = Vec::with_capacity(tasks.len());

@@ -3,7 +3,7 @@
 
 use rusqlite::{Row, named_params};
 
-use super::{Read, Result, Write, convert, rollouts::Cursor};
+use super::{Error, Read, Result, Write, convert, rollouts::Cursor};
 
 /// Marks of a stored line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -223,60 +223,109 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
 pub struct Filter<'a> {
     /// Only this payload type.
     pub subtype: Option<&'a str>,
-    /// Only rows with a greater id.
-    pub after: Option<i64>,
     /// Only rows with a smaller id.
     pub before: Option<i64>,
     /// Only rows whose short text, type or item contains this (ASCII case does not matter).
     pub text: Option<&'a str>,
+    /// Only rows whose line type, payload type or item type is one of these; empty means all.
+    pub kinds: &'a [String],
 }
+
+const COLUMNS: &str = "id, timestamp, type, subtype, item, brief, payload_json, byte_offset, byte_length, record_hash,
+    seen_count, flags, :path as path";
 
 /// The newest stored lines of a session that its files still hold, the newest first.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn newest(r: Read<'_>, session_id: &str, filter: Filter<'_>, limit: u32) -> Result<Vec<StoredEvent>> {
-    let mut statement = r.connection.prepare_cached(
-        "select e.id, e.timestamp, e.type, e.subtype, e.item, e.brief, e.payload_json, e.byte_offset, e.byte_length,
-            e.record_hash, e.seen_count, e.flags, f.path
-         from rollout_files f join codex_events e on e.file_id = f.id and e.generation = f.generation
-         where f.session_id = :session_id
-           and (:subtype is null or e.subtype = :subtype)
-           and e.id > coalesce(:after, 0)
-           and e.id < coalesce(:before, 9223372036854775807)
-           and (:text is null or instr(lower(e.brief || ' ' || e.type || ' ' || coalesce(e.subtype, '') || ' '
-                || coalesce(e.item, '')), lower(:text)) > 0)
-         order by e.id desc
-         limit :limit",
-    )?;
+    let sql = format!(
+        "select {COLUMNS} from codex_events
+         where file_id = :file_id and generation = :generation
+           and (:subtype is null or subtype = :subtype)
+           and id < coalesce(:before, 9223372036854775807)
+           and (:text is null or instr(lower(brief || ' ' || type || ' ' || coalesce(subtype, '') || ' '
+                || coalesce(item, '')), lower(:text)) > 0)
+           and (:kinds = '[]' or exists (select 1 from json_each(:kinds) where value in (type, subtype, item)))
+         order by id desc
+         limit :limit"
+    );
+    let kinds = serde_json::to_string(filter.kinds).map_err(|source| Error::Json { table: "codex_events", source })?;
+    let mut found = Vec::new();
+    // File by file: each is walked backwards along its own index, so a long history costs nothing.
+    for file in files(r, session_id)? {
+        let mut statement = r.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(
+            named_params! {
+                ":file_id": file.id,
+                ":generation": file.generation,
+                ":path": file.path,
+                ":subtype": filter.subtype,
+                ":before": filter.before,
+                ":text": filter.text,
+                ":kinds": kinds,
+                ":limit": limit,
+            },
+            event,
+        )?;
+        found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    found.sort_by_key(|event| std::cmp::Reverse(event.id));
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+/// The newest stored lines of the current rollout that belong to its conversation, the newest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn conversation(r: Read<'_>, session_id: &str, limit: u32) -> Result<Vec<StoredEvent>> {
+    let Some(file) = files(r, session_id)?.into_iter().find(|file| file.current) else {
+        return Ok(Vec::new());
+    };
+    let sql = format!(
+        "select {COLUMNS} from codex_events
+         where file_id = :file_id and generation = :generation and flags & 128 <> 0
+         order by id desc
+         limit :limit"
+    );
+    let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map(
-        named_params! {
-            ":session_id": session_id,
-            ":subtype": filter.subtype,
-            ":after": filter.after,
-            ":before": filter.before,
-            ":text": filter.text,
-            ":limit": limit,
-        },
+        named_params! { ":file_id": file.id, ":generation": file.generation, ":path": file.path, ":limit": limit },
         event,
     )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The newest stored lines that belong to a conversation (what was said and done), the newest first.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn conversation(r: Read<'_>, session_id: &str, limit: u32) -> Result<Vec<StoredEvent>> {
+struct FileRow {
+    id: i64,
+    generation: i64,
+    path: String,
+    current: bool,
+}
+
+fn files(r: Read<'_>, session_id: &str) -> Result<Vec<FileRow>> {
     let mut statement = r.connection.prepare_cached(
-        "select e.id, e.timestamp, e.type, e.subtype, e.item, e.brief, e.payload_json, e.byte_offset, e.byte_length,
-            e.record_hash, e.seen_count, e.flags, f.path
-         from rollout_files f join codex_events e on e.file_id = f.id and e.generation = f.generation
-         where f.session_id = :session_id and f.current = 1 and e.flags & :spoken <> 0
-         order by e.id desc
-         limit :limit",
+        "select id, generation, path, current from rollout_files where session_id = :session_id order by id",
     )?;
-    let rows = statement
-        .query_map(named_params! { ":session_id": session_id, ":spoken": Flags::SPOKEN.0, ":limit": limit }, event)?;
+    let rows = statement.query_map(named_params! { ":session_id": session_id }, |row| {
+        Ok(FileRow {
+            id: row.get("id")?,
+            generation: row.get("generation")?,
+            path: row.get("path")?,
+            current: row.get("current")?,
+        })
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Flags;
+
+    #[test]
+    fn the_flag_in_the_index_is_the_one_of_conversations() {
+        assert_eq!(Flags::SPOKEN.0, 128);
+        assert!(include_str!("sql/schema.sql").contains("where flags & 128 <> 0"));
+    }
 }

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod bindings;
 pub mod board;
+pub mod codex_state;
 mod convert;
 pub mod cycles;
 mod error;

@@ -27,6 +27,9 @@ const SAMPLES: &[&str] = &[
     "bind --task=-t --worker=--worker --manager='m m'",
     "unbind --task parser",
     "unbind --task='--task=x'",
+    "discover",
+    "discover parser --all --limit 3",
+    "discover --adopt --role manager --name m2 -- -query",
     "start-worker --name w1",
     "start-worker --name w1 --task 'do it' --cwd /x --sandbox read-only --ask-for-approval never --model gpt",
     "start-worker --name w1 --codex-profile yolo --accept-trust --no-server --timeout-seconds 3600 --codex /bin/codex",
@@ -65,10 +68,16 @@ const SAMPLES: &[&str] = &[
     "idle-check w1 --busy-wait-seconds 1 --status-stale-seconds 2 --terminal-stale-seconds 3 --no-refresh",
     "update-status w1 --state editing --current-task a --next-action b",
     "update-status w1 --state blocked --current-task=-a --next-action=--b --blocker 'c\"'",
+    "capture w1",
+    "capture --lines 0 --include-content -- -w1",
+    "classify --text-input 'a screen' --title=-t",
+    "classify --file=-x --title t --status-age-seconds 1 --busy-wait-seconds 2",
     "ingest w1",
     "ingest -- -w1",
     "tail w1",
     "tail w1 --limit 0 --subtype=-x --include-content",
+    "events w1",
+    "events --type=-x --limit 3 -- -w1",
 ];
 
 /// Texts that must survive a command line.

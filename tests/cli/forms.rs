@@ -79,6 +79,15 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     ("unbind", &["unbind --task parser --dry-run", "unbind --task parser", "unbind --task nothing"]),
+    // What runs on this machine is not part of the world, so the query is one that only the ledger answers.
+    (
+        "discover",
+        &[
+            "discover 'accepts every recorded file'",
+            "discover 'nothing is called like this' --all",
+            "discover --name x",
+        ],
+    ),
     ("start-worker", &["start-worker --name w1", "start-worker --name w5", "start-worker --name m1"]),
     ("create", &["create w5 --task 'do it'", "create w1"]),
     ("start-test", &["start-test", "start-test w1"]),
@@ -104,7 +113,17 @@ const SCENES: &[(&str, &[&str])] = &[
             "status w1 --no-refresh",
         ],
     ),
+    ("capture", &["capture w1", "capture nobody", "capture w1 --lines -1"]),
+    (
+        "classify",
+        &[
+            "classify --text-input '• Working (3s • esc to interrupt)'",
+            "classify --text-input 'just words' --title t",
+            "classify --file missing.txt",
+        ],
+    ),
     ("ingest", &["ingest w1 --dry-run", "ingest w1", "ingest w1", "ingest nobody"]),
+    ("events", &["events parser", "events w1 --limit 1", "events w1 --type session_registered", "events nobody"]),
     (
         "tail",
         &[

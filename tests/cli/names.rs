@@ -12,7 +12,7 @@ use std::{
 
 use conveyor::{actions::COMMANDS, app, base::text};
 
-use super::{offline, own_arguments, pair};
+use super::{offline, own_arguments};
 use crate::support::{Finished, TestEnv};
 
 /// Every argument that names a thing of ours, `{}` being its place.
@@ -28,6 +28,7 @@ const FIELDS: &[&str] = &[
     "bind --task parser --worker={} --manager m1",
     "bind --task parser --worker w1 --manager={}",
     "unbind --task={}",
+    "discover --adopt --name={}",
     "start-worker --name={}",
     "create -- {}",
     "start-test -- {}",
@@ -43,8 +44,10 @@ const FIELDS: &[&str] = &[
     "divergences -- {}",
     "idle-check -- {}",
     "update-status --state editing --current-task a --next-action b -- {}",
+    "capture -- {}",
     "ingest -- {}",
     "tail -- {}",
+    "events -- {}",
 ];
 
 /// Arguments whose value name is that of a name, but which hold something else.

@@ -201,8 +201,9 @@ fn equal_ordinals_with_other_bytes_are_kept_and_marked_until_the_file_is_mended(
     let world = World::new();
     let first = numbered(4);
     let path = world.worker("w", &first);
-    // A bad line has no ordinal: that its line number is the same is no conflict.
-    let other = oracle::file(&["junk".to_owned(), oracle::said(Some(3), "another third")]);
+    // A bad line has no ordinal: that its line number is also 5 is no conflict.
+    let fifth = |text: &str| oracle::said(Some(5), text);
+    let other = oracle::file(&["junk".to_owned(), fifth("the fifth"), fifth("another fifth")]);
     append(&path, &other);
     world.ingest("w");
     let both = [first.clone(), other].concat();

@@ -8,6 +8,6 @@ mod spawn;
 mod start;
 mod stop;
 
-pub use open::{Open, OpenManager, OpenWorker, attach_argv};
+pub use open::{Open, OpenManager, OpenWorker, Way, attach_argv};
 pub use start::{Create, LaunchArgs, Resume, Start, StartTest, StartWorker, launch_session};
-pub use stop::Stop;
+pub use stop::{Ending, Stop};

@@ -104,7 +104,8 @@ create table codex_events (
   ingested_at text not null
 );
 create unique index codex_events_once on codex_events (file_id, ordinal, record_hash);
-create index codex_events_notable on codex_events (file_id, subtype, id) where subtype in ('task_complete', 'task_started', 'turn_aborted', 'user_message');
+create index codex_events_file on codex_events (file_id);
+create index codex_events_spoken on codex_events (file_id) where flags & 128 <> 0;
 
 -- What each live sensor said last about a session.
 create table sensor_readings (

@@ -1,0 +1,398 @@
+//! Finds the Codex sessions that run on this machine, registered or not.
+//!
+//! Every way of telling which session runs where is tried: open rollouts and writer locks of the processes, the
+//! thread id that a pane shows, Codex's background server, and for names and previews Codex's own database. What
+//! is not certain is not claimed: a terminal whose thread nobody tells has none.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use crate::{
+    actions::Context,
+    base::text,
+    model::{
+        pane,
+        rollout::{Head, SessionSource},
+    },
+    ports::{
+        codex_server::{CodexServer, ThreadStatus, Timeouts},
+        process::{CodexProcess, CodexProcessKind, CodexScope, LockState, ProcessId},
+        rollout,
+        tmux::{CaptureOptions, PaneId, PaneInfo},
+    },
+    store::codex_state,
+    text_enum,
+};
+
+/// How far up the process tree a pane is looked for.
+const MAX_ANCESTORS: usize = 16;
+const SERVER_LIMITS: Timeouts = Timeouts { connect: Duration::from_millis(500), call: Duration::from_secs(2) };
+
+text_enum! {
+    /// What told which thread it is.
+    pub enum KnownBy {
+        /// Its process holds the rollout open for writing.
+        OpenRollout => "open_rollout",
+        /// Its process holds the thread's writer lock.
+        WriterLock => "writer_lock",
+        /// Its pane shows the thread id.
+        Screen => "screen",
+        /// Codex's background server has it loaded.
+        Server => "server",
+        /// It is the only thread of the server in the directory of this terminal.
+        OnlyInDirectory => "only_in_directory",
+    }
+}
+
+/// A tmux pane that holds a Codex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::actions) struct PaneSeen {
+    pub socket: String,
+    pub session_name: String,
+    pub id: PaneId,
+    pub process: ProcessId,
+}
+
+/// A running session.
+#[derive(Debug, Clone, Default)]
+pub(in crate::actions) struct Running {
+    pub thread_id: Option<String>,
+    pub rollout: Option<PathBuf>,
+    pub head: Option<Head>,
+    pub cwd: Option<PathBuf>,
+    pub codex_home: Option<PathBuf>,
+    pub process: Option<ProcessId>,
+    pub pane: Option<PaneSeen>,
+    pub name: Option<String>,
+    pub preview: Option<String>,
+    pub version: Option<String>,
+    pub ways: BTreeSet<KnownBy>,
+}
+
+impl Running {
+    /// Started by another agent, not by a person.
+    pub fn is_sub_agent(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| matches!(head.source, SessionSource::SubAgent { .. }))
+    }
+}
+
+/// Every running session that can be seen.
+pub(in crate::actions) fn scan(cx: &Context) -> Vec<Running> {
+    let panes = panes(cx);
+    let mut found: Vec<Running> = terminals(cx).into_iter().map(|process| of_process(cx, &process, &panes)).collect();
+    let mut homes: BTreeSet<PathBuf> = cx.env().codex_home.iter().cloned().collect();
+    homes.extend(found.iter().filter_map(|running| running.codex_home.clone()));
+    for home in &homes {
+        add_loaded_threads(home, &mut found);
+        add_locked_threads(cx, home, &mut found);
+    }
+    for running in &mut found {
+        complete(running);
+    }
+    found.retain(|running| !running.is_sub_agent());
+    found.sort_by(|a, b| (&a.cwd, &a.thread_id).cmp(&(&b.cwd, &b.thread_id)));
+    found
+}
+
+/// The session of a process: its own, or of a process below it.
+pub(in crate::actions) fn of_pid(cx: &Context, pid: u32) -> Option<Running> {
+    let tree: Vec<u32> = cx.processes().tree(pid).ok()?.iter().map(|process| process.id.pid).collect();
+    let inside = |running: &Running| running.process.is_some_and(|process| tree.contains(&process.pid));
+    let found = scan(cx).into_iter().find(inside);
+    // A process that is no Codex by name may still write a rollout.
+    found.or_else(|| {
+        let mut running = Running { process: cx.processes().identify(pid).ok(), ..Running::default() };
+        tree.iter().for_each(|pid| look_at_files(cx, *pid, &mut running));
+        complete(&mut running);
+        running.thread_id.is_some().then_some(running)
+    })
+}
+
+/// The session in a pane.
+pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Option<Running> {
+    let seen = panes(cx);
+    let here = |running: &Running| {
+        running.pane.as_ref().is_some_and(|seen| seen.id == pane && socket.is_none_or(|socket| seen.socket == socket))
+    };
+    scan(cx).into_iter().find(here).or_else(|| {
+        let (info, seen) = seen
+            .into_iter()
+            .find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?;
+        Some(Running { cwd: info.current_path, pane: Some(seen), ..Running::default() })
+    })
+}
+
+/// All panes of the servers we know of: the default one and the one new sessions are started in.
+fn panes(cx: &Context) -> Vec<(PaneInfo, PaneSeen)> {
+    let configured = cx.env().tmux_socket.as_ref().map(|path| path.display().to_string());
+    let mut found: Vec<(PaneInfo, PaneSeen)> = Vec::new();
+    for socket in [None, configured] {
+        let tmux = cx.tmux(socket.as_deref());
+        let (Ok(server), Ok(panes)) = (tmux.server_info(), tmux.panes()) else { continue };
+        if found.iter().any(|(_, seen)| seen.socket == server.socket) {
+            continue;
+        }
+        found.extend(panes.into_iter().filter(|info| !info.dead).filter_map(|info| {
+            let seen = PaneSeen {
+                socket: server.socket.clone(),
+                session_name: info.session_name.clone(),
+                id: info.id,
+                process: cx.processes().identify(info.pid).ok()?,
+            };
+            Some((info, seen))
+        }));
+    }
+    found
+}
+
+/// The Codex processes that stand for a session; a Node wrapper whose native child runs is left out.
+fn terminals(cx: &Context) -> Vec<CodexProcess> {
+    let all = cx.processes().codex_processes(CodexScope::Sessions).unwrap_or_default();
+    let parents: BTreeSet<u32> = all.iter().map(|process| process.parent).collect();
+    all.into_iter()
+        .filter(|process| process.kind != CodexProcessKind::Wrapper || !parents.contains(&process.id.pid))
+        .collect()
+}
+
+fn of_process(cx: &Context, process: &CodexProcess, panes: &[(PaneInfo, PaneSeen)]) -> Running {
+    let pid = process.id.pid;
+    let mut running = Running {
+        process: Some(process.id),
+        cwd: cx.processes().cwd(pid).ok(),
+        codex_home: cx.processes().codex_home(pid).ok().flatten().or_else(|| cx.env().codex_home.clone()),
+        ..Running::default()
+    };
+    look_at_files(cx, pid, &mut running);
+    if let Some((info, seen)) = pane_of(cx, pid, panes) {
+        if running.thread_id.is_none()
+            && let Ok(screen) = cx.tmux(Some(&seen.socket)).capture(seen.id, CaptureOptions::default())
+            && let Some(thread) = pane::read_pane(&screen, Some(&info.title)).thread_id
+        {
+            running.thread_id = Some(thread);
+            running.ways.insert(KnownBy::Screen);
+        }
+        running.pane = Some(seen.clone());
+    }
+    running
+}
+
+/// The pane among whose processes this one is.
+fn pane_of<'p>(cx: &Context, pid: u32, panes: &'p [(PaneInfo, PaneSeen)]) -> Option<&'p (PaneInfo, PaneSeen)> {
+    let mut pid = pid;
+    for _ in 0..MAX_ANCESTORS {
+        if let Some(found) = panes.iter().find(|(info, _)| info.pid == pid) {
+            return Some(found);
+        }
+        pid = cx.processes().info(pid).ok()?.parent;
+    }
+    None
+}
+
+/// Rollouts and writer locks that a process holds open.
+fn look_at_files(cx: &Context, pid: u32, running: &mut Running) {
+    let Some(held) = held_by(cx, pid) else { return };
+    running.thread_id = Some(held.thread_id);
+    running.rollout = held.rollout.or(running.rollout.take());
+    running.ways.extend(held.ways);
+}
+
+/// What a process's open files say about its thread.
+#[derive(Debug, Clone)]
+pub(in crate::actions) struct Held {
+    pub thread_id: String,
+    pub rollout: Option<PathBuf>,
+    pub ways: Vec<KnownBy>,
+}
+
+/// The thread that a process works on, by its open files.
+///
+/// `/new`, `/clear` and `/fork` leave the old rollout open and its lock held, and take the lock of the new thread
+/// before its rollout exists. Thread ids grow with time, so the newest one counts.
+pub(in crate::actions) fn held_by(cx: &Context, pid: u32) -> Option<Held> {
+    let files = cx.processes().session_files(pid).ok()?;
+    let is_held = |lock: &PathBuf| matches!(cx.processes().lock_state(lock), Ok(LockState::Held(owner)) if owner.is_none_or(|owner| owner == pid));
+    let locked = files.writer_locks.iter().filter(|lock| is_held(lock)).filter_map(|lock| lock.file_stem()?.to_str());
+    let written = files.rollouts.iter().filter(|rollout| rollout.writable);
+    let newest_lock = locked.max().map(str::to_owned);
+    let newest_rollout = written.filter_map(|open| Some((rollout::thread_id_of(&open.path)?, &open.path))).max();
+    let thread_id = newest_lock.clone().max(newest_rollout.map(|(id, _)| id.to_owned()))?;
+    let rollout = newest_rollout.filter(|(id, _)| *id == thread_id).map(|(_, path)| path.clone());
+    let mut ways = Vec::new();
+    if rollout.is_some() {
+        ways.push(KnownBy::OpenRollout);
+    }
+    if newest_lock.as_ref() == Some(&thread_id) {
+        ways.push(KnownBy::WriterLock);
+    }
+    Some(Held { thread_id, rollout, ways })
+}
+
+/// Threads that Codex's background server has loaded, with the terminals that can only be theirs.
+fn add_loaded_threads(home: &Path, found: &mut Vec<Running>) {
+    let Ok(mut server) = CodexServer::connect(home, SERVER_LIMITS) else { return };
+    let loaded = server.loaded_threads().unwrap_or_default();
+    let mut fresh = Vec::new();
+    for id in loaded {
+        let Ok(info) = server.read_thread(&id) else { continue };
+        if info.ephemeral || info.parent_id.is_some() || info.status == ThreadStatus::NotLoaded {
+            continue;
+        }
+        let running = Running {
+            thread_id: Some(info.id),
+            rollout: info.rollout,
+            cwd: info.cwd,
+            codex_home: Some(home.to_owned()),
+            name: info.name,
+            preview: info.preview,
+            version: info.codex_version,
+            ways: BTreeSet::from([KnownBy::Server]),
+            ..Running::default()
+        };
+        match found.iter_mut().find(|known| known.thread_id == running.thread_id) {
+            Some(known) => merge(known, running),
+            None => fresh.push(running),
+        }
+    }
+    attach_only_ones(home, found, &mut fresh);
+    found.extend(fresh);
+}
+
+/// Gives a thread of the server to a terminal when neither has another candidate in that directory.
+fn attach_only_ones(home: &Path, found: &mut [Running], fresh: &mut Vec<Running>) {
+    let mut in_directory: BTreeMap<PathBuf, (usize, usize)> = BTreeMap::new();
+    let nameless = |running: &Running| running.thread_id.is_none() && running.codex_home.as_deref() == Some(home);
+    for cwd in found.iter().filter(|running| nameless(running)).filter_map(|running| running.cwd.clone()) {
+        in_directory.entry(cwd).or_default().0 += 1;
+    }
+    for cwd in fresh.iter().filter_map(|running| running.cwd.clone()) {
+        in_directory.entry(cwd).or_default().1 += 1;
+    }
+    for running in found.iter_mut().filter(|running| nameless(running)) {
+        let Some(cwd) = running.cwd.clone().filter(|cwd| in_directory.get(cwd) == Some(&(1, 1))) else { continue };
+        if let Some(index) = fresh.iter().position(|thread| thread.cwd.as_ref() == Some(&cwd)) {
+            let mut thread = fresh.remove(index);
+            thread.ways.insert(KnownBy::OnlyInDirectory);
+            running.thread_id.clone_from(&thread.thread_id);
+            merge(running, thread);
+        }
+    }
+}
+
+/// Threads whose writer lock somebody holds whom we could not look into.
+fn add_locked_threads(cx: &Context, home: &Path, found: &mut Vec<Running>) {
+    for lock in cx.processes().writer_locks(home).unwrap_or_default() {
+        let LockState::Held(owner) = lock.state else { continue };
+        if found.iter().any(|running| running.thread_id.as_deref() == Some(lock.thread_id.as_str())) {
+            continue;
+        }
+        let process = owner.and_then(|pid| cx.processes().identify(pid).ok());
+        // The lock tells the thread of a terminal that showed nothing else.
+        let nameless = found
+            .iter_mut()
+            .find(|running| running.thread_id.is_none() && running.process.is_some() && running.process == process);
+        match nameless {
+            Some(running) => {
+                running.thread_id = Some(lock.thread_id);
+                running.ways.insert(KnownBy::WriterLock);
+            }
+            None => found.push(Running {
+                thread_id: Some(lock.thread_id),
+                codex_home: Some(home.to_owned()),
+                process,
+                ways: BTreeSet::from([KnownBy::WriterLock]),
+                ..Running::default()
+            }),
+        }
+    }
+}
+
+fn merge(known: &mut Running, more: Running) {
+    known.rollout = known.rollout.take().or(more.rollout);
+    known.cwd = more.cwd.or(known.cwd.take());
+    known.name = known.name.take().or(more.name);
+    known.preview = known.preview.take().or(more.preview);
+    known.version = known.version.take().or(more.version);
+    known.ways.extend(more.ways);
+}
+
+/// Adds what files and Codex's database know about the thread.
+fn complete(running: &mut Running) {
+    let (Some(thread), Some(home)) = (running.thread_id.clone(), running.codex_home.clone()) else {
+        return;
+    };
+    if let Some(known) = codex_state::threads(&home, std::slice::from_ref(&thread)).pop() {
+        let shown = |text: Option<String>| text.map(|text| text::bounded(&text::one_line(&text::clean(&text)), 200));
+        let more = Running {
+            rollout: known.rollout_path,
+            cwd: running.cwd.clone().or(known.cwd),
+            name: shown(known.name),
+            preview: shown(known.preview),
+            version: known.cli_version,
+            ..Running::default()
+        };
+        merge(running, more);
+    }
+    running.rollout = running.rollout.take().filter(|path| path.exists()).or_else(|| {
+        let found = rollout::find_by_thread(&home, &thread).ok()?;
+        found.into_iter().find(|found| !found.is_dormant).map(|found| found.path)
+    });
+    running.head = running.rollout.as_ref().and_then(|path| rollout::read_head(path).ok());
+    if let Some(head) = &running.head {
+        running.cwd = running.cwd.take().or_else(|| head.cwd.as_ref().map(PathBuf::from));
+        running.version = running.version.take().or_else(|| head.version.clone());
+    }
+}
+
+/// A running session as printed.
+#[derive(Debug, Serialize)]
+pub struct RunningView {
+    codex_session_id: Option<String>,
+    codex_session_path: Option<String>,
+    codex_version: Option<String>,
+    cwd: Option<String>,
+    /// What told which thread it is; empty when nothing did.
+    known_by: Vec<KnownBy>,
+    name: Option<String>,
+    pid: Option<u32>,
+    preview: Option<String>,
+    /// Name of the registration, when it has one.
+    pub(super) registered_as: Option<String>,
+    tmux_pane_id: Option<String>,
+    tmux_session: Option<String>,
+    tmux_socket: Option<String>,
+}
+
+impl RunningView {
+    pub(super) fn of(running: &Running, registered_as: Option<String>) -> Self {
+        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        Self {
+            codex_session_id: running.thread_id.clone(),
+            codex_session_path: text(&running.rollout),
+            codex_version: running.version.clone(),
+            cwd: text(&running.cwd),
+            known_by: running.ways.iter().copied().collect(),
+            name: running.name.clone(),
+            pid: running.process.map(|process| process.pid),
+            preview: running.preview.clone(),
+            registered_as,
+            tmux_pane_id: running.pane.as_ref().map(|pane| pane.id.to_string()),
+            tmux_session: running.pane.as_ref().map(|pane| pane.session_name.clone()),
+            tmux_socket: running.pane.as_ref().map(|pane| pane.socket.clone()),
+        }
+    }
+
+    /// One line for people.
+    pub(super) fn line(&self) -> String {
+        let place = self.tmux_session.as_deref().unwrap_or("no pane");
+        let id = self.codex_session_id.as_deref().unwrap_or("thread not known");
+        let cwd = self.cwd.as_deref().unwrap_or("?");
+        let what = self.name.as_deref().or(self.preview.as_deref()).unwrap_or("");
+        let registered = self.registered_as.as_ref().map_or("not registered".to_owned(), |name| format!("is {name}"));
+        format!("{id}  {place}  {cwd}  {registered}  {what}").trim_end().to_owned()
+    }
+}

@@ -1,0 +1,73 @@
+//! Opens the cockpit over the real ledger, with the background tasks beside it.
+
+use crate::{
+    actions::{self, Command, Context, Report},
+    base::Result,
+    engine::Engine,
+    model::board::{Board, Entry, EventRow},
+    tui::{self, Backend, EventQuery, Explanation, Options, PaneText, theme::ThemeName},
+};
+
+/// How the cockpit looks.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+pub struct CockpitArgs {
+    /// Theme: dark, light, high-contrast, colour-blind or mono; without it the terminal decides
+    #[arg(long, value_name = "NAME", help_heading = "Cockpit")]
+    pub theme: Option<ThemeName>,
+    /// Draw with ASCII only
+    #[arg(long, help_heading = "Cockpit")]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal; `M` switches
+    #[arg(long, help_heading = "Cockpit")]
+    pub no_mouse: bool,
+}
+
+/// Runs the cockpit until the operator leaves.
+pub(super) fn run(cx: &Context, args: &CockpitArgs, prefix: Vec<String>) -> Result<u8> {
+    let engine_context = cx.clone();
+    let options = Options {
+        theme: args.theme,
+        ascii: args.ascii,
+        mouse: !args.no_mouse,
+        prefix,
+        clock: cx.clock(),
+        start: Some(Box::new(move |runtime| Engine::start(&engine_context, runtime))),
+    };
+    tui::run(Live(cx.clone()), options)
+}
+
+/// The screens' questions, answered by the actions.
+struct Live(Context);
+
+impl Backend for Live {
+    fn board(&self) -> Result<Board> {
+        actions::board(&self.0)
+    }
+
+    fn events(&self, session_id: &str, query: EventQuery) -> Result<Vec<EventRow>> {
+        let EventQuery { before, text, kinds, limit } = query;
+        actions::event_page(&self.0, session_id, &actions::EventQuery { before, text, kinds, limit })
+    }
+
+    fn conversation(&self, session_id: &str, limit: usize) -> Result<Vec<Entry>> {
+        actions::conversation(&self.0, session_id, limit)
+    }
+
+    fn pane(&self, session_id: &str) -> Result<Option<PaneText>> {
+        let seen = actions::pane_text(&self.0, session_id)?;
+        Ok(seen.map(|actions::PaneText { lines, captured_at, note }| PaneText { lines, captured_at, note }))
+    }
+
+    fn explain(&self, session_id: &str) -> Result<Explanation> {
+        let explained = actions::explanation(&self.0, session_id)?;
+        Ok(Explanation { lines: explained.proof_lines(), judgement: explained.judgement })
+    }
+
+    fn attach(&self, session_id: &str) -> Result<Vec<String>> {
+        actions::attach_argv(&self.0, session_id)
+    }
+
+    fn submit(&self, command: Command) -> Result<Report> {
+        command.run(&self.0)
+    }
+}
