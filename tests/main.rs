@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cli;
 mod codex_server;
+mod ingest;
 mod layers;
 mod ledger;
 mod observe;
