@@ -92,7 +92,8 @@ pub enum Appended {
     SeenBefore,
 }
 
-/// Stores one line of `file`, or recognises it and brings its place up to date.
+/// Stores one line of `file`, or recognises it. A line of an older generation moves to the place it has now, in
+/// the file and among the ids: the ids of a generation are in the order of its lines.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -131,8 +132,9 @@ pub fn append(w: &Write<'_>, file: &Cursor, event: &NewEvent<'_>, now: &str) -> 
             "update codex_events set
                 seen_count = case when generation = :generation then seen_count + 1 else 1 end,
                 flags = case when generation = :generation then flags | :flags else :flags end,
-                generation = :generation,
-                byte_offset = :byte_offset
+                byte_offset = case when generation = :generation then byte_offset else :byte_offset end,
+                id = case when generation = :generation then id else (select max(id) + 1 from codex_events) end,
+                generation = :generation
              where file_id = :file_id and ordinal = :ordinal and record_hash = :record_hash",
         )?
         .execute(named_params! {

@@ -156,6 +156,23 @@ fn a_migrated_rollout_replaces_the_old_one() {
 }
 
 #[test]
+fn lines_that_were_kept_stand_where_the_new_file_has_them() {
+    let world = World::new();
+    let path = world.worker("w", &numbered(5));
+    world.ingest("w");
+    let text = String::from_utf8(numbered(5)).unwrap();
+    let other = text.replace("codex-tui", "codex-exec").replace("line 3", "another third line").into_bytes();
+    replace(&path, &other);
+    world.ingest("w");
+    assert_holds(&world, &other);
+    let tail = world.run(&["tail", "w", "--include-content"]);
+    let offsets: Vec<u64> =
+        tail.as_array().unwrap().iter().map(|event| event["byte_offset"].as_u64().unwrap()).collect();
+    assert_eq!(offsets.len(), 6);
+    assert!(offsets.is_sorted_by(|newer, older| newer > older), "the newest line of the file is first: {offsets:?}");
+}
+
+#[test]
 fn another_threads_file_is_refused_and_noted() {
     for ingested_before in [true, false] {
         let world = World::new();

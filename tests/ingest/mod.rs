@@ -44,6 +44,7 @@ struct FileRow {
 /// One stored line of the current generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EventRow {
+    id: i64,
     kind: String,
     subtype: Option<String>,
     item: Option<String>,
@@ -165,6 +166,7 @@ fn event_rows(sql: &Connection, name: &str) -> Vec<EventRow> {
     .unwrap()
     .query_map([name], |row| {
         Ok(EventRow {
+            id: row.get("id")?,
             kind: row.get("type")?,
             subtype: row.get("subtype")?,
             item: row.get("item")?,

@@ -74,7 +74,6 @@ pub fn rows(bytes: &[u8]) -> Vec<Expected> {
         }
         let (offset, length) = (offset as u64, line.len() as u64);
         let row = rows.entry((ordinal, hash)).or_insert(Expected { ordinal, hash, offset, length, seen: 0, flags });
-        row.offset = offset;
         row.seen += 1;
     }
     for (ordinal, hashes) in natives.into_iter().filter(|(_, hashes)| hashes.len() > 1) {

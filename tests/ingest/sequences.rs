@@ -364,7 +364,9 @@ impl<'b> Sequence<'b> {
             pending_bytes: *pending,
         };
         assert_eq!(file_row(&self.bench.sql, &self.name), file, "the cursor\n{}", self.log);
-        let stored = oracle::stored(&event_rows(&self.bench.sql, &self.name));
+        let events = event_rows(&self.bench.sql, &self.name);
+        assert!(events.is_sorted_by_key(|event| event.id), "ids in the order of the lines\n{}", self.log);
+        let stored = oracle::stored(&events);
         assert_eq!(stored, oracle::rows(taken), "the lines of the present file\n{}", self.log);
         let all: Vec<(i64, i64)> = self
             .bench
