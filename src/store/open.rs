@@ -79,11 +79,11 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    // Until the file has proved to be ours, closing it must not move its log into it.
+    // Closing must not move the log into the file: a foreign file stays untouched, and a short command does not pay
+    // for two fsyncs. The log is moved by whoever commits when it has grown to a thousand pages.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(if access == Access::Read { READ_PATIENCE } else { WRITE_PATIENCE })?;
     let found = schema::look(&mut connection, path)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     match found {
         Found::Current => configure(&connection)?,
         Found::Empty | Found::Old(_) if access == Access::Read => {

@@ -274,16 +274,9 @@ fn thread_ids_come_from_whole_file_names_only() {
     assert_eq!(of(format!("rollout-2026-11-21T02-14-36-{id}.json")), None);
 }
 
-/// The most memory this process ever held, in KiB.
-#[cfg(target_os = "linux")]
-fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
+/// What it costs is measured from outside, where no other test adds to it: `tests/ingest/huge.rs`.
 #[test]
-fn a_line_of_100_mb_costs_little_memory_and_the_next_one_is_intact() {
+fn a_line_of_100_mb_is_passed_over_and_the_next_one_is_intact() {
     const LENGTH: u64 = 100_000_000;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("huge.jsonl");
@@ -296,8 +289,6 @@ fn a_line_of_100_mb_costs_little_memory_and_the_next_one_is_intact() {
     io::Seek::seek(&mut file, io::SeekFrom::End(0)).unwrap();
     file.write_all(b"\nlast\n").unwrap();
 
-    #[cfg(target_os = "linux")]
-    let before = peak_memory();
     let file = RolloutFile::open(&path).unwrap();
     let mut lines = file.lines(0, Limits::default()).unwrap();
     assert_eq!(lines.next_line().unwrap().map(|line| line.len), Some(5));
@@ -310,8 +301,6 @@ fn a_line_of_100_mb_costs_little_memory_and_the_next_one_is_intact() {
     let last = lines.next_line().unwrap().expect("the line behind it");
     assert_eq!((last.offset, last.body), (6 + LENGTH + 1, Body::Whole(&b"last"[..])));
     assert!(lines.anchor().is_some_and(|anchor| file.verify(&anchor).unwrap() == Verdict::Same));
-    #[cfg(target_os = "linux")]
-    assert!(peak_memory() - before < 32 * 1024, "{} KiB more than before", peak_memory() - before);
 }
 
 #[test]
