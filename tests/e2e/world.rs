@@ -128,6 +128,18 @@ impl World {
         command
     }
 
+    /// What a shell needs to run the program as [`World::command`] does: `env -i NAME=VALUE...`.
+    pub fn shell_environment(&self) -> Vec<String> {
+        let command = self.command();
+        let set = command.get_envs().filter_map(|(name, value)| {
+            value.map(|value| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        });
+        ["env".to_owned(), "-i".to_owned(), "TERM=screen-256color".to_owned(), "PS1=$ ".to_owned()]
+            .into_iter()
+            .chain(set)
+            .collect()
+    }
+
     /// Runs the program to its end.
     pub fn run(&self, words: &[&str]) -> Finished {
         finish(self.command().args(words))
