@@ -54,7 +54,7 @@ const READ_PATIENCE: Duration = Duration::from_secs(1);
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The SQLite release that mended the write-ahead log's reset race.
-const SQLITE_FLOOR: i32 = 3_051_003;
+pub(super) const SQLITE_FLOOR: i32 = 3_051_003;
 
 pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
     let Opening { access, safety, now } = opening;
@@ -214,7 +214,7 @@ fn check_folder(folder: &Path) -> Result<()> {
 
 /// SQLite's write-ahead log needs shared memory on one host: network file systems corrupt it.
 #[cfg(target_os = "linux")]
-fn check_file_system(path: &Path) -> Result<()> {
+pub(super) fn check_file_system(path: &Path) -> Result<()> {
     let Ok(info) = rustix::fs::statfs(path) else { return Ok(()) };
     let name = match u32::try_from(info.f_type).unwrap_or(0) {
         0x6969 => "NFS",
@@ -229,6 +229,6 @@ fn check_file_system(path: &Path) -> Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn check_file_system(_path: &Path) -> Result<()> {
+pub(super) fn check_file_system(_path: &Path) -> Result<()> {
     Ok(())
 }
