@@ -168,16 +168,14 @@ impl Explanation {
             lines.push(format!("{:8} {rule}: {says} (asked {asked} ago{stale})", sensor.source));
         }
         match &self.rollout {
-            Some(proof) => {
-                match proof.byte_offset {
-                    Some(offset) => {
-                        lines.push(format!("rollout  {}: {} byte {offset}", proof.rule, proof.path));
-                        let line = proof.line.as_deref().unwrap_or("the file no longer holds that line");
-                        lines.push(format!("         {line}"));
-                    }
-                    None => lines.push(format!("rollout  {}: {}", proof.rule, proof.path)),
+            Some(proof) => match proof.byte_offset {
+                Some(offset) => {
+                    lines.push(format!("rollout  {}: {} byte {offset}", proof.rule, proof.path));
+                    let line = proof.line.as_deref().unwrap_or("the file no longer holds that line");
+                    lines.push(format!("         {line}"));
                 }
-            }
+                None => lines.push(format!("rollout  {}: {}", proof.rule, proof.path)),
+            },
             None => lines.push("rollout  none yet".to_owned()),
         }
         lines

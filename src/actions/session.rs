@@ -279,6 +279,7 @@ pub(super) fn record(
         pid_start: None,
         cwd: String::new(),
         registered_at: now,
+        resumed_at: None,
         last_heartbeat_at: None,
         state: Registration::Active,
         last_ingest_offset: None,

@@ -279,6 +279,7 @@ pub(super) fn register(cx: &Context, store: &Store, running: &Running, role: Rol
             session.codex_session_id.clone_from(&running.thread_id);
         }
         store::sessions::save(w, &session)?;
+        store::sensors::forget(w, &session.id)?;
         Ok(session)
     })
 }
