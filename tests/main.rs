@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod codex_server;
+mod doctor;
 mod layers;
 mod ledger;
 mod observe;

@@ -369,7 +369,9 @@ impl Drift {
         const NAME: &str = "live_reconcile";
         let count = self.findings().filter(|(_, finding)| finding.required).count();
         let check = if self.ok {
-            Check::pass(Required, NAME, format!("{} sessions agree with what runs", self.sessions.len()))
+            let live = self.sessions.iter().filter(|row| row.live == Some(true)).count();
+            let message = format!("nothing has drifted; {live} of {} sessions are seen to run", self.sessions.len());
+            Check::pass(Required, NAME, message)
         } else {
             Check::fail(
                 Required,
