@@ -135,7 +135,7 @@ fn every_test_file_is_a_module_of_the_suite() {
         let path = entry.expect("a folder entry").path();
         let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let is_module = path.extension().is_some_and(|extension| extension == "rs") || path.join("mod.rs").exists();
-        if is_module && stem != "main" {
+        if is_module && stem != "main" && stem != "bench" {
             assert!(main.contains(&format!("mod {stem};")), "tests/{stem} is not listed in tests/main.rs");
         }
     }

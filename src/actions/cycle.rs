@@ -155,35 +155,27 @@ struct Run<'c> {
 
 impl Run<'_> {
     fn observe(&mut self, busy_wait_seconds: i64) -> Result<CycleReport> {
-        let ingested = self.phase("ingest_rollout", |run| {
-            let taken = match ingest::ingest_while(run.cx, run.store, &run.worker, &|| true) {
-                Ok(taken) => CycleIngest {
-                    error: None,
-                    new_events: taken.new_events,
-                    new_offset: taken.new_offset,
-                    pending_bytes: taken.pending_bytes,
-                    skipped_lines: taken.skipped_lines,
-                },
-                Err(error) if error.kind() == Kind::Busy => return Err(error),
-                Err(error) => CycleIngest { error: Some(error.to_string()), ..CycleIngest::default() },
-            };
-            let state = if taken.error.is_some() { SpanState::Degraded } else { SpanState::Succeeded };
-            let attributes = json!({"new_events": taken.new_events, "new_offset": taken.new_offset, "worker_session": run.worker.name});
-            Ok((taken, state, attributes))
-        })?;
-        let look = self.phase("look_at_sensors", |run| {
+        let mut ingested = self.ingest()?;
+        let (look, moved) = self.phase("look_at_sensors", |run| {
             let mut observer = Observer::default();
             let worker = observer.look(run.cx, &run.worker);
             let manager = observer.look(run.cx, &run.manager);
-            for (session, look) in [(&run.worker, &worker), (&run.manager, &manager)] {
-                live::record(run.cx, run.store, look)?;
-                follow::follow(run.cx, run.store, session, look)?;
-            }
+            live::record(run.cx, run.store, &manager)?;
+            follow::follow(run.cx, run.store, &run.manager, &manager)?;
+            live::record(run.cx, run.store, &worker)?;
+            let moved = follow::follow(run.cx, run.store, &run.worker, &worker)?;
             let captured = worker.screen.is_some();
             let state =
                 if captured || run.worker.tmux_pane_id.is_none() { SpanState::Succeeded } else { SpanState::Degraded };
-            Ok((worker, state, json!({"captured": captured})))
+            Ok(((worker, moved), state, json!({"captured": captured, "moved": moved})))
         })?;
+        if moved {
+            // Its rollout was found just now, and nobody has read it yet.
+            if let Some(worker) = self.store.read(|r| store::sessions::by_id(r, &self.worker.id))? {
+                self.worker = worker;
+            }
+            ingested = self.ingest()?;
+        }
         let (judgement, progress, manager_judgement) = self.phase("infer_worker_state", |run| {
             let now = run.cx.now();
             let (judgement, cursor, manager) = run.store.read(|r| {
@@ -205,6 +197,26 @@ impl Run<'_> {
             store::cycles::complete(w, self.id, &self.task.id, &status, None, &self.spans, report.cycle_completed_at)
         })?;
         Ok(report)
+    }
+
+    /// Takes the worker's new rollout lines.
+    fn ingest(&mut self) -> Result<CycleIngest> {
+        self.phase("ingest_rollout", |run| {
+            let taken = match ingest::ingest_while(run.cx, run.store, &run.worker, &|| true) {
+                Ok(taken) => CycleIngest {
+                    error: None,
+                    new_events: taken.new_events,
+                    new_offset: taken.new_offset,
+                    pending_bytes: taken.pending_bytes,
+                    skipped_lines: taken.skipped_lines,
+                },
+                Err(error) if error.kind() == Kind::Busy => return Err(error),
+                Err(error) => CycleIngest { error: Some(error.to_string()), ..CycleIngest::default() },
+            };
+            let state = if taken.error.is_some() { SpanState::Degraded } else { SpanState::Succeeded };
+            let attributes = json!({"new_events": taken.new_events, "new_offset": taken.new_offset, "worker_session": run.worker.name});
+            Ok((taken, state, attributes))
+        })
     }
 
     /// Runs one phase and notes how long it took.

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use serde::Serialize;
 
-use super::{Action, Argv, Context, Outcome, follow, ingest, live, lookup, sense::Observer};
+use super::{Action, Argv, Context, Outcome, live, lookup};
 use crate::{
     base::{Result, Timestamp, text},
     model::{
@@ -87,11 +87,7 @@ impl Action for Explain {
         let store = if self.no_refresh { cx.ledger()? } else { cx.ledger_to_change()? };
         let session = store.read(|r| lookup::session(r, &self.session))?;
         if !self.no_refresh && session.state == Registration::Active {
-            // A failure is noted on the session and shown below.
-            let _ = ingest::ingest_while(cx, store, &session, &|| true);
-            let look = Observer::default().look(cx, &session);
-            live::record(cx, store, &look)?;
-            follow::follow(cx, store, &session, &look)?;
+            return explanation(cx, &live::refresh(cx, store, session)?.0.id);
         }
         explanation(cx, &session.id)
     }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use super::{Context, follow, ingest, sense};
 use crate::{
     base::Result,
-    model::session::Registration,
+    model::session::{Registration, Session},
     store::{self, sensors},
 };
 
@@ -76,6 +76,23 @@ pub fn observe(cx: &Context, observer: &mut Observer) -> Result<bool> {
         news |= follow::follow(cx, store, session, &look)?;
     }
     Ok(news)
+}
+
+/// One fresh look at a session in force: its new rollout lines, every live sensor, the thread that its pane shows.
+/// Gives its record as it is afterwards.
+///
+/// A rollout that cannot be read is noted on the record, not an error.
+pub(super) fn refresh(cx: &Context, store: &store::Store, session: Session) -> Result<(Session, sense::Look)> {
+    let _ = ingest::ingest_while(cx, store, &session, &|| true);
+    let look = Observer::default().look(cx, &session);
+    record(cx, store, &look)?;
+    if !follow::follow(cx, store, &session, &look)? {
+        return Ok((session, look));
+    }
+    // Its rollout was found just now, and nobody has read it yet.
+    let session = store.read(|r| store::sessions::by_id(r, &session.id))?.unwrap_or(session);
+    let _ = ingest::ingest_while(cx, store, &session, &|| true);
+    Ok((session, look))
 }
 
 /// Stores what a look saw, when it is news or what is stored has grown old.

@@ -5,10 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    Action, Argv, Context, Format, Outcome, TextArg, follow, ingest, live, lookup,
-    sense::{Look, Observer},
-};
+use super::{Action, Argv, Context, Format, Outcome, TextArg, live, lookup, sense::Look};
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
@@ -130,14 +127,10 @@ struct See {
 impl See {
     fn session(cx: &Context, name: &str, no_refresh: bool) -> Result<Self> {
         let store = if no_refresh { cx.ledger()? } else { cx.ledger_to_change()? };
-        let session = store.read(|r| lookup::session(r, name))?;
+        let mut session = store.read(|r| lookup::session(r, name))?;
         let mut look = Look::default();
         if !no_refresh && session.state == Registration::Active {
-            // A failure is noted on the session and shown with the status.
-            let _ = ingest::ingest_while(cx, store, &session, &|| true);
-            look = Observer::default().look(cx, &session);
-            live::record(cx, store, &look)?;
-            follow::follow(cx, store, &session, &look)?;
+            (session, look) = live::refresh(cx, store, session)?;
         }
         let now = cx.now();
         store.read(|r| {

@@ -50,6 +50,9 @@ pub struct Opening {
     pub now: Timestamp,
 }
 
+/// The log is moved into the ledger when it has so many pages of 4 KiB.
+const LOG_PAGES: u32 = 250;
+
 const READ_PATIENCE: Duration = Duration::from_secs(1);
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -79,11 +82,11 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    // Until the file has proved to be ours, closing it must not move its log into it.
+    // Closing must not move the log into the file: a foreign file stays untouched, and a short command does not pay
+    // for two fsyncs. The log is moved by whoever commits when it has grown to [`LOG_PAGES`].
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(if access == Access::Read { READ_PATIENCE } else { WRITE_PATIENCE })?;
     let found = schema::look(&mut connection, path)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     match found {
         Found::Current => configure(&connection)?,
         Found::Empty | Found::Old(_) if access == Access::Read => {
@@ -122,6 +125,8 @@ fn configure(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    // The first process to open a ledger reads the whole log, so it is kept short.
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

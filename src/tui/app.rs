@@ -622,8 +622,17 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     effects
 }
 
-/// How many rows ask for the operator.
+/// How many sessions ask for this much.
 #[must_use]
-pub fn needing(board: &Board) -> usize {
-    board.sessions.iter().filter(|row| row.attention == Attention::NeedsYou).count()
+pub fn count(board: &Board, attention: Attention) -> usize {
+    board.sessions.iter().filter(|row| row.attention == attention).count()
+}
+
+/// Whether a row is one that the operator should look at.
+#[must_use]
+pub fn wants_look(attention: Attention) -> bool {
+    match attention {
+        Attention::NeedsYou | Attention::Failed | Attention::DoneUnseen => true,
+        Attention::Working | Attention::Idle | Attention::Unknown | Attention::Gone => false,
+    }
 }

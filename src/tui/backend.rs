@@ -19,7 +19,7 @@ pub trait Backend: Send + Sync + 'static {
     /// When the ledger cannot be read; [`NotFound`](crate::base::Kind::NotFound) when there is none yet.
     fn board(&self) -> Result<Board>;
 
-    /// A page of a session's rollout events, the oldest of the page first.
+    /// A page of a session's rollout events, in any order.
     ///
     /// # Errors
     /// When the session is unknown or the ledger cannot be read.

@@ -3,7 +3,7 @@
 use ratatui::layout::Position;
 
 use super::{
-    app::{App, Effect, Load, Look, Screen},
+    app::{App, Effect, Load, Look, Screen, wants_look},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
     screen::{self, fleet},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actions::{Action, Argv, Cycle, Explain, List, Listed, Tail, Tasks},
-    model::{board::Attention, filter::Filter},
+    model::filter::Filter,
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
@@ -95,7 +95,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
-        Intent::Follow => app.events.toggle_follow(),
+        Intent::Follow => {
+            app.events.toggle_follow();
+            if app.events.follows() {
+                effects.extend(app.ask_events(None));
+            }
+        }
         Intent::Kinds => {
             app.events.next_kinds();
             effects.extend(app.ask_events(None));
@@ -165,8 +170,12 @@ fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
             }
         }
         Screen::Events => {
+            let followed = app.events.follows();
             if let Some(before) = app.events.step(by) {
                 effects.extend(app.ask_events(Some(before)));
+            } else if app.events.follows() && !followed {
+                // What is held may have lost its newest end.
+                effects.extend(app.ask_events(None));
             }
         }
     }
@@ -223,8 +232,9 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
             app.look = if app.look == Look::Full { Look::Peek } else { Look::List };
         }
         Screen::Task if app.task_detail => app.task_detail = false,
+        Screen::Events if app.events.stop_looking() => {}
         Screen::Events if !app.events.search.is_empty() => {
-            app.events.search.clear();
+            app.events.set_search("");
             effects.extend(app.ask_events(None));
         }
         Screen::Fleet | Screen::Task if !app.filter_text.is_empty() => {
@@ -278,13 +288,6 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     app.select(found, effects);
 }
 
-fn wants_look(attention: Attention) -> bool {
-    match attention {
-        Attention::NeedsYou | Attention::Failed | Attention::DoneUnseen => true,
-        Attention::Working | Attention::Idle | Attention::Unknown | Attention::Gone => false,
-    }
-}
-
 fn explain(app: &mut App, effects: &mut Vec<Effect>) {
     let Some(session) = app.session() else {
         app.say(Part::Warning, "no session is selected");
@@ -333,7 +336,8 @@ pub(super) fn command_line(app: &App, argv: &Argv) -> String {
 }
 
 fn copy(app: &mut App, line: String, effects: &mut Vec<Effect>) {
-    app.say(Part::Dim, format!("copied: {line}"));
+    // Nobody answers an OSC 52: tmux, for one, drops it unless `set-clipboard` is on.
+    app.say(Part::Dim, format!("sent to the clipboard, if the terminal takes it: {line}"));
     effects.push(Effect::Copy(line));
 }
 
@@ -464,7 +468,7 @@ fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) 
         }
         Purpose::Search => {
             app.layers.pop();
-            app.events.search = text.trim().to_owned();
+            app.events.set_search(text.trim());
             effects.extend(app.ask_events(None));
         }
         Purpose::Jump => match text.trim().replace('_', "").parse::<u64>() {

@@ -325,9 +325,6 @@ mod tests {
     use super::*;
     use crate::actions::COMMANDS;
 
-    /// Command words whose answer the backend gives already, while the command itself is still to come.
-    const AWAITED: &[&str] = &["capture"];
-
     #[test]
     fn no_key_means_two_things_in_one_place() {
         // Layers hide the screens, but `Always` holds everywhere, and a screen's own keys meet the general ones.
@@ -351,7 +348,7 @@ mod tests {
         for row in BINDINGS {
             let Some(verb) = row.verb else { continue };
             let landed = COMMANDS.iter().any(|entry| entry.name == verb);
-            assert!(landed != AWAITED.contains(&verb), "`{verb}`: landed is {landed}, see AWAITED");
+            assert!(landed, "`{verb}` is no command");
         }
     }
 

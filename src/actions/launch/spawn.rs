@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::stop;
 use crate::{
     actions::{Context, fail},
     base::{Error, Kind, Result, text},
@@ -132,8 +133,23 @@ pub(super) fn tmux_socket(cx: &Context) -> Option<String> {
     cx.env().tmux_socket.as_ref().map(|path| path.display().to_string())
 }
 
-/// Opens the pane and waits until the session is ready, blocked or known; on failure nothing stays open.
+/// Opens the pane and waits until the session is ready, blocked or known; on failure nothing stays.
 pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
+    open(cx, prepared).inspect_err(|_| forget_prompt(cx, &prepared.plan))
+}
+
+/// Takes back a start whose session could not be registered.
+pub(super) fn undo(cx: &Context, prepared: &Prepared, spawned: &Spawned) {
+    let tmux = cx.tmux(Some(&spawned.pane.socket));
+    if spawned.without_server.is_none() {
+        // The turn that the prompt has begun would go on in Codex's server. When it cannot be ended, the pane still is.
+        let _ = stop::leave(&*tmux, spawned.pane.pane, spawned.process);
+    }
+    close(&*tmux, &spawned.pane, spawned.process);
+    forget_prompt(cx, &prepared.plan);
+}
+
+fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
     let Prepared { plan, cli, version, tmux_name } = prepared;
     let (thread, without_server) = thread_by_server(plan, cli);
     let argv = argv(cx, plan, cli, *version, thread.as_ref().map(|(id, _)| id.as_str()))?;
@@ -147,6 +163,8 @@ pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
         })
         .map_err(fail::tmux)?;
     let Some(process) = pane.process else {
+        // A configuration may keep the pane of a program that has ended.
+        close(&*tmux, &pane, ProcessId { pid: pane.pid, start_ticks: 0 });
         return Err(Error::refused(format!("codex ended at once in tmux session {tmux_name}"))
             .hint(format!("run `{}` by hand to see why", cli.program.display())));
     };
@@ -177,7 +195,7 @@ pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
 }
 
 /// Closes what a failed start has opened.
-pub(super) fn close(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
+fn close(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
     // It may be gone already, which is just as well.
     let _ = tmux.kill_session(pane.session, pane.pane, process);
 }
@@ -248,14 +266,26 @@ fn inline_prompt(cx: &Context, plan: &Plan, prompt: &str) -> Result<String> {
     if prompt.len() <= ARGV_PROMPT {
         return Ok(prompt.to_owned());
     }
-    let folder = cx.env().state_root.join("artifacts/start-prompts");
-    let path = folder.join(format!("{}.md", plan.name));
-    write_private(&folder, &path, prompt)
+    let path = prompt_file(cx, plan);
+    write_private(&path, prompt)
         .map_err(|error| Error::io(format!("cannot write the prompt to {}", path.display())).caused_by(error))?;
     Ok(format!("Read the file {} completely and do what it says.", path.display()))
 }
 
-fn write_private(folder: &Path, path: &Path, content: &str) -> std::io::Result<()> {
+fn prompt_file(cx: &Context, plan: &Plan) -> PathBuf {
+    cx.env().state_root.join("artifacts/start-prompts").join(format!("{}.md", plan.name))
+}
+
+/// Removes the file of a prompt that nobody will read.
+fn forget_prompt(cx: &Context, plan: &Plan) {
+    if plan.prompt.as_ref().is_some_and(|prompt| prompt.len() > ARGV_PROMPT) {
+        // It may not have come to be.
+        let _ = fs::remove_file(prompt_file(cx, plan));
+    }
+}
+
+fn write_private(path: &Path, content: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut file = tempfile::Builder::new().prefix(".prompt").tempfile_in(folder)?;
     file.write_all(content.as_bytes())?;

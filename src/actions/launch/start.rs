@@ -212,7 +212,7 @@ fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str) -> Result<
             Ok(Started::of(&prepared, &spawned, session))
         }
         Err(error) => {
-            spawn::close(&*cx.tmux(Some(&spawned.pane.socket)), &spawned.pane, spawned.process);
+            spawn::undo(cx, &prepared, &spawned);
             Err(error)
         }
     }
@@ -586,7 +586,7 @@ impl Action for Resume {
         match register(cx, &prepared, &spawned, session.role, Self::NAME) {
             Ok(session) => Ok(Started::of(&prepared, &spawned, session)),
             Err(error) => {
-                spawn::close(&*cx.tmux(Some(&spawned.pane.socket)), &spawned.pane, spawned.process);
+                spawn::undo(cx, &prepared, &spawned);
                 Err(error)
             }
         }

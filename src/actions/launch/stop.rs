@@ -140,7 +140,7 @@ fn present(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Option<P
 }
 
 /// Asks Codex to leave, looking at the screen before each key.
-fn leave(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Ending> {
+pub(super) fn leave(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Ending> {
     let deadline = Instant::now() + PATIENCE;
     let guard = Guard::process_only(pane, process);
     let mut next_key = Instant::now();

@@ -27,6 +27,9 @@ use crate::{
 /// Events of one page.
 const PAGE: usize = 300;
 
+/// Events of one page while an offset is looked for.
+const LONG_PAGE: usize = 3_000;
+
 /// Events held at most.
 const HELD: usize = 6_000;
 
@@ -128,7 +131,7 @@ impl EventsState {
             before,
             text: (!self.search.is_empty()).then(|| self.search.clone()),
             kinds: self.kinds.types().iter().map(|&kind| kind.to_owned()).collect(),
-            limit: PAGE,
+            limit: if self.wanted.is_some() && before.is_some() { LONG_PAGE } else { PAGE },
         }
     }
 
@@ -142,7 +145,7 @@ impl EventsState {
         if self.session.as_deref() != Some(session) || *query != self.query(query.before) {
             return None;
         }
-        let page = match page {
+        let mut page = match page {
             Ok(page) => page,
             Err(failure) => {
                 self.failure = Some(failure);
@@ -152,6 +155,7 @@ impl EventsState {
         };
         self.failure = None;
         self.loaded = true;
+        page.sort_unstable_by_key(|row| row.id);
         let short = page.len() < query.limit;
         if query.before.is_some() {
             self.complete = short;
@@ -168,7 +172,8 @@ impl EventsState {
         self.go_on_looking()
     }
 
-    /// Joins the newest page to what is held, or replaces it when there is a gap between them.
+    /// Joins the newest page to what is held. Where there is a gap between them, whoever follows gets the newest
+    /// page, and whoever looks at older events keeps those.
     fn take_newest(&mut self, page: Vec<EventRow>, short: bool) {
         let newest = self.rows.back().map(|row| row.id);
         let joins = match (newest, page.first()) {
@@ -181,7 +186,7 @@ impl EventsState {
                 self.rows.pop_front();
                 self.complete = false;
             }
-        } else {
+        } else if self.follow || self.rows.is_empty() {
             self.rows = page.into();
             self.complete = short;
         }
@@ -190,19 +195,25 @@ impl EventsState {
     fn go_on_looking(&mut self) -> Option<i64> {
         let offset = self.wanted?;
         let first = self.rows.front()?;
-        if first.byte_offset > offset && !self.complete && self.rows.len() < HELD {
+        if first.byte_offset > offset && !self.complete {
             return Some(first.id);
         }
         self.wanted = None;
         // The line that holds the byte: the last one that begins at or before it.
         let found = self.rows.iter().rev().find(|row| row.byte_offset <= offset).or(self.rows.front());
         self.selected = found.map(|row| row.id);
-        self.follow = false;
         None
+    }
+
+    /// Gives up looking for an offset; true when one was looked for.
+    pub(crate) fn stop_looking(&mut self) -> bool {
+        self.wanted.take().is_some()
     }
 
     /// Goes to the line that holds a byte; the event before which older ones are needed for that.
     pub(crate) fn jump_to(&mut self, offset: u64) -> Option<i64> {
+        self.selected = self.selected_row().map(|row| row.id);
+        self.follow = false;
         self.wanted = Some(offset);
         self.go_on_looking()
     }
@@ -217,15 +228,34 @@ impl EventsState {
     }
 
     pub(crate) fn toggle_follow(&mut self) {
+        self.selected = self.selected_row().map(|row| row.id);
         self.follow = !self.follow;
+    }
+
+    /// Whether the newest event stays selected.
+    pub(crate) fn follows(&self) -> bool {
+        self.follow
+    }
+
+    /// Shows only events that hold `text`; all when it is empty.
+    pub(crate) fn set_search(&mut self, text: &str) {
+        text.clone_into(&mut self.search);
+        self.start_again();
+    }
+
+    /// What is held answers another question than the one that is asked now.
+    fn start_again(&mut self) {
+        self.rows.clear();
+        self.loaded = false;
+        self.complete = false;
+        self.wanted = None;
+        self.follow = true;
     }
 
     pub(crate) fn next_kinds(&mut self) {
         let at = Kinds::ALL.iter().position(|kinds| *kinds == self.kinds).unwrap_or(0);
         self.kinds = Kinds::ALL[(at + 1) % Kinds::ALL.len()];
-        self.rows.clear();
-        self.loaded = false;
-        self.complete = false;
+        self.start_again();
     }
 
     /// The selected event.
@@ -301,11 +331,13 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
     let state = &app.events;
     let title = format!("events of {} {}", session.role, session.name);
     put(frame, body, 0, heading(app, &title, true, body.width));
-    let mut facts = vec![
+    let mut facts: Vec<String> =
+        state.wanted.iter().map(|offset| format!("looking for byte {offset}, Esc stops")).collect();
+    facts.extend([
         if state.follow { "following".to_owned() } else { "not following (F)".to_owned() },
         format!("kinds: {}", state.kinds),
         format!("{}{} loaded", state.rows.len(), if state.complete { "" } else { "+" }),
-    ];
+    ]);
     if !state.search.is_empty() {
         facts.push(format!("text: {}", state.search));
     }

@@ -16,13 +16,16 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    app::{App, BoardState, Failure, Look, Screen, needing},
+    app::{App, BoardState, Failure, Look, Screen, count, wants_look},
     keymap::{self, Binding, Intent},
     layer::Layer,
     theme::{Glyphs, Part},
     wrap::{cut, wrap},
 };
-use crate::base::{Timestamp, text::age};
+use crate::{
+    base::{Timestamp, text::age},
+    model::board::Attention,
+};
 
 /// Smaller than this nothing can be shown.
 const SMALLEST: Size = Size { width: 30, height: 8 };
@@ -159,7 +162,7 @@ fn header(app: &App) -> Line<'static> {
         spans.push(span(app, part, format!(" {} {name} ", index + 1)));
     }
     if let Some(board) = app.board() {
-        let needing = needing(board);
+        let needing = count(board, Attention::NeedsYou);
         spans.push(Span::raw("  "));
         spans.push(if needing > 0 && app.size.width < ROOMY {
             span(app, Part::NeedsYou, format!("! {needing}"))
@@ -168,6 +171,13 @@ fn header(app: &App) -> Line<'static> {
         } else {
             span(app, Part::Dim, "nobody needs you")
         });
+        let failed = count(board, Attention::Failed);
+        if failed > 0 {
+            let sign = app.settings.glyphs.attention(Attention::Failed);
+            let words = if app.size.width < ROOMY { "" } else { " failed" };
+            spans.push(Span::raw("  "));
+            spans.push(span(app, Part::Failed, format!("{sign} {failed}{words}")));
+        }
     }
     Line::from(spans)
 }
@@ -269,7 +279,9 @@ fn works(app: &App, intent: Intent) -> bool {
             Screen::Task => app.session().is_some(),
             Screen::Events => app.events.selected_row().is_some(),
         },
-        Intent::NextNeed | Intent::PreviousNeed => app.board().is_some_and(|board| needing(board) > 0),
+        Intent::NextNeed | Intent::PreviousNeed => {
+            app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)))
+        }
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {
             Screen::Fleet => app.look != Look::List || !app.filter_text.is_empty(),

@@ -40,8 +40,8 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
     let used = u16::try_from(state.len() + 1).unwrap_or(u16::MAX).min(area.height);
     let text = Rect { y: area.y + used, height: area.height - used, ..area };
-    let lines = lines(app, row, usize::from(area.width).saturating_sub(1));
     let height = usize::from(text.height);
+    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.scroll);
     // The newest stands at the bottom; scrolling counts from there.
     let hidden = lines.len().saturating_sub(height);
     let first = hidden - app.scroll.min(hidden);
@@ -50,14 +50,15 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
-/// How many lines of the conversation or pane do not fit.
+/// How far one can scroll back, at most as far as one does now.
 #[must_use]
 pub fn overflow(app: &App) -> usize {
     let area = fleet::areas(app).preview;
     let Some(row) = app.session() else { return 0 };
     let used = state_lines(app, row, usize::from(area.width)).len() + 1;
     let height = usize::from(area.height).saturating_sub(used);
-    lines(app, row, usize::from(area.width).saturating_sub(1)).len().saturating_sub(height)
+    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.scroll);
+    lines.len().saturating_sub(height).min(app.scroll)
 }
 
 fn selected_task(app: &App) -> Option<&TaskRow> {
@@ -101,12 +102,12 @@ pub(super) fn provenance(app: &App, judgement: &Judgement) -> String {
     format!("{}{separator}{source}: {}{separator}{since}", judgement.condition, judgement.rule)
 }
 
-/// The conversation or the pane in lines of `width` columns.
-fn lines(app: &App, row: &SessionRow, width: usize) -> Vec<(Part, String)> {
-    if app.raw { pane(app, row, width) } else { conversation(app, row, width) }
+/// The conversation or the pane in lines of `width` columns; of a long one the last `need` lines or some more.
+fn lines(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {
+    if app.raw { pane(app, row, width) } else { conversation(app, row, width, need) }
 }
 
-fn conversation(app: &App, row: &SessionRow, width: usize) -> Vec<(Part, String)> {
+fn conversation(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {
     let entries = match &app.conversation {
         Some(loaded) if loaded.session == row.id => match &loaded.value {
             Ok(entries) => entries,
@@ -122,7 +123,18 @@ fn conversation(app: &App, row: &SessionRow, width: usize) -> Vec<(Part, String)
         };
         return wrap_as(Part::Dim, text, width);
     }
-    entries.iter().flat_map(|entry| entry_lines(app, entry, width)).collect()
+    // Wrapping is the dearest part of a frame: what stands above the window is left alone.
+    let mut blocks = Vec::new();
+    let mut count = 0;
+    for entry in entries.iter().rev() {
+        let block = entry_lines(app, entry, width);
+        count += block.len();
+        blocks.push(block);
+        if count >= need {
+            break;
+        }
+    }
+    blocks.into_iter().rev().flatten().collect()
 }
 
 fn entry_lines(app: &App, entry: &Entry, width: usize) -> Vec<(Part, String)> {

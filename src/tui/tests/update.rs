@@ -119,6 +119,22 @@ fn enter_looks_closer_and_esc_backs_out() {
 }
 
 #[test]
+fn the_preview_scrolls_to_its_first_line_and_no_further() {
+    let mut app = app(80, 14);
+    press(&mut app, "Enter");
+    assert!(!screen(&app).contains("Make the parser"));
+    press(&mut app, "g");
+    assert!(screen(&app).contains("Make the parser"), "{}", screen(&app));
+    let top = screen(&app);
+    press(&mut app, "k PgUp");
+    assert_eq!(screen(&app), top);
+    press(&mut app, "j");
+    assert_ne!(screen(&app), top, "one step back takes one key");
+    press(&mut app, "G");
+    assert!(screen(&app).contains("中断されました"));
+}
+
+#[test]
 fn w_goes_round_those_who_need_someone() {
     let mut app = app(80, 24);
     let mut seen = Vec::new();
@@ -328,6 +344,43 @@ fn older_pages_are_loaded_at_the_top_and_for_a_jump() {
     let effects = press(&mut app, "Enter");
     assert_eq!(answer(&mut app, 1_000, &effects), []);
     assert_eq!(app.events.selected_row().map(|row| row.byte_offset), Some(50_000), "the line that holds the byte");
+}
+
+#[test]
+fn an_offset_far_back_is_found_in_bounded_memory() {
+    const MANY: i64 = 20_000;
+    let mut app = with_events(MANY);
+    press(&mut app, "@");
+    write(&mut app, "1_000");
+    let mut effects = press(&mut app, "Enter");
+    let mut pages = 0;
+    while !effects.is_empty() {
+        assert!(screen(&app).contains("looking for byte 1000"));
+        effects = answer(&mut app, MANY, &effects);
+        pages += 1;
+    }
+    assert_eq!(app.events.selected_row().map(|row| row.byte_offset), Some(1_000));
+    assert!(pages < 10 && screen(&app).contains("6000 loaded"), "{pages} pages\n{}", screen(&app));
+    // News does not throw the reader out, and following brings the newest back.
+    let query = app.events.query(None);
+    let newest = || events(MANY).split_off(19_700);
+    update(&mut app, Msg::Events("session-w1".into(), query, Ok(newest())));
+    assert_eq!(app.events.selected_row().map(|row| row.byte_offset), Some(1_000));
+    let effects = press(&mut app, "F");
+    answer(&mut app, MANY, &effects);
+    assert_eq!(app.events.selected_row().map(|row| row.id), Some(MANY));
+}
+
+#[test]
+fn looking_for_an_offset_can_be_stopped() {
+    let mut app = with_events(1_000);
+    press(&mut app, "@");
+    write(&mut app, "0");
+    let effects = press(&mut app, "Enter");
+    press(&mut app, "Esc");
+    assert_eq!(app.screen, Screen::Events);
+    assert!(answer(&mut app, 1_000, &effects).is_empty());
+    assert_eq!(app.events.selected_row().map(|row| row.id), Some(1_000));
 }
 
 #[test]

@@ -1,0 +1,8 @@
+//! The program as a person runs it, in real tmux: with the simulator in place of Codex, and with Codex itself.
+
+mod open;
+mod registering;
+mod start;
+mod stop;
+mod turns;
+mod world;

@@ -1,0 +1,142 @@
+//! `open`: shows a session's pane from outside tmux and from inside the same server.
+
+use serde_json::Value;
+
+use super::world::{World, wait_for};
+use crate::support::tmux::TmuxServer;
+
+/// A person at a terminal: a client of the inner server inside a pane of an outer one, with a shell in it.
+struct Desk {
+    outer: TmuxServer,
+    pane: conveyor::ports::tmux::PaneId,
+    shell: String,
+}
+
+impl Desk {
+    fn sit_down(world: &World, width: u16, height: u16) -> Self {
+        let outer = TmuxServer::start().expect("tmux is there");
+        let words = world.shell_environment();
+        let shell: Vec<&str> = words.iter().map(String::as_str).chain(["sh"]).collect();
+        let size = [width.to_string(), height.to_string()];
+        let cwd = world.cwd().display().to_string();
+        let new = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", "desk", "-c", &cwd];
+        let new = [&new[..], &["-x", &size[0], "-y", &size[1], "--"]].concat();
+        // Inside the server the shell has to know that it is: `env -i` would hide it.
+        let inside = ["sh", "-c", "exec \"$@\" TMUX=\"$TMUX\" TMUX_PANE=\"$TMUX_PANE\" sh", "sh"];
+        let shell = world.server().plain(&[&new[..], &inside, &shell[..shell.len() - 1]].concat());
+        world.server().plain(&["set-option", "-g", "status", "off"]);
+        let attach = ["env", "-u", "TMUX", "tmux", "-S", world.server().socket(), "attach-session", "-t", "desk"];
+        let new = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-x", &size[0], "-y", &size[1], "--"];
+        let pane = outer.plain(&[&new[..], &attach].concat()).parse().unwrap();
+        outer.plain(&["set-option", "-g", "status", "off"]);
+        let desk = Self { outer, pane, shell };
+        wait_for("the client", || (desk.shows(world) == "desk").then_some(()), || desk.screen());
+        desk
+    }
+
+    fn screen(&self) -> String {
+        self.outer.screen(self.pane)
+    }
+
+    /// Which session the person looks at.
+    fn shows(&self, world: &World) -> String {
+        world.server().plain(&["list-clients", "-F", "#{client_session}"])
+    }
+
+    fn type_line(&self, world: &World, line: &str) {
+        world.server().plain(&["send-keys", "-t", &self.shell, "-l", line]);
+        world.server().plain(&["send-keys", "-t", &self.shell, "Enter"]);
+    }
+
+    fn conveyor(&self, world: &World, words: &str) {
+        self.type_line(world, &format!("{} {words}", env!("CARGO_BIN_EXE_conveyor")));
+    }
+
+    fn panes(&self, world: &World) -> usize {
+        world.server().plain(&["list-panes", "-t", "desk"]).lines().count()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, text: &str) {
+        wait_for(&format!("{text:?}"), || self.screen().contains(text).then_some(()), || self.screen());
+    }
+}
+
+#[test]
+fn outside_tmux_the_attach_command_is_told_and_works() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    world.bind("t", "w1");
+    let opened = world.run(&["open", "w1", "--json"]).ok().json();
+    assert_eq!((&opened["way"], &opened["tmux_session"]), (&"attach".into(), &"codex-w1".into()), "{opened:#}");
+    assert_eq!(opened["note"], Value::Null);
+    // Without a terminal nothing is attached, and the words are the same.
+    let command = opened["attach_command"].as_str().unwrap();
+    assert!(world.run(&["open", "w1"]).ok().out.contains(command));
+    assert_eq!(world.run(&["open-worker", "t", "--json"]).ok().json()["attach_command"], *command);
+    let manager = world.run(&["open-manager", "t", "--json"]);
+    assert_eq!((manager.code, &manager.error()["kind"]), (1, &"refused".into()), "{manager}");
+
+    let outer = TmuxServer::start().expect("tmux is there");
+    let words = shell_words::split(command).unwrap();
+    let words: Vec<&str> = ["env", "-u", "TMUX"].into_iter().chain(words.iter().map(String::as_str)).collect();
+    let pane = outer.session("terminal", &words);
+    wait_for(
+        "the session",
+        || outer.screen(pane.pane).contains("Here I am.").then_some(()),
+        || outer.screen(pane.pane),
+    );
+}
+
+#[test]
+fn inside_tmux_the_client_switches() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    let desk = Desk::sit_down(&world, 120, 40);
+    desk.conveyor(&world, "open w1");
+    wait_for("the switch", || (desk.shows(&world) == "codex-w1").then_some(()), || desk.screen());
+    desk.wait_for("Here I am.");
+    assert_eq!(desk.panes(&world), 1);
+}
+
+#[test]
+fn a_split_is_made_where_there_is_room_and_else_a_popup() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    let desk = Desk::sit_down(&world, 160, 40);
+    desk.conveyor(&world, "open w1 --split");
+    wait_for("the split", || (desk.panes(&world) == 2).then_some(()), || desk.screen());
+    desk.wait_for("Here I am.");
+    assert!(desk.screen().contains("is shown in a split"), "{}", desk.screen());
+    let widths = world.server().plain(&["list-panes", "-t", "desk", "-F", "#{pane_width}"]);
+    assert!(widths.lines().all(|width| width.parse::<u16>().unwrap() >= 60), "{widths}");
+}
+
+#[test]
+fn a_small_terminal_gets_a_popup_and_is_told_why() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    let desk = Desk::sit_down(&world, 80, 24);
+    desk.conveyor(&world, "open w1 --split --json");
+    desk.wait_for("\"popup\"");
+    desk.wait_for("less than 60x15");
+    assert_eq!(desk.panes(&world), 1);
+
+    desk.type_line(&world, "clear");
+    desk.conveyor(&world, "open w1 --split");
+    desk.wait_for("Here I am.");
+    assert_eq!((desk.panes(&world), desk.shows(&world).lines().next()), (1, Some("desk")), "{}", desk.screen());
+}
+
+#[test]
+fn a_popup_shows_the_session_and_closes_with_it() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    let desk = Desk::sit_down(&world, 100, 30);
+    desk.conveyor(&world, "open w1 --popup");
+    desk.wait_for("Here I am.");
+    world.run(&["stop", "w1"]).ok();
+    wait_for("the popup to close", || (!desk.screen().contains("Here I am.")).then_some(()), || desk.screen());
+    desk.type_line(&world, "echo back-$((40+2))");
+    desk.wait_for("back-42");
+}

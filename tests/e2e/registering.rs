@@ -1,0 +1,48 @@
+//! Sessions that were started by hand: registered by pane or pid, and what happens when that leads nowhere.
+
+use serde_json::Value;
+
+use super::world::World;
+
+/// Starts the stand-in for Codex by hand, without registering it; its pane.
+fn by_hand(world: &World, name: &str, words: &[&str]) -> Value {
+    world.run(&[&["start", name, "--no-server", "--json", "--"], words].concat()).ok().json()
+}
+
+#[test]
+fn a_pane_and_a_pid_lead_to_their_session() {
+    let Some(world) = World::start() else { return };
+    let by_pane = by_hand(&world, "hand-1", &["Look around {{say Seen.}}"]);
+    assert!(!world.ledger().exists(), "a plain start registers nothing");
+    let pane = by_pane["tmux_pane_id"].as_str().unwrap();
+    let template = by_pane["register_worker_command_template"].as_str().unwrap();
+    let line = template.replace("<name>", "w1").replace("<pane>", pane);
+    let words = shell_words::split(&line).unwrap();
+    let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    let registered = world.run(&words).ok().json();
+    assert_eq!((&registered["tmux_pane_id"], &registered["tmux_session"]), (&pane.into(), &"hand-1".into()));
+    let done = world.wait_for_condition("w1", "done");
+    assert_eq!((&done["running"], &done["judgement"]["rule"]), (&true.into(), &"turn_complete".into()), "{done:#}");
+
+    let by_pid = by_hand(&world, "hand-2", &["Look again {{say Seen again.}}"]);
+    let pane = by_pid["tmux_pane_id"].as_str().unwrap();
+    let pid = world.server().plain(&["display-message", "-p", "-t", pane, "#{pane_pid}"]);
+    let registered = world.run(&["register-worker", "--name", "w2", "--pid", &pid]).ok().json();
+    assert_eq!(registered["pid"].as_i64(), pid.parse().ok(), "{registered:#}");
+    assert_eq!(registered["codex_session_id"].as_str().map(str::len), Some(36), "{registered:#}");
+    world.wait_for_condition("w2", "done");
+    assert_eq!(world.session("w2")["codex_session_id"], registered["codex_session_id"]);
+    assert_ne!(world.session("w2")["codex_session_id"], world.session("w1")["codex_session_id"]);
+}
+
+#[test]
+fn a_pane_or_pid_that_leads_nowhere_is_refused_with_a_hint() {
+    let Some(world) = World::start() else { return };
+    let own = std::process::id().to_string();
+    for words in [&["--tmux-pane", "%999"][..], &["--tmux-pane", "7"], &["--pid", &own], &["--pid", "4194303"]] {
+        let refused = world.run(&[&["register-worker", "--name", "w1", "--json"], words].concat());
+        assert!([1, 2].contains(&refused.code), "{words:?}: {refused}");
+        assert!(!refused.error()["message"].as_str().unwrap().is_empty());
+        assert!(!world.ledger().exists(), "{words:?} wrote a ledger");
+    }
+}
