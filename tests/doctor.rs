@@ -445,7 +445,7 @@ fn drift_between_records_and_the_world_comes_with_its_repair() {
     assert_eq!(check(&report, "live_reconcile")["drift_count"], 3);
     assert_eq!(report["live_reconcile"]["results"][0]["drift"], json!(["ingest_failed", "manager_missing"]));
     let prose = world.run("db-doctor --live --text").out;
-    assert!(prose.contains("-> `conveyor resume m1`"), "{prose}");
+    assert!(prose.contains("-> `conveyor resume m1`") && prose.ends_with("3 problems\n"), "{prose}");
 
     meddle(&world, "update sessions set state = 'gone', pid = null; delete from tasks where name = 'alone';");
     let gone = "parser: binding_session_gone -> conveyor unbind --task parser".to_owned();
