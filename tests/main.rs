@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cli;
 mod codex_server;
 mod e2e;
+mod ingest;
 mod layers;
 mod ledger;
 mod observe;

@@ -58,13 +58,13 @@ impl Argv {
         self
     }
 
-    /// `--flag=text`, or `--flag=-` for a long text.
+    /// `--flag=text`, or `--flag=-` for a long text. Standard input holds one text only: the first long one.
     #[must_use]
     pub fn text(mut self, flag: &str, text: Option<&TextArg>) -> Self {
         match text {
             None => {}
             Some(TextArg::Stdin) => self.words.push(format!("{flag}=-")),
-            Some(TextArg::Inline(text)) if text.len() > INLINE_TEXT || text == "-" => {
+            Some(TextArg::Inline(text)) if self.stdin.is_none() && (text.len() > INLINE_TEXT || text == "-") => {
                 self.words.push(format!("{flag}=-"));
                 self.stdin = Some(text.clone());
             }

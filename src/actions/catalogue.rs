@@ -171,4 +171,9 @@ catalogue! {
         Tail,
         Events,
     }
+    Health {
+        Doctor,
+        DoctorSelf,
+        DbDoctor,
+    }
 }

@@ -122,6 +122,12 @@ impl Context {
         Ok(self.ledger.store.get_or_init(|| store))
     }
 
+    /// Whether the ledger may lie on an unsafe file system.
+    #[must_use]
+    pub fn safety(&self) -> Safety {
+        self.parts.safety
+    }
+
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {

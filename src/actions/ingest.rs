@@ -17,7 +17,7 @@ use crate::{
         rollout::{self, Record},
         session::{Registration, Session},
     },
-    ports::rollout::{self as port, Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
+    ports::rollout::{Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
     store::{
         self, Store, audit,
         events::{Appended, Flags, NewEvent},
@@ -46,6 +46,8 @@ pub struct Ingest {
 pub struct Ingested {
     /// Nothing to read yet: Codex writes its rollout with the first prompt.
     pub awaiting_first_prompt: bool,
+    /// Nothing was stored; only the next batch of lines was looked at.
+    pub dry_run: bool,
     /// The file turned out to be another one than before and was read again from its start.
     pub file_replaced: bool,
     /// Lines stored.
@@ -82,7 +84,8 @@ impl Outcome for Ingested {
         if self.awaiting_first_prompt {
             return writeln!(out, "{}: awaiting its first prompt; there is no rollout yet", self.session);
         }
-        write!(out, "{}: {} new events, {} bytes taken", self.session, self.new_events, self.new_offset)?;
+        let taken = if self.dry_run { "bytes would be taken" } else { "bytes taken" };
+        write!(out, "{}: {} new events, {} {taken}", self.session, self.new_events, self.new_offset)?;
         if self.skipped_lines > 0 {
             write!(out, ", {} bad lines", self.skipped_lines)?;
         }
@@ -111,6 +114,7 @@ pub(super) fn ingest_while(
     }
     let mut total = Ingested {
         awaiting_first_prompt: false,
+        dry_run: cx.dry_run(),
         file_replaced: false,
         new_events: 0,
         new_offset: 0,
@@ -188,7 +192,7 @@ fn read_batch(cursor: &Cursor) -> Result<Batch> {
     let replaced = (verdict != Verdict::Same).then_some(verdict);
     let mut next = cursor.clone();
     if replaced.is_some() {
-        check_owner(cursor, path)?;
+        check_owner(cursor, &file)?;
         next.generation += 1;
         next.next_offset = 0;
         next.next_line = 0;
@@ -203,17 +207,20 @@ fn read_batch(cursor: &Cursor) -> Result<Batch> {
         let Some(raw) = reader.next_line().map_err(reading)? else { break };
         lines.push(understand(&mut next, &raw));
     }
+    if cursor.next_offset == 0 && replaced.is_none() && !lines.is_empty() {
+        // No anchor proves yet that this is the file that was registered.
+        check_owner(cursor, &file)?;
+    }
     next.next_offset = reader.offset();
     next.pending_bytes = reader.pending_bytes();
-    if let Some(anchor) = reader.anchor() {
-        next.anchor_json = serde_json::to_string(&anchor).unwrap_or_else(|_| "null".to_owned());
-    }
+    next.anchor_json = serde_json::to_string(&reader.anchor()).unwrap_or_else(|_| "null".to_owned());
     Ok(Batch { lines, next, replaced, at_end: reader.stop() == Some(Stop::EndOfFile) })
 }
 
-/// A file that was replaced may still be taken only when it is the same thread's.
-fn check_owner(cursor: &Cursor, path: &Path) -> Result<()> {
-    match port::read_head(path) {
+/// A file that no anchor knows may be taken only when it is the same thread's.
+fn check_owner(cursor: &Cursor, file: &RolloutFile) -> Result<()> {
+    let path = file.path();
+    match file.head() {
         Ok(head) if head.thread_id == cursor.thread_id => Ok(()),
         Ok(head) => Err(Error::refused(format!(
             "the rollout {} now belongs to the Codex session {}, not to {}",

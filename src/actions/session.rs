@@ -42,7 +42,7 @@ pub struct RegisterArgs {
     #[arg(long, value_name = "NAME")]
     pub tmux_session: Option<String>,
     /// Id of the tmux pane it runs in (`%7`); the session in it is found by itself
-    #[arg(long, value_name = "PANE")]
+    #[arg(long, value_name = "PANE", value_parser = pane_id)]
     pub tmux_pane: Option<String>,
     /// Socket of the tmux server, when it is not the default one
     #[arg(long, value_name = "FILE")]
@@ -53,6 +53,12 @@ pub struct RegisterArgs {
     /// Thread title of a Codex app session
     #[arg(long, value_name = "TEXT")]
     pub codex_app_thread_title: Option<String>,
+}
+
+/// A pane is known by its id; what else would find one in tmux can mean another one tomorrow.
+fn pane_id(text: &str) -> Result<String, String> {
+    let parsed = text.parse::<PaneId>();
+    parsed.map(|pane| pane.to_string()).map_err(|_| "a pane id is `%` and a number".to_owned())
 }
 
 impl RegisterArgs {
@@ -219,6 +225,10 @@ pub(super) struct Known {
 /// The rollout's absolute path and head.
 fn read_rollout(cx: &Context, path: &std::path::Path) -> Result<(PathBuf, Head)> {
     let path = cx.env().absolute(path);
+    if path.to_str().is_none() {
+        return Err(Error::usage(format!("the path of the rollout is no UTF-8: {}", path.display()))
+            .hint("the ledger stores paths as text; rename the folder or the file"));
+    }
     let head = ports::rollout::read_head(&path).map_err(|error| fail::head(&path, error))?;
     Ok((path, head))
 }

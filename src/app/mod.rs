@@ -5,7 +5,7 @@ mod demo;
 
 use std::{
     ffi::OsString,
-    io::{self, IsTerminal as _, Write},
+    io::{self, IsTerminal as _},
     path::Path,
     sync::Arc,
 };
@@ -14,7 +14,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
 
 use crate::{
     actions::{self, Actor, Context, Format, InstalledTmux, Parts},
-    base::{Clock, Error, Ids, Kind, Result, clock},
+    base::{Clock, Error, Ids, Kind, Result, clock, text},
     cli::{self, Global, Printer, Style},
     ports::{env::Env, process::SystemProcesses},
     sim::{self, SimArgs},
@@ -78,9 +78,9 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let wants_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let mut printer = Printer::new(&mut out, &mut err);
-    let root = match parse(arguments) {
+    let root = match parse(&arguments) {
         Ok(root) => root,
-        Err(error) => return unparsed(&error, wants_json, &mut printer),
+        Err(error) => return unparsed(&presentable(&arguments, error), wants_json, &mut printer),
     };
     let style = root.global.style(Format::Prose);
     match run(root, &mut printer) {
@@ -110,6 +110,16 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
     }
 }
 
+/// The same error for arguments that can be shown. clap repeats them as they are, and a line feed in one of them
+/// would begin a line that seems to be ours.
+fn presentable(arguments: &[OsString], error: clap::Error) -> clap::Error {
+    let shown = arguments.iter().map(|word| text::visible_line(&word.to_string_lossy()).into_owned());
+    match parse(shown) {
+        Err(same) if same.kind() == error.kind() => same,
+        _ => error,
+    }
+}
+
 /// What a copied command line begins with.
 fn command_prefix(global: &Global) -> Vec<String> {
     let path = global.path.as_ref().map(|path| ["--path".to_owned(), path.display().to_string()]);
@@ -122,14 +132,14 @@ fn unparsed(error: &clap::Error, wants_json: bool, printer: &mut Printer<'_>) ->
         return u8::from(printer.out(&error.render().to_string()).is_err());
     }
     if wants_json {
-        let text = error.render().to_string();
-        let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let rendered = error.render().to_string();
+        let (message, hint) = rendered.split_once("\n\n").unwrap_or((&rendered, ""));
         let message = message.trim().trim_start_matches("error: ").to_owned();
-        let usage = Error::usage(message).hint(crate::base::text::one_line(hint));
+        let usage = Error::usage(message).hint(text::one_line(hint));
         printer.failure(&usage, Style::Json);
     } else {
         // clap's own rendering names the flag, the usage and the nearest word.
-        let _ = io::stderr().lock().write_all(error.render().to_string().as_bytes());
+        printer.err(&error.render().to_string());
     }
     Kind::Usage.exit_code()
 }

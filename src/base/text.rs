@@ -3,6 +3,8 @@
 //! Workers, rollouts and panes can hold escape sequences and invisible characters. They are removed when the
 //! text enters the ledger, so that screens, logs and plain output need no filter of their own.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// True for characters that never reach a screen: C0 (but line feed and tab), DEL, C1, bidi controls, invisible
@@ -90,6 +92,31 @@ fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
             _ => return,
         }
     }
+}
+
+/// `text` with unsafe characters written out (`\u{1b}`), for output that must show what was given.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.contains(is_unsafe) { Cow::Owned(written_out(text, is_unsafe)) } else { Cow::Borrowed(text) }
+}
+
+/// As [`visible`], on one line: line feeds and tabs are written out too (`\n`).
+#[must_use]
+pub fn visible_line(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| is_unsafe(c) || matches!(c, '\n' | '\t');
+    if text.contains(hidden) { Cow::Owned(written_out(text, hidden)) } else { Cow::Borrowed(text) }
+}
+
+fn written_out(text: &str, hidden: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' if hidden(c) => out.extend(c.escape_default()),
+            c if hidden(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// At most `max` characters of `text`; a cut is shown by `…`, which counts.
@@ -180,6 +207,13 @@ mod tests {
             proptest::prop_assert_eq!(&clean(&once), &once);
             proptest::prop_assert!(!once.chars().any(is_unsafe));
         });
+    }
+
+    #[test]
+    fn what_must_be_seen_is_written_out() {
+        assert_eq!(visible("a\u{1b}[31m\u{9b}\u{202e}\nb\tü"), "a\\u{1b}[31m\\u{9b}\\u{202e}\nb\tü");
+        assert_eq!(visible_line("a\nb\tc\rd"), "a\\nb\\tc\\u{d}d");
+        assert!(matches!(visible("plain ü\n"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
 pub use help::command_list;
 pub use output::{Printer, Style};
 
-use crate::actions::{Command, Context, Format};
+use crate::actions::{Command, Context, Format, TextArg};
 use crate::base::{Error, Result};
 
 /// Flags that every command takes.
@@ -55,8 +55,12 @@ impl Global {
 /// # Errors
 /// What the action returns, to be shown by [`Printer::failure`].
 pub fn run(cx: &Context, mut command: Command, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
-    for text in command.texts() {
-        // Only one argument gets the input; a second `-` fails when it is used.
+    let mut texts = command.texts();
+    if texts.iter().filter(|text| ***text == TextArg::Stdin).count() > 1 {
+        return Err(Error::usage("`-` can be used for one argument only")
+            .hint("standard input holds one text; give the others on the command line"));
+    }
+    for text in &mut texts {
         text.fill_from(&mut OnceInput)?;
     }
     let report = command.run(cx)?;
@@ -80,7 +84,7 @@ fn hand_over(program: &[String]) -> Result<u8> {
     Err(Error::io(format!("cannot run {name}")).caused_by(error))
 }
 
-/// Standard input, read to its end by the first argument that asks.
+/// Standard input, read to its end by the one argument that asks.
 struct OnceInput;
 
 impl Read for OnceInput {

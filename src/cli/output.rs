@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::{
     actions::{Outcome, Report, report},
-    base::{Error, Kind, Result, json},
+    base::{Error, Kind, Result, json, text},
 };
 
 /// The form of a printed result.
@@ -51,12 +51,12 @@ impl<'w> Printer<'w> {
         self.result(&report(outcome)?, style)
     }
 
-    /// Prints text to stdout.
+    /// Prints text to stdout. Names and paths may hold anything; what must not reach a screen is written out.
     ///
     /// # Errors
     /// As [`Printer::result`].
     pub fn out(&mut self, text: &str) -> Result<()> {
-        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        match self.out.write_all(text::visible(text).as_bytes()).and_then(|()| self.out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Error::io("cannot write to standard output").caused_by(error))
             }
@@ -75,23 +75,29 @@ impl<'w> Printer<'w> {
             Style::Prose => prose(error),
             Style::Json => json::pretty(&error.report()).unwrap_or_else(|_| prose(error)) + "\n",
         };
-        let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
+        self.err(&text);
+    }
+
+    /// Prints text to stderr, as safe as [`Printer::out`].
+    pub fn err(&mut self, text: &str) {
+        let _ = self.err.write_all(text::visible(text).as_bytes()).and_then(|()| self.err.flush());
     }
 }
 
 fn prose(error: &Error) -> String {
-    let mut text = format!("conveyor: {error}");
+    let mut message = error.to_string();
     for cause in error.causes() {
         // Wrapping layers often repeat the message of what they wrap.
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
+        if !message.contains(&cause) {
+            message.push_str(": ");
+            message.push_str(&cause);
         }
     }
-    text.push('\n');
+    // A name with a line feed in it must not look like a second message.
+    let mut text = format!("conveyor: {}\n", text::visible_line(&message));
     if let Some(hint) = error.hint_text() {
         text.push_str("hint: ");
-        text.push_str(hint);
+        text.push_str(&text::visible_line(hint));
         text.push('\n');
     }
     text

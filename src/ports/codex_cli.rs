@@ -8,7 +8,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read, Seek},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     str::FromStr,
@@ -19,7 +19,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
-use crate::base::text;
+use crate::{
+    base::text,
+    ports::env::{find_program, is_executable},
+    text_enum,
+};
 
 /// The limit of the small questions (`--version`, `features list`).
 const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -113,6 +117,18 @@ impl FromStr for CodexVersion {
     }
 }
 
+text_enum! {
+    /// What Codex's background server is to a version.
+    pub enum ServerUse {
+        /// A plain `codex` keeps its sessions there.
+        Default => "default",
+        /// It is there, but a plain `codex` does without.
+        Optional => "optional",
+        /// No session of a terminal is ever kept there.
+        None => "none",
+    }
+}
+
 /// Whether the server had to be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerStart {
@@ -146,22 +162,30 @@ impl CodexCli {
 
     /// Whether a plain `codex` keeps its sessions in the background server.
     ///
-    /// The program's own list of features decides; versions whose list lacks the feature do so from 0.162 on.
+    /// # Errors
+    /// As [`Self::server_use`].
+    pub fn has_server(&self) -> Result<bool, CodexCliError> {
+        Ok(self.server_use()? == ServerUse::Default)
+    }
+
+    /// What the background server is to this version.
+    ///
+    /// The program's own list of features decides; versions whose list lacks the feature use it from 0.162 on.
     ///
     /// # Errors
     /// When neither the list nor the version can be had.
-    pub fn has_server(&self) -> Result<bool, CodexCliError> {
+    pub fn server_use(&self) -> Result<ServerUse, CodexCliError> {
         match self.run(&["features", "list"], ASK_LIMIT) {
-            Ok((_, list)) => {
-                if let Some(enabled) = feature(&list, SERVER_FEATURE) {
-                    return Ok(enabled);
-                }
-            }
+            Ok((_, list)) => match feature(&list, SERVER_FEATURE) {
+                Some(true) => return Ok(ServerUse::Default),
+                Some(false) => return Ok(ServerUse::Optional),
+                None => {}
+            },
             // Versions before the list existed.
             Err(CodexCliError::Failed { .. }) => {}
             Err(error) => return Err(error),
         }
-        Ok(self.version()? >= SERVER_BY_DEFAULT)
+        Ok(if self.version()? >= SERVER_BY_DEFAULT { ServerUse::Default } else { ServerUse::None })
     }
 
     /// Makes sure that the background server runs. It outlives us and takes our environment with it.
@@ -277,16 +301,8 @@ pub fn find_codex(path: Option<&OsStr>, chosen: Option<&Path>) -> Result<PathBuf
             .filter(|program| is_executable(program))
             .ok_or_else(|| CodexCliError::Missing { looked_for: format!("{} is no program", chosen.display()) });
     }
-    path.into_iter()
-        .flat_map(std::env::split_paths)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("codex"))
-        .find(|program| is_executable(program))
+    find_program(path, "codex")
         .ok_or_else(|| CodexCliError::Missing { looked_for: "no `codex` on the PATH".to_owned() })
-}
-
-fn is_executable(program: &Path) -> bool {
-    program.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

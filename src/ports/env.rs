@@ -1,7 +1,10 @@
 //! Where things are: read from the process environment once, then passed down.
 
 use std::{
-    env, io,
+    env,
+    ffi::OsStr,
+    io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -28,6 +31,21 @@ pub struct Env {
     pub tmux_pane: Option<String>,
     /// `$CONVEYOR_TMUX_SOCKET`: the tmux server that new sessions are started in.
     pub tmux_socket: Option<PathBuf>,
+    /// What the environment says about the terminal.
+    pub terminal: Terminal,
+}
+
+/// What the environment says about the terminal; nothing of it has been tried out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// `$TERM`.
+    pub term: Option<String>,
+    /// `$COLORTERM`.
+    pub colorterm: Option<String>,
+    /// `$NO_COLOR` is set and not empty.
+    pub no_color: bool,
+    /// The locale that decides about characters: the first of `$LC_ALL`, `$LC_CTYPE` and `$LANG`.
+    pub locale: Option<String>,
 }
 
 /// The ledger's file name inside the state root.
@@ -60,6 +78,12 @@ impl Env {
             tmux: text("TMUX"),
             tmux_pane: text("TMUX_PANE"),
             tmux_socket: set("CONVEYOR_TMUX_SOCKET").map(|path| cwd.join(path)),
+            terminal: Terminal {
+                term: text("TERM"),
+                colorterm: text("COLORTERM"),
+                no_color: set("NO_COLOR").is_some(),
+                locale: ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text),
+            },
             cwd,
         })
     }
@@ -69,6 +93,24 @@ impl Env {
     pub fn absolute(&self, path: &Path) -> PathBuf {
         self.cwd.join(expand_home(path, self.home.as_deref()))
     }
+}
+
+/// The program of this name in the folders of `path`, the first executable one.
+///
+/// Folders that are not absolute are passed over: what runs must not depend on where we stand.
+#[must_use]
+pub fn find_program(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
+    path.into_iter()
+        .flat_map(env::split_paths)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|program| is_executable(program))
+}
+
+/// Whether a file can be run by somebody.
+#[must_use]
+pub fn is_executable(program: &Path) -> bool {
+    program.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {

@@ -5,6 +5,7 @@
 pub mod codex_cli;
 pub mod codex_server;
 pub mod env;
+pub mod machine;
 pub mod process;
 pub mod rollout;
 pub mod tmux;

@@ -92,7 +92,8 @@ pub enum Appended {
     SeenBefore,
 }
 
-/// Stores one line of `file`, or recognises it and brings its place up to date.
+/// Stores one line of `file`, or recognises it. A line of an older generation moves to the place it has now, in
+/// the file and among the ids: the ids of a generation are in the order of its lines.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -130,8 +131,10 @@ pub fn append(w: &Write<'_>, file: &Cursor, event: &NewEvent<'_>, now: &str) -> 
         .prepare_cached(
             "update codex_events set
                 seen_count = case when generation = :generation then seen_count + 1 else 1 end,
-                generation = :generation,
-                byte_offset = :byte_offset
+                flags = case when generation = :generation then flags | :flags else :flags end,
+                byte_offset = case when generation = :generation then byte_offset else :byte_offset end,
+                id = case when generation = :generation then id else (select max(id) + 1 from codex_events) end,
+                generation = :generation
              where file_id = :file_id and ordinal = :ordinal and record_hash = :record_hash",
         )?
         .execute(named_params! {
@@ -140,6 +143,7 @@ pub fn append(w: &Write<'_>, file: &Cursor, event: &NewEvent<'_>, now: &str) -> 
             ":file_id": file.id,
             ":ordinal": convert::stored(event.ordinal)?,
             ":record_hash": event.record_hash,
+            ":flags": event.flags.0,
         })?;
     Ok(Appended::SeenBefore)
 }
@@ -153,10 +157,12 @@ pub fn mark_ordinal_conflict(w: &Write<'_>, file: &Cursor, ordinal: u64, record_
         .connection
         .prepare_cached(
             "update codex_events set flags = flags | :flag
-             where file_id = :file_id and ordinal = :ordinal and record_hash <> :hash and generation = :generation",
+             where file_id = :file_id and ordinal = :ordinal and record_hash <> :hash and generation = :generation
+                and flags & :line_numbered = 0",
         )?
         .execute(named_params! {
             ":flag": Flags::ORDINAL_CONFLICT.0,
+            ":line_numbered": Flags::LINE_NUMBERED.0,
             ":file_id": file.id,
             ":ordinal": convert::stored(ordinal)?,
             ":hash": record_hash,

@@ -12,6 +12,7 @@ mod convert;
 pub mod cycles;
 mod error;
 pub mod events;
+pub mod health;
 mod open;
 pub mod rollouts;
 mod schema;

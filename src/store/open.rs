@@ -50,11 +50,14 @@ pub struct Opening {
     pub now: Timestamp,
 }
 
+/// The log is moved into the ledger when it has so many pages of 4 KiB.
+const LOG_PAGES: u32 = 250;
+
 const READ_PATIENCE: Duration = Duration::from_secs(1);
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The SQLite release that mended the write-ahead log's reset race.
-const SQLITE_FLOOR: i32 = 3_051_003;
+pub(super) const SQLITE_FLOOR: i32 = 3_051_003;
 
 pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
     let Opening { access, safety, now } = opening;
@@ -80,7 +83,7 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     // Closing must not move the log into the file: a foreign file stays untouched, and a short command does not pay
-    // for two fsyncs. The log is moved by whoever commits when it has grown to a thousand pages.
+    // for two fsyncs. The log is moved by whoever commits when it has grown to [`LOG_PAGES`].
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(if access == Access::Read { READ_PATIENCE } else { WRITE_PATIENCE })?;
     let found = schema::look(&mut connection, path)?;
@@ -122,6 +125,8 @@ fn configure(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    // The first process to open a ledger reads the whole log, so it is kept short.
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
@@ -214,7 +219,7 @@ fn check_folder(folder: &Path) -> Result<()> {
 
 /// SQLite's write-ahead log needs shared memory on one host: network file systems corrupt it.
 #[cfg(target_os = "linux")]
-fn check_file_system(path: &Path) -> Result<()> {
+pub(super) fn check_file_system(path: &Path) -> Result<()> {
     let Ok(info) = rustix::fs::statfs(path) else { return Ok(()) };
     let name = match u32::try_from(info.f_type).unwrap_or(0) {
         0x6969 => "NFS",
@@ -229,6 +234,6 @@ fn check_file_system(path: &Path) -> Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn check_file_system(_path: &Path) -> Result<()> {
+pub(super) fn check_file_system(_path: &Path) -> Result<()> {
     Ok(())
 }

@@ -10,12 +10,15 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{Action, Argv, Cycle, Explain, List, Listed, Tail, Tasks},
-    model::filter::Filter,
+    actions::{Action, Argv, Command, Cycle, Discover, Explain, List, Listed, Tail, Tasks},
+    model::{filter::Filter, session::Role},
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
 const BUSY_WAIT_SECONDS: i64 = 90;
+
+/// Most sessions adopted by one key.
+const ADOPTED_AT_ONCE: usize = 50;
 
 /// The longest text an input line takes, in characters.
 const MAX_INPUT: usize = 500;
@@ -95,6 +98,21 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Adopt => {
+            let adopt = Discover {
+                query: None,
+                all: false,
+                limit: ADOPTED_AT_ONCE,
+                adopt: true,
+                role: Role::Worker,
+                name: None,
+            };
+            ask_first(
+                app,
+                "Register every Codex session that runs here and is not registered yet, as a worker?",
+                adopt,
+            );
+        }
         Intent::Follow => {
             app.events.toggle_follow();
             if app.events.follows() {
@@ -307,7 +325,18 @@ fn explain(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// Sends an action of the catalogue; nothing else can be sent.
 fn submit(app: &mut App, action: impl Listed, effects: &mut Vec<Effect>) {
+    begin(app, action.into_command(), effects);
+}
+
+/// Asks before an action is submitted; the question shows its command line.
+fn ask_first(app: &mut App, question: &str, action: impl Listed) {
     let command = action.into_command();
+    let line = command_line(app, &command.argv());
+    let question = format!("{question}\n\n{line}");
+    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command) });
+}
+
+fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
     let line = command_line(app, &command.argv());
     app.say(Part::Dim, format!("running: {line}"));
     app.running += 1;
@@ -343,11 +372,11 @@ fn copy(app: &mut App, line: String, effects: &mut Vec<Effect>) {
 
 fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     match intent {
-        Some(Intent::Yes) => {
-            if let Some(Layer::Confirm { then, .. }) = app.layers.pop() {
-                effects.push(then);
-            }
-        }
+        Some(Intent::Yes) => match app.layers.pop() {
+            Some(Layer::Confirm { then: Effect::Submit(command), .. }) => begin(app, command, effects),
+            Some(Layer::Confirm { then, .. }) => effects.push(then),
+            _ => {}
+        },
         Some(Intent::No) => {
             app.layers.pop();
         }

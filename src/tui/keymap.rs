@@ -81,6 +81,8 @@ text_enum! {
         RawPane => "raw_pane",
         /// Observe the task's worker once.
         Cycle => "cycle",
+        /// Register the sessions that run unregistered.
+        Adopt => "adopt",
         /// Follow new events.
         Follow => "follow",
         /// Show only one kind of events.
@@ -241,6 +243,14 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Screen, &[c('2')], Intent::Task, "task", "tasks with their bindings and cycles"),
     moves(Place::Screen, &[c('3')], Intent::Events, "events", "rollout events of the session"),
     moves(Place::Screen, &[c('W')], Intent::PreviousNeed, "previous", "the previous session that needs you"),
+    does(
+        Place::Fleet,
+        &[c('D')],
+        Intent::Adopt,
+        "discover",
+        "adopt",
+        "register the Codex sessions that run here unregistered",
+    ),
     moves(Place::Screen, &[c('j'), k(Down)], Intent::Down, "down", "next row or line"),
     moves(Place::Screen, &[c('k'), k(Up)], Intent::Up, "up", "previous row or line"),
     moves(Place::Screen, &[c('g'), k(Home)], Intent::Top, "top", "first row or line"),

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use program::{Finished, TestEnv};
+pub use program::{Finished, TestEnv, fixture_path};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,4 +39,10 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>, screen:
         assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", screen());
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Tells something to whoever watches the tests, also when they pass.
+pub fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

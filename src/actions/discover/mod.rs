@@ -184,7 +184,7 @@ fn fits(running: &Running, query: Option<&str>) -> bool {
 }
 
 /// The registration of a running session: by its thread, or by its pane while it has none.
-fn registered_as(running: &Running, sessions: &[Session]) -> Option<String> {
+pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<String> {
     let same = |session: &&Session| {
         let by_thread = running.thread_id.is_some() && session.codex_session_id == running.thread_id;
         let by_pane = running.pane.as_ref().is_some_and(|pane| {

@@ -104,7 +104,7 @@ pub fn parse(line: &[u8]) -> Result<Record, BadLine> {
     let json = match serde_json::from_str::<&RawValue>(&text) {
         Ok(raw) => raw.get(),
         Err(error) => {
-            repaired = without_controls(&text).ok_or_else(|| syntax(&error))?;
+            repaired = without_controls(text).ok_or_else(|| syntax(&error))?;
             lossy = true;
             serde_json::from_str::<&RawValue>(&repaired).map_err(|error| syntax(&error))?.get()
         }
@@ -147,10 +147,16 @@ fn syntax(error: &serde_json::Error) -> BadLine {
     BadLine::Syntax(crate::base::text::bounded(&error.to_string(), WORD_CHARS))
 }
 
-/// The text with raw control bytes as spaces; none when it has none.
-fn without_controls(text: &str) -> Option<String> {
-    let is_raw_control = |c: char| c < ' ' && !matches!(c, '\r' | '\n');
-    text.contains(is_raw_control).then(|| text.replace(is_raw_control, " "))
+/// The text with raw control bytes as spaces; none when it has none. A text that is owned is not copied: with the
+/// longest lines the copies are what memory is needed for.
+fn without_controls(text: Cow<'_, str>) -> Option<String> {
+    let is_raw_control = |byte: u8| byte < b' ' && !matches!(byte, b'\r' | b'\n');
+    if !text.bytes().any(is_raw_control) {
+        return None;
+    }
+    let mut bytes = text.into_owned().into_bytes();
+    bytes.iter_mut().filter(|byte| is_raw_control(**byte)).for_each(|byte| *byte = b' ');
+    String::from_utf8(bytes).ok()
 }
 
 fn record(json: Json<'_>) -> Result<Record, BadLine> {
@@ -180,7 +186,8 @@ fn record(json: Json<'_>) -> Result<Record, BadLine> {
     let known = kind.known && subtype.as_ref().is_none_or(|name| name.known);
     let meaning = dialect::read(&kind.text, subtype.as_ref().map(|name| &*name.text), body, is_flat, known);
     Ok(Record {
-        ordinal: ordinal.and_then(Json::unsigned),
+        // The ledger's numbers end at 2^63; a line that counts beyond is one that does not count.
+        ordinal: ordinal.and_then(Json::unsigned).filter(|number| i64::try_from(*number).is_ok()),
         timestamp: timestamp.and_then(Json::plain).and_then(|text| text.parse().ok()),
         kind: kind.text,
         subtype: subtype.map(|name| name.text),

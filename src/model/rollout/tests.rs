@@ -158,7 +158,10 @@ fn no_bytes_break_it() {
     }
     let first = record(r#"{"type":"new","type":"other","payload":{"type":"a","type":"b"}}"#);
     assert_eq!(first.label(), "new:a", "the first of two equal keys counts");
-    assert_eq!(record(r#"{"type":"x","ordinal":18446744073709551615,"payload":{}}"#).ordinal, Some(u64::MAX));
+    for (number, ordinal) in [(i64::MAX as u64, Some(i64::MAX as u64)), (1 << 63, None), (u64::MAX, None)] {
+        let line = format!(r#"{{"type":"x","ordinal":{number},"payload":{{}}}}"#);
+        assert_eq!(record(&line).ordinal, ordinal, "what the ledger cannot hold is no ordinal");
+    }
     assert_eq!(record(r#"{"ty\u0070e":"x","payload":{}}"#).kind, "x");
 
     let bad: &[(&[u8], BadLine)] = &[

@@ -46,7 +46,10 @@ pub enum HeadError {
 /// # Errors
 /// When the file cannot be read or does not begin as a rollout does.
 pub fn read_head(path: &Path) -> Result<Head, HeadError> {
-    let file = RolloutFile::open(path)?;
+    RolloutFile::open(path)?.head()
+}
+
+fn head_of(file: &RolloutFile) -> Result<Head, HeadError> {
     let mut want = FIRST_READ;
     let mut bytes = file.first_bytes(want)?;
     let mut end = memchr::memchr(b'\n', &bytes);
@@ -78,6 +81,14 @@ pub fn read_head(path: &Path) -> Result<Head, HeadError> {
 }
 
 impl RolloutFile {
+    /// As [`read_head`], of the file that is open, whatever stands at its path by now.
+    ///
+    /// # Errors
+    /// When the file cannot be read or does not begin as a rollout does.
+    pub fn head(&self) -> Result<Head, HeadError> {
+        head_of(self)
+    }
+
     fn first_bytes(&self, len: usize) -> Result<Vec<u8>, RolloutError> {
         read_up_to(&mut self.handle(), 0, len).map_err(|error| self.io(error))
     }

@@ -122,6 +122,8 @@ pub struct Lines<S> {
     from: u64,
     /// Bytes of the file from `base`: first up to [`TAIL_BYTES`] consumed ones, then what is to come.
     buffer: Vec<u8>,
+    /// Where a chunk is read to, before it joins the buffer: never touched beyond what a read fills.
+    chunk: Vec<u8>,
     base: u64,
     /// The first byte in `buffer` that is not consumed.
     start: usize,
@@ -150,7 +152,8 @@ impl<S: ReadAt> Lines<S> {
         let beginning = read_up_to(&mut source, 0, known.min(PREFIX_BYTES))?;
         Ok(Self {
             source,
-            limits: Limits { chunk_bytes: limits.chunk_bytes.max(1), ..limits },
+            limits,
+            chunk: vec![0; limits.chunk_bytes.max(1)],
             from,
             start: buffer.len(),
             scanned: buffer.len(),
@@ -223,13 +226,9 @@ impl<S: ReadAt> Lines<S> {
     }
 
     /// The anchor at [`Lines::offset`], made of bytes that were read anyway.
-    ///
-    /// While a huge line is unfinished, the bytes before it are gone from memory; the anchor is then none and
-    /// the caller keeps the one it has.
     #[must_use]
-    pub fn anchor(&self) -> Option<Anchor> {
-        let needed = self.offset().min(TAIL_BYTES as u64);
-        (self.start as u64 >= needed).then(|| Anchor::of(self.offset(), &self.beginning, &self.buffer[..self.start]))
+    pub fn anchor(&self) -> Anchor {
+        Anchor::of(self.offset(), &self.beginning, &self.buffer[..self.start])
     }
 
     fn stop_because<T>(&mut self, stop: Stop) -> Option<T> {
@@ -257,10 +256,8 @@ impl<S: ReadAt> Lines<S> {
         }
         let held = self.buffer.len();
         let at = self.base + held as u64;
-        self.buffer.resize(held + self.limits.chunk_bytes, 0);
-        let read = read_once(&mut self.source, &mut self.buffer[held..], at);
-        self.buffer.truncate(held + read.as_ref().map_or(0, |read| *read));
-        let read = read?;
+        let read = read_once(&mut self.source, &mut self.chunk, at)?;
+        self.buffer.extend_from_slice(&self.chunk[..read]);
         if at == self.beginning.len() as u64 && self.beginning.len() < PREFIX_BYTES {
             let wanted = (PREFIX_BYTES - self.beginning.len()).min(read);
             self.beginning.extend_from_slice(&self.buffer[held..held + wanted]);
@@ -297,15 +294,20 @@ impl<S: ReadAt> Lines<S> {
             self.base += gone as u64;
             window_from = keep;
             let at = self.base + keep as u64;
-            self.buffer.resize(keep + self.limits.chunk_bytes, 0);
-            let read = read_once(&mut self.source, &mut self.buffer[keep..], at);
-            self.buffer.truncate(keep + read.as_ref().map_or(0, |read| *read));
-            if !matches!(read, Ok(1..)) {
-                // The line is unfinished (or unreadable): it stays where it is, unconsumed.
-                self.base = offset;
-                self.start = 0;
-                self.scanned = 0;
-                self.buffer.clear();
+            let read = read_once(&mut self.source, &mut self.chunk, at);
+            if let Ok(length @ 1..) = read {
+                self.buffer.extend_from_slice(&self.chunk[..length]);
+            } else {
+                // The line is unfinished (or unreadable): it stays where it is, unconsumed. The bytes before it
+                // have left the buffer, and the anchor needs them.
+                let known = usize::try_from(offset).unwrap_or(usize::MAX).min(TAIL_BYTES);
+                self.base = offset - known as u64;
+                self.buffer = read_up_to(&mut self.source, self.base, known)?;
+                if self.buffer.len() < known {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file shrank while it was read"));
+                }
+                self.start = known;
+                self.scanned = known;
                 self.pending = passed;
                 self.stop = Some(Stop::EndOfFile);
                 read?;

@@ -85,16 +85,16 @@ proptest! {
             let after = usize::try_from(line.0 + line.1).unwrap() + 1;
             found.push(line);
             prop_assert_eq!(reader.offset(), after as u64);
-            let anchor = reader.anchor().unwrap();
+            let anchor = reader.anchor();
             let wanted = plain_anchor(bytes, after);
             prop_assert_eq!((anchor.tail_len, anchor.tail_sha256), (wanted.tail_len, wanted.tail_sha256));
         }
         prop_assert_eq!(found, lines);
         prop_assert_eq!((reader.pending_bytes(), reader.stop()), (pending as u64, Some(Stop::EndOfFile)));
         prop_assert_eq!(reader.offset(), (bytes.len() - pending) as u64);
-        if let Some(anchor) = reader.anchor() {
-            prop_assert_eq!(anchor.verify(&mut source, bytes.len() as u64).unwrap(), Verdict::Same);
-        }
+        let anchor = reader.anchor();
+        prop_assert_eq!(anchor.offset, reader.offset());
+        prop_assert_eq!(anchor.verify(&mut source, bytes.len() as u64).unwrap(), Verdict::Same);
     }
 
     #[test]
@@ -129,7 +129,7 @@ fn a_file_that_was_cut_and_grew_again_is_noticed_behind_the_prefix() {
     let file = RolloutFile::open(&path).unwrap();
     let mut lines = file.lines(0, Limits::default()).unwrap();
     while lines.next_line().unwrap().is_some() {}
-    let anchor = lines.anchor().unwrap();
+    let anchor = lines.anchor();
     assert_eq!((anchor.offset, anchor.prefix_len, anchor.tail_len), (10_000, 4_096, 256));
     assert_eq!(file.verify(&anchor).unwrap(), Verdict::Same);
 
@@ -300,7 +300,7 @@ fn a_line_of_100_mb_is_passed_over_and_the_next_one_is_intact() {
     assert_eq!((record.kind.as_ref(), record.huge), ("compacted", true));
     let last = lines.next_line().unwrap().expect("the line behind it");
     assert_eq!((last.offset, last.body), (6 + LENGTH + 1, Body::Whole(&b"last"[..])));
-    assert!(lines.anchor().is_some_and(|anchor| file.verify(&anchor).unwrap() == Verdict::Same));
+    assert_eq!(file.verify(&lines.anchor()).unwrap(), Verdict::Same);
 }
 
 #[test]
@@ -312,9 +312,9 @@ fn an_unfinished_huge_line_is_pending_and_read_when_it_is_done() {
     let file = RolloutFile::open(&path).unwrap();
     let mut lines = file.lines(0, limits).unwrap();
     assert!(lines.next_line().unwrap().is_some());
-    let anchor = lines.anchor().unwrap();
+    let anchor = lines.anchor();
     assert!(lines.next_line().unwrap().is_none());
-    assert_eq!((lines.offset(), lines.pending_bytes(), lines.anchor()), (6, 5_000, None));
+    assert_eq!((lines.offset(), lines.pending_bytes(), lines.anchor()), (6, 5_000, anchor.clone()));
     assert_eq!(file.verify(&anchor).unwrap(), Verdict::Same);
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"y\nnext\n").unwrap();
     let mut lines = file.lines(6, limits).unwrap();

@@ -18,7 +18,7 @@ pub use real::{DEFAULT_LIMIT, RealTmux, TmuxServer};
 pub use scripted::{Call, ScriptedPane, ScriptedTmux};
 pub use types::{
     CaptureOptions, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo, PaneOption, PaneRef, Program, ServerInfo,
-    SessionId, SessionInfo, Size, Split, SplitDirection, Support, TmuxName, TmuxVersion,
+    ServerSettings, SessionId, SessionInfo, Size, Split, SplitDirection, Support, TmuxName, TmuxVersion,
 };
 
 use crate::ports::process::ProcessId;
@@ -84,6 +84,12 @@ pub trait Tmux: Send + Sync {
     /// # Errors
     /// As the trait says.
     fn server_info(&self) -> Result<ServerInfo>;
+
+    /// How the server is set up.
+    ///
+    /// # Errors
+    /// As the trait says.
+    fn server_settings(&self) -> Result<ServerSettings>;
 
     /// Every session.
     ///

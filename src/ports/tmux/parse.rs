@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
-use super::{PaneId, PaneInfo, ServerInfo, SessionId, SessionInfo, Size, TmuxError, TmuxVersion};
+use super::{PaneId, PaneInfo, ServerInfo, ServerSettings, SessionId, SessionInfo, Size, TmuxError, TmuxVersion};
 use crate::base::{Timestamp, text};
 
 /// Stands for a line feed in a path or program name, which would otherwise begin a forged line.
@@ -160,6 +160,24 @@ pub(super) fn server(output: &[u8]) -> Result<ServerInfo, TmuxError> {
         })
     };
     read().ok_or_else(|| unreadable("display-message", output))
+}
+
+/// The format of the settings; options can be named in formats like everything else.
+pub(super) const SETTINGS_FORMAT: &str = "x#{escape-time} x#{focus-events} x#{remain-on-exit}";
+
+/// Reads [`SETTINGS_FORMAT`]; a word behind an `x` is empty when the server knows no such setting.
+pub(super) fn settings(output: &[u8]) -> Result<ServerSettings, TmuxError> {
+    let text = String::from_utf8_lossy(output);
+    let words: Option<Vec<&str>> = text.trim_end().split(' ').map(|word| word.strip_prefix('x')).collect();
+    let Some([escape_time, focus_events, remain_on_exit]) = words.as_deref() else {
+        return Err(unreadable("display-message", output));
+    };
+    let is_on = |word: &str| (!word.is_empty()).then_some(!matches!(word, "0" | "off"));
+    Ok(ServerSettings {
+        escape_time: escape_time.parse().ok(),
+        focus_events: is_on(focus_events),
+        remain_on_exit: is_on(remain_on_exit),
+    })
 }
 
 /// Reads `3.3a`, `next-3.6`, `3.4-rc2`; none for builds that name no release of tmux (`master`, `openbsd-7.5`).

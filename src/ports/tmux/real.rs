@@ -20,8 +20,8 @@ use tmux_interface::{
 
 use super::{
     CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo, PaneOption, PaneRef,
-    Program, Refusal, Result, ServerInfo, SessionId, SessionInfo, Size, Split, SplitDirection, Tmux, TmuxError,
-    TmuxVersion, parse,
+    Program, Refusal, Result, ServerInfo, ServerSettings, SessionId, SessionInfo, Size, Split, SplitDirection, Tmux,
+    TmuxError, TmuxVersion, parse,
     run::{Finished, RunError, run},
 };
 use crate::{
@@ -255,6 +255,10 @@ impl Tmux for RealTmux {
 
     fn server_info(&self) -> Result<ServerInfo> {
         parse::server(&self.call(&[show(parse::SERVER_FORMAT), show(parse::SOCKET_FORMAT)])?)
+    }
+
+    fn server_settings(&self) -> Result<ServerSettings> {
+        parse::settings(&self.call(&[show(parse::SETTINGS_FORMAT)])?)
     }
 
     fn sessions(&self) -> Result<Vec<SessionInfo>> {

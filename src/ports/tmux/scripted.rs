@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo, PaneOption, PaneRef,
-    Program, Refusal, Result, ServerInfo, SessionId, SessionInfo, Size, Split, SplitDirection, Tmux, TmuxError,
-    TmuxVersion,
+    Program, Refusal, Result, ServerInfo, ServerSettings, SessionId, SessionInfo, Size, Split, SplitDirection, Tmux,
+    TmuxError, TmuxVersion,
 };
 use crate::{base::Timestamp, ports::process::ProcessId};
 
@@ -249,6 +249,10 @@ impl Tmux for ScriptedTmux {
             socket: Self::SOCKET.to_owned(),
             version: Some(self.answer()?.version.clone()),
         })
+    }
+
+    fn server_settings(&self) -> Result<ServerSettings> {
+        self.answer().map(|_| ServerSettings::default())
     }
 
     fn sessions(&self) -> Result<Vec<SessionInfo>> {

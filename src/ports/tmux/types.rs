@@ -168,6 +168,17 @@ pub struct ServerInfo {
     pub version: Option<TmuxVersion>,
 }
 
+/// Settings of a server that decide how well a full-screen program works in it. None: it names no such setting.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// How long it waits after an escape character before it passes it on, in milliseconds.
+    pub escape_time: Option<u32>,
+    /// Programs are told when their pane gets and loses the focus.
+    pub focus_events: Option<bool>,
+    /// Panes stay when their program ends, unless a window says otherwise.
+    pub remain_on_exit: Option<bool>,
+}
+
 /// A tmux session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionInfo {

@@ -274,6 +274,7 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
+        Intent::Adopt => !matches!(app.board, BoardState::Failed(_)),
         Intent::Open => match app.screen {
             Screen::Fleet => app.selected.is_some() && app.look != Look::Full,
             Screen::Task => app.session().is_some(),
@@ -342,8 +343,8 @@ fn first_start(app: &App, frame: &mut Frame<'_>, area: Rect, missing: Option<&Fa
         (Part::Key, format!("    {program} demo")),
         (Part::Text, "Start a Codex worker in this folder:".to_owned()),
         (Part::Key, format!("    {program} start-worker --name w1 --cwd . --task \"...\"")),
-        (Part::Text, "Watch a session that runs already:".to_owned()),
-        (Part::Key, format!("    {program} register-worker --name w1 --pid PID --cwd .")),
+        (Part::Text, "Watch the Codex sessions that run here already:".to_owned()),
+        (Part::Key, format!("    D, or {program} discover --adopt")),
         (Part::Text, " ".to_owned()),
         (Part::Dim, "This screen shows it as soon as it is there.".to_owned()),
     ];

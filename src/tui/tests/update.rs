@@ -65,6 +65,17 @@ fn a_command_may_want_the_terminal() {
 }
 
 #[test]
+fn adopting_asks_first_and_shows_its_command_line() {
+    let mut app = app(80, 24);
+    assert!(press(&mut app, "D").is_empty(), "nothing happens before the answer");
+    assert!(screen(&app).contains("conveyor discover '--limit=50' --adopt '--role=worker'"), "{}", screen(&app));
+    assert!(press(&mut app, "n").is_empty());
+    press(&mut app, "D");
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor discover '--limit=50' --adopt '--role=worker'"]);
+    assert_eq!(app.running, 1);
+}
+
+#[test]
 fn trouble_in_the_background_stays_until_it_is_over() {
     let mut app = app(80, 24);
     update(&mut app, Msg::Notice(Notice::Trouble { task: "tail", message: "cannot read the rollout".into() }));

@@ -1,0 +1,202 @@
+//! Every action as a command line: what `argv()` says parses back to an equal value, texts included.
+
+use conveyor::{
+    actions::{COMMANDS, Command, TextArg},
+    app::{self, Word},
+};
+
+use super::own_arguments;
+
+/// Command lines of every action; together they use every flag.
+const SAMPLES: &[&str] = &[
+    "tasks",
+    "tasks --active",
+    "tasks --create t1 --goal 'do it'",
+    "tasks --create _x.y-2 --goal g --summary s",
+    "sessions",
+    "sessions --role worker --state all --name w1 --name w2 --show-identity-token",
+    "sessions --state gone --redact-identity-token --include-legacy",
+    "register-worker --name w1 --codex-session /a/b.jsonl --pid 7 --cwd /a --tmux-session s --tmux-pane %7",
+    "register-worker --name w1 --codex-app-thread-id=-x --codex-app-thread-title='-- a \"title\"\nof two lines'",
+    "register-worker --name w1 --tmux-socket '/tmp/with space' --cwd=-dash --codex-session '~/x'",
+    "register-manager --name m1 --codex-session ./x --pid 9223372036854775807 --cwd . '--tmux-session=-s;$(x)'",
+    "register-manager --name m1 --tmux-pane %0 --tmux-socket s --codex-app-thread-id id --codex-app-thread-title t",
+    "deregister w1",
+    "deregister -- -w1",
+    "bind --task t --worker w --manager m",
+    "bind --task=-t --worker=--worker --manager='m m'",
+    "unbind --task parser",
+    "unbind --task='--task=x'",
+    "discover",
+    "discover parser --all --limit 3",
+    "discover --adopt --role manager --name m2 -- -query",
+    "start-worker --name w1",
+    "start-worker --name w1 --task 'do it' --cwd /x --sandbox read-only --ask-for-approval never --model gpt",
+    "start-worker --name w1 --codex-profile yolo --accept-trust --no-server --timeout-seconds 3600 --codex /bin/codex",
+    "create w1",
+    "create w1 --task t --cwd /x --sandbox danger-full-access --ask-for-approval untrusted --model=-m",
+    "create w1 --codex-profile yolo --accept-trust --no-server --timeout-seconds 1 --codex c",
+    "start-test",
+    "start-test other --cwd /x --sandbox workspace-write --ask-for-approval on-request --model m",
+    "start-test --codex-profile yolo --accept-trust --no-server --timeout-seconds 1 --codex c",
+    "start s",
+    "start s --cwd /x --sandbox read-only --ask-for-approval never --model m -- --flag 'a b' -- x",
+    "start s --codex-profile yolo --accept-trust --no-server --timeout-seconds 1 --codex c -- -s",
+    "resume w1",
+    "resume --cwd /x --sandbox read-only --ask-for-approval never --model m -- -w1",
+    "resume w1 --codex-profile yolo --accept-trust --no-server --timeout-seconds 1 --codex c",
+    "open w1",
+    "open w1 --split",
+    "open --popup -- -w1",
+    "open-worker t --split",
+    "open-worker --popup -- -t",
+    "open-manager t --split",
+    "open-manager t --popup",
+    "stop w1",
+    "stop -- --all",
+    "list",
+    "list --all",
+    "status w1",
+    "status --no-refresh -- -w1",
+    "explain w1",
+    "explain w1 --no-refresh",
+    "cycle parser",
+    "cycle parser --busy-wait-seconds 0",
+    "divergences parser",
+    "divergences parser --limit 7",
+    "idle-check w1",
+    "idle-check w1 --busy-wait-seconds 1 --status-stale-seconds 2 --terminal-stale-seconds 3 --no-refresh",
+    "update-status w1 --state editing --current-task a --next-action b",
+    "update-status w1 --state blocked --current-task=-a --next-action=--b --blocker 'c\"'",
+    "capture w1",
+    "capture --lines 0 --include-content -- -w1",
+    "classify --text-input 'a screen' --title=-t",
+    "classify --file=-x --title t --status-age-seconds 1 --busy-wait-seconds 2",
+    "ingest w1",
+    "ingest -- -w1",
+    "tail w1",
+    "tail w1 --limit 0 --subtype=-x --include-content",
+    "events w1",
+    "events --type=-x --limit 3 -- -w1",
+];
+
+/// Texts that must survive a command line.
+fn texts() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "plain",
+        "two\nlines\n",
+        "  spaces  ",
+        "-",
+        "--goal=x",
+        "-x",
+        "\"quoted\" 'twice' `ticks` $(sub) ${var} \\ ; | & > * ? ~ #",
+        "=",
+        "é漢🙂\u{200d}\u{202e}\u{1b}[31m",
+        "a\tb\r\n",
+        "%1 @1 #{x} #(x)",
+    ]
+    .map(str::to_owned)
+    .into();
+    texts.extend([4_096, 4_097, 200_000].map(|length| "x".repeat(length)));
+    texts
+}
+
+#[track_caller]
+fn parse(words: &[String]) -> Command {
+    let line = ["conveyor".to_owned()].into_iter().chain(words.iter().cloned());
+    match app::parse(line) {
+        Ok(app::Root { word: Some(Word::Action(command)), .. }) => command,
+        Ok(_) => panic!("{words:?} is no action"),
+        Err(error) => panic!("{words:?}: {error}"),
+    }
+}
+
+/// Parses what `argv()` says, with its standard input, and compares.
+#[track_caller]
+fn assert_round_trip(command: &Command) {
+    let argv = command.argv();
+    let mut again = parse(&argv.words);
+    let stdin = argv.stdin.clone().unwrap_or_default();
+    let mut waiting: Vec<&mut TextArg> = again.texts().into_iter().filter(|text| **text == TextArg::Stdin).collect();
+    assert_eq!(waiting.len(), usize::from(argv.stdin.is_some()), "{:?}", argv.words);
+    for text in &mut waiting {
+        text.fill_from(&mut stdin.as_bytes()).unwrap();
+    }
+    assert_eq!(&again, command, "{:?}", argv.words);
+    assert_eq!(shell_words::split(&argv.shell_line()).unwrap(), argv.words, "the line that is copied");
+}
+
+#[test]
+fn every_action_parses_back_from_its_own_argv() {
+    for sample in SAMPLES {
+        assert_round_trip(&parse(&shell_words::split(sample).unwrap()));
+    }
+}
+
+#[test]
+fn every_text_argument_survives_every_text() {
+    let mut seen = 0;
+    for sample in SAMPLES {
+        let command = parse(&shell_words::split(sample).unwrap());
+        for place in 0..command.clone().texts().len() {
+            for text in texts() {
+                let mut command = command.clone();
+                *command.texts()[place] = TextArg::Inline(text);
+                assert_round_trip(&command);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 100, "{seen} texts were tried");
+}
+
+#[test]
+fn of_several_long_texts_one_goes_by_standard_input_and_none_is_lost() {
+    let mut command = parse(&["tasks", "--create", "t", "--goal", "g", "--summary", "s"].map(str::to_owned));
+    for (place, text) in command.texts().into_iter().enumerate() {
+        *text = TextArg::Inline(format!("{place}").repeat(5_000));
+    }
+    assert_round_trip(&command);
+    let argv = command.argv();
+    assert!(argv.words.contains(&"--goal=-".to_owned()) && argv.stdin.is_some_and(|text| text.starts_with('0')));
+}
+
+#[test]
+fn long_texts_go_by_standard_input_and_short_ones_do_not() {
+    let mut command = parse(&["tasks", "--create", "t", "--goal", "g"].map(str::to_owned));
+    for (length, by_stdin) in [(4_096, false), (4_097, true)] {
+        *command.texts()[0] = TextArg::Inline("x".repeat(length));
+        let argv = command.argv();
+        assert_eq!(argv.stdin.is_some(), by_stdin);
+        assert!(argv.words.iter().all(|word| word.len() < 5_000));
+    }
+}
+
+#[test]
+fn every_command_and_every_flag_of_the_catalogue_has_a_sample() {
+    let definition = app::definition();
+    for entry in COMMANDS {
+        let samples: Vec<Vec<String>> = SAMPLES
+            .iter()
+            .map(|sample| shell_words::split(sample).unwrap())
+            .filter(|words| words[0] == entry.name)
+            .collect();
+        assert!(!samples.is_empty(), "add samples of `{}` to SAMPLES", entry.name);
+        let command = definition.find_subcommand(entry.name).unwrap();
+        for long in own_arguments(command).into_iter().filter_map(clap::Arg::get_long) {
+            let used = samples.iter().flatten().any(|word| {
+                word.strip_prefix("--").is_some_and(|rest| rest == long || rest.starts_with(&format!("{long}=")))
+            });
+            assert!(used, "add a sample of `{} --{long}` to SAMPLES", entry.name);
+        }
+    }
+}
+
+#[test]
+fn names_that_look_like_flags_are_refused_where_a_name_is_made() {
+    for line in ["tasks --create=-x --goal g", "register-worker --name=-x --pid 1", "create -- -x", "start-test -- -x"]
+    {
+        let words = shell_words::split(line).unwrap();
+        assert!(app::parse(["conveyor".to_owned()].into_iter().chain(words)).is_err(), "{line}");
+    }
+}

@@ -1,0 +1,95 @@
+//! The help of every command, and `docs/cli.md`, which is made from it.
+//!
+//! `CONVEYOR_UPDATE_DOCS=1` writes the document anew.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use conveyor::{
+    actions::{COMMANDS, Group},
+    app,
+};
+
+const INTRODUCTION: &str = include_str!("introduction.md");
+
+/// The long help of a command as `conveyor COMMAND --help` prints it, without the options that all have.
+fn help(name: &str, with_globals: bool) -> String {
+    let definition = app::definition();
+    let mut command = definition.find_subcommand(name).unwrap().clone().bin_name(format!("conveyor {name}"));
+    if with_globals {
+        for arg in definition.get_arguments().filter(|arg| arg.is_global_set()) {
+            command = command.arg(arg.clone());
+        }
+    }
+    let rendered = command.term_width(100).disable_help_flag(true).render_long_help().to_string();
+    rendered.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
+fn document() -> String {
+    let mut text = INTRODUCTION.trim_end().to_owned();
+    text.push_str("\n\n");
+    for group in Group::ALL {
+        let entries: Vec<_> = COMMANDS.iter().filter(|entry| entry.group == *group).collect();
+        if entries.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "## {}\n", group.as_str());
+        for entry in entries {
+            let _ = writeln!(text, "### {}\n\n```text\n{}\n```\n", entry.name, help(entry.name, false));
+        }
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+#[test]
+fn the_command_reference_is_what_the_program_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
+    let document = document();
+    if std::env::var_os("CONVEYOR_UPDATE_DOCS").is_some_and(|value| value == "1") {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &document).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    let changed = written.lines().zip(document.lines()).find(|(old, new)| old != new);
+    assert!(
+        written == document,
+        "docs/cli.md is out of date (first change: {changed:?}); CONVEYOR_UPDATE_DOCS=1 writes it anew"
+    );
+}
+
+#[test]
+fn the_exit_codes_of_the_reference_are_those_of_the_program() {
+    use conveyor::base::Kind;
+    let row = |code: u8| INTRODUCTION.lines().find(|line| line.starts_with(&format!("| {code} |")));
+    assert!(row(0).is_some());
+    let kinds = [
+        Kind::NotFound,
+        Kind::Conflict,
+        Kind::Refused,
+        Kind::Io,
+        Kind::Ledger,
+        Kind::Usage,
+        Kind::Blocked,
+        Kind::Unconfirmed,
+        Kind::Ambiguous,
+        Kind::MissingTool,
+        Kind::Bug,
+        Kind::Busy,
+        Kind::Interrupted,
+    ];
+    for kind in kinds {
+        let word = serde_json::to_value(kind).unwrap();
+        let word = word.as_str().unwrap();
+        let line = row(kind.exit_code()).unwrap_or_else(|| panic!("no row for {}", kind.exit_code()));
+        assert!(line.contains(&format!("`{word}`")), "`{word}` stands in the row of {}", kind.exit_code());
+    }
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    for entry in COMMANDS {
+        let help = help(entry.name, true);
+        let example = help.lines().find_map(|line| line.strip_prefix("Example: `")).unwrap_or_default();
+        assert!(example.contains(&format!("conveyor {}", entry.name)), "{}: no example\n{help}", entry.name);
+        assert!(help.contains("--json"), "{}: the options of all commands", entry.name);
+    }
+}

@@ -1,0 +1,214 @@
+//! What every command prints, as prose and as JSON, in a world that stands still: successes and refusals.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use conveyor::actions::COMMANDS;
+
+use super::{offline, pair};
+use crate::support::TestEnv;
+
+/// Every line is run twice, with `--json` and with `--text`; what follows sees the effects of what came before.
+const SCENES: &[(&str, &[&str])] = &[
+    (
+        "tasks",
+        &[
+            "tasks --create docs --goal 'every command is explained' --summary 'One line each.' --dry-run",
+            "tasks --create parser --goal again",
+            "tasks --create p2",
+            "tasks --create 'a b' --goal g",
+            "tasks",
+            "tasks --active",
+            "tasks --path nowhere.db",
+        ],
+    ),
+    (
+        "sessions",
+        &[
+            "sessions",
+            "sessions --role manager --state active",
+            "sessions --state gone",
+            "sessions --name w1 --show-identity-token",
+            "sessions --name nobody",
+            "sessions --role boss",
+        ],
+    ),
+    (
+        "register-worker",
+        &[
+            "register-worker --name w2 --codex-app-thread-id thread-2 --codex-app-thread-title 'A title' --cwd /project",
+            "register-worker --name w3 --tmux-pane %7 --tmux-session codex-w3 --pid 4711 --dry-run",
+            "register-worker --name w9",
+            "register-worker --name m1 --codex-app-thread-id x",
+            "register-worker --name w9 --codex-session missing.jsonl",
+            "register-worker --name w9 --tmux-pane 7",
+        ],
+    ),
+    (
+        "register-manager",
+        &[
+            "register-manager --name m2 --codex-app-thread-id thread-3",
+            "register-manager --name w1 --codex-app-thread-id x",
+            "register-manager --name m9 --codex-session /dev/null",
+        ],
+    ),
+    (
+        "deregister",
+        &[
+            "deregister w1",
+            "deregister nobody",
+            "unbind --task parser --dry-run",
+            "register-worker --name w2 --codex-app-thread-id thread-2",
+            "deregister w2 --dry-run",
+            "deregister w2",
+            "register-worker --name w2 --codex-app-thread-title again",
+        ],
+    ),
+    (
+        "bind",
+        &[
+            "bind --task parser --worker w1 --manager m1",
+            "bind --task parser --worker m1 --manager w1",
+            "bind --task nothing --worker w1 --manager m1",
+            "register-worker --name w2 --codex-app-thread-id thread-2",
+            "register-manager --name m2 --codex-app-thread-id thread-3",
+            "bind --task parser --worker w2 --manager m2",
+            "tasks --create second --goal g",
+            "bind --task second --worker w1 --manager m2",
+            "bind --task second --worker w2 --manager m2 --dry-run",
+            "bind --task second --worker w2 --manager m2",
+        ],
+    ),
+    ("unbind", &["unbind --task parser --dry-run", "unbind --task parser", "unbind --task nothing"]),
+    // What runs on this machine is not part of the world, so the query is one that only the ledger answers.
+    (
+        "discover",
+        &[
+            "discover 'accepts every recorded file'",
+            "discover 'nothing is called like this' --all",
+            "discover --name x",
+        ],
+    ),
+    ("start-worker", &["start-worker --name w1", "start-worker --name w5", "start-worker --name m1"]),
+    ("create", &["create w5 --task 'do it'", "create w1"]),
+    ("start-test", &["start-test", "start-test w1"]),
+    ("start", &["start w5", "start 'a b'"]),
+    ("resume", &["resume w1", "resume nobody"]),
+    ("open", &["open w1", "open nobody", "open w1 --split --popup"]),
+    ("open-worker", &["open-worker parser", "open-worker nothing"]),
+    ("open-manager", &["open-manager parser", "open-manager nothing"]),
+    ("stop", &["stop w1 --dry-run", "stop nobody", "stop w1"]),
+    ("list", &["list", "ingest w1", "list", "list --all"]),
+    ("status", &["status w1", "status w1 --no-refresh", "status nobody"]),
+    ("explain", &["explain w1", "explain m1 --no-refresh", "explain nobody"]),
+    ("cycle", &["cycle parser", "cycle nothing"]),
+    ("divergences", &["cycle parser --text", "divergences parser", "divergences nothing"]),
+    ("idle-check", &["idle-check w1", "idle-check w1 --no-refresh", "idle-check nobody"]),
+    (
+        "update-status",
+        &[
+            "update-status w1 --state editing --current-task 'the parser' --next-action 'run the tests'",
+            "update-status w1 --state blocked --current-task a --next-action b --blocker 'no key'",
+            "update-status w1 --state lost --current-task a --next-action b",
+            "update-status w1 --state done --current-task '' --next-action b",
+            "status w1 --no-refresh",
+        ],
+    ),
+    ("capture", &["capture w1", "capture nobody", "capture w1 --lines -1"]),
+    (
+        "classify",
+        &[
+            "classify --text-input '• Working (3s • esc to interrupt)'",
+            "classify --text-input 'just words' --title t",
+            "classify --file missing.txt",
+        ],
+    ),
+    ("ingest", &["ingest w1 --dry-run", "ingest w1", "ingest w1", "ingest nobody"]),
+    ("events", &["events parser", "events w1 --limit 1", "events w1 --type session_registered", "events nobody"]),
+    (
+        "tail",
+        &[
+            "tail w1",
+            "ingest w1",
+            "tail w1 --limit 3",
+            "tail w1 --subtype task_complete --include-content",
+            "tail nobody",
+            "tail w1 --limit -1",
+        ],
+    ),
+];
+
+/// Some lines change what the next run of the same line finds, so each form has a world of its own.
+fn play(lines: &[&str], flag: &str) -> Vec<String> {
+    let env = pair();
+    lines
+        .iter()
+        .map(|line| {
+            let mut words = shell_words::split(line).unwrap();
+            if !words.iter().any(|word| word == "--text") {
+                words.push(flag.to_owned());
+            }
+            format!("$ conveyor {}\n{}", shell_words::join(&words), offline(&env, &words))
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_prints_what_it_printed_before() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for (command, lines) in SCENES {
+            let (prose, json) = (play(lines, "--text"), play(lines, "--json"));
+            let mut shown = String::new();
+            for (prose, json) in prose.iter().zip(&json) {
+                let _ = writeln!(shown, "{prose}\n{json}");
+            }
+            insta::assert_snapshot!(*command, shown);
+        }
+    });
+}
+
+#[test]
+fn every_command_has_a_scene() {
+    let scenes: BTreeSet<&str> = SCENES.iter().map(|(command, _)| *command).collect();
+    let commands: BTreeSet<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
+    assert_eq!(scenes, commands, "SCENES shows every command of the catalogue");
+}
+
+#[test]
+fn a_failure_prints_nothing_on_stdout_and_a_success_nothing_on_stderr() {
+    for (command, lines) in SCENES {
+        let env = pair();
+        for line in *lines {
+            for flag in ["--json", "--text"] {
+                let mut words = shell_words::split(line).unwrap();
+                if words.iter().any(|word| word == "--text") {
+                    continue;
+                }
+                words.push(flag.to_owned());
+                let run = offline(&env, &words);
+                assert_eq!(run.err.is_empty(), run.code == 0, "{command}: {line} {flag}: {run}");
+                // An empty list is no prose at all.
+                let may_be_empty = run.code != 0 || flag == "--text";
+                assert!(!run.out.is_empty() || may_be_empty, "{command}: {line} {flag}: {run}");
+                assert!(run.out.is_empty() || run.code == 0, "{command}: {line} {flag}: {run}");
+                if flag == "--json" && run.code != 0 {
+                    assert_eq!(run.error()["exit_code"], run.code, "{command}: {line}: {run}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_help_lists_every_command_under_its_heading() {
+    let env = TestEnv::new();
+    let help = env.sh("--help").ok();
+    for entry in COMMANDS {
+        assert!(help.out.lines().any(|line| line.trim_start().starts_with(entry.name)), "{}", entry.name);
+        assert!(help.out.contains(&format!("{}:\n", entry.group.as_str())), "{}", entry.group.as_str());
+    }
+    let bare = env.sh("tasks --help").ok();
+    assert!(bare.out.contains("--create <NAME>"));
+}
