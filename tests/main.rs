@@ -4,6 +4,7 @@
 
 mod cli;
 mod codex_server;
+mod doctor;
 mod e2e;
 mod ingest;
 mod layers;

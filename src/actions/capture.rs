@@ -3,6 +3,7 @@
 use std::{fmt, fs, path::PathBuf};
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::{Action, Argv, Context, Format, Outcome, TextArg, fail, lookup};
 use crate::{
@@ -48,6 +49,7 @@ pub struct Captured {
     line_count: usize,
     name: String,
     reading: PaneReading,
+    sha256: String,
     tmux_pane_id: String,
 }
 
@@ -63,6 +65,7 @@ impl Action for Capture {
         let content = seen.lines.join("\n");
         Ok(Captured {
             byte_count: content.len(),
+            sha256: sha256(&content),
             captured_at: cx.now(),
             content_redacted: !self.include_content,
             history_lines: self.lines,
@@ -95,6 +98,10 @@ impl Outcome for Captured {
             ),
         }
     }
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Seen {

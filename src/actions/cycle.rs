@@ -129,7 +129,11 @@ impl Action for Cycle {
             Ok::<_, Error>((task, binding, worker, manager))
         })?;
         let started_at = cx.now();
-        let id = store.write(|w| store::cycles::begin(w, &task.id, &binding.id, started_at))?;
+        // A rehearsed cycle has no row, so there is nothing that its end could belong to.
+        let id = match cx.dry_run() {
+            true => 0,
+            false => store.write(|w| store::cycles::begin(w, &task.id, &binding.id, started_at))?,
+        };
         let mut run = Run { cx, store, task, binding, worker, manager, id, started_at, spans: Vec::new() };
         run.observe(self.busy_wait_seconds).or_else(|error| run.fail(error))
     }
@@ -193,9 +197,10 @@ impl Run<'_> {
         let report = self.report(busy_wait_seconds, ingested, &look, judgement, &progress, &manager_judgement);
         let status = serde_json::to_value(&report)
             .map_err(|error| Error::new(Kind::Bug, "the cycle cannot be written as JSON").caused_by(error))?;
-        self.store.write(|w| {
-            store::cycles::complete(w, self.id, &self.task.id, &status, None, &self.spans, report.cycle_completed_at)
-        })?;
+        if !self.cx.dry_run() {
+            let at = report.cycle_completed_at;
+            self.store.write(|w| store::cycles::complete(w, self.id, &self.task.id, &status, None, &self.spans, at))?;
+        }
         Ok(report)
     }
 
@@ -375,6 +380,9 @@ impl Run<'_> {
             "worker_session": self.worker.name,
         });
         let message = error.to_string();
+        if self.cx.dry_run() {
+            return Err(error);
+        }
         // When the ledger itself is the trouble, the first error is the one to show.
         let _ = self.store.write(|w| {
             store::cycles::complete(w, self.id, &self.task.id, &status, Some(&message), &self.spans, self.cx.now())?;

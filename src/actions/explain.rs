@@ -71,8 +71,8 @@ pub struct SensorView {
 pub struct RolloutProof {
     /// The file.
     pub path: String,
-    /// First byte of the line.
-    pub byte_offset: u64,
+    /// First byte of the line; none when no line has been read.
+    pub byte_offset: Option<u64>,
     /// The rule the line led to.
     pub rule: String,
     /// The line itself, cleaned and cut; none when the file no longer holds it.
@@ -113,15 +113,14 @@ pub fn explanation(cx: &Context, session_id: &str) -> Result<Explanation> {
         let errors = store::sessions::ingest_errors(r)?;
         Ok::<_, crate::base::Error>((session, judgement, sensors, cursor, errors))
     })?;
-    let rollout = cursor.and_then(|cursor| {
+    let rollout = cursor.map(|cursor| {
         let reading = cursor.progress.reading();
-        let byte_offset = reading.byte_offset?;
-        Some(RolloutProof {
-            line: shown_line(&cursor.path, byte_offset),
+        RolloutProof {
+            line: reading.byte_offset.and_then(|offset| shown_line(&cursor.path, offset)),
             path: cursor.path,
-            byte_offset,
+            byte_offset: reading.byte_offset,
             rule: reading.rule,
-        })
+        }
     });
     let sensors = sensors
         .into_iter()
@@ -169,11 +168,14 @@ impl Explanation {
             lines.push(format!("{:8} {rule}: {says} (asked {asked} ago{stale})", sensor.source));
         }
         match &self.rollout {
-            Some(proof) => {
-                lines.push(format!("rollout  {}: {} byte {}", proof.rule, proof.path, proof.byte_offset));
-                let line = proof.line.as_deref().unwrap_or("the file no longer holds that line");
-                lines.push(format!("         {line}"));
-            }
+            Some(proof) => match proof.byte_offset {
+                Some(offset) => {
+                    lines.push(format!("rollout  {}: {} byte {offset}", proof.rule, proof.path));
+                    let line = proof.line.as_deref().unwrap_or("the file no longer holds that line");
+                    lines.push(format!("         {line}"));
+                }
+                None => lines.push(format!("rollout  {}: {}", proof.rule, proof.path)),
+            },
             None => lines.push("rollout  none yet".to_owned()),
         }
         lines

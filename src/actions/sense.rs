@@ -120,21 +120,22 @@ impl Observer {
         }
         match tmux.capture(pane_id, CaptureOptions::default()) {
             Ok(screen) => {
-                let pane = pane::read_pane(&screen, Some(&info.title));
-                if let Some(title) = pane::read_title(&info.title) {
-                    let detail = Detail { content_sha256: Some(hash(&info.title)), ..Detail::default() };
-                    look.rows.push(row(session, Source::Title, now, Some(title.reading()), detail));
-                }
-                let ready = if pane.safe_to_paste { Readiness::Ready } else { Readiness::NotReady };
+                // A title that says nothing replaces what an earlier one said.
+                let title = pane::read_title(&info.title).map(|title| title.reading());
+                let detail = Detail { content_sha256: Some(hash(&info.title)), ..Detail::default() };
+                look.rows.push(row(session, Source::Title, now, title, detail));
+                // The screen is read by itself, or one spinner would count as two sensors that agree; only whether
+                // text could be sent needs both.
+                let pane = pane::read_pane(&screen, None);
+                let safe = pane::read_pane(&screen, Some(&info.title)).safe_to_paste;
+                let ready = if safe { Readiness::Ready } else { Readiness::NotReady };
                 let detail = Detail {
                     ready: Some(if info.in_mode { Readiness::NotReady } else { ready }),
                     prompt: pane.prompt.map(|prompt| prompt.to_string()),
                     notice: pane.notice.clone(),
                     content_sha256: Some(hash(&screen)),
                 };
-                let mut seen = pane.reading();
-                seen.source = Source::Screen;
-                look.rows.push(row(session, Source::Screen, now, Some(seen), detail));
+                look.rows.push(row(session, Source::Screen, now, Some(pane.reading()), detail));
                 look.thread_id.clone_from(&pane.thread_id);
                 look.screen = Some(screen);
                 look.pane = Some(pane);

@@ -192,6 +192,7 @@ fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
         let pane: PaneId =
             pane.parse().map_err(|_| Error::usage(format!("`{pane}` is no tmux pane id; they look like %7")))?;
         let socket = args.tmux_socket.as_ref().map(|path| cx.env().absolute(path).display().to_string());
+        cx.tmux(socket.as_deref()).version().map_err(fail::tmux)?;
         return running::of_pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| {
             Error::not_found(format!("there is no tmux pane {pane}"))
                 .hint("`tmux list-panes -a` lists them; name another server with --tmux-socket")
@@ -278,6 +279,7 @@ pub(super) fn record(
         pid_start: None,
         cwd: String::new(),
         registered_at: now,
+        resumed_at: None,
         last_heartbeat_at: None,
         state: Registration::Active,
         last_ingest_offset: None,

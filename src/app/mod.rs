@@ -2,6 +2,7 @@
 
 mod cockpit;
 mod demo;
+mod keys;
 
 use std::{
     ffi::OsString,
@@ -46,13 +47,19 @@ pub enum Word {
     Demo(demo::DemoArgs),
     #[expect(missing_docs, reason = "the argument struct's doc comment is the help")]
     Sim(SimArgs),
+    /// List the keys of the cockpit
+    ///
+    /// Where each works, what it does, and the command that does the same.
+    ///
+    /// Example: `conveyor keys --json`
+    Keys,
 }
 
 /// The clap definition with the grouped command list as its help.
 #[must_use]
 pub fn definition() -> clap::Command {
     let plain = Root::command();
-    let list = cli::command_list(&plain, &[("Try it", &["demo", "sim"])]);
+    let list = cli::command_list(&plain, &[("Try it", &["demo", "keys", "sim"])]);
     plain.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{list}\n\n{{options}}\n\n`conveyor COMMAND --help` \
          explains a command and shows an example."
@@ -100,6 +107,10 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
         }
         Some(Word::Demo(args)) => demo::run(&args, parts(&root.global)?, root.global.style(Format::Prose), printer),
         Some(Word::Sim(args)) => sim::run(args),
+        Some(Word::Keys) => {
+            printer.outcome(&keys::KeyTable::new(), root.global.style(Format::Prose))?;
+            Ok(0)
+        }
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
             cockpit::run(&context(&root.global)?, &root.cockpit, command_prefix(&root.global))
         }

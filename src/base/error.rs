@@ -146,7 +146,11 @@ impl Error {
         let mut causes = Vec::new();
         let mut next = self.source.as_deref().map(|source| source as &dyn std::error::Error);
         while let Some(error) = next {
-            causes.push(error.to_string());
+            let cause = error.to_string();
+            // A wrapping layer often has the words of what it wraps.
+            if cause != self.message && causes.last() != Some(&cause) {
+                causes.push(cause);
+            }
             next = error.source();
         }
         causes

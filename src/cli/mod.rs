@@ -32,7 +32,7 @@ pub struct Global {
     /// Check everything, change nothing
     #[arg(long, global = true, help_heading = "Global options")]
     pub dry_run: bool,
-    /// Use the ledger even on a network or synchronised file system, where SQLite is not safe
+    /// Use the ledger even on a network file system, where SQLite is not safe
     #[arg(long, global = true, help_heading = "Global options")]
     pub allow_unsafe_file_system: bool,
 }

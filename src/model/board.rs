@@ -19,7 +19,7 @@ text_enum! {
         NeedsYou => "needs_you",
         /// Its last turn failed, was aborted, or its process died.
         Failed => "failed",
-        /// Finished, and nobody has looked yet.
+        /// Finished with an answer. Whether somebody has looked is not recorded yet, so every answer counts.
         DoneUnseen => "done_unseen",
         /// A turn is open.
         Working => "working",

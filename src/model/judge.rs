@@ -36,6 +36,10 @@ pub struct Evidence<'a> {
     pub registration: Registration,
     /// What the rollout says; none when there is no rollout yet.
     pub rollout: Option<Reading>,
+    /// Time of the rollout's newest line.
+    pub rollout_last_at: Option<Timestamp>,
+    /// When a new process took over the thread.
+    pub resumed_at: Option<Timestamp>,
     /// What the live sensors said last, in any order.
     pub sightings: &'a [Sighting],
     /// The present moment.
@@ -65,6 +69,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     if evidence.registration == Registration::Gone {
         return Judgement::unknown("deregistered", "the session is no longer registered");
     }
+    let rollout = evidence.rollout.as_ref().map(|reading| outlived(evidence, reading));
+    let evidence = &Evidence { rollout, ..evidence.clone() };
     let fresh: Vec<&Sighting> = evidence
         .sightings
         .iter()
@@ -93,6 +99,22 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     judgement.age_seconds = judgement.since.map(|since| since.age_seconds(evidence.now));
     judgement.readings = readings.into_iter().cloned().collect();
     judgement
+}
+
+/// A turn that was open when its process died stays open in the rollout until the next one begins. When a new process
+/// has taken over and nothing was written since, it is over.
+fn outlived(evidence: &Evidence<'_>, reading: &Reading) -> Reading {
+    let working = matches!(class(reading), Some(Class::Working | Class::Waiting));
+    let Some(resumed) = evidence.resumed_at.filter(|_| working) else { return reading.clone() };
+    if evidence.rollout_last_at.or(reading.at).is_none_or(|last| last >= resumed) {
+        return reading.clone();
+    }
+    Reading {
+        condition: Condition::Aborted,
+        rule: "died_mid_turn".to_owned(),
+        reason: "the process that ran the last turn ended in the middle of it; a new one has taken over".to_owned(),
+        ..reading.clone()
+    }
 }
 
 /// The Codex process has ended: an open turn will never be closed.
@@ -272,9 +294,34 @@ mod tests {
         Sighting { observed_at: NOW, reading: Some(reading), ready, prompt }
     }
 
+    fn evidence(rollout: Option<Reading>, sightings: &[Sighting]) -> Evidence<'_> {
+        Evidence {
+            registration: Registration::Active,
+            rollout_last_at: rollout.as_ref().and_then(|reading| reading.at),
+            rollout,
+            resumed_at: None,
+            sightings,
+            now: NOW,
+        }
+    }
+
+    #[test]
+    fn a_turn_does_not_outlive_its_process() {
+        let open = || Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
+        let idle = sighting(reading(Source::Screen, Condition::Idle, "composer_empty"));
+        let sightings = [idle];
+        let resumed = Some(Timestamp::from_millis(950_000));
+        let after = judge(&Evidence { resumed_at: resumed, ..evidence(open(), &sightings) });
+        assert_eq!((after.condition, after.rule.as_str()), (Condition::Aborted, "died_mid_turn"));
+        assert_eq!((after.agreement, after.ready_for_text), (Agreement::Agree, Readiness::Ready));
+        let goes_on = Some(Timestamp::from_millis(960_000));
+        let alive = judge(&Evidence { resumed_at: resumed, rollout_last_at: goes_on, ..evidence(open(), &sightings) });
+        assert_eq!(alive.condition, Condition::Busy, "lines written since show that somebody works");
+    }
+
     fn judged(rollout: Option<Reading>, live: Vec<Reading>) -> Judgement {
         let sightings: Vec<Sighting> = live.into_iter().map(sighting).collect();
-        judge(&Evidence { registration: Registration::Active, rollout, sightings: &sightings, now: NOW })
+        judge(&evidence(rollout, &sightings))
     }
 
     #[test]
@@ -416,8 +463,7 @@ mod tests {
         let mut old = sighting(reading(Source::Screen, Condition::Blocked, "approval_command"));
         old.observed_at = Timestamp::from_millis(NOW.as_millis() - FRESH_MILLIS - 1);
         let rollout = Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
-        let evidence = Evidence { registration: Registration::Active, rollout, sightings: &[old], now: NOW };
-        let judgement = judge(&evidence);
+        let judgement = judge(&evidence(rollout, &[old]));
         assert_eq!((judgement.condition, judgement.agreement), (Condition::Busy, Agreement::Single));
     }
 

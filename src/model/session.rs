@@ -66,6 +66,8 @@ pub struct Session {
     pub cwd: String,
     /// When it was registered first.
     pub registered_at: Timestamp,
+    /// When a new process took over its thread.
+    pub resumed_at: Option<Timestamp>,
     /// When the session was last observed.
     pub last_heartbeat_at: Option<Timestamp>,
     /// Whether the registration is in force.

@@ -91,10 +91,7 @@ impl WatchUse {
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn watch_use() -> Option<WatchUse> {
-    use rustix::{
-        fs::inotify::{CreateFlags, init},
-        io::Errno,
-    };
+    use rustix::{fs::inotify as watching, io::Errno};
 
     let limit = |name: &str| {
         let text = fs::read_to_string(Path::new("/proc/sys/fs/inotify").join(name)).ok()?;
@@ -106,7 +103,7 @@ pub fn watch_use() -> Option<WatchUse> {
         watches: 0,
         max_watches: limit("max_user_watches")?,
         // Processes that are hidden from us count against the same limit, so a trial tells more than a sum.
-        is_exhausted: matches!(init(CreateFlags::CLOEXEC), Err(Errno::MFILE)),
+        is_exhausted: matches!(watching::init(watching::CreateFlags::CLOEXEC), Err(Errno::MFILE)),
     };
     let us = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir("/proc").ok()?.flatten() {
@@ -166,10 +163,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn watches_are_counted() {
-        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        use rustix::fs::inotify as watching;
         let folder = tempfile::tempdir().unwrap();
-        let watcher = init(CreateFlags::CLOEXEC).unwrap();
-        add_watch(&watcher, folder.path(), WatchFlags::CREATE).unwrap();
+        let watcher = watching::init(watching::CreateFlags::CLOEXEC).unwrap();
+        watching::add_watch(&watcher, folder.path(), watching::WatchFlags::CREATE).unwrap();
         let used = watch_use().unwrap();
         assert!(used.instances >= 1 && used.watches >= 1, "{used:?}");
         assert!(WatchUse { instances: 90, max_instances: 100, ..used }.is_nearly_used_up());

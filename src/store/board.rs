@@ -104,8 +104,14 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
 }
 
 fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> Judgement {
-    let rollout = rollout.map(|cursor| cursor.progress.reading());
-    judge(&Evidence { registration: session.state, rollout, sightings: seen, now })
+    judge(&Evidence {
+        registration: session.state,
+        rollout: rollout.map(|cursor| cursor.progress.reading()),
+        rollout_last_at: rollout.and_then(|cursor| cursor.progress.last_at),
+        resumed_at: session.resumed_at,
+        sightings: seen,
+        now,
+    })
 }
 
 fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> SessionRow {

@@ -155,6 +155,17 @@ pub fn save(w: &Write<'_>, row: &SensorRow) -> Result<bool> {
     Ok(news)
 }
 
+/// Forgets what was seen of a session: another pane or process has taken its place.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn forget(w: &Write<'_>, session_id: &str) -> Result<()> {
+    w.connection
+        .prepare_cached("delete from sensor_readings where session_id = :session_id")?
+        .execute(named_params! { ":session_id": session_id })?;
+    Ok(())
+}
+
 /// The part of a reading that makes news when it changes; its time moves with every look.
 fn told(reading: &Reading) -> (Condition, &str, &str) {
     (reading.condition, &reading.rule, &reading.reason)

@@ -11,7 +11,7 @@ use crate::model::session::{Registration, Session};
 const COLUMNS: &str =
     "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, pane_pid, pane_pid_start,
     codex_session_path, codex_session_id, codex_app_thread_id, codex_app_thread_title, codex_version, codex_home,
-    pid, pid_start, cwd, registered_at, last_heartbeat_at, state, last_ingest_offset";
+    pid, pid_start, cwd, registered_at, resumed_at, last_heartbeat_at, state, last_ingest_offset";
 
 fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
@@ -34,6 +34,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         pid_start: row.get("pid_start")?,
         cwd: row.get("cwd")?,
         registered_at: row.get("registered_at")?,
+        resumed_at: row.get("resumed_at")?,
         last_heartbeat_at: row.get("last_heartbeat_at")?,
         state: row.get("state")?,
         last_ingest_offset: row.get("last_ingest_offset")?,
@@ -99,12 +100,12 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
         .prepare_cached(
             "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, pane_pid,
                 pane_pid_start, codex_session_path, codex_session_id, codex_app_thread_id, codex_app_thread_title,
-                codex_version, codex_home, pid, pid_start, cwd, registered_at, last_heartbeat_at, state,
+                codex_version, codex_home, pid, pid_start, cwd, registered_at, resumed_at, last_heartbeat_at, state,
                 last_ingest_offset)
              values (:id, :name, :role, :identity_token, :tmux_session, :tmux_pane_id, :tmux_socket, :pane_pid,
                 :pane_pid_start, :codex_session_path, :codex_session_id, :codex_app_thread_id,
                 :codex_app_thread_title, :codex_version, :codex_home, :pid, :pid_start, :cwd, :registered_at,
-                :last_heartbeat_at, :state, :last_ingest_offset)
+                :resumed_at, :last_heartbeat_at, :state, :last_ingest_offset)
              on conflict (id) do update set
                 name = excluded.name,
                 role = excluded.role,
@@ -122,6 +123,7 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
                 pid = excluded.pid,
                 pid_start = excluded.pid_start,
                 cwd = excluded.cwd,
+                resumed_at = excluded.resumed_at,
                 last_heartbeat_at = excluded.last_heartbeat_at,
                 state = excluded.state,
                 last_ingest_offset = excluded.last_ingest_offset",
@@ -146,6 +148,7 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
             ":pid_start": s.pid_start,
             ":cwd": s.cwd,
             ":registered_at": s.registered_at,
+            ":resumed_at": s.resumed_at,
             ":last_heartbeat_at": s.last_heartbeat_at,
             ":state": s.state,
             ":last_ingest_offset": s.last_ingest_offset,

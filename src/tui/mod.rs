@@ -1,6 +1,6 @@
 //! The cockpit: one operator's full-screen view of all sessions, live.
 //!
-//! State and decisions are pure ([`app`]), drawing reads them ([`screen`]), the loop carries out effects. All it
+//! State and decisions are pure (`app`), drawing reads them (`screen`), the loop carries out effects. All it
 //! knows of the world comes through [`Backend`]; all it does there is an action of the catalogue.
 
 mod app;

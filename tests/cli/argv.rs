@@ -9,6 +9,12 @@ use super::own_arguments;
 
 /// Command lines of every action; together they use every flag.
 const SAMPLES: &[&str] = &[
+    "doctor",
+    "doctor --cwd '/a b' --codex-home=-x",
+    "doctor-self",
+    "doctor-self --session codex-w1",
+    "db-doctor",
+    "db-doctor --live --manager-stale-seconds 10",
     "tasks",
     "tasks --active",
     "tasks --create t1 --goal 'do it'",

@@ -169,9 +169,12 @@ fn every_command_prints_what_it_printed_before() {
     });
 }
 
+/// What these print depends on the machine; `tests/doctor.rs` holds them to their form.
+const ELSEWHERE: &[&str] = &["db-doctor", "doctor", "doctor-self"];
+
 #[test]
 fn every_command_has_a_scene() {
-    let scenes: BTreeSet<&str> = SCENES.iter().map(|(command, _)| *command).collect();
+    let scenes: BTreeSet<&str> = SCENES.iter().map(|(command, _)| *command).chain(ELSEWHERE.iter().copied()).collect();
     let commands: BTreeSet<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
     assert_eq!(scenes, commands, "SCENES shows every command of the catalogue");
 }

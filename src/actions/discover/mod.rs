@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt};
 use serde::Serialize;
 
 use super::{
-    Action, Argv, Context, Format, Outcome,
+    Action, Argv, Context, Format, Outcome, ingest, live, sense,
     session::{Known, SessionView, record},
 };
 use crate::{
@@ -218,7 +218,13 @@ fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running
             Some(name) => name.to_string(),
             None => free_name(running, &taken),
         };
-        register(cx, store, running, request.role, &name)?;
+        let session = register(cx, store, running, request.role, &name)?;
+        if !cx.dry_run() {
+            // A first look, so that the board does not begin with a row of unknowns. What fails is noted there.
+            let _ = ingest::ingest_while(cx, store, &session, &|| true);
+            let look = sense::Observer::default().look(cx, &session);
+            live::record(cx, store, &look)?;
+        }
         taken.insert(name.clone());
         adopted.push(name);
     }
@@ -273,6 +279,7 @@ pub(super) fn register(cx: &Context, store: &Store, running: &Running, role: Rol
             session.codex_session_id.clone_from(&running.thread_id);
         }
         store::sessions::save(w, &session)?;
+        store::sensors::forget(w, &session.id)?;
         Ok(session)
     })
 }

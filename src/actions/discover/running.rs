@@ -83,8 +83,11 @@ impl Running {
 
 /// Every running session that can be seen.
 pub(in crate::actions) fn scan(cx: &Context) -> Vec<Running> {
-    let panes = panes(cx);
-    let mut found: Vec<Running> = terminals(cx).into_iter().map(|process| of_process(cx, &process, &panes)).collect();
+    scan_with(cx, &panes(cx, None))
+}
+
+fn scan_with(cx: &Context, panes: &[(PaneInfo, PaneSeen)]) -> Vec<Running> {
+    let mut found: Vec<Running> = terminals(cx).into_iter().map(|process| of_process(cx, &process, panes)).collect();
     let mut homes: BTreeSet<PathBuf> = cx.env().codex_home.iter().cloned().collect();
     homes.extend(found.iter().filter_map(|running| running.codex_home.clone()));
     for home in &homes {
@@ -115,11 +118,11 @@ pub(in crate::actions) fn of_pid(cx: &Context, pid: u32) -> Option<Running> {
 
 /// The session in a pane.
 pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Option<Running> {
-    let seen = panes(cx);
+    let seen = panes(cx, socket);
     let here = |running: &Running| {
         running.pane.as_ref().is_some_and(|seen| seen.id == pane && socket.is_none_or(|socket| seen.socket == socket))
     };
-    scan(cx).into_iter().find(here).or_else(|| {
+    scan_with(cx, &seen).into_iter().find(here).or_else(|| {
         let (info, seen) = seen
             .into_iter()
             .find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?;
@@ -127,11 +130,12 @@ pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: Pane
     })
 }
 
-/// All panes of the servers we know of: the default one and the one new sessions are started in.
-fn panes(cx: &Context) -> Vec<(PaneInfo, PaneSeen)> {
+/// All panes of the servers we know of: the default one, the one new sessions are started in, and `named`.
+fn panes(cx: &Context, named: Option<&str>) -> Vec<(PaneInfo, PaneSeen)> {
     let configured = cx.env().tmux_socket.as_ref().map(|path| path.display().to_string());
     let mut found: Vec<(PaneInfo, PaneSeen)> = Vec::new();
-    for socket in [None, configured] {
+    let others = [configured, named.map(str::to_owned)].into_iter().flatten().map(Some);
+    for socket in std::iter::once(None).chain(others) {
         let tmux = cx.tmux(socket.as_deref());
         let (Ok(server), Ok(panes)) = (tmux.server_info(), tmux.panes()) else { continue };
         if found.iter().any(|(_, seen)| seen.socket == server.socket) {

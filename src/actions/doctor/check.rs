@@ -146,10 +146,15 @@ fn words(what: &str) -> Vec<String> {
     words
 }
 
+/// How many findings are problems, and how many are remarks.
+pub(super) fn tally<'c>(checks: impl IntoIterator<Item = &'c Check>) -> (usize, usize) {
+    let (wrong, remarks): (Vec<&Check>, Vec<&Check>) =
+        checks.into_iter().filter(|check| !check.ok).partition(|check| check.required);
+    (wrong.len(), remarks.len())
+}
+
 /// The last line: how it looks in all.
-pub(super) fn verdict(out: &mut dyn fmt::Write, checks: &[Check]) -> fmt::Result {
-    let wrong = checks.iter().filter(|check| !check.ok && check.required).count();
-    let remarks = checks.iter().filter(|check| !check.ok && !check.required).count();
+pub(super) fn verdict(out: &mut dyn fmt::Write, (wrong, remarks): (usize, usize)) -> fmt::Result {
     let count = |number: usize, thing: &str| format!("{number} {thing}{}", if number == 1 { "" } else { "s" });
     let remarks = if remarks > 0 { format!(", {}", count(remarks, "remark")) } else { String::new() };
     if wrong == 0 { writeln!(out, "healthy{remarks}") } else { writeln!(out, "{}{remarks}", count(wrong, "problem")) }
@@ -173,7 +178,7 @@ mod tests {
         ];
         let mut out = String::new();
         write(&mut out, &checks).unwrap();
-        verdict(&mut out, &checks).unwrap();
+        verdict(&mut out, tally(&checks)).unwrap();
         let expected = "\
 ok  tmux           /usr/bin/tmux
 !!  a_longer_name  words that go on until the line is full and then some more of

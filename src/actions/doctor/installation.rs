@@ -141,7 +141,7 @@ impl Action for Doctor {
 impl Outcome for Installation {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         check::write(out, &self.checks)?;
-        check::verdict(out, &self.checks)
+        check::verdict(out, check::tally(&self.checks))
     }
 
     fn exit_code(&self) -> u8 {

@@ -90,7 +90,7 @@ impl Action for DbDoctor {
                             report.checks.push(drift.check());
                             report.live_reconcile = Some(drift);
                         }
-                        Err(error) => report.checks.push(Check::failed(Required, "live_reconcile", &error, KEEP)),
+                        Err(error) => report.checks.push(Check::failed(Required, live::NAME, &error, KEEP)),
                     }
                 }
             }
@@ -308,10 +308,14 @@ fn backups(ledger: &Path) -> Check {
 impl Outcome for LedgerHealth {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         check::write(out, &self.checks)?;
-        if let Some(drift) = &self.live_reconcile {
-            drift.human(out)?;
-        }
-        check::verdict(out, &self.checks)
+        let Some(drift) = &self.live_reconcile else {
+            return check::verdict(out, check::tally(&self.checks));
+        };
+        drift.human(out)?;
+        // What has drifted is counted one by one, not as the check that sums it up.
+        let (wrong, remarks) = check::tally(self.checks.iter().filter(|check| check.name != live::NAME));
+        let (drifted, noted) = drift.tally();
+        check::verdict(out, (wrong + drifted, remarks + noted))
     }
 
     fn exit_code(&self) -> u8 {

@@ -24,6 +24,9 @@ use crate::{
     store::{self, Store, rollouts::SeenTo},
 };
 
+/// Name of the check that sums it up.
+pub(super) const NAME: &str = "live_reconcile";
+
 /// Everything that has drifted.
 #[derive(Debug, Serialize)]
 pub struct Drift {
@@ -366,10 +369,11 @@ fn stale_managers(records: &Records, sessions: &[SessionDrift], now: Timestamp, 
 impl Drift {
     /// The summary among the other checks.
     pub(super) fn check(&self) -> Check {
-        const NAME: &str = "live_reconcile";
-        let count = self.findings().filter(|(_, finding)| finding.required).count();
+        let (count, _) = self.tally();
         let check = if self.ok {
-            Check::pass(Required, NAME, format!("{} sessions agree with what runs", self.sessions.len()))
+            let live = self.sessions.iter().filter(|row| row.live == Some(true)).count();
+            let message = format!("nothing has drifted; {live} of {} sessions are seen to run", self.sessions.len());
+            Check::pass(Required, NAME, message)
         } else {
             Check::fail(
                 Required,
@@ -382,6 +386,12 @@ impl Drift {
             .fact("drift_count", count)
             .fact("manager_liveness_warning_count", self.manager_liveness_warnings.len())
             .fact("task_count", self.results.len())
+    }
+
+    /// How many findings are problems, and how many are remarks.
+    pub(super) fn tally(&self) -> (usize, usize) {
+        let required = self.findings().filter(|(_, finding)| finding.required).count();
+        (required, self.findings().count() - required + self.manager_liveness_warnings.len())
     }
 
     /// Every finding with the name of what it is about.

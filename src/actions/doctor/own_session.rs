@@ -12,7 +12,7 @@ use super::{
         self, Check,
         Weight::{Advice, Required},
     },
-    tools::{Tools, ours},
+    tools::{INSTALL_CODEX, Tools, ours},
 };
 use crate::{
     actions::{
@@ -88,7 +88,7 @@ impl Action for DoctorSelf {
             tools.tmux_on_path("tmux_on_path"),
             match &tools.codex {
                 Ok(path) => Check::pass(Advice, "codex_on_path", path.display().to_string()),
-                Err(error) => Check::failed(Advice, "codex_on_path", error, "install codex"),
+                Err(error) => Check::fail(Advice, "codex_on_path", error.message(), INSTALL_CODEX),
             },
         ];
         let place = if tools.tmux.is_some() { place(cx, self.session.as_deref(), &mut checks) } else { None };
@@ -161,15 +161,7 @@ fn place(cx: &Context, named: Option<&str>, checks: &mut Vec<Check>) -> Option<P
         return None;
     };
     if named.is_none() {
-        let below = ancestors(cx).contains(&info.pid);
-        checks.push(if below {
-            let message = format!("this shell runs in pane {} of session {}", info.id, info.session_name);
-            session(Check::pass(Required, "inside_tmux", message), &info.session_name)
-        } else {
-            let message = format!("TMUX_PANE says {}, but this shell does not run below that pane", info.id);
-            let remedy = "run it in the pane itself, or name its session with --session";
-            session(Check::fail(Required, "inside_tmux", message, remedy), &info.session_name)
-        });
+        checks.push(session(below(cx, info), &info.session_name));
     }
     let live = Check::pass(Required, "current_tmux_session_live", format!("pane {} is live", info.id));
     checks.push(session(live, &info.session_name));
@@ -178,6 +170,23 @@ fn place(cx: &Context, named: Option<&str>, checks: &mut Vec<Check>) -> Option<P
 
 fn look(tmux: &dyn Tmux) -> Result<(ServerInfo, Vec<PaneInfo>), TmuxError> {
     Ok((tmux.server_info()?, tmux.panes()?))
+}
+
+/// Whether this shell runs below the pane's process.
+fn below(cx: &Context, pane: &PaneInfo) -> Check {
+    const NAME: &str = "inside_tmux";
+    if ancestors(cx).contains(&pane.pid) {
+        let message = format!("this shell runs in pane {} of session {}", pane.id, pane.session_name);
+        return Check::pass(Required, NAME, message);
+    }
+    if cx.processes().identify(pane.pid).is_err() {
+        // A sandbox with a process table of its own.
+        let message =
+            format!("TMUX_PANE says {}, but its process cannot be seen from here: a sandbox hides it", pane.id);
+        return Check::fail(Required, NAME, message, "run it again outside the sandbox");
+    }
+    let message = format!("TMUX_PANE says {}, but this shell does not run below that pane", pane.id);
+    Check::fail(Required, NAME, message, "run it in the pane itself, or name its session with --session")
 }
 
 fn outside() -> Check {

@@ -125,13 +125,13 @@ pub(super) fn permissions(env: &Env, weight: Weight) -> Check {
         .filter(|file| machine::mode(file).is_some_and(|mode| mode & 0o077 != 0))
         .map(|file| file.display().to_string())
         .collect();
-    let words: Vec<_> = open.iter().map(|file| shell_words::quote(file)).collect();
     let (mut wrong, mut commands) = (Vec::new(), Vec::new());
     if !open.is_empty() {
         let mode = machine::mode(Path::new(&open[0])).unwrap_or(0);
         let more = if open.len() > 1 { format!(" and {} more files", open.len() - 1) } else { String::new() };
         wrong.push(format!("{} has mode {mode:04o}{more}, not 0600", open[0]));
-        commands.push(format!("chmod 600 {}", words.join(" ")));
+        // The log comes and goes with every command, so the files are named by what they have in common.
+        commands.push(format!("chmod 600 {}*", shell_words::quote(&ledger.display().to_string())));
     }
     // A ledger that was put into a folder of another purpose with --path does not make that folder ours.
     if !closed && folder == env.state_root {

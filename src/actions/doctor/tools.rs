@@ -21,6 +21,7 @@ use crate::{
 /// From this version on, text sent into a pane arrives as it was sent.
 const PUSH_FLOOR: CodexVersion = CodexVersion { major: 0, minor: 125, patch: 0 };
 const SERVER_LIMITS: Timeouts = Timeouts { connect: Duration::from_millis(500), call: Duration::from_secs(1) };
+pub(super) const INSTALL_CODEX: &str = "`npm install -g @openai/codex`, or name it with CONVEYOR_CODEX";
 const INSTALL_TMUX: &str = "install tmux 3.4 or newer: `apt install tmux`, `brew install tmux`";
 
 /// Where the four programs are.
@@ -47,7 +48,7 @@ impl Tools {
     pub(super) fn on_path(&self) -> Vec<Check> {
         let codex = match &self.codex {
             Ok(path) => Check::pass(Required, "codex", path.display().to_string()).fact("path", shown(path)),
-            Err(error) => Check::failed(Required, "codex", error, "install codex"),
+            Err(error) => Check::fail(Required, "codex", error.message(), INSTALL_CODEX),
         };
         vec![
             self.tmux_on_path("tmux"),

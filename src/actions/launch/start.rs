@@ -26,7 +26,7 @@ const MAX_PROMPT: usize = 1 << 20;
 /// What every start takes.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct LaunchArgs {
-    /// Working directory; without it the present one
+    /// Working directory; without it the present one, and for `resume` the session's own
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
     /// What its commands may touch: read-only, workspace-write or danger-full-access [default: workspace-write]
@@ -274,7 +274,9 @@ fn register(cx: &Context, prepared: &Prepared, spawned: &Spawned, role: Role, vi
         session.codex_session_id.clone_from(&spawned.thread_id);
         session.codex_session_path = None;
         session.last_ingest_offset = None;
+        session.resumed_at = plan.resume.is_some().then_some(now);
         store::sessions::save(w, &session)?;
+        store::sensors::forget(w, &session.id)?;
         match (&spawned.thread_id, &spawned.rollout) {
             (Some(thread), Some(rollout)) => {
                 session.codex_session_path = Some(rollout.display().to_string());

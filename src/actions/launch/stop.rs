@@ -63,7 +63,8 @@ text_enum! {
 #[derive(Debug, Serialize)]
 pub struct Stopped {
     dry_run: bool,
-    ending: Ending,
+    /// None in a rehearsal, which presses no key.
+    ending: Option<Ending>,
     killed_session: bool,
     name: String,
     state: Registration,
@@ -78,7 +79,10 @@ impl Action for Stop {
     fn run(self, cx: &Context) -> Result<Stopped> {
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
-        let (ending, killed_session) = if cx.dry_run() { (Ending::NoPane, false) } else { end(cx, &session)? };
+        let (ending, killed_session) = match cx.dry_run() {
+            true => (None, false),
+            false => end(cx, &session).map(|(ending, killed)| (Some(ending), killed))?,
+        };
         let still_running = if cx.dry_run() { None } else { server_says_active(cx, &session) };
         let now = cx.now();
         store.write(|w| {
@@ -182,10 +186,10 @@ fn server_says_active(cx: &Context, session: &Session) -> Option<bool> {
 
 impl Outcome for Stopped {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        if self.dry_run {
+        let Some(ending) = self.ending else {
             return writeln!(out, "would stop {}", self.name);
-        }
-        match self.ending {
+        };
+        match ending {
             Ending::Left => writeln!(out, "stopped {}", self.name)?,
             Ending::AlreadyGone => writeln!(out, "{} was not running", self.name)?,
             Ending::Closed => writeln!(out, "stopped {}; it did not leave by itself, its pane was closed", self.name)?,

@@ -38,6 +38,7 @@ create table sessions (
   pid_start integer,
   cwd text not null,
   registered_at text not null,
+  resumed_at text,
   last_heartbeat_at text,
   state text not null check (state in ('active', 'gone')),
   last_ingest_offset integer,
