@@ -168,6 +168,20 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
     Ok(())
 }
 
+/// Forgets which pane a session had: the pane's number belongs to another pane now.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn leave_pane(w: &Write<'_>, id: &str) -> Result<()> {
+    w.connection
+        .prepare_cached(
+            "update sessions set tmux_pane_id = null, pane_pid = null, pane_pid_start = null, tmux_owned = 0
+             where id = :id",
+        )?
+        .execute(named_params! { ":id": id })?;
+    Ok(())
+}
+
 /// Marks a session active or gone.
 ///
 /// # Errors
