@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     base::{Error, Result},
-    model::session::Session,
+    model::{rollout::SessionSource, session::Session},
     ports,
     store::{self, Store, audit},
 };
@@ -51,15 +51,26 @@ fn rollout_of(cx: &Context, session: &Session, look: &Look, thread: &str, moved:
 
 fn adopt(cx: &Context, store: &Store, session: &Session, thread: &str, path: Option<&Path>) -> Result<bool> {
     let head = path.and_then(|path| ports::rollout::read_head(path).ok());
-    if path.is_some() && head.is_none() {
-        // The file is there but its first line is not: the next look finds it whole.
-        return Ok(false);
+    if let Some(path) = path {
+        // A first line that is not there yet will be found by the next look.
+        let Some(head) = &head else { return Ok(false) };
+        if head.thread_id != thread || matches!(head.source, SessionSource::SubAgent { .. }) {
+            tracing::debug!("{} is not the rollout of the thread {thread}", path.display());
+            return Ok(false);
+        }
     }
     let now = cx.now();
     store.write(|w| {
         let Some(mut current) = store::sessions::by_id(w.read(), &session.id)? else {
             return Ok(false);
         };
+        // What was seen belongs to the record it was seen with; a resume or a new registration meanwhile wins.
+        let unchanged = current.state == session.state
+            && current.codex_session_id == session.codex_session_id
+            && (current.tmux_pane_id.as_ref(), current.pane_pid) == (session.tmux_pane_id.as_ref(), session.pane_pid);
+        if !unchanged {
+            return Ok(false);
+        }
         if let Some(other) = store::sessions::by_thread(w.read(), thread)?
             && other.id != current.id
         {

@@ -152,13 +152,14 @@ impl Observer {
     fn look_at_files(&mut self, cx: &Context, session: &Session, look: &mut Look) {
         let now = cx.now();
         let due = self.files_due.get(&session.id).is_none_or(|due| *due <= now);
-        let Some(pid) = session.pid.or(session.pane_pid).and_then(|pid| u32::try_from(pid).ok()) else { return };
-        if look.thread_id.is_some() || !due {
+        let recorded = session.pid.zip(session.pid_start).or(session.pane_pid.zip(session.pane_pid_start));
+        let Some(process) = recorded.and_then(|(pid, start)| ProcessId::from_stored(pid, start)) else { return };
+        if look.thread_id.is_some() || !due || cx.processes().liveness(process) != Liveness::Alive {
             return;
         }
         self.files_due.insert(session.id.clone(), Timestamp::from_millis(now.as_millis() + FILES_EVERY_MILLIS));
-        let Ok(tree) = cx.processes().tree(pid) else { return };
-        look.held = tree.iter().find_map(|process| running::held_by(cx, process.id.pid));
+        let tree = running::own_tree(cx, process.pid);
+        look.held = tree.into_iter().find_map(|pid| running::held_by(cx, pid));
     }
 
     fn look_at_server(&mut self, cx: &Context, session: &Session, look: &mut Look) {

@@ -9,7 +9,7 @@ use super::{
     Action, Argv, Context, Format, Outcome,
     discover::{
         self,
-        running::{self, Running},
+        running::{self, PaneSeen, Running},
     },
     fail, lookup,
 };
@@ -19,7 +19,7 @@ use crate::{
         rollout::Head,
         session::{Communication, Registration, Role, Session},
     },
-    ports::{self, tmux::PaneId},
+    ports::{self, process::ProcessId, tmux::PaneId},
     store::{self, Write, audit},
 };
 
@@ -172,11 +172,10 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
             Some(path) => Some(read_rollout(cx, path)?),
             None => None,
         },
-        pid: args.pid,
+        process: process(cx, &args)?,
+        pane: pane(cx, &args)?,
         cwd: args.cwd.map(|path| cx.env().absolute(&path).display().to_string()),
         tmux_session: args.tmux_session.map(|name| text::clean(&name)),
-        tmux_pane_id: args.tmux_pane,
-        tmux_socket: args.tmux_socket.map(|path| cx.env().absolute(&path).display().to_string()),
         codex_app_thread_id: args.codex_app_thread_id.map(|id| text::clean(&id)),
         codex_app_thread_title: args.codex_app_thread_title.map(|title| text::clean(&title)),
     };
@@ -186,23 +185,42 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     Ok(Registered::of(session, cx.dry_run()))
 }
 
+/// The process that `--pid` names, with its start time; it has to run.
+fn process(cx: &Context, args: &RegisterArgs) -> Result<Option<ProcessId>> {
+    let pid = args.pid.and_then(|pid| u32::try_from(pid).ok());
+    pid.map(|pid| cx.processes().identify(pid).map_err(fail::process)).transpose()
+}
+
+/// The pane that `--tmux-pane` names, with its process; it has to be there.
+fn pane(cx: &Context, args: &RegisterArgs) -> Result<Option<PaneSeen>> {
+    let Some(pane) = &args.tmux_pane else { return Ok(None) };
+    let (socket, pane) = wanted_pane(cx, args, pane)?;
+    running::pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| no_such_pane(pane))
+}
+
+fn wanted_pane(cx: &Context, args: &RegisterArgs, pane: &str) -> Result<(Option<String>, PaneId)> {
+    let pane = pane.parse().map_err(|_| Error::usage(format!("`{pane}` is no tmux pane id; they look like %7")))?;
+    let socket = args.tmux_socket.as_ref().map(|path| cx.env().absolute(path).display().to_string());
+    cx.tmux(socket.as_deref()).version().map_err(fail::tmux)?;
+    Ok((socket, pane))
+}
+
+fn no_such_pane(pane: PaneId) -> Error {
+    Error::not_found(format!("there is no tmux pane {pane}"))
+        .hint("`tmux list-panes -a` lists them; name another server with --tmux-socket")
+}
+
 /// The running session that `--pid` or `--tmux-pane` points at.
 fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
     if let Some(pane) = &args.tmux_pane {
-        let pane: PaneId =
-            pane.parse().map_err(|_| Error::usage(format!("`{pane}` is no tmux pane id; they look like %7")))?;
-        let socket = args.tmux_socket.as_ref().map(|path| cx.env().absolute(path).display().to_string());
-        cx.tmux(socket.as_deref()).version().map_err(fail::tmux)?;
-        return running::of_pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| {
-            Error::not_found(format!("there is no tmux pane {pane}"))
-                .hint("`tmux list-panes -a` lists them; name another server with --tmux-socket")
-        });
+        let (socket, pane) = wanted_pane(cx, args, pane)?;
+        return running::of_pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| no_such_pane(pane));
     }
-    let Some(pid) = args.pid.and_then(|pid| u32::try_from(pid).ok()) else { return Ok(None) };
+    let Some(process) = process(cx, args)? else { return Ok(None) };
     if args.codex_app_thread_id.is_some() {
         return Ok(None);
     }
-    cx.processes().identify(pid).map_err(fail::process)?;
+    let pid = process.pid;
     running::of_pid(cx, pid).map(Some).ok_or_else(|| {
         Error::not_found(format!("no Codex session can be told from process {pid} or the processes below it"))
             .hint("`conveyor discover` lists the running sessions; or give the rollout with --codex-session")
@@ -214,11 +232,10 @@ pub(super) struct Known {
     pub name: String,
     pub role: Role,
     pub rollout: Option<(PathBuf, Head)>,
-    pub pid: Option<i64>,
+    pub process: Option<ProcessId>,
+    pub pane: Option<PaneSeen>,
     pub cwd: Option<String>,
     pub tmux_session: Option<String>,
-    pub tmux_pane_id: Option<String>,
-    pub tmux_socket: Option<String>,
     pub codex_app_thread_id: Option<String>,
     pub codex_app_thread_title: Option<String>,
 }
@@ -251,8 +268,7 @@ pub(super) fn record(
             known.name, found.role, known.role
         )));
     }
-    let points_somewhere =
-        known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.tmux_pane_id.is_some();
+    let points_somewhere = known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.pane.is_some();
     if found.is_none() && !points_somewhere {
         return Err(Error::usage("nothing says which Codex session is meant").hint(
             "give its rollout with --codex-session, its pane with --tmux-pane, or its app thread with \
@@ -267,6 +283,7 @@ pub(super) fn record(
         tmux_session: None,
         tmux_pane_id: None,
         tmux_socket: None,
+        tmux_owned: false,
         pane_pid: None,
         pane_pid_start: None,
         codex_session_path: None,
@@ -275,6 +292,9 @@ pub(super) fn record(
         codex_app_thread_title: None,
         codex_version: None,
         codex_home: None,
+        sandbox: None,
+        approval: None,
+        model: None,
         pid: None,
         pid_start: None,
         cwd: String::new(),
@@ -290,11 +310,21 @@ pub(super) fn record(
         }
     };
     replace(&mut session.tmux_session, known.tmux_session);
-    replace(&mut session.tmux_pane_id, known.tmux_pane_id);
-    replace(&mut session.tmux_socket, known.tmux_socket);
     replace(&mut session.codex_app_thread_id, known.codex_app_thread_id);
     replace(&mut session.codex_app_thread_title, known.codex_app_thread_title);
-    session.pid = known.pid.or(session.pid);
+    // A process and a pane are recorded whole: a pid with the start time of another process is worse than none.
+    let ticks = |process: ProcessId| i64::try_from(process.start_ticks).ok();
+    if let Some(process) = known.process {
+        (session.pid, session.pid_start) = (Some(i64::from(process.pid)), ticks(process));
+    }
+    if let Some(pane) = known.pane {
+        session.tmux_session = Some(pane.session_name);
+        session.tmux_pane_id = Some(pane.id.to_string());
+        session.tmux_socket = Some(pane.socket);
+        session.tmux_owned = false;
+        session.pane_pid = Some(i64::from(pane.process.pid));
+        session.pane_pid_start = ticks(pane.process);
+    }
     session.state = Registration::Active;
     session.last_heartbeat_at = Some(now);
     let head_cwd = known.rollout.as_ref().and_then(|(_, head)| head.cwd.clone());
@@ -318,7 +348,9 @@ pub(super) fn record(
         let cursor = store::rollouts::adopt(w, &session.id, &head.thread_id, &path.display().to_string(), now)?;
         session.last_ingest_offset = i64::try_from(cursor.next_offset).ok();
     }
+    check_pane_free(w, &session)?;
     store::sessions::save(w, &session)?;
+    store::sensors::forget(w, &session.id)?;
     let about = audit::About { task_id: None, session_id: Some(&session.id) };
     let payload = json!({
         "codex_session_id": session.codex_session_id,
@@ -329,6 +361,30 @@ pub(super) fn record(
     });
     audit::append(w, now, cx.actor(), "session_registered", about, &payload)?;
     Ok(session)
+}
+
+/// One pane shows one session.
+fn check_pane_free(w: &Write<'_>, session: &Session) -> Result<()> {
+    if session.tmux_pane_id.is_none() {
+        return Ok(());
+    }
+    let same_pane = |other: &Session| {
+        other.id != session.id
+            && other.state == Registration::Active
+            && other.tmux_pane_id == session.tmux_pane_id
+            && other.tmux_socket == session.tmux_socket
+    };
+    let Some(other) = store::sessions::list(w.read())?.into_iter().find(same_pane) else { return Ok(()) };
+    if other.pane_pid != session.pane_pid {
+        // The pane of a server that is gone: its number means another pane now.
+        return store::sessions::leave_pane(w, &other.id).map_err(Into::into);
+    }
+    Err(Error::conflict(format!(
+        "the pane {} is already registered as \"{}\"",
+        session.tmux_pane_id.as_deref().unwrap_or_default(),
+        other.name
+    ))
+    .hint(format!("use that name, or `conveyor deregister {}` first", other.name)))
 }
 
 impl Registered {

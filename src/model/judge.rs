@@ -111,7 +111,7 @@ fn outlived(evidence: &Evidence<'_>, reading: &Reading) -> Reading {
     }
     Reading {
         condition: Condition::Aborted,
-        rule: "died_mid_turn".to_owned(),
+        rule: "died_before_resume".to_owned(),
         reason: "the process that ran the last turn ended in the middle of it; a new one has taken over".to_owned(),
         ..reading.clone()
     }
@@ -312,7 +312,7 @@ mod tests {
         let sightings = [idle];
         let resumed = Some(Timestamp::from_millis(950_000));
         let after = judge(&Evidence { resumed_at: resumed, ..evidence(open(), &sightings) });
-        assert_eq!((after.condition, after.rule.as_str()), (Condition::Aborted, "died_mid_turn"));
+        assert_eq!((after.condition, after.rule.as_str()), (Condition::Aborted, "died_before_resume"));
         assert_eq!((after.agreement, after.ready_for_text), (Agreement::Agree, Readiness::Ready));
         let goes_on = Some(Timestamp::from_millis(960_000));
         let alive = judge(&Evidence { resumed_at: resumed, rollout_last_at: goes_on, ..evidence(open(), &sightings) });

@@ -42,6 +42,8 @@ pub struct Session {
     pub tmux_pane_id: Option<String>,
     /// Path of the tmux server socket; none means the user's default server.
     pub tmux_socket: Option<String>,
+    /// The tmux session was made for this session alone, so it may be closed with it.
+    pub tmux_owned: bool,
     /// Process id of the pane's first process when the pane was recorded.
     pub pane_pid: Option<i64>,
     /// Start time of that process, in clock ticks since boot, against reused pids.
@@ -58,6 +60,12 @@ pub struct Session {
     pub codex_version: Option<String>,
     /// `CODEX_HOME` of the session, when known.
     pub codex_home: Option<String>,
+    /// What its commands may touch, as it was started; none when we did not start it.
+    pub sandbox: Option<String>,
+    /// When it asks, as it was started.
+    pub approval: Option<String>,
+    /// The model it was started with; none takes the configured one.
+    pub model: Option<String>,
     /// Process id of the Codex process; none for app sessions.
     pub pid: Option<i64>,
     /// Start time of that process, in clock ticks since boot.

@@ -9,9 +9,9 @@ use crate::base::Timestamp;
 use crate::model::session::{Registration, Session};
 
 const COLUMNS: &str =
-    "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, pane_pid, pane_pid_start,
+    "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, tmux_owned, pane_pid, pane_pid_start,
     codex_session_path, codex_session_id, codex_app_thread_id, codex_app_thread_title, codex_version, codex_home,
-    pid, pid_start, cwd, registered_at, resumed_at, last_heartbeat_at, state, last_ingest_offset";
+    sandbox, approval, model, pid, pid_start, cwd, registered_at, resumed_at, last_heartbeat_at, state, last_ingest_offset";
 
 fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
@@ -22,6 +22,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         tmux_session: row.get("tmux_session")?,
         tmux_pane_id: row.get("tmux_pane_id")?,
         tmux_socket: row.get("tmux_socket")?,
+        tmux_owned: row.get("tmux_owned")?,
         pane_pid: row.get("pane_pid")?,
         pane_pid_start: row.get("pane_pid_start")?,
         codex_session_path: row.get("codex_session_path")?,
@@ -30,6 +31,9 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         codex_app_thread_title: row.get("codex_app_thread_title")?,
         codex_version: row.get("codex_version")?,
         codex_home: row.get("codex_home")?,
+        sandbox: row.get("sandbox")?,
+        approval: row.get("approval")?,
+        model: row.get("model")?,
         pid: row.get("pid")?,
         pid_start: row.get("pid_start")?,
         cwd: row.get("cwd")?,
@@ -98,13 +102,13 @@ pub fn ingest_errors(r: Read<'_>) -> Result<HashMap<String, String>> {
 pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
     w.connection
         .prepare_cached(
-            "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, pane_pid,
-                pane_pid_start, codex_session_path, codex_session_id, codex_app_thread_id, codex_app_thread_title,
-                codex_version, codex_home, pid, pid_start, cwd, registered_at, resumed_at, last_heartbeat_at, state,
+            "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_socket, tmux_owned,
+                pane_pid, pane_pid_start, codex_session_path, codex_session_id, codex_app_thread_id, codex_app_thread_title,
+                codex_version, codex_home, sandbox, approval, model, pid, pid_start, cwd, registered_at, resumed_at, last_heartbeat_at, state,
                 last_ingest_offset)
-             values (:id, :name, :role, :identity_token, :tmux_session, :tmux_pane_id, :tmux_socket, :pane_pid,
+             values (:id, :name, :role, :identity_token, :tmux_session, :tmux_pane_id, :tmux_socket, :tmux_owned, :pane_pid,
                 :pane_pid_start, :codex_session_path, :codex_session_id, :codex_app_thread_id,
-                :codex_app_thread_title, :codex_version, :codex_home, :pid, :pid_start, :cwd, :registered_at,
+                :codex_app_thread_title, :codex_version, :codex_home, :sandbox, :approval, :model, :pid, :pid_start, :cwd, :registered_at,
                 :resumed_at, :last_heartbeat_at, :state, :last_ingest_offset)
              on conflict (id) do update set
                 name = excluded.name,
@@ -112,6 +116,7 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
                 tmux_session = excluded.tmux_session,
                 tmux_pane_id = excluded.tmux_pane_id,
                 tmux_socket = excluded.tmux_socket,
+                tmux_owned = excluded.tmux_owned,
                 pane_pid = excluded.pane_pid,
                 pane_pid_start = excluded.pane_pid_start,
                 codex_session_path = excluded.codex_session_path,
@@ -120,6 +125,9 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
                 codex_app_thread_title = excluded.codex_app_thread_title,
                 codex_version = excluded.codex_version,
                 codex_home = excluded.codex_home,
+                sandbox = excluded.sandbox,
+                approval = excluded.approval,
+                model = excluded.model,
                 pid = excluded.pid,
                 pid_start = excluded.pid_start,
                 cwd = excluded.cwd,
@@ -136,6 +144,7 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
             ":tmux_session": s.tmux_session,
             ":tmux_pane_id": s.tmux_pane_id,
             ":tmux_socket": s.tmux_socket,
+            ":tmux_owned": s.tmux_owned,
             ":pane_pid": s.pane_pid,
             ":pane_pid_start": s.pane_pid_start,
             ":codex_session_path": s.codex_session_path,
@@ -144,6 +153,9 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
             ":codex_app_thread_title": s.codex_app_thread_title,
             ":codex_version": s.codex_version,
             ":codex_home": s.codex_home,
+            ":sandbox": s.sandbox,
+            ":approval": s.approval,
+            ":model": s.model,
             ":pid": s.pid,
             ":pid_start": s.pid_start,
             ":cwd": s.cwd,
@@ -153,6 +165,20 @@ pub fn save(w: &Write<'_>, s: &Session) -> Result<()> {
             ":state": s.state,
             ":last_ingest_offset": s.last_ingest_offset,
         })?;
+    Ok(())
+}
+
+/// Forgets which pane a session had: the pane's number belongs to another pane now.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn leave_pane(w: &Write<'_>, id: &str) -> Result<()> {
+    w.connection
+        .prepare_cached(
+            "update sessions set tmux_pane_id = null, pane_pid = null, pane_pid_start = null, tmux_owned = 0
+             where id = :id",
+        )?
+        .execute(named_params! { ":id": id })?;
     Ok(())
 }
 

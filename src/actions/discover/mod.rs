@@ -261,19 +261,14 @@ pub(super) fn register(cx: &Context, store: &Store, running: &Running, role: Rol
             name: name.to_owned(),
             role,
             rollout,
-            pid: running.process.map(|process| i64::from(process.pid)),
+            process: running.process,
+            pane: running.pane.clone(),
             cwd: running.cwd.as_ref().map(|cwd| cwd.display().to_string()),
-            tmux_session: pane.map(|pane| pane.session_name.clone()),
-            tmux_pane_id: pane.map(|pane| pane.id.to_string()),
-            tmux_socket: pane.map(|pane| pane.socket.clone()),
+            tmux_session: None,
             codex_app_thread_id: if pane.is_none() { running.thread_id.clone() } else { None },
             codex_app_thread_title: None,
         };
         let mut session = record(cx, w, known, fresh, now)?;
-        let ticks = |process: crate::ports::process::ProcessId| i64::try_from(process.start_ticks).ok();
-        session.pid_start = running.process.and_then(ticks);
-        session.pane_pid = pane.map(|pane| i64::from(pane.process.pid));
-        session.pane_pid_start = pane.and_then(|pane| ticks(pane.process));
         session.codex_home = running.codex_home.as_ref().map(|home| home.display().to_string());
         session.codex_version = running.version.clone().or(session.codex_version);
         if session.codex_session_id.is_none() {

@@ -145,7 +145,7 @@ fn scan_with(cx: &Context, panes: &[(PaneInfo, PaneSeen)]) -> Vec<Running> {
 
 /// The session of a process: its own, or of a process below it.
 pub(in crate::actions) fn of_pid(cx: &Context, pid: u32) -> Option<Running> {
-    let tree: Vec<u32> = cx.processes().tree(pid).ok()?.iter().map(|process| process.id.pid).collect();
+    let tree = own_tree(cx, pid);
     let inside = |running: &Running| running.process.is_some_and(|process| tree.contains(&process.pid));
     let found = scan(cx).into_iter().find(inside);
     // A process that is no Codex by name may still write a rollout.
@@ -169,6 +169,12 @@ pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: Pane
             .find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?;
         Some(Running { cwd: info.current_path, pane: Some(seen), ..Running::default() })
     })
+}
+
+/// A pane, whatever runs in it.
+pub(in crate::actions) fn pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Option<PaneSeen> {
+    let here = |seen: &PaneSeen| seen.id == pane && socket.is_none_or(|socket| seen.socket == socket);
+    panes(cx, socket).into_iter().map(|(_, seen)| seen).find(here)
 }
 
 /// All panes of the servers we know of: the default one, the one new sessions are started in, and `named`.
@@ -248,6 +254,26 @@ fn look_at_files(cx: &Context, pid: u32, running: &mut Running) {
     running.ways.extend(held.ways);
 }
 
+/// A process and those below it, without Codex's background server and what that runs: the first terminal starts the
+/// server as its child, and the server holds the threads of everybody.
+pub(in crate::actions) fn own_tree(cx: &Context, pid: u32) -> Vec<u32> {
+    let all = cx.processes().codex_processes(CodexScope::All).unwrap_or_default();
+    let is_server =
+        |pid: u32| all.iter().any(|process| process.id.pid == pid && process.kind == CodexProcessKind::Server);
+    let mut own = Vec::new();
+    let mut left_out = BTreeSet::new();
+    for process in cx.processes().tree(pid).unwrap_or_default() {
+        let pid = process.id.pid;
+        // Breadth first: a parent comes before its children.
+        if is_server(pid) || left_out.contains(&process.parent) {
+            left_out.insert(pid);
+        } else {
+            own.push(pid);
+        }
+    }
+    own
+}
+
 /// What a process's open files say about its thread.
 #[derive(Debug, Clone)]
 pub(in crate::actions) struct Held {
@@ -256,27 +282,52 @@ pub(in crate::actions) struct Held {
     pub ways: Vec<KnownBy>,
 }
 
+/// A lock whose thread has no rollout after this long belongs to a new conversation; before, it may be one of Codex's
+/// short helpers, or a sub-agent whose rollout is about to appear.
+const LOCK_SETTLES: Duration = Duration::from_secs(10);
+
 /// The thread that a process works on, by its open files.
 ///
 /// `/new`, `/clear` and `/fork` leave the old rollout open and its lock held, and take the lock of the new thread
-/// before its rollout exists. Thread ids grow with time, so the newest one counts.
+/// before its rollout exists. Thread ids grow with time, so the newest one counts; sub-agents of the thread, which
+/// run in the same process, do not.
 pub(in crate::actions) fn held_by(cx: &Context, pid: u32) -> Option<Held> {
     let files = cx.processes().session_files(pid).ok()?;
     let is_held = |lock: &PathBuf| matches!(cx.processes().lock_state(lock), Ok(LockState::Held(owner)) if owner.is_none_or(|owner| owner == pid));
-    let locked = files.writer_locks.iter().filter(|lock| is_held(lock)).filter_map(|lock| lock.file_stem()?.to_str());
-    let written = files.rollouts.iter().filter(|rollout| rollout.writable);
-    let newest_lock = locked.max().map(str::to_owned);
-    let newest_rollout = written.filter_map(|open| Some((rollout::thread_id_of(&open.path)?, &open.path))).max();
-    let thread_id = newest_lock.clone().max(newest_rollout.map(|(id, _)| id.to_owned()))?;
-    let rollout = newest_rollout.filter(|(id, _)| *id == thread_id).map(|(_, path)| path.clone());
-    let mut ways = Vec::new();
-    if rollout.is_some() {
-        ways.push(KnownBy::OpenRollout);
+    let mut threads: BTreeMap<String, Held> = BTreeMap::new();
+    for open in files.rollouts.into_iter().filter(|rollout| rollout.writable) {
+        let Some(thread_id) = rollout::thread_id_of(&open.path).map(str::to_owned) else { continue };
+        let held = Held { thread_id: thread_id.clone(), rollout: Some(open.path), ways: vec![KnownBy::OpenRollout] };
+        threads.insert(thread_id, held);
     }
-    if newest_lock.as_ref() == Some(&thread_id) {
-        ways.push(KnownBy::WriterLock);
+    for lock in files.writer_locks.iter().filter(|lock| is_held(lock)) {
+        let Some(thread_id) = lock.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
+        let rollout = || {
+            let home = lock.parent()?.parent()?;
+            let found = rollout::find_by_thread(home, &thread_id).ok()?;
+            found.into_iter().find(|found| !found.is_dormant).map(|found| found.path)
+        };
+        let held = threads.entry(thread_id.clone()).or_insert_with(|| Held {
+            rollout: rollout(),
+            thread_id: thread_id.clone(),
+            ways: Vec::new(),
+        });
+        held.ways.push(KnownBy::WriterLock);
+        if held.rollout.is_none() && !has_settled(lock) {
+            threads.remove(&thread_id);
+        }
     }
-    Some(Held { thread_id, rollout, ways })
+    threads.retain(|_, held| !held.rollout.as_deref().is_some_and(is_sub_agents));
+    threads.pop_last().map(|(_, held)| held)
+}
+
+fn has_settled(lock: &Path) -> bool {
+    let age = std::fs::metadata(lock).and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age >= LOCK_SETTLES)
+}
+
+fn is_sub_agents(rollout: &Path) -> bool {
+    rollout::read_head(rollout).is_ok_and(|head| matches!(head.source, SessionSource::SubAgent { .. }))
 }
 
 /// Threads that Codex's background server has loaded, with the terminals that can only be theirs.

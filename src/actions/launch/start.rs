@@ -8,7 +8,9 @@ use serde_json::json;
 use super::spawn::{self, Plan, Prepared, ServerUse, Spawned, Trust};
 use crate::{
     actions::{
-        Action, Argv, Context, Format, Outcome, TextArg, ingest, lookup,
+        Action, Argv, Context, Format, Outcome, TextArg,
+        discover::running::PaneSeen,
+        ingest, lookup,
         session::{Known, record},
     },
     base::{Error, Name, Result, text},
@@ -256,19 +258,20 @@ fn register(cx: &Context, prepared: &Prepared, spawned: &Spawned, role: Role, vi
             name: plan.name.clone(),
             role,
             rollout: None,
-            pid: Some(i64::from(spawned.pane.pid)),
+            process: Some(spawned.process),
+            pane: Some(PaneSeen {
+                socket: spawned.pane.socket.clone(),
+                session_name: spawned.pane.session_name.clone(),
+                id: spawned.pane.pane,
+                process: spawned.process,
+            }),
             cwd: Some(plan.cwd.display().to_string()),
-            tmux_session: Some(spawned.pane.session_name.clone()),
-            tmux_pane_id: Some(spawned.pane.pane.to_string()),
-            tmux_socket: Some(spawned.pane.socket.clone()),
+            tmux_session: None,
             codex_app_thread_id: None,
             codex_app_thread_title: None,
         };
         let mut session = record(cx, w, known, fresh, now)?;
-        let start_ticks = i64::try_from(spawned.process.start_ticks).ok();
-        session.pane_pid = Some(i64::from(spawned.pane.pid));
-        session.pane_pid_start = start_ticks;
-        session.pid_start = start_ticks;
+        session.tmux_owned = true;
         session.codex_version = Some(spawned.codex_version.to_string());
         session.codex_home = spawned.codex_home.as_ref().map(|home| home.display().to_string());
         session.codex_session_id.clone_from(&spawned.thread_id);

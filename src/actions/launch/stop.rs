@@ -20,7 +20,7 @@ use crate::{
         state::{Condition, Source},
     },
     ports::{
-        process::ProcessId,
+        process::{Liveness, ProcessId},
         tmux::{CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, PaneId, PaneInfo, Tmux, TmuxError},
     },
     store::{self, audit},
@@ -35,7 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// End a session: Codex first, then its tmux session
 ///
-/// A running turn is interrupted. The record, the history and a binding stay; `resume` brings the session back.
+/// A running turn is interrupted. What `start-worker` or `resume` opened is closed; a pane that was only registered stays,
+/// with everything else in its tmux session. The record, the history and a binding stay; `resume` brings the session back.
 ///
 /// Example: `conveyor stop w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -54,7 +55,9 @@ text_enum! {
         AlreadyGone => "already_gone",
         /// It did not leave in time; its pane was closed.
         Closed => "closed",
-        /// The session has no pane of ours; only its record changed.
+        /// It did not leave in time, and its pane is not ours to close: nothing was closed, and it stays registered.
+        StillThere => "still_there",
+        /// The session has no pane; only its record changed.
         NoPane => "no_pane",
     }
 }
@@ -85,8 +88,9 @@ impl Action for Stop {
         };
         let still_running = if cx.dry_run() { None } else { server_says_active(cx, &session) };
         let now = cx.now();
+        let state = if ending == Some(Ending::StillThere) { session.state } else { Registration::Gone };
         store.write(|w| {
-            store::sessions::set_state(w, &session.id, Registration::Gone, now)?;
+            store::sessions::set_state(w, &session.id, state, now)?;
             let about = audit::About { task_id: None, session_id: Some(&session.id) };
             let payload = json!({
                 "ending": ending,
@@ -97,14 +101,7 @@ impl Action for Stop {
             audit::append(w, now, cx.actor(), "session_stopped", about, &payload)?;
             Ok::<_, Error>(())
         })?;
-        Ok(Stopped {
-            dry_run: cx.dry_run(),
-            ending,
-            killed_session,
-            name: session.name,
-            state: Registration::Gone,
-            still_running,
-        })
+        Ok(Stopped { dry_run: cx.dry_run(), ending, killed_session, name: session.name, state, still_running })
     }
 
     fn argv(&self) -> Argv {
@@ -113,25 +110,40 @@ impl Action for Stop {
     }
 }
 
-/// Ends the Codex in the session's pane and closes the tmux session, if both are still the recorded ones.
+/// Ends the session's Codex, and closes what was opened for it alone.
 fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
-    let recorded =
-        session.pane_pid.zip(session.pane_pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
-    let pane = session.tmux_pane_id.as_deref().and_then(|pane| pane.parse::<PaneId>().ok());
-    let (Some(pane), Some(process)) = (pane, recorded) else {
+    let Some(pane) = session.tmux_pane_id.as_deref().and_then(|pane| pane.parse::<PaneId>().ok()) else {
         return Ok((Ending::NoPane, false));
+    };
+    let stored = |pid: Option<i64>, start: Option<i64>| {
+        pid.zip(start).and_then(|(pid, start)| ProcessId::from_stored(pid, start))
+    };
+    let Some(process) = stored(session.pane_pid, session.pane_pid_start) else {
+        return Err(Error::refused(format!("nothing proves that the pane {pane} is that of \"{}\"", session.name))
+            .hint(format!(
+                "register it again: `conveyor register-{} --name {} --tmux-pane {pane}`",
+                session.role, session.name
+            )));
     };
     let tmux = cx.tmux(session.tmux_socket.as_deref());
     let Some(info) = present(&*tmux, pane, process)? else {
         return Ok((Ending::AlreadyGone, false));
     };
-    let ending = leave(&*tmux, pane, process)?;
-    let killed = match tmux.kill_session(info.session, pane, process) {
+    // In a pane of ours Codex is the first process; in an adopted one it may have left a shell behind.
+    let codex = stored(session.pid, session.pid_start).unwrap_or(process);
+    let runs = || cx.processes().liveness(codex) == Liveness::Alive;
+    let ending = if runs() { leave_while(&*tmux, pane, process, &runs)? } else { Ending::AlreadyGone };
+    if !session.tmux_owned {
+        return Ok((if ending == Ending::Closed { Ending::StillThere } else { ending }, false));
+    }
+    let alone = tmux.panes().map_err(fail::tmux)?.iter().filter(|other| other.session == info.session).count() <= 1;
+    let closed = if alone { tmux.kill_session(info.session, pane, process) } else { tmux.kill_pane(pane, process) };
+    let killed = match closed {
         Ok(KillOutcome::Killed) => true,
         Ok(KillOutcome::Gone | KillOutcome::Changed) | Err(TmuxError::NoServer(_)) => false,
         Err(error) => return Err(fail::tmux(error)),
     };
-    Ok((ending, killed))
+    Ok((ending, killed && alone))
 }
 
 /// The pane, if it still holds the recorded process, running or dead.
@@ -143,14 +155,23 @@ fn present(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Option<P
     }
 }
 
-/// Asks Codex to leave, looking at the screen before each key.
+/// Asks the Codex that is the first process of a pane to leave.
 pub(super) fn leave(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Ending> {
+    leave_while(tmux, pane, process, &|| true)
+}
+
+/// Asks Codex to leave, looking at the screen before each key; no key is pressed once `runs` says no, for what has the
+/// keyboard then is somebody else's.
+fn leave_while(tmux: &dyn Tmux, pane: PaneId, process: ProcessId, runs: &dyn Fn() -> bool) -> Result<Ending> {
     let deadline = Instant::now() + PATIENCE;
     let guard = Guard::process_only(pane, process);
     let mut next_key = Instant::now();
     let mut asked = false;
     while Instant::now() < deadline {
         let gone = if asked { Ending::Left } else { Ending::AlreadyGone };
+        if !runs() {
+            return Ok(gone);
+        }
         let Some(info) = present(tmux, pane, process)?.filter(|info| !info.dead) else {
             return Ok(gone);
         };
@@ -185,6 +206,10 @@ fn server_says_active(cx: &Context, session: &Session) -> Option<bool> {
 }
 
 impl Outcome for Stopped {
+    fn exit_code(&self) -> u8 {
+        u8::from(self.ending == Some(Ending::StillThere))
+    }
+
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let Some(ending) = self.ending else {
             return writeln!(out, "would stop {}", self.name);
@@ -193,6 +218,9 @@ impl Outcome for Stopped {
             Ending::Left => writeln!(out, "stopped {}", self.name)?,
             Ending::AlreadyGone => writeln!(out, "{} was not running", self.name)?,
             Ending::Closed => writeln!(out, "stopped {}; it did not leave by itself, its pane was closed", self.name)?,
+            Ending::StillThere => {
+                writeln!(out, "{} did not leave, and its pane was not opened for it: nothing was closed", self.name)?;
+            }
             Ending::NoPane => writeln!(out, "{} has no pane here; it is marked gone", self.name)?,
         }
         if self.still_running == Some(true) {

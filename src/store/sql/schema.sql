@@ -26,6 +26,7 @@ create table sessions (
   tmux_session text,
   tmux_pane_id text,
   tmux_socket text,
+  tmux_owned integer not null default 0 check (tmux_owned in (0, 1)),
   pane_pid integer,
   pane_pid_start integer,
   codex_session_path text,
@@ -34,6 +35,9 @@ create table sessions (
   codex_app_thread_title text,
   codex_version text,
   codex_home text,
+  sandbox text,
+  approval text,
+  model text,
   pid integer,
   pid_start integer,
   cwd text not null,
@@ -44,7 +48,8 @@ create table sessions (
   last_ingest_offset integer,
   last_ingest_error text
 );
-create index sessions_codex_session_id on sessions (codex_session_id);
+create unique index one_active_session_per_thread on sessions (codex_session_id) where state = 'active';
+create unique index one_active_session_per_pane on sessions (tmux_socket, tmux_pane_id) where state = 'active';
 
 create table bindings (
   id text primary key not null,
