@@ -3,6 +3,7 @@
 mod adopted;
 mod cockpit;
 mod demo;
+mod live;
 mod open;
 mod registering;
 mod start;

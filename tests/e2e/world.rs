@@ -13,7 +13,7 @@ use std::{
 use conveyor::ports::tmux::PaneId;
 use serde_json::Value;
 
-use crate::support::{Finished, TestEnv, tmux::TmuxServer};
+use crate::support::{Finished, TestEnv, codex_lab::CodexLab, tmux::TmuxServer};
 
 /// How long anything may take; the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(45);
@@ -23,6 +23,8 @@ pub struct World {
     env: TestEnv,
     server: TmuxServer,
     holds: Cell<u32>,
+    project: PathBuf,
+    settings: Vec<(&'static str, PathBuf)>,
 }
 
 /// Waits until `condition` gives a value; on failure says what was waited for and shows `scene`.
@@ -42,9 +44,24 @@ impl World {
     /// A world with a simulated Codex 0.169; none when tmux is not installed and need not be.
     pub fn start() -> Option<Self> {
         let server = TmuxServer::start()?;
-        let world = Self { env: TestEnv::live(), server, holds: Cell::new(0) };
+        let env = TestEnv::live();
+        let project = env.cwd();
+        let world = Self { env, server, holds: Cell::new(0), project, settings: Vec::new() };
         fs::create_dir(world.bin()).expect("a folder for programs");
         world.codex(&[]);
+        Some(world)
+    }
+
+    /// A world with the Codex, the `CODEX_HOME` and the project of a lab. It must be dropped before the lab.
+    pub fn in_lab(lab: &CodexLab) -> Option<Self> {
+        let mut world = Self::start()?;
+        let cli = lab.cli();
+        world.project = lab.project();
+        world.settings = vec![
+            ("CODEX_HOME", lab.home()),
+            ("CONVEYOR_CODEX", cli.program),
+            ("WORKERCTL_STATE_ROOT", world.server.folder().join("state")),
+        ];
         Some(world)
     }
 
@@ -94,7 +111,7 @@ impl World {
 
     /// The working directory of every run.
     pub fn cwd(&self) -> PathBuf {
-        self.env.cwd()
+        self.project.clone()
     }
 
     /// The `CODEX_HOME` of every run.
@@ -124,7 +141,9 @@ impl World {
         let rest = std::env::var("PATH").unwrap_or_default();
         command
             .env("PATH", format!("{}:{rest}", self.bin().display()))
-            .env("CONVEYOR_TMUX_SOCKET", self.server.socket());
+            .env("CONVEYOR_TMUX_SOCKET", self.server.socket())
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.project);
         command
     }
 

@@ -25,7 +25,8 @@ use running::{Running, RunningView};
 /// Find tasks, sessions and bindings, and Codex sessions that run unregistered
 ///
 /// A query is looked for in names, goals, folders and ids. With `--adopt` the unregistered sessions that match are
-/// registered as workers; a session whose thread nobody can tell is left alone.
+/// registered as workers; a session whose thread nobody can tell, or that is merely loaded in Codex's server, is left
+/// alone.
 ///
 /// Example: `conveyor discover --adopt`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -203,7 +204,7 @@ fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running
     let sessions = store.read(store::sessions::list)?;
     let wanted: Vec<&Running> = found
         .iter()
-        .filter(|running| fits(running, query) && running.thread_id.is_some())
+        .filter(|running| fits(running, query) && running.thread_id.is_some() && !running.unattended)
         .filter(|running| registered_as(running, &sessions).is_none())
         .take(request.limit)
         .collect();
@@ -307,7 +308,7 @@ fn suggestions(tasks: &[Task], sessions: &[Session], bindings: &[Binding], runni
         task.state.is_open() && !bindings.iter().any(|binding| binding.is_in_force() && binding.task_id == task.id)
     });
     let mut found = Vec::new();
-    if running.iter().any(|running| running.registered_as.is_none()) {
+    if running.iter().any(|running| running.registered_as.is_none() && !running.unattended) {
         found.push(Suggestion { command: "conveyor discover --adopt".to_owned(), kind: "adopt" });
     }
     if let (Some(task), Some(worker), Some(manager)) = (task, free(Role::Worker), free(Role::Manager)) {

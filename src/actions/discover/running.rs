@@ -5,7 +5,7 @@
 //! is not certain is not claimed: a terminal whose thread nobody tells has none.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     actions::Context,
-    base::text,
+    base::{Timestamp, text},
     model::{
         pane,
         rollout::{Head, SessionSource},
@@ -31,6 +31,8 @@ use crate::{
 
 /// How far up the process tree a pane is looked for.
 const MAX_ANCESTORS: usize = 16;
+/// How exactly the start of a process is known.
+const START_SLACK_MILLIS: i64 = 1_500;
 const SERVER_LIMITS: Timeouts = Timeouts { connect: Duration::from_millis(500), call: Duration::from_secs(2) };
 
 text_enum! {
@@ -72,9 +74,48 @@ pub(in crate::actions) struct Running {
     pub preview: Option<String>,
     pub version: Option<String>,
     pub ways: BTreeSet<KnownBy>,
+    /// Codex's server has it loaded, but no turn is open and no terminal can show it.
+    pub unattended: bool,
+    /// When its process was started; none when that cannot be told.
+    started_at: Option<Timestamp>,
+    /// Which threads its command line took up again.
+    takes_up: TakesUp,
+}
+
+/// Which threads a terminal may show that are older than itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum TakesUp {
+    /// None: it began with a thread of its own.
+    #[default]
+    Nothing,
+    /// `codex resume ID`.
+    Thread(String),
+    /// One that the person chose from a list.
+    Chosen,
+}
+
+impl TakesUp {
+    fn of(argv: &[String]) -> Self {
+        let Some(place) = argv.iter().position(|word| word == "resume" || word == "fork") else {
+            return Self::Nothing;
+        };
+        let id = argv[place + 1..].iter().find(|word| uuid::Uuid::parse_str(word).is_ok());
+        id.map_or(Self::Chosen, |id| Self::Thread(id.clone()))
+    }
 }
 
 impl Running {
+    /// Whether its terminal can show this thread: one that is older than its process has to be taken up by name.
+    fn can_show(&self, thread_id: &str) -> bool {
+        let (Some(started_at), Some(made_at)) = (self.started_at, made_at(thread_id)) else { return true };
+        made_at.as_millis() >= started_at.as_millis() - START_SLACK_MILLIS
+            || match &self.takes_up {
+                TakesUp::Nothing => false,
+                TakesUp::Thread(taken) => taken == thread_id,
+                TakesUp::Chosen => true,
+            }
+    }
+
     /// Started by another agent, not by a person.
     pub fn is_sub_agent(&self) -> bool {
         self.head.as_ref().is_some_and(|head| matches!(head.source, SessionSource::SubAgent { .. }))
@@ -186,6 +227,8 @@ fn of_process(cx: &Context, process: &CodexProcess, panes: &[(PaneInfo, PaneSeen
         process: Some(process.id),
         cwd: cx.processes().cwd(pid).ok(),
         codex_home: cx.processes().codex_home(pid).ok().flatten().or_else(|| cx.env().codex_home.clone()),
+        started_at: cx.processes().started_at(process.id),
+        takes_up: TakesUp::of(&process.argv),
         ..Running::default()
     };
     look_at_files(cx, pid, &mut running);
@@ -317,6 +360,7 @@ fn add_loaded_threads(home: &Path, found: &mut Vec<Running>) {
             preview: info.preview,
             version: info.codex_version,
             ways: BTreeSet::from([KnownBy::Server]),
+            unattended: matches!(info.status, ThreadStatus::Idle | ThreadStatus::SystemError),
             ..Running::default()
         };
         match found.iter_mut().find(|known| known.thread_id == running.thread_id) {
@@ -325,28 +369,51 @@ fn add_loaded_threads(home: &Path, found: &mut Vec<Running>) {
         }
     }
     attach_only_ones(home, found, &mut fresh);
+    for thread in &mut fresh {
+        thread.unattended &= !found.iter().any(|terminal| could_show(home, terminal, thread));
+    }
     found.extend(fresh);
+}
+
+/// Whether this terminal, whose thread nobody tells, could show this thread of the server.
+fn could_show(home: &Path, terminal: &Running, thread: &Running) -> bool {
+    terminal.thread_id.is_none()
+        && terminal.codex_home.as_deref() == Some(home)
+        && terminal.cwd.is_some()
+        && terminal.cwd == thread.cwd
+        && thread.thread_id.as_deref().is_some_and(|id| terminal.can_show(id))
 }
 
 /// Gives a thread of the server to a terminal when neither has another candidate in that directory.
 fn attach_only_ones(home: &Path, found: &mut [Running], fresh: &mut Vec<Running>) {
-    let mut in_directory: BTreeMap<PathBuf, (usize, usize)> = BTreeMap::new();
-    let nameless = |running: &Running| running.thread_id.is_none() && running.codex_home.as_deref() == Some(home);
-    for cwd in found.iter().filter(|running| nameless(running)).filter_map(|running| running.cwd.clone()) {
-        in_directory.entry(cwd).or_default().0 += 1;
-    }
-    for cwd in fresh.iter().filter_map(|running| running.cwd.clone()) {
-        in_directory.entry(cwd).or_default().1 += 1;
-    }
-    for running in found.iter_mut().filter(|running| nameless(running)) {
-        let Some(cwd) = running.cwd.clone().filter(|cwd| in_directory.get(cwd) == Some(&(1, 1))) else { continue };
-        if let Some(index) = fresh.iter().position(|thread| thread.cwd.as_ref() == Some(&cwd)) {
-            let mut thread = fresh.remove(index);
-            thread.ways.insert(KnownBy::OnlyInDirectory);
-            running.thread_id.clone_from(&thread.thread_id);
-            merge(running, thread);
+    let fits = |terminal: &Running, thread: &Running| could_show(home, terminal, thread);
+    let only = |mut all: Box<dyn Iterator<Item = usize> + '_>| all.next().filter(|_| all.next().is_none());
+    let mut pairs = Vec::new();
+    for (place, terminal) in found.iter().enumerate() {
+        let candidates = fresh.iter().enumerate().filter(|(_, thread)| fits(terminal, thread));
+        let Some(index) = only(Box::new(candidates.map(|(index, _)| index))) else { continue };
+        let rivals = found.iter().enumerate().filter(|(_, terminal)| fits(terminal, &fresh[index]));
+        if only(Box::new(rivals.map(|(place, _)| place))) == Some(place) {
+            pairs.push((place, index));
         }
     }
+    for (place, index) in &pairs {
+        let mut thread = fresh[*index].clone();
+        thread.ways.insert(KnownBy::OnlyInDirectory);
+        found[*place].thread_id.clone_from(&thread.thread_id);
+        merge(&mut found[*place], thread);
+    }
+    let mut index = 0;
+    fresh.retain(|_| {
+        index += 1;
+        pairs.iter().all(|(_, taken)| *taken != index - 1)
+    });
+}
+
+/// When a thread was made, as its id tells.
+fn made_at(thread_id: &str) -> Option<Timestamp> {
+    let (seconds, nanos) = uuid::Uuid::parse_str(thread_id).ok()?.get_timestamp()?.to_unix();
+    Some(Timestamp::from_millis(i64::try_from(seconds).ok()? * 1_000 + i64::from(nanos / 1_000_000)))
 }
 
 /// Threads whose writer lock somebody holds whom we could not look into.
@@ -431,6 +498,8 @@ pub struct RunningView {
     tmux_pane_id: Option<String>,
     tmux_session: Option<String>,
     tmux_socket: Option<String>,
+    /// Codex's server has it loaded, but no turn is open and no terminal shows it: it is not adopted.
+    pub(super) unattended: bool,
 }
 
 impl RunningView {
@@ -449,16 +518,69 @@ impl RunningView {
             tmux_pane_id: running.pane.as_ref().map(|pane| pane.id.to_string()),
             tmux_session: running.pane.as_ref().map(|pane| pane.session_name.clone()),
             tmux_socket: running.pane.as_ref().map(|pane| pane.socket.clone()),
+            unattended: running.unattended,
         }
     }
 
     /// One line for people.
     pub(super) fn line(&self) -> String {
-        let place = self.tmux_session.as_deref().unwrap_or("no pane");
+        let nowhere = if self.unattended { "no terminal" } else { "no pane" };
+        let place = self.tmux_session.as_deref().unwrap_or(nowhere);
         let id = self.codex_session_id.as_deref().unwrap_or("thread not known");
         let cwd = self.cwd.as_deref().unwrap_or("?");
         let what = self.name.as_deref().or(self.preview.as_deref()).unwrap_or("");
         let registered = self.registered_as.as_ref().map_or("not registered".to_owned(), |name| format!("is {name}"));
         format!("{id}  {place}  {cwd}  {registered}  {what}").trim_end().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made at 2026-11-21T02:16:46.118Z.
+    const THREAD: &str = "01a1fbe4-4f26-7c83-91b8-77f01863ce68";
+    /// Made an hour before.
+    const OLDER: &str = "01a1fbad-60a6-7c83-91b8-77f01863ce68";
+
+    fn terminal(started_at: i64, argv: &[&str]) -> Running {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        Running {
+            cwd: Some("/p".into()),
+            codex_home: Some("/h".into()),
+            started_at: Some(Timestamp::from_millis(started_at)),
+            takes_up: TakesUp::of(&argv),
+            ..Running::default()
+        }
+    }
+
+    fn thread(id: &str) -> Running {
+        Running { thread_id: Some(id.into()), cwd: Some("/p".into()), ..Running::default() }
+    }
+
+    fn attached(mut terminals: Vec<Running>, threads: &[&str]) -> Vec<Option<String>> {
+        let mut fresh: Vec<Running> = threads.iter().map(|id| thread(id)).collect();
+        let before = fresh.len();
+        attach_only_ones(Path::new("/h"), &mut terminals, &mut fresh);
+        let known = terminals.iter().filter(|terminal| terminal.thread_id.is_some()).count();
+        assert_eq!(fresh.len() + known, before.max(known), "no thread is lost or doubled");
+        terminals.into_iter().map(|terminal| terminal.thread_id).collect()
+    }
+
+    #[test]
+    fn a_terminal_gets_the_only_thread_that_can_be_its_own() {
+        let started = made_at(THREAD).unwrap().as_millis() - 400;
+        let plain = || terminal(started, &["codex"]);
+        let resumed = || terminal(started, &["codex", "resume", OLDER]);
+        let known = |id: &str| Some(id.to_owned());
+        assert_eq!(attached(vec![plain()], &[THREAD]), [known(THREAD)]);
+        assert_eq!(attached(vec![plain()], &[OLDER]), [None], "a thread whose terminal has left");
+        assert_eq!(attached(vec![plain()], &[OLDER, THREAD]), [known(THREAD)]);
+        assert_eq!(attached(vec![resumed()], &[OLDER]), [known(OLDER)]);
+        assert_eq!(attached(vec![resumed()], &[OLDER, THREAD]), [None], "it may have gone on to a new one");
+        assert_eq!(attached(vec![terminal(started, &["codex", "resume"])], &[OLDER]), [known(OLDER)]);
+        assert_eq!(attached(vec![plain(), plain()], &[THREAD]), [None, None], "either could show it");
+        assert_eq!(attached(vec![plain(), resumed()], &[THREAD, OLDER]), [None, None]);
+        assert_eq!(attached(vec![Running { started_at: None, ..plain() }], &[OLDER]), [known(OLDER)]);
     }
 }

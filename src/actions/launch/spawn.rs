@@ -29,6 +29,8 @@ use crate::{
 const SIZE: Size = Size { width: 160, height: 50 };
 /// A prompt above this many bytes goes through a file: command lines are visible to everybody and limited.
 const ARGV_PROMPT: usize = 1_000;
+/// How long the thread's id may take to appear on a screen that is ready.
+const ID_PATIENCE: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 const SERVER_START: Duration = Duration::from_secs(60);
 /// The status line that makes a pane show its own thread id, from Codex 0.107 on.
@@ -168,7 +170,9 @@ fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
         return Err(Error::refused(format!("codex ended at once in tmux session {tmux_name}"))
             .hint(format!("run `{}` by hand to see why", cli.program.display())));
     };
-    let waited = wait(&*tmux, plan, &pane, process);
+    // A new session outside the server is asked to show its id, which an older Codex cannot.
+    let shows_id = thread.is_none() && plan.resume.is_none() && *version >= STATUS_LINE_SINCE;
+    let waited = wait(&*tmux, plan, &pane, process, shows_id);
     match waited {
         Ok((screen, trust_accepted)) => {
             let (thread_id, rollout) = match thread {
@@ -302,8 +306,16 @@ fn environment(cx: &Context) -> Vec<(String, String)> {
     path.into_iter().chain(home).collect()
 }
 
-/// Waits until the screen shows a composer, a running turn or a dialog; answers the trust prompt if it may.
-fn wait(tmux: &dyn Tmux, plan: &Plan, pane: &PaneRef, process: ProcessId) -> Result<(PaneReading, bool)> {
+/// Waits until the screen shows a composer, a running turn or a dialog, and for a moment more until it shows the
+/// thread's id; answers the trust prompt if it may.
+fn wait(
+    tmux: &dyn Tmux,
+    plan: &Plan,
+    pane: &PaneRef,
+    process: ProcessId,
+    shows_id: bool,
+) -> Result<(PaneReading, bool)> {
+    let mut ready_since = None;
     let deadline = Instant::now() + plan.patience;
     let mut trust_accepted = false;
     loop {
@@ -316,7 +328,13 @@ fn wait(tmux: &dyn Tmux, plan: &Plan, pane: &PaneRef, process: ProcessId) -> Res
         }
         let reading = pane::read_pane(&screen, Some(&info.title));
         match (reading.state, reading.prompt) {
-            (PaneState::Idle | PaneState::Busy, _) => return Ok((reading, trust_accepted)),
+            (PaneState::Idle | PaneState::Busy, _) => {
+                let ready_for = ready_since.get_or_insert_with(Instant::now).elapsed();
+                let patience_over = ready_for >= ID_PATIENCE || Instant::now() >= deadline;
+                if !shows_id || reading.thread_id.is_some() || patience_over {
+                    return Ok((reading, trust_accepted));
+                }
+            }
             (PaneState::Waiting, Some(Prompt::Trust)) if plan.trust == Trust::Accept => {
                 if !trust_accepted {
                     trust_accepted = accept_trust(tmux, pane, process, &reading)?;

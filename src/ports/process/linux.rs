@@ -19,6 +19,8 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
+use crate::base::Timestamp;
+
 use super::{
     OpenRollout, ProcessError, ProcessId, ProcessInfo, ProcessSignal, SessionFiles, SignalOutcome, is_rollout,
     is_writer_lock,
@@ -48,6 +50,13 @@ pub(super) fn identify(pid: u32) -> Result<ProcessId, ProcessError> {
         return Err(ProcessError::Gone(pid));
     }
     Ok(ProcessId { pid, start_ticks: stat.starttime })
+}
+
+/// The wall-clock time of a start, as exact as the kernel's own idea of when it booted: a second.
+pub(super) fn started_at(id: ProcessId) -> Option<Timestamp> {
+    let boot = i64::try_from(procfs::boot_time_secs().ok()?).ok()?;
+    let since_boot = id.start_ticks.checked_mul(1_000)? / procfs::ticks_per_second();
+    Some(Timestamp::from_millis(boot * 1_000 + i64::try_from(since_boot).ok()?))
 }
 
 pub(super) fn info(pid: u32) -> Result<ProcessInfo, ProcessError> {

@@ -19,6 +19,8 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 
+use crate::base::Timestamp;
+
 use super::{ProcessError, ProcessId, ProcessInfo, ProcessSignal, SessionFiles, SignalOutcome};
 
 /// State of a process that has ended but was not waited for.
@@ -44,6 +46,11 @@ fn bsd_info(pid: u32) -> Result<BSDInfo, ProcessError> {
 
 fn id_of(info: &BSDInfo) -> ProcessId {
     ProcessId { pid: info.pbi_pid, start_ticks: info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec }
+}
+
+/// The wall-clock time of a start.
+pub(super) fn started_at(id: ProcessId) -> Option<Timestamp> {
+    i64::try_from(id.start_ticks / 1_000).ok().map(Timestamp::from_millis)
 }
 
 pub(super) fn identify(pid: u32) -> Result<ProcessId, ProcessError> {

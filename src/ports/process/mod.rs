@@ -21,6 +21,8 @@ use std::{
     time::Duration,
 };
 
+use crate::base::Timestamp;
+
 pub use codex::{CodexProcess, CodexProcessKind, CodexScope};
 pub use scripted::{ScriptedProcess, ScriptedProcesses};
 
@@ -232,6 +234,9 @@ pub trait Processes: Send + Sync {
     /// Waits until the process is gone; false when it still runs (or cannot be seen) after `limit`.
     fn wait_gone(&self, id: ProcessId, limit: Duration) -> bool;
 
+    /// The wall-clock time of a process's start, a second more or less; none when the system does not tell.
+    fn started_at(&self, id: ProcessId) -> Option<Timestamp>;
+
     /// What is known about a recorded process now.
     fn liveness(&self, id: ProcessId) -> Liveness {
         match self.identify(id.pid) {
@@ -313,6 +318,10 @@ impl Processes for SystemProcesses {
 
     fn wait_gone(&self, id: ProcessId, limit: Duration) -> bool {
         system::wait_gone(id, limit)
+    }
+
+    fn started_at(&self, id: ProcessId) -> Option<Timestamp> {
+        system::started_at(id)
     }
 }
 

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::base::Timestamp;
+
 use super::{
     CodexProcess, CodexScope, LockState, ProcessError, ProcessId, ProcessInfo, ProcessSignal, Processes, SessionFiles,
     SignalOutcome, WriterLock, breadth_first, codex,
@@ -159,6 +161,11 @@ impl Processes for ScriptedProcesses {
                 Ok(SignalOutcome::Sent)
             }
         }
+    }
+
+    /// Ticks are milliseconds since 1970 here.
+    fn started_at(&self, id: ProcessId) -> Option<Timestamp> {
+        i64::try_from(id.start_ticks).ok().map(Timestamp::from_millis)
     }
 
     fn wait_gone(&self, id: ProcessId, _limit: Duration) -> bool {
