@@ -61,7 +61,8 @@ pub fn take(cx: &Context, session_id: &str, go_on: &dyn Fn() -> bool) -> Result<
     Ok(taken.new_events > 0 || taken.file_replaced)
 }
 
-/// Looks at every session in force and stores what is new; true when there was news.
+/// Looks at every session in force and stores what is new or was last stored a while ago; true when something was
+/// stored, since screens show how old it is.
 ///
 /// # Errors
 /// When the ledger cannot be used. What cannot be seen is a reading, not an error.
@@ -95,7 +96,7 @@ pub(super) fn refresh(cx: &Context, store: &store::Store, session: Session) -> R
     Ok((session, look))
 }
 
-/// Stores what a look saw, when it is news or what is stored has grown old.
+/// Stores what a look saw, when it is news or what is stored has grown old; whether it did.
 pub(super) fn record(cx: &Context, store: &store::Store, look: &sense::Look) -> Result<bool> {
     let Some(session_id) = look.rows.first().map(|row| row.session_id.clone()) else {
         return Ok(false);
@@ -111,15 +112,8 @@ pub(super) fn record(cx: &Context, store: &store::Store, look: &sense::Look) -> 
     if !due {
         return Ok(false);
     }
-    store
-        .write(|w| {
-            let mut news = false;
-            for row in &look.rows {
-                news |= sensors::save(w, row)?;
-            }
-            Ok::<_, store::Error>(news)
-        })
-        .map_err(Into::into)
+    store.write(|w| look.rows.iter().try_for_each(|row| sensors::save(w, row).map(drop)))?;
+    Ok(true)
 }
 
 /// A number that moves with every commit of any process.

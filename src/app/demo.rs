@@ -11,6 +11,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -18,17 +19,24 @@ use std::{
 use super::cockpit::CockpitArgs;
 use crate::{
     actions::{
-        Action as _, Bind, Context, LaunchArgs, List, Parts, RegisterArgs, RegisterManager, RegisterWorker, Stop,
-        Tasks, TextArg, board, launch_session,
+        Action as _, Bind, Context, LaunchArgs, List, Parts, RegisterArgs, RegisterManager, RegisterWorker, Tasks,
+        TextArg, TmuxServers, board, launch_session,
     },
-    base::{Error, Result},
+    base::{Error, Kind, Result},
     cli::{Printer, Style},
-    engine,
-    model::{board::Board, session::Role, state::Condition},
+    engine::{self, Ended, Signals},
+    model::{
+        board::Board,
+        session::{Role, Session},
+        state::Condition,
+    },
     ports::{
         env::{Env, LEDGER_FILE},
+        process::{Liveness, ProcessId},
         rollout,
+        tmux::{PaneId, RealTmux, Tmux, TmuxServer},
     },
+    store,
 };
 
 /// Show a living pair of simulated sessions; needs no Codex, no network, no account
@@ -52,12 +60,17 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+/// What the names of temporary folders begin with.
+const FOLDER: &str = "conveyor-demo-";
+
 /// What the worker says when it has played its part.
 const LAST_WORDS: &str = "1,203 of 1,204";
 
 /// The longest a demo without a terminal takes, at speed 1.
 const LIMIT: Duration = Duration::from_secs(120);
 const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a session gets to end with its pane.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 
 struct Part {
     name: &'static str,
@@ -85,8 +98,11 @@ const PARTS: [Part; 2] = [
 pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
     let at_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && style == Style::Prose;
     let speed = args.speed.unwrap_or(if at_terminal { 1.0 } else { 4.0 });
+    let failed = |error| Error::io("cannot listen for signals").caused_by(error);
+    // Before anything is begun that would have to be ended.
+    let signals = Signals::listen().map_err(failed)?;
     let stage = Stage::set(parts, speed)?;
-    let mut cast = stage.play(args.no_tmux)?;
+    let mut cast = stage.play(args.no_tmux, &signals, printer)?;
     if at_terminal {
         let code = super::cockpit::run(&stage.cx, &CockpitArgs::default(), vec!["conveyor".to_owned()]);
         cast.end();
@@ -100,12 +116,25 @@ pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Pri
         told.tell(&board, printer);
         Cast::is_done(&board)
     };
-    engine::run_until(&stage.cx, limit, look)
+    let ended = engine::run_until(&stage.cx, limit, &signals, look)
         .map_err(|error| Error::io("cannot start the background tasks").caused_by(error))?;
+    if ended == Ended::Signal {
+        return Err(interrupted());
+    }
     let listing = List { all: true }.run(&stage.cx)?;
     cast.end();
     printer.outcome(&listing, style)?;
-    Ok(0)
+    match ended {
+        Ended::Over | Ended::Signal => Ok(0),
+        Ended::Late => Err(Error::new(
+            Kind::Unconfirmed,
+            format!("the demo's sessions have not played their parts within {} s", limit.as_secs()),
+        )),
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "the demo was interrupted; nothing of it is left")
 }
 
 /// What was said of each session last.
@@ -125,16 +154,38 @@ impl Told {
     }
 }
 
+/// Paths of sockets must be shorter than this on every system.
+const SOCKET_PATH: usize = 100;
+
+/// tmux without the user's configuration, which could keep the demo's server or fill it with other sessions.
+struct PlainTmux;
+
+impl TmuxServers for PlainTmux {
+    fn at(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
+        let server = socket.map_or(TmuxServer::Default, |path| TmuxServer::Socket(path.to_owned()));
+        Arc::new(RealTmux::new(server).with_config("/dev/null"))
+    }
+}
+
 /// The temporary folder and the context that works on it.
 struct Stage {
     folder: tempfile::TempDir,
+    /// Holds the tmux socket where the path of the other folder is too long for one.
+    _socket_folder: Option<tempfile::TempDir>,
     cx: Context,
 }
 
 impl Stage {
     fn set(parts: Parts, speed: f64) -> Result<Self> {
         let failed = |error| Error::io("cannot make a temporary folder for the demo").caused_by(error);
-        let folder = tempfile::Builder::new().prefix("conveyor-demo-").tempdir().map_err(failed)?;
+        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir().map_err(failed)?;
+        let mut socket = folder.path().join("tmux");
+        let mut socket_folder = None;
+        if socket.as_os_str().len() >= SOCKET_PATH {
+            let short = tempfile::Builder::new().prefix(FOLDER).tempdir_in("/tmp").map_err(failed)?;
+            socket = short.path().join("tmux");
+            socket_folder = Some(short);
+        }
         let place = |name: &str| folder.path().join(name);
         for name in ["project", "state", "codex"] {
             fs::create_dir(place(name)).map_err(failed)?;
@@ -163,19 +214,20 @@ impl Stage {
             state_root: place("state"),
             ledger: place("state").join(LEDGER_FILE),
             codex_home: Some(place("codex")),
-            tmux_socket: Some(place("tmux")),
+            tmux_socket: Some(socket),
             codex: None,
             ..parts.env
         };
-        Ok(Self { cx: Context::new(Parts { env, dry_run: false, ..parts }), folder })
+        let parts = Parts { env, tmux: Arc::new(PlainTmux), dry_run: false, ..parts };
+        Ok(Self { cx: Context::new(parts), _socket_folder: socket_folder, folder })
     }
 
     fn stand_in(&self, part: &Part) -> PathBuf {
         self.folder.path().join(format!("codex-{}", part.name))
     }
 
-    /// Records task and binding and lets the two sessions begin.
-    fn play(&self, no_tmux: bool) -> Result<Cast> {
+    /// Records task and binding and lets the two sessions begin. What has begun when this fails is ended.
+    fn play(&self, no_tmux: bool, signals: &Signals, printer: &mut Printer<'_>) -> Result<Cast> {
         let cx = &self.cx;
         Tasks {
             create: Some("parser".parse().map_err(|_| Error::usage("the demo's task has no name"))?),
@@ -184,20 +236,28 @@ impl Stage {
             active: false,
         }
         .run(cx)?;
-        let with_tmux = !no_tmux && cx.tmux(self.socket().as_deref()).version().is_ok();
-        let mut cast = Cast { children: Vec::new(), panes: Vec::new() };
+        let mut with_tmux = !no_tmux && cx.tmux(self.socket().as_deref()).version().is_ok();
+        let mut cast = Cast { children: Vec::new(), panes: None };
         for part in &PARTS {
             if with_tmux {
+                // A part that could not be registered leaves nothing; the others are in the ledger.
+                cast.panes = Some(cx.clone());
                 let launch = LaunchArgs {
                     codex: Some(self.stand_in(part)),
                     no_server: true,
                     timeout_seconds: START_PATIENCE.as_secs(),
                     ..LaunchArgs::default()
                 };
-                launch_session(cx, &launch, part.role, part.name, part.prompt)?;
-                cast.panes.push((cx.clone(), part.name));
-            } else {
+                if let Err(error) = launch_session(cx, &launch, part.role, part.name, part.prompt) {
+                    with_tmux = false;
+                    printer.note(&format!("tmux cannot be used ({error}), so there are no panes"));
+                }
+            }
+            if !with_tmux {
                 self.start_headless(part, &mut cast)?;
+            }
+            if signals.raised() {
+                return Err(interrupted());
             }
         }
         let (worker, manager) = (PARTS[0].name.to_owned(), PARTS[1].name.to_owned());
@@ -259,8 +319,8 @@ fn first_rollout(home: &Path) -> Option<PathBuf> {
 /// The running sessions.
 struct Cast {
     children: Vec<Child>,
-    /// Sessions in tmux, to be stopped with the demo.
-    panes: Vec<(Context, &'static str)>,
+    /// The ledger of sessions in tmux, to be ended with the demo.
+    panes: Option<Context>,
 }
 
 impl Cast {
@@ -274,6 +334,7 @@ impl Cast {
             })
     }
 
+    /// Ends them at once: nobody needs what they would still say.
     fn end(&mut self) {
         for child in &mut self.children {
             // It may have ended already.
@@ -281,10 +342,29 @@ impl Cast {
             let _ = child.wait();
         }
         self.children.clear();
-        for (cx, name) in self.panes.drain(..) {
-            // The last one takes the demo's tmux server with it.
-            let _ = Stop { session: name.to_owned() }.run(&cx);
+        if let Some(cx) = self.panes.take() {
+            close_panes(&cx);
         }
+    }
+}
+
+/// Closes the panes of all sessions and waits for their processes, which write into the demo's folder.
+/// The last pane takes the demo's tmux server with it.
+fn close_panes(cx: &Context) {
+    let sessions = cx.ledger().and_then(|ledger| Ok(ledger.read(store::sessions::list)?)).unwrap_or_default();
+    let of_session = |session: &Session| {
+        let pane: PaneId = session.tmux_pane_id.as_deref()?.parse().ok()?;
+        let process = ProcessId::from_stored(session.pane_pid?, session.pane_pid_start?)?;
+        // It may be gone already.
+        let _ = cx.tmux(session.tmux_socket.as_deref()).kill_pane(pane, process);
+        Some(process)
+    };
+    let processes: Vec<ProcessId> = sessions.iter().filter_map(of_session).collect();
+    let deadline = Instant::now() + END_PATIENCE;
+    while processes.iter().any(|process| cx.processes().liveness(*process) == Liveness::Alive)
+        && Instant::now() < deadline
+    {
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

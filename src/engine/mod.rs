@@ -5,6 +5,7 @@
 
 mod changes;
 mod observe;
+mod signals;
 mod tail;
 
 use std::time::Duration;
@@ -16,6 +17,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+
+pub use signals::Signals;
 
 use crate::actions::Context;
 
@@ -133,33 +136,50 @@ impl Engine {
     }
 }
 
+/// Why [`run_until`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// What was waited for has come.
+    Over,
+    /// The time is up.
+    Late,
+    /// Somebody asked this process to end.
+    Signal,
+}
+
 /// Runs the tasks until `is_over` says so, a signal comes, or `limit` has passed. Blocks; for commands that watch
 /// without a screen.
 ///
 /// # Errors
 /// When the runtime cannot be built.
-pub fn run_until(cx: &Context, limit: Duration, is_over: impl Fn() -> bool) -> std::io::Result<()> {
+pub fn run_until(
+    cx: &Context,
+    limit: Duration,
+    signals: &Signals,
+    is_over: impl Fn() -> bool,
+) -> std::io::Result<Ended> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let engine = Engine::start(cx, &Handle::current());
         let mut changed = engine.changed();
         let deadline = tokio::time::sleep(limit);
         tokio::pin!(deadline);
-        loop {
+        let ended = loop {
             tokio::select! {
-                () = &mut deadline => break,
-                _ = tokio::signal::ctrl_c() => break,
+                () = &mut deadline => break Ended::Late,
+                () = signals.wait() => break Ended::Signal,
                 Ok(()) = changed.changed() => {
                     if is_over() {
-                        break;
+                        break Ended::Over;
                     }
                 }
             }
-        }
+        };
         engine.stop().await;
+        ended
     });
     runtime.shutdown_timeout(STOP_PATIENCE);
-    Ok(())
+    Ok(ended)
 }
 
 fn spawn(

@@ -144,7 +144,12 @@ fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Si
         ingested_bytes: rollout.map_or(0, |cursor| cursor.next_offset),
         pending_bytes: rollout.map_or(0, |cursor| cursor.pending_bytes),
         ingest_error: None,
-        last_heartbeat_at: session.last_heartbeat_at,
+        last_heartbeat_at: seen
+            .iter()
+            .filter(|sighting| sighting.reading.is_some())
+            .map(|sighting| sighting.observed_at)
+            .chain(session.last_heartbeat_at)
+            .max(),
     }
 }
 

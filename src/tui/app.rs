@@ -22,6 +22,7 @@ use crate::{
     model::{
         board::{Attention, Board, Entry, EventRow, SessionRow, TaskRow},
         filter::Filter,
+        state::Judgement,
         task::BindingState,
     },
     text_enum,
@@ -451,7 +452,7 @@ impl App {
         match result {
             Ok(board) => {
                 let first = self.board().is_none();
-                let same = self.board().is_some_and(|old| old.sessions == board.sessions && old.tasks == board.tasks);
+                let same = self.board().is_some_and(|old| facts(old) == facts(&board) && old.tasks == board.tasks);
                 if !same {
                     self.changed_at = if first { newest(&board) } else { Some(board.taken_at) };
                 }
@@ -538,6 +539,15 @@ impl App {
         }
         None
     }
+}
+
+/// The rows without what changes by the mere passing of time.
+fn facts(board: &Board) -> Vec<SessionRow> {
+    let timeless = |row: &SessionRow| {
+        let judgement = Judgement { age_seconds: None, ..row.judgement.clone() };
+        SessionRow { judgement, last_heartbeat_at: None, ..row.clone() }
+    };
+    board.sessions.iter().map(timeless).collect()
 }
 
 /// The newest moment that a board knows of.

@@ -1,8 +1,11 @@
 //! The program as a person runs it, in real tmux: with the simulator in place of Codex, and with Codex itself.
 
+mod cockpit;
+mod demo;
 mod open;
 mod registering;
 mod start;
 mod stop;
+mod terminal;
 mod turns;
 mod world;

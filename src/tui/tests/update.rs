@@ -253,6 +253,23 @@ fn changes_while_a_board_is_loading_lead_to_one_more() {
 }
 
 #[test]
+fn the_passing_of_time_is_no_change() {
+    let mut app = app(80, 24);
+    let before = app.changed_at;
+    let mut aged = board();
+    aged.taken_at = Timestamp::from_millis(NOW.as_millis() + 7_000);
+    for row in &mut aged.sessions {
+        row.judgement.age_seconds = row.judgement.age_seconds.map(|age| age + 7);
+        row.last_heartbeat_at = Some(aged.taken_at);
+    }
+    update(&mut app, Msg::Board(Ok(aged.clone())));
+    assert_eq!(app.changed_at, before);
+    aged.sessions[0].judgement.reason.push('!');
+    update(&mut app, Msg::Board(Ok(aged.clone())));
+    assert_eq!(app.changed_at, Some(aged.taken_at));
+}
+
+#[test]
 fn a_vanished_row_passes_the_selection_to_its_successor() {
     let mut app = app(80, 24);
     press(&mut app, "j");

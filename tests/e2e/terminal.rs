@@ -1,0 +1,101 @@
+//! A person's terminal: a shell with job control in a pane of a tmux server that the program knows nothing of.
+
+use conveyor::ports::tmux::PaneId;
+
+use super::world::{World, wait_for};
+use crate::support::tmux::TmuxServer;
+
+/// The terminal.
+pub struct Terminal {
+    server: TmuxServer,
+    pane: PaneId,
+}
+
+impl Terminal {
+    /// A terminal with a shell in this environment (`env -i NAME=VALUE...`) and the world's working directory.
+    pub fn open(world: &World, environment: &[String], width: u16, height: u16) -> Self {
+        let server = TmuxServer::start().expect("tmux is there");
+        let (width, height, cwd) = (width.to_string(), height.to_string(), world.cwd().display().to_string());
+        let mut words =
+            vec!["new-session", "-d", "-P", "-F", "#{pane_id}", "-c", &cwd, "-x", &width, "-y", &height, "--"];
+        words.extend(environment.iter().map(String::as_str));
+        words.push("sh");
+        let pane = server.plain(&words).parse().expect("a pane id");
+        let terminal = Self { server, pane };
+        terminal.wait_for("$");
+        terminal
+    }
+
+    /// Types a line into the shell.
+    pub fn type_line(&self, line: &str) {
+        let pane = self.pane.to_string();
+        self.server.plain(&["send-keys", "-t", &pane, "-l", "--", line]);
+        self.server.plain(&["send-keys", "-t", &pane, "Enter"]);
+    }
+
+    /// Runs the program with these words.
+    pub fn conveyor(&self, words: &str) {
+        self.type_line(&format!("{} {words}", env!("CARGO_BIN_EXE_conveyor")));
+    }
+
+    /// Presses keys, by tmux's names.
+    pub fn press(&self, keys: &[&str]) {
+        self.server.plain(&[&["send-keys", "-t", &self.pane.to_string()], keys].concat());
+    }
+
+    /// The screen.
+    pub fn screen(&self) -> String {
+        self.server.screen(self.pane)
+    }
+
+    /// Waits until the screen is as wanted.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
+        wait_for(what, || Some(self.screen()).filter(|screen| is_so(screen)), || self.screen())
+    }
+
+    /// Waits for a text on the screen.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) -> String {
+        self.wait_until(&format!("{text:?} on the screen"), |screen| screen.contains(text))
+    }
+
+    /// Waits until a text is no longer on the screen.
+    #[track_caller]
+    pub fn wait_gone(&self, text: &str) -> String {
+        self.wait_until(&format!("{text:?} to go"), |screen| !screen.contains(text))
+    }
+
+    /// Alternate screen, mouse and cursor, as `0 0 1` in a shell.
+    pub fn modes(&self) -> String {
+        let format = "#{alternate_on} #{mouse_any_flag} #{cursor_flag}";
+        self.server.plain(&["display-message", "-p", "-t", &self.pane.to_string(), format])
+    }
+
+    /// Waits until the shell has the terminal again, with every mode off, and gives the exit code of its last command.
+    #[track_caller]
+    pub fn wait_for_shell(&self) -> i32 {
+        let what = "the shell to have the terminal";
+        wait_for(what, || (self.modes() == "0 0 1").then_some(()), || format!("{}\n{}", self.modes(), self.screen()));
+        // The question is in two pieces, so that its echo is not the answer.
+        self.type_line("echo \"code\"=$? $(stty -a | grep -c ' -echo ')");
+        let answer = |screen: &str| {
+            let line = screen.lines().rev().find(|line| line.contains("code=") && !line.contains('"'))?;
+            let (code, hidden) = line.trim_end().rsplit_once("code=")?.1.split_once(' ')?;
+            Some((code.parse::<i32>().ok()?, hidden.to_owned()))
+        };
+        let screen = self.wait_until("the exit code", |screen| answer(screen).is_some());
+        let (code, hidden) = answer(&screen).expect("just seen");
+        assert_eq!(hidden, "0", "the terminal does not echo: {screen}");
+        self.type_line("clear");
+        self.wait_gone("code=");
+        code
+    }
+
+    /// The process that runs in the foreground below the shell, by its command line.
+    pub fn process(&self, part: &str) -> i32 {
+        let found = super::world::processes_with(part);
+        let [line] = found.as_slice() else { panic!("{part}: {found:#?}") };
+        line.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a pid")
+    }
+}
