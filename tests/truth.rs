@@ -41,3 +41,19 @@ fn an_old_open_turn_is_busy_only_while_somebody_holds_its_writer_lock() {
     let missing = status();
     assert_eq!(missing["judgement"]["rule"], "writer_unseen", "a sensor that fell silent is not believed: {missing}");
 }
+
+#[test]
+fn a_rehearsal_never_sets_up_or_creates_a_ledger() {
+    let env = TestEnv::new();
+    fs::create_dir_all(env.ledger().parent().unwrap()).unwrap();
+    fs::write(env.ledger(), b"").unwrap();
+    for line in ["ingest x --dry-run", "ingest x", "tasks --close x --dry-run"] {
+        let run = env.sh(&format!("{line} --json"));
+        assert_ne!(run.code, 0, "{line}: {run}");
+        assert_eq!(fs::metadata(env.ledger()).unwrap().len(), 0, "{line}: {run}");
+    }
+    env.sh("tasks --create t1 --goal g --dry-run").ok();
+    let files = fs::read_dir(env.ledger().parent().unwrap()).unwrap().count();
+    assert_eq!((fs::metadata(env.ledger()).unwrap().len(), files), (0, 1));
+    env.sh("tasks --create t1 --goal g").ok();
+}
