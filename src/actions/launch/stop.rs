@@ -167,11 +167,6 @@ enum Unread {
     MayBeAnything,
 }
 
-/// Asks the Codex that is the first process of a pane to leave.
-pub(super) fn leave(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Ending> {
-    leave_while(tmux, pane, process, Unread::IsCodex, &|| true)
-}
-
 /// Asks Codex to leave, looking at the screen before each key; no key is pressed once `runs` says no, for what has the
 /// keyboard then is somebody else's.
 fn leave_while(
