@@ -5,7 +5,7 @@
 //! is not certain is not claimed: a terminal whose thread nobody tells has none.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };

@@ -19,8 +19,8 @@ use crate::{
         codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, Timeouts},
         process::ProcessId,
         tmux::{
-            CaptureOptions, Guard, Key, KeyOutcome, NewSession, PaneInfo, PaneRef, Program, ScreenText, Size, Support,
-            Tmux, TmuxError, TmuxName,
+            CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, PaneInfo, PaneRef, Program, ScreenText,
+            Size, Support, Tmux, TmuxError, TmuxName,
         },
     },
 };
@@ -147,7 +147,7 @@ pub(super) fn undo(cx: &Context, prepared: &Prepared, spawned: &Spawned) {
         // The turn that the prompt has begun would go on in Codex's server. When it cannot be ended, the pane still is.
         let _ = stop::leave(&*tmux, spawned.pane.pane, spawned.process);
     }
-    close(&*tmux, &spawned.pane, spawned.process);
+    close(cx, &*tmux, &spawned.pane, spawned.process);
     forget_prompt(cx, &prepared.plan);
 }
 
@@ -166,7 +166,7 @@ fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
         .map_err(fail::tmux)?;
     let Some(process) = pane.process else {
         // A configuration may keep the pane of a program that has ended.
-        close(&*tmux, &pane, ProcessId { pid: pane.pid, start_ticks: 0 });
+        close(cx, &*tmux, &pane, ProcessId { pid: pane.pid, start_ticks: 0 });
         return Err(Error::refused(format!("codex ended at once in tmux session {tmux_name}"))
             .hint(format!("run `{}` by hand to see why", cli.program.display())));
     };
@@ -192,16 +192,18 @@ fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
             })
         }
         Err(error) => {
-            close(&*tmux, &pane, process);
+            close(cx, &*tmux, &pane, process);
             Err(error)
         }
     }
 }
 
 /// Closes what a failed start has opened.
-fn close(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
+fn close(cx: &Context, tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
     // It may be gone already, which is just as well.
-    let _ = tmux.kill_session(pane.session, pane.pane, process);
+    if tmux.kill_session(pane.session, pane.pane, process) == Ok(KillOutcome::Killed) {
+        stop::make_sure(cx.processes(), process);
+    }
 }
 
 /// Creates the thread in Codex's server, so that its id and rollout are known before a terminal shows it.
