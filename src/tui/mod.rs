@@ -26,6 +26,7 @@ use tokio::{
     runtime::{self, Handle},
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
+    time::sleep,
 };
 
 use self::{
@@ -41,6 +42,9 @@ use crate::{
 
 /// How long a job that still runs may keep the shell waiting.
 const STOP: Duration = Duration::from_secs(5);
+
+/// Signals within this time after the first one say the same.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Starts the background tasks on the cockpit's runtime.
 pub type Start = Box<dyn FnOnce(&Handle) -> Engine + Send>;
@@ -104,7 +108,7 @@ async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
     result
 }
 
-/// The first signal asks the loop to leave; the second one leaves at once.
+/// The first signal asks the loop to leave; a later one leaves at once.
 fn listen() -> Result<mpsc::Receiver<u8>> {
     let on = |kind| signal(kind).map_err(|error| Error::io("cannot listen for signals").caused_by(error));
     let (mut terminate, mut hang_up, mut interrupt) =
@@ -114,6 +118,15 @@ fn listen() -> Result<mpsc::Receiver<u8>> {
         let code = Kind::Interrupted.exit_code();
         any(&mut terminate, &mut hang_up, &mut interrupt).await;
         let _ = sender.send(code).await;
+        // A terminal that closes hangs up more than once; that is still one request.
+        let settled = sleep(SETTLE);
+        tokio::pin!(settled);
+        loop {
+            tokio::select! {
+                () = &mut settled => break,
+                () = any(&mut terminate, &mut hang_up, &mut interrupt) => {}
+            }
+        }
         any(&mut terminate, &mut hang_up, &mut interrupt).await;
         terminal::restore();
         std::process::exit(i32::from(code));

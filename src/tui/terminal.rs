@@ -7,6 +7,7 @@
 use std::{
     any::Any,
     io::{self, Stdout, Write},
+    mem::ManuallyDrop,
     panic::{self, PanicHookInfo},
     sync::{
         Arc,
@@ -114,7 +115,9 @@ fn failed(error: io::Error) -> Error {
 
 /// The real terminal; given back when dropped.
 pub struct Tty {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped itself: it would complain on stderr when the cursor cannot be shown, and complaining to a terminal
+    /// that has been closed panics. What it would do, [`restore`] does.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Tty {
@@ -125,7 +128,7 @@ impl Tty {
     pub fn take(mouse: bool) -> Result<Self> {
         switch_on(mouse).inspect_err(|_| restore()).map_err(failed)?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore()).map_err(failed)?;
-        Ok(Self { terminal })
+        Ok(Self { terminal: ManuallyDrop::new(terminal) })
     }
 }
 

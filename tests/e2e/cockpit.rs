@@ -76,7 +76,6 @@ fn every_screen_and_layer_opens_and_closes_at_both_sizes() {
         terminal.wait_for("w1");
         terminal.press(&["Enter"]);
         terminal.wait_for("Change it");
-        terminal.press(&["Escape"]);
         terminal.press(&["x"]);
         terminal.wait_for("why is w1 in this state");
         terminal.press(&["G"]);

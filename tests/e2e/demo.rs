@@ -67,6 +67,19 @@ fn the_demo_lives_in_a_terminal_and_leaves_nothing() {
 }
 
 #[test]
+fn a_demo_whose_terminal_is_closed_cleans_up() {
+    let Some(world) = World::start() else { return };
+    let folder = temporary(&world, "tmp");
+    let mut environment = world.shell_environment();
+    environment.push(format!("TMPDIR={}", folder.display()));
+    let terminal = Terminal::open(&world, &environment, 100, 30);
+    terminal.conveyor("demo");
+    terminal.wait_until("both sessions", |screen| screen.contains("w1") && screen.contains("m1"));
+    drop(terminal);
+    assert_nothing_left(&world, &folder);
+}
+
+#[test]
 fn a_demo_that_is_left_early_or_killed_cleans_up() {
     let Some(world) = World::start() else { return };
     let folder = temporary(&world, "tmp");

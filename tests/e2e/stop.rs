@@ -83,13 +83,25 @@ fn a_question_and_the_trust_prompt_are_left_unanswered() {
 fn a_worker_that_does_not_listen_is_closed_after_a_while() {
     let Some(world) = World::start() else { return };
     let sim = shell_words::join([env!("CARGO_BIN_EXE_conveyor"), "sim", "codex", "--no-daemon"]);
-    // Codex in front of a program that ignores every key and hangup of its terminal.
+    // A program behind it that ignores every key, and the hangup when its terminal goes.
     world.broken_codex(&format!("{sim} \"$@\"; trap '' INT HUP QUIT; stty -isig -echo; echo '› Ask Codex to do anything'; while :; do sleep 1; done"));
     world.start_worker("w1", "Begin {{say Done.}} {{exit}}");
     let stopped = stop(&world, "w1");
     assert!(["closed", "already_gone"].contains(&stopped["ending"].as_str().unwrap()), "{stopped:#}");
     assert_eq!(stopped["killed_session"], true);
     assert_eq!(world.tmux_sessions(), Vec::<String>::new());
+    let marker = world.bin().display().to_string();
+    assert_eq!(processes_with(&marker), Vec::<String>::new(), "it was ended all the same");
+}
+
+#[test]
+fn the_last_session_takes_its_tmux_server_along() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Begin {{say Done.}}");
+    world.wait_for_condition("w1", "done");
+    world.server().plain(&["kill-session", "-t", "keep"]);
+    let stopped = stop(&world, "w1");
+    assert_eq!((&stopped["ending"], &stopped["state"]), (&"left".into(), &"gone".into()), "{stopped:#}");
 }
 
 #[test]

@@ -121,8 +121,12 @@ fn a_worker_that_dies_silently_is_told_and_brought_back() {
     assert_eq!(resumed["codex_session_id"], started["codex_session_id"], "{resumed:#}");
     assert_ne!(resumed["tmux_pane_id"], started["tmux_pane_id"]);
     let back = world.status("w1");
-    assert_eq!(back["running"], true, "{back:#}");
-    assert_ne!(back["judgement"]["rule"], "died_mid_turn", "{back:#}");
+    assert_eq!((&back["running"], &back["work_state"]), (&true.into(), &"idle".into()), "{back:#}");
+    wait_for(
+        "its composer",
+        || (world.status("w1")["judgement"]["ready_for_text"] == "ready").then_some(()),
+        || format!("{:#}\n{}", world.status("w1"), world.screen("w1")),
+    );
     let twice = world.run(&["resume", "w1", "--no-server", "--json"]);
     assert_eq!((twice.code, &twice.error()["kind"]), (1, &"refused".into()), "{twice}");
     world.say("w1", "Go on {{say Back again.}}");

@@ -11,6 +11,8 @@ use std::{
 
 use tempfile::TempPath;
 
+use super::stop;
+
 use crate::{
     actions::{Context, fail},
     base::{Error, Kind, Result, text},
@@ -23,8 +25,8 @@ use crate::{
         codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, ServerError, ThreadStatus, Timeouts},
         process::{LockState, ProcessId},
         tmux::{
-            CaptureOptions, Guard, Key, KeyOutcome, NewSession, PaneId, PaneInfo, PaneRef, Program, ScreenText, Size,
-            Support, Tmux, TmuxError, TmuxName,
+            CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, PaneId, PaneInfo, PaneRef, Program,
+            ScreenText, Size, Support, Tmux, TmuxError, TmuxName,
         },
     },
 };
@@ -234,7 +236,7 @@ pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
 
 /// Takes back a start whose session could not be registered; `error` says why, and what could not be undone.
 pub(super) fn undo(cx: &Context, prepared: &Prepared, spawned: &Spawned, error: Error) -> Error {
-    close(&*cx.tmux(Some(&spawned.pane.socket)), &spawned.pane, spawned.process);
+    close(cx, &*cx.tmux(Some(&spawned.pane.socket)), &spawned.pane, spawned.process);
     match &spawned.made_thread {
         Some(thread) => taken_back(error, prepared, thread),
         None => error,
@@ -285,7 +287,7 @@ fn open(
         .map_err(fail::tmux)?;
     let Some(process) = pane.process else {
         // A configuration may keep the pane of a program that has ended.
-        close(&*tmux, &pane, ProcessId { pid: pane.pid, start_ticks: 0 });
+        close(cx, &*tmux, &pane, ProcessId { pid: pane.pid, start_ticks: 0 });
         return Err(Error::refused(format!("codex ended at once in tmux session {tmux_name}"))
             .hint(format!("run `{}` by hand to see why", cli.program.display())));
     };
@@ -314,16 +316,18 @@ fn open(
             })
         }
         Err(error) => {
-            close(&*tmux, &pane, process);
+            close(cx, &*tmux, &pane, process);
             Err(error)
         }
     }
 }
 
 /// Closes what a failed start has opened.
-fn close(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
+fn close(cx: &Context, tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
     // It may be gone already, which is just as well.
-    let _ = tmux.kill_session(pane.session, pane.pane, process);
+    if tmux.kill_session(pane.session, pane.pane, process) == Ok(KillOutcome::Killed) {
+        stop::make_sure(cx.processes(), process);
+    }
 }
 
 /// Creates the thread in Codex's server, so that its id and rollout are known before a terminal shows it.

@@ -20,7 +20,7 @@ use crate::{
         state::{Condition, Source},
     },
     ports::{
-        process::{Liveness, ProcessId},
+        process::{Liveness, ProcessId, ProcessSignal, Processes},
         tmux::{CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, PaneId, PaneInfo, Tmux, TmuxError},
     },
     store::{self, audit},
@@ -31,6 +31,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Codex needs a moment to react to a key; a second one in between could mean something else.
 const BETWEEN_KEYS: Duration = Duration::from_millis(700);
+/// How long a process may take to end after its pane was closed, or after a signal.
+const HANG_UP: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// End a session: Codex first, then its tmux session
@@ -139,14 +141,35 @@ fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
     if !session.tmux_owned {
         return Ok((if ending == Ending::Closed { Ending::StillThere } else { ending }, false));
     }
-    let alone = tmux.panes().map_err(fail::tmux)?.iter().filter(|other| other.session == info.session).count() <= 1;
+    let panes = match tmux.panes() {
+        Ok(panes) => panes,
+        // Codex was the last one there and took the server along.
+        Err(TmuxError::NoServer(_)) => return Ok((ending, false)),
+        Err(error) => return Err(fail::tmux(error)),
+    };
+    let alone = panes.iter().filter(|other| other.session == info.session).count() <= 1;
     let closed = if alone { tmux.kill_session(info.session, pane, process) } else { tmux.kill_pane(pane, process) };
     let killed = match closed {
         Ok(KillOutcome::Killed) => true,
         Ok(KillOutcome::Gone | KillOutcome::Changed) | Err(TmuxError::NoServer(_)) => false,
         Err(error) => return Err(fail::tmux(error)),
     };
+    if killed {
+        make_sure(cx.processes(), process);
+    }
     Ok((ending, killed && alone))
+}
+
+/// Ends a process whose pane was closed: the hangup that this sends can be ignored.
+pub(super) fn make_sure(processes: &dyn Processes, process: ProcessId) {
+    for signal in [ProcessSignal::Terminate, ProcessSignal::Kill] {
+        if processes.wait_gone(process, HANG_UP) {
+            return;
+        }
+        // It may end this moment; a stranger with its pid gets nothing.
+        let _ = processes.signal(process, signal);
+    }
+    processes.wait_gone(process, HANG_UP);
 }
 
 /// The pane, if it still holds the recorded process, running or dead.
