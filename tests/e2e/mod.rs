@@ -2,6 +2,7 @@
 
 mod cockpit;
 mod demo;
+mod launch;
 mod open;
 mod registering;
 mod start;
