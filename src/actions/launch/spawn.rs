@@ -537,3 +537,24 @@ fn last_words(screen: &str) -> String {
     let tail = lines[lines.len().saturating_sub(4)..].join(" / ");
     if tail.is_empty() { "the screen is empty".to_owned() } else { text::bounded(&tail, 300) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::tmux::ScriptedTmux;
+
+    #[test]
+    fn trust_is_given_only_while_no_approval_is_on_the_screen() {
+        let process = ProcessId { pid: 7, start_ticks: 1 };
+        let trust = "Trust this folder?\n\n› 1. Trust and continue\n  2. Quit\n\n  Press enter to continue\n";
+        for approval in APPROVAL_WORDS {
+            let tmux = ScriptedTmux::default();
+            let pane = tmux.add_session("codex-w1", process);
+            let reading = pane::read_pane(trust, None);
+            tmux.set_screen(pane.pane, &format!("{trust}\n{approval} the following?\n"));
+            assert!(!accept_trust(&tmux, &pane, process, &reading).unwrap(), "{approval}");
+            tmux.set_screen(pane.pane, trust);
+            assert!(accept_trust(&tmux, &pane, process, &reading).unwrap(), "{:?}", tmux.calls());
+        }
+    }
+}
