@@ -139,7 +139,7 @@ pub(super) fn prepare(cx: &Context, plan: Plan) -> Result<Prepared> {
     }
     let program = find_codex(cx.env().path.as_deref(), plan.program.as_deref().or(cx.env().codex.as_deref()))
         .map_err(fail::codex)?;
-    let cli = CodexCli { program, codex_home: cx.env().codex_home.clone() };
+    let cli = CodexCli { program, codex_home: codex_home(cx) };
     let version = cli.version().map_err(fail::codex)?;
     let tmux = cx.tmux(tmux_socket(cx).as_deref());
     let installed = tmux.version().map_err(fail::tmux)?;
@@ -216,6 +216,11 @@ impl DeadPane {
     pub(super) fn close(self) -> Result<()> {
         self.tmux.kill_session(self.info.session, self.info.id, self.process).map(drop).map_err(fail::tmux)
     }
+}
+
+/// `CODEX_HOME` for what we run. Codex makes the default one itself, but refuses one that is named and missing.
+fn codex_home(cx: &Context) -> Option<PathBuf> {
+    cx.env().codex_home.clone().filter(|home| home.is_dir())
 }
 
 /// The tmux server that new sessions are started in.
@@ -429,9 +434,12 @@ fn write_private(folder: &Path, name: &str, content: &str) -> std::io::Result<Te
 fn environment(cx: &Context) -> Vec<(String, String)> {
     let env = cx.env();
     let path = env.path.as_ref().and_then(|path| path.to_str()).map(|path| ("PATH".to_owned(), path.to_owned()));
-    let home = env.codex_home.as_ref().map(|home| ("CODEX_HOME".to_owned(), home.display().to_string()));
+    let home = codex_home(cx).map(|home| ("CODEX_HOME".to_owned(), home.display().to_string()));
     path.into_iter().chain(home).collect()
 }
+
+/// An empty composer counts as ready when it has stood this long.
+const SETTLED: Duration = Duration::from_millis(1_200);
 
 /// Waits until the screen shows a composer, a running turn or a dialog, and for a moment more until it shows the
 /// thread's id; answers the trust prompt if it may.
@@ -458,7 +466,9 @@ fn wait(
             (PaneState::Idle | PaneState::Busy, _) => {
                 let ready_for = ready_since.get_or_insert_with(Instant::now).elapsed();
                 let patience_over = ready_for >= ID_PATIENCE || Instant::now() >= deadline;
-                if !shows_id || reading.thread_id.is_some() || patience_over {
+                // Codex draws its composer before it knows that nobody is signed in, or that the thread is locked.
+                let settled = reading.state == PaneState::Busy || ready_for >= SETTLED;
+                if settled && (!shows_id || reading.thread_id.is_some() || patience_over) {
                     return Ok((reading, trust_accepted));
                 }
             }
@@ -475,7 +485,7 @@ fn wait(
             (PaneState::Exited, _) => {
                 return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
             }
-            (PaneState::Unknown, _) => {}
+            (PaneState::Unknown, _) => ready_since = None,
         }
         if Instant::now() >= deadline {
             return Err(Error::new(
