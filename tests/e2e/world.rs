@@ -48,6 +48,8 @@ impl World {
         let project = env.cwd();
         let world = Self { env, server, holds: Cell::new(0), project, settings: Vec::new() };
         fs::create_dir(world.bin()).expect("a folder for programs");
+        // Codex makes its own; the simulator is told of it only when it is there.
+        fs::create_dir_all(world.codex_home()).expect("a CODEX_HOME");
         world.codex(&[]);
         Some(world)
     }

@@ -218,9 +218,11 @@ impl DeadPane {
     }
 }
 
-/// `CODEX_HOME` for what we run. Codex makes the default one itself, but refuses one that is named and missing.
+/// `CODEX_HOME` for what we run. Codex makes the default one itself, but refuses it when it is named and missing.
 fn codex_home(cx: &Context) -> Option<PathBuf> {
-    cx.env().codex_home.clone().filter(|home| home.is_dir())
+    let env = cx.env();
+    let default = env.home.as_ref().map(|home| home.join(".codex"));
+    env.codex_home.clone().filter(|home| Some(home) != default.as_ref() || home.is_dir())
 }
 
 /// The tmux server that new sessions are started in.
