@@ -52,6 +52,38 @@ fn files_are_private_whatever_the_umask() {
 }
 
 #[test]
+fn a_ledger_that_others_may_read_is_made_private_and_one_they_may_write_is_refused() {
+    let env = TestEnv::new();
+    env.sh("tasks --create t1 --goal g").ok();
+    let set = |mode| fs::set_permissions(env.ledger(), fs::Permissions::from_mode(mode)).unwrap();
+    let holder = Connection::open(env.ledger()).unwrap();
+    holder.query_row("select count(*) from tasks", [], |row| row.get::<_, i64>(0)).unwrap();
+    for entry in fs::read_dir(env.ledger().parent().unwrap()).unwrap() {
+        fs::set_permissions(entry.unwrap().path(), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    env.sh("tasks").ok();
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = env.ledger().into_os_string();
+        file.push(suffix);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+    for mode in [0o620, 0o602] {
+        set(mode);
+        assert_eq!(env.sh("tasks --json").error()["kind"], "ledger", "{mode:o}");
+        assert_eq!(fs::metadata(env.ledger()).unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
+#[test]
+fn the_modes_of_a_foreign_file_are_left_alone() {
+    let env = TestEnv::new();
+    make_database(&env.ledger(), "create table x (y);");
+    fs::set_permissions(env.ledger(), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(env.sh("tasks --json").error()["kind"], "ledger");
+    assert_eq!(fs::metadata(env.ledger()).unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
 fn foreign_newer_and_older_files_are_refused_untouched() {
     let cases: &[(&str, &str, &str)] = &[
         ("newer", "pragma application_id = 1129732434; pragma user_version = 900; create table x (y);", "ledger"),

@@ -16,3 +16,4 @@ mod rollouts;
 mod sim;
 mod support;
 mod tmux;
+mod truth;

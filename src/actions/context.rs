@@ -1,6 +1,9 @@
 //! Everything an action may touch: ledger, clock, ids, places, who asks.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    fs,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 pub use crate::store::audit::Actor;
 
@@ -60,6 +63,8 @@ pub struct Context {
 
 #[derive(Default)]
 struct Ledger {
+    /// Reads get a connection of their own.
+    with_reader: bool,
     store: OnceLock<Store>,
     opening: Mutex<()>,
 }
@@ -78,6 +83,16 @@ impl Context {
         // The cell is empty, so this cannot be refused.
         let _ = context.ledger.store.set(store);
         context
+    }
+
+    /// The same for whoever watches while background tasks write: reads do not wait behind them, and
+    /// [`Store::change_mark`] notices the commits of this process. A ledger that is open already stays as it is.
+    #[must_use]
+    pub fn with_reader(self) -> Self {
+        if self.ledger.store.get().is_some() {
+            return self;
+        }
+        Self { ledger: Arc::new(Ledger { with_reader: true, ..Ledger::default() }), ..self }
     }
 
     /// The ledger for looking; it must exist.
@@ -113,12 +128,18 @@ impl Context {
             return Ok(store);
         }
         let path = &self.parts.env.ledger;
-        let store = if self.parts.dry_run && access == Access::Create && !path.exists() {
+        let dry_run = self.parts.dry_run;
+        // A rehearsal neither creates nor upgrades anything.
+        let blank = || fs::metadata(path).map_or(true, |metadata| metadata.is_file() && metadata.len() == 0);
+        let store = if dry_run && access == Access::Create && blank() {
             Store::memory()?
         } else {
-            Store::open(path, Opening { access, safety: self.parts.safety, now: self.now() })?
+            let access = if dry_run { Access::Read } else { access };
+            let opening = Opening { access, safety: self.parts.safety, now: self.now() };
+            let store = Store::open(path, opening)?;
+            if self.ledger.with_reader { store.with_reader(opening)? } else { store }
         };
-        let store = if self.parts.dry_run { store.rehearse() } else { store };
+        let store = if dry_run { store.rehearse() } else { store };
         Ok(self.ledger.store.get_or_init(|| store))
     }
 

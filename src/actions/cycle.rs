@@ -164,9 +164,9 @@ impl Run<'_> {
             let mut observer = Observer::default();
             let worker = observer.look(run.cx, &run.worker);
             let manager = observer.look(run.cx, &run.manager);
-            live::record(run.cx, run.store, &manager)?;
+            live::record_of(run.cx, run.store, &run.manager.id, &manager)?;
             follow::follow(run.cx, run.store, &run.manager, &manager)?;
-            live::record(run.cx, run.store, &worker)?;
+            live::record_of(run.cx, run.store, &run.worker.id, &worker)?;
             let moved = follow::follow(run.cx, run.store, &run.worker, &worker)?;
             let captured = worker.screen.is_some();
             let state =
@@ -350,10 +350,10 @@ impl Run<'_> {
         }
     }
 
-    /// The end of the worker's last turn, unless it lies before the binding.
+    /// The end of the worker's last turn, when it is known to lie within the binding.
     fn receipt(&self, progress: &Progress) -> Option<WorkerReceipt> {
         let end = progress.last_end.as_ref()?;
-        if end.at.is_some_and(|at| at < self.binding.created_at) {
+        if !is_within(end.at, self.binding.created_at) {
             return None;
         }
         Some(WorkerReceipt {
@@ -391,6 +391,11 @@ impl Run<'_> {
         });
         Err(error)
     }
+}
+
+/// Whether a turn's end belongs to a binding. An end without a time may be older than it, and is no proof of work.
+fn is_within(end: Option<Timestamp>, bound_at: Timestamp) -> bool {
+    end.is_some_and(|at| at >= bound_at)
 }
 
 impl Outcome for CycleReport {
@@ -483,5 +488,18 @@ impl Outcome for DivergenceList {
             writeln!(out, "#{}  {}  {what}", cycle.id, cycle.started_at)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_counts_only_when_it_is_known_to_lie_within_the_binding() {
+        let at = Timestamp::from_millis;
+        assert!(is_within(Some(at(5)), at(5)));
+        assert!(!is_within(Some(at(4)), at(5)));
+        assert!(!is_within(None, at(5)), "an end without a time may be older than the binding");
     }
 }

@@ -4,9 +4,12 @@ use std::{fs, path::PathBuf};
 
 use super::{Context, follow, ingest, sense};
 use crate::{
-    base::Result,
+    base::{Error, Result, Timestamp},
     model::session::{Registration, Session},
-    store::{self, sensors},
+    store::{
+        self,
+        sensors::{self, Detail, SensorRow},
+    },
 };
 
 pub use super::sense::Observer;
@@ -61,22 +64,47 @@ pub fn take(cx: &Context, session_id: &str, go_on: &dyn Fn() -> bool) -> Result<
     Ok(taken.new_events > 0 || taken.file_replaced)
 }
 
-/// Looks at every session in force and stores what is new or was last stored a while ago; true when something was
-/// stored, since screens show how old it is.
+/// What one round of [`observe`] came to.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Something was stored, if only a fresh age.
+    pub news: bool,
+    /// The sessions that could not be looked at, and why.
+    pub troubles: Vec<(String, Error)>,
+}
+
+impl Round {
+    /// All troubles in one line; none when there were none.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let told: Vec<String> = self.troubles.iter().map(|(name, error)| format!("{name}: {error}")).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
+/// Looks at every session in force while `go_on` says yes, and stores what is new. Trouble with one session does not
+/// keep the others from being seen.
 ///
 /// # Errors
 /// When the ledger cannot be used. What cannot be seen is a reading, not an error.
-pub fn observe(cx: &Context, observer: &mut Observer) -> Result<bool> {
+pub fn observe(cx: &Context, observer: &mut Observer, go_on: &dyn Fn() -> bool) -> Result<Round> {
     let store = cx.ledger_to_change()?;
     let sessions = store.read(store::sessions::list)?;
     observer.begin_round();
-    let mut news = false;
+    let mut round = Round::default();
     for session in sessions.iter().filter(|session| session.state == Registration::Active) {
+        if !go_on() {
+            break;
+        }
         let look = observer.look(cx, session);
-        news |= record(cx, store, &look)?;
-        news |= follow::follow(cx, store, session, &look)?;
+        let seen = record_of(cx, store, &session.id, &look)
+            .and_then(|news| follow::follow(cx, store, session, &look).map(|moved| news | moved));
+        match seen {
+            Ok(news) => round.news |= news,
+            Err(error) => round.troubles.push((session.name.clone(), error)),
+        }
     }
-    Ok(news)
+    Ok(round)
 }
 
 /// One fresh look at a session in force: its new rollout lines, every live sensor, the thread that its pane shows.
@@ -86,7 +114,7 @@ pub fn observe(cx: &Context, observer: &mut Observer) -> Result<bool> {
 pub(super) fn refresh(cx: &Context, store: &store::Store, session: Session) -> Result<(Session, sense::Look)> {
     let _ = ingest::ingest_while(cx, store, &session, &|| true);
     let look = Observer::default().look(cx, &session);
-    record(cx, store, &look)?;
+    record_of(cx, store, &session.id, &look)?;
     if !follow::follow(cx, store, &session, &look)? {
         return Ok((session, look));
     }
@@ -96,24 +124,49 @@ pub(super) fn refresh(cx: &Context, store: &store::Store, session: Session) -> R
     Ok((session, look))
 }
 
-/// Stores what a look saw, when it is news or what is stored has grown old; whether it did.
+/// As [`record_of`], for a look that saw something: its rows name the session.
 pub(super) fn record(cx: &Context, store: &store::Store, look: &sense::Look) -> Result<bool> {
-    let Some(session_id) = look.rows.first().map(|row| row.session_id.clone()) else {
-        return Ok(false);
-    };
-    let known = store.read(|r| sensors::list(r, Some(&session_id)))?;
-    let now = cx.now().as_millis();
-    let due = look.rows.iter().any(|row| {
-        known
-            .iter()
-            .find(|known| known.source == row.source)
-            .is_none_or(|known| now - known.observed_at.as_millis() >= REFRESH_MILLIS || sensors::is_news(known, row))
-    });
+    match look.rows.first() {
+        Some(row) => record_of(cx, store, &row.session_id, look),
+        None => Ok(false),
+    }
+}
+
+/// Stores what a look at a session saw, when it is news or what is stored has grown old. A sensor that fell silent
+/// loses its last word at once: it was asked and did not repeat it.
+pub(super) fn record_of(cx: &Context, store: &store::Store, session_id: &str, look: &sense::Look) -> Result<bool> {
+    let known = store.read(|r| sensors::list(r, Some(session_id)))?;
+    let now = cx.now();
+    let silent: Vec<SensorRow> = known
+        .iter()
+        .filter(|known| known.source.is_live() && known.reading.is_some())
+        .filter(|known| look.rows.iter().all(|row| row.source != known.source))
+        .map(|known| SensorRow {
+            observed_at: now,
+            reading: None,
+            detail: Detail::default(),
+            error: None,
+            ..known.clone()
+        })
+        .collect();
+    let due = !silent.is_empty()
+        || look.rows.iter().any(|row| {
+            known
+                .iter()
+                .find(|known| known.source == row.source)
+                .is_none_or(|known| is_due(now, known.observed_at) || sensors::is_news(known, row))
+        });
     if !due {
         return Ok(false);
     }
-    store.write(|w| look.rows.iter().try_for_each(|row| sensors::save(w, row).map(drop)))?;
+    store.write(|w| look.rows.iter().chain(&silent).try_for_each(|row| sensors::save(w, row).map(drop)))?;
+    // Also without news: screens show how old a word is.
     Ok(true)
+}
+
+/// Whether what was stored at `at` is to be stored again. A time to come was written before the clock was set back.
+fn is_due(now: Timestamp, at: Timestamp) -> bool {
+    !(0..REFRESH_MILLIS).contains(&(now.as_millis() - at.as_millis()))
 }
 
 /// A number that moves with every commit of any process.
@@ -122,4 +175,16 @@ pub(super) fn record(cx: &Context, store: &store::Store, look: &sense::Look) -> 
 /// When the ledger cannot be read.
 pub fn change_mark(cx: &Context) -> Result<i64> {
     Ok(cx.ledger()?.change_mark()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_stored_again_when_it_is_old_or_of_the_future() {
+        let now = Timestamp::from_millis(1_000_000);
+        let due = |age: i64| is_due(now, Timestamp::from_millis(1_000_000 - age));
+        assert_eq!([0, REFRESH_MILLIS - 1, REFRESH_MILLIS, -1, -3_600_000].map(due), [false, false, true, true, true]);
+    }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::{
     Context,
@@ -23,7 +24,7 @@ use crate::{
     },
     ports::{
         codex_server::{CodexServer, ServerError, Timeouts},
-        process::{Liveness, ProcessId},
+        process::{Liveness, LockState, ProcessId},
         tmux::{CaptureOptions, PaneId, PaneInfo, TmuxError},
     },
     store::sensors::{Detail, SensorRow},
@@ -192,20 +193,42 @@ impl Observer {
     }
 }
 
+/// Without a recorded process, Codex's writer lock of the thread tells whether somebody works on it.
 fn look_at_process(cx: &Context, session: &Session, look: &mut Look) {
     let recorded = session.pid.zip(session.pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
-    let Some(process) = recorded else { return };
-    let (rule, reason) = match cx.processes().liveness(process) {
-        Liveness::Alive => ("process_alive", format!("its Codex process {} runs", process.pid)),
-        Liveness::Dead => ("process_gone", format!("its Codex process {} has ended", process.pid)),
-        Liveness::Reused => {
-            ("process_gone", format!("its Codex process has ended; pid {} is another one", process.pid))
-        }
-        Liveness::Unknown => return,
+    let seen = match recorded {
+        Some(process) => process_seen(cx, process),
+        None => writer_seen(cx, session, look),
     };
+    let Some((rule, reason)) = seen else { return };
     let detail = Detail { content_sha256: Some(hash(rule)), ..Detail::default() };
     let reading = reading(Source::Process, Condition::Unknown, rule, reason);
     look.rows.push(row(session, Source::Process, cx.now(), Some(reading), detail));
+}
+
+fn process_seen(cx: &Context, process: ProcessId) -> Option<(&'static str, String)> {
+    match cx.processes().liveness(process) {
+        Liveness::Alive => Some(("process_alive", format!("its Codex process {} runs", process.pid))),
+        Liveness::Dead => Some(("process_gone", format!("its Codex process {} has ended", process.pid))),
+        Liveness::Reused => {
+            Some(("process_gone", format!("its Codex process has ended; pid {} is another one", process.pid)))
+        }
+        Liveness::Unknown => None,
+    }
+}
+
+/// What the thread's writer lock tells; nothing where Codex keeps none.
+fn writer_seen(cx: &Context, session: &Session, look: &Look) -> Option<(&'static str, String)> {
+    let thread = session.codex_session_id.as_deref().filter(|thread| Uuid::try_parse(thread).is_ok())?;
+    let lock = codex_home(cx, session)?.join("thread-writer-locks").join(format!("{thread}.lock"));
+    match cx.processes().lock_state(&lock) {
+        Ok(LockState::Held(Some(pid))) => Some(("process_alive", format!("process {pid} holds its writer lock"))),
+        Ok(LockState::Held(None)) => Some(("process_alive", "its writer lock is held".to_owned())),
+        // A pane that was seen speaks for itself: its Codex may have moved on to another thread.
+        Ok(LockState::Free) if look.screen.is_some() => None,
+        Ok(LockState::Free) => Some(("process_gone", "nobody holds its writer lock".to_owned())),
+        Ok(LockState::Missing) | Err(_) => None,
+    }
 }
 
 /// `CODEX_HOME` of a session: as recorded, else the folder its rollout lies in, else the default.

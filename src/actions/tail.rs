@@ -22,9 +22,34 @@ use crate::{
 /// The longest line that is fetched from a rollout to be shown whole, in bytes.
 const WHOLE_LINE: u64 = 1 << 20;
 
-/// Keys whose text is what somebody said or a command printed.
-const CONTENT_KEYS: &[&str] =
-    &["aggregated_output", "content", "last_agent_message", "message", "output", "segment_text", "text"];
+/// Keys whose text belongs to the format: it names kinds, states and things, and nobody said it. Keys that end in
+/// `_id` or `_at` are such, too.
+const STRUCTURAL_KEYS: &[&str] = &[
+    "approval_policy",
+    "cli_version",
+    "effort",
+    "history_mode",
+    "id",
+    "kind",
+    "mode",
+    "model",
+    "model_provider",
+    "multi_agent_version",
+    "name",
+    "originator",
+    "phase",
+    "plan_type",
+    "reasoning_effort",
+    "role",
+    "status",
+    "subtype",
+    "thread_source",
+    "timestamp",
+    "type",
+];
+
+/// The longest text that can be a word of the format, in bytes; ids and versions are shorter.
+const STRUCTURAL_BYTES: usize = 80;
 
 /// Show the newest rollout events of a session
 ///
@@ -153,30 +178,42 @@ fn clean(value: &mut Value) {
     }
 }
 
-/// Replaces what was said by its size.
+/// Replaces every text by its size, except words of the format.
 fn redact(value: &mut Value) {
     match value {
+        Value::String(said) => {
+            let mut size = Map::new();
+            mark_redacted(&mut size, "", said);
+            *value = Value::Object(size);
+        }
         Value::Array(items) => items.iter_mut().for_each(redact),
         Value::Object(members) => {
             let said: Vec<String> = members
                 .iter()
-                .filter(|(key, value)| value.is_string() && CONTENT_KEYS.contains(&key.as_str()))
+                .filter(|(key, value)| value.as_str().is_some_and(|text| !is_structural(key, text)))
                 .map(|(key, _)| key.clone())
                 .collect();
             for key in said {
                 let Some(Value::String(text)) = members.remove(&key) else { continue };
-                mark_redacted(members, &key, &text);
+                mark_redacted(members, &format!("{key}_"), &text);
             }
-            members.values_mut().for_each(redact);
+            // What is a text still is a word of the format.
+            members.values_mut().filter(|value| !value.is_string()).for_each(redact);
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn mark_redacted(members: &mut Map<String, Value>, key: &str, text: &str) {
-    members.insert(format!("{key}_redacted"), true.into());
-    members.insert(format!("{key}_byte_count"), text.len().into());
-    members.insert(format!("{key}_line_count"), text.lines().count().into());
+/// Whether a text is a word of the format. Prose under such a key is not.
+fn is_structural(key: &str, text: &str) -> bool {
+    let named = STRUCTURAL_KEYS.contains(&key) || key.ends_with("_id") || key.ends_with("_at");
+    named && text.len() <= STRUCTURAL_BYTES && !text.contains(char::is_whitespace)
+}
+
+fn mark_redacted(members: &mut Map<String, Value>, prefix: &str, text: &str) {
+    members.insert(format!("{prefix}redacted"), true.into());
+    members.insert(format!("{prefix}byte_count"), text.len().into());
+    members.insert(format!("{prefix}line_count"), text.lines().count().into());
 }
 
 impl Outcome for TailEvents {
@@ -248,4 +285,40 @@ pub fn conversation(cx: &Context, session_id: &str, limit: usize) -> Result<Vec<
         .collect();
     entries.reverse();
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_text_is_left_out_but_the_words_of_the_format() {
+        let mut payload = json!({
+            "type": "function_call", "call_id": "call_1", "name": "shell", "role": "not a role, but prose",
+            "arguments": "{\"cmd\":\"cat secret\"}", "command": ["cat", "secret"], "exit_code": 3, "ok": true,
+            "action": {"kind": "exec", "env": {"TOKEN": "secret"}},
+            "content": [{"type": "input_text", "text": "secret\nsecret"}, "secret", ["secret"]],
+        });
+        redact(&mut payload);
+        assert!(!payload.to_string().contains("secret"), "{payload}");
+        assert!(!payload.to_string().contains("prose"), "{payload}");
+        for (key, kept) in [("type", "function_call"), ("call_id", "call_1"), ("name", "shell")] {
+            assert_eq!(payload[key], kept);
+        }
+        assert_eq!((&payload["exit_code"], &payload["ok"]), (&3.into(), &true.into()));
+        assert_eq!(payload["action"]["kind"], "exec");
+        assert_eq!((&payload["arguments_redacted"], &payload["arguments_byte_count"]), (&true.into(), &20.into()));
+        assert_eq!(payload["command"][1], json!({"redacted": true, "byte_count": 6, "line_count": 1}));
+        assert_eq!(payload["content"][0]["text_line_count"], 2);
+        assert_eq!(payload["content"][0]["type"], "input_text");
+    }
+
+    #[test]
+    fn a_payload_that_is_a_bare_text_is_left_out() {
+        let mut payload = json!("secret");
+        redact(&mut payload);
+        assert_eq!(payload, json!({"redacted": true, "byte_count": 6, "line_count": 1}));
+    }
 }

@@ -24,6 +24,8 @@ pub struct CockpitArgs {
 
 /// Runs the cockpit until the operator leaves.
 pub(super) fn run(cx: &Context, args: &CockpitArgs, prefix: Vec<String>) -> Result<u8> {
+    // The engine writes while the screens read.
+    let cx = cx.clone().with_reader();
     let engine_context = cx.clone();
     let options = Options {
         theme: args.theme,
@@ -33,7 +35,7 @@ pub(super) fn run(cx: &Context, args: &CockpitArgs, prefix: Vec<String>) -> Resu
         clock: cx.clock(),
         start: Some(Box::new(move |runtime| Engine::start(&engine_context, runtime))),
     };
-    tui::run(Live(cx.clone()), options)
+    tui::run(Live(cx), options)
 }
 
 /// The screens' questions, answered by the actions.

@@ -64,9 +64,10 @@ impl<'w> Printer<'w> {
         }
     }
 
-    /// Says something to a person, on stderr.
+    /// Says something to a person, on stderr: one line, as safe as [`Printer::err`].
     pub fn note(&mut self, line: &str) {
-        let _ = writeln!(self.err, "{line}");
+        let line = text::visible_line(line);
+        self.err(&format!("{line}\n"));
     }
 
     /// Prints a failure. Nobody is left to tell when stderr cannot be written.

@@ -19,19 +19,19 @@ pub(super) async fn run(parts: Parts) {
             () = parts.stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        let cx = parts.cx.clone();
+        let (cx, stop) = (parts.cx.clone(), parts.stop.clone());
         let mut seeing = observer.take().unwrap_or_default();
         let step = blocking(move || {
-            let result = live::observe(&cx, &mut seeing);
+            let result = live::observe(&cx, &mut seeing, &|| !stop.is_cancelled());
             (seeing, result)
         });
         match step.await {
             Ok((seeing, result)) => {
                 observer = Some(seeing);
                 match result {
-                    Ok(news) => {
-                        trouble.update(&parts, None);
-                        if news {
+                    Ok(round) => {
+                        trouble.update(&parts, round.trouble());
+                        if round.news {
                             parts.announce();
                         }
                     }

@@ -16,6 +16,12 @@ pub const FRESH_MILLIS: i64 = 15_000;
 /// After a turn's end the other sensors lag; contradictions within this time are none, in milliseconds.
 pub const SETTLE_MILLIS: i64 = 2_000;
 
+/// A reading so far ahead of the clock still counts as one of this moment, in milliseconds: clocks are stepped.
+pub const AHEAD_MILLIS: i64 = 2_000;
+
+/// A rollout line younger than this proves by itself that its writer lives, in milliseconds.
+pub const WRITING_MILLIS: i64 = 60_000;
+
 /// What one live sensor (server, title, screen, process) said last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
@@ -74,7 +80,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     let fresh: Vec<&Sighting> = evidence
         .sightings
         .iter()
-        .filter(|sighting| evidence.now.as_millis() - sighting.observed_at.as_millis() <= FRESH_MILLIS)
+        .filter(|sighting| is_recent(evidence.now, sighting.observed_at, FRESH_MILLIS))
         .collect();
     let mut readings: Vec<&Reading> =
         fresh.iter().filter_map(|sighting| sighting.reading.as_ref()).chain(evidence.rollout.as_ref()).collect();
@@ -85,7 +91,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     let server = readings.iter().copied().find(|reading| reading.source == Source::Server && class(reading).is_some());
     let mut judgement = match gone {
         Some(gone) if server.is_none() => after_death(evidence, gone),
-        _ => alive(evidence, &readings),
+        Some(gone) => with_terminal_gone(alive(evidence, &readings), gone),
+        None => unseen_writer(evidence, &readings).unwrap_or_else(|| alive(evidence, &readings)),
     };
     judgement.awaiting_first_prompt = evidence.rollout.is_none();
     judgement.ready_for_text = readiness(&fresh, gone.is_some(), judgement.condition);
@@ -99,6 +106,43 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     judgement.age_seconds = judgement.since.map(|since| since.age_seconds(evidence.now));
     judgement.readings = readings.into_iter().cloned().collect();
     judgement
+}
+
+/// Whether `at` lies at most `within` milliseconds back. A moment in the future is not recent for ever: it comes from
+/// a clock that was set back since.
+fn is_recent(now: Timestamp, at: Timestamp, within: i64) -> bool {
+    (-AHEAD_MILLIS..=within).contains(&(now.as_millis() - at.as_millis()))
+}
+
+/// An open turn that nothing but an old rollout tells of: its writer may have died without closing it.
+fn unseen_writer(evidence: &Evidence<'_>, readings: &[&Reading]) -> Option<Judgement> {
+    let rollout = evidence.rollout.as_ref()?;
+    let open = matches!(class(rollout), Some(Class::Working | Class::Waiting));
+    if !open || readings.iter().any(|reading| reading.source.is_live()) {
+        return None;
+    }
+    let last = evidence.rollout_last_at.or(rollout.at);
+    if last.is_some_and(|last| is_recent(evidence.now, last, WRITING_MILLIS)) {
+        return None;
+    }
+    let when = last.map_or_else(
+        || "at an unknown time".to_owned(),
+        |last| format!("{} ago", text::age(last.age_seconds(evidence.now))),
+    );
+    Some(Judgement {
+        source: Some(rollout.source),
+        since: last,
+        agreement: Agreement::Single,
+        ..Judgement::unknown(
+            "writer_unseen",
+            format!("a turn was open {when}; whether its writer still lives cannot be seen"),
+        )
+    })
+}
+
+/// Codex's server speaks for the session, but nothing shows it to a person any more.
+fn with_terminal_gone(judgement: Judgement, gone: &Reading) -> Judgement {
+    Judgement { reason: format!("{}; its terminal is gone ({})", judgement.reason, gone.reason), ..judgement }
 }
 
 /// A turn that was open when its process died stays open in the rollout until the next one begins. When a new process
@@ -127,12 +171,13 @@ fn after_death(evidence: &Evidence<'_>, gone: &Reading) -> Judgement {
             rule: "died_mid_turn".to_owned(),
             source: Some(gone.source),
             since: gone.at.or(rollout.at),
-            agreement: Agreement::Agree,
+            // A record and a death are joined here; they do not say the same thing twice.
+            agreement: Agreement::Single,
             ..Judgement::unknown("", "")
         },
         Some(rollout) => Judgement {
             reason: format!("{}; {}", rollout.reason, gone.reason),
-            agreement: Agreement::Agree,
+            agreement: Agreement::Single,
             ..decided(rollout)
         },
         None => Judgement {
@@ -279,7 +324,7 @@ mod tests {
             condition,
             rule: rule.to_owned(),
             reason: format!("{source} says {rule}"),
-            at: Some(Timestamp::from_millis(900_000)),
+            at: Some(Timestamp::from_millis(970_000)),
             byte_offset: None,
         }
     }
@@ -310,11 +355,11 @@ mod tests {
         let open = || Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
         let idle = sighting(reading(Source::Screen, Condition::Idle, "composer_empty"));
         let sightings = [idle];
-        let resumed = Some(Timestamp::from_millis(950_000));
+        let resumed = Some(Timestamp::from_millis(980_000));
         let after = judge(&Evidence { resumed_at: resumed, ..evidence(open(), &sightings) });
         assert_eq!((after.condition, after.rule.as_str()), (Condition::Aborted, "died_before_resume"));
         assert_eq!((after.agreement, after.ready_for_text), (Agreement::Agree, Readiness::Ready));
-        let goes_on = Some(Timestamp::from_millis(960_000));
+        let goes_on = Some(Timestamp::from_millis(990_000));
         let alive = judge(&Evidence { resumed_at: resumed, rollout_last_at: goes_on, ..evidence(open(), &sightings) });
         assert_eq!(alive.condition, Condition::Busy, "lines written since show that somebody works");
     }
@@ -419,7 +464,7 @@ mod tests {
                 vec![(Process, Unknown, "process_gone")],
                 Aborted,
                 "died_mid_turn",
-                Agree,
+                Single,
             ),
             (
                 "frozen title of a dead process",
@@ -427,7 +472,7 @@ mod tests {
                 vec![(Title, Busy, "spinner"), (Process, Unknown, "process_gone")],
                 Aborted,
                 "died_mid_turn",
-                Agree,
+                Single,
             ),
             (
                 "exited after its answer",
@@ -435,7 +480,7 @@ mod tests {
                 vec![(Screen, Unknown, "codex_exited")],
                 Done,
                 "turn_complete",
-                Agree,
+                Single,
             ),
             (
                 "terminal gone, server goes on",
@@ -465,6 +510,47 @@ mod tests {
         let rollout = Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
         let judgement = judge(&evidence(rollout, &[old]));
         assert_eq!((judgement.condition, judgement.agreement), (Condition::Busy, Agreement::Single));
+    }
+
+    #[test]
+    fn an_old_open_turn_needs_a_writer_that_lives() {
+        let open = || Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
+        let last = |ago: i64| Some(Timestamp::from_millis(NOW.as_millis() - ago));
+        let with = |ago, seen: &[Sighting]| judge(&Evidence { rollout_last_at: last(ago), ..evidence(open(), seen) });
+        let unseen = with(3 * 3_600_000, &[]);
+        assert_eq!((unseen.condition, unseen.rule.as_str()), (Condition::Unknown, "writer_unseen"));
+        assert_eq!(unseen.reason, "a turn was open 3h00 ago; whether its writer still lives cannot be seen");
+        assert_eq!((unseen.agreement, unseen.source), (Agreement::Single, Some(Source::Rollout)));
+        assert_eq!((unseen.readings.len(), unseen.runs()), (1, None));
+        assert_eq!(with(WRITING_MILLIS, &[]).condition, Condition::Busy, "somebody wrote just now");
+        assert_eq!(with(WRITING_MILLIS + 1, &[]).condition, Condition::Unknown);
+        assert_eq!(with(-3_600_000, &[]).condition, Condition::Unknown, "a line of the future proves no life");
+        let silent = Sighting { reading: None, ..sighting(reading(Source::Title, Condition::Busy, "spinner")) };
+        assert_eq!(with(3_600_000, &[silent]).condition, Condition::Unknown, "who was not heard does not speak");
+        let alive = sighting(reading(Source::Process, Condition::Unknown, "process_alive"));
+        let busy = with(3_600_000, &[alive]);
+        assert_eq!((busy.condition, busy.rule.as_str(), busy.runs()), (Condition::Busy, "turn_open", Some(true)));
+    }
+
+    #[test]
+    fn a_sighting_of_the_future_is_not_fresh_for_ever() {
+        let mut ahead = sighting(reading(Source::Screen, Condition::Blocked, "approval_command"));
+        let rollout = || Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
+        ahead.observed_at = Timestamp::from_millis(NOW.as_millis() + AHEAD_MILLIS);
+        assert_eq!(judge(&evidence(rollout(), std::slice::from_ref(&ahead))).condition, Condition::Blocked);
+        ahead.observed_at = Timestamp::from_millis(NOW.as_millis() + AHEAD_MILLIS + 1);
+        assert_eq!(judge(&evidence(rollout(), &[ahead])).condition, Condition::Busy);
+    }
+
+    #[test]
+    fn a_session_behind_the_server_runs_without_its_terminal_and_says_so() {
+        let open = Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
+        let gone = || reading(Source::Process, Condition::Unknown, "process_gone");
+        let served = judged(open.clone(), vec![reading(Source::Server, Condition::Busy, "active"), gone()]);
+        assert_eq!(served.runs(), Some(true));
+        assert!(served.reason.ends_with("; its terminal is gone (process says process_gone)"), "{}", served.reason);
+        let unloaded = judged(open, vec![reading(Source::Server, Condition::Unknown, "server_not_loaded"), gone()]);
+        assert_eq!((unloaded.condition, unloaded.runs()), (Condition::Aborted, Some(false)));
     }
 
     #[test]

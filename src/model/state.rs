@@ -163,10 +163,14 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Whether a Codex runs there: none when no sensor could tell.
+    /// Whether a Codex runs there: none when no sensor could tell. Behind Codex's server a session runs on without
+    /// its terminal.
     #[must_use]
     pub fn runs(&self) -> Option<bool> {
-        if self.readings.iter().any(Reading::says_gone) {
+        let serves = |reading: &Reading| reading.source == Source::Server && reading.condition != Condition::Unknown;
+        if self.readings.iter().any(serves) {
+            Some(true)
+        } else if self.readings.iter().any(Reading::says_gone) {
             Some(false)
         } else if self.readings.iter().any(|reading| reading.source.is_live()) {
             Some(true)

@@ -83,37 +83,64 @@ pub struct AuditRow {
     pub payload_json: String,
 }
 
+// One statement for each subject: a condition that covers both would keep SQLite from using either index.
+const OF_SESSION: &str = "select id, created_at, actor, type, payload_json
+    from events
+    where session_id = :id and (:type is null or type = :type)
+    order by id desc
+    limit case when :limit = 0 then -1 else :limit end";
+
+const OF_TASK: &str = "select id, created_at, actor, type, payload_json
+    from events
+    where task_id = :id and (:type is null or type = :type)
+    order by id desc
+    limit case when :limit = 0 then -1 else :limit end";
+
 /// The newest `limit` events (0: all) of a trail, the oldest first.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn list(r: Read<'_>, subject: &Subject, kind: Option<&str>, limit: u32) -> Result<Vec<AuditRow>> {
-    let (session_id, task_id) = match subject {
-        Subject::Session(id) => (Some(id), None),
-        Subject::Task(id) => (None, Some(id)),
+    let (sql, id) = match subject {
+        Subject::Session(id) => (OF_SESSION, id),
+        Subject::Task(id) => (OF_TASK, id),
     };
-    let mut statement = r.connection.prepare_cached(
-        "select id, created_at, actor, type, payload_json
-         from events
-         where (:session_id is null or session_id = :session_id)
-           and (:task_id is null or task_id = :task_id)
-           and (:type is null or type = :type)
-         order by id desc
-         limit case when :limit = 0 then -1 else :limit end",
-    )?;
-    let rows = statement.query_map(
-        named_params! { ":session_id": session_id, ":task_id": task_id, ":type": kind, ":limit": limit },
-        |row| {
-            Ok(AuditRow {
-                id: row.get("id")?,
-                created_at: row.get("created_at")?,
-                actor: row.get("actor")?,
-                kind: row.get("type")?,
-                payload_json: row.get("payload_json")?,
-            })
-        },
-    )?;
+    let mut statement = r.connection.prepare_cached(sql)?;
+    let rows = statement.query_map(named_params! { ":id": id, ":type": kind, ":limit": limit }, |row| {
+        Ok(AuditRow {
+            id: row.get("id")?,
+            created_at: row.get("created_at")?,
+            actor: row.get("actor")?,
+            kind: row.get("type")?,
+            payload_json: row.get("payload_json")?,
+        })
+    })?;
     let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     rows.reverse();
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn a_trail_is_found_by_its_index() {
+        let store = Store::memory().unwrap();
+        let plan = |sql: &str| {
+            store.read(|r| {
+                let mut statement = r.connection.prepare(&format!("explain query plan {sql}"))?;
+                let steps = statement
+                    .query_map(named_params! { ":id": "x", ":type": None::<&str>, ":limit": 5 }, |row| {
+                        row.get("detail")
+                    })?
+                    .collect::<rusqlite::Result<Vec<String>>>()?;
+                Ok::<_, Error>(steps)
+            })
+        };
+        let search = |index: &str, key: &str| vec![format!("SEARCH events USING INDEX {index} ({key}=?)")];
+        assert_eq!(plan(OF_SESSION).unwrap(), search("events_session_id", "session_id"));
+        assert_eq!(plan(OF_TASK).unwrap(), search("events_task_id", "task_id"));
+    }
 }

@@ -6,7 +6,7 @@ use super::{Read, Result, bindings, cycles, rollouts, sensors, sessions, tasks};
 use crate::{
     base::Timestamp,
     model::{
-        board::{Attention, BindingRow, Board, ContextUse, CycleRow, EventBrief, SessionRow, TaskRow},
+        board::{Attention, BindingRow, Board, ContextUse, EventBrief, SessionRow, TaskRow},
         judge::{Evidence, Sighting, judge},
         session::{Communication, Registration, Session},
         state::{Condition, Judgement},
@@ -14,8 +14,11 @@ use crate::{
     },
 };
 
-/// Cycles shown with each task.
+/// Cycles shown with each open task.
 const CYCLES_PER_TASK: u32 = 10;
+
+/// Of a closed task only the last cycle is loaded: closed tasks pile up, and nobody waits for them any more.
+const CYCLES_PER_CLOSED_TASK: u32 = 1;
 
 /// The whole board as of `now`.
 ///
@@ -81,10 +84,11 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
                     ended_at: binding.ended_at,
                 })
                 .collect(),
-            cycles: cycles::newest(r, &task.id, /*notable*/ false, CYCLES_PER_TASK)?
-                .into_iter()
-                .map(cycle_row)
-                .collect(),
+            cycles: cycles::brief(
+                r,
+                &task.id,
+                if task.state.is_open() { CYCLES_PER_TASK } else { CYCLES_PER_CLOSED_TASK },
+            )?,
         });
     }
     task_rows.sort_by(|a, b| {
@@ -165,20 +169,5 @@ fn attention(registration: Registration, judgement: &Judgement) -> Attention {
         Condition::Busy => Attention::Working,
         Condition::Idle => Attention::Idle,
         Condition::Unknown => Attention::Unknown,
-    }
-}
-
-fn cycle_row(cycle: cycles::CycleRecord) -> CycleRow {
-    let text = |path: &str| {
-        let value = cycle.status.as_ref().and_then(|status| status.pointer(path));
-        value.and_then(serde_json::Value::as_str).map(str::to_owned)
-    };
-    CycleRow {
-        condition: text("/condition"),
-        notable: text("/notable_pane_pattern"),
-        id: cycle.id,
-        started_at: cycle.started_at,
-        outcome: cycle.state,
-        error: cycle.error,
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Row, named_params};
 use serde_json::Value;
 
 use super::{Error, Read, Result, Write};
-use crate::{base::Timestamp, text_enum};
+use crate::{base::Timestamp, model::board::CycleRow, text_enum};
 
 text_enum! {
     /// How a phase of a cycle went.
@@ -154,4 +154,31 @@ pub fn newest(r: Read<'_>, task_id: &str, notable: bool, limit: u32) -> Result<V
     let rows =
         statement.query_map(named_params! { ":task_id": task_id, ":notable": notable, ":limit": limit }, record)?;
     rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
+}
+
+/// The newest cycles of a task as a screen shows them, the newest first; what they found stays in SQLite.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn brief(r: Read<'_>, task_id: &str, limit: u32) -> Result<Vec<CycleRow>> {
+    let mut statement = r.connection.prepare_cached(
+        "select id, started_at, state, error,
+                json_extract(status_json, '$.condition') as condition,
+                json_extract(status_json, '$.notable_pane_pattern') as notable
+         from manager_cycles
+         where task_id = :task_id
+         order by id desc
+         limit :limit",
+    )?;
+    let rows = statement.query_map(named_params! { ":task_id": task_id, ":limit": limit }, |row| {
+        Ok(CycleRow {
+            id: row.get("id")?,
+            started_at: row.get("started_at")?,
+            outcome: row.get("state")?,
+            condition: row.get("condition")?,
+            notable: row.get("notable")?,
+            error: row.get("error")?,
+        })
+    })?;
+    rows.collect::<rusqlite::Result<Vec<_>>>().map_err(Error::from)
 }

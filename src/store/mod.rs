@@ -84,11 +84,12 @@ impl Store {
         Ok(Self { path: PathBuf::from(":memory:"), connection: Mutex::new(connection), reader: None, rehearsal: false })
     }
 
-    /// Gives reads a connection of their own.
+    /// Gives reads a connection of their own, for whoever watches while it writes. The ledger must lie in a file.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub fn with_reader(mut self, opening: Opening) -> Result<Self> {
+        let opening = Opening { access: Access::Read, ..opening };
         self.reader = Some(Mutex::new(open::connect(&self.path, opening)?));
         Ok(self)
     }
@@ -106,22 +107,23 @@ impl Store {
         &self.path
     }
 
-    /// Runs `work` on one consistent snapshot. Keep it short: a snapshot holds back the log's checkpoint.
+    /// Runs `work` on one consistent snapshot; waits at most a second for it. Keep it short: a snapshot holds back the log's checkpoint.
     ///
     /// # Errors
     /// What `work` returns, or SQLite's own error.
     pub fn read<T, E: From<Error>>(&self, work: impl FnOnce(Read<'_>) -> Result<T, E>) -> Result<T, E> {
         let mut connection = lock(self.reader.as_ref().unwrap_or(&self.connection));
-        let transaction = begin(&mut connection, TransactionBehavior::Deferred)?;
+        let transaction = snapshot(&mut connection)?;
         work(Read { connection: &transaction })
     }
 
-    /// Runs `work` in an immediate transaction; commits when it returns `Ok`, else nothing has happened.
+    /// Runs `work` in an immediate transaction, waiting at most ten seconds for other writers; commits when it returns `Ok`, else nothing has happened.
     ///
     /// # Errors
     /// What `work` returns, or SQLite's own error.
     pub fn write<T, E: From<Error>>(&self, work: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
         let mut connection = lock(&self.connection);
+        connection.busy_timeout(open::WRITE_PATIENCE).map_err(Error::from)?;
         let transaction = begin(&mut connection, TransactionBehavior::Immediate)?;
         let value = work(&Write { connection: &transaction })?;
         if self.rehearsal {
@@ -142,6 +144,16 @@ impl Store {
     }
 }
 
+/// Begins a read transaction and takes its snapshot at once. Whoever opened the ledger first does not decide how long
+/// others wait: only the snapshot is waited for, and that shortly.
+fn snapshot<'c>(connection: &'c mut MutexGuard<'_, Connection>) -> Result<Transaction<'c>> {
+    connection.busy_timeout(open::READ_PATIENCE)?;
+    let transaction = begin(connection, TransactionBehavior::Deferred)?;
+    transaction.query_row("pragma user_version", [], |_| Ok(()))?;
+    transaction.busy_timeout(open::WRITE_PATIENCE)?;
+    Ok(transaction)
+}
+
 fn begin<'c>(connection: &'c mut MutexGuard<'_, Connection>, behavior: TransactionBehavior) -> Result<Transaction<'c>> {
     Ok(connection.transaction_with_behavior(behavior)?)
 }
@@ -149,4 +161,54 @@ fn begin<'c>(connection: &'c mut MutexGuard<'_, Connection>, behavior: Transacti
 /// A poisoned lock only says that another thread panicked; its transaction was rolled back when it unwound.
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::base::Timestamp;
+
+    fn opening(access: Access) -> Opening {
+        Opening { access, safety: Safety::Forced, now: Timestamp::from_millis(0) }
+    }
+
+    #[test]
+    fn a_write_is_patient_and_a_read_is_not_whoever_opened_the_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.db");
+        drop(Store::open(&path, opening(Access::Create)).unwrap());
+        let store = Store::open(&path, opening(Access::Read)).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("begin immediate").unwrap();
+        let (held, holder) = (Duration::from_millis(1_500), Instant::now());
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(held);
+            other.execute_batch("rollback").unwrap();
+        });
+        store.write(|_| Ok::<_, Error>(())).unwrap();
+        assert!(holder.elapsed() >= held, "the write has waited");
+        release.join().unwrap();
+    }
+
+    #[test]
+    fn a_reader_of_its_own_goes_on_during_a_write_and_notices_its_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.db");
+        let store = Store::open(&path, opening(Access::Create)).unwrap().with_reader(opening(Access::Write)).unwrap();
+        let before = store.change_mark().unwrap();
+        store
+            .write(|w| {
+                w.connection.execute("insert into schema_migrations (version, applied_at) values (7, 'x')", [])?;
+                let count = |r: Read<'_>| {
+                    r.connection.query_row("select count(*) from schema_migrations", [], |row| row.get(0))
+                };
+                let (inside, outside): (i64, i64) = (count(w.read())?, store.read(|r| Ok::<_, Error>(count(r)?))?);
+                assert_eq!((inside, outside), (2, 1));
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        assert_ne!(store.change_mark().unwrap(), before);
+    }
 }

@@ -22,9 +22,9 @@ use crate::base::Timestamp;
 /// What a caller wants from the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// It must exist; waits one second for a lock.
+    /// It must exist and be set up; it is never upgraded.
     Read,
-    /// It must exist; waits ten seconds for a lock.
+    /// It must exist and be set up; an old schema is upgraded.
     Write,
     /// It is created when it does not exist.
     Create,
@@ -53,8 +53,10 @@ pub struct Opening {
 /// The log is moved into the ledger when it has so many pages of 4 KiB.
 const LOG_PAGES: u32 = 250;
 
-const READ_PATIENCE: Duration = Duration::from_secs(1);
-const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a look waits for a lock.
+pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a change waits for a lock.
+pub(super) const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The SQLite release that mended the write-ahead log's reset race.
 pub(super) const SQLITE_FLOOR: i32 = 3_051_003;
@@ -87,9 +89,16 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(if access == Access::Read { READ_PATIENCE } else { WRITE_PATIENCE })?;
     let found = schema::look(&mut connection, path)?;
+    if access == Access::Create || found != Found::Empty {
+        // Only now is it known to be ours: the modes of foreign files are not our business.
+        tighten(path)?;
+    }
     match found {
         Found::Current => configure(&connection)?,
-        Found::Empty | Found::Old(_) if access == Access::Read => {
+        Found::Empty if access != Access::Create => {
+            return Err(Error::Foreign { path: path.to_owned(), reason: "it has not been set up yet".to_owned() });
+        }
+        Found::Old(_) if access == Access::Read => {
             return Err(Error::Foreign { path: path.to_owned(), reason: "it has not been set up yet".to_owned() });
         }
         Found::Empty | Found::Old(_) => {
@@ -141,18 +150,59 @@ fn migration_lock(path: &Path) -> Result<File> {
     Ok(lock)
 }
 
-/// Copies the ledger before its schema changes; an existing backup of the same version is kept.
+/// Copies the ledger before its schema changes; an existing backup of the same version is kept. Only a whole copy gets
+/// the backup's name.
 fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<()> {
     let target = beside(path, &format!("v{version}.backup"));
     if target.exists() {
         return Ok(());
     }
-    connection.execute("vacuum into ?1", [target.to_string_lossy()])?;
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).map_err(|source| Error::Io {
-        action: "protect",
-        path: target,
-        source,
-    })
+    let partial = beside(path, &format!("v{version}.backup.partial"));
+    let io_error = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    };
+    // The migration lock is held, so what lies there is left over from a copy that was cut short.
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &partial)(error)),
+        _ => {}
+    }
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&partial)
+        .map_err(io_error("create", &partial))?;
+    // SQLite writes into an existing file when it is empty, so nobody else can read the copy at any time.
+    connection.execute("vacuum into ?1", [partial.to_string_lossy()])?;
+    file.sync_all().map_err(io_error("sync", &partial))?;
+    fs::rename(&partial, &target).map_err(io_error("rename", &partial))?;
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync", folder))
+}
+
+/// Takes the rights of others away from a ledger of ours and from the files that SQLite keeps beside it.
+fn tighten(path: &Path) -> Result<()> {
+    let log = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    for file in [path.to_owned(), log("-wal"), log("-shm")] {
+        let protect = |source| Error::Io { action: "protect", path: file.clone(), source };
+        match fs::metadata(&file) {
+            Ok(metadata) if metadata.mode() & 0o077 != 0 => {
+                match fs::set_permissions(&file, fs::Permissions::from_mode(0o600)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(protect(error)),
+                    _ => {}
+                }
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(protect(error)),
+        }
+    }
+    Ok(())
 }
 
 /// `workerctl.db` -> `workerctl.db.<suffix>`.
@@ -236,4 +286,28 @@ pub(super) fn check_file_system(path: &Path) -> Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn check_file_system(_path: &Path) -> Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_written_backup_does_not_count_and_a_whole_one_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.db");
+        let opening = Opening { access: Access::Create, safety: Safety::Forced, now: Timestamp::from_millis(0) };
+        let connection = connect(&path, opening).unwrap();
+        let partial = beside(&path, "v99.backup.partial");
+        fs::write(&partial, b"SQLite format 3, cut sho").unwrap();
+        back_up(&connection, &path, 99).unwrap();
+        let backup = beside(&path, "v99.backup");
+        assert!(!partial.exists());
+        assert_eq!(fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
+        let copied: i64 = Connection::open(&backup)
+            .unwrap()
+            .query_row("select count(*) from schema_migrations", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(copied, 1);
+    }
 }

@@ -94,16 +94,32 @@ fn inspect(connection: &Connection, path: &Path) -> Result<Found> {
 /// Creates the schema or runs the missing steps, all or nothing. The version is read again inside the
 /// transaction, because another process may have been faster.
 pub(super) fn bring_up(connection: &mut Connection, path: &Path, now: &str) -> Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    match inspect(&transaction, path)? {
-        Found::Current => return Ok(()),
-        Found::Empty => {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            record(&transaction, SCHEMA_VERSION, now)?;
+    without_foreign_keys(connection, |transaction| {
+        match inspect(transaction, path)? {
+            Found::Current => {}
+            Found::Empty => {
+                transaction.execute_batch(SCHEMA)?;
+                transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+                record(transaction, SCHEMA_VERSION, now)?;
+            }
+            Found::Old(found) => run_steps(transaction, STEPS, found, now)?,
         }
-        Found::Old(found) => run_steps(&transaction, STEPS, found, now)?,
-    }
+        Ok(())
+    })
+}
+
+/// Runs `work` in one transaction in which a step may rebuild a table that others refer to. The switch has no effect
+/// inside a transaction; while it is on, dropping the old table would take the rows along that refer to it.
+fn without_foreign_keys(connection: &mut Connection, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let done = in_transaction(connection, work);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    done
+}
+
+fn in_transaction(connection: &mut Connection, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    work(&transaction)?;
     transaction.commit()?;
     Ok(())
 }
@@ -150,6 +166,39 @@ mod tests {
             .collect();
         assert_eq!(tables, ["b"], "the step behind us is not run again");
         assert!(run_steps(&connection, &[(103, "create table b (x)")], 102, "now").is_err());
+    }
+
+    #[test]
+    fn a_step_may_rebuild_a_table_that_others_refer_to() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "pragma foreign_keys = on;
+                 create table schema_migrations (version integer primary key, applied_at text);
+                 create table parent (id integer primary key);
+                 create table child (parent_id integer not null references parent (id) on delete cascade);
+                 insert into parent values (1);
+                 insert into child values (1);",
+            )
+            .unwrap();
+        let rebuild = "create table parent_new (id integer primary key, note text);
+                       insert into parent_new (id) select id from parent;
+                       drop table parent;
+                       alter table parent_new rename to parent;";
+        let count = |connection: &Connection| -> i64 {
+            connection.query_row("select count(*) from child", [], |row| row.get(0)).unwrap()
+        };
+        without_foreign_keys(&mut connection, |tx| run_steps(tx, &[(101, rebuild)], 100, "now")).unwrap();
+        assert_eq!(count(&connection), 1, "the rows that refer to it are still there");
+        let broken = "delete from parent;";
+        assert!(without_foreign_keys(&mut connection, |tx| run_steps(tx, &[(102, broken)], 101, "now")).is_err());
+        assert!(connection.execute("insert into child values (9)", []).is_err(), "the keys are checked again");
+        let (parents, version): (i64, i64) = connection
+            .query_row("select count(*), (select max(version) from schema_migrations) from parent", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!((parents, version), (1, 101), "a step that breaks keys has not happened");
     }
 
     #[test]

@@ -167,7 +167,18 @@ pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: Pane
         let (info, seen) = seen
             .into_iter()
             .find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?;
-        Some(Running { cwd: info.current_path, pane: Some(seen), ..Running::default() })
+        let mut running = Running { cwd: info.current_path, pane: Some(seen.clone()), ..Running::default() };
+        // A process that is no Codex by name may still be one.
+        for pid in own_tree(cx, seen.process.pid) {
+            look_at_files(cx, pid, &mut running);
+            if running.thread_id.is_some() {
+                running.process = cx.processes().identify(pid).ok();
+                running.codex_home = cx.processes().codex_home(pid).ok().flatten().or(cx.env().codex_home.clone());
+                break;
+            }
+        }
+        complete(&mut running);
+        Some(running)
     })
 }
 

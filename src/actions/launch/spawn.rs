@@ -9,18 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::stop;
+use tempfile::TempPath;
+
 use crate::{
     actions::{Context, fail},
     base::{Error, Kind, Result, text},
-    model::pane::{self, PaneReading, PaneState, Prompt},
+    model::{
+        pane::{self, PaneReading, PaneState, Prompt},
+        session::Session,
+    },
     ports::{
         codex_cli::{CodexCli, CodexVersion, find_codex},
-        codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, Timeouts},
-        process::ProcessId,
+        codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, ServerError, ThreadStatus, Timeouts},
+        process::{LockState, ProcessId},
         tmux::{
-            CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, PaneInfo, PaneRef, Program, ScreenText,
-            Size, Support, Tmux, TmuxError, TmuxName,
+            CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, PaneId, PaneInfo, PaneRef, Program,
+            ScreenText, Size, Support, Tmux, TmuxError, TmuxName,
         },
     },
 };
@@ -33,6 +37,8 @@ const ARGV_PROMPT: usize = 1_000;
 const ID_PATIENCE: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 const SERVER_START: Duration = Duration::from_secs(60);
+/// How long a turn that is to be taken back gets to end.
+const UNDO_PATIENCE: Duration = Duration::from_secs(5);
 /// The status line that makes a pane show its own thread id, from Codex 0.107 on.
 const STATUS_LINE: &str = r#"tui.status_line=["run-state","session-id"]"#;
 const STATUS_LINE_SINCE: CodexVersion = CodexVersion { major: 0, minor: 107, patch: 0 };
@@ -48,11 +54,11 @@ pub(super) struct Plan {
     pub cwd: PathBuf,
     /// The first message.
     pub prompt: Option<String>,
-    /// What commands may touch.
-    pub sandbox: Sandbox,
-    /// When it asks.
-    pub approval: ApprovalPolicy,
-    /// The model; none takes the configured one.
+    /// What commands may touch; none leaves a resumed thread its own setting.
+    pub sandbox: Option<Sandbox>,
+    /// When it asks; none leaves a resumed thread its own setting.
+    pub approval: Option<ApprovalPolicy>,
+    /// The model; none takes the configured one, or that of a resumed thread.
     pub model: Option<String>,
     /// Further words for Codex.
     pub extra: Vec<String>,
@@ -60,6 +66,8 @@ pub(super) struct Plan {
     pub server: ServerUse,
     /// The thread to go on with, instead of a new one.
     pub resume: Option<String>,
+    /// Codex's server holds the resumed thread, so the terminal has to go through it and can set nothing.
+    pub loaded: bool,
     /// Whether the trust prompt may be answered.
     pub trust: Trust,
     /// How long to wait for the session to be ready or known.
@@ -97,9 +105,21 @@ pub(super) struct Spawned {
     pub codex_home: Option<PathBuf>,
     /// Why Codex's server does not hold the session; none when it does.
     pub without_server: Option<String>,
+    /// The thread that this start has made in Codex's server.
+    made_thread: Option<String>,
+    /// The file of the first message; removed with this value unless [`Spawned::keep_prompt`] was called.
+    prompt_file: Option<TempPath>,
     pub trust_accepted: bool,
     /// What the screen showed last.
     pub screen: PaneReading,
+}
+
+impl Spawned {
+    /// Leaves the file of the first message to the session that reads it.
+    pub(super) fn keep_prompt(&mut self) -> Result<()> {
+        let Some(file) = self.prompt_file.take() else { return Ok(()) };
+        file.keep().map(drop).map_err(|error| Error::io("cannot keep the file of the prompt").caused_by(error.error))
+    }
 }
 
 /// What a start needs before anything is opened.
@@ -126,8 +146,74 @@ pub(super) fn prepare(cx: &Context, plan: Plan) -> Result<Prepared> {
             Error::new(Kind::MissingTool, format!("tmux {installed} is too old")).hint("tmux 3.2 or newer is needed")
         );
     }
-    let tmux_name: TmuxName = plan.tmux_name.replace('.', "_").parse().map_err(fail::tmux)?;
+    // tmux takes no dot in a name; `a.b` and `a_b` are two sessions.
+    let tmux_name: TmuxName = plan.tmux_name.replace('.', "-dot-").parse().map_err(fail::tmux)?;
     Ok(Prepared { plan, cli, version, tmux_name })
+}
+
+/// Refuses a start whose tmux session exists already, before anything is made that would have to be taken back.
+pub(super) fn check_name_free(cx: &Context, prepared: &Prepared) -> Result<()> {
+    let name = &prepared.tmux_name;
+    match cx.tmux(tmux_socket(cx).as_deref()).session_named(name).map_err(fail::tmux)? {
+        Some(_) => Err(fail::tmux(TmuxError::Exists(name.to_string()))),
+        None => Ok(()),
+    }
+}
+
+/// Whether Codex's server holds the thread of `session`, so that it can be resumed there.
+///
+/// # Errors
+/// When another process has it open: two writers would spoil its rollout.
+pub(super) fn held_by_server(cx: &Context, prepared: &Prepared, session: &Session, thread: &str) -> Result<bool> {
+    let home = prepared.cli.codex_home.as_deref();
+    if prepared.plan.server == ServerUse::Preferred
+        && let Some(home) = home
+        && let Ok(mut server) = CodexServer::connect(home, Timeouts::default())
+        && server.read_thread(thread).is_ok_and(|info| info.status != ThreadStatus::NotLoaded)
+    {
+        return Ok(true);
+    }
+    let of_rollout = session.codex_session_path.as_deref().and_then(|path| home_of(Path::new(path)));
+    let homes = [home, session.codex_home.as_deref().map(Path::new), of_rollout];
+    for home in homes.into_iter().flatten() {
+        let lock = home.join("thread-writer-locks").join(format!("{thread}.lock"));
+        // Where the system does not tell, Codex itself shows the thread as locked, which ends the start as well.
+        if let Ok(LockState::Held(pid)) = cx.processes().lock_state(&lock) {
+            let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            return Err(Error::refused(format!("{holder} has the Codex thread {thread} open"))
+                .hint(format!("end it there first, or `conveyor open {}` if it is in a pane", session.name)));
+        }
+    }
+    Ok(false)
+}
+
+/// The `CODEX_HOME` that a rollout lies in.
+fn home_of(rollout: &Path) -> Option<&Path> {
+    rollout.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "sessions"))?.parent()
+}
+
+/// A pane of ours that tmux keeps although its program has ended.
+pub(super) struct DeadPane {
+    tmux: std::sync::Arc<dyn Tmux>,
+    info: PaneInfo,
+    process: ProcessId,
+}
+
+impl DeadPane {
+    /// The dead pane of a session, if its tmux session was made for it alone.
+    pub(super) fn of(cx: &Context, session: &Session) -> Option<Self> {
+        let pane = session.tmux_pane_id.as_deref().filter(|_| session.tmux_owned)?.parse::<PaneId>().ok()?;
+        let process = ProcessId::from_stored(session.pane_pid?, session.pane_pid_start?)?;
+        let tmux = cx.tmux(session.tmux_socket.as_deref());
+        // Whatever tmux cannot say now, the start will meet and report.
+        let info = tmux.pane(pane).ok().flatten().filter(|info| info.dead && info.pid == process.pid)?;
+        Some(Self { tmux, info, process })
+    }
+
+    /// Closes it, and the tmux session with it.
+    pub(super) fn close(self) -> Result<()> {
+        self.tmux.kill_session(self.info.session, self.info.id, self.process).map(drop).map_err(fail::tmux)
+    }
 }
 
 /// The tmux server that new sessions are started in.
@@ -135,26 +221,59 @@ pub(super) fn tmux_socket(cx: &Context) -> Option<String> {
     cx.env().tmux_socket.as_ref().map(|path| path.display().to_string())
 }
 
-/// Opens the pane and waits until the session is ready, blocked or known; on failure nothing stays.
+/// Opens the pane and waits until the session is ready, blocked or known; on failure nothing stays, or the error
+/// says what does.
 pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
-    open(cx, prepared).inspect_err(|_| forget_prompt(cx, &prepared.plan))
+    let (thread, without_server) = thread_by_server(&prepared.plan, &prepared.cli);
+    let made = thread.as_ref().map(|(id, _)| id.clone());
+    open(cx, prepared, thread, without_server).map_err(|error| match made {
+        Some(thread) => taken_back(error, prepared, &thread),
+        None => error,
+    })
 }
 
-/// Takes back a start whose session could not be registered.
-pub(super) fn undo(cx: &Context, prepared: &Prepared, spawned: &Spawned) {
-    let tmux = cx.tmux(Some(&spawned.pane.socket));
-    if spawned.without_server.is_none() {
-        // The turn that the prompt has begun would go on in Codex's server. When it cannot be ended, the pane still is.
-        let _ = stop::leave(&*tmux, spawned.pane.pane, spawned.process);
+/// Takes back a start whose session could not be registered; `error` says why, and what could not be undone.
+pub(super) fn undo(cx: &Context, prepared: &Prepared, spawned: &Spawned, error: Error) -> Error {
+    close(cx, &*cx.tmux(Some(&spawned.pane.socket)), &spawned.pane, spawned.process);
+    match &spawned.made_thread {
+        Some(thread) => taken_back(error, prepared, thread),
+        None => error,
     }
-    close(cx, &*tmux, &spawned.pane, spawned.process);
-    forget_prompt(cx, &prepared.plan);
 }
 
-fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
+/// Takes back a thread that a failed start has made. The terminal is closed already, but Codex's server goes on
+/// with the turn that the first message has begun.
+fn taken_back(error: Error, prepared: &Prepared, thread: &str) -> Error {
+    let Some(home) = &prepared.cli.codex_home else { return error };
+    match withdraw(home, thread) {
+        Ok(()) => error,
+        Err(left) => Error::new(
+            error.kind(),
+            format!("{}; Codex's server may still run the thread {thread} of this start: {left}", error.message()),
+        )
+        .hint(format!("its pane has been closed; `codex resume {thread}` shows it, `codex archive {thread}` ends it"))
+        .caused_by(error),
+    }
+}
+
+/// Interrupts the thread's turn, if one is open, and archives it.
+fn withdraw(home: &Path, thread: &str) -> Result<(), ServerError> {
+    let mut server = CodexServer::connect(home, Timeouts::default())?;
+    let deadline = Instant::now() + UNDO_PATIENCE;
+    while server.interrupt_turn(thread)? && Instant::now() < deadline {
+        thread::sleep(LOOK_EVERY);
+    }
+    server.archive_thread(thread)
+}
+
+fn open(
+    cx: &Context,
+    prepared: &Prepared,
+    thread: Option<(String, Option<PathBuf>)>,
+    without_server: Option<String>,
+) -> Result<Spawned> {
     let Prepared { plan, cli, version, tmux_name } = prepared;
-    let (thread, without_server) = thread_by_server(plan, cli);
-    let argv = argv(cx, plan, cli, *version, thread.as_ref().map(|(id, _)| id.as_str()))?;
+    let (argv, prompt_file) = argv(cx, plan, cli, *version, thread.as_ref().map(|(id, _)| id.as_str()))?;
     let tmux = cx.tmux(tmux_socket(cx).as_deref());
     let pane = tmux
         .new_session(&NewSession {
@@ -175,6 +294,7 @@ fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
     let waited = wait(&*tmux, plan, &pane, process, shows_id);
     match waited {
         Ok((screen, trust_accepted)) => {
+            let made_thread = thread.as_ref().map(|(id, _)| id.clone());
             let (thread_id, rollout) = match thread {
                 Some((id, rollout)) => (Some(id), rollout.filter(|path| path.exists())),
                 None => (plan.resume.clone().or_else(|| screen.thread_id.clone()), None),
@@ -187,6 +307,8 @@ fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
                 codex_version: *version,
                 codex_home: cli.codex_home.clone(),
                 without_server,
+                made_thread,
+                prompt_file,
                 trust_accepted,
                 screen,
             })
@@ -202,7 +324,7 @@ fn open(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
 fn close(cx: &Context, tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
     // It may be gone already, which is just as well.
     if tmux.kill_session(pane.session, pane.pane, process) == Ok(KillOutcome::Killed) {
-        stop::make_sure(cx.processes(), process);
+        super::stop::make_sure(cx.processes(), process);
     }
 }
 
@@ -213,8 +335,11 @@ fn thread_by_server(plan: &Plan, cli: &CodexCli) -> (Option<(String, Option<Path
         return (None, Some("switched off".to_owned()));
     }
     if plan.resume.is_some() {
-        return (None, Some("an existing thread is resumed".to_owned()));
+        return (None, (!plan.loaded).then(|| "an existing thread is resumed".to_owned()));
     }
+    let (Some(sandbox), Some(approval)) = (plan.sandbox, plan.approval) else {
+        return (None, Some("nothing says what it may do".to_owned()));
+    };
     let Some(home) = &cli.codex_home else {
         return (None, Some("there is no CODEX_HOME".to_owned()));
     };
@@ -225,8 +350,7 @@ fn thread_by_server(plan: &Plan, cli: &CodexCli) -> (Option<(String, Option<Path
     }
     let created = cli.ensure_server(SERVER_START).map_err(|error| error.to_string()).and_then(|_| {
         let mut server = CodexServer::connect(home, Timeouts::default()).map_err(|error| error.to_string())?;
-        let new =
-            NewThread { cwd: &plan.cwd, sandbox: plan.sandbox, approval: plan.approval, model: plan.model.as_deref() };
+        let new = NewThread { cwd: &plan.cwd, sandbox, approval, model: plan.model.as_deref() };
         let thread = server.start_thread(&new).map_err(|error| error.to_string())?;
         // Naming it writes the rollout, without which no terminal can show the thread.
         server.name_thread(&thread.id, &plan.name).map_err(|error| error.to_string())?;
@@ -239,9 +363,15 @@ fn thread_by_server(plan: &Plan, cli: &CodexCli) -> (Option<(String, Option<Path
 }
 
 /// The words that start Codex.
-fn argv(cx: &Context, plan: &Plan, cli: &CodexCli, version: CodexVersion, thread: Option<&str>) -> Result<Vec<String>> {
+fn argv(
+    cx: &Context,
+    plan: &Plan,
+    cli: &CodexCli,
+    version: CodexVersion,
+    thread: Option<&str>,
+) -> Result<(Vec<String>, Option<TempPath>)> {
     let mut argv = vec![cli.program.display().to_string()];
-    match thread {
+    match thread.or_else(|| plan.resume.as_deref().filter(|_| plan.loaded)) {
         // The thread has its settings already. A `-c` would make Codex run this terminal without its server, which
         // then shows the thread as locked by another program.
         Some(thread) => argv.extend(["resume".to_owned(), thread.to_owned()]),
@@ -249,8 +379,12 @@ fn argv(cx: &Context, plan: &Plan, cli: &CodexCli, version: CodexVersion, thread
             if let Some(thread) = &plan.resume {
                 argv.extend(["resume".to_owned(), thread.clone()]);
             }
-            argv.extend(["--sandbox".to_owned(), plan.sandbox.to_string()]);
-            argv.extend(["--ask-for-approval".to_owned(), plan.approval.to_string()]);
+            if let Some(sandbox) = plan.sandbox {
+                argv.extend(["--sandbox".to_owned(), sandbox.to_string()]);
+            }
+            if let Some(approval) = plan.approval {
+                argv.extend(["--ask-for-approval".to_owned(), approval.to_string()]);
+            }
             if let Some(model) = &plan.model {
                 argv.extend(["--model".to_owned(), model.clone()]);
             }
@@ -260,44 +394,33 @@ fn argv(cx: &Context, plan: &Plan, cli: &CodexCli, version: CodexVersion, thread
         }
     }
     argv.extend(plan.extra.iter().cloned());
+    let mut file = None;
     if let Some(prompt) = &plan.prompt {
+        let (words, written) = inline_prompt(cx, plan, prompt)?;
         // Behind `--` nothing is an option, whatever it begins with.
-        argv.extend(["--".to_owned(), inline_prompt(cx, plan, prompt)?]);
+        argv.extend(["--".to_owned(), words]);
+        file = written;
     }
-    Ok(argv)
+    Ok((argv, file))
 }
 
 /// The prompt itself, or a pointer to the file that holds it.
-fn inline_prompt(cx: &Context, plan: &Plan, prompt: &str) -> Result<String> {
+fn inline_prompt(cx: &Context, plan: &Plan, prompt: &str) -> Result<(String, Option<TempPath>)> {
     if prompt.len() <= ARGV_PROMPT {
-        return Ok(prompt.to_owned());
+        return Ok((prompt.to_owned(), None));
     }
-    let path = prompt_file(cx, plan);
-    write_private(&path, prompt)
-        .map_err(|error| Error::io(format!("cannot write the prompt to {}", path.display())).caused_by(error))?;
-    Ok(format!("Read the file {} completely and do what it says.", path.display()))
+    let folder = cx.env().state_root.join("artifacts/start-prompts");
+    let file = write_private(&folder, &plan.name, prompt)
+        .map_err(|error| Error::io(format!("cannot write the prompt below {}", folder.display())).caused_by(error))?;
+    Ok((format!("Read the file {} completely and do what it says.", file.display()), Some(file)))
 }
 
-fn prompt_file(cx: &Context, plan: &Plan) -> PathBuf {
-    cx.env().state_root.join("artifacts/start-prompts").join(format!("{}.md", plan.name))
-}
-
-/// Removes the file of a prompt that nobody will read.
-fn forget_prompt(cx: &Context, plan: &Plan) {
-    if plan.prompt.as_ref().is_some_and(|prompt| prompt.len() > ARGV_PROMPT) {
-        // It may not have come to be.
-        let _ = fs::remove_file(prompt_file(cx, plan));
-    }
-}
-
-fn write_private(path: &Path, content: &str) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+/// A private file of this start alone: two starts of one name must not share, or remove, each other's.
+fn write_private(folder: &Path, name: &str, content: &str) -> std::io::Result<TempPath> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".prompt").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(&format!("{name}-")).suffix(".md").tempfile_in(folder)?;
     file.write_all(content.as_bytes())?;
-    // A temporary file is private from its beginning, and a rename never leaves half a prompt.
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(file.into_temp_path())
 }
 
 /// What the tmux server may not have: it keeps the environment it was started with.
@@ -342,6 +465,10 @@ fn wait(
                     trust_accepted = accept_trust(tmux, pane, process, &reading)?;
                 }
             }
+            (PaneState::Waiting, Some(Prompt::Locked)) => {
+                return Err(Error::conflict("another program has this Codex thread open")
+                    .hint("end it there first; the pane that was started has been closed again"));
+            }
             (PaneState::Waiting, _) => return Ok((reading, trust_accepted)),
             (PaneState::Exited, _) => {
                 return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
@@ -378,6 +505,10 @@ const TRUST_WORDS: &[(&str, &str)] = &[
     ("You are running Codex in", "1. Yes"),
 ];
 
+/// What approvals say, in every version known. No key is pressed while one of these is on the screen.
+const APPROVAL_WORDS: &[&str] =
+    &["Would you like to run", "Would you like to make", "Would you like to grant", "Allow command", "Apply changes"];
+
 /// Presses Enter on a recognised trust prompt whose yes is selected; the server checks both texts once more.
 fn accept_trust(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId, reading: &PaneReading) -> Result<bool> {
     let yes_selected = reading.options.iter().any(|option| {
@@ -388,8 +519,8 @@ fn accept_trust(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId, reading: &P
     }
     for (question, yes) in TRUST_WORDS {
         let text = |text: &str| ScreenText::new(text).map_err(fail::tmux);
-        let guard =
-            Guard { pane: pane.pane, process, required: vec![text(question)?, text(yes)?], forbidden: Vec::new() };
+        let forbidden = APPROVAL_WORDS.iter().map(|words| text(words)).collect::<Result<_>>()?;
+        let guard = Guard { pane: pane.pane, process, required: vec![text(question)?, text(yes)?], forbidden };
         if tmux.guarded_key(&guard, Key::Enter).map_err(fail::tmux)? == KeyOutcome::Sent {
             return Ok(true);
         }

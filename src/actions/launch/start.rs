@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use serde::Serialize;
 use serde_json::json;
 
-use super::spawn::{self, Plan, Prepared, ServerUse, Spawned, Trust};
+use super::spawn::{self, DeadPane, Plan, Prepared, ServerUse, Spawned, Trust};
 use crate::{
     actions::{
         Action, Argv, Context, Format, Outcome, TextArg,
@@ -31,10 +31,11 @@ pub struct LaunchArgs {
     /// Working directory; without it the present one, and for `resume` the session's own
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
-    /// What its commands may touch: read-only, workspace-write or danger-full-access [default: workspace-write]
+    /// What its commands may touch: read-only, workspace-write or danger-full-access [default: workspace-write; for
+    /// `resume` what it had]
     #[arg(long, value_name = "MODE")]
     pub sandbox: Option<Sandbox>,
-    /// When it asks: untrusted, on-request or never [default: on-request]
+    /// When it asks: untrusted, on-request or never [default: on-request; for `resume` as before]
     #[arg(long, value_name = "POLICY")]
     pub ask_for_approval: Option<ApprovalPolicy>,
     /// `yolo`: full access, never ask; says on the command line what it is
@@ -81,25 +82,30 @@ impl LaunchArgs {
             .option("--codex", codex.as_ref().map(|path| path.display()))
     }
 
+    /// The rights that were asked for; nothing is assumed.
+    fn given_rights(&self) -> (Option<Sandbox>, Option<ApprovalPolicy>) {
+        if self.codex_profile.is_some() {
+            (Some(Sandbox::DangerFullAccess), Some(ApprovalPolicy::Never))
+        } else {
+            (self.sandbox, self.ask_for_approval)
+        }
+    }
+
     /// The plan for a session of this name, without a prompt.
     fn plan(&self, cx: &Context, name: &str) -> Plan {
-        let yolo = self.codex_profile.is_some();
-        let (sandbox, approval) = if yolo {
-            (Sandbox::DangerFullAccess, ApprovalPolicy::Never)
-        } else {
-            (Sandbox::WorkspaceWrite, ApprovalPolicy::OnRequest)
-        };
+        let (sandbox, approval) = self.given_rights();
         Plan {
             name: name.to_owned(),
             tmux_name: format!("codex-{name}"),
             cwd: self.cwd.as_ref().map_or_else(|| cx.env().cwd.clone(), |path| cx.env().absolute(path)),
             prompt: None,
-            sandbox: self.sandbox.unwrap_or(sandbox),
-            approval: self.ask_for_approval.unwrap_or(approval),
+            sandbox: Some(sandbox.unwrap_or(Sandbox::WorkspaceWrite)),
+            approval: Some(approval.unwrap_or(ApprovalPolicy::OnRequest)),
             model: self.model.clone(),
             extra: Vec::new(),
             server: if self.no_server { ServerUse::Off } else { ServerUse::Preferred },
             resume: None,
+            loaded: false,
             trust: if self.accept_trust { Trust::Accept } else { Trust::Ask },
             patience: Duration::from_secs(self.timeout_seconds),
             program: self.codex.as_ref().map(|path| cx.env().absolute(path)),
@@ -130,7 +136,8 @@ pub struct StartWorker {
 /// A started session.
 #[derive(Debug, Serialize)]
 pub struct Started {
-    approval: ApprovalPolicy,
+    /// Null when the thread keeps its own setting.
+    approval: Option<ApprovalPolicy>,
     attach_command: Option<String>,
     awaiting_first_prompt: bool,
     codex_session_id: Option<String>,
@@ -141,7 +148,8 @@ pub struct Started {
     name: String,
     pid: Option<i64>,
     role: Role,
-    sandbox: Sandbox,
+    /// Null when the thread keeps its own setting.
+    sandbox: Option<Sandbox>,
     session_id: Option<String>,
     /// What the screen showed last: idle, busy, waiting, unknown.
     startup: Option<PaneState>,
@@ -203,20 +211,19 @@ fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str) -> Result<
         check_free(known, role)?;
     }
     let prepared = spawn::prepare(cx, plan)?;
+    spawn::check_name_free(cx, &prepared)?;
     if cx.dry_run() {
         return Ok(Started::planned(&prepared, role));
     }
-    let spawned = spawn::spawn(cx, &prepared)?;
-    match register(cx, &prepared, &spawned, role, via) {
+    let mut spawned = spawn::spawn(cx, &prepared)?;
+    match register(cx, &prepared, &spawned, role, via, None) {
         Ok(session) => {
+            spawned.keep_prompt()?;
             // A first look; whatever it cannot see yet, the next one will.
             let _ = ingest::ingest_while(cx, cx.ledger_to_change()?, &session, &|| true);
             Ok(Started::of(&prepared, &spawned, session))
         }
-        Err(error) => {
-            spawn::undo(cx, &prepared, &spawned);
-            Err(error)
-        }
+        Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),
     }
 }
 
@@ -249,11 +256,35 @@ fn check_free(known: &Session, role: Role) -> Result<()> {
     Ok(())
 }
 
-fn register(cx: &Context, prepared: &Prepared, spawned: &Spawned, role: Role, via: &str) -> Result<Session> {
+/// Refuses a session that somebody else has brought back, moved or replaced since `seen`.
+fn check_unchanged(now: Option<&Session>, seen: &Session) -> Result<()> {
+    let place = |s: &Session| (s.id.clone(), s.tmux_pane_id.clone(), s.pane_pid, s.codex_session_id.clone());
+    if now.is_some_and(|now| place(now) == place(seen)) {
+        return Ok(());
+    }
+    Err(Error::conflict(format!("session \"{}\" was changed by somebody else meanwhile", seen.name)))
+}
+
+/// Writes the session down. Starting took a while, so whether the name is free, or the session to resume still as it
+/// was `seen`, is asked once more.
+fn register(
+    cx: &Context,
+    prepared: &Prepared,
+    spawned: &Spawned,
+    role: Role,
+    via: &str,
+    seen: Option<&Session>,
+) -> Result<Session> {
     let now = cx.now();
     let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
     let plan = &prepared.plan;
     cx.ledger_or_create()?.write(|w| {
+        let found = store::sessions::find(w.read(), &plan.name)?;
+        match (seen, &found) {
+            (Some(seen), now) => check_unchanged(now.as_ref(), seen)?,
+            (None, Some(known)) => check_free(known, role)?,
+            (None, None) => {}
+        }
         let known = Known {
             name: plan.name.clone(),
             role,
@@ -272,6 +303,16 @@ fn register(cx: &Context, prepared: &Prepared, spawned: &Spawned, role: Role, vi
         };
         let mut session = record(cx, w, known, fresh, now)?;
         session.tmux_owned = true;
+        let rights =
+            (plan.sandbox.map(|it| it.to_string()), plan.approval.map(|it| it.to_string()), plan.model.clone());
+        if plan.resume.is_some() {
+            // What is not set anew stays as the thread has it.
+            session.sandbox = rights.0.or(session.sandbox);
+            session.approval = rights.1.or(session.approval);
+            session.model = rights.2.or(session.model);
+        } else {
+            (session.sandbox, session.approval, session.model) = rights;
+        }
         session.codex_version = Some(spawned.codex_version.to_string());
         session.codex_home = spawned.codex_home.as_ref().map(|home| home.display().to_string());
         session.codex_session_id.clone_from(&spawned.thread_id);
@@ -367,7 +408,9 @@ impl Outcome for Started {
         let verb = if self.dry_run { "would start" } else { "started" };
         writeln!(out, "{verb} {} {} in tmux session {}", self.role, self.name, self.tmux_session)?;
         writeln!(out, "  {} in {}", self.codex_version, self.cwd)?;
-        writeln!(out, "  sandbox {}, asks {}", self.sandbox, self.approval)?;
+        let own = |text: Option<String>| text.unwrap_or_else(|| "as the thread has it".to_owned());
+        let (sandbox, approval) = (self.sandbox.map(|it| it.to_string()), self.approval.map(|it| it.to_string()));
+        writeln!(out, "  sandbox {}, asks {}", own(sandbox), own(approval))?;
         if let (Some(state), Some(reason)) = (self.startup, &self.startup_reason) {
             writeln!(out, "  {state}: {reason}")?;
         }
@@ -504,6 +547,7 @@ impl Action for Start {
         plan.server = ServerUse::Off;
         plan.extra = self.words;
         let prepared = spawn::prepare(cx, plan)?;
+        spawn::check_name_free(cx, &prepared)?;
         let mut started = PlainStarted {
             attach_command: None,
             cwd: prepared.plan.cwd.display().to_string(),
@@ -581,19 +625,39 @@ impl Action for Resume {
         if self.launch.cwd.is_none() && !session.cwd.is_empty() {
             plan.cwd = PathBuf::from(&session.cwd);
         }
-        plan.resume = Some(thread);
-        let prepared = spawn::prepare(cx, plan)?;
+        let (sandbox, approval) = self.launch.given_rights();
+        // Never wider than it was: what is not asked for is as it was started, or as the thread itself has it.
+        plan.sandbox = sandbox.or_else(|| session.sandbox.as_deref()?.parse().ok());
+        plan.approval = approval.or_else(|| session.approval.as_deref()?.parse().ok());
+        plan.model = plan.model.or_else(|| session.model.clone());
+        plan.resume = Some(thread.clone());
+        let mut prepared = spawn::prepare(cx, plan)?;
+        if spawn::held_by_server(cx, &prepared, &session, &thread)? {
+            if sandbox.is_some() || approval.is_some() || self.launch.model.is_some() {
+                return Err(Error::refused(format!(
+                    "Codex's server holds the thread {thread} with its own sandbox, approvals and model"
+                ))
+                .hint("leave these options out, or wait until the server has let go of the thread"));
+            }
+            (prepared.plan.loaded, prepared.plan.sandbox, prepared.plan.approval) = (true, None, None);
+            prepared.plan.model = None;
+        }
+        let dead = DeadPane::of(cx, &session);
         if cx.dry_run() {
+            if dead.is_none() {
+                spawn::check_name_free(cx, &prepared)?;
+            }
             return Ok(Started::planned(&prepared, session.role));
         }
+        if let Some(dead) = dead {
+            dead.close()?;
+        }
+        spawn::check_name_free(cx, &prepared)?;
         let mut spawned = spawn::spawn(cx, &prepared)?;
         spawned.rollout = session.codex_session_path.as_ref().map(PathBuf::from).filter(|path| path.exists());
-        match register(cx, &prepared, &spawned, session.role, Self::NAME) {
+        match register(cx, &prepared, &spawned, session.role, Self::NAME, Some(&session)) {
             Ok(session) => Ok(Started::of(&prepared, &spawned, session)),
-            Err(error) => {
-                spawn::undo(cx, &prepared, &spawned);
-                Err(error)
-            }
+            Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),
         }
     }
 

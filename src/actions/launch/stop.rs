@@ -132,9 +132,12 @@ fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
         return Ok((Ending::AlreadyGone, false));
     };
     // In a pane of ours Codex is the first process; in an adopted one it may have left a shell behind.
-    let codex = stored(session.pid, session.pid_start).unwrap_or(process);
+    let recorded = stored(session.pid, session.pid_start);
+    let codex = recorded.unwrap_or(process);
+    // Where nothing tells that it is Codex that has the keyboard, only a screen of Codex does.
+    let unread = if recorded.is_some() || session.tmux_owned { Unread::IsCodex } else { Unread::MayBeAnything };
     let runs = || cx.processes().liveness(codex) == Liveness::Alive;
-    let ending = if runs() { leave_while(&*tmux, pane, process, &runs)? } else { Ending::AlreadyGone };
+    let ending = if runs() { leave_while(&*tmux, pane, process, unread, &runs)? } else { Ending::AlreadyGone };
     if !session.tmux_owned {
         return Ok((if ending == Ending::Closed { Ending::StillThere } else { ending }, false));
     }
@@ -178,14 +181,24 @@ fn present(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Option<P
     }
 }
 
-/// Asks the Codex that is the first process of a pane to leave.
-pub(super) fn leave(tmux: &dyn Tmux, pane: PaneId, process: ProcessId) -> Result<Ending> {
-    leave_while(tmux, pane, process, &|| true)
+/// What stands behind a screen that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// Codex, for its process is known.
+    IsCodex,
+    /// Perhaps another program.
+    MayBeAnything,
 }
 
 /// Asks Codex to leave, looking at the screen before each key; no key is pressed once `runs` says no, for what has the
 /// keyboard then is somebody else's.
-fn leave_while(tmux: &dyn Tmux, pane: PaneId, process: ProcessId, runs: &dyn Fn() -> bool) -> Result<Ending> {
+fn leave_while(
+    tmux: &dyn Tmux,
+    pane: PaneId,
+    process: ProcessId,
+    unread: Unread,
+    runs: &dyn Fn() -> bool,
+) -> Result<Ending> {
     let deadline = Instant::now() + PATIENCE;
     let guard = Guard::process_only(pane, process);
     let mut next_key = Instant::now();
@@ -207,12 +220,15 @@ fn leave_while(tmux: &dyn Tmux, pane: PaneId, process: ProcessId, runs: &dyn Fn(
         let key = match (seen.state, seen.prompt) {
             (PaneState::Exited, _) => return Ok(gone),
             // Escape interrupts a turn and cancels what belongs to one; it can approve nothing.
-            (PaneState::Busy, _) => Key::Escape,
-            (PaneState::Waiting, Some(prompt)) if prompt.belongs_to_a_turn() => Key::Escape,
+            (PaneState::Busy, _) => Some(Key::Escape),
+            (PaneState::Waiting, Some(prompt)) if prompt.belongs_to_a_turn() => Some(Key::Escape),
             // Other dialogs are left by Ctrl-C. It clears a draft, and on an empty composer it ends Codex.
-            (PaneState::Waiting | PaneState::Idle | PaneState::Unknown, _) => Key::CtrlC,
+            (PaneState::Waiting | PaneState::Idle, _) => Some(Key::CtrlC),
+            (PaneState::Unknown, _) => (unread == Unread::IsCodex).then_some(Key::CtrlC),
         };
-        if Instant::now() >= next_key {
+        if let Some(key) = key
+            && Instant::now() >= next_key
+        {
             asked |= tmux.guarded_key(&guard, key).map_err(fail::tmux)? == KeyOutcome::Sent;
             next_key = Instant::now() + BETWEEN_KEYS;
         }

@@ -16,7 +16,7 @@ use super::{
     connection::{Connection, Limit},
     error::ServerError,
     notification::{self, Notification, RequestId, Waiting},
-    thread::ThreadInfo,
+    thread::{ThreadInfo, ThreadStatus},
 };
 use crate::{ports::codex_cli::CodexVersion, text_enum};
 
@@ -165,6 +165,11 @@ struct ThreadReply {
 }
 
 #[derive(Deserialize)]
+struct Turn {
+    id: String,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page<T> {
     data: Vec<T>,
@@ -275,6 +280,31 @@ impl CodexServer {
     /// [`ServerError::Rpc`] when the server does not know the id or dislikes the name.
     pub fn name_thread(&mut self, id: &str, name: &str) -> Result<(), ServerError> {
         let _: Value = self.request("thread/name/set", &json!({ "threadId": id, "name": name }))?;
+        Ok(())
+    }
+
+    /// Interrupts the open turn of a thread; whether one was open. It ends a moment later.
+    ///
+    /// # Errors
+    /// [`ServerError::Rpc`] when the server does not know the id, or the turn has just ended.
+    pub fn interrupt_turn(&mut self, id: &str) -> Result<bool, ServerError> {
+        if !matches!(self.read_thread(id)?.status, ThreadStatus::Active { .. }) {
+            return Ok(false);
+        }
+        let params = json!({ "threadId": id, "limit": 1, "sortDirection": "desc" });
+        let turns: Page<Turn> = self.request("thread/turns/list", &params)?;
+        if let Some(turn) = turns.data.first() {
+            let _: Value = self.request("turn/interrupt", &json!({ "threadId": id, "turnId": turn.id }))?;
+        }
+        Ok(true)
+    }
+
+    /// Puts a thread away: the server lets go of it, and its rollout moves to the archived ones.
+    ///
+    /// # Errors
+    /// [`ServerError::Rpc`] when the server does not know the id or has nothing of it to move.
+    pub fn archive_thread(&mut self, id: &str) -> Result<(), ServerError> {
+        let _: Value = self.request("thread/archive", &json!({ "threadId": id }))?;
         Ok(())
     }
 

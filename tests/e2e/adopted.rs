@@ -1,0 +1,96 @@
+//! Sessions that were registered, not started: what else lives in their tmux session and process tree stays untouched.
+
+use std::process::Command;
+
+use super::world::{World, wait_for};
+use crate::support::fixture_path;
+
+/// A tmux session of the operator's own, with this shell script in its first pane; the pane's id.
+fn foreign_session(world: &World, script: &str) -> String {
+    let words = [
+        vec!["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", "mywork", "-x", "120", "-y", "40"],
+        vec!["env", "-i"],
+    ]
+    .concat();
+    let environment = world.shell_environment().split_off(2);
+    let words: Vec<String> = words
+        .into_iter()
+        .map(str::to_owned)
+        .chain(environment)
+        .chain([format!("CODEX_HOME={}", world.codex_home().display())])
+        .chain(["sh", "-c", script].map(str::to_owned))
+        .collect();
+    let pane = world.server().plain(&words).trim().to_owned();
+    wait_for("the composer", || capture(world, &pane).contains("Ask Codex").then_some(()), || capture(world, &pane));
+    pane
+}
+
+fn capture(world: &World, pane: &str) -> String {
+    world.server().plain(&["capture-pane", "-p", "-t", pane])
+}
+
+fn register(world: &World, name: &str, pane: &str) -> crate::support::Finished {
+    world.run(&["register-worker", "--name", name, "--tmux-pane", pane, "--json"])
+}
+
+/// Codex in the first window of the operator's own tmux session, and an editor in the second.
+#[test]
+fn stopping_an_adopted_session_leaves_its_tmux_session_alone() {
+    let Some(world) = World::start() else { return };
+    let pane = foreign_session(&world, "codex; exec sleep 1000");
+    world.server().plain(&["new-window", "-d", "-t", "mywork", "-n", "editor", "sleep", "1000"]);
+    register(&world, "a1", &pane).ok();
+    let twice = register(&world, "a2", &pane);
+    assert_eq!((twice.code, &twice.error()["kind"]), (1, &"conflict".into()), "one pane, one session: {twice}");
+
+    let stopped = world.run(&["stop", "a1", "--json"]);
+    assert_eq!(stopped.json()["killed_session"], false, "{stopped}");
+    let windows = world.server().plain(&["list-windows", "-t", "mywork", "-F", "#{window_name}"]);
+    assert!(windows.contains("editor"), "the editor's window is still there: {windows}");
+}
+
+/// Codex has left its shell, and another program has the keyboard of that pane now.
+#[test]
+fn no_key_is_pressed_into_a_program_that_took_the_pane_over() {
+    let Some(world) = World::start() else { return };
+    let script = "codex; exec sh -c 'trap \"echo INTERRUPTED\" INT; echo READY; while :; do sleep 0.2; done'";
+    let pane = foreign_session(&world, script);
+    register(&world, "b1", &pane).ok();
+    world.server().plain(&["send-keys", "-t", &pane, "C-c"]);
+    wait_for("the other program", || capture(&world, &pane).contains("READY").then_some(()), || capture(&world, &pane));
+
+    let stopped = world.run(&["stop", "b1", "--json"]).ok().json();
+    assert_eq!(
+        (&stopped["ending"], &stopped["killed_session"]),
+        (&"already_gone".into(), &false.into()),
+        "{stopped:#}"
+    );
+    assert!(!capture(&world, &pane).contains("INTERRUPTED"), "{}", capture(&world, &pane));
+    assert!(world.server().plain(&["list-panes", "-a", "-F", "#{pane_id}"]).contains(&pane), "its pane is still there");
+}
+
+/// A pid is worth nothing without its start time, and a pane nothing without its process.
+#[test]
+fn a_process_and_a_pane_are_recorded_whole_or_not_at_all() {
+    let Some(world) = World::start() else { return };
+    let fixture = fixture_path("rollouts/simple_turn.jsonl");
+    let rollout = fixture.to_str().unwrap();
+    let refused =
+        world.run(&["register-worker", "--name", "c1", "--codex-session", rollout, "--tmux-pane", "%77", "--json"]);
+    assert_eq!((refused.code, &refused.error()["kind"]), (1, &"not_found".into()), "{refused}");
+
+    let mut first = Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut second = Command::new("sleep").arg("1000").spawn().unwrap();
+    let register = |pid: u32| {
+        world.run(&["register-worker", "--name", "c1", "--codex-session", rollout, "--pid", &pid.to_string()]).ok();
+        world.status("c1")["judgement"]["readings"].to_string()
+    };
+    assert!(register(first.id()).contains("process_alive"));
+    let readings = register(second.id());
+    assert!(readings.contains("process_alive"), "the new process is alive: {readings}");
+    for child in [&mut first, &mut second] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(world.status("c1")["judgement"]["readings"].to_string().contains("process_gone"));
+}
