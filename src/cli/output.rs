@@ -103,3 +103,17 @@ fn prose(error: &Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_one_line_that_cannot_drive_the_terminal() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        Printer::new(&mut out, &mut err).note("w1\u{1b}[2J\nconveyor: all is well");
+        let said = String::from_utf8(err).unwrap();
+        assert!(!said.contains('\u{1b}') && said.matches('\n').count() == 1 && said.ends_with('\n'), "{said:?}");
+        assert!(out.is_empty());
+    }
+}

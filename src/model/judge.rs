@@ -42,6 +42,8 @@ pub struct Evidence<'a> {
     pub registration: Registration,
     /// What the rollout says; none when there is no rollout yet.
     pub rollout: Option<Reading>,
+    /// It is known which Codex thread the session shows. Without that, a missing rollout proves nothing.
+    pub thread_known: bool,
     /// Time of the rollout's newest line.
     pub rollout_last_at: Option<Timestamp>,
     /// When a new process took over the thread.
@@ -94,7 +96,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         Some(gone) => with_terminal_gone(alive(evidence, &readings), gone),
         None => unseen_writer(evidence, &readings).unwrap_or_else(|| alive(evidence, &readings)),
     };
-    judgement.awaiting_first_prompt = evidence.rollout.is_none();
+    judgement.awaiting_first_prompt = evidence.rollout.is_none() && evidence.thread_known;
     judgement.ready_for_text = readiness(&fresh, gone.is_some(), judgement.condition);
     if judgement.condition == Condition::Blocked {
         judgement.prompt = fresh.iter().find_map(|sighting| sighting.prompt.clone());
@@ -212,6 +214,8 @@ fn alive(evidence: &Evidence<'_>, readings: &[&Reading]) -> Judgement {
     let Some(winner) = winner else {
         return if let Some(rollout) = &evidence.rollout {
             Judgement::unknown(&rollout.rule, rollout.reason.clone())
+        } else if !evidence.thread_known {
+            Judgement::unknown("thread_unknown", "nothing tells which Codex thread the session shows")
         } else {
             Judgement::unknown(
                 "awaiting_first_prompt",
@@ -221,8 +225,14 @@ fn alive(evidence: &Evidence<'_>, readings: &[&Reading]) -> Judgement {
     };
     let mut judgement = decided(winner);
     if evidence.rollout.is_none() && class(winner) == Some(Class::Resting) {
-        judgement.rule = "awaiting_first_prompt".to_owned();
-        judgement.reason = format!("{}; it awaits its first prompt", winner.reason);
+        let (rule, why) = if evidence.thread_known {
+            ("awaiting_first_prompt", "it awaits its first prompt")
+        } else {
+            // It may have worked for hours in a thread that nobody told us.
+            ("thread_unknown", "which Codex thread it shows is not known")
+        };
+        judgement.rule = rule.to_owned();
+        judgement.reason = format!("{}; {why}", winner.reason);
     }
     judgement.agreement = agreement(evidence, winner, readings);
     if judgement.agreement == Agreement::Disagree {
@@ -344,10 +354,20 @@ mod tests {
             registration: Registration::Active,
             rollout_last_at: rollout.as_ref().and_then(|reading| reading.at),
             rollout,
+            thread_known: true,
             resumed_at: None,
             sightings,
             now: NOW,
         }
+    }
+
+    #[test]
+    fn a_missing_rollout_of_an_unknown_thread_proves_nothing() {
+        let sightings = [sighting(reading(Source::Screen, Condition::Idle, "composer_empty"))];
+        let unknown = judge(&Evidence { thread_known: false, ..evidence(None, &sightings) });
+        assert_eq!((unknown.rule.as_str(), unknown.awaiting_first_prompt), ("thread_unknown", false));
+        let known = judge(&evidence(None, &sightings));
+        assert_eq!((known.rule.as_str(), known.awaiting_first_prompt), ("awaiting_first_prompt", true));
     }
 
     #[test]

@@ -111,6 +111,7 @@ fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sightin
     judge(&Evidence {
         registration: session.state,
         rollout: rollout.map(|cursor| cursor.progress.reading()),
+        thread_known: session.codex_session_id.is_some() || session.codex_app_thread_id.is_some(),
         rollout_last_at: rollout.and_then(|cursor| cursor.progress.last_at),
         resumed_at: session.resumed_at,
         sightings: seen,

@@ -3,6 +3,7 @@
 mod adopted;
 mod cockpit;
 mod demo;
+mod launch;
 mod live;
 mod open;
 mod registering;

@@ -93,6 +93,15 @@ fn inside_tmux_the_client_switches() {
     let Some(world) = World::start() else { return };
     world.start_worker("w1", "Hello {{say Here I am.}}");
     let desk = Desk::sit_down(&world, 120, 40);
+    // A program that asks must not lose its terminal.
+    for words in ["open w1 --json", "open w1 --dry-run", "open w1 | cat"] {
+        desk.type_line(&world, "clear");
+        desk.conveyor(&world, words);
+        desk.wait_for("switch-client");
+        desk.conveyor(&world, "--version");
+        desk.wait_for("conveyor 0");
+        assert_eq!(desk.shows(&world), "desk", "{words}");
+    }
     desk.conveyor(&world, "open w1");
     wait_for("the switch", || (desk.shows(&world) == "codex-w1").then_some(()), || desk.screen());
     desk.wait_for("Here I am.");
@@ -104,10 +113,13 @@ fn a_split_is_made_where_there_is_room_and_else_a_popup() {
     let Some(world) = World::start() else { return };
     world.start_worker("w1", "Hello {{say Here I am.}}");
     let desk = Desk::sit_down(&world, 160, 40);
+    desk.conveyor(&world, "open w1 --split --json");
+    desk.wait_for("split-window");
+    desk.wait_for("tmux_session");
+    assert_eq!(desk.panes(&world), 1, "asking splits nothing");
     desk.conveyor(&world, "open w1 --split");
     wait_for("the split", || (desk.panes(&world) == 2).then_some(()), || desk.screen());
     desk.wait_for("Here I am.");
-    assert!(desk.screen().contains("is shown in a split"), "{}", desk.screen());
     let widths = world.server().plain(&["list-panes", "-t", "desk", "-F", "#{pane_width}"]);
     assert!(widths.lines().all(|width| width.parse::<u16>().unwrap() >= 60), "{widths}");
 }

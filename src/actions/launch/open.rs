@@ -2,6 +2,7 @@
 //!
 //! Outside tmux this terminal attaches; inside tmux on the same server the client switches, or a split or a popup
 //! shows the pane. A split is made only when the session keeps at least 60 columns and 15 rows in it.
+//! Nothing is done here: the words for it are handed to whoever owns the terminal.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use crate::{
     actions::{Action, Argv, Context, Format, Outcome, fail, lookup},
     base::{Error, Kind, Result},
     model::session::{Role, Session},
-    ports::tmux::{PaneId, Program, Split, SplitDirection, Tmux},
+    ports::tmux::{PaneId, SplitDirection, Tmux},
     store, text_enum,
 };
 
@@ -97,6 +98,8 @@ pub struct OpenManager {
 #[derive(Debug, Serialize)]
 pub struct Opened {
     attach_command: String,
+    /// The words that show it here, in the way told.
+    command: String,
     /// Why it is shown in another way than asked for.
     note: Option<String>,
     session: String,
@@ -104,7 +107,7 @@ pub struct Opened {
     tmux_session: Option<String>,
     way: Way,
     #[serde(skip)]
-    handover: Option<Vec<String>>,
+    handover: Vec<String>,
 }
 
 impl Action for Open {
@@ -194,54 +197,54 @@ fn pane_of(cx: &Context, session: &Session) -> Result<(std::sync::Arc<dyn Tmux>,
 fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
     let (tmux, pane) = pane_of(cx, session)?;
     let attach = tmux.attach_argv(pane);
-    let inside = inside_same_server(cx, session);
-    let mut opened = Opened {
-        attach_command: shell_words::join(&attach),
-        note: None,
-        session: session.name.clone(),
-        tmux_pane_id: pane.to_string(),
-        tmux_session: session.tmux_session.clone(),
-        way: Way::Attach,
-        handover: None,
-    };
     // A nested client must not think that it runs inside tmux.
     let nested: Vec<String> =
         ["env", "-u", "TMUX"].into_iter().map(str::to_owned).chain(attach.iter().cloned()).collect();
-    let Some(here) = cx.env().tmux_pane.as_deref().and_then(|pane| pane.parse::<PaneId>().ok()) else {
-        opened.handover = Some(attach);
-        return Ok(opened);
-    };
-    let own = cx.tmux(None);
-    if how.split {
-        match room_for_split(&*own, here) {
-            Some(direction) => {
-                opened.way = Way::Split;
-                if !cx.dry_run() {
-                    let program = Program { cwd: cx.env().cwd.clone(), env: Vec::new(), argv: nested };
-                    own.split_window(&Split { pane: here, direction, cells: None, program }).map_err(fail::tmux)?;
+    let mut note = None;
+    let (way, handover) = match cx.env().tmux_pane.as_deref().and_then(|pane| pane.parse::<PaneId>().ok()) {
+        None => (Way::Attach, attach.clone()),
+        Some(here) => {
+            let own = cx.tmux(None);
+            let split = how.split.then(|| room_for_split(&*own, here)).flatten();
+            if let Some(direction) = split {
+                let side = match direction {
+                    SplitDirection::Right => "-h",
+                    SplitDirection::Below => "-v",
+                };
+                let (here, cwd) = (here.to_string(), cx.env().cwd.display().to_string());
+                let words = ["split-window", "-d", side, "-t", &here, "-c", &cwd, "--"];
+                (Way::Split, client(&*own, pane, &words).into_iter().chain(nested).collect())
+            } else if how.popup || how.split {
+                if how.split {
+                    note = Some(format!(
+                        "a split would leave the session less than {LEAST_WIDTH}x{LEAST_HEIGHT}, so it is a popup"
+                    ));
                 }
-                return Ok(opened);
-            }
-            None => {
-                opened.note = Some(format!(
-                    "a split would leave the session less than {LEAST_WIDTH}x{LEAST_HEIGHT}, so it is a popup"
-                ));
+                (Way::Popup, own.popup_argv(&nested).map_err(fail::tmux)?)
+            } else if inside_same_server(cx, session) {
+                (Way::SwitchClient, client(&*tmux, pane, &["switch-client", "-t", &pane.to_string()]))
+            } else {
+                note = Some("this terminal is inside another tmux server".to_owned());
+                (Way::Attach, nested)
             }
         }
-    }
-    if how.popup || how.split {
-        opened.way = Way::Popup;
-        opened.handover = Some(own.popup_argv(&nested).map_err(fail::tmux)?);
-    } else if inside {
-        opened.way = Way::SwitchClient;
-        if !cx.dry_run() {
-            tmux.switch_client(pane).map_err(fail::tmux)?;
-        }
-    } else {
-        opened.note = Some("this terminal is inside another tmux server".to_owned());
-        opened.handover = Some(nested);
-    }
-    Ok(opened)
+    };
+    Ok(Opened {
+        attach_command: shell_words::join(&attach),
+        command: shell_words::join(&handover),
+        note,
+        session: session.name.clone(),
+        tmux_pane_id: pane.to_string(),
+        tmux_session: session.tmux_session.clone(),
+        way,
+        handover,
+    })
+}
+
+/// A command line for the server behind `tmux`: the words that attach, with others in place of the command.
+fn client(tmux: &dyn Tmux, pane: PaneId, words: &[&str]) -> Vec<String> {
+    let attach = tmux.attach_argv(pane).into_iter().take_while(|word| word != "attach-session");
+    attach.chain(words.iter().map(|word| (*word).to_owned())).collect()
 }
 
 /// Whether this command runs inside the tmux server that holds the session.
@@ -272,14 +275,10 @@ impl Outcome for Opened {
         if let Some(note) = &self.note {
             writeln!(out, "{note}")?;
         }
-        match self.way {
-            Way::Attach | Way::Popup => writeln!(out, "attach: {}", self.attach_command),
-            Way::SwitchClient => writeln!(out, "switched to {}", self.session),
-            Way::Split => writeln!(out, "{} is shown in a split", self.session),
-        }
+        writeln!(out, "{}: {}", self.way, self.command)
     }
 
     fn handover(&self) -> Option<&[String]> {
-        self.handover.as_deref()
+        Some(&self.handover)
     }
 }

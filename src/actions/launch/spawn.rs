@@ -11,6 +11,8 @@ use std::{
 
 use tempfile::TempPath;
 
+use super::stop;
+
 use crate::{
     actions::{Context, fail},
     base::{Error, Kind, Result, text},
@@ -137,7 +139,7 @@ pub(super) fn prepare(cx: &Context, plan: Plan) -> Result<Prepared> {
     }
     let program = find_codex(cx.env().path.as_deref(), plan.program.as_deref().or(cx.env().codex.as_deref()))
         .map_err(fail::codex)?;
-    let cli = CodexCli { program, codex_home: cx.env().codex_home.clone() };
+    let cli = CodexCli { program, codex_home: codex_home(cx) };
     let version = cli.version().map_err(fail::codex)?;
     let tmux = cx.tmux(tmux_socket(cx).as_deref());
     let installed = tmux.version().map_err(fail::tmux)?;
@@ -214,6 +216,11 @@ impl DeadPane {
     pub(super) fn close(self) -> Result<()> {
         self.tmux.kill_session(self.info.session, self.info.id, self.process).map(drop).map_err(fail::tmux)
     }
+}
+
+/// `CODEX_HOME` for what we run. Codex makes the default one itself, but refuses one that is named and missing.
+fn codex_home(cx: &Context) -> Option<PathBuf> {
+    cx.env().codex_home.clone().filter(|home| home.is_dir())
 }
 
 /// The tmux server that new sessions are started in.
@@ -427,9 +434,12 @@ fn write_private(folder: &Path, name: &str, content: &str) -> std::io::Result<Te
 fn environment(cx: &Context) -> Vec<(String, String)> {
     let env = cx.env();
     let path = env.path.as_ref().and_then(|path| path.to_str()).map(|path| ("PATH".to_owned(), path.to_owned()));
-    let home = env.codex_home.as_ref().map(|home| ("CODEX_HOME".to_owned(), home.display().to_string()));
+    let home = codex_home(cx).map(|home| ("CODEX_HOME".to_owned(), home.display().to_string()));
     path.into_iter().chain(home).collect()
 }
+
+/// An empty composer counts as ready when it has stood this long.
+const SETTLED: Duration = Duration::from_millis(1_200);
 
 /// Waits until the screen shows a composer, a running turn or a dialog, and for a moment more until it shows the
 /// thread's id; answers the trust prompt if it may.
@@ -456,7 +466,9 @@ fn wait(
             (PaneState::Idle | PaneState::Busy, _) => {
                 let ready_for = ready_since.get_or_insert_with(Instant::now).elapsed();
                 let patience_over = ready_for >= ID_PATIENCE || Instant::now() >= deadline;
-                if !shows_id || reading.thread_id.is_some() || patience_over {
+                // Codex draws its composer before it knows that nobody is signed in, or that the thread is locked.
+                let settled = reading.state == PaneState::Busy || ready_for >= SETTLED;
+                if settled && (!shows_id || reading.thread_id.is_some() || patience_over) {
                     return Ok((reading, trust_accepted));
                 }
             }
@@ -473,7 +485,7 @@ fn wait(
             (PaneState::Exited, _) => {
                 return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
             }
-            (PaneState::Unknown, _) => {}
+            (PaneState::Unknown, _) => ready_since = None,
         }
         if Instant::now() >= deadline {
             return Err(Error::new(
@@ -534,4 +546,25 @@ fn last_words(screen: &str) -> String {
     let lines: Vec<&str> = cleaned.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(4)..].join(" / ");
     if tail.is_empty() { "the screen is empty".to_owned() } else { text::bounded(&tail, 300) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::tmux::ScriptedTmux;
+
+    #[test]
+    fn trust_is_given_only_while_no_approval_is_on_the_screen() {
+        let process = ProcessId { pid: 7, start_ticks: 1 };
+        let trust = "Trust this folder?\n\n› 1. Trust and continue\n  2. Quit\n\n  Press enter to continue\n";
+        for approval in APPROVAL_WORDS {
+            let tmux = ScriptedTmux::default();
+            let pane = tmux.add_session("codex-w1", process);
+            let reading = pane::read_pane(trust, None);
+            tmux.set_screen(pane.pane, &format!("{trust}\n{approval} the following?\n"));
+            assert!(!accept_trust(&tmux, &pane, process, &reading).unwrap(), "{approval}");
+            tmux.set_screen(pane.pane, trust);
+            assert!(accept_trust(&tmux, &pane, process, &reading).unwrap(), "{:?}", tmux.calls());
+        }
+    }
 }

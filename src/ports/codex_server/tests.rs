@@ -506,6 +506,31 @@ fn a_thread_is_started_with_what_was_asked_for() {
 }
 
 #[test]
+fn a_turn_is_interrupted_by_its_id_and_only_when_one_is_open() {
+    let fake = Fake::greeting(|socket| {
+        let mut answer = |method: &str, result: Value| {
+            let call = hear(socket);
+            assert_eq!((&call["method"], &call["params"]["threadId"]), (&json!(method), &json!("t")));
+            say(socket, &json!({"id": call["id"], "result": result}));
+            call["params"].clone()
+        };
+        answer("thread/read", json!({"thread": {"id": "t", "status": {"type": "active", "activeFlags": []}}}));
+        let params = answer("thread/turns/list", json!({"data": [{"id": "u", "status": "inProgress", "items": []}]}));
+        assert_eq!((&params["limit"], &params["sortDirection"]), (&json!(1), &json!("desc")));
+        assert_eq!(answer("turn/interrupt", json!({}))["turnId"], "u");
+        answer("thread/read", json!({"thread": {"id": "t", "status": {"type": "idle"}}}));
+        answer("thread/archive", json!({}));
+        until_gone(socket);
+    });
+    let mut server = fake.connect().unwrap();
+    assert!(server.interrupt_turn("t").unwrap());
+    assert!(!server.interrupt_turn("t").unwrap());
+    server.archive_thread("t").unwrap();
+    drop(server);
+    fake.finish();
+}
+
+#[test]
 fn a_thread_of_a_sub_agent_is_read_and_its_texts_are_cleaned() {
     let thread: ThreadInfo = serde_json::from_value(json!({
         "id": "t", "status": {"type": "active", "activeFlags": []}, "name": "a\u{1b}[31m\nb\u{202e}",

@@ -205,7 +205,8 @@ fn banner(app: &App) -> Line<'static> {
         Some(at) => format!("last change {} ago", age(at.age_seconds(app.now))),
         None => "last change unknown".to_owned(),
     };
-    let counts = format!("{} sessions, {} tasks", board.sessions.len(), board.tasks.len());
+    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let counts = format!("{}, {}", counted(board.sessions.len(), "session"), counted(board.tasks.len(), "task"));
     let facts = [change, ingest, counts];
     let tail = facts.join(glyphs.separator());
     // The ledger's path is the longest fact and gives way first, from its front.
