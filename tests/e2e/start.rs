@@ -69,13 +69,8 @@ fn a_long_prompt_goes_through_a_private_file() {
     let secret = "needle-in-no-command-line";
     let task = format!("{secret}\n{}", "A long description of the task. ".repeat(100));
     world.start_worker("w1", &task);
-<<<<<<< HEAD
     let files = files(&world.state_root().join("artifacts/start-prompts"));
     let [file] = files.as_slice() else { panic!("{files:#?}") };
-=======
-    let files = super::world::files(&world.state_root().join("artifacts/start-prompts"));
-    let [file] = files.as_slice() else { panic!("{files:?}") };
->>>>>>> main
     assert_eq!(fs::read_to_string(file).unwrap(), task.trim());
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     for folder in [file.parent().unwrap(), &world.state_root()] {
