@@ -117,7 +117,15 @@ impl Live<'_> {
         let stopped = world.run(&["stop", "w1", "--json"]).ok().json();
         assert_eq!((&stopped["ending"], &stopped["state"]), (&"left".into(), &"gone".into()), "{stopped:#}");
         assert_ne!(stopped["still_running"], true, "{stopped:#}");
-        wait_for("its processes to end", || all_pids().is_disjoint(&family).then_some(()), || format!("{family:?}"));
+        wait_for(
+            "its processes to end",
+            || all_pids().is_disjoint(&family).then_some(()),
+            || {
+                let pids: Vec<String> = family.iter().map(ToString::to_string).collect();
+                let left = Command::new("ps").args(["-o", "pid,ppid,stat,lstart,args", "-p", &pids.join(",")]).output();
+                format!("{stopped:#}\n{}", String::from_utf8_lossy(&left.expect("ps runs").stdout))
+            },
+        );
         assert!(!world.tmux_sessions().contains(&"codex-w1".to_owned()));
     }
 

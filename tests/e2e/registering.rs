@@ -38,8 +38,9 @@ fn a_pane_and_a_pid_lead_to_their_session() {
 #[test]
 fn a_pane_or_pid_that_leads_nowhere_is_refused_with_a_hint() {
     let Some(world) = World::start() else { return };
-    let own = std::process::id().to_string();
-    for words in [&["--tmux-pane", "%999"][..], &["--tmux-pane", "7"], &["--pid", &own], &["--pid", "4194303"]] {
+    // A process that is no Codex and has none below it.
+    let quiet = world.server().session("quiet", &["cat"]).pid.to_string();
+    for words in [&["--tmux-pane", "%999"][..], &["--tmux-pane", "7"], &["--pid", &quiet], &["--pid", "4194303"]] {
         let refused = world.run(&[&["register-worker", "--name", "w1", "--json"], words].concat());
         assert!([1, 2].contains(&refused.code), "{words:?}: {refused}");
         assert!(!refused.error()["message"].as_str().unwrap().is_empty());

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::Value;
 
-use super::world::{World, finish, processes_with, rows, wait_for};
+use super::world::{World, files, finish, processes_with, rows, wait_for};
 
 #[test]
 fn a_worker_is_started_named_and_watched_to_its_end() {
@@ -69,8 +69,8 @@ fn a_long_prompt_goes_through_a_private_file() {
     let secret = "needle-in-no-command-line";
     let task = format!("{secret}\n{}", "A long description of the task. ".repeat(100));
     world.start_worker("w1", &task);
-    let files = super::world::files(&world.state_root().join("artifacts/start-prompts"));
-    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let files = files(&world.state_root().join("artifacts/start-prompts"));
+    let [file] = files.as_slice() else { panic!("{files:#?}") };
     assert_eq!(fs::read_to_string(file).unwrap(), task.trim());
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     for folder in [file.parent().unwrap(), &world.state_root()] {
@@ -108,7 +108,7 @@ fn assert_nothing_left(world: &World, name: &str) {
         let listed = world.run(&["list", "--all", "--json"]).ok();
         assert!(!listed.out.contains(name), "{listed}");
     }
-    assert_eq!(super::world::files(&world.state_root().join("artifacts")), Vec::<std::path::PathBuf>::new());
+    assert_eq!(files(&world.state_root().join("artifacts")), Vec::<std::path::PathBuf>::new());
     let marker = world.bin().display().to_string();
     wait_for(
         "its processes to end",

@@ -12,7 +12,6 @@ use std::{
 use tempfile::TempPath;
 
 use super::stop;
-
 use crate::{
     actions::{Context, fail},
     base::{Error, Kind, Result, text},
@@ -331,9 +330,10 @@ fn open(
 
 /// Closes what a failed start has opened.
 fn close(cx: &Context, tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
+    let programs = stop::programs_of(cx.processes(), process);
     // It may be gone already, which is just as well.
     if tmux.kill_session(pane.session, pane.pane, process) == Ok(KillOutcome::Killed) {
-        stop::make_sure(cx.processes(), process);
+        stop::make_sure(cx.processes(), &programs);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         state::{Condition, Source},
     },
     ports::{
-        process::{Liveness, ProcessId, ProcessSignal, Processes},
+        process::{CodexScope, Liveness, ProcessId, ProcessSignal, Processes},
         tmux::{CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, PaneId, PaneInfo, Tmux, TmuxError},
     },
     store::{self, audit},
@@ -137,14 +137,19 @@ fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
     // Where nothing tells that it is Codex that has the keyboard, only a screen of Codex does.
     let unread = if recorded.is_some() || session.tmux_owned { Unread::IsCodex } else { Unread::MayBeAnything };
     let runs = || cx.processes().liveness(codex) == Liveness::Alive;
+    let programs = programs_of(cx.processes(), process);
     let ending = if runs() { leave_while(&*tmux, pane, process, unread, &runs)? } else { Ending::AlreadyGone };
     if !session.tmux_owned {
         return Ok((if ending == Ending::Closed { Ending::StillThere } else { ending }, false));
     }
+    if ending == Ending::Left {
+        // It has said goodbye, which is a moment before its end.
+        cx.processes().wait_gone(process, HANG_UP);
+    }
     let panes = match tmux.panes() {
         Ok(panes) => panes,
         // Codex was the last one there and took the server along.
-        Err(TmuxError::NoServer(_)) => return Ok((ending, false)),
+        Err(TmuxError::NoServer(_)) => Vec::new(),
         Err(error) => return Err(fail::tmux(error)),
     };
     let alone = panes.iter().filter(|other| other.session == info.session).count() <= 1;
@@ -154,22 +159,28 @@ fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
         Ok(KillOutcome::Gone | KillOutcome::Changed) | Err(TmuxError::NoServer(_)) => false,
         Err(error) => return Err(fail::tmux(error)),
     };
-    if killed {
-        make_sure(cx.processes(), process);
-    }
+    make_sure(cx.processes(), &programs);
     Ok((ending, killed && alone))
 }
 
-/// Ends a process whose pane was closed: the hangup that this sends can be ignored.
-pub(super) fn make_sure(processes: &dyn Processes, process: ProcessId) {
+/// The first process of a pane, and below it the programs of Codex that stand for the session. The background server,
+/// which the first terminal starts as its child, is none of them.
+pub(super) fn programs_of(processes: &dyn Processes, first: ProcessId) -> Vec<ProcessId> {
+    let codex = processes.codex_processes(CodexScope::Sessions).unwrap_or_default();
+    let tree = processes.tree(first.pid).unwrap_or_default();
+    let below = tree.iter().map(|process| process.id).filter(|id| codex.iter().any(|codex| codex.id == *id));
+    std::iter::once(first).chain(below.filter(|id| *id != first)).collect()
+}
+
+/// Ends programs whose pane is closed: the hangup that this sends can be ignored or come too late.
+pub(super) fn make_sure(processes: &dyn Processes, programs: &[ProcessId]) {
     for signal in [ProcessSignal::Terminate, ProcessSignal::Kill] {
-        if processes.wait_gone(process, HANG_UP) {
-            return;
+        let left = programs.iter().filter(|program| !processes.wait_gone(**program, HANG_UP));
+        for program in left.collect::<Vec<_>>() {
+            // It may end this moment; a stranger with its pid gets nothing.
+            let _ = processes.signal(*program, signal);
         }
-        // It may end this moment; a stranger with its pid gets nothing.
-        let _ = processes.signal(process, signal);
     }
-    processes.wait_gone(process, HANG_UP);
 }
 
 /// The pane, if it still holds the recorded process, running or dead.
