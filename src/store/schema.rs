@@ -1,10 +1,6 @@
 //! Creates and upgrades the schema, and says what a ledger file is before anything touches it.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fs::File, io::Read as _, path::Path};
 
 use rusqlite::{Connection, TransactionBehavior, named_params};
 
@@ -35,16 +31,14 @@ pub(super) enum Found {
 
 /// Refuses foreign files by their header alone, before SQLite opens them: opening may already move a log.
 pub(super) fn check_header(path: &Path) -> Result<()> {
-    let mut header = [0_u8; 100];
-    let mut file = File::open(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
-    match file.read_exact(&mut header) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            let length = file.metadata().map_or(0, |metadata| metadata.len());
-            return if length == 0 { Ok(()) } else { Err(foreign(path, "it is no database")) };
-        }
-        Err(source) => return Err(Error::Io { action: "read", path: path.to_owned(), source }),
+    let read_error = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    // What was read decides, not the length a moment later: another process may be creating it just now.
+    let mut header = Vec::with_capacity(100);
+    File::open(path).and_then(|file| file.take(100).read_to_end(&mut header)).map_err(read_error)?;
+    if header.is_empty() {
+        return Ok(());
     }
+    let Ok(header) = <[u8; 100]>::try_from(header) else { return Err(foreign(path, "it is no database")) };
     if !header.starts_with(b"SQLite format 3\0") {
         return Err(foreign(path, "it is no database"));
     }
