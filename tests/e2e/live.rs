@@ -126,7 +126,8 @@ impl Live<'_> {
                 format!("{stopped:#}\n{}", String::from_utf8_lossy(&left.expect("ps runs").stdout))
             },
         );
-        assert!(!world.tmux_sessions().contains(&"codex-w1".to_owned()));
+        let closed = || !world.tmux_sessions().contains(&"codex-w1".to_owned());
+        wait_for("its tmux session to end", || closed().then_some(()), || world.all_screens());
     }
 
     /// Finds the one unregistered session of the project, adopts it and looks at it.
@@ -170,12 +171,14 @@ fn row(screen: &str, text: &str) -> bool {
     here.is_some_and(|index| lines[index..lines.len().min(index + 2)].iter().any(|line| line.contains(text)))
 }
 
+/// Processes with their parents, without those that have ended: a busy tmux 3.3 can be late to take leave of a child.
 fn process_table() -> Vec<(u32, u32)> {
-    let listing = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().expect("ps runs");
+    let listing = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat="]).output().expect("ps runs");
     let text = String::from_utf8_lossy(&listing.stdout).into_owned();
     let pair = |line: &str| {
-        let mut numbers = line.split_whitespace().map(|word| word.parse().ok());
-        Some((numbers.next()??, numbers.next()??))
+        let mut words = line.split_whitespace();
+        let (pid, parent) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        words.next().filter(|state| !state.starts_with('Z')).map(|_| (pid, parent))
     };
     text.lines().filter_map(pair).collect()
 }
