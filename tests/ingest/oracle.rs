@@ -43,8 +43,10 @@ pub fn complete(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1)
 }
 
+/// A record; raw control bytes, such as the NULs that a crashed machine leaves behind a last line, count as spaces.
 fn record(line: &[u8]) -> Option<Value> {
-    let value: Value = serde_json::from_slice(line).ok()?;
+    let spaced: Vec<u8> = line.iter().map(|byte| if *byte < b' ' { b' ' } else { *byte }).collect();
+    let value: Value = serde_json::from_slice(&spaced).ok()?;
     value.get("type").is_some_and(Value::is_string).then_some(value)
 }
 
