@@ -10,15 +10,27 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A moment, in milliseconds since 1970-01-01 UTC.
+/// A moment, in milliseconds since 1970-01-01 UTC. It always has a text form, and no two are so far apart that their
+/// distance overflows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// The first and last moment that `jiff` can write from milliseconds.
+const FIRST_MILLIS: i64 = -377_705_023_201_000;
+const LAST_MILLIS: i64 = 253_402_207_200_000;
+
 impl Timestamp {
-    /// The moment `millis` milliseconds after 1970-01-01 UTC.
+    /// The moment `millis` milliseconds after 1970-01-01 UTC. Numbers come from rollouts and other programs: one
+    /// beyond the years -9999 to 9999 gives the first or last moment in them.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        if millis < FIRST_MILLIS {
+            Self(FIRST_MILLIS)
+        } else if millis > LAST_MILLIS {
+            Self(LAST_MILLIS)
+        } else {
+            Self(millis)
+        }
     }
 
     /// Milliseconds since 1970-01-01 UTC.
@@ -36,7 +48,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let moment = jiff::Timestamp::from_millisecond(self.0).expect("it lies within the calendar");
         write!(f, "{moment:.3}")
     }
 }
@@ -46,7 +58,7 @@ impl FromStr for Timestamp {
 
     /// Reads any RFC 3339 time with an offset, at any precision.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>().map(|moment| Self(moment.as_millisecond()))
+        text.parse::<jiff::Timestamp>().map(|moment| Self::from_millis(moment.as_millisecond()))
     }
 }
 
@@ -114,7 +126,7 @@ impl FixedClock {
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -145,6 +157,16 @@ mod tests {
     fn text_form_has_milliseconds_and_z() {
         let moment: Timestamp = "2026-11-21T02:14:16.5+01:00".parse().unwrap();
         assert_eq!(moment.to_string(), "2026-11-21T01:14:16.500Z");
+    }
+
+    #[test]
+    fn a_moment_beyond_the_calendar_is_the_last_one_on_it() {
+        let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+        assert_eq!(first.to_string(), "-009999-01-02T01:59:59.000Z");
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00.000Z");
+        assert_eq!([first.to_string().parse(), last.to_string().parse()].map(Result::ok), [Some(first), Some(last)]);
+        assert_eq!("9999-12-30T22:00:00.999Z".parse().ok(), Some(last));
+        assert_eq!(first.age_seconds(last), 631_107_230_401);
     }
 
     #[test]

@@ -210,6 +210,13 @@ fn lines_older_than_the_thread_are_inherited_and_the_rest_is_not() {
 }
 
 #[test]
+fn a_turn_that_claims_to_begin_at_the_end_of_time_is_a_turn() {
+    let mut session = Session::new();
+    session.line(HEAD).event(5.0, r#"{"type":"task_started","started_at":9223372036854775}"#);
+    session.says(Condition::Busy, "turn_open");
+}
+
+#[test]
 fn it_stays_small_whatever_comes() {
     let mut session = Session::new();
     session.line(HEAD).event(5.0, &started(OWN));
