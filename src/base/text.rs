@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// True for characters that never reach a screen: C0 (but line feed and tab), DEL, C1, bidi controls, invisible
 /// and tag characters, separators that break lines.
@@ -148,16 +148,17 @@ pub fn fit(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
-    let mut out = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let w = c.width().unwrap_or(0);
-        if used + w + 1 > width {
+    let (mut used, mut before, mut end) = (0, 0, 0);
+    for (at, c) in text.char_indices() {
+        let after = at + c.len_utf8();
+        // A variation selector widens the character in front of it, so both are measured together.
+        used += text[before..after].width().saturating_sub(text[before..at].width());
+        if used + 1 > width {
             break;
         }
-        used += w;
-        out.push(c);
+        (before, end) = (at, after);
     }
+    let mut out = text[..end].to_owned();
     if width > 0 {
         out.push('…');
     }
@@ -223,6 +224,16 @@ mod tests {
         assert_eq!(fit("漢字漢字", 5), "漢字…");
         assert_eq!(fit("abc", 3), "abc");
         assert_eq!(fit("abcd", 3), "ab…");
+        // The selector makes the sun two columns wide.
+        assert_eq!(fit("☀\u{fe0f}☀\u{fe0f}☀\u{fe0f}", 3), "☀\u{fe0f}…");
+    }
+
+    #[test]
+    fn what_was_fitted_fits() {
+        proptest::proptest!(|(text in "([a漢☀👩\u{301}\u{200d}\u{fe0f}\t]|.){0,20}", width in 0usize..12)| {
+            let fitted = fit(&text, width);
+            proptest::prop_assert!(fitted.width() <= width, "{fitted:?}");
+        });
     }
 
     #[test]
