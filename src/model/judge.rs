@@ -120,7 +120,7 @@ fn is_recent(now: Timestamp, at: Timestamp, within: i64) -> bool {
 fn unseen_writer(evidence: &Evidence<'_>, readings: &[&Reading]) -> Option<Judgement> {
     let rollout = evidence.rollout.as_ref()?;
     let open = matches!(class(rollout), Some(Class::Working | Class::Waiting));
-    if !open || readings.iter().any(|reading| reading.source.is_live()) {
+    if !open || readings.iter().any(|reading| reading.shows_life()) {
         return None;
     }
     let last = evidence.rollout_last_at.or(rollout.at);
@@ -550,6 +550,16 @@ mod tests {
         let alive = sighting(reading(Source::Process, Condition::Unknown, "process_alive"));
         let busy = with(3_600_000, &[alive]);
         assert_eq!((busy.condition, busy.rule.as_str(), busy.runs()), (Condition::Busy, "turn_open", Some(true)));
+    }
+
+    #[test]
+    fn a_server_that_has_not_loaded_the_thread_proves_no_life() {
+        let open = Some(reading(Source::Rollout, Condition::Busy, "turn_open"));
+        let seen = [sighting(reading(Source::Server, Condition::Unknown, "server_not_loaded"))];
+        let hour_ago = Some(Timestamp::from_millis(NOW.as_millis() - 3_600_000));
+        let judgement = judge(&Evidence { rollout_last_at: hour_ago, ..evidence(open, &seen) });
+        assert_eq!((judgement.condition, judgement.rule.as_str()), (Condition::Unknown, "writer_unseen"));
+        assert_eq!(judgement.runs(), None);
     }
 
     #[test]

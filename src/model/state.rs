@@ -100,6 +100,13 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// The sensor saw the session itself. Records do not, and a server that has not loaded the thread has nothing to
+    /// see: whoever writes it, if anybody does, is another process.
+    #[must_use]
+    pub fn shows_life(&self) -> bool {
+        self.source.is_live() && self.rule != "server_not_loaded" && !self.says_gone()
+    }
+
     /// The sensor saw that no Codex runs there any more.
     #[must_use]
     pub fn says_gone(&self) -> bool {
@@ -172,7 +179,7 @@ impl Judgement {
             Some(true)
         } else if self.readings.iter().any(Reading::says_gone) {
             Some(false)
-        } else if self.readings.iter().any(|reading| reading.source.is_live()) {
+        } else if self.readings.iter().any(Reading::shows_life) {
             Some(true)
         } else {
             None
