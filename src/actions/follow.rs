@@ -46,7 +46,7 @@ fn rollout_of(cx: &Context, session: &Session, look: &Look, thread: &str, moved:
         return Some(path.clone());
     }
     let home = sense::codex_home(cx, session)?;
-    ports::rollout::find_by_thread(&home, thread).ok().and_then(|mut found| found.pop()).map(|found| found.path)
+    ports::rollout::rollout_of_thread(&home, thread)
 }
 
 fn adopt(cx: &Context, store: &Store, session: &Session, thread: &str, path: Option<&Path>) -> Result<bool> {

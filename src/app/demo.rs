@@ -312,8 +312,8 @@ impl Stage {
 }
 
 fn first_rollout(home: &Path) -> Option<PathBuf> {
-    let found = rollout::find_rollouts(home, None, 1).ok()?.pop()?;
-    rollout::read_head(&found.path).is_ok().then_some(found.path)
+    let found = rollout::find_rollouts(home, 1).ok()?.pop()?;
+    rollout::read_head(&found).is_ok().then_some(found)
 }
 
 /// The running sessions.

@@ -315,8 +315,7 @@ pub(in crate::actions) fn held_by(cx: &Context, pid: u32) -> Option<Held> {
         let Some(thread_id) = lock.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
         let rollout = || {
             let home = lock.parent()?.parent()?;
-            let found = rollout::find_by_thread(home, &thread_id).ok()?;
-            found.into_iter().find(|found| !found.is_dormant).map(|found| found.path)
+            rollout::rollout_of_thread(home, &thread_id)
         };
         let held = threads.entry(thread_id.clone()).or_insert_with(|| Held {
             rollout: rollout(),
@@ -470,10 +469,8 @@ fn complete(running: &mut Running) {
         };
         merge(running, more);
     }
-    running.rollout = running.rollout.take().filter(|path| path.exists()).or_else(|| {
-        let found = rollout::find_by_thread(&home, &thread).ok()?;
-        found.into_iter().find(|found| !found.is_dormant).map(|found| found.path)
-    });
+    running.rollout =
+        running.rollout.take().filter(|path| path.exists()).or_else(|| rollout::rollout_of_thread(&home, &thread));
     running.head = running.rollout.as_ref().and_then(|path| rollout::read_head(path).ok());
     if let Some(head) = &running.head {
         running.cwd = running.cwd.take().or_else(|| head.cwd.as_ref().map(PathBuf::from));

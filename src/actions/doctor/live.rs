@@ -284,10 +284,9 @@ fn missing(cx: &Context, session: &Session, path: &str) -> (&'static str, String
     }
     let message = format!("its rollout is gone: {path}");
     let thread = session.codex_session_id.as_deref();
-    let elsewhere = thread.zip(sense::codex_home(cx, session)).and_then(|(thread, home)| {
-        let found = rollout::find_by_thread(&home, thread).ok()?;
-        found.into_iter().find(|found| !found.is_dormant).map(|found| found.path.display().to_string())
-    });
+    let elsewhere = thread
+        .zip(sense::codex_home(cx, session))
+        .and_then(|(thread, home)| rollout::rollout_of_thread(&home, thread).map(|path| path.display().to_string()));
     let repair = match elsewhere {
         Some(file) => {
             let role = session.role;

@@ -47,11 +47,11 @@ pub(super) fn codex_home(home: Option<&Path>) -> Vec<Check> {
 
 fn rollouts(home: &Path) -> Check {
     const NAME: &str = "rollout_permissions";
-    let found = match rollout::find_rollouts(home, None, ROLLOUTS) {
+    let found = match rollout::find_rollouts(home, ROLLOUTS) {
         Ok(found) => found,
         Err(error) => return Check::fail(Advice, NAME, error.to_string(), "check its owner and permissions"),
     };
-    let open = found.iter().filter(|found| machine::is_readable_by_others(&found.path)).count();
+    let open = found.iter().filter(|path| machine::is_readable_by_others(path)).count();
     let looked = if found.len() == ROLLOUTS { format!("the newest {ROLLOUTS}") } else { found.len().to_string() };
     if open == 0 {
         return Check::pass(Advice, NAME, format!("nobody else can read rollouts ({looked} looked at)"))

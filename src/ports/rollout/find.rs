@@ -9,27 +9,9 @@ use std::{
 };
 
 use super::file::RolloutError;
-use crate::base::Timestamp;
 
 /// How many directory entries one search looks at before it gives up.
 const MAX_ENTRIES: usize = 200_000;
-
-/// A rollout that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Its path; the compressed file's when it is dormant.
-    pub path: PathBuf,
-    /// The thread, by the file's name.
-    pub thread_id: String,
-    /// Last change.
-    pub modified_at: Timestamp,
-    /// Length in bytes.
-    pub size: u64,
-    /// It lies in `archived_sessions`.
-    pub is_archived: bool,
-    /// Only its compressed form is there.
-    pub is_dormant: bool,
-}
 
 /// The thread id in a rollout's file name: `rollout-2026-11-21T02-14-36-<id>.jsonl` (or `.jsonl.zst`).
 #[must_use]
@@ -43,53 +25,48 @@ pub fn thread_id_of(path: &Path) -> Option<&str> {
     (is_date && is_id).then_some(id)
 }
 
-/// Rollouts below `codex_home`, the newest first by name, archived ones last; at most `limit`, and only those
-/// changed at or after `since`.
+/// Rollouts below `codex_home`, compressed ones too, the newest first by name and archived ones last; at most `limit`.
 ///
 /// # Errors
 /// When `sessions` exists and cannot be read; folders below it that cannot are passed over.
-pub fn find_rollouts(codex_home: &Path, since: Option<Timestamp>, limit: usize) -> Result<Vec<Found>, RolloutError> {
-    search(codex_home, limit, |found| since.is_none_or(|since| found.modified_at >= since), |_| true)
+pub fn find_rollouts(codex_home: &Path, limit: usize) -> Result<Vec<PathBuf>, RolloutError> {
+    search(codex_home, limit, |_, _| true)
 }
 
-/// Rollouts of the thread whose id is or begins with `id`, in the same order. There can be several: a thread
-/// may go on in another file.
+/// The rollout that a thread writes now, by its id or the beginning of it. A thread may go on in another file: the
+/// newest that is not compressed counts, and an archived one only without any other.
 ///
-/// # Errors
-/// As [`find_rollouts`].
-pub fn find_by_thread(codex_home: &Path, id: &str) -> Result<Vec<Found>, RolloutError> {
+/// None as well when `sessions` cannot be read.
+#[must_use]
+pub fn rollout_of_thread(codex_home: &Path, id: &str) -> Option<PathBuf> {
     let id = id.to_ascii_lowercase();
-    search(codex_home, usize::MAX, |_| true, |thread_id| !id.is_empty() && thread_id.starts_with(&id))
+    let is_its = |path: &Path, thread_id: &str| !id.is_empty() && thread_id.starts_with(&id) && !is_compressed(path);
+    search(codex_home, 1, is_its).ok()?.pop()
 }
 
-fn search(
-    codex_home: &Path,
-    limit: usize,
-    wants: impl Fn(&Found) -> bool,
-    wants_id: impl Fn(&str) -> bool,
-) -> Result<Vec<Found>, RolloutError> {
-    let mut walk = Walk { limit, wants, wants_id, room: MAX_ENTRIES, found: Vec::new() };
+fn search(codex_home: &Path, limit: usize, wants: impl Fn(&Path, &str) -> bool) -> Result<Vec<PathBuf>, RolloutError> {
+    let mut walk = Walk { limit, wants, room: MAX_ENTRIES, found: Vec::new() };
     let sessions = codex_home.join("sessions");
     for year in list(&sessions).or_else(|error| missing_is_empty(&sessions, error))? {
         for month in walk.folders(&year) {
             for day in walk.folders(&month) {
-                walk.files(&day, /*is_archived*/ false);
+                walk.files(&day);
             }
         }
     }
-    walk.files(&codex_home.join("archived_sessions"), /*is_archived*/ true);
+    walk.files(&codex_home.join("archived_sessions"));
     Ok(walk.found)
 }
 
-struct Walk<W, I> {
+struct Walk<W> {
     limit: usize,
+    /// Asked with the path and the thread id in it, in lower case.
     wants: W,
-    wants_id: I,
     room: usize,
-    found: Vec<Found>,
+    found: Vec<PathBuf>,
 }
 
-impl<W: Fn(&Found) -> bool, I: Fn(&str) -> bool> Walk<W, I> {
+impl<W: Fn(&Path, &str) -> bool> Walk<W> {
     fn folders(&mut self, folder: &Path) -> Vec<PathBuf> {
         if self.is_full() {
             return Vec::new();
@@ -99,28 +76,17 @@ impl<W: Fn(&Found) -> bool, I: Fn(&str) -> bool> Walk<W, I> {
         entries
     }
 
-    fn files(&mut self, folder: &Path, is_archived: bool) {
+    fn files(&mut self, folder: &Path) {
         for path in self.folders(folder) {
             if self.is_full() {
                 return;
             }
             let Some(thread_id) = thread_id_of(&path).map(str::to_ascii_lowercase) else { continue };
-            if !(self.wants_id)(&thread_id) {
-                continue;
-            }
-            let is_dormant = path.extension().is_some_and(|extension| extension == "zst");
             // Beside its plain form the compressed one is a leftover.
-            if is_dormant && path.with_extension("").symlink_metadata().is_ok() {
-                continue;
-            }
-            let Ok(about) = path.symlink_metadata() else { continue };
-            if !about.is_file() {
-                continue;
-            }
-            let found =
-                Found { thread_id, modified_at: modified_at(&about), size: about.len(), is_archived, is_dormant, path };
-            if (self.wants)(&found) {
-                self.found.push(found);
+            let is_leftover = || is_compressed(&path) && path.with_extension("").symlink_metadata().is_ok();
+            let is_file = || path.symlink_metadata().is_ok_and(|about| about.is_file());
+            if (self.wants)(&path, &thread_id) && !is_leftover() && is_file() {
+                self.found.push(path);
             }
         }
     }
@@ -128,6 +94,10 @@ impl<W: Fn(&Found) -> bool, I: Fn(&str) -> bool> Walk<W, I> {
     fn is_full(&self) -> bool {
         self.room == 0 || self.found.len() >= self.limit
     }
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "zst")
 }
 
 /// The entries of a folder that are no links, the highest name first.
@@ -146,9 +116,4 @@ fn missing_is_empty(path: &Path, error: io::Error) -> Result<Vec<PathBuf>, Rollo
         RolloutError::Missing { .. } => Ok(Vec::new()),
         other => Err(other),
     }
-}
-
-fn modified_at(about: &fs::Metadata) -> Timestamp {
-    use std::os::unix::fs::MetadataExt;
-    Timestamp::from_millis(about.mtime().saturating_mul(1_000).saturating_add(about.mtime_nsec() / 1_000_000))
 }

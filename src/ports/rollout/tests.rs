@@ -11,7 +11,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::{base::Timestamp, model::rollout::SessionSource};
+use crate::model::rollout::SessionSource;
 
 /// A slice that gives its bytes in reads of the given sizes, over and over.
 struct Drip<'a> {
@@ -228,7 +228,7 @@ fn a_head_is_read_or_refused_for_a_reason() {
 }
 
 #[test]
-fn rollouts_are_found_by_day_by_thread_and_dormant() {
+fn rollouts_are_found_by_day_and_the_newest_of_a_thread_by_its_id() {
     let home = tempfile::tempdir().unwrap();
     let id = |number: u32| format!("01a1fbe2-536f-7ac3-bfaa-{number:012}");
     let put = |folder: &str, day: u32, number: u32, end: &str| {
@@ -247,19 +247,19 @@ fn rollouts_are_found_by_day_by_thread_and_dormant() {
     symlink(&new, home.path().join(format!("sessions/2026/11/21/rollout-2026-11-21T09-00-00-{}.jsonl", id(9))))
         .unwrap();
 
-    let all = find_rollouts(home.path(), None, 100).unwrap();
-    let paths: Vec<&Path> = all.iter().map(|found| found.path.as_path()).collect();
-    assert_eq!(paths, [&new, &old, &dormant, &archived]);
-    let marks: Vec<(bool, bool)> = all.iter().map(|found| (found.is_dormant, found.is_archived)).collect();
-    assert_eq!(marks, [(false, false), (false, false), (true, false), (false, true)]);
-    assert_eq!(find_rollouts(home.path(), None, 1).unwrap().len(), 1);
-    assert!(find_rollouts(home.path(), Some(Timestamp::from_millis(i64::MAX)), 9).unwrap().is_empty());
-    assert!(find_rollouts(&home.path().join("none"), None, 9).unwrap().is_empty());
+    assert_eq!(find_rollouts(home.path(), 100).unwrap(), [new.clone(), old.clone(), dormant, archived.clone()]);
+    assert_eq!(find_rollouts(home.path(), 1).unwrap(), std::slice::from_ref(&new));
+    assert!(find_rollouts(&home.path().join("none"), 9).unwrap().is_empty());
 
-    let found = find_by_thread(home.path(), &id(3).to_uppercase()).unwrap();
-    assert_eq!(found.iter().map(|found| found.thread_id.clone()).collect::<Vec<_>>(), [id(3)]);
-    assert_eq!(find_by_thread(home.path(), "01a1fbe2").unwrap().len(), 4);
-    assert!(find_by_thread(home.path(), "").unwrap().is_empty());
+    let of = |id: &str| rollout_of_thread(home.path(), id);
+    assert_eq!([of(&id(1).to_uppercase()), of(&id(2)), of(&id(4))], [Some(old), Some(new.clone()), Some(archived)]);
+    assert_eq!([of(&id(3)), of(&id(5)), of("")], [None, None, None], "compressed, unknown, any");
+    assert_eq!(of("01a1fbe2"), Some(new));
+    // It goes on in another file, and its old ones are put away.
+    let continued = put("sessions/2026/11/22", 22, 1, "");
+    put("sessions/2026/11/23", 23, 1, ".zst");
+    put("archived_sessions", 24, 1, "");
+    assert_eq!(of(&id(1)), Some(continued));
 }
 
 #[test]
