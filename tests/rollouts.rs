@@ -10,7 +10,7 @@ use conveyor::{
     base::json,
     model::{
         board::Speaker,
-        progress::{EndKind, Position, Progress},
+        progress::{EndKind, Progress},
         rollout::{self, Fact, Record, SessionSource},
         state::{CoarseState, Condition},
     },
@@ -29,7 +29,8 @@ fn index() -> BTreeMap<String, Value> {
 
 /// A recording, as the reader, the parser and the fold see it.
 struct Reading {
-    records: Vec<(Record, Position)>,
+    /// Each with the first byte of its line.
+    records: Vec<(Record, u64)>,
     counts: BTreeMap<String, u64>,
     progress: Progress,
     pending: u64,
@@ -47,7 +48,7 @@ fn read(name: &str) -> Reading {
         consumed: 0,
     };
     while let Some(line) = lines.next_line().expect("a fixture can be read") {
-        let at = Position { byte_offset: line.offset, byte_length: line.len };
+        let at = line.offset;
         let Body::Whole(bytes) = line.body else { panic!("{name} has no huge line") };
         let record = rollout::parse(bytes).unwrap_or_else(|error| panic!("{name} at {}: {error}", line.offset));
         *reading.counts.entry(record.label()).or_default() += 1;
@@ -122,7 +123,7 @@ fn every_recording_folds_to_the_facts_of_its_index() {
             other => panic!("{name}: state {other:?}"),
         };
         assert_eq!(reading.condition.coarse(), expected, "{name}: {reading:?}");
-        assert!(records.iter().any(|(_, at)| Some(at.byte_offset) == reading.byte_offset), "{name}: {reading:?}");
+        assert!(records.iter().any(|(_, at)| Some(*at) == reading.byte_offset), "{name}: {reading:?}");
     }
 }
 
@@ -214,10 +215,10 @@ fn stored_payloads_are_small_sorted_and_clean() {
         let mut stored = 0;
         for (record, at) in &records {
             let value: Value = serde_json::from_str(&record.payload).expect("the payload is JSON");
-            assert_eq!(json::compact(&value).expect("it prints"), record.payload, "{name} at {}", at.byte_offset);
-            assert!(record.payload.len() <= 2_048, "{name} at {}: {}", at.byte_offset, record.payload);
+            assert_eq!(json::compact(&value).expect("it prints"), record.payload, "{name} at {}", at);
+            assert!(record.payload.len() <= 2_048, "{name} at {}: {}", at, record.payload);
             assert!(record.brief.chars().count() <= 200 && !record.brief.contains('\n'), "{name}: {}", record.brief);
-            assert!(!record.lossy && !record.huge, "{name} at {}", at.byte_offset);
+            assert!(!record.lossy && !record.huge, "{name} at {}", at);
             stored += record.payload.len() as u64;
         }
         assert!(stored * 2 < consumed, "{name}: {stored} of {consumed} bytes stored");
@@ -227,7 +228,7 @@ fn stored_payloads_are_small_sorted_and_clean() {
 #[test]
 fn a_conversation_reads_like_one_in_every_dialect() {
     let told = |name: &str| -> Vec<(Speaker, String)> {
-        let entries = read(name).records.into_iter().filter_map(|(record, at)| rollout::entry(&record, at.byte_offset));
+        let entries = read(name).records.into_iter().filter_map(|(record, at)| rollout::entry(&record, at));
         entries.map(|entry| (entry.speaker, entry.text)).collect()
     };
     for (name, tool) in [
@@ -261,7 +262,7 @@ fn a_fold_can_be_put_aside_after_any_line() {
             let stored = json::compact(&progress).expect("a fold can be stored");
             assert!(stored.len() < 8 * 1024, "{name}: {} bytes", stored.len());
             let loaded: Progress = serde_json::from_str(&stored).expect("a fold can be loaded");
-            assert_eq!(loaded, progress, "{name} at {}", at.byte_offset);
+            assert_eq!(loaded, progress, "{name} at {}", at);
             progress = loaded;
         }
         assert_eq!(progress, whole, "{name}");

@@ -13,7 +13,7 @@ use super::{Action, Argv, Context, Format, Outcome, fail, lookup};
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
-        progress::{Position, Progress},
+        progress::Progress,
         rollout::{self, Record},
         session::{Registration, Session},
     },
@@ -263,7 +263,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
                 ordinal = own;
                 repeated_ordinal = next.progress.max_ordinal.is_some_and(|max| own <= max);
             }
-            next.progress.apply(&record, Position { byte_offset: raw.offset, byte_length: raw.len });
+            next.progress.apply(&record, raw.offset);
             Content::Record(Box::new(record))
         }
         Err(reason) => {

@@ -4,8 +4,8 @@
 //! start closes an older turn that was never ended (its process was killed).
 
 use super::{
-    Counts, EndKind, Goal, Guess, GuessKind, LastEvent, Mark, OPEN_ITEMS, OpenCall, OpenTurn, Position, Progress,
-    SAID_CHARS, Said, TurnEnd,
+    Counts, EndKind, Goal, Guess, GuessKind, LastEvent, Mark, OPEN_ITEMS, OpenCall, OpenTurn, Progress, SAID_CHARS,
+    Said, TurnEnd,
 };
 use crate::{
     base::text,
@@ -16,8 +16,9 @@ use crate::{
 const COMPACT_NOTICE: &str = "Compact task completed";
 
 impl Progress {
-    /// Takes in the next line. Inherited lines (see [`Progress::is_inherited`]) are only counted.
-    pub fn apply(&mut self, record: &Record, at: Position) {
+    /// Takes in the next line, which begins at byte `byte_offset`. Inherited lines (see [`Progress::is_inherited`]) are
+    /// only counted.
+    pub fn apply(&mut self, record: &Record, byte_offset: u64) {
         self.counts.lines += 1;
         self.max_ordinal = self.max_ordinal.max(record.ordinal);
         self.first_at = self.first_at.or(record.timestamp);
@@ -28,7 +29,7 @@ impl Progress {
             self.counts.inherited += 1;
             return;
         }
-        let mark = Mark { at: record.timestamp, byte_offset: at.byte_offset };
+        let mark = Mark { at: record.timestamp, byte_offset };
         self.take(record, mark);
         if self.counts.turns_started == 0 {
             self.guess_from(&record.fact, mark);
@@ -38,7 +39,7 @@ impl Progress {
                 label: record.short_label().to_owned(),
                 text: record.brief.clone(),
                 at: record.timestamp,
-                byte_offset: at.byte_offset,
+                byte_offset,
             });
         }
     }

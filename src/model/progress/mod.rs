@@ -20,15 +20,6 @@ pub const SAID_CHARS: usize = 500;
 /// Most open calls and running sub-agents kept; the oldest go first.
 pub const OPEN_ITEMS: usize = 32;
 
-/// Where a line stands in its rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Its first byte.
-    pub byte_offset: u64,
-    /// Its length, without the line feed.
-    pub byte_length: u64,
-}
-
 /// Everything the lines so far add up to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -22,9 +22,8 @@ impl Session {
 
     fn line(&mut self, line: &str) -> &mut Self {
         let record: Record = parse(line.as_bytes()).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let at = Position { byte_offset: self.next, byte_length: line.len() as u64 };
-        self.next += at.byte_length + 1;
-        self.progress.apply(&record, at);
+        self.progress.apply(&record, self.next);
+        self.next += line.len() as u64 + 1;
         self
     }
 
