@@ -148,7 +148,7 @@ fn is_stale(observed_at: Timestamp, now: Timestamp) -> bool {
 
 fn shown_line(path: &str, byte_offset: u64) -> Option<String> {
     let file = RolloutFile::open(Path::new(path)).ok()?;
-    let left = file.stat().ok()?.size.checked_sub(byte_offset)?;
+    let left = file.size().ok()?.checked_sub(byte_offset)?;
     let bytes = file.read_line_at(byte_offset, left.min(SHOWN_LINE as u64 * 4)).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.split('\n').next()?;

@@ -6,21 +6,19 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::{FileExt, FileTypeExt, MetadataExt},
+    os::unix::fs::{FileExt, FileTypeExt},
     path::{Path, PathBuf},
 };
-
-use rustix::{
-    fs::{Mode, OFlags},
-    io::Errno,
-};
-use serde::{Deserialize, Serialize};
 
 use super::{
     anchor::{Anchor, Verdict},
     lines::{Limits, Lines},
 };
 use crate::text_enum;
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
 
 text_enum! {
     /// What stands at a path instead of a file.
@@ -99,29 +97,6 @@ impl RolloutError {
     }
 }
 
-/// What the open file is. Inode and device are hints only; a rollout can be rewritten under the same name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileIdentity {
-    /// Device.
-    pub dev: u64,
-    /// Inode.
-    pub ino: u64,
-    /// Length in bytes.
-    pub size: u64,
-    /// Last change, in milliseconds since 1970.
-    pub mtime_ms: i64,
-    /// Permission bits (`0o600`).
-    pub mode: u32,
-}
-
-impl FileIdentity {
-    /// True when people other than the owner can read it.
-    #[must_use]
-    pub fn is_readable_by_others(self) -> bool {
-        self.mode & 0o044 != 0
-    }
-}
-
 /// An open rollout.
 #[derive(Debug)]
 pub struct RolloutFile {
@@ -174,19 +149,12 @@ impl RolloutFile {
         &self.path
     }
 
-    /// What the open file is now.
+    /// Length of the open file now, in bytes.
     ///
     /// # Errors
     /// When the handle cannot be asked.
-    pub fn stat(&self) -> Result<FileIdentity, RolloutError> {
-        let found = self.file.metadata().map_err(|error| self.io(error))?;
-        Ok(FileIdentity {
-            dev: found.dev(),
-            ino: found.ino(),
-            size: found.size(),
-            mtime_ms: found.mtime().saturating_mul(1_000).saturating_add(found.mtime_nsec() / 1_000_000),
-            mode: found.mode() & 0o7777,
-        })
+    pub fn size(&self) -> Result<u64, RolloutError> {
+        self.file.metadata().map(|about| about.len()).map_err(|error| self.io(error))
     }
 
     /// Whether the file still begins and goes on up to `anchor.offset` as it did when the anchor was taken.
@@ -194,7 +162,7 @@ impl RolloutFile {
     /// # Errors
     /// When the file cannot be read.
     pub fn verify(&self, anchor: &Anchor) -> Result<Verdict, RolloutError> {
-        let size = self.stat()?.size;
+        let size = self.size()?;
         anchor.verify(&self.file, size).map_err(|error| self.io(error))
     }
 
@@ -213,7 +181,7 @@ impl RolloutFile {
     pub fn read_line_at(&self, offset: u64, len: u64) -> Result<Vec<u8>, RolloutError> {
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(super::MAX_LINE_BYTES);
         // A wrong length must not cost memory that the file does not have.
-        let left = self.stat()?.size.saturating_sub(offset);
+        let left = self.size()?.saturating_sub(offset);
         if left < len as u64 {
             return Err(self.io(io::Error::new(io::ErrorKind::UnexpectedEof, "the file ends before the line")));
         }

@@ -110,8 +110,6 @@ pub enum Stop {
     EndOfFile,
     /// The byte budget is used up.
     Budget,
-    /// The caller's deadline has passed.
-    Deadline,
 }
 
 /// Reads the complete lines of a file, one after the other.
@@ -171,14 +169,6 @@ impl<S: ReadAt> Lines<S> {
     /// # Errors
     /// When the file cannot be read. The lines so far stand; [`Lines::offset`] tells how far they reach.
     pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
-        self.next_line_until(|| false)
-    }
-
-    /// As [`Lines::next_line`], but asks `is_over` before each read of the file and stops when it says yes.
-    ///
-    /// # Errors
-    /// As [`Lines::next_line`].
-    pub fn next_line_until(&mut self, mut is_over: impl FnMut() -> bool) -> io::Result<Option<RawLine<'_>>> {
         if self.stop.is_some() {
             return Ok(None);
         }
@@ -196,9 +186,6 @@ impl<S: ReadAt> Lines<S> {
             self.scanned = self.buffer.len();
             if self.buffer.len() - self.start > self.limits.max_line_bytes {
                 return self.next_huge();
-            }
-            if is_over() {
-                return Ok(self.stop_because(Stop::Deadline));
             }
             if self.fill()? == 0 {
                 self.pending = (self.buffer.len() - self.start) as u64;

@@ -12,7 +12,7 @@ mod lines;
 mod tests;
 
 pub use anchor::{Anchor, PREFIX_BYTES, TAIL_BYTES, Verdict};
-pub use file::{FileIdentity, FileKind, RolloutError, RolloutFile};
+pub use file::{FileKind, RolloutError, RolloutFile};
 pub use find::{find_rollouts, rollout_of_thread, thread_id_of};
 pub use head::{HeadError, read_head};
 pub use lines::{Body, CHUNK_BYTES, HEAD_BYTES, Limits, Lines, MAX_LINE_BYTES, RawLine, ReadAt, Stop, record_hash};

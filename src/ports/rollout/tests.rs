@@ -1,10 +1,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    os::unix::{
-        fs::{PermissionsExt, symlink},
-        net::UnixListener,
-    },
+    os::unix::{fs::symlink, net::UnixListener},
     path::Path,
 };
 
@@ -144,17 +141,13 @@ fn a_file_that_was_cut_and_grew_again_is_noticed_behind_the_prefix() {
 }
 
 #[test]
-fn reading_stops_at_the_budget_and_at_the_deadline_and_goes_on_later() {
+fn reading_stops_at_the_budget_and_goes_on_later() {
     let text = "one\ntwo\nthree\nfour";
     let mut source = Drip { bytes: text.as_bytes(), sizes: &[5], reads: 0 };
     let limits = Limits { budget_bytes: 5, ..Limits::default() };
     let mut reader = Lines::new(&mut source, 0, limits).unwrap();
     while reader.next_line().unwrap().is_some() {}
     assert_eq!((reader.offset(), reader.stop()), (8, Some(Stop::Budget)));
-
-    let mut reader = Lines::new(&mut source, 8, Limits::default()).unwrap();
-    assert!(reader.next_line_until(|| true).unwrap().is_none());
-    assert_eq!((reader.offset(), reader.stop(), reader.pending_bytes()), (8, Some(Stop::Deadline), 0));
 
     let mut reader = Lines::new(&mut source, 8, Limits::default()).unwrap();
     assert_eq!(reader.next_line().unwrap().map(|line| (line.offset, line.len)), Some((8, 5)));
@@ -189,10 +182,8 @@ fn only_regular_files_are_opened_and_nothing_blocks() {
     write(&at("old.jsonl.zst"), "x");
     assert!(matches!(RolloutFile::open(&at("old.jsonl")), Err(RolloutError::Dormant { .. })));
 
-    fs::set_permissions(at("real"), fs::Permissions::from_mode(0o640)).unwrap();
     let file = RolloutFile::open(&at("real")).unwrap();
-    let about = file.stat().unwrap();
-    assert_eq!((about.size, about.mode, about.is_readable_by_others()), (2, 0o640, true));
+    assert_eq!(file.size().unwrap(), 2);
     assert_eq!(file.read_line_at(0, 1).unwrap(), b"x");
     assert!(file.read_line_at(0, u64::MAX).is_err());
 }
