@@ -6,12 +6,19 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{
+    Connection, OpenFlags,
+    config::DbConfig,
+    types::{ToSqlOutput, ValueRef},
+};
 
 use super::{
     Error, Result,
@@ -174,7 +181,9 @@ fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<()> {
         .open(&partial)
         .map_err(io_error("create", &partial))?;
     // SQLite writes into an existing file when it is empty, so nobody else can read the copy at any time.
-    connection.execute("vacuum into ?1", [partial.to_string_lossy()])?;
+    // As bytes: a lossy form of a name that is not UTF-8 would be another file, and the backup stay empty.
+    let into = ToSqlOutput::Borrowed(ValueRef::Text(partial.as_os_str().as_bytes()));
+    connection.execute("vacuum into ?1", [into])?;
     file.sync_all().map_err(io_error("sync", &partial))?;
     fs::rename(&partial, &target).map_err(io_error("rename", &partial))?;
     let folder = folder_of(path);
@@ -290,13 +299,16 @@ pub(super) fn check_file_system(_path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]
     fn a_half_written_backup_does_not_count_and_a_whole_one_is_private() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("l.db");
         let opening = Opening { access: Access::Create, safety: Safety::Forced, now: Timestamp::from_millis(0) };
+        let name = if cfg!(target_os = "linux") { OsStr::from_bytes(b"l\xff.db") } else { OsStr::new("l.db") };
+        let path = folder.path().join(name);
         let connection = connect(&path, opening).unwrap();
         let partial = beside(&path, "v99.backup.partial");
         fs::write(&partial, b"SQLite format 3, cut sho").unwrap();
