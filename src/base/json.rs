@@ -44,7 +44,7 @@ fn escaped(json: String) -> String {
     out
 }
 
-/// Compact text with sorted keys, as stored in the ledger and printed in streams.
+/// Compact text with sorted keys, as stored in the ledger. Not for screens: unsafe characters stay as they are.
 ///
 /// # Errors
 /// As [`value`].

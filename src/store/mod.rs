@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_patient_and_a_read_is_not_whoever_opened_the_ledger() {
+    fn a_write_is_patient_whoever_opened_the_ledger() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("l.db");
         drop(Store::open(&path, opening(Access::Create)).unwrap());
