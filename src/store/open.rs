@@ -4,14 +4,15 @@
 //! before the switch to the write-ahead log, and only the process that holds the migration lock changes a schema.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::{
         ffi::OsStrExt,
         fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{
@@ -65,6 +66,9 @@ pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a change waits for a lock.
 pub(super) const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Pause between two tries for the migration lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// The SQLite release that mended the write-ahead log's reset race.
 pub(super) const SQLITE_FLOOR: i32 = 3_051_003;
 
@@ -109,7 +113,7 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
             return Err(Error::Foreign { path: path.to_owned(), reason: "it has not been set up yet".to_owned() });
         }
         Found::Empty | Found::Old(_) => {
-            let _lock = migration_lock(path)?;
+            let _lock = migration_lock(path, WRITE_PATIENCE)?;
             configure(&connection)?;
             if let Found::Old(version) = schema::look(&mut connection, path)? {
                 back_up(&connection, path, version)?;
@@ -147,14 +151,22 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Held while a schema is created or upgraded; released when the file is closed.
-fn migration_lock(path: &Path) -> Result<File> {
+/// Held while a schema is created or upgraded; released when the file is closed. Whoever holds it may be stopped, so the
+/// wait for it ends like any other for the ledger.
+fn migration_lock(path: &Path, patience: Duration) -> Result<File> {
     let lock_path = beside(path, "lock");
     let io_error = |source| Error::Io { action: "lock", path: lock_path.clone(), source };
     let lock =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path).map_err(io_error)?;
-    lock.lock().map_err(io_error)?;
-    Ok(lock)
+    let deadline = Instant::now() + patience;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy),
+            Err(TryLockError::Error(source)) => return Err(io_error(source)),
+        }
+    }
 }
 
 /// Copies the ledger before its schema changes; an existing backup of the same version is kept. Only a whole copy gets
@@ -302,6 +314,16 @@ mod tests {
     use std::ffi::OsStr;
 
     use super::*;
+
+    #[test]
+    fn the_wait_for_whoever_upgrades_the_ledger_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = |patience| migration_lock(&folder.path().join("l.db"), patience);
+        let held = lock(Duration::ZERO).unwrap();
+        assert!(matches!(lock(Duration::from_millis(30)), Err(Error::Busy)));
+        drop(held);
+        assert!(lock(Duration::ZERO).is_ok());
+    }
 
     #[test]
     fn a_half_written_backup_does_not_count_and_a_whole_one_is_private() {
