@@ -162,6 +162,7 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     if args.codex_session.is_none()
         && let Some(running) = running(cx, &args)?
     {
+        check_meant(cx, args.name.as_str(), running.thread_id.is_some() || running.pane.is_some())?;
         let session = discover::register(cx, cx.ledger_or_create()?, &running, role, args.name.as_str())?;
         return Ok(Registered::of(session, cx.dry_run()));
     }
@@ -179,10 +180,41 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
         codex_app_thread_id: args.codex_app_thread_id.map(|id| text::clean(&id)),
         codex_app_thread_title: args.codex_app_thread_title.map(|title| text::clean(&title)),
     };
+    check_meant(
+        cx,
+        &known.name,
+        known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.pane.is_some(),
+    )?;
     let now = cx.now();
     let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
     let session = cx.ledger_or_create()?.write(|w| record(cx, w, known, fresh, now))?;
     Ok(Registered::of(session, cx.dry_run()))
+}
+
+/// Refuses a new name that leads to no Codex session; asked before a ledger is made for it. Records are never
+/// removed, so a name that is known stays so.
+fn check_meant(cx: &Context, name: &str, points_somewhere: bool) -> Result<()> {
+    if points_somewhere || known_session(cx, name)?.is_some() {
+        return Ok(());
+    }
+    Err(Error::usage("nothing says which Codex session is meant").hint(
+        "give its rollout with --codex-session, its pane with --tmux-pane, or its app thread with \
+         --codex-app-thread-id",
+    ))
+}
+
+/// The sessions on record; no ledger is made to find out.
+pub(super) fn known_sessions(cx: &Context) -> Result<Vec<Session>> {
+    if !cx.env().ledger.exists() {
+        return Ok(Vec::new());
+    }
+    // Whoever asks is about to add one, so a ledger that another process is just making will do.
+    Ok(cx.ledger_or_create()?.read(store::sessions::list)?)
+}
+
+/// The one of this name among [`known_sessions`].
+pub(super) fn known_session(cx: &Context, name: &str) -> Result<Option<Session>> {
+    Ok(known_sessions(cx)?.into_iter().find(|session| session.name == name))
 }
 
 /// The process that `--pid` names, with its start time; it has to run.
@@ -267,13 +299,6 @@ pub(super) fn record(
             "session name \"{}\" already exists with role \"{}\"; refusing to re-register as \"{}\"",
             known.name, found.role, known.role
         )));
-    }
-    let points_somewhere = known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.pane.is_some();
-    if found.is_none() && !points_somewhere {
-        return Err(Error::usage("nothing says which Codex session is meant").hint(
-            "give its rollout with --codex-session, its pane with --tmux-pane, or its app thread with \
-             --codex-app-thread-id",
-        ));
     }
     let mut session = found.unwrap_or(Session {
         id: fresh_id,

@@ -1,5 +1,10 @@
 //! Sessions that were started by hand: registered by pane or pid, and what happens when that leads nowhere.
 
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Child, Command},
+};
+
 use serde_json::Value;
 
 use super::world::World;
@@ -46,4 +51,30 @@ fn a_pane_or_pid_that_leads_nowhere_is_refused_with_a_hint() {
         assert!(!refused.error()["message"].as_str().unwrap().is_empty());
         assert!(!world.ledger().exists(), "{words:?} wrote a ledger");
     }
+}
+
+/// A process that is Codex by its name and tells no thread.
+fn silent_codex(world: &World) -> Child {
+    Command::new("sleep").arg0("codex").arg("1000").current_dir(world.cwd()).spawn().unwrap()
+}
+
+#[test]
+fn what_leads_to_no_session_leaves_no_ledger() {
+    let Some(world) = World::start() else { return };
+    let mut codex = silent_codex(&world);
+    let pid = codex.id().to_string();
+    let by_pid = world.run(&["register-worker", "--name", "w1", "--pid", &pid, "--json"]);
+    let _ = (codex.kill(), codex.wait());
+    assert_eq!((by_pid.code, &by_pid.error()["kind"]), (2, &"usage".into()), "{by_pid}");
+    assert!(!world.ledger().exists(), "--pid wrote a ledger");
+    let nothing = world.run(&["register-worker", "--name", "w1", "--json"]);
+    assert_eq!((nothing.code, &nothing.error()["kind"]), (2, &"usage".into()), "{nothing}");
+    assert!(!world.ledger().exists(), "a bare name wrote a ledger");
+
+    let unmatched = ["discover", "no session has this in it", "--adopt", "--json"];
+    world.run(&unmatched).ok();
+    assert!(!world.ledger().exists(), "nothing was adopted, and a ledger written");
+    let refused = world.run(&[&unmatched[..], &["--name", "w1"]].concat());
+    assert_eq!(refused.error()["kind"], "refused", "{refused}");
+    assert!(!world.ledger().exists(), "a refused --adopt wrote a ledger");
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Action, Argv, Context, Format, Outcome, ingest, live, sense,
-    session::{Known, SessionView, record},
+    session::{Known, SessionView, known_sessions, record},
 };
 use crate::{
     base::{Error, Kind, Name, Result, Timestamp, text},
@@ -200,8 +200,7 @@ pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<S
 
 /// Registers the matching unregistered sessions; their names.
 fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running]) -> Result<Vec<String>> {
-    let store = cx.ledger_or_create()?;
-    let sessions = store.read(store::sessions::list)?;
+    let sessions = known_sessions(cx)?;
     let wanted: Vec<&Running> = found
         .iter()
         .filter(|running| fits(running, query) && running.thread_id.is_some() && !running.unattended)
@@ -212,6 +211,10 @@ fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running
         return Err(Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()))
             .hint("narrow the search with a part of its id, folder or tmux session"));
     }
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = cx.ledger_or_create()?;
     let mut taken: BTreeSet<String> = sessions.into_iter().map(|session| session.name).collect();
     let mut adopted = Vec::new();
     for running in wanted {

@@ -11,7 +11,7 @@ use crate::{
         Action, Argv, Context, Format, Outcome, TextArg,
         discover::running::PaneSeen,
         ingest, lookup,
-        session::{Known, record},
+        session::{Known, known_session, record},
     },
     base::{Error, Name, Result, text},
     model::{
@@ -225,14 +225,6 @@ fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str) -> Result<
         }
         Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),
     }
-}
-
-/// The session of that name, if there is a ledger and it knows one.
-fn known_session(cx: &Context, name: &str) -> Result<Option<Session>> {
-    if !cx.env().ledger.exists() {
-        return Ok(None);
-    }
-    Ok(cx.ledger_to_change()?.read(|r| store::sessions::find(r, name))?)
 }
 
 /// A name can be used when nobody has it, or its session is gone.
