@@ -11,7 +11,7 @@ use crate::{
         Action, Argv, Context, Format, Outcome, TextArg,
         discover::running::PaneSeen,
         ingest, lookup,
-        session::{Known, known_session, record},
+        session::{Known, ThreadNews, check_thread_free, known_session, record},
     },
     base::{Error, Name, Result, text},
     model::{
@@ -280,6 +280,7 @@ fn register(
         let known = Known {
             name: plan.name.clone(),
             role,
+            thread: ThreadNews::Shows(spawned.thread_id.clone()),
             rollout: None,
             process: Some(spawned.process),
             pane: Some(PaneSeen {
@@ -307,7 +308,6 @@ fn register(
         }
         session.codex_version = Some(spawned.codex_version.to_string());
         session.codex_home = spawned.codex_home.as_ref().map(|home| home.display().to_string());
-        session.codex_session_id.clone_from(&spawned.thread_id);
         session.codex_session_path = None;
         session.last_ingest_offset = None;
         session.resumed_at = plan.resume.is_some().then_some(now);
@@ -602,6 +602,7 @@ impl Action for Resume {
     fn run(self, cx: &Context) -> Result<Started> {
         let (session, judgement) = cx.ledger_to_change()?.read(|r| {
             let session = lookup::session(r, &self.session)?;
+            check_thread_free(r, &session)?;
             let judgement = store::board::judgement(r, &session, cx.now())?;
             Ok::<_, Error>((session, judgement))
         })?;
