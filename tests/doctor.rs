@@ -26,7 +26,8 @@ struct World {
 
 const TMUX: &str = "case $1 in -V) echo tmux 3.4;; *) echo 'no server running on /s' >&2; exit 1;; esac";
 const CODEX: &str = "case $1 in --version) echo codex-cli 0.169.0;; \
-                     features) echo 'daemon_auto_start stable true';; *) exit 1;; esac";
+                     features) echo 'daemon_auto_start stable true';; login) echo 'Logged in using ChatGPT';; \
+                     *) exit 1;; esac";
 
 impl World {
     /// Nothing is installed.
@@ -164,6 +165,24 @@ fn the_versions_decide_what_is_advised() {
     let (code, report) = codex("printf 'what\\033[31m now?\\n'");
     assert_eq!((code, wrong(&report)), (1, vec!["codex_version"]));
     assert!(message(&report, "codex_version").contains("what now?"), "cleaned: {report}");
+}
+
+#[test]
+fn a_missing_sign_in_is_a_remark_and_nothing_of_a_key_is_shown() {
+    let world = World::healthy();
+    let login = |script: &str| {
+        world.install("codex", &CODEX.replace("echo 'Logged in using ChatGPT'", script));
+        let run = world.run("doctor").ok();
+        assert!(!run.out.contains("sk-"), "{run}");
+        check(&run.json(), "codex_login").clone()
+    };
+    assert_eq!(login("echo 'API key configured - sk-abc***xyz'")["ok"], true);
+    let warning = "WARNING: ".repeat(100);
+    let nobody = login(&format!("echo '{warning}' >&2; echo 'Not logged in' >&2; exit 1"));
+    assert_eq!((&nobody["ok"], &nobody["remedy"]), (&json!(false), &json!("`codex login`")), "{nobody}");
+    let older = login("echo 'unexpected argument' >&2; exit 2");
+    assert_eq!(older["ok"], false, "what cannot be told is not passed: {older}");
+    assert!(older["message"].as_str().unwrap().contains("unexpected argument"), "{older}");
 }
 
 #[test]
