@@ -13,10 +13,7 @@ use conveyor::ports::tmux::{PaneRef, Tmux};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Finished, TestEnv, tmux::TmuxServer, wait_for};
-
-const WORKER: &str = "rollout-2026-11-21T02-14-36-01a1fbe2-536f-7ac3-bfaa-af9af8b87c1e.jsonl";
-const MANAGER: &str = "rollout-2026-11-21T02-14-16-01a1fbe2-04f0-7bb3-be68-85579e70f876.jsonl";
+use crate::support::{Finished, MANAGER, TestEnv, WORKER, tmux::TmuxServer, wait_for};
 
 /// A world whose `PATH` holds nothing but what a test puts there.
 struct World {
@@ -32,7 +29,11 @@ const CODEX: &str = "case $1 in --version) echo codex-cli 0.169.0;; \
 impl World {
     /// Nothing is installed.
     fn bare() -> Self {
-        let env = TestEnv::new();
+        Self::around(TestEnv::new())
+    }
+
+    /// Nothing is installed in a world that is there already.
+    fn around(env: TestEnv) -> Self {
         let bin = env.cwd().parent().unwrap().join("bin");
         fs::create_dir_all(&bin).unwrap();
         Self { env, bin }
@@ -264,16 +265,9 @@ fn a_ledger_that_cannot_be_used_is_a_finding_of_doctor() {
 
 /// A world with a bound pair on recorded rollouts, fully ingested.
 fn pair() -> World {
-    let world = World::bare();
-    let env = &world.env;
-    let worker = env.place_rollout("rollouts/tool_calls.jsonl", WORKER);
-    let manager = env.place_rollout("rollouts/simple_turn.jsonl", MANAGER);
-    env.run(["register-worker", "--name", "w1", "--codex-session", worker.to_str().unwrap()]).ok();
-    env.run(["register-manager", "--name", "m1", "--codex-session", manager.to_str().unwrap()]).ok();
-    env.sh("tasks --create parser --goal g").ok();
-    env.sh("bind --task parser --worker w1 --manager m1").ok();
-    env.sh("ingest w1").ok();
-    env.sh("ingest m1").ok();
+    let world = World::around(TestEnv::pair());
+    world.env.sh("ingest w1").ok();
+    world.env.sh("ingest m1").ok();
     world
 }
 
