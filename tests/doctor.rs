@@ -13,10 +13,7 @@ use conveyor::ports::tmux::{PaneRef, Tmux};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Finished, TestEnv, tmux::TmuxServer, wait_for};
-
-const WORKER: &str = "rollout-2026-11-21T02-14-36-01a1fbe2-536f-7ac3-bfaa-af9af8b87c1e.jsonl";
-const MANAGER: &str = "rollout-2026-11-21T02-14-16-01a1fbe2-04f0-7bb3-be68-85579e70f876.jsonl";
+use crate::support::{Finished, MANAGER, TestEnv, WORKER, tmux::TmuxServer, wait_for};
 
 /// A world whose `PATH` holds nothing but what a test puts there.
 struct World {
@@ -26,12 +23,17 @@ struct World {
 
 const TMUX: &str = "case $1 in -V) echo tmux 3.4;; *) echo 'no server running on /s' >&2; exit 1;; esac";
 const CODEX: &str = "case $1 in --version) echo codex-cli 0.169.0;; \
-                     features) echo 'daemon_auto_start stable true';; *) exit 1;; esac";
+                     features) echo 'daemon_auto_start stable true';; login) echo 'Logged in using ChatGPT';; \
+                     *) exit 1;; esac";
 
 impl World {
     /// Nothing is installed.
     fn bare() -> Self {
-        let env = TestEnv::new();
+        Self::around(TestEnv::new())
+    }
+
+    /// Nothing is installed in a world that is there already.
+    fn around(env: TestEnv) -> Self {
         let bin = env.cwd().parent().unwrap().join("bin");
         fs::create_dir_all(&bin).unwrap();
         Self { env, bin }
@@ -167,6 +169,24 @@ fn the_versions_decide_what_is_advised() {
 }
 
 #[test]
+fn a_missing_sign_in_is_a_remark_and_nothing_of_a_key_is_shown() {
+    let world = World::healthy();
+    let login = |script: &str| {
+        world.install("codex", &CODEX.replace("echo 'Logged in using ChatGPT'", script));
+        let run = world.run("doctor").ok();
+        assert!(!run.out.contains("sk-"), "{run}");
+        check(&run.json(), "codex_login").clone()
+    };
+    assert_eq!(login("echo 'API key configured - sk-abc***xyz'")["ok"], true);
+    let warning = "WARNING: ".repeat(100);
+    let nobody = login(&format!("echo '{warning}' >&2; echo 'Not logged in' >&2; exit 1"));
+    assert_eq!((&nobody["ok"], &nobody["remedy"]), (&json!(false), &json!("`codex login`")), "{nobody}");
+    let older = login("echo 'unexpected argument' >&2; exit 2");
+    assert_eq!(older["ok"], false, "what cannot be told is not passed: {older}");
+    assert!(older["message"].as_str().unwrap().contains("unexpected argument"), "{older}");
+}
+
+#[test]
 fn programs_that_hang_do_not_hang_us() {
     let world = World::healthy();
     world.install("tmux", "exec /bin/sleep 60").install("codex", "exec /bin/sleep 60");
@@ -245,16 +265,9 @@ fn a_ledger_that_cannot_be_used_is_a_finding_of_doctor() {
 
 /// A world with a bound pair on recorded rollouts, fully ingested.
 fn pair() -> World {
-    let world = World::bare();
-    let env = &world.env;
-    let worker = env.place_rollout("rollouts/tool_calls.jsonl", WORKER);
-    let manager = env.place_rollout("rollouts/simple_turn.jsonl", MANAGER);
-    env.run(["register-worker", "--name", "w1", "--codex-session", worker.to_str().unwrap()]).ok();
-    env.run(["register-manager", "--name", "m1", "--codex-session", manager.to_str().unwrap()]).ok();
-    env.sh("tasks --create parser --goal g").ok();
-    env.sh("bind --task parser --worker w1 --manager m1").ok();
-    env.sh("ingest w1").ok();
-    env.sh("ingest m1").ok();
+    let world = World::around(TestEnv::pair());
+    world.env.sh("ingest w1").ok();
+    world.env.sh("ingest m1").ok();
     world
 }
 

@@ -2,22 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Finished, TestEnv};
-
-const WORKER: &str = "rollout-2026-11-21T02-14-36-01a1fbe2-536f-7ac3-bfaa-af9af8b87c1e.jsonl";
-const MANAGER: &str = "rollout-2026-11-21T02-14-16-01a1fbe2-04f0-7bb3-be68-85579e70f876.jsonl";
-
-/// A world with a bound pair on recorded rollouts.
-fn pair() -> TestEnv {
-    let env = TestEnv::new();
-    let worker = env.place_rollout("rollouts/tool_calls.jsonl", WORKER);
-    let manager = env.place_rollout("rollouts/simple_turn.jsonl", MANAGER);
-    env.run(["register-worker", "--name", "w1", "--codex-session", worker.to_str().unwrap()]).ok();
-    env.run(["register-manager", "--name", "m1", "--codex-session", manager.to_str().unwrap()]).ok();
-    env.sh("tasks --create parser --goal 'the parser accepts every recorded file'").ok();
-    env.sh("bind --task parser --worker w1 --manager m1").ok();
-    env
-}
+use crate::support::{Finished, TestEnv, WORKER};
 
 fn kind(run: &Finished) -> String {
     run.error()["kind"].as_str().unwrap_or_default().to_owned()
@@ -25,7 +10,7 @@ fn kind(run: &Finished) -> String {
 
 #[test]
 fn a_cycle_tells_what_the_rollout_says_and_consumes_nothing() {
-    let env = pair();
+    let env = TestEnv::pair();
     let cycle = env.sh("cycle parser").ok().json();
     assert_eq!(cycle["kind"], "session_cycle");
     assert_eq!(cycle["ingest"]["new_events"], 37);
@@ -43,7 +28,7 @@ fn a_cycle_tells_what_the_rollout_says_and_consumes_nothing() {
 
 #[test]
 fn a_cycle_whose_rollout_is_gone_is_degraded_not_failed() {
-    let env = pair();
+    let env = TestEnv::pair();
     env.sh("cycle parser").ok();
     fs::remove_file(env.codex_home().join("sessions/2026/11/21").join(WORKER)).unwrap();
     let cycle = env.sh("cycle parser").ok().json();
@@ -56,7 +41,7 @@ fn a_cycle_whose_rollout_is_gone_is_degraded_not_failed() {
 
 #[test]
 fn explain_shows_the_line_behind_the_state() {
-    let env = pair();
+    let env = TestEnv::pair();
     let told = env.sh("explain w1").ok();
     assert!(told.out.contains("w1 is done: the last turn ended with an answer"), "{told}");
     assert!(told.out.contains("rule turn_complete from rollout"), "{told}");
@@ -65,7 +50,7 @@ fn explain_shows_the_line_behind_the_state() {
 
 #[test]
 fn what_was_said_is_left_out_of_tail_unless_asked_for() {
-    let env = pair();
+    let env = TestEnv::pair();
     env.sh("ingest w1").ok();
     let said = "The script works and prints a greeting.";
     let redacted = env.sh("tail w1").ok();
@@ -87,7 +72,7 @@ fn a_session_without_a_rollout_awaits_its_first_prompt() {
 
 #[test]
 fn registering_again_keeps_what_is_not_given() {
-    let env = pair();
+    let env = TestEnv::pair();
     env.sh("ingest w1").ok();
     env.sh("register-worker --name w1 --codex-app-thread-id t1 --tmux-session codex-w1").ok();
     let again = env.sh("register-worker --name w1 --codex-app-thread-title x").ok();
@@ -100,7 +85,7 @@ fn registering_again_keeps_what_is_not_given() {
 
 #[test]
 fn bad_input_gives_a_clear_error_and_changes_nothing() {
-    let env = pair();
+    let env = TestEnv::pair();
     let cwd = env.cwd();
     fs::write(cwd.join("junk.jsonl"), [0_u8, 159, 146, 150, 10]).unwrap();
     fs::write(cwd.join("empty.jsonl"), "").unwrap();

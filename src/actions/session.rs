@@ -19,8 +19,12 @@ use crate::{
         rollout::Head,
         session::{Communication, Registration, Role, Session},
     },
-    ports::{self, process::ProcessId, tmux::PaneId},
-    store::{self, Write, audit},
+    ports::{
+        self,
+        process::{Liveness, ProcessId},
+        tmux::PaneId,
+    },
+    store::{self, Read, Write, audit},
 };
 
 /// What both `register-*` commands take.
@@ -162,12 +166,14 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     if args.codex_session.is_none()
         && let Some(running) = running(cx, &args)?
     {
+        check_meant(cx, args.name.as_str(), running.thread_id.is_some() || running.pane.is_some())?;
         let session = discover::register(cx, cx.ledger_or_create()?, &running, role, args.name.as_str())?;
         return Ok(Registered::of(session, cx.dry_run()));
     }
     let known = Known {
         name: args.name.to_string(),
         role,
+        thread: ThreadNews::Same,
         rollout: match &args.codex_session {
             Some(path) => Some(read_rollout(cx, path)?),
             None => None,
@@ -179,10 +185,41 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
         codex_app_thread_id: args.codex_app_thread_id.map(|id| text::clean(&id)),
         codex_app_thread_title: args.codex_app_thread_title.map(|title| text::clean(&title)),
     };
+    check_meant(
+        cx,
+        &known.name,
+        known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.pane.is_some(),
+    )?;
     let now = cx.now();
     let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
     let session = cx.ledger_or_create()?.write(|w| record(cx, w, known, fresh, now))?;
     Ok(Registered::of(session, cx.dry_run()))
+}
+
+/// Refuses a new name that leads to no Codex session; asked before a ledger is made for it. Records are never
+/// removed, so a name that is known stays so.
+fn check_meant(cx: &Context, name: &str, points_somewhere: bool) -> Result<()> {
+    if points_somewhere || known_session(cx, name)?.is_some() {
+        return Ok(());
+    }
+    Err(Error::usage("nothing says which Codex session is meant").hint(
+        "give its rollout with --codex-session, its pane with --tmux-pane, or its app thread with \
+         --codex-app-thread-id",
+    ))
+}
+
+/// The sessions on record; no ledger is made to find out.
+pub(super) fn known_sessions(cx: &Context) -> Result<Vec<Session>> {
+    if !cx.env().ledger.exists() {
+        return Ok(Vec::new());
+    }
+    // Whoever asks is about to add one, so a ledger that another process is just making will do.
+    Ok(cx.ledger_or_create()?.read(store::sessions::list)?)
+}
+
+/// The one of this name among [`known_sessions`].
+pub(super) fn known_session(cx: &Context, name: &str) -> Result<Option<Session>> {
+    Ok(known_sessions(cx)?.into_iter().find(|session| session.name == name))
 }
 
 /// The process that `--pid` names, with its start time; it has to run.
@@ -231,6 +268,7 @@ fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
 pub(super) struct Known {
     pub name: String,
     pub role: Role,
+    pub thread: ThreadNews,
     pub rollout: Option<(PathBuf, Head)>,
     pub process: Option<ProcessId>,
     pub pane: Option<PaneSeen>,
@@ -238,6 +276,15 @@ pub(super) struct Known {
     pub tmux_session: Option<String>,
     pub codex_app_thread_id: Option<String>,
     pub codex_app_thread_title: Option<String>,
+}
+
+/// What a registration says about the thread, unless a rollout says it better.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ThreadNews {
+    /// Nothing: it is the one on record.
+    Same,
+    /// The session shows this one; none when nothing tells which.
+    Shows(Option<String>),
 }
 
 /// The rollout's absolute path and head.
@@ -268,13 +315,6 @@ pub(super) fn record(
             known.name, found.role, known.role
         )));
     }
-    let points_somewhere = known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.pane.is_some();
-    if found.is_none() && !points_somewhere {
-        return Err(Error::usage("nothing says which Codex session is meant").hint(
-            "give its rollout with --codex-session, its pane with --tmux-pane, or its app thread with \
-             --codex-app-thread-id",
-        ));
-    }
     let mut session = found.unwrap_or(Session {
         id: fresh_id,
         name: known.name,
@@ -304,6 +344,19 @@ pub(super) fn record(
         state: Registration::Active,
         last_ingest_offset: None,
     });
+    if session.state == Registration::Gone {
+        forget_the_dead(cx, &mut session);
+    }
+    let mut left = false;
+    if let ThreadNews::Shows(thread) = known.thread
+        && thread != session.codex_session_id
+    {
+        // What was known of the old thread would be told of the new one.
+        left = true;
+        session.codex_session_id = thread;
+        (session.codex_session_path, session.last_ingest_offset) = (None, None);
+        (session.codex_app_thread_id, session.codex_app_thread_title) = (None, None);
+    }
     let replace = |field: &mut Option<String>, value: Option<String>| {
         if value.is_some() {
             *field = value;
@@ -331,25 +384,22 @@ pub(super) fn record(
     if let Some(cwd) = known.cwd.or(head_cwd) {
         session.cwd = cwd;
     }
-    if let Some((path, head)) = known.rollout {
-        if let Some(other) = store::sessions::by_thread(w.read(), &head.thread_id)?
-            && other.id != session.id
-        {
-            return Err(Error::conflict(format!(
-                "Codex session {} is already registered as \"{}\"",
-                head.thread_id, other.name
-            ))
-            .hint(format!("use that name, or `conveyor deregister {}` first", other.name)));
-        }
+    let rollout = known.rollout.map(|(path, head)| {
         session.codex_session_path = Some(path.display().to_string());
         session.codex_session_id = Some(head.thread_id.clone());
-        session.codex_version = head.version.clone();
-        store::sessions::save(w, &session)?;
-        let cursor = store::rollouts::adopt(w, &session.id, &head.thread_id, &path.display().to_string(), now)?;
-        session.last_ingest_offset = i64::try_from(cursor.next_offset).ok();
-    }
+        session.codex_version = head.version;
+        (path.display().to_string(), head.thread_id)
+    });
+    check_thread_free(w.read(), &session)?;
     check_pane_free(w, &session)?;
     store::sessions::save(w, &session)?;
+    if let Some((path, thread)) = rollout {
+        let cursor = store::rollouts::adopt(w, &session.id, &thread, &path, now)?;
+        session.last_ingest_offset = i64::try_from(cursor.next_offset).ok();
+        store::sessions::save(w, &session)?;
+    } else if left {
+        store::rollouts::leave(w, &session.id, now)?;
+    }
     store::sensors::forget(w, &session.id)?;
     let about = audit::About { task_id: None, session_id: Some(&session.id) };
     let payload = json!({
@@ -361,6 +411,33 @@ pub(super) fn record(
     });
     audit::append(w, now, cx.actor(), "session_registered", about, &payload)?;
     Ok(session)
+}
+
+/// A process or pane that has ended since the session was given up says nothing about whoever takes its name up again.
+fn forget_the_dead(cx: &Context, session: &mut Session) {
+    let is_dead = |pid: Option<i64>, start: Option<i64>| {
+        let process = pid.zip(start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
+        process.is_some_and(|process| matches!(cx.processes().liveness(process), Liveness::Dead | Liveness::Reused))
+    };
+    if is_dead(session.pid, session.pid_start) {
+        (session.pid, session.pid_start) = (None, None);
+    }
+    if is_dead(session.pane_pid, session.pane_pid_start) {
+        (session.tmux_session, session.tmux_pane_id, session.tmux_socket) = (None, None, None);
+        (session.pane_pid, session.pane_pid_start, session.tmux_owned) = (None, None, false);
+    }
+}
+
+/// One thread belongs to one session.
+pub(super) fn check_thread_free(r: Read<'_>, session: &Session) -> Result<()> {
+    let Some(thread) = &session.codex_session_id else { return Ok(()) };
+    match store::sessions::by_thread(r, thread)? {
+        Some(other) if other.id != session.id => {
+            Err(Error::conflict(format!("Codex session {thread} is already registered as \"{}\"", other.name))
+                .hint(format!("use that name, or `conveyor deregister {}` first", other.name)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One pane shows one session.

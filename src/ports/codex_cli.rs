@@ -188,6 +188,23 @@ impl CodexCli {
         Ok(if self.version()? >= SERVER_BY_DEFAULT { ServerUse::Default } else { ServerUse::None })
     }
 
+    /// Whether somebody is signed in, as far as the program can tell without the network.
+    ///
+    /// # Errors
+    /// When it cannot be run, does not finish within ten seconds, or says neither; versions before `login status`
+    /// existed say neither.
+    pub fn is_signed_in(&self) -> Result<bool, CodexCliError> {
+        let (command, said) = match self.finish(&["login", "status"], ASK_LIMIT)? {
+            (_, Ended { status, .. }) if status.success() => return Ok(true),
+            (command, ended) => (command, ended),
+        };
+        // Warnings may stand before it.
+        if said.complaint.lines().chain(said.output.lines()).any(|line| line.trim() == "Not logged in") {
+            return Ok(false);
+        }
+        Err(said.into_failure(command))
+    }
+
     /// Makes sure that the background server runs. It outlives us and takes our environment with it.
     ///
     /// The first start for a home copies the program there, which takes seconds.
@@ -211,6 +228,12 @@ impl CodexCli {
 
     /// Runs the program and returns the command line, for errors, and what it printed.
     fn run(&self, arguments: &[&str], limit: Duration) -> Result<(String, String), CodexCliError> {
+        let (line, ended) = self.finish(arguments, limit)?;
+        if ended.status.success() { Ok((line, ended.output)) } else { Err(ended.into_failure(line)) }
+    }
+
+    /// Runs the program to its end, whatever it says.
+    fn finish(&self, arguments: &[&str], limit: Duration) -> Result<(String, Ended), CodexCliError> {
         let line = format!("{} {}", self.program.display(), arguments.join(" "));
         let io = |source: io::Error| CodexCliError::Io { command: line.clone(), source };
         // Files instead of pipes: they never fill up, and a grandchild that keeps one open cannot hold us.
@@ -235,12 +258,22 @@ impl CodexCli {
             return Err(CodexCliError::Timeout { command: line, after: limit });
         };
         let output = printed(&mut stdout).map_err(io)?;
-        if status.success() {
-            return Ok((line, output));
-        }
         let complaint = printed(&mut stderr).map_err(io)?;
-        let message = excerpt(if complaint.trim().is_empty() { &output } else { &complaint });
-        Err(CodexCliError::Failed { command: line, status, message })
+        Ok((line, Ended { status, output, complaint }))
+    }
+}
+
+/// How a run ended and what it printed.
+struct Ended {
+    status: ExitStatus,
+    output: String,
+    complaint: String,
+}
+
+impl Ended {
+    fn into_failure(self, command: String) -> CodexCliError {
+        let said = if self.complaint.trim().is_empty() { &self.output } else { &self.complaint };
+        CodexCliError::Failed { command, status: self.status, message: excerpt(said) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use conveyor::actions::COMMANDS;
 
-use super::{offline, pair};
+use super::offline;
 use crate::support::TestEnv;
 
 /// Every line is run twice, with `--json` and with `--text`; what follows sees the effects of what came before.
@@ -139,7 +139,7 @@ const SCENES: &[(&str, &[&str])] = &[
 
 /// Some lines change what the next run of the same line finds, so each form has a world of its own.
 fn play(lines: &[&str], flag: &str) -> Vec<String> {
-    let env = pair();
+    let env = TestEnv::pair();
     lines
         .iter()
         .map(|line| {
@@ -182,7 +182,7 @@ fn every_command_has_a_scene() {
 #[test]
 fn a_failure_prints_nothing_on_stdout_and_a_success_nothing_on_stderr() {
     for (command, lines) in SCENES {
-        let env = pair();
+        let env = TestEnv::pair();
         for line in *lines {
             for flag in ["--json", "--text"] {
                 let mut words = shell_words::split(line).unwrap();

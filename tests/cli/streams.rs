@@ -3,12 +3,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Stdio};
 
-use super::pair;
 use crate::support::TestEnv;
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let env = pair();
+    let env = TestEnv::pair();
     env.sh("ingest w1").ok();
     for line in [&["sessions"][..], &["tail", "w1", "--limit", "1000"], &["--help"], &["list"]] {
         let mut child = env
@@ -65,7 +64,7 @@ fn input_that_is_too_much_or_no_text_is_refused() {
 
 #[test]
 fn a_small_command_runs_no_other_program() {
-    let env = pair();
+    let env = TestEnv::pair();
     env.sh("ingest w1").ok();
     let traps = env.cwd().join("traps");
     let marker = env.cwd().join("sprung");

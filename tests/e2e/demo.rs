@@ -36,7 +36,12 @@ fn assert_nothing_left(world: &World, temporary: &Path) {
         || processes_with(&marker).is_empty().then_some(()),
         || processes_with(&marker).join("\n"),
     );
-    assert_eq!(fs::read_dir(temporary).unwrap().count(), 0, "{:#?}", files(temporary));
+    // The demo itself does not name the folder, and removes it last.
+    wait_for(
+        "the demo's folder to go",
+        || (fs::read_dir(temporary).unwrap().count() == 0).then_some(()),
+        || format!("{:#?}", files(temporary)),
+    );
     assert_eq!(files(&world.cwd()), Vec::<PathBuf>::new(), "the demo leaves the folder alone");
     assert_eq!(files(&world.codex_home()), Vec::<PathBuf>::new());
 }

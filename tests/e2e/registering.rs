@@ -1,8 +1,14 @@
 //! Sessions that were started by hand: registered by pane or pid, and what happens when that leads nowhere.
 
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Child, Command},
+};
+
 use serde_json::Value;
 
 use super::world::World;
+use crate::support::fixture_path;
 
 /// Starts the stand-in for Codex by hand, without registering it; its pane.
 fn by_hand(world: &World, name: &str, words: &[&str]) -> Value {
@@ -46,4 +52,103 @@ fn a_pane_or_pid_that_leads_nowhere_is_refused_with_a_hint() {
         assert!(!refused.error()["message"].as_str().unwrap().is_empty());
         assert!(!world.ledger().exists(), "{words:?} wrote a ledger");
     }
+}
+
+/// A process that is Codex by its name and tells no thread.
+fn silent_codex(world: &World) -> Child {
+    Command::new("sleep").arg0("codex").arg("1000").current_dir(world.cwd()).spawn().unwrap()
+}
+
+#[test]
+fn what_leads_to_no_session_leaves_no_ledger() {
+    let Some(world) = World::start() else { return };
+    let mut codex = silent_codex(&world);
+    let pid = codex.id().to_string();
+    let by_pid = world.run(&["register-worker", "--name", "w1", "--pid", &pid, "--json"]);
+    let _ = (codex.kill(), codex.wait());
+    assert_eq!((by_pid.code, &by_pid.error()["kind"]), (2, &"usage".into()), "{by_pid}");
+    assert!(!world.ledger().exists(), "--pid wrote a ledger");
+    let nothing = world.run(&["register-worker", "--name", "w1", "--json"]);
+    assert_eq!((nothing.code, &nothing.error()["kind"]), (2, &"usage".into()), "{nothing}");
+    assert!(!world.ledger().exists(), "a bare name wrote a ledger");
+
+    let unmatched = ["discover", "no session has this in it", "--adopt", "--json"];
+    world.run(&unmatched).ok();
+    assert!(!world.ledger().exists(), "nothing was adopted, and a ledger written");
+    let refused = world.run(&[&unmatched[..], &["--name", "w1"]].concat());
+    assert_eq!(refused.error()["kind"], "refused", "{refused}");
+    assert!(!world.ledger().exists(), "a refused --adopt wrote a ledger");
+}
+
+/// A recorded rollout, which can be registered as it lies there.
+fn recorded(name: &str) -> String {
+    fixture_path(&format!("rollouts/{name}.jsonl")).display().to_string()
+}
+
+#[test]
+fn a_taken_pane_is_refused_and_a_reused_number_is_not() {
+    let Some(world) = World::start() else { return };
+    let pane = world.server().session("one", &["cat"]).pane.to_string();
+    let register = |name: &str, rollout: &str| {
+        world.run(&[
+            "register-worker",
+            "--name",
+            name,
+            "--codex-session",
+            &recorded(rollout),
+            "--tmux-pane",
+            &pane,
+            "--json",
+        ])
+    };
+    register("w1", "simple_turn").ok();
+    let taken = register("w2", "tool_calls");
+    assert_eq!((taken.code, &taken.error()["kind"]), (1, &"conflict".into()), "{taken}");
+    let message = taken.error()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("already registered as \"w1\""), "{message}");
+    // The server that gave the number is gone, and another one has given it anew.
+    world.server().plain(&["respawn-pane", "-k", "-t", &pane, "cat"]);
+    register("w2", "tool_calls").ok();
+    assert_eq!(world.session("w2")["tmux_pane_id"], *pane);
+    assert_eq!(world.session("w1")["tmux_pane_id"], Value::Null);
+}
+
+#[test]
+fn a_session_in_another_pane_is_not_claimed_to_show_its_old_thread() {
+    let Some(world) = World::start() else { return };
+    let [first, second] = ["one", "two"].map(|name| world.server().session(name, &["cat"]).pane.to_string());
+    let register = |more: &[&str]| world.run(&[&["register-worker", "--name", "w1"], more].concat()).ok().json();
+    let rollout = recorded("simple_turn");
+    let known = register(&["--codex-session", &rollout, "--tmux-pane", &first]);
+    let again = register(&["--tmux-pane", &first]);
+    assert_eq!(again["codex_session_id"], known["codex_session_id"], "the same pane keeps it");
+    let moved = register(&["--tmux-pane", &second]);
+    assert_eq!((&moved["codex_session_id"], &moved["codex_session_path"]), (&Value::Null, &Value::Null), "{moved:#}");
+    assert_eq!(world.status("w1")["judgement"]["rule"], "thread_unknown");
+}
+
+#[test]
+fn a_name_that_is_taken_up_again_is_not_judged_by_what_has_died_since() {
+    let Some(world) = World::start() else { return };
+    let pane = world.server().session("one", &["cat"]);
+    let id = pane.pane.to_string();
+    let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
+    let pid = process.id().to_string();
+    let register = |more: &[&str]| world.run(&[&["register-worker", "--name", "w1"], more].concat()).ok().json();
+    register(&["--codex-session", &recorded("simple_turn"), "--tmux-pane", &id, "--pid", &pid]);
+    world.run(&["deregister", "w1"]).ok();
+    let alive = register(&["--codex-session", &recorded("simple_turn")]);
+    assert_eq!(
+        (&alive["pid"], &alive["tmux_pane_id"]),
+        (&process.id().into(), &id.as_str().into()),
+        "what lives is kept"
+    );
+
+    world.run(&["deregister", "w1"]).ok();
+    let _ = (process.kill(), process.wait());
+    world.server().plain(&["kill-pane", "-t", &id]);
+    let again = register(&["--codex-session", &recorded("tool_calls")]);
+    assert_eq!((&again["pid"], &again["tmux_pane_id"]), (&Value::Null, &Value::Null), "{again:#}");
+    let status = world.status("w1");
+    assert_eq!(status["running"], Value::Null, "nobody has looked at the new one: {status:#}");
 }

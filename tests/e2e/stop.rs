@@ -25,7 +25,9 @@ fn an_idle_a_busy_and_a_drafting_worker_leave_when_asked() {
     let Some(world) = World::start() else { return };
     world.start_worker("idle", "Begin {{say Done.}}");
     world.wait_for_condition("idle", "done");
-    assert_left(&world, &stop(&world, "idle"), "idle");
+    let stopped = stop(&world, "idle");
+    assert_left(&world, &stopped, "idle");
+    assert_eq!(stopped["cancelled"], Value::Null);
     let again = stop(&world, "idle");
     assert_eq!((&again["ending"], &again["killed_session"]), (&"already_gone".into(), &false.into()));
     assert_eq!(world.run(&["status", "idle"]).ok().json()["running"], false);
@@ -33,7 +35,9 @@ fn an_idle_a_busy_and_a_drafting_worker_leave_when_asked() {
     let go = world.hold();
     world.start_worker("busy", &format!("Begin {{{{hold {}}}}} {{{{say Never.}}}}", go.display()));
     world.wait_for_condition("busy", "busy");
-    assert_left(&world, &stop(&world, "busy"), "busy");
+    let stopped = stop(&world, "busy");
+    assert_left(&world, &stopped, "busy");
+    assert_eq!(stopped["cancelled"], Value::Null);
     let rollout = fs::read_to_string(&world.rollouts_of("busy")[0]).unwrap();
     assert!(rollout.contains("turn_aborted"), "the turn was closed, not cut off");
 
@@ -57,7 +61,11 @@ fn an_open_approval_is_refused_not_given() {
     let Some(world) = World::start() else { return };
     world.start_worker("w1", "Change it {{shell-esc rm -rf build}} {{say Changed.}}");
     world.wait_for_condition("w1", "blocked");
-    assert_left(&world, &stop(&world, "w1"), "w1");
+    let stopped = stop(&world, "w1");
+    assert_left(&world, &stopped, "w1");
+    assert_eq!(stopped["cancelled"], "approval_command", "{stopped:#}");
+    let trail = world.run(&["events", "w1", "--type", "session_stopped", "--json"]).ok().json();
+    assert_eq!(trail[0]["payload"]["cancelled"], "approval_command", "{trail:#}");
     let rollout = fs::read_to_string(&world.rollouts_of("w1")[0]).unwrap();
     assert!(rollout.contains("turn_aborted") && !rollout.contains("AgentMessage"), "nothing was answered");
     assert!(!rollout.contains("CommandExecution"), "nothing ran");
@@ -68,7 +76,9 @@ fn a_question_and_the_trust_prompt_are_left_unanswered() {
     let Some(world) = World::start() else { return };
     world.start_worker("asks", "Ask me {{ask Which one}} {{say Chosen.}}");
     world.wait_for_condition("asks", "blocked");
-    assert_left(&world, &stop(&world, "asks"), "asks");
+    let stopped = stop(&world, "asks");
+    assert_left(&world, &stopped, "asks");
+    assert_eq!(stopped["cancelled"], "question", "{stopped:#}");
     let rollout = fs::read_to_string(&world.rollouts_of("asks")[0]).unwrap();
     assert!(rollout.contains("turn_aborted") && !rollout.contains("AgentMessage"), "nothing was answered");
 

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use program::{Finished, TestEnv, fixture_path};
+pub use program::{Finished, MANAGER, TestEnv, WORKER, fixture_path};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);

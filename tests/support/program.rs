@@ -9,6 +9,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// The file name of the rollout that [`TestEnv::pair`] gives its worker.
+pub const WORKER: &str = "rollout-2026-11-21T02-14-36-01a1fbe2-536f-7ac3-bfaa-af9af8b87c1e.jsonl";
+/// The file name of the rollout that [`TestEnv::pair`] gives its manager.
+pub const MANAGER: &str = "rollout-2026-11-21T02-14-16-01a1fbe2-04f0-7bb3-be68-85579e70f876.jsonl";
+
 /// One private world. Everything in it is removed when it is dropped.
 pub struct TestEnv {
     root: tempfile::TempDir,
@@ -63,6 +68,19 @@ impl TestEnv {
     /// A world with the real clock and random ids.
     pub fn live() -> Self {
         Self { frozen: false, ..Self::new() }
+    }
+
+    /// A world with a bound pair, `w1` and `m1` on the task `parser`, on recorded rollouts that nobody has read yet.
+    pub fn pair() -> Self {
+        let env = Self::new();
+        let worker = env.place_rollout("rollouts/tool_calls.jsonl", WORKER);
+        let manager = env.place_rollout("rollouts/simple_turn.jsonl", MANAGER);
+        let path = |rollout: &Path| rollout.to_str().expect("a plain path").to_owned();
+        env.run(["register-worker", "--name", "w1", "--codex-session", &path(&worker)]).ok();
+        env.run(["register-manager", "--name", "m1", "--codex-session", &path(&manager)]).ok();
+        env.sh("tasks --create parser --goal 'the parser accepts every recorded file'").ok();
+        env.sh("bind --task parser --worker w1 --manager m1").ok();
+        env
     }
 
     /// The working directory of every run.

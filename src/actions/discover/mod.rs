@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Action, Argv, Context, Format, Outcome, ingest, live, sense,
-    session::{Known, SessionView, record},
+    session::{Known, SessionView, ThreadNews, known_sessions, record},
 };
 use crate::{
     base::{Error, Kind, Name, Result, Timestamp, text},
@@ -18,6 +18,7 @@ use crate::{
         session::{Registration, Role, Session},
         task::{Binding, BindingState, Task},
     },
+    ports::process::ProcessId,
     store::{self, Store},
 };
 use running::{Running, RunningView};
@@ -200,8 +201,7 @@ pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<S
 
 /// Registers the matching unregistered sessions; their names.
 fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running]) -> Result<Vec<String>> {
-    let store = cx.ledger_or_create()?;
-    let sessions = store.read(store::sessions::list)?;
+    let sessions = known_sessions(cx)?;
     let wanted: Vec<&Running> = found
         .iter()
         .filter(|running| fits(running, query) && running.thread_id.is_some() && !running.unattended)
@@ -212,6 +212,10 @@ fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running
         return Err(Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()))
             .hint("narrow the search with a part of its id, folder or tmux session"));
     }
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = cx.ledger_or_create()?;
     let mut taken: BTreeSet<String> = sessions.into_iter().map(|session| session.name).collect();
     let mut adopted = Vec::new();
     for running in wanted {
@@ -257,9 +261,14 @@ pub(super) fn register(cx: &Context, store: &Store, running: &Running, role: Rol
     store.write(|w| {
         let rollout = running.rollout.clone().zip(running.head.clone());
         let pane = running.pane.as_ref();
+        let found = store::sessions::find(w.read(), name)?;
         let known = Known {
             name: name.to_owned(),
             role,
+            thread: match &running.thread_id {
+                None if !found.is_some_and(|found| is_elsewhere(&found, running)) => ThreadNews::Same,
+                thread => ThreadNews::Shows(thread.clone()),
+            },
             rollout,
             process: running.process,
             pane: running.pane.clone(),
@@ -271,13 +280,18 @@ pub(super) fn register(cx: &Context, store: &Store, running: &Running, role: Rol
         let mut session = record(cx, w, known, fresh, now)?;
         session.codex_home = running.codex_home.as_ref().map(|home| home.display().to_string());
         session.codex_version = running.version.clone().or(session.codex_version);
-        if session.codex_session_id.is_none() {
-            session.codex_session_id.clone_from(&running.thread_id);
-        }
         store::sessions::save(w, &session)?;
-        store::sensors::forget(w, &session.id)?;
         Ok(session)
     })
+}
+
+/// Whether the record is of another pane or process than this.
+fn is_elsewhere(session: &Session, running: &Running) -> bool {
+    let (pid, start, now) = match &running.pane {
+        Some(pane) => (session.pane_pid, session.pane_pid_start, Some(pane.process)),
+        None => (session.pid, session.pid_start, running.process),
+    };
+    pid.zip(now).is_some_and(|(pid, now)| start.and_then(|start| ProcessId::from_stored(pid, start)) != Some(now))
 }
 
 fn hit(binding: &Binding, tasks: &[Task], sessions: &[Session]) -> BindingHit {

@@ -174,6 +174,10 @@ pub(super) fn codex(tools: &Tools, codex_home: Option<&Path>) -> Vec<Check> {
     } else {
         Check::pass(Advice, "codex_push", "text can be pushed into its sessions")
     });
+    // Where there is no home, nobody has signed in yet; that is told with the home.
+    if codex_home.is_some_and(Path::is_dir) {
+        checks.push(signed_in(&cli));
+    }
     match cli.server_use() {
         Ok(server) => {
             checks.push(supervision(server));
@@ -195,6 +199,19 @@ fn version_unknown(error: CodexCliError) -> Check {
     let mut check = Check::failed(Required, "codex_version", &fail::codex(error), "see what `codex --version` prints");
     check.message = format!("its version cannot be told: {}", check.message);
     check
+}
+
+/// Whether Codex will ask for a sign-in before it works. A provider of one's own may need none, so it is a remark.
+fn signed_in(cli: &CodexCli) -> Check {
+    const NAME: &str = "codex_login";
+    match cli.is_signed_in() {
+        Ok(true) => Check::pass(Advice, NAME, "signed in; whether it still holds shows with the first request"),
+        Ok(false) => {
+            let message = "nobody is signed in: a session will ask, unless its model provider needs no sign-in";
+            Check::fail(Advice, NAME, message, "`codex login`")
+        }
+        Err(error) => Check::failed(Advice, NAME, &fail::codex(error), "see what `codex login status` prints"),
+    }
 }
 
 /// How sessions of this version are supervised.

@@ -18,6 +18,7 @@ use crate::{
     model::{
         pane::{self, PaneReading, PaneState, Prompt},
         session::Session,
+        state::Source,
     },
     ports::{
         codex_cli::{CodexCli, CodexVersion, find_codex},
@@ -442,6 +443,19 @@ fn environment(cx: &Context) -> Vec<(String, String)> {
 
 /// An empty composer counts as ready when it has stood this long.
 const SETTLED: Duration = Duration::from_millis(1_200);
+/// How long the title of a terminal that was asked for nothing may spin before that is taken for a turn.
+const SPIN_OF_A_START: Duration = Duration::from_secs(5);
+
+/// How long what the screen shows has to stand before it is believed.
+fn settles_after(plan: &Plan, reading: &PaneReading) -> Duration {
+    match reading.state {
+        // A terminal that starts spins as well. Behind it may be a turn that goes on in Codex's server.
+        PaneState::Busy if reading.source == Source::Title && plan.prompt.is_none() => SPIN_OF_A_START,
+        PaneState::Busy => Duration::ZERO,
+        // Codex draws its composer before it knows that nobody is signed in, or that the thread is locked.
+        PaneState::Idle | PaneState::Waiting | PaneState::Exited | PaneState::Unknown => SETTLED,
+    }
+}
 
 /// Waits until the screen shows a composer, a running turn or a dialog, and for a moment more until it shows the
 /// thread's id; answers the trust prompt if it may.
@@ -452,7 +466,7 @@ fn wait(
     process: ProcessId,
     shows_id: bool,
 ) -> Result<(PaneReading, bool)> {
-    let mut ready_since = None;
+    let mut stands: Option<(PaneState, Instant)> = None;
     let deadline = Instant::now() + plan.patience;
     let mut trust_accepted = false;
     loop {
@@ -465,12 +479,15 @@ fn wait(
         }
         let reading = pane::read_pane(&screen, Some(&info.title));
         match (reading.state, reading.prompt) {
-            (PaneState::Idle | PaneState::Busy, _) => {
-                let ready_for = ready_since.get_or_insert_with(Instant::now).elapsed();
-                let patience_over = ready_for >= ID_PATIENCE || Instant::now() >= deadline;
-                // Codex draws its composer before it knows that nobody is signed in, or that the thread is locked.
-                let settled = reading.state == PaneState::Busy || ready_for >= SETTLED;
-                if settled && (!shows_id || reading.thread_id.is_some() || patience_over) {
+            (state @ (PaneState::Idle | PaneState::Busy), _) => {
+                let now = Instant::now();
+                let since = stands.filter(|(before, _)| *before == state).map_or(now, |(_, since)| since);
+                stands = Some((state, since));
+                let stood = now - since;
+                // What came in time gets the time to settle.
+                let settled = stood >= settles_after(plan, &reading) || now >= deadline + SETTLED;
+                let id_is_late = stood >= ID_PATIENCE || now >= deadline;
+                if settled && (!shows_id || reading.thread_id.is_some() || id_is_late) {
                     return Ok((reading, trust_accepted));
                 }
             }
@@ -487,9 +504,9 @@ fn wait(
             (PaneState::Exited, _) => {
                 return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
             }
-            (PaneState::Unknown, _) => ready_since = None,
+            (PaneState::Unknown, _) => stands = None,
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline && !matches!(reading.state, PaneState::Idle | PaneState::Busy) {
             return Err(Error::new(
                 Kind::Unconfirmed,
                 format!("codex showed no composer within {} s: {}", plan.patience.as_secs(), last_words(&screen)),
@@ -555,9 +572,11 @@ mod tests {
     use super::*;
     use crate::ports::tmux::ScriptedTmux;
 
+    const PROCESS: ProcessId = ProcessId { pid: 7, start_ticks: 1 };
+
     #[test]
     fn trust_is_given_only_while_no_approval_is_on_the_screen() {
-        let process = ProcessId { pid: 7, start_ticks: 1 };
+        let process = PROCESS;
         let trust = "Trust this folder?\n\n› 1. Trust and continue\n  2. Quit\n\n  Press enter to continue\n";
         for approval in APPROVAL_WORDS {
             let tmux = ScriptedTmux::default();
@@ -568,5 +587,54 @@ mod tests {
             tmux.set_screen(pane.pane, trust);
             assert!(accept_trust(&tmux, &pane, process, &reading).unwrap(), "{:?}", tmux.calls());
         }
+    }
+
+    /// A terminal that has just been opened without a message, and what its screen shows.
+    fn opened(seconds: u64, title: &str) -> (ScriptedTmux, PaneRef, Plan) {
+        let tmux = ScriptedTmux::default();
+        let pane = tmux.add_session("codex-w1", PROCESS);
+        tmux.set_screen(pane.pane, "› Ask Codex to do anything\n\n  gpt-5.5 · ~/project\n");
+        tmux.change(pane.pane, |pane| title.clone_into(&mut pane.info.title));
+        let plan = Plan {
+            name: "w1".to_owned(),
+            tmux_name: "codex-w1".to_owned(),
+            cwd: PathBuf::from("/"),
+            prompt: None,
+            sandbox: None,
+            approval: None,
+            model: None,
+            extra: Vec::new(),
+            server: ServerUse::Off,
+            resume: Some("t".to_owned()),
+            loaded: true,
+            trust: Trust::Ask,
+            patience: Duration::from_secs(seconds),
+            program: None,
+        };
+        (tmux, pane, plan)
+    }
+
+    #[test]
+    fn the_spinner_of_a_start_is_waited_out() {
+        let (tmux, pane, plan) = opened(30, "⠋ w1 | project");
+        let reading = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(600));
+                tmux.change(pane.pane, |pane| "w1 | project".clone_into(&mut pane.info.title));
+            });
+            wait(&tmux, &plan, &pane, PROCESS, /*shows_id*/ false).unwrap().0
+        });
+        assert_eq!((reading.state, reading.rule), (PaneState::Idle, "composer_empty"));
+        // A turn that goes on in the server shows the same for as long as it runs.
+        let (tmux, pane, plan) = opened(1, "⠋ w1 | project");
+        let reading = wait(&tmux, &plan, &pane, PROCESS, /*shows_id*/ false).unwrap().0;
+        assert_eq!((reading.state, reading.rule), (PaneState::Busy, "title_spinner"));
+    }
+
+    #[test]
+    fn a_composer_that_stands_at_the_end_of_the_patience_is_one() {
+        let (tmux, pane, plan) = opened(1, "vm");
+        let reading = wait(&tmux, &plan, &pane, PROCESS, /*shows_id*/ false).unwrap().0;
+        assert_eq!(reading.rule, "composer_empty");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         Action, Argv, Context, Format, Outcome, TextArg,
         discover::running::PaneSeen,
         ingest, lookup,
-        session::{Known, record},
+        session::{Known, ThreadNews, check_thread_free, known_session, record},
     },
     base::{Error, Name, Result, text},
     model::{
@@ -227,14 +227,6 @@ fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str) -> Result<
     }
 }
 
-/// The session of that name, if there is a ledger and it knows one.
-fn known_session(cx: &Context, name: &str) -> Result<Option<Session>> {
-    if !cx.env().ledger.exists() {
-        return Ok(None);
-    }
-    Ok(cx.ledger_to_change()?.read(|r| store::sessions::find(r, name))?)
-}
-
 /// A name can be used when nobody has it, or its session is gone.
 fn check_free(known: &Session, role: Role) -> Result<()> {
     if known.role != role {
@@ -288,6 +280,7 @@ fn register(
         let known = Known {
             name: plan.name.clone(),
             role,
+            thread: ThreadNews::Shows(spawned.thread_id.clone()),
             rollout: None,
             process: Some(spawned.process),
             pane: Some(PaneSeen {
@@ -315,7 +308,6 @@ fn register(
         }
         session.codex_version = Some(spawned.codex_version.to_string());
         session.codex_home = spawned.codex_home.as_ref().map(|home| home.display().to_string());
-        session.codex_session_id.clone_from(&spawned.thread_id);
         session.codex_session_path = None;
         session.last_ingest_offset = None;
         session.resumed_at = plan.resume.is_some().then_some(now);
@@ -610,6 +602,7 @@ impl Action for Resume {
     fn run(self, cx: &Context) -> Result<Started> {
         let (session, judgement) = cx.ledger_to_change()?.read(|r| {
             let session = lookup::session(r, &self.session)?;
+            check_thread_free(r, &session)?;
             let judgement = store::board::judgement(r, &session, cx.now())?;
             Ok::<_, Error>((session, judgement))
         })?;

@@ -15,7 +15,7 @@ use crate::{
     actions::{Action, Argv, Context, Outcome, fail, lookup, sense::Observer},
     base::{Error, Result},
     model::{
-        pane::{self, PaneState},
+        pane::{self, PaneState, Prompt},
         session::{Registration, Session},
         state::{Condition, Source},
     },
@@ -67,6 +67,8 @@ text_enum! {
 /// What `stop` did.
 #[derive(Debug, Serialize)]
 pub struct Stopped {
+    /// The approval or question that was open and was cancelled with Esc; its worker did not get what it asked for.
+    cancelled: Option<Prompt>,
     dry_run: bool,
     /// None in a rehearsal, which presses no key.
     ending: Option<Ending>,
@@ -84,9 +86,10 @@ impl Action for Stop {
     fn run(self, cx: &Context) -> Result<Stopped> {
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
+        let mut cancelled = None;
         let (ending, killed_session) = match cx.dry_run() {
             true => (None, false),
-            false => end(cx, &session).map(|(ending, killed)| (Some(ending), killed))?,
+            false => end(cx, &session, &mut cancelled).map(|(ending, killed)| (Some(ending), killed))?,
         };
         let still_running = if cx.dry_run() { None } else { server_says_active(cx, &session) };
         let now = cx.now();
@@ -95,6 +98,7 @@ impl Action for Stop {
             store::sessions::set_state(w, &session.id, state, now)?;
             let about = audit::About { task_id: None, session_id: Some(&session.id) };
             let payload = json!({
+                "cancelled": cancelled,
                 "ending": ending,
                 "killed_session": killed_session,
                 "name": session.name,
@@ -103,7 +107,15 @@ impl Action for Stop {
             audit::append(w, now, cx.actor(), "session_stopped", about, &payload)?;
             Ok::<_, Error>(())
         })?;
-        Ok(Stopped { dry_run: cx.dry_run(), ending, killed_session, name: session.name, state, still_running })
+        Ok(Stopped {
+            cancelled,
+            dry_run: cx.dry_run(),
+            ending,
+            killed_session,
+            name: session.name,
+            state,
+            still_running,
+        })
     }
 
     fn argv(&self) -> Argv {
@@ -112,8 +124,8 @@ impl Action for Stop {
     }
 }
 
-/// Ends the session's Codex, and closes what was opened for it alone.
-fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
+/// Ends the session's Codex, and closes what was opened for it alone; notes what was `cancelled` on the way.
+fn end(cx: &Context, session: &Session, cancelled: &mut Option<Prompt>) -> Result<(Ending, bool)> {
     let Some(pane) = session.tmux_pane_id.as_deref().and_then(|pane| pane.parse::<PaneId>().ok()) else {
         return Ok((Ending::NoPane, false));
     };
@@ -138,7 +150,8 @@ fn end(cx: &Context, session: &Session) -> Result<(Ending, bool)> {
     let unread = if recorded.is_some() || session.tmux_owned { Unread::IsCodex } else { Unread::MayBeAnything };
     let runs = || cx.processes().liveness(codex) == Liveness::Alive;
     let programs = programs_of(cx.processes(), process);
-    let ending = if runs() { leave_while(&*tmux, pane, process, unread, &runs)? } else { Ending::AlreadyGone };
+    let ending =
+        if runs() { leave_while(&*tmux, pane, process, unread, &runs, cancelled)? } else { Ending::AlreadyGone };
     if !session.tmux_owned {
         return Ok((if ending == Ending::Closed { Ending::StillThere } else { ending }, false));
     }
@@ -209,6 +222,7 @@ fn leave_while(
     process: ProcessId,
     unread: Unread,
     runs: &dyn Fn() -> bool,
+    cancelled: &mut Option<Prompt>,
 ) -> Result<Ending> {
     let deadline = Instant::now() + PATIENCE;
     let guard = Guard::process_only(pane, process);
@@ -240,7 +254,13 @@ fn leave_while(
         if let Some(key) = key
             && Instant::now() >= next_key
         {
-            asked |= tmux.guarded_key(&guard, key).map_err(fail::tmux)? == KeyOutcome::Sent;
+            let sent = tmux.guarded_key(&guard, key).map_err(fail::tmux)? == KeyOutcome::Sent;
+            // `TaskRunning` is Codex's own answer to our key.
+            let open = seen.prompt.filter(|prompt| prompt.belongs_to_a_turn() && *prompt != Prompt::TaskRunning);
+            if sent && cancelled.is_none() {
+                *cancelled = open;
+            }
+            asked |= sent;
             next_key = Instant::now() + BETWEEN_KEYS;
         }
         thread::sleep(LOOK_EVERY);
@@ -272,6 +292,9 @@ impl Outcome for Stopped {
                 writeln!(out, "{} did not leave, and its pane was not opened for it: nothing was closed", self.name)?;
             }
             Ending::NoPane => writeln!(out, "{} has no pane here; it is marked gone", self.name)?,
+        }
+        if let Some(prompt) = self.cancelled {
+            writeln!(out, "it waited for an answer ({prompt}), which was cancelled")?;
         }
         if self.still_running == Some(true) {
             writeln!(out, "Codex's server still runs a turn of it")?;
