@@ -20,6 +20,7 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
+mod routing;
 mod sense;
 mod session;
 mod status;
