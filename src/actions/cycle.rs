@@ -353,7 +353,7 @@ impl Run<'_> {
     /// The end of the worker's last turn, when it is known to lie within the binding.
     fn receipt(&self, progress: &Progress) -> Option<WorkerReceipt> {
         let end = progress.last_end.as_ref()?;
-        if !is_within(end.at, self.binding.created_at) {
+        if !self.binding.covers(end.at) {
             return None;
         }
         Some(WorkerReceipt {

@@ -15,7 +15,7 @@ use crate::{
     model::{
         delivery::SignalKind,
         progress::{Position, Progress, TurnEnd},
-        rollout::{self, Record},
+        rollout::{self, Fact, Record},
         session::{Registration, Role, Session},
     },
     ports::rollout::{Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
@@ -269,6 +269,10 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
             }
             next.progress.apply(&record, Position { byte_offset: raw.offset, byte_length: raw.len });
             turn_end = next.progress.last_end.clone().filter(|end| end.byte_offset == raw.offset);
+            if let (Some(end), Fact::TurnEnded { last_message: Some(text), .. }) = (&mut turn_end, &record.fact) {
+                // The progress keeps its beginning only.
+                end.last_message = Some(text.clone());
+            }
             Content::Record(Box::new(record))
         }
         Err(reason) => {
@@ -283,13 +287,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
 
 /// Stores a batch if the cursor still stands where it was read: how many lines were new, or none when another
 /// reader was faster.
-fn take(
-    w: &store::Write<'_>,
-    role: Role,
-    from: &Cursor,
-    batch: &Batch,
-    now: Timestamp,
-) -> Result<Option<u64>> {
+fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Timestamp) -> Result<Option<u64>> {
     if !store::rollouts::advance(w, from, &batch.next, now)? {
         return Ok(None);
     }
