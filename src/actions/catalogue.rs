@@ -18,6 +18,8 @@ text_enum! {
         Registry => "Tasks and sessions",
         /// Start, open, stop.
         Lifecycle => "Start and stop",
+        /// Messages and their delivery.
+        Deliver => "Messages",
         /// What sessions are doing.
         Observe => "Watch",
         /// Health of the installation.
@@ -156,6 +158,12 @@ catalogue! {
         OpenWorker,
         OpenManager,
         Stop,
+    }
+    Deliver {
+        EnqueueNudgeWorker,
+        EnqueueNotifyManager,
+        Dispatch,
+        Commands,
     }
     Observe {
         List,

@@ -8,9 +8,10 @@ use std::{
 pub use crate::store::audit::Actor;
 
 use crate::{
-    base::{Clock, Ids, Result, Timestamp},
+    base::{Clock, Ids, Moment, Result, Timestamp},
     ports::{
         env::Env,
+        machine,
         process::Processes,
         tmux::{RealTmux, Tmux, TmuxServer},
     },
@@ -134,7 +135,7 @@ impl Context {
         let store = if dry_run && access == Access::Create && blank() {
             Store::memory()?
         } else {
-            let access = if dry_run { Access::Read } else { access };
+            let access = if dry_run { Access::Rehearse } else { access };
             let opening = Opening { access, safety: self.parts.safety, now: self.now() };
             let store = Store::open(path, opening)?;
             if self.ledger.with_reader { store.with_reader(opening)? } else { store }
@@ -153,6 +154,13 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.parts.clock.now()
+    }
+
+    /// The present moment on both clocks.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        let clock = &self.parts.clock;
+        Moment { wall: clock.now(), boot_id: machine::boot_id(), uptime: clock.uptime_millis() }
     }
 
     /// The clock itself, for whoever needs the time between actions.

@@ -353,7 +353,7 @@ impl Run<'_> {
     /// The end of the worker's last turn, when it is known to lie within the binding.
     fn receipt(&self, progress: &Progress) -> Option<WorkerReceipt> {
         let end = progress.last_end.as_ref()?;
-        if !is_within(end.at, self.binding.created_at) {
+        if !self.binding.covers(end.at) {
             return None;
         }
         Some(WorkerReceipt {
@@ -391,11 +391,6 @@ impl Run<'_> {
         });
         Err(error)
     }
-}
-
-/// Whether a turn's end belongs to a binding. An end without a time may be older than it, and is no proof of work.
-fn is_within(end: Option<Timestamp>, bound_at: Timestamp) -> bool {
-    end.is_some_and(|at| at >= bound_at)
 }
 
 impl Outcome for CycleReport {
@@ -488,18 +483,5 @@ impl Outcome for DivergenceList {
             writeln!(out, "#{}  {}  {what}", cycle.id, cycle.started_at)?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_end_counts_only_when_it_is_known_to_lie_within_the_binding() {
-        let at = Timestamp::from_millis;
-        assert!(is_within(Some(at(5)), at(5)));
-        assert!(!is_within(Some(at(4)), at(5)));
-        assert!(!is_within(None, at(5)), "an end without a time may be older than the binding");
     }
 }

@@ -25,6 +25,9 @@ impl From<store::Error> for Error {
                 ),
             ),
             E::Newer { .. } => (Kind::Ledger, Some("use the newer conveyor; this one leaves the ledger untouched")),
+            E::Outdated { .. } => {
+                (Kind::Ledger, Some("any command without --dry-run brings it up to date, after a backup beside it"))
+            }
             E::Predecessor { .. } => (
                 Kind::Ledger,
                 Some(
@@ -42,7 +45,7 @@ impl From<store::Error> for Error {
             E::Corrupt(_) => (Kind::Ledger, Some("run `conveyor db-doctor`; do not delete the file")),
             E::Unique(_) => (Kind::Conflict, None),
             E::Io { .. } => (Kind::Io, None),
-            E::Sqlite(_) | E::Json { .. } => (Kind::Bug, Some("run `conveyor db-doctor`")),
+            E::Sqlite(_) | E::Json { .. } | E::Step { .. } => (Kind::Bug, Some("run `conveyor db-doctor`")),
         };
         hinted(Error::new(kind, message).caused_by(error), hint)
     }

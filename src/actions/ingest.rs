@@ -13,9 +13,10 @@ use super::{Action, Argv, Context, Format, Outcome, fail, lookup};
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
-        progress::Progress,
-        rollout::{self, Record},
-        session::{Registration, Session},
+        delivery::SignalKind,
+        progress::{Progress, TurnEnd},
+        rollout::{self, Fact, Record},
+        session::{Registration, Role, Session},
     },
     ports::rollout::{Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
     store::{
@@ -135,7 +136,7 @@ pub(super) fn ingest_while(
             }
         };
         let now = cx.now();
-        if let Some(new_events) = store.write(|w| take(w, &cursor, &batch, now))? {
+        if let Some(new_events) = store.write(|w| take(w, session.role, &cursor, &batch, now))? {
             total.new_events += new_events;
             total.skipped_lines += batch.bad_lines();
             total.file_replaced |= batch.replaced.is_some();
@@ -165,6 +166,8 @@ struct Line {
     hash: i64,
     flags: Flags,
     repeated_ordinal: bool,
+    /// The turn that this line ended.
+    turn_end: Option<TurnEnd>,
     content: Content,
 }
 
@@ -251,6 +254,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
         },
     };
     let mut repeated_ordinal = false;
+    let mut turn_end = None;
     let mut ordinal = line_number;
     let content = match parsed {
         Ok(record) => {
@@ -264,6 +268,11 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
                 repeated_ordinal = next.progress.max_ordinal.is_some_and(|max| own <= max);
             }
             next.progress.apply(&record, raw.offset);
+            turn_end = next.progress.last_end.clone().filter(|end| end.byte_offset == raw.offset);
+            if let (Some(end), Fact::TurnEnded { last_message: Some(text), .. }) = (&mut turn_end, &record.fact) {
+                // The progress keeps its beginning only.
+                end.last_message = Some(text.clone());
+            }
             Content::Record(Box::new(record))
         }
         Err(reason) => {
@@ -272,12 +281,13 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
             Content::Bad { reason }
         }
     };
-    Line { offset: raw.offset, length: raw.len, ordinal, hash: raw.hash(), flags, repeated_ordinal, content }
+    let (offset, length, hash) = (raw.offset, raw.len, raw.hash());
+    Line { offset, length, ordinal, hash, flags, repeated_ordinal, turn_end, content }
 }
 
 /// Stores a batch if the cursor still stands where it was read: how many lines were new, or none when another
 /// reader was faster.
-fn take(w: &store::Write<'_>, from: &Cursor, batch: &Batch, now: Timestamp) -> Result<Option<u64>> {
+fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Timestamp) -> Result<Option<u64>> {
     if !store::rollouts::advance(w, from, &batch.next, now)? {
         return Ok(None);
     }
@@ -333,6 +343,31 @@ fn take(w: &store::Write<'_>, from: &Cursor, batch: &Batch, now: Timestamp) -> R
         if store::events::append(w, &batch.next, &event, &ingested_at)? == Appended::New {
             new_events += 1;
         }
+        if role == Role::Worker
+            && let Some(end) = &line.turn_end
+        {
+            record_signal(w, from, line.hash, end, now)?;
+        }
     }
     Ok(Some(new_events))
+}
+
+/// Records how a turn of a worker ended, for its manager. The turn is known by its id, or else by the line that ended
+/// it: the same end in a file that is read again is the same signal.
+fn record_signal(w: &store::Write<'_>, from: &Cursor, hash: i64, end: &TurnEnd, now: Timestamp) -> Result<()> {
+    let Some(kind) = SignalKind::of(end.kind) else { return Ok(()) };
+    let turn = end.turn_id.clone().unwrap_or_else(|| format!("line {hash:016x}"));
+    let detail = end.error.as_ref().map(|error| error.message.as_str()).or(end.reason.as_deref());
+    let new = store::signals::NewSignal {
+        session_id: &from.session_id,
+        dedupe_key: &format!("{}:{}:{turn}", from.session_id, from.thread_id),
+        kind,
+        turn_id: end.turn_id.as_deref(),
+        at: end.at,
+        path: &from.path,
+        byte_offset: end.byte_offset,
+        last_message: end.last_message.as_deref(),
+        detail,
+    };
+    Ok(store::signals::record(w, &new, now)?)
 }

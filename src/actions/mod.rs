@@ -10,6 +10,7 @@ mod catalogue;
 mod context;
 mod cycle;
 mod discover;
+mod dispatch;
 mod doctor;
 mod event_log;
 mod explain;
@@ -20,6 +21,7 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
+mod routing;
 mod sense;
 mod session;
 mod status;
@@ -37,6 +39,10 @@ pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
+pub use dispatch::{
+    Commands, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, EnqueueNotifyManager, EnqueueNudgeWorker,
+    Item as DispatchItem, Summary as DispatchSummary, dispatch_health,
+};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
 pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};

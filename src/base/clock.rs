@@ -75,10 +75,25 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A moment on the two clocks: the wall's, which people read and anybody can set, and the machine's since it was
+/// booted, which leases and deadlines go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Wall time.
+    pub wall: Timestamp,
+    /// Which boot of the machine; a stored uptime means nothing in another one.
+    pub boot_id: String,
+    /// Milliseconds since that boot, sleep included.
+    pub uptime: i64,
+}
+
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// Milliseconds since the machine was booted, sleep included. Never goes back.
+    fn uptime_millis(&self) -> i64;
 }
 
 /// Where fresh ids come from.
@@ -95,6 +110,16 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp(jiff::Timestamp::now().as_millisecond())
     }
+
+    fn uptime_millis(&self) -> i64 {
+        // On macOS the monotonic clock goes on while the machine sleeps.
+        #[cfg(not(target_os = "linux"))]
+        const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+        #[cfg(target_os = "linux")]
+        const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+        let since_boot = rustix::time::clock_gettime(CLOCK);
+        since_boot.tv_sec * 1_000 + since_boot.tv_nsec / 1_000_000
+    }
 }
 
 /// Random ids (uuid version 4, as the predecessor wrote them).
@@ -109,24 +134,37 @@ impl Ids for RandomIds {
 
 /// A clock that stands still until it is told to move.
 #[derive(Debug)]
-pub struct FixedClock(AtomicI64);
+pub struct FixedClock {
+    wall: AtomicI64,
+    uptime: AtomicI64,
+}
 
 impl FixedClock {
     /// A clock that shows `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.as_millis()))
+        Self { wall: AtomicI64::new(start.as_millis()), uptime: AtomicI64::new(3_600_000) }
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass: both clocks move.
     pub fn advance_millis(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.wall.fetch_add(millis, Ordering::SeqCst);
+        self.uptime.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, as an operator or a time server does: no time passes.
+    pub fn set_wall(&self, now: Timestamp) {
+        self.wall.store(now.as_millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn uptime_millis(&self) -> i64 {
+        self.uptime.load(Ordering::SeqCst)
     }
 }
 

@@ -9,6 +9,6 @@ pub mod name;
 pub mod text;
 pub mod text_enum;
 
-pub use clock::{Clock, Ids, Timestamp};
+pub use clock::{Clock, Ids, Moment, Timestamp};
 pub use error::{Error, Kind, Result};
 pub use name::Name;

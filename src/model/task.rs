@@ -88,9 +88,38 @@ impl Binding {
         matches!(self.state, BindingState::Active | BindingState::Ending)
     }
 
+    /// Whether what happened at `at` belongs to this binding. What has no time may be older than it, and is no proof
+    /// of work.
+    #[must_use]
+    pub fn covers(&self, at: Option<Timestamp>) -> bool {
+        at.is_some_and(|at| at >= self.created_at)
+    }
+
     /// The session at the other end, seen from `session_id`.
     #[must_use]
     pub fn other_end(&self, session_id: &str) -> &str {
         if self.worker_session_id == session_id { &self.manager_session_id } else { &self.worker_session_id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_counts_only_when_it_is_known_to_lie_within_the_binding() {
+        let at = Timestamp::from_millis;
+        let binding = Binding {
+            id: String::new(),
+            task_id: String::new(),
+            state: BindingState::Active,
+            worker_session_id: String::new(),
+            manager_session_id: String::new(),
+            created_at: at(5),
+            ended_at: None,
+        };
+        assert!(binding.covers(Some(at(5))));
+        assert!(!binding.covers(Some(at(4))));
+        assert!(!binding.covers(None), "an end without a time may be older than the binding");
     }
 }

@@ -15,6 +15,19 @@ pub fn own_pid() -> u32 {
     std::process::id()
 }
 
+/// Which boot of the machine this is; an empty text when the system does not tell, which is then the same for all.
+#[must_use]
+pub fn boot_id() -> String {
+    #[cfg(target_os = "linux")]
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).ok();
+    // The first process starts with the boot.
+    #[cfg(not(target_os = "linux"))]
+    let id = super::process::Processes::identify(&super::process::SystemProcesses, 1)
+        .ok()
+        .map(|first| first.start_ticks.to_string());
+    id.unwrap_or_default()
+}
+
 /// The file of this program; none when the system does not tell.
 #[must_use]
 pub fn own_program() -> Option<PathBuf> {

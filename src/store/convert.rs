@@ -7,8 +7,11 @@ use rusqlite::{
     types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
 };
 
-use crate::base::Timestamp;
+use serde_json::Value;
+
+use crate::base::{self, Timestamp};
 use crate::model::{
+    delivery::{AckStatus, AttemptState, CommandKind, CommandState, Disposition, ItemState, Lane, Phase, SignalKind},
     session::{Registration, Role},
     state::Source,
     task::{BindingState, TaskState},
@@ -51,7 +54,41 @@ macro_rules! stored_as_text {
     };
 }
 
-stored_as_text!(TaskState, BindingState, Role, Registration, Source);
+stored_as_text!(
+    TaskState,
+    BindingState,
+    Role,
+    Registration,
+    Source,
+    AckStatus,
+    AttemptState,
+    CommandKind,
+    CommandState,
+    Disposition,
+    ItemState,
+    Lane,
+    Phase,
+    SignalKind,
+    super::dispatchers::Host,
+    super::dispatchers::Running,
+);
+
+/// A column that holds JSON, written by [`json_text`].
+pub(super) fn json(row: &Row<'_>, column: &str) -> rusqlite::Result<Value> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| damaged(column, error))
+}
+
+/// As [`json`], for a column that may be empty.
+pub(super) fn json_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Value>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| damaged(column, error))).transpose()
+}
+
+/// JSON as it is stored: compact, keys sorted.
+pub(super) fn json_text(value: &Value) -> rusqlite::Result<String> {
+    base::json::compact(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
 
 /// An integer column that holds a byte count or offset; negative values are a damaged row.
 pub(super) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {

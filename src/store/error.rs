@@ -19,6 +19,12 @@ pub enum Error {
         /// Its version.
         found: i64,
     },
+    /// Written by an earlier version of this program, and the caller may not upgrade it.
+    #[error("the ledger has schema version {found}, older than this program's {}", super::SCHEMA_VERSION)]
+    Outdated {
+        /// Its version.
+        found: i64,
+    },
     /// Written by the predecessor.
     #[error("the ledger has schema version {found}: it was written by an older program")]
     Predecessor {
@@ -83,6 +89,14 @@ pub enum Error {
         /// Why.
         #[source]
         source: serde_json::Error,
+    },
+    /// A fault of ours: a command cannot go this way.
+    #[error("a command cannot go from {from} to {to}")]
+    Step {
+        /// Its phase.
+        from: &'static str,
+        /// The phase it was to get.
+        to: &'static str,
     },
 }
 

@@ -8,16 +8,20 @@ pub mod audit;
 pub mod bindings;
 pub mod board;
 pub mod codex_state;
+pub mod commands;
 mod convert;
 pub mod cycles;
+pub mod dispatchers;
 mod error;
 pub mod events;
 pub mod health;
+pub mod inbox;
 mod open;
 pub mod rollouts;
 mod schema;
 pub mod sensors;
 pub mod sessions;
+pub mod signals;
 pub mod statuses;
 pub mod tasks;
 
@@ -132,6 +136,19 @@ impl Store {
             transaction.commit().map_err(Error::from)?;
         }
         Ok(value)
+    }
+
+    /// As [`Store::write`], and what was committed is on the disk when this returns: it survives a power loss. For what
+    /// was promised to somebody; what can be read again elsewhere does without.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_durably<T, E: From<Error>>(&self, work: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
+        let set = |level: &str| lock(&self.connection).pragma_update(None, "synchronous", level).map_err(Error::from);
+        set("full")?;
+        let done = self.write(work);
+        set("normal")?;
+        done
     }
 
     /// A number that moves whenever another connection, in this or any process, has committed.

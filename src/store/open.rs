@@ -30,9 +30,11 @@ use crate::base::Timestamp;
 /// What a caller wants from the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// It must exist and be set up; it is never upgraded.
+    /// It must exist and be set up, in the present schema: nothing is upgraded.
+    Rehearse,
+    /// It must exist and be set up; an old schema of ours is upgraded. Others are waited for shortly.
     Read,
-    /// It must exist and be set up; an old schema is upgraded.
+    /// As for reading, but others are waited for patiently.
     Write,
     /// It is created when it does not exist.
     Create,
@@ -98,7 +100,10 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
     // Closing must not move the log into the file: a foreign file stays untouched, and a short command does not pay
     // for two fsyncs. The log is moved by whoever commits when it has grown to [`LOG_PAGES`].
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.busy_timeout(if access == Access::Read { READ_PATIENCE } else { WRITE_PATIENCE })?;
+    connection.busy_timeout(match access {
+        Access::Rehearse | Access::Read => READ_PATIENCE,
+        Access::Write | Access::Create => WRITE_PATIENCE,
+    })?;
     let found = schema::look(&mut connection, path)?;
     if access == Access::Create || found != Found::Empty {
         // Only now is it known to be ours: the modes of foreign files are not our business.
@@ -109,9 +114,7 @@ pub(super) fn connect(path: &Path, opening: Opening) -> Result<Connection> {
         Found::Empty if access != Access::Create => {
             return Err(Error::Foreign { path: path.to_owned(), reason: "it has not been set up yet".to_owned() });
         }
-        Found::Old(_) if access == Access::Read => {
-            return Err(Error::Foreign { path: path.to_owned(), reason: "it has not been set up yet".to_owned() });
-        }
+        Found::Old(found) if access == Access::Rehearse => return Err(Error::Outdated { found }),
         Found::Empty | Found::Old(_) => {
             let _lock = migration_lock(path, WRITE_PATIENCE)?;
             configure(&connection)?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior, named_params};
 use super::{Error, Result};
 
 /// The schema version this program writes. Versions of ours start at 100; the predecessor's end at 26.
-pub const SCHEMA_VERSION: i64 = 100;
+pub const SCHEMA_VERSION: i64 = 101;
 
 /// "CVYR", so that `file` and other tools can tell a ledger from any other database.
 pub(super) const APPLICATION_ID: i64 = 0x4356_5952;
@@ -16,7 +16,7 @@ const FIRST_VERSION: i64 = 100;
 const SCHEMA: &str = include_str!("sql/schema.sql");
 
 /// Upgrade steps: `(version it leads to, SQL)`, in order, each from the version before it.
-const STEPS: &[(i64, &str)] = &[];
+const STEPS: &[(i64, &str)] = &[(101, include_str!("sql/101.sql"))];
 
 /// What stands in a database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

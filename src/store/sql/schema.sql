@@ -1,5 +1,5 @@
--- The whole current schema (version 100). Table and column names that the predecessor had are kept.
--- Steps from older versions of ours will stand beside this file as NNN.sql.
+-- The whole current schema (version 101). Table and column names that the predecessor had are kept.
+-- Steps from older versions of ours stand beside this file as NNN.sql.
 
 create table schema_migrations (
   version integer primary key,
@@ -178,3 +178,164 @@ create index events_task_id on events (task_id, id);
 create index events_session_id on events (session_id, id);
 create trigger events_no_update before update on events begin select raise(abort, 'events are append-only'); end;
 create trigger events_no_delete before delete on events begin select raise(abort, 'events are append-only'); end;
+
+-- Dispatch: the queue of what is to be delivered, inboxes, what workers' turns came to, who dispatches.
+
+-- What is to be delivered to a session, and how far that has come. `state` is the contract's word, `phase` the exact
+-- one. Numbers named `..._uptime` are milliseconds since the boot `boot_id`; times beside them are for people.
+create table commands (
+  id text primary key not null,
+  idempotency_key text not null,
+  request_sha256 text not null,
+  created_at text not null,
+  updated_at text not null,
+  created_by text not null check (created_by in ('operator', 'manager', 'worker', 'conveyor')),
+  task_id text references tasks (id),
+  binding_id text references bindings (id),
+  source_session_id text references sessions (id),
+  target_session_id text not null references sessions (id),
+  seq integer not null check (seq > 0),
+  correlation_id text not null,
+  type text not null,
+  state text not null check (state in ('pending', 'attempted', 'succeeded', 'failed', 'blocked')),
+  phase text not null check (phase in ('queued', 'claimed', 'started', 'staged', 'submitted', 'delivered', 'done',
+    'failed', 'ambiguous', 'cancelled', 'expired', 'dead', 'blocked')),
+  reason text,
+  lane text,
+  lane_reason text,
+  required_permission text,
+  boot_id text not null,
+  available_at text,
+  available_uptime integer not null default 0,
+  expires_at text,
+  expires_uptime integer,
+  claimed_by text,
+  claimed_at text,
+  claim_expires_at text,
+  lease_uptime integer,
+  fence integer not null default 0 check (fence >= 0),
+  attempts integer not null default 0 check (attempts >= 0),
+  max_attempts integer not null check (max_attempts > 0),
+  crash_count integer not null default 0 check (crash_count >= 0),
+  defer_count integer not null default 0 check (defer_count >= 0),
+  payload_json text not null check (json_valid(payload_json)),
+  result_json text check (json_valid(result_json)),
+  error text
+);
+create unique index commands_key on commands (coalesce(task_id, target_session_id), idempotency_key);
+create unique index commands_order on commands (seq);
+create index commands_live on commands (seq)
+  where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
+create index commands_waiting on commands (target_session_id)
+  where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
+create index commands_task on commands (task_id, created_at);
+
+-- One row for each try at delivering a command.
+create table command_attempts (
+  id integer primary key autoincrement,
+  command_id text not null references commands (id),
+  correlation_id text not null,
+  dispatcher_id text not null,
+  fence integer not null,
+  lane text,
+  started_at text not null,
+  finished_at text,
+  state text not null check (state in ('running', 'succeeded', 'failed', 'abandoned', 'blocked')),
+  result_json text check (json_valid(result_json)),
+  error text,
+  side_effect_started integer not null default 0 check (side_effect_started in (0, 1)),
+  side_effect_completed integer not null default 0 check (side_effect_completed in (0, 1))
+);
+create index command_attempts_command on command_attempts (command_id, id);
+
+-- How turns of workers ended: written with the rollout line that says so, routed to a manager later. The key makes
+-- an end one row, however often and from whichever file its line is read.
+create table session_signals (
+  id integer primary key autoincrement,
+  session_id text not null references sessions (id),
+  dedupe_key text not null unique,
+  kind text not null check (kind in ('worker_task_complete', 'worker_plan_waits', 'worker_turn_failed',
+    'worker_turn_aborted')),
+  turn_id text,
+  at text,
+  recorded_at text not null,
+  path text not null,
+  byte_offset integer not null,
+  last_message text,
+  detail text,
+  disposition text check (disposition in ('routed', 'merged', 'outside_binding')),
+  notification_id integer references routed_notifications (id)
+);
+create index session_signals_unrouted on session_signals (session_id, id) where disposition is null;
+
+-- Inboxes: what lies there for a session to fetch. Delivered, read, consumed and acknowledged are facts of their own.
+create table routed_notifications (
+  id integer primary key autoincrement,
+  task_id text references tasks (id),
+  binding_id text references bindings (id),
+  source_session_id text references sessions (id),
+  target_session_id text not null references sessions (id),
+  correlation_id text not null,
+  signal_type text not null,
+  source_event_id integer references session_signals (id),
+  source_event_timestamp text,
+  dedupe_key text not null unique,
+  command_id text references commands (id),
+  created_at text not null,
+  delivered_at text,
+  read_at text,
+  consumed_at text,
+  consumed_by_session_id text references sessions (id),
+  consumed_manager_cycle_id integer references manager_cycles (id),
+  delivery_mode text not null check (delivery_mode in ('push', 'pull_required')),
+  state text not null check (state in ('pending', 'delivered', 'failed', 'suppressed')),
+  delivery_count integer not null default 0 check (delivery_count >= 0),
+  lease_token text unique,
+  lease_boot_id text,
+  lease_uptime integer,
+  lease_expires_at text,
+  payload_json text not null check (json_valid(payload_json)),
+  error text
+);
+create index routed_notifications_waiting on routed_notifications (target_session_id, id)
+  where state = 'delivered' and consumed_at is null;
+create index routed_notifications_binding on routed_notifications (binding_id, id);
+
+-- What a session says about something it got. History: any number, in any order.
+create table notification_acknowledgements (
+  id integer primary key autoincrement,
+  task_id text references tasks (id),
+  binding_id text references bindings (id),
+  notification_id integer not null references routed_notifications (id),
+  role text not null check (role in ('worker', 'manager')),
+  status text not null check (status in ('received', 'accepted', 'blocked')),
+  payload_json text not null check (json_valid(payload_json)),
+  created_at text not null,
+  correlation_id text
+);
+create index notification_acknowledgements_notification on notification_acknowledgements (notification_id, id);
+
+-- Who dispatches. One row for each dispatcher, updated in place.
+create table dispatchers (
+  id text primary key not null,
+  host text not null check (host in ('once', 'watch', 'cockpit')),
+  pid integer not null,
+  pid_start integer,
+  boot_id text not null,
+  started_at text not null,
+  heartbeat_at text not null,
+  heartbeat_uptime integer not null,
+  passes integer not null default 0,
+  processed integer not null default 0,
+  state text not null check (state in ('running', 'stopped')),
+  stop_requested_at text,
+  last_error text
+);
+
+-- Where nothing may be delivered now: `all`, or a task.
+create table dispatch_pauses (
+  scope text primary key not null,
+  paused_at text not null,
+  paused_by text not null check (paused_by in ('operator', 'manager', 'worker', 'conveyor')),
+  reason text
+);

@@ -1,0 +1,250 @@
+//! What a worker's turn came to is told to its manager: ends of turns become messages in the manager's inbox.
+//!
+//! Ingest records the end of a turn together with the line that says so; routing it is a step of its own, safe to
+//! repeat and to run in several processes: a signal is settled once. A manager has at most one unread message about
+//! its worker's turns; what is new before it reads is added to that one.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    base::{Moment, Result},
+    model::{
+        delivery::{Disposition, SignalKind},
+        session::{Registration, Session},
+        task::Binding,
+    },
+    store::{self, Store, Write, inbox, signals},
+};
+
+/// Signals of one worker that are routed in one transaction.
+const BATCH: u32 = 200;
+/// Earlier ends of turns that a message tells in full; of more it tells the number.
+const TOLD_IN_FULL: usize = 20;
+
+/// What became of a signal, as `dispatch` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Routed {
+    /// The binding it was routed through.
+    pub binding_id: String,
+    /// Ties together what belongs to it.
+    pub correlation_id: String,
+    /// Always `pull_required`: it lies in the manager's inbox.
+    pub delivery_mode: &'static str,
+    /// What became of it.
+    pub disposition: Disposition,
+    /// Always false: it was done.
+    pub dry_run: bool,
+    /// `completion`.
+    pub kind: &'static str,
+    /// The message in the inbox; none when there is none.
+    pub notification_id: Option<i64>,
+    /// How the turn ended.
+    pub signal_type: SignalKind,
+    /// Number of the signal.
+    pub source_event_id: i64,
+    /// The contract's word: `pull_required` or `suppressed`.
+    pub state: &'static str,
+    /// Name of the manager's session.
+    pub target_session: String,
+    /// Name of the task.
+    pub task: String,
+}
+
+/// Routes what the turns of all bound workers came to. `fresh_id` gives ids for what belongs together.
+///
+/// # Errors
+/// When the ledger fails; signals that were not settled stay as they are.
+pub(super) fn route_all(
+    store: &Store,
+    dispatcher_id: &str,
+    fresh_id: &dyn Fn(&str) -> String,
+    now: &Moment,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Routed>> {
+    let workers = store.read(signals::bound_workers_with_news)?;
+    let mut routed = Vec::new();
+    for worker_id in workers {
+        routed.extend(route(store, &worker_id, dispatcher_id, fresh_id, now, wanted)?);
+    }
+    Ok(routed)
+}
+
+/// Routes what the turns of one worker came to, if it is bound and `wanted` says yes to its task.
+///
+/// # Errors
+/// As [`route_all`].
+pub(super) fn route(
+    store: &Store,
+    worker_id: &str,
+    dispatcher_id: &str,
+    fresh_id: &dyn Fn(&str) -> String,
+    now: &Moment,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Routed>> {
+    let mut routed = Vec::new();
+    loop {
+        let batch = store.write(|w| route_batch(w, worker_id, dispatcher_id, fresh_id, now, wanted))?;
+        let is_last = batch.len() < BATCH as usize;
+        routed.extend(batch);
+        if is_last {
+            return Ok(routed);
+        }
+    }
+}
+
+fn route_batch(
+    w: &Write<'_>,
+    worker_id: &str,
+    dispatcher_id: &str,
+    fresh_id: &dyn Fn(&str) -> String,
+    now: &Moment,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Routed>> {
+    let signals = signals::unrouted(w.read(), worker_id, BATCH)?;
+    let Some(route) = Route::of(w, worker_id, dispatcher_id)? else { return Ok(Vec::new()) };
+    if signals.is_empty() || !wanted(&route.binding.task_id) {
+        return Ok(Vec::new());
+    }
+    let mut routed = Vec::new();
+    for signal in &signals {
+        let correlation_id = fresh_id("dispatch");
+        routed.push(route.settle(w, signal, correlation_id, now)?);
+    }
+    Ok(routed)
+}
+
+/// A worker, its manager, and who tells the one about the other.
+struct Route<'a> {
+    binding: Binding,
+    task_name: String,
+    worker: Session,
+    manager: Session,
+    dispatcher_id: &'a str,
+}
+
+impl<'a> Route<'a> {
+    /// The route of a worker whose binding is in force and whose manager is registered.
+    fn of(w: &Write<'_>, worker_id: &str, dispatcher_id: &'a str) -> Result<Option<Self>> {
+        let r = w.read();
+        let Some(binding) = store::bindings::active_of_session(r, worker_id)? else { return Ok(None) };
+        if binding.worker_session_id != worker_id {
+            return Ok(None);
+        }
+        let (worker, manager) =
+            (store::sessions::by_id(r, worker_id)?, store::sessions::by_id(r, &binding.manager_session_id)?);
+        let task = store::tasks::find(r, &binding.task_id)?;
+        let (Some(worker), Some(manager), Some(task)) = (worker, manager, task) else { return Ok(None) };
+        if manager.state == Registration::Gone {
+            return Ok(None);
+        }
+        Ok(Some(Self { binding, task_name: task.name, worker, manager, dispatcher_id }))
+    }
+
+    fn settle(
+        &self,
+        w: &Write<'_>,
+        signal: &signals::Signal,
+        mut correlation_id: String,
+        now: &Moment,
+    ) -> Result<Routed> {
+        let (disposition, notification_id) = if self.binding.covers(signal.at) {
+            match inbox::unseen_about_turns(w.read(), &self.binding.id, now)? {
+                Some(unseen) => {
+                    let payload = self.payload(signal, Some(&unseen.payload));
+                    let kind = signal.kind.as_str();
+                    inbox::renew(w, unseen.id, kind, signal.id, signal.at, &payload)?;
+                    correlation_id = unseen.correlation_id;
+                    (Disposition::Merged, Some(unseen.id))
+                }
+                None => (Disposition::Routed, Some(self.deliver(w, signal, &correlation_id, now)?)),
+            }
+        } else {
+            (Disposition::OutsideBinding, None)
+        };
+        signals::settle(w, signal.id, disposition, notification_id)?;
+        Ok(Routed {
+            binding_id: self.binding.id.clone(),
+            correlation_id,
+            delivery_mode: "pull_required",
+            disposition,
+            dry_run: false,
+            kind: "completion",
+            notification_id,
+            signal_type: signal.kind,
+            source_event_id: signal.id,
+            state: if notification_id.is_some() { "pull_required" } else { "suppressed" },
+            target_session: self.manager.name.clone(),
+            task: self.task_name.clone(),
+        })
+    }
+
+    fn deliver(&self, w: &Write<'_>, signal: &signals::Signal, correlation_id: &str, now: &Moment) -> Result<i64> {
+        let item = inbox::NewItem {
+            task_id: Some(&self.binding.task_id),
+            binding_id: Some(&self.binding.id),
+            source_session_id: Some(&self.worker.id),
+            target_session_id: &self.manager.id,
+            correlation_id,
+            signal_type: signal.kind.as_str(),
+            source_event_id: Some(signal.id),
+            source_event_timestamp: signal.at,
+            dedupe_key: &format!("{}:{}:{}:{}", self.binding.id, signal.kind, self.worker.id, signal.id),
+            command_id: None,
+            payload: &self.payload(signal, None),
+        };
+        Ok(inbox::deliver(w, &item, now.wall)?)
+    }
+
+    /// What the message says. What an unread one says moves to its earlier receipts.
+    fn payload(&self, signal: &signals::Signal, unread: Option<&Value>) -> Value {
+        let mut earlier = Vec::new();
+        let mut turns = 1;
+        if let Some(unread) = unread {
+            earlier = unread["earlier_receipts"].as_array().cloned().unwrap_or_default();
+            earlier.push(unread["worker_receipt"].clone());
+            turns += unread["turns"].as_u64().unwrap_or(1);
+            let surplus = earlier.len().saturating_sub(TOLD_IN_FULL);
+            earlier.drain(..surplus);
+        }
+        json!({
+            "delivery_mode": "pull_required",
+            "dispatcher_id": self.dispatcher_id,
+            "earlier_receipts": earlier,
+            "message": self.sentence(signal.kind, turns),
+            "signal": signal.kind,
+            "source_event_id": signal.id,
+            "source_session": self.worker.name,
+            "target_session": self.manager.name,
+            "task": self.task_name,
+            "turns": turns,
+            "worker_receipt": {
+                "byte_offset": signal.byte_offset,
+                "completed_at": signal.at,
+                "detail": signal.detail,
+                "last_agent_message": signal.last_message,
+                "outcome": signal.kind,
+                "rollout_path": signal.path,
+                "source_event_id": signal.id,
+                "source_event_timestamp": signal.at,
+                "source_session": self.worker.name,
+                "turn_id": signal.turn_id,
+            },
+        })
+    }
+
+    fn sentence(&self, kind: SignalKind, turns: u64) -> String {
+        let (worker, task) = (&self.worker.name, &self.task_name);
+        let end = match kind {
+            SignalKind::TaskComplete => "has answered",
+            SignalKind::PlanWaits => "has proposed a plan and waits for a decision",
+            SignalKind::TurnFailed => "has failed to finish its turn",
+            SignalKind::TurnAborted => "was interrupted",
+        };
+        let more = if turns > 1 { format!(" ({turns} turns since you last looked)") } else { String::new() };
+        format!(
+            "Worker {worker} {end} on task {task}{more}. Inspect it with `conveyor cycle {task} --json`, then decide; \
+             an answer is a claim, not a proof."
+        )
+    }
+}

@@ -1,0 +1,507 @@
+//! Rows of `commands` and `command_attempts`: the durable queue.
+//!
+//! Every change of a command names the phase and the fence it was read with; when neither fits any more, somebody
+//! else was faster, nothing is changed, and the caller reads again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{OptionalExtension, Row, named_params};
+use serde_json::Value;
+
+use super::{Read, Result, Write, convert};
+use crate::{
+    base::{Moment, Timestamp},
+    model::delivery::{Attempt, AttemptState, Command, CommandKind, CommandState, Lane, Phase},
+};
+
+const COLUMNS: &str = "id, idempotency_key, request_sha256, created_at, updated_at, created_by, task_id, binding_id,
+    source_session_id, target_session_id, seq, correlation_id, type, phase, reason, lane, lane_reason,
+    required_permission, available_at, expires_at, claimed_by, claimed_at, claim_expires_at, fence, attempts,
+    max_attempts, crash_count, defer_count, payload_json, result_json, error";
+
+fn command(row: &Row<'_>) -> rusqlite::Result<Command> {
+    Ok(Command {
+        id: row.get("id")?,
+        idempotency_key: row.get("idempotency_key")?,
+        request_sha256: row.get("request_sha256")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+        created_by: row.get("created_by")?,
+        task_id: row.get("task_id")?,
+        binding_id: row.get("binding_id")?,
+        source_session_id: row.get("source_session_id")?,
+        target_session_id: row.get("target_session_id")?,
+        seq: row.get("seq")?,
+        correlation_id: row.get("correlation_id")?,
+        kind: row.get("type")?,
+        phase: row.get("phase")?,
+        reason: row.get("reason")?,
+        lane: row.get("lane")?,
+        lane_reason: row.get("lane_reason")?,
+        required_permission: row.get("required_permission")?,
+        available_at: row.get("available_at")?,
+        expires_at: row.get("expires_at")?,
+        claimed_by: row.get("claimed_by")?,
+        claimed_at: row.get("claimed_at")?,
+        claim_expires_at: row.get("claim_expires_at")?,
+        fence: row.get("fence")?,
+        attempts: row.get("attempts")?,
+        max_attempts: row.get("max_attempts")?,
+        crash_count: row.get("crash_count")?,
+        defer_count: row.get("defer_count")?,
+        payload: convert::json(row, "payload_json")?,
+        result: convert::json_or_none(row, "result_json")?,
+        error: row.get("error")?,
+    })
+}
+
+/// The command with this id.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_id(r: Read<'_>, id: &str) -> Result<Option<Command>> {
+    let sql = format!("select {COLUMNS} from commands where id = :id");
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, command).optional()?)
+}
+
+/// A command to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewCommand<'a> {
+    /// `command-<uuid>`.
+    pub id: &'a str,
+    /// The sender's key, or the id.
+    pub idempotency_key: &'a str,
+    /// SHA-256 of the request, as hex: what has to be the same when the key comes again.
+    pub request_sha256: &'a str,
+    /// Who sends it, in the words of the audit trail.
+    pub created_by: &'a str,
+    /// The task it belongs to.
+    pub task_id: Option<&'a str>,
+    /// The binding in force.
+    pub binding_id: Option<&'a str>,
+    /// The session that speaks; none is the operator.
+    pub source_session_id: Option<&'a str>,
+    /// The session it is for.
+    pub target_session_id: &'a str,
+    /// Ties together what belongs to it.
+    pub correlation_id: &'a str,
+    /// What it is for.
+    pub kind: CommandKind,
+    /// The permission it needs.
+    pub required_permission: Option<&'a str>,
+    /// How long it may wait, in milliseconds; none is for ever.
+    pub time_to_live: Option<i64>,
+    /// Tries allowed.
+    pub max_attempts: i64,
+    /// What is to be delivered.
+    pub payload: &'a Value,
+}
+
+/// What became of a request to enqueue.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Enqueued {
+    /// It was accepted.
+    Accepted(Box<Command>),
+    /// The key came before with the same request: this is that command as it stands.
+    Repeated(Box<Command>),
+    /// The key came before with another request: this is that command.
+    KeyTaken(Box<Command>),
+    /// So many commands wait for the target already, as many as may.
+    Full(u64),
+}
+
+/// Accepts a command, once for each key: the last one in line.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn enqueue(w: &Write<'_>, new: &NewCommand<'_>, most_waiting: u64, now: &Moment) -> Result<Enqueued> {
+    let scope = new.task_id.unwrap_or(new.target_session_id);
+    let sql = format!(
+        "select {COLUMNS} from commands
+         where coalesce(task_id, target_session_id) = :scope and idempotency_key = :key"
+    );
+    let known = w
+        .connection
+        .prepare_cached(&sql)?
+        .query_row(named_params! { ":scope": scope, ":key": new.idempotency_key }, command)
+        .optional()?;
+    if let Some(known) = known {
+        let is_same = known.request_sha256 == new.request_sha256;
+        return Ok(if is_same { Enqueued::Repeated(Box::new(known)) } else { Enqueued::KeyTaken(Box::new(known)) });
+    }
+    let waiting = waiting(w.read(), new.target_session_id)?;
+    if waiting >= most_waiting {
+        return Ok(Enqueued::Full(waiting));
+    }
+    let expires = new.time_to_live.map(|millis| Timestamp::from_millis(now.wall.as_millis().saturating_add(millis)));
+    w.connection
+        .prepare_cached(
+            "insert into commands (id, idempotency_key, request_sha256, created_at, updated_at, created_by, task_id,
+                binding_id, source_session_id, target_session_id, seq, correlation_id, type, state, phase,
+                required_permission, boot_id, expires_at, expires_uptime, max_attempts, payload_json)
+             values (:id, :key, :sha256, :now, :now, :created_by, :task_id, :binding_id, :source, :target,
+                (select coalesce(max(seq), 0) + 1 from commands),
+                :correlation_id, :type, :state, :phase, :permission, :boot_id, :expires_at, :expires_uptime,
+                :max_attempts, :payload)",
+        )?
+        .execute(named_params! {
+            ":id": new.id,
+            ":key": new.idempotency_key,
+            ":sha256": new.request_sha256,
+            ":now": now.wall,
+            ":created_by": new.created_by,
+            ":task_id": new.task_id,
+            ":binding_id": new.binding_id,
+            ":source": new.source_session_id,
+            ":target": new.target_session_id,
+            ":correlation_id": new.correlation_id,
+            ":type": new.kind,
+            ":state": Phase::Queued.state(),
+            ":phase": Phase::Queued,
+            ":permission": new.required_permission,
+            ":boot_id": now.boot_id,
+            ":expires_at": expires,
+            ":expires_uptime": new.time_to_live.map(|millis| now.uptime.saturating_add(millis)),
+            ":max_attempts": new.max_attempts,
+            ":payload": convert::json_text(new.payload)?,
+        })?;
+    let stored = by_id(w.read(), new.id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    Ok(Enqueued::Accepted(Box::new(stored)))
+}
+
+/// How many commands are on their way to this session.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn waiting(r: Read<'_>, target_session_id: &str) -> Result<u64> {
+    let mut statement = r.connection.prepare_cached(
+        "select count(*) as waiting from commands
+         where target_session_id = :target and phase in ('queued', 'claimed', 'started', 'staged', 'submitted')",
+    )?;
+    Ok(statement.query_row(named_params! { ":target": target_session_id }, |row| convert::count(row, "waiting"))?)
+}
+
+/// After a boot of the machine, or the first time on another one: numbers that were counted from an earlier boot are
+/// counted anew. Leases are void, what was put off is due, and what was left of a time to live is taken from the wall
+/// clock, the only one that both boots know.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn count_from_this_boot(w: &Write<'_>, now: &Moment) -> Result<usize> {
+    let mut statement = w.connection.prepare_cached(
+        "select id, expires_at from commands
+         where phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and boot_id <> :boot_id",
+    )?;
+    let stale = statement
+        .query_map(named_params! { ":boot_id": now.boot_id }, |row| Ok((row.get("id")?, row.get("expires_at")?)))?
+        .collect::<rusqlite::Result<Vec<(String, Option<Timestamp>)>>>()?;
+    for (id, expires_at) in &stale {
+        let left = expires_at.map(|at| now.uptime + (at.as_millis() - now.wall.as_millis()).max(0));
+        w.connection
+            .prepare_cached(
+                "update commands
+                 set boot_id = :boot_id, available_uptime = 0, lease_uptime = 0, expires_uptime = :expires_uptime
+                 where id = :id",
+            )?
+            .execute(named_params! { ":id": id, ":boot_id": now.boot_id, ":expires_uptime": left })?;
+    }
+    Ok(stale.len())
+}
+
+/// What is needed to decide which commands may move now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InLine {
+    /// The command.
+    pub id: String,
+    /// What it is for.
+    pub kind: CommandKind,
+    /// Its task.
+    pub task_id: Option<String>,
+    /// Whom it is for.
+    pub target_session_id: String,
+    /// How far it has come.
+    pub phase: Phase,
+    /// It may be tried now.
+    pub is_due: bool,
+    /// Its time has run out.
+    pub is_expired: bool,
+    /// Its dispatcher's lease has run out.
+    pub is_abandoned: bool,
+}
+
+/// The commands that hold their target's line, in the order in which they were accepted.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn in_line(r: Read<'_>, now: &Moment, limit: u32) -> Result<Vec<InLine>> {
+    let mut statement = r.connection.prepare_cached(
+        "select id, type, task_id, target_session_id, phase,
+            (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
+            (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
+            (phase <> 'queued' and (boot_id <> :boot_id or coalesce(lease_uptime <= :uptime, 1))) as is_abandoned
+         from commands indexed by commands_live
+         where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
+         order by seq
+         limit :limit",
+    )?;
+    let rows = statement.query_map(
+        named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime, ":limit": limit },
+        |row| {
+            Ok(InLine {
+                id: row.get("id")?,
+                kind: row.get("type")?,
+                task_id: row.get("task_id")?,
+                target_session_id: row.get("target_session_id")?,
+                phase: row.get("phase")?,
+                is_due: row.get("is_due")?,
+                is_expired: row.get("is_expired")?,
+                is_abandoned: row.get("is_abandoned")?,
+            })
+        },
+    )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What a step writes beside the phase. What is none stays as it is, but the reason, which belongs to the phase.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Step<'a> {
+    /// Why it stands there now.
+    pub reason: Option<&'a str>,
+    /// The way it takes, and why.
+    pub lane: Option<(Lane, &'a str)>,
+    /// What the try came to.
+    pub result: Option<&'a Value>,
+    /// Why it failed.
+    pub error: Option<&'a str>,
+}
+
+/// Moves a command on, unless it has moved since it was read: false, and nothing is changed.
+///
+/// # Errors
+/// SQLite's own error. A step that [`Phase::leads_to`] does not know is a fault of ours and is refused.
+pub fn advance(w: &Write<'_>, command: &Command, to: Phase, step: Step<'_>, now: Timestamp) -> Result<bool> {
+    if !command.phase.leads_to(to) {
+        return Err(super::Error::Step { from: command.phase.as_str(), to: to.as_str() });
+    }
+    let result = step.result.map(convert::json_text).transpose()?;
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update commands set
+                phase = :to, state = :state, reason = :reason, updated_at = :now,
+                lane = coalesce(:lane, lane), lane_reason = coalesce(:lane_reason, lane_reason),
+                result_json = coalesce(:result, result_json), error = :error,
+                claimed_by = case when :holds then claimed_by end,
+                claimed_at = case when :holds then claimed_at end,
+                claim_expires_at = case when :holds then claim_expires_at end,
+                lease_uptime = case when :holds then lease_uptime end
+             where id = :id and fence = :fence and phase = :from",
+        )?
+        .execute(named_params! {
+            ":id": command.id,
+            ":fence": command.fence,
+            ":from": command.phase,
+            ":to": to,
+            ":state": to.state(),
+            ":reason": step.reason,
+            ":now": now,
+            ":lane": step.lane.map(|(lane, _)| lane),
+            ":lane_reason": step.lane.map(|(_, why)| why),
+            ":result": result,
+            ":error": step.error,
+            ":holds": to.holds_the_line() && to != Phase::Queued,
+        })?;
+    Ok(changed == 1)
+}
+
+/// Puts a command that was given up, or whose fate an operator decided, back into its line: tries, fence and what it
+/// came to begin anew, at the end of the line. Its time to live is `time_to_live` milliseconds from now.
+///
+/// # Errors
+/// As [`advance`].
+pub fn requeue(
+    w: &Write<'_>,
+    command: &Command,
+    time_to_live: Option<i64>,
+    reason: &str,
+    now: &Moment,
+) -> Result<bool> {
+    if !advance(w, command, Phase::Queued, Step { reason: Some(reason), ..Step::default() }, now.wall)? {
+        return Ok(false);
+    }
+    let expires = time_to_live.map(|millis| Timestamp::from_millis(now.wall.as_millis().saturating_add(millis)));
+    w.connection
+        .prepare_cached(
+            "update commands set
+                seq = (select max(seq) + 1 from commands),
+                fence = fence + 1, attempts = 0, crash_count = 0, defer_count = 0, error = null, result_json = null,
+                boot_id = :boot_id, available_at = null, available_uptime = 0,
+                expires_at = :expires_at, expires_uptime = :expires_uptime
+             where id = :id",
+        )?
+        .execute(named_params! {
+            ":id": command.id,
+            ":boot_id": now.boot_id,
+            ":expires_at": expires,
+            ":expires_uptime": time_to_live.map(|millis| now.uptime.saturating_add(millis)),
+        })?;
+    Ok(true)
+}
+
+/// A try that is over as soon as it is recorded: everything it does, it does in this transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried<'a> {
+    /// Who tried.
+    pub dispatcher_id: &'a str,
+    /// How it went.
+    pub state: AttemptState,
+    /// The way it took.
+    pub lane: Option<Lane>,
+    /// What it came to.
+    pub result: Option<&'a Value>,
+    /// Why it failed.
+    pub error: Option<&'a str>,
+}
+
+/// Records a try and counts it; its number.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn record_try(w: &Write<'_>, command: &Command, tried: Tried<'_>, now: Timestamp) -> Result<i64> {
+    let result = tried.result.map(convert::json_text).transpose()?;
+    w.connection
+        .prepare_cached(
+            "insert into command_attempts (command_id, correlation_id, dispatcher_id, fence, lane, started_at,
+                finished_at, state, result_json, error)
+             values (:command_id, :correlation_id, :dispatcher_id, :fence, :lane, :now, :now, :state, :result, :error)",
+        )?
+        .execute(named_params! {
+            ":command_id": command.id,
+            ":correlation_id": command.correlation_id,
+            ":dispatcher_id": tried.dispatcher_id,
+            ":fence": command.fence,
+            ":lane": tried.lane,
+            ":now": now,
+            ":state": tried.state,
+            ":result": result,
+            ":error": tried.error,
+        })?;
+    let id = w.connection.last_insert_rowid();
+    w.connection
+        .prepare_cached("update commands set attempts = attempts + 1 where id = :id")?
+        .execute(named_params! { ":id": command.id })?;
+    Ok(id)
+}
+
+/// Writes what a recorded try came to, once its number is part of it.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn set_try_result(w: &Write<'_>, attempt_id: i64, result: &Value) -> Result<()> {
+    w.connection
+        .prepare_cached("update command_attempts set result_json = :result where id = :id")?
+        .execute(named_params! { ":id": attempt_id, ":result": convert::json_text(result)? })?;
+    Ok(())
+}
+
+/// Which commands are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter<'a> {
+    /// Of this task.
+    pub task_id: Option<&'a str>,
+    /// To or from this session.
+    pub session_id: Option<&'a str>,
+    /// For this purpose.
+    pub kind: Option<CommandKind>,
+    /// In this state.
+    pub state: Option<CommandState>,
+    /// In one of these phases; empty means all.
+    pub phases: &'a [Phase],
+    /// Before this place in line.
+    pub before: Option<i64>,
+}
+
+/// The newest `limit` commands (0: all) in the order in which they were accepted.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>> {
+    let sql = format!(
+        "select {COLUMNS} from commands
+         where (:task_id is null or task_id = :task_id)
+           and (:session_id is null or :session_id in (source_session_id, target_session_id))
+           and (:type is null or type = :type)
+           and (:state is null or state = :state)
+           and (:phases = '' or instr(:phases, ' ' || phase || ' ') > 0)
+           and seq < coalesce(:before, 9223372036854775807)
+         order by seq desc
+         limit case when :limit = 0 then -1 else :limit end"
+    );
+    let phases = filter.phases.iter().fold(String::new(), |all, phase| format!("{all} {phase} "));
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":task_id": filter.task_id,
+            ":session_id": filter.session_id,
+            ":type": filter.kind,
+            ":state": filter.state,
+            ":phases": phases,
+            ":before": filter.before,
+            ":limit": limit,
+        },
+        command,
+    )?;
+    let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    found.reverse();
+    Ok(found)
+}
+
+/// How many commands stand in each phase, of one task or of all.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn count_by_phase(r: Read<'_>, task_id: Option<&str>) -> Result<BTreeMap<Phase, u64>> {
+    let mut statement = r.connection.prepare_cached(
+        "select phase, count(*) as number from commands where :task_id is null or task_id = :task_id group by phase",
+    )?;
+    let rows = statement.query_map(named_params! { ":task_id": task_id }, |row| {
+        Ok((row.get("phase")?, convert::count(row, "number")?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The tries of these commands, the oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn attempts(r: Read<'_>, command_ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Vec<Attempt>>> {
+    let mut statement = r.connection.prepare_cached(
+        "select id, command_id, correlation_id, dispatcher_id, fence, lane, started_at, finished_at, state, result_json,
+            error, side_effect_started, side_effect_completed
+         from command_attempts
+         where command_id = :command_id
+         order by id",
+    )?;
+    let mut found = BTreeMap::new();
+    for command_id in command_ids {
+        let rows = statement.query_map(named_params! { ":command_id": command_id }, |row| {
+            Ok(Attempt {
+                command_id: row.get("command_id")?,
+                correlation_id: row.get("correlation_id")?,
+                dispatcher_id: row.get("dispatcher_id")?,
+                error: row.get("error")?,
+                fence: row.get("fence")?,
+                finished_at: row.get("finished_at")?,
+                id: row.get("id")?,
+                lane: row.get("lane")?,
+                result: convert::json_or_none(row, "result_json")?,
+                side_effect_completed: row.get("side_effect_completed")?,
+                side_effect_started: row.get("side_effect_started")?,
+                started_at: row.get("started_at")?,
+                state: row.get("state")?,
+            })
+        })?;
+        found.insert((*command_id).to_owned(), rows.collect::<rusqlite::Result<_>>()?);
+    }
+    Ok(found)
+}

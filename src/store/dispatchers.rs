@@ -1,0 +1,260 @@
+//! Rows of `dispatchers` and `dispatch_pauses`: who delivers, whether it lives, and where nothing may be delivered.
+
+use rusqlite::{OptionalExtension, Row, named_params};
+use serde::Serialize;
+
+use super::{Read, Result, Write, audit::Actor, convert};
+use crate::{
+    base::{Moment, Timestamp},
+    text_enum,
+};
+
+text_enum! {
+    /// What a dispatcher runs in.
+    pub enum Host {
+        /// One pass.
+        Once => "once",
+        /// `dispatch --watch`.
+        Watch => "watch",
+        /// The cockpit.
+        Cockpit => "cockpit",
+    }
+}
+
+text_enum! {
+    /// Whether a dispatcher has ended by itself.
+    pub enum Running {
+        /// It has not said that it ended; its heartbeat tells whether it lives.
+        Running => "running",
+        /// It ended.
+        Stopped => "stopped",
+    }
+}
+
+/// A dispatcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatcher {
+    /// Its own id.
+    pub id: String,
+    /// What it runs in.
+    pub host: Host,
+    /// Its process.
+    pub pid: i64,
+    /// Start time of that process, against reused pids.
+    pub pid_start: Option<i64>,
+    /// The boot its numbers are counted from.
+    pub boot_id: String,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// When it was heard of last.
+    pub heartbeat_at: Timestamp,
+    /// The same, in milliseconds since the boot.
+    pub heartbeat_uptime: i64,
+    /// Passes over the queue.
+    pub passes: u64,
+    /// Commands and signals it moved.
+    pub processed: u64,
+    /// Whether it has ended by itself.
+    pub state: Running,
+    /// When it was asked to end.
+    pub stop_requested_at: Option<Timestamp>,
+    /// Its last trouble.
+    pub last_error: Option<String>,
+}
+
+impl Dispatcher {
+    /// Milliseconds since it was heard of; none when that was before this boot, or it has ended.
+    #[must_use]
+    pub fn silent_for(&self, now: &Moment) -> Option<i64> {
+        (self.state == Running::Running && self.boot_id == now.boot_id)
+            .then(|| (now.uptime - self.heartbeat_uptime).max(0))
+    }
+}
+
+fn dispatcher(row: &Row<'_>) -> rusqlite::Result<Dispatcher> {
+    Ok(Dispatcher {
+        id: row.get("id")?,
+        host: row.get("host")?,
+        pid: row.get("pid")?,
+        pid_start: row.get("pid_start")?,
+        boot_id: row.get("boot_id")?,
+        started_at: row.get("started_at")?,
+        heartbeat_at: row.get("heartbeat_at")?,
+        heartbeat_uptime: row.get("heartbeat_uptime")?,
+        passes: convert::count(row, "passes")?,
+        processed: convert::count(row, "processed")?,
+        state: row.get("state")?,
+        stop_requested_at: row.get("stop_requested_at")?,
+        last_error: row.get("last_error")?,
+    })
+}
+
+/// Records a dispatcher that begins, or the same one again.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn begin(w: &Write<'_>, id: &str, host: Host, pid: i64, pid_start: Option<i64>, now: &Moment) -> Result<()> {
+    w.connection
+        .prepare_cached(
+            "insert into dispatchers (id, host, pid, pid_start, boot_id, started_at, heartbeat_at, heartbeat_uptime, state)
+             values (:id, :host, :pid, :pid_start, :boot_id, :now, :now, :uptime, 'running')
+             on conflict (id) do update set
+                host = excluded.host, pid = excluded.pid, pid_start = excluded.pid_start, boot_id = excluded.boot_id,
+                started_at = excluded.started_at, heartbeat_at = excluded.heartbeat_at,
+                heartbeat_uptime = excluded.heartbeat_uptime, state = 'running', stop_requested_at = null,
+                last_error = null",
+        )?
+        .execute(named_params! {
+            ":id": id,
+            ":host": host,
+            ":pid": pid,
+            ":pid_start": pid_start,
+            ":boot_id": now.boot_id,
+            ":now": now.wall,
+            ":uptime": now.uptime,
+        })?;
+    Ok(())
+}
+
+/// A sign of life after a pass; true when the dispatcher was asked to end.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn beat(w: &Write<'_>, id: &str, moved: u64, error: Option<&str>, now: &Moment) -> Result<bool> {
+    let asked: Option<bool> = w
+        .connection
+        .prepare_cached(
+            "update dispatchers
+             set heartbeat_at = :now, heartbeat_uptime = :uptime, boot_id = :boot_id, passes = passes + 1,
+                processed = processed + :moved, last_error = :error
+             where id = :id
+             returning stop_requested_at is not null as asked",
+        )?
+        .query_row(
+            named_params! {
+                ":id": id,
+                ":now": now.wall,
+                ":uptime": now.uptime,
+                ":boot_id": now.boot_id,
+                ":moved": convert::stored(moved)?,
+                ":error": error,
+            },
+            |row| row.get("asked"),
+        )
+        .optional()?;
+    Ok(asked.unwrap_or(false))
+}
+
+/// Records that a dispatcher has ended.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn end(w: &Write<'_>, id: &str, now: Timestamp) -> Result<()> {
+    w.connection
+        .prepare_cached("update dispatchers set state = 'stopped', heartbeat_at = :now where id = :id")?
+        .execute(named_params! { ":id": id, ":now": now })?;
+    Ok(())
+}
+
+/// Asks a dispatcher to end after its pass; false when there is none of this id that runs.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn request_stop(w: &Write<'_>, id: &str, now: Timestamp) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update dispatchers set stop_requested_at = coalesce(stop_requested_at, :now)
+             where id = :id and state = 'running'",
+        )?
+        .execute(named_params! { ":id": id, ":now": now })?;
+    Ok(changed == 1)
+}
+
+/// Dispatchers, the one heard of last first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn list(r: Read<'_>) -> Result<Vec<Dispatcher>> {
+    let mut statement = r.connection.prepare_cached(
+        "select id, host, pid, pid_start, boot_id, started_at, heartbeat_at, heartbeat_uptime, passes, processed, state,
+            stop_requested_at, last_error
+         from dispatchers
+         order by heartbeat_at desc, id",
+    )?;
+    let rows = statement.query_map([], dispatcher)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets dispatchers that were last heard of before `before`, so that short ones do not pile up.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn forget_ended(w: &Write<'_>, before: Timestamp) -> Result<()> {
+    w.connection
+        .prepare_cached("delete from dispatchers where heartbeat_at < :before")?
+        .execute(named_params! { ":before": before })?;
+    Ok(())
+}
+
+/// Everything is paused, or one task.
+pub const EVERYTHING: &str = "all";
+
+/// A pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    /// Since when.
+    pub paused_at: Timestamp,
+    /// By whom.
+    pub paused_by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// [`EVERYTHING`], or a task id.
+    pub scope: String,
+}
+
+/// Pauses a scope; false when it is paused already.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn pause(w: &Write<'_>, scope: &str, by: Actor, reason: Option<&str>, now: Timestamp) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "insert into dispatch_pauses (scope, paused_at, paused_by, reason) values (:scope, :now, :by, :reason)
+             on conflict (scope) do nothing",
+        )?
+        .execute(named_params! { ":scope": scope, ":now": now, ":by": by.as_str(), ":reason": reason })?;
+    Ok(changed == 1)
+}
+
+/// Ends the pause of a scope; false when there was none.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn resume(w: &Write<'_>, scope: &str) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached("delete from dispatch_pauses where scope = :scope")?
+        .execute(named_params! { ":scope": scope })?;
+    Ok(changed == 1)
+}
+
+/// The pauses in force, the oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn pauses(r: Read<'_>) -> Result<Vec<Pause>> {
+    let mut statement = r
+        .connection
+        .prepare_cached("select scope, paused_at, paused_by, reason from dispatch_pauses order by paused_at, scope")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Pause {
+            paused_at: row.get("paused_at")?,
+            paused_by: row.get("paused_by")?,
+            reason: row.get("reason")?,
+            scope: row.get("scope")?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

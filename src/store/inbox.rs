@@ -1,0 +1,501 @@
+//! Rows of `routed_notifications` and `notification_acknowledgements`: what lies in the inboxes of sessions.
+//!
+//! Delivered (it lies there), read (it was handed out), consumed (the reader confirmed it) and acknowledged (the
+//! session said what it makes of it) are four facts, each with its own time.
+
+use rusqlite::{OptionalExtension, Row, named_params};
+use serde_json::Value;
+
+use super::{Read, Result, Write, convert};
+use crate::{
+    base::{Moment, Timestamp},
+    model::{
+        delivery::{AckStatus, ItemState},
+        session::Role,
+    },
+};
+
+/// How often an item is handed out without a confirmation before it is given up.
+pub const MOST_HANDOUTS: i64 = 10;
+
+/// Something for an inbox.
+#[derive(Debug, Clone)]
+pub struct NewItem<'a> {
+    /// The task.
+    pub task_id: Option<&'a str>,
+    /// The binding it was routed through.
+    pub binding_id: Option<&'a str>,
+    /// The session that speaks; none is the operator.
+    pub source_session_id: Option<&'a str>,
+    /// The session it is for.
+    pub target_session_id: &'a str,
+    /// Ties together what belongs to it.
+    pub correlation_id: &'a str,
+    /// What it is.
+    pub signal_type: &'a str,
+    /// The signal behind it.
+    pub source_event_id: Option<i64>,
+    /// When that happened.
+    pub source_event_timestamp: Option<Timestamp>,
+    /// The same for the same thing.
+    pub dedupe_key: &'a str,
+    /// The command behind it.
+    pub command_id: Option<&'a str>,
+    /// What it says.
+    pub payload: &'a Value,
+}
+
+/// Puts something into an inbox, to be fetched; its number.
+///
+/// # Errors
+/// [`super::Error::Unique`] when it lies there already.
+pub fn deliver(w: &Write<'_>, new: &NewItem<'_>, now: Timestamp) -> Result<i64> {
+    w.connection
+        .prepare_cached(
+            "insert into routed_notifications (task_id, binding_id, source_session_id, target_session_id,
+                correlation_id, signal_type, source_event_id, source_event_timestamp, dedupe_key, command_id,
+                created_at, delivered_at, delivery_mode, state, payload_json)
+             values (:task_id, :binding_id, :source, :target, :correlation_id, :signal_type, :event_id, :event_at,
+                :dedupe_key, :command_id, :now, :now, 'pull_required', 'delivered', :payload)",
+        )?
+        .execute(named_params! {
+            ":task_id": new.task_id,
+            ":binding_id": new.binding_id,
+            ":source": new.source_session_id,
+            ":target": new.target_session_id,
+            ":correlation_id": new.correlation_id,
+            ":signal_type": new.signal_type,
+            ":event_id": new.source_event_id,
+            ":event_at": new.source_event_timestamp,
+            ":dedupe_key": new.dedupe_key,
+            ":command_id": new.command_id,
+            ":now": now,
+            ":payload": convert::json_text(new.payload)?,
+        })?;
+    Ok(w.connection.last_insert_rowid())
+}
+
+/// What lies in an inbox, or lay there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Its number.
+    pub id: i64,
+    /// The task, and its name.
+    pub task_id: Option<String>,
+    /// Name of the task.
+    pub task_name: Option<String>,
+    /// The binding it was routed through.
+    pub binding_id: Option<String>,
+    /// The session that speaks; none is the operator.
+    pub source_session_id: Option<String>,
+    /// Its name.
+    pub source_session_name: Option<String>,
+    /// Its role.
+    pub source_session_role: Option<Role>,
+    /// The session it is for.
+    pub target_session_id: String,
+    /// Its name.
+    pub target_session_name: String,
+    /// Its role.
+    pub target_session_role: Role,
+    /// Ties together what belongs to it.
+    pub correlation_id: String,
+    /// What it is.
+    pub signal_type: String,
+    /// The signal behind it.
+    pub source_event_id: Option<i64>,
+    /// When that happened.
+    pub source_event_timestamp: Option<Timestamp>,
+    /// The same for the same thing.
+    pub dedupe_key: String,
+    /// The command behind it.
+    pub command_id: Option<String>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// Since when it lies there.
+    pub delivered_at: Option<Timestamp>,
+    /// When it was handed out first.
+    pub read_at: Option<Timestamp>,
+    /// When its reader confirmed it.
+    pub consumed_at: Option<Timestamp>,
+    /// Who did.
+    pub consumed_by_session_id: Option<String>,
+    /// Where it stands.
+    pub state: ItemState,
+    /// How often it was handed out.
+    pub delivery_count: i64,
+    /// Proves who holds it at present.
+    pub lease_token: Option<String>,
+    /// Until when it is held.
+    pub lease_expires_at: Option<Timestamp>,
+    /// Somebody holds it now.
+    pub is_leased: bool,
+    /// What it says.
+    pub payload: Value,
+    /// Why it was given up.
+    pub error: Option<String>,
+    /// What its session said about it last.
+    pub acknowledgement: Option<Acknowledgement>,
+}
+
+const ITEM: &str = "select n.id, n.task_id, t.name as task_name, n.binding_id, n.source_session_id,
+    source.name as source_session_name, source.role as source_session_role, n.target_session_id,
+    target.name as target_session_name, target.role as target_session_role, n.correlation_id, n.signal_type,
+    n.source_event_id, n.source_event_timestamp, n.dedupe_key, n.command_id, n.created_at, n.delivered_at, n.read_at,
+    n.consumed_at, n.consumed_by_session_id, n.state, n.delivery_count, n.lease_token, n.lease_expires_at,
+    (n.lease_token is not null and n.consumed_at is null and n.lease_boot_id = :boot_id and n.lease_uptime > :uptime)
+        as is_leased,
+    n.payload_json, n.error
+  from routed_notifications as n
+    join sessions as target on target.id = n.target_session_id
+    left join sessions as source on source.id = n.source_session_id
+    left join tasks as t on t.id = n.task_id";
+
+fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
+    Ok(Item {
+        id: row.get("id")?,
+        task_id: row.get("task_id")?,
+        task_name: row.get("task_name")?,
+        binding_id: row.get("binding_id")?,
+        source_session_id: row.get("source_session_id")?,
+        source_session_name: row.get("source_session_name")?,
+        source_session_role: row.get("source_session_role")?,
+        target_session_id: row.get("target_session_id")?,
+        target_session_name: row.get("target_session_name")?,
+        target_session_role: row.get("target_session_role")?,
+        correlation_id: row.get("correlation_id")?,
+        signal_type: row.get("signal_type")?,
+        source_event_id: row.get("source_event_id")?,
+        source_event_timestamp: row.get("source_event_timestamp")?,
+        dedupe_key: row.get("dedupe_key")?,
+        command_id: row.get("command_id")?,
+        created_at: row.get("created_at")?,
+        delivered_at: row.get("delivered_at")?,
+        read_at: row.get("read_at")?,
+        consumed_at: row.get("consumed_at")?,
+        consumed_by_session_id: row.get("consumed_by_session_id")?,
+        state: row.get("state")?,
+        delivery_count: row.get("delivery_count")?,
+        lease_token: row.get("lease_token")?,
+        lease_expires_at: row.get("lease_expires_at")?,
+        is_leased: row.get("is_leased")?,
+        payload: convert::json(row, "payload_json")?,
+        error: row.get("error")?,
+        acknowledgement: None,
+    })
+}
+
+fn with_acknowledgement(r: Read<'_>, mut item: Item) -> Result<Item> {
+    item.acknowledgement = acknowledgements(r, item.id)?.pop();
+    Ok(item)
+}
+
+/// Which part of an inbox is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// To be fetched, or fetched and not confirmed yet.
+    Waiting,
+    /// Confirmed.
+    Consumed,
+    /// Given up.
+    Dead,
+}
+
+impl Shelf {
+    fn condition(self) -> &'static str {
+        match self {
+            Self::Waiting => "n.state = 'delivered' and n.consumed_at is null and n.delivery_mode = 'pull_required'",
+            Self::Consumed => "n.consumed_at is not null",
+            Self::Dead => "n.state = 'failed'",
+        }
+    }
+}
+
+/// Items of a session's inbox, the oldest first, at most `limit`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn list(r: Read<'_>, session_id: &str, shelf: Shelf, limit: u32, now: &Moment) -> Result<Vec<Item>> {
+    let sql =
+        format!("{ITEM} where n.target_session_id = :session_id and {} order by n.id limit :limit", shelf.condition());
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        named_params! { ":session_id": session_id, ":limit": limit, ":boot_id": now.boot_id, ":uptime": now.uptime },
+        item,
+    )?;
+    let items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    items.into_iter().map(|item| with_acknowledgement(r, item)).collect()
+}
+
+/// How many items lie on a shelf of a session's inbox.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn count(r: Read<'_>, session_id: &str, shelf: Shelf) -> Result<u64> {
+    let sql = format!(
+        "select count(*) as number from routed_notifications as n where n.target_session_id = :session_id and {}",
+        shelf.condition()
+    );
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(named_params! { ":session_id": session_id }, |row| convert::count(row, "number"))?)
+}
+
+/// The item with this number.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_id(r: Read<'_>, id: i64, now: &Moment) -> Result<Option<Item>> {
+    let sql = format!("{ITEM} where n.id = :id");
+    let found = r
+        .connection
+        .prepare_cached(&sql)?
+        .query_row(named_params! { ":id": id, ":boot_id": now.boot_id, ":uptime": now.uptime }, item)
+        .optional()?;
+    found.map(|item| with_acknowledgement(r, item)).transpose()
+}
+
+/// The item that was handed out under this token.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_token(r: Read<'_>, token: &str, now: &Moment) -> Result<Option<Item>> {
+    let sql = format!("{ITEM} where n.lease_token = :token");
+    let found = r
+        .connection
+        .prepare_cached(&sql)?
+        .query_row(named_params! { ":token": token, ":boot_id": now.boot_id, ":uptime": now.uptime }, item)
+        .optional()?;
+    found.map(|item| with_acknowledgement(r, item)).transpose()
+}
+
+/// Hands out the oldest item that nobody holds, for `visibility` milliseconds; until then it is nobody else's.
+/// Items that were handed out [`MOST_HANDOUTS`] times without a confirmation are given up on the way.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn lease_next(w: &Write<'_>, session_id: &str, token: &str, visibility: i64, now: &Moment) -> Result<Option<Item>> {
+    w.connection
+        .prepare_cached(
+            "update routed_notifications
+             set state = 'failed', error = 'handed out ' || delivery_count || ' times and never confirmed'
+             where target_session_id = :session_id and state = 'delivered' and consumed_at is null
+               and delivery_count >= :most
+               and not (lease_boot_id = :boot_id and lease_uptime > :uptime)",
+        )?
+        .execute(named_params! {
+            ":session_id": session_id,
+            ":most": MOST_HANDOUTS,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
+        })?;
+    let expires = Timestamp::from_millis(now.wall.as_millis().saturating_add(visibility));
+    let id: Option<i64> = w
+        .connection
+        .prepare_cached(
+            "update routed_notifications
+             set lease_token = :token, lease_boot_id = :boot_id, lease_uptime = :until, lease_expires_at = :expires,
+                delivery_count = delivery_count + 1, read_at = coalesce(read_at, :now)
+             where id = (
+                select id from routed_notifications
+                where target_session_id = :session_id and state = 'delivered' and consumed_at is null
+                  and delivery_mode = 'pull_required'
+                  and (lease_token is null or lease_boot_id <> :boot_id or lease_uptime <= :uptime)
+                order by id limit 1)
+             returning id",
+        )?
+        .query_row(
+            named_params! {
+                ":session_id": session_id,
+                ":token": token,
+                ":boot_id": now.boot_id,
+                ":uptime": now.uptime,
+                ":until": now.uptime.saturating_add(visibility),
+                ":expires": expires,
+                ":now": now.wall,
+            },
+            |row| row.get("id"),
+        )
+        .optional()?;
+    match id {
+        Some(id) => by_id(w.read(), id, now),
+        None => Ok(None),
+    }
+}
+
+/// Marks an item consumed by the session it was for, unless it is already: false.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn consume(w: &Write<'_>, item: &Item, now: Timestamp) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update routed_notifications set consumed_at = :now, consumed_by_session_id = target_session_id
+             where id = :id and consumed_at is null and state = 'delivered'",
+        )?
+        .execute(named_params! { ":id": item.id, ":now": now })?;
+    Ok(changed == 1)
+}
+
+/// Gives a held item back at once: the next reader gets it.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn give_back(w: &Write<'_>, item: &Item) -> Result<()> {
+    w.connection
+        .prepare_cached("update routed_notifications set lease_uptime = 0 where id = :id and consumed_at is null")?
+        .execute(named_params! { ":id": item.id })?;
+    Ok(())
+}
+
+/// Says that the bodies of these items were shown to their session.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn mark_read(w: &Write<'_>, ids: &[i64], now: Timestamp) -> Result<()> {
+    let mut statement = w
+        .connection
+        .prepare_cached("update routed_notifications set read_at = :now where id = :id and read_at is null")?;
+    for id in ids {
+        statement.execute(named_params! { ":id": id, ":now": now })?;
+    }
+    Ok(())
+}
+
+/// The newest message about this worker's turns that its manager has not seen, so that what is new can be added to it.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn unseen_about_turns(r: Read<'_>, binding_id: &str, now: &Moment) -> Result<Option<Item>> {
+    let sql = format!(
+        "{ITEM}
+         where n.binding_id = :binding_id and n.source_event_id is not null and n.state = 'delivered'
+           and n.read_at is null and n.consumed_at is null
+         order by n.id desc limit 1"
+    );
+    Ok(r.connection
+        .prepare_cached(&sql)?
+        .query_row(named_params! { ":binding_id": binding_id, ":boot_id": now.boot_id, ":uptime": now.uptime }, item)
+        .optional()?)
+}
+
+/// Renews an unseen item: it now says `payload`, about a later signal. False when it was seen in the meantime.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn renew(
+    w: &Write<'_>,
+    id: i64,
+    signal_type: &str,
+    source_event_id: i64,
+    source_event_timestamp: Option<Timestamp>,
+    payload: &Value,
+) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update routed_notifications
+             set signal_type = :signal_type, source_event_id = :event_id, source_event_timestamp = :event_at,
+                payload_json = :payload
+             where id = :id and read_at is null and consumed_at is null and state = 'delivered'",
+        )?
+        .execute(named_params! {
+            ":id": id,
+            ":signal_type": signal_type,
+            ":event_id": source_event_id,
+            ":event_at": source_event_timestamp,
+            ":payload": convert::json_text(payload)?,
+        })?;
+    Ok(changed == 1)
+}
+
+/// What a session said about something it got.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Acknowledgement {
+    /// The binding of the item.
+    pub binding_id: Option<String>,
+    /// Ties together what belongs to it.
+    pub correlation_id: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+    /// Its number.
+    pub id: i64,
+    /// The item.
+    pub notification_id: i64,
+    /// Details.
+    pub payload: Value,
+    /// In which role.
+    pub role: Role,
+    /// What.
+    pub status: AckStatus,
+    /// The task.
+    pub task_id: Option<String>,
+}
+
+/// Records what a session says about an item.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn acknowledge(
+    w: &Write<'_>,
+    item: &Item,
+    status: AckStatus,
+    payload: &Value,
+    correlation_id: Option<&str>,
+    now: Timestamp,
+) -> Result<Acknowledgement> {
+    w.connection
+        .prepare_cached(
+            "insert into notification_acknowledgements (task_id, binding_id, notification_id, role, status, payload_json,
+                created_at, correlation_id)
+             values (:task_id, :binding_id, :notification_id, :role, :status, :payload, :now, :correlation_id)",
+        )?
+        .execute(named_params! {
+            ":task_id": item.task_id,
+            ":binding_id": item.binding_id,
+            ":notification_id": item.id,
+            ":role": item.target_session_role,
+            ":status": status,
+            ":payload": convert::json_text(payload)?,
+            ":now": now,
+            ":correlation_id": correlation_id,
+        })?;
+    Ok(Acknowledgement {
+        binding_id: item.binding_id.clone(),
+        correlation_id: correlation_id.map(str::to_owned),
+        created_at: now,
+        id: w.connection.last_insert_rowid(),
+        notification_id: item.id,
+        payload: payload.clone(),
+        role: item.target_session_role,
+        status,
+        task_id: item.task_id.clone(),
+    })
+}
+
+/// What was said about an item, the oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn acknowledgements(r: Read<'_>, notification_id: i64) -> Result<Vec<Acknowledgement>> {
+    let mut statement = r.connection.prepare_cached(
+        "select id, task_id, binding_id, notification_id, role, status, payload_json, created_at, correlation_id
+         from notification_acknowledgements
+         where notification_id = :id
+         order by id",
+    )?;
+    let rows = statement.query_map(named_params! { ":id": notification_id }, |row| {
+        Ok(Acknowledgement {
+            binding_id: row.get("binding_id")?,
+            correlation_id: row.get("correlation_id")?,
+            created_at: row.get("created_at")?,
+            id: row.get("id")?,
+            notification_id: row.get("notification_id")?,
+            payload: convert::json(row, "payload_json")?,
+            role: row.get("role")?,
+            status: row.get("status")?,
+            task_id: row.get("task_id")?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
