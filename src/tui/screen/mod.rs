@@ -52,10 +52,12 @@ pub(super) fn frames(size: Size) -> Frames {
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
-    if area.is_empty() {
+    let size = area.as_size();
+    // The terminal has shrunk or grown this moment and the message is under way. What is laid out for the old size
+    // could lie outside.
+    if size != app.size || area.is_empty() {
         return;
     }
-    let size = area.as_size();
     if size.width < SMALLEST.width || size.height < SMALLEST.height {
         let text = format!("too small: {}x{}, needs {}x{}", size.width, size.height, SMALLEST.width, SMALLEST.height);
         put(frame, area, 0, Line::raw(cut(&text, area.width.into(), app.settings.glyphs)));
