@@ -385,6 +385,9 @@ impl App {
     /// Asks for a page of the selected session's events; `before` none means the newest.
     pub(super) fn ask_events(&mut self, before: Option<i64>) -> Option<Effect> {
         let id = self.session()?.id.clone();
+        if self.events.session.as_deref() != Some(&id) {
+            self.events.forget(id.clone());
+        }
         let query = self.events.query(before);
         self.events_slot.ask((id, query)).map(|(id, query)| Effect::Load(Load::Events(id, query)))
     }
@@ -430,10 +433,6 @@ impl App {
     /// The selection is another one: what was loaded for the old one does not count.
     pub(super) fn selection_changed(&mut self, effects: &mut Vec<Effect>) {
         self.scroll = 0;
-        let id = self.session().map(|row| row.id.clone());
-        if self.events.session != id {
-            self.events.forget(id);
-        }
         effects.extend(self.ask_details());
     }
 

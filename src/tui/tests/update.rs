@@ -338,6 +338,20 @@ fn answer(app: &mut App, count: i64, effects: &[Effect]) -> Vec<Effect> {
 }
 
 #[test]
+fn events_opened_before_the_board_is_known_are_shown_once_it_is() {
+    let failed = || Msg::Board(Err(Error::new(Kind::Ledger, "broken")));
+    for before in [None, Some(failed())] {
+        let mut app = if before.is_some() { app(80, 24) } else { empty(80, 24) };
+        before.map(|message| update(&mut app, message));
+        press(&mut app, "3");
+        let effects = update(&mut app, Msg::Board(Ok(board())));
+        let asked = effects.into_iter().find(|effect| matches!(effect, Effect::Load(Load::Events(..))));
+        answer(&mut app, 20, asked.as_slice());
+        assert_eq!(app.events.selected_row().map(|row| row.id), Some(20), "{}", screen(&app));
+    }
+}
+
+#[test]
 fn events_follow_until_one_looks_back() {
     let mut app = with_events(20);
     let at = |app: &App| app.events.selected_row().map(|row| row.id);
