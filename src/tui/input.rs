@@ -301,7 +301,8 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     });
     let found = next.map(|index| &ids[index]).find(|(_, needs)| *needs).map(|(id, _)| id.clone());
     if app.screen == Screen::Task {
-        app.screen = Screen::Fleet;
+        // Also when the row is selected already: what it shows was loaded before the Task screen was opened.
+        show(app, Screen::Fleet, effects);
     }
     app.select(found, effects);
 }

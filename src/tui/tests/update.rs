@@ -2,7 +2,7 @@
 
 use ratatui::layout::Size;
 
-use super::fake::{NOW, ago, app, board, crowd, empty, events, explanation, lines, press, screen, write};
+use super::fake::{NOW, ago, app, board, conversation, crowd, empty, events, explanation, lines, press, screen, write};
 use crate::{
     actions::Report,
     base::{Error, Kind, Timestamp},
@@ -156,6 +156,18 @@ fn w_goes_round_those_who_need_someone() {
     assert_eq!(seen, ["session-w2", "session-w3", "session-w1", "session-w2"]);
     press(&mut app, "W W");
     assert_eq!(selected(&app), "session-w3");
+}
+
+#[test]
+fn w_on_the_task_screen_loads_what_the_fleet_shows_then() {
+    let mut app = app(80, 24);
+    let mut one = board();
+    one.sessions.retain(|row| row.name == "w1" || row.name == "m1");
+    update(&mut app, Msg::Board(Ok(one)));
+    update(&mut app, Msg::Conversation("session-w1".into(), Ok(conversation())));
+    let effects = press(&mut app, "2 w");
+    assert_eq!((app.screen, selected(&app)), (Screen::Fleet, "session-w1"));
+    assert_eq!(lines(&effects), ["Conversation(\"session-w1\")"], "what was loaded before is old by now");
 }
 
 #[test]
