@@ -274,6 +274,8 @@ fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
     match (left, session) {
         (Screen::Task, Some((id, _))) => app.selected = Some(id),
         (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => app.task = Some(task),
+        // A row of the fleet that is no session is a task.
+        (Screen::Fleet, None) if app.board().is_some() && app.selected.is_some() => app.task.clone_from(&app.selected),
         _ => {}
     }
     app.selection_changed(effects);

@@ -329,6 +329,9 @@ fn screens_take_the_selection_along() {
     assert_eq!(app.screen, Screen::Fleet);
     press(&mut app, "2 Enter");
     assert_eq!((app.screen, selected(&app)), (Screen::Fleet, "session-w1"));
+    app.selected = Some("task-docs".into());
+    press(&mut app, "2");
+    assert_eq!(app.task.as_deref(), Some("task-docs"), "a task that nobody works on as well");
 }
 
 fn with_events(count: i64) -> App {
