@@ -157,8 +157,8 @@ pub fn hit(app: &App, at: Position) -> Hit {
         return Hit::Preview;
     }
     if areas.list.contains(at) && at.y > areas.list.y {
-        let index = app.top + usize::from((at.y - areas.list.y - 1) / ROW_LINES);
-        if let Some(row) = rows(app).get(index) {
+        let line = usize::from((at.y - areas.list.y - 1) / ROW_LINES);
+        if let Some(row) = rows(app).get(app.top + line).filter(|_| line < visible_rows(app)) {
             return Hit::Row(row.id().to_owned());
         }
     }

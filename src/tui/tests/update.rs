@@ -462,6 +462,10 @@ fn clicks_select_and_the_wheel_scrolls() {
     assert_eq!(selected(&app), "session-w2");
     update(&mut app, Msg::Click(3, 22));
     assert_eq!(selected(&app), "session-w2", "below the rows nothing is selected");
+    update(&mut app, Msg::Resized(Size::new(80, 9)));
+    update(&mut app, Msg::Click(3, 6));
+    assert_eq!(selected(&app), "session-w2", "nor where half a row would fit");
+    update(&mut app, Msg::Resized(Size::new(80, 24)));
     update(&mut app, Msg::Wheel(3, 5, true));
     assert_eq!(selected(&app), "session-w3");
     update(&mut app, Msg::Click(60, 5));
