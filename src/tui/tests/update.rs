@@ -255,6 +255,22 @@ fn a_broken_ledger_is_said_and_tried_again_every_second() {
 }
 
 #[test]
+fn a_ledger_that_does_not_answer_is_said() {
+    let later = |seconds: i64| Timestamp::from_millis(NOW.as_millis() + seconds * 1000);
+    let mut app = empty(80, 24);
+    assert!(!screen(&app).contains("no answer"));
+    update(&mut app, Msg::Tick(later(3)));
+    assert!(screen(&app).contains("no answer for 3s: another program may hold it"), "{}", screen(&app));
+    // The second question goes out with the first answer.
+    update(&mut app, Msg::Board(Ok(board())));
+    assert!(screen(&app).contains("ingest ok"), "{}", screen(&app));
+    update(&mut app, Msg::Tick(later(8)));
+    assert!(screen(&app).contains("the ledger has not answered for 5s"), "{}", screen(&app));
+    update(&mut app, Msg::Board(Ok(board())));
+    assert!(screen(&app).contains("ingest ok"), "{}", screen(&app));
+}
+
+#[test]
 fn changes_while_a_board_is_loading_lead_to_one_more() {
     let mut app = empty(80, 24);
     assert!(update(&mut app, Msg::Changed).is_empty());
