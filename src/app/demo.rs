@@ -348,8 +348,8 @@ impl Cast {
     }
 }
 
-/// Closes the panes of all sessions and waits for their processes, which write into the demo's folder.
-/// The last pane takes the demo's tmux server with it.
+/// Closes the panes of the sessions that the demo started and waits for their processes, which write into its folder.
+/// The last pane takes the demo's tmux server with it. A session that was adopted meanwhile is somebody's own.
 fn close_panes(cx: &Context) {
     let sessions = cx.ledger().and_then(|ledger| Ok(ledger.read(store::sessions::list)?)).unwrap_or_default();
     let of_session = |session: &Session| {
@@ -359,7 +359,8 @@ fn close_panes(cx: &Context) {
         let _ = cx.tmux(session.tmux_socket.as_deref()).kill_pane(pane, process);
         Some(process)
     };
-    let processes: Vec<ProcessId> = sessions.iter().filter_map(of_session).collect();
+    let ours = sessions.iter().filter(|session| session.tmux_owned);
+    let processes: Vec<ProcessId> = ours.filter_map(of_session).collect();
     let deadline = Instant::now() + END_PATIENCE;
     while processes.iter().any(|process| cx.processes().liveness(*process) == Liveness::Alive)
         && Instant::now() < deadline
