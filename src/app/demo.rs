@@ -51,6 +51,8 @@ pub struct DemoArgs {
     /// Play this many times as fast [default: 1 on a terminal, 4 without]
     #[arg(long, value_name = "FACTOR", value_parser = speed)]
     pub speed: Option<f64>,
+    #[command(flatten)]
+    pub cockpit: CockpitArgs,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -104,7 +106,7 @@ pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Pri
     let stage = Stage::set(parts, speed)?;
     let mut cast = stage.play(args.no_tmux, &signals, printer)?;
     if at_terminal {
-        let code = super::cockpit::run(&stage.cx, &CockpitArgs::default(), vec!["conveyor".to_owned()]);
+        let code = super::cockpit::run(&stage.cx, &args.cockpit, stage.prefix());
         cast.end();
         return code;
     }
@@ -220,6 +222,11 @@ impl Stage {
         };
         let parts = Parts { env, tmux: Arc::new(PlainTmux), dry_run: false, ..parts };
         Ok(Self { cx: Context::new(parts), _socket_folder: socket_folder, folder })
+    }
+
+    /// What a copied command line begins with, so that it finds the demo's sessions and not the user's own.
+    fn prefix(&self) -> Vec<String> {
+        vec!["conveyor".to_owned(), "--path".to_owned(), self.cx.env().ledger.display().to_string()]
     }
 
     fn stand_in(&self, part: &Part) -> PathBuf {
