@@ -162,7 +162,8 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     if args.codex_session.is_none()
         && let Some(running) = running(cx, &args)?
     {
-        let session = discover::register(cx, cx.ledger_or_create()?, &running, role, args.name.as_str())?;
+        let store = cx.ledger_or_create()?;
+        let session = discover::register(cx, &store, &running, role, args.name.as_str())?;
         return Ok(Registered::of(session, cx.dry_run()));
     }
     let known = Known {
