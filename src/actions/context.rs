@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 pub use crate::store::audit::Actor;
@@ -66,8 +66,13 @@ pub struct Context {
 struct Ledger {
     /// Reads get a connection of their own.
     with_reader: bool,
-    store: OnceLock<Store>,
-    opening: Mutex<()>,
+    store: Mutex<Option<Arc<Store>>>,
+}
+
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Store>>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Context {
@@ -81,8 +86,7 @@ impl Context {
     #[must_use]
     pub fn with_store(parts: Parts, store: Store) -> Self {
         let context = Self::new(parts);
-        // The cell is empty, so this cannot be refused.
-        let _ = context.ledger.store.set(store);
+        *context.ledger.lock() = Some(Arc::new(store));
         context
     }
 
@@ -90,17 +94,17 @@ impl Context {
     /// [`Store::change_mark`] notices the commits of this process. A ledger that is open already stays as it is.
     #[must_use]
     pub fn with_reader(self) -> Self {
-        if self.ledger.store.get().is_some() {
+        if self.ledger.lock().is_some() {
             return self;
         }
         Self { ledger: Arc::new(Ledger { with_reader: true, ..Ledger::default() }), ..self }
     }
 
-    /// The ledger for looking; it must exist.
+    /// The ledger for looking; it must exist. One that was removed or replaced since it was opened is opened anew.
     ///
     /// # Errors
     /// When there is none, or it cannot be used.
-    pub fn ledger(&self) -> Result<&Store> {
+    pub fn ledger(&self) -> Result<Arc<Store>> {
         self.open(Access::Read)
     }
 
@@ -108,7 +112,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::ledger`].
-    pub fn ledger_to_change(&self) -> Result<&Store> {
+    pub fn ledger_to_change(&self) -> Result<Arc<Store>> {
         self.open(Access::Write)
     }
 
@@ -116,18 +120,17 @@ impl Context {
     ///
     /// # Errors
     /// When it cannot be created or used. A dry run never creates one.
-    pub fn ledger_or_create(&self) -> Result<&Store> {
+    pub fn ledger_or_create(&self) -> Result<Arc<Store>> {
         self.open(Access::Create)
     }
 
-    fn open(&self, access: Access) -> Result<&Store> {
-        if let Some(store) = self.ledger.store.get() {
-            return Ok(store);
+    fn open(&self, access: Access) -> Result<Arc<Store>> {
+        let mut open = self.ledger.lock();
+        if let Some(store) = open.as_ref().filter(|store| store.is_in_place()) {
+            return Ok(Arc::clone(store));
         }
-        let _guard = self.ledger.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = self.ledger.store.get() {
-            return Ok(store);
-        }
+        // SQLite would go on reading and writing a file that nobody else can see.
+        *open = None;
         let path = &self.parts.env.ledger;
         let dry_run = self.parts.dry_run;
         // A rehearsal neither creates nor upgrades anything.
@@ -140,8 +143,8 @@ impl Context {
             let store = Store::open(path, opening)?;
             if self.ledger.with_reader { store.with_reader(opening)? } else { store }
         };
-        let store = if dry_run { store.rehearse() } else { store };
-        Ok(self.ledger.store.get_or_init(|| store))
+        let store = Arc::new(if dry_run { store.rehearse() } else { store });
+        Ok(Arc::clone(open.insert(store)))
     }
 
     /// Whether the ledger may lie on an unsafe file system.

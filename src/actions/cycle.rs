@@ -134,7 +134,7 @@ impl Action for Cycle {
             true => 0,
             false => store.write(|w| store::cycles::begin(w, &task.id, &binding.id, started_at))?,
         };
-        let mut run = Run { cx, store, task, binding, worker, manager, id, started_at, spans: Vec::new() };
+        let mut run = Run { cx, store: &store, task, binding, worker, manager, id, started_at, spans: Vec::new() };
         run.observe(self.busy_wait_seconds).or_else(|error| run.fail(error))
     }
 

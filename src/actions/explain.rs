@@ -87,7 +87,7 @@ impl Action for Explain {
         let store = if self.no_refresh { cx.ledger()? } else { cx.ledger_to_change()? };
         let session = store.read(|r| lookup::session(r, &self.session))?;
         if !self.no_refresh && session.state == Registration::Active {
-            return explanation(cx, &live::refresh(cx, store, session)?.0.id);
+            return explanation(cx, &live::refresh(cx, &store, session)?.0.id);
         }
         explanation(cx, &session.id)
     }

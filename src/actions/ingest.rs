@@ -71,7 +71,7 @@ impl Action for Ingest {
     fn run(self, cx: &Context) -> Result<Ingested> {
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
-        ingest_while(cx, store, &session, &|| true)
+        ingest_while(cx, &store, &session, &|| true)
     }
 
     fn argv(&self) -> Argv {

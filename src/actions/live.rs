@@ -60,7 +60,7 @@ pub fn take(cx: &Context, session_id: &str, go_on: &dyn Fn() -> bool) -> Result<
     if session.state != Registration::Active {
         return Ok(false);
     }
-    let taken = ingest::ingest_while(cx, store, &session, go_on)?;
+    let taken = ingest::ingest_while(cx, &store, &session, go_on)?;
     Ok(taken.new_events > 0 || taken.file_replaced)
 }
 
@@ -97,8 +97,8 @@ pub fn observe(cx: &Context, observer: &mut Observer, go_on: &dyn Fn() -> bool) 
             break;
         }
         let look = observer.look(cx, session);
-        let seen = record_of(cx, store, &session.id, &look)
-            .and_then(|news| follow::follow(cx, store, session, &look).map(|moved| news | moved));
+        let seen = record_of(cx, &store, &session.id, &look)
+            .and_then(|news| follow::follow(cx, &store, session, &look).map(|moved| news | moved));
         match seen {
             Ok(news) => round.news |= news,
             Err(error) => round.troubles.push((session.name.clone(), error)),
@@ -169,11 +169,11 @@ fn is_due(now: Timestamp, at: Timestamp) -> bool {
     !(0..REFRESH_MILLIS).contains(&(now.as_millis() - at.as_millis()))
 }
 
-/// A number that moves with every commit of any process.
+/// A mark that moves with every commit of any process, and when another file takes the ledger's place.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub fn change_mark(cx: &Context) -> Result<i64> {
+pub fn change_mark(cx: &Context) -> Result<store::ChangeMark> {
     Ok(cx.ledger()?.change_mark()?)
 }
 

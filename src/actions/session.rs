@@ -167,7 +167,8 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
         && let Some(running) = running(cx, &args)?
     {
         check_meant(cx, args.name.as_str(), running.thread_id.is_some() || running.pane.is_some())?;
-        let session = discover::register(cx, cx.ledger_or_create()?, &running, role, args.name.as_str())?;
+        let store = cx.ledger_or_create()?;
+        let session = discover::register(cx, &store, &running, role, args.name.as_str())?;
         return Ok(Registered::of(session, cx.dry_run()));
     }
     let known = Known {

@@ -130,7 +130,7 @@ impl See {
         let mut session = store.read(|r| lookup::session(r, name))?;
         let mut look = Look::default();
         if !no_refresh && session.state == Registration::Active {
-            (session, look) = live::refresh(cx, store, session)?;
+            (session, look) = live::refresh(cx, &store, session)?;
         }
         let now = cx.now();
         store.read(|r| {

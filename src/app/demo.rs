@@ -51,6 +51,8 @@ pub struct DemoArgs {
     /// Play this many times as fast [default: 1 on a terminal, 4 without]
     #[arg(long, value_name = "FACTOR", value_parser = speed)]
     pub speed: Option<f64>,
+    #[command(flatten)]
+    pub cockpit: CockpitArgs,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -104,7 +106,7 @@ pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Pri
     let stage = Stage::set(parts, speed)?;
     let mut cast = stage.play(args.no_tmux, &signals, printer)?;
     if at_terminal {
-        let code = super::cockpit::run(&stage.cx, &CockpitArgs::default(), vec!["conveyor".to_owned()]);
+        let code = super::cockpit::run(&stage.cx, &args.cockpit, stage.prefix());
         cast.end();
         return code;
     }
@@ -220,6 +222,11 @@ impl Stage {
         };
         let parts = Parts { env, tmux: Arc::new(PlainTmux), dry_run: false, ..parts };
         Ok(Self { cx: Context::new(parts), _socket_folder: socket_folder, folder })
+    }
+
+    /// What a copied command line begins with, so that it finds the demo's sessions and not the user's own.
+    fn prefix(&self) -> Vec<String> {
+        vec!["conveyor".to_owned(), "--path".to_owned(), self.cx.env().ledger.display().to_string()]
     }
 
     fn stand_in(&self, part: &Part) -> PathBuf {
@@ -348,8 +355,8 @@ impl Cast {
     }
 }
 
-/// Closes the panes of all sessions and waits for their processes, which write into the demo's folder.
-/// The last pane takes the demo's tmux server with it.
+/// Closes the panes of the sessions that the demo started and waits for their processes, which write into its folder.
+/// The last pane takes the demo's tmux server with it. A session that was adopted meanwhile is somebody's own.
 fn close_panes(cx: &Context) {
     let sessions = cx.ledger().and_then(|ledger| Ok(ledger.read(store::sessions::list)?)).unwrap_or_default();
     let of_session = |session: &Session| {
@@ -359,7 +366,8 @@ fn close_panes(cx: &Context) {
         let _ = cx.tmux(session.tmux_socket.as_deref()).kill_pane(pane, process);
         Some(process)
     };
-    let processes: Vec<ProcessId> = sessions.iter().filter_map(of_session).collect();
+    let ours = sessions.iter().filter(|session| session.tmux_owned);
+    let processes: Vec<ProcessId> = ours.filter_map(of_session).collect();
     let deadline = Instant::now() + END_PATIENCE;
     while processes.iter().any(|process| cx.processes().liveness(*process) == Liveness::Alive)
         && Instant::now() < deadline

@@ -26,6 +26,8 @@ pub mod statuses;
 pub mod tasks;
 
 use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -42,6 +44,8 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    /// The file that was opened; none for a ledger in memory.
+    file: Option<FileId>,
     connection: Mutex<Connection>,
     /// Reads of a process that also watches (the cockpit) do not wait behind its own writes.
     reader: Option<Mutex<Connection>>,
@@ -76,7 +80,14 @@ impl Store {
     /// [`Error::Foreign`] leave the file untouched.
     pub fn open(path: &Path, opening: Opening) -> Result<Self> {
         let connection = open::connect(path, opening)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), reader: None, rehearsal: false })
+        let file = FileId::of(path);
+        Ok(Self { path: path.to_owned(), file, connection: Mutex::new(connection), reader: None, rehearsal: false })
+    }
+
+    /// Whether the file that was opened still lies where it was opened.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.file.is_none() || self.file == FileId::of(&self.path)
     }
 
     /// A ledger in memory, for tests.
@@ -85,7 +96,8 @@ impl Store {
     /// Only when SQLite itself fails.
     pub fn memory() -> Result<Self> {
         let connection = open::in_memory()?;
-        Ok(Self { path: PathBuf::from(":memory:"), connection: Mutex::new(connection), reader: None, rehearsal: false })
+        let (path, connection) = (PathBuf::from(":memory:"), Mutex::new(connection));
+        Ok(Self { path, file: None, connection, reader: None, rehearsal: false })
     }
 
     /// Gives reads a connection of their own, for whoever watches while it writes. The ledger must lie in a file.
@@ -147,17 +159,41 @@ impl Store {
         let set = |level: &str| lock(&self.connection).pragma_update(None, "synchronous", level).map_err(Error::from);
         set("full")?;
         let done = self.write(work);
-        set("normal")?;
+        // What was committed stays committed, also when the connection has failed since.
+        let _ = set("normal");
         done
     }
 
-    /// A number that moves whenever another connection, in this or any process, has committed.
+    /// A mark that moves whenever another connection, in this or any process, has committed, and with the file.
     ///
     /// # Errors
     /// SQLite's own error.
-    pub fn change_mark(&self) -> Result<i64> {
+    pub fn change_mark(&self) -> Result<ChangeMark> {
         let connection = lock(self.reader.as_ref().unwrap_or(&self.connection));
-        Ok(connection.query_row("pragma data_version", [], |row| row.get(0))?)
+        let version = connection.query_row("pragma data_version", [], |row| row.get(0))?;
+        Ok(ChangeMark { file: self.file, version })
+    }
+}
+
+/// What [`Store::change_mark`] gives, to be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMark {
+    file: Option<FileId>,
+    version: i64,
+}
+
+/// What tells one file from another at the same path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// None when there is no file.
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self { device: metadata.dev(), inode: metadata.ino() })
     }
 }
 

@@ -37,6 +37,9 @@ const NOTICE_SECONDS: i64 = 8;
 /// Without news the board is loaded again after so many seconds: a process that died changes no ledger.
 const RELOAD_SECONDS: i64 = 10;
 
+/// The board is a matter of milliseconds: after so many seconds without an answer that is said.
+const BOARD_PATIENCE: i64 = 2;
+
 text_enum! {
     /// The screens.
     pub enum Screen {
@@ -236,6 +239,8 @@ pub struct App {
     position: usize,
     task_position: usize,
     board_asked_at: Timestamp,
+    /// When the question was sent whose answer is still out.
+    board_sent_at: Option<Timestamp>,
     board_slot: Slot<()>,
     conversation_slot: Slot<String>,
     events_slot: Slot<(String, EventQuery)>,
@@ -275,6 +280,7 @@ impl App {
             position: 0,
             task_position: 0,
             board_asked_at: now,
+            board_sent_at: None,
             board_slot: Slot::default(),
             conversation_slot: Slot::default(),
             events_slot: Slot::default(),
@@ -369,7 +375,19 @@ impl App {
 
     pub(super) fn ask_board(&mut self) -> Option<Effect> {
         self.board_asked_at = self.now;
-        self.board_slot.ask(()).map(|()| Effect::Load(Load::Board))
+        self.board_slot.ask(()).map(|()| self.send_board())
+    }
+
+    fn send_board(&mut self) -> Effect {
+        self.board_sent_at = Some(self.now);
+        Effect::Load(Load::Board)
+    }
+
+    /// For how many seconds the ledger has owed an answer, when that is longer than it should take.
+    #[must_use]
+    pub fn silent_seconds(&self) -> Option<i64> {
+        let seconds = self.board_sent_at?.age_seconds(self.now);
+        (seconds >= BOARD_PATIENCE).then_some(seconds)
     }
 
     fn ask_conversation(&mut self) -> Option<Effect> {
@@ -385,6 +403,9 @@ impl App {
     /// Asks for a page of the selected session's events; `before` none means the newest.
     pub(super) fn ask_events(&mut self, before: Option<i64>) -> Option<Effect> {
         let id = self.session()?.id.clone();
+        if self.events.session.as_deref() != Some(&id) {
+            self.events.forget(id.clone());
+        }
         let query = self.events.query(before);
         self.events_slot.ask((id, query)).map(|(id, query)| Effect::Load(Load::Events(id, query)))
     }
@@ -430,10 +451,6 @@ impl App {
     /// The selection is another one: what was loaded for the old one does not count.
     pub(super) fn selection_changed(&mut self, effects: &mut Vec<Effect>) {
         self.scroll = 0;
-        let id = self.session().map(|row| row.id.clone());
-        if self.events.session != id {
-            self.events.forget(id);
-        }
         effects.extend(self.ask_details());
     }
 
@@ -446,8 +463,9 @@ impl App {
     }
 
     fn board_arrived(&mut self, result: Result<Board>, effects: &mut Vec<Effect>) {
+        self.board_sent_at = None;
         if self.board_slot.answered().is_some() {
-            effects.push(Effect::Load(Load::Board));
+            effects.push(self.send_board());
         }
         match result {
             Ok(board) => {

@@ -274,6 +274,8 @@ fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
     match (left, session) {
         (Screen::Task, Some((id, _))) => app.selected = Some(id),
         (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => app.task = Some(task),
+        // A row of the fleet that is no session is a task.
+        (Screen::Fleet, None) if app.board().is_some() && app.selected.is_some() => app.task.clone_from(&app.selected),
         _ => {}
     }
     app.selection_changed(effects);
@@ -301,7 +303,8 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     });
     let found = next.map(|index| &ids[index]).find(|(_, needs)| *needs).map(|(id, _)| id.clone());
     if app.screen == Screen::Task {
-        app.screen = Screen::Fleet;
+        // Also when the row is selected already: what it shows was loaded before the Task screen was opened.
+        show(app, Screen::Fleet, effects);
     }
     app.select(found, effects);
 }

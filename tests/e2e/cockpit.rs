@@ -142,6 +142,29 @@ fn an_empty_folder_gets_the_first_screen_and_then_what_comes() {
 }
 
 #[test]
+fn a_ledger_that_is_removed_or_replaced_is_noticed() {
+    let Some(world) = World::start() else { return };
+    let add = |name: &str| drop(world.run(&["tasks", "--create", name, "--goal", "g"]).ok());
+    let remove = || {
+        for file in fs::read_dir(world.state_root()).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    };
+    add("first");
+    let terminal = cockpit(&world, 80, 24);
+    terminal.wait_for("first");
+    remove();
+    terminal.wait_for("there is no ledger");
+    add("second");
+    terminal.wait_for("second");
+    remove();
+    add("third");
+    terminal.wait_for("third");
+    terminal.press(&["q"]);
+    assert_eq!(terminal.wait_for_shell(), 0);
+}
+
+#[test]
 fn a_ledger_that_cannot_be_used_is_said_and_recovered_from() {
     let Some(world) = World::start() else { return };
     fs::create_dir(world.state_root()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::symlink, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -69,6 +69,33 @@ fn the_demo_lives_in_a_terminal_and_leaves_nothing() {
         assert_eq!(terminal.wait_for_shell(), 0);
         assert_nothing_left(&world, &folder);
     }
+}
+
+#[test]
+fn a_session_adopted_in_the_demo_outlives_it() {
+    let Some(world) = World::start() else { return };
+    let folder = temporary(&world, "tmp");
+    // Discovery knows a Codex by its program's name.
+    let program = temporary(&world, "program").join("codex");
+    symlink(env!("CARGO_BIN_EXE_conveyor"), &program).unwrap();
+    world.script("codex", &format!("exec {} sim codex --no-daemon \"$@\"", program.display()));
+    world.start_worker("real", "stay {{say Here.}}");
+    let mut environment = world.shell_environment();
+    environment.push(format!("TMPDIR={}", folder.display()));
+    // The server in which the real session lives, as it is for whoever tries the demo inside tmux.
+    environment.push(format!("TMUX={},1,0", world.server().socket()));
+    let terminal = Terminal::open(&world, &environment, 160, 50);
+    terminal.conveyor("demo");
+    terminal.wait_until("both sessions", |screen| screen.contains("w1") && screen.contains("m1"));
+    terminal.press(&["D"]);
+    terminal.wait_for("are you sure");
+    terminal.press(&["y"]);
+    terminal.wait_until("the receipt", |screen| screen.contains("adopted") && screen.contains("codex-real"));
+    terminal.press(&["Escape"]);
+    terminal.wait_gone("adopted");
+    terminal.press(&["q"]);
+    assert_eq!(terminal.wait_for_shell(), 0);
+    assert_eq!(world.tmux_sessions(), ["codex-real"]);
 }
 
 #[test]

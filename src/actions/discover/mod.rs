@@ -93,7 +93,7 @@ impl Action for Discover {
         let found = running::scan(cx);
         let adopted = if self.adopt { adopt(cx, &self, query.as_deref(), &found)? } else { Vec::new() };
         let (tasks, sessions, bindings) = match cx.ledger() {
-            Ok(store) => records(store)?,
+            Ok(store) => records(&store)?,
             // Before the first registration there is nothing but what runs.
             Err(error) if error.kind() == Kind::NotFound => (Vec::new(), Vec::new(), Vec::new()),
             Err(error) => return Err(error),
@@ -223,12 +223,12 @@ fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running
             Some(name) => name.to_string(),
             None => free_name(running, &taken),
         };
-        let session = register(cx, store, running, request.role, &name)?;
+        let session = register(cx, &store, running, request.role, &name)?;
         if !cx.dry_run() {
             // A first look, so that the board does not begin with a row of unknowns. What fails is noted there.
-            let _ = ingest::ingest_while(cx, store, &session, &|| true);
+            let _ = ingest::ingest_while(cx, &store, &session, &|| true);
             let look = sense::Observer::default().look(cx, &session);
-            live::record(cx, store, &look)?;
+            live::record(cx, &store, &look)?;
         }
         taken.insert(name.clone());
         adopted.push(name);

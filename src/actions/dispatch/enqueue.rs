@@ -138,7 +138,7 @@ impl Action for EnqueueNotifyManager {
         let request = Request::new(CommandKind::NotifyManager, &self.message)?;
         let store = cx.ledger_to_change()?;
         let queued = store.write_durably(|w| request.for_task(cx, w, &self.task))?;
-        warned(cx, store, queued)
+        warned(cx, &store, queued)
     }
 
     fn argv(&self) -> Argv {
@@ -162,7 +162,7 @@ impl Action for EnqueueNudgeWorker {
         let Some(filter) = self.filter else {
             let task = self.task.ok_or_else(|| Error::usage("enqueue-nudge-worker requires a task"))?;
             let queued = store.write_durably(|w| request.for_task(cx, w, &task))?;
-            return Ok(Nudges::One(Box::new(warned(cx, store, queued)?)));
+            return Ok(Nudges::One(Box::new(warned(cx, &store, queued)?)));
         };
         let tasks = bound_workers(cx, &filter)?;
         if tasks.is_empty() {

@@ -6,7 +6,7 @@ mod enqueue;
 mod health;
 mod pass;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
@@ -126,7 +126,7 @@ impl Action for Dispatch {
             return Ok(Dispatched::Control(Box::new(verb.run(cx)?)));
         }
         let mut dispatcher = Dispatcher::begin(cx, &self, Host::Once)?;
-        pass::take_rollouts(cx, cx.ledger_to_change()?)?;
+        pass::take_rollouts(cx, &*cx.ledger_to_change()?)?;
         let mut processed = Vec::new();
         let passed = dispatcher.pass(&mut |item| processed.push(item));
         dispatcher.end()?;
@@ -252,7 +252,7 @@ impl Dispatcher {
         Ok(dispatcher)
     }
 
-    fn store(&self) -> Result<&Store> {
+    fn store(&self) -> Result<Arc<Store>> {
         self.cx.ledger_to_change()
     }
 
@@ -280,7 +280,7 @@ impl Dispatcher {
     /// When the ledger fails. The next pass goes on where this one was.
     pub fn pass(&mut self, tell: &mut dyn FnMut(Item)) -> Result<bool> {
         let store = self.cx.ledger_to_change()?;
-        let moved = pass::run(&self.cx, store, &self.orders, tell);
+        let moved = pass::run(&self.cx, &store, &self.orders, tell);
         let now = self.cx.moment();
         self.moved += *moved.as_ref().unwrap_or(&0) as u64;
         let error = moved.as_ref().err().map(ToString::to_string);

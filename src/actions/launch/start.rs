@@ -220,7 +220,8 @@ fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str) -> Result<
         Ok(session) => {
             spawned.keep_prompt()?;
             // A first look; whatever it cannot see yet, the next one will.
-            let _ = ingest::ingest_while(cx, cx.ledger_to_change()?, &session, &|| true);
+            let store = cx.ledger_to_change()?;
+            let _ = ingest::ingest_while(cx, &store, &session, &|| true);
             Ok(Started::of(&prepared, &spawned, session))
         }
         Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),

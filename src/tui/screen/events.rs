@@ -120,9 +120,9 @@ impl Default for EventsState {
 
 impl EventsState {
     /// Turns to another session.
-    pub(crate) fn forget(&mut self, session: Option<String>) {
+    pub(crate) fn forget(&mut self, session: String) {
         let Self { search, kinds, .. } = std::mem::take(self);
-        *self = Self { session, search, kinds, ..Self::default() };
+        *self = Self { session: Some(session), search, kinds, ..Self::default() };
     }
 
     /// The question for a page.

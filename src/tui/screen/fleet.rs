@@ -26,6 +26,9 @@ use crate::{
 /// Live sensors are asked every second or two; what was last seen longer ago than this is stale.
 const STALE_SECONDS: i64 = 10;
 
+/// The narrowest piece of a last event that is worth showing.
+const EVENT_COLUMNS: usize = 16;
+
 /// Lines that a row takes.
 const ROW_LINES: u16 = 2;
 
@@ -157,8 +160,8 @@ pub fn hit(app: &App, at: Position) -> Hit {
         return Hit::Preview;
     }
     if areas.list.contains(at) && at.y > areas.list.y {
-        let index = app.top + usize::from((at.y - areas.list.y - 1) / ROW_LINES);
-        if let Some(row) = rows(app).get(index) {
+        let line = usize::from((at.y - areas.list.y - 1) / ROW_LINES);
+        if let Some(row) = rows(app).get(app.top + line).filter(|_| line < visible_rows(app)) {
             return Hit::Row(row.id().to_owned());
         }
     }
@@ -242,9 +245,11 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
         span(app, Part::Dim, format!(" {right}")),
     ]);
     let why = why(row, app.now);
-    let event = row.last_event.as_ref().filter(|_| width >= 56).map(|event| {
+    // The last event gets what the reason leaves: whoever is asked has to see what is asked.
+    let left = width.saturating_sub(why.width() + 3).min(width / 2);
+    let event = row.last_event.as_ref().filter(|_| left >= EVENT_COLUMNS).map(|event| {
         let text = format!("{}: {}", event.label, one_line(&event.text));
-        cut(&text, width / 2 - 4, glyphs)
+        cut(&text, left, glyphs)
     });
     let left = width.saturating_sub(2 + event.as_ref().map_or(0, |event| event.width() + 1));
     let mut second = vec![

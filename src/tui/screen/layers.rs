@@ -29,6 +29,12 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
     horizontal_bottom: "-",
 };
 
+/// Columns of the keys in the help.
+const KEYS_COLUMNS: usize = 20;
+
+/// The most lines that one sentence of the help takes.
+const HELP_LINES: usize = 10;
+
 /// The box of a layer and, inside its border, the place for its text.
 fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
     let width = size.width.saturating_sub(4).min(100);
@@ -129,21 +135,33 @@ fn help(app: &App, filter: &str, places: &[Place], width: usize) -> Vec<Line<'st
         }
         lines.push(styled(app, Part::Title, heading(*place)));
         for row in rows {
-            let keys = keys(row);
-            let command = row.verb.map_or_else(String::new, |verb| format!(" [{verb}]"));
-            let glyphs = app.settings.glyphs;
-            let room = width.saturating_sub(20 + command.width());
-            lines.push(Line::from(vec![
-                span(app, Part::Key, pad(&format!("  {keys}"), 20, glyphs)),
-                Span::raw(cut(row.help, room, glyphs)),
-                span(app, Part::Dim, command),
-            ]));
+            lines.extend(help_row(app, row, width));
         }
     }
     if lines.is_empty() {
         lines.push(styled(app, Part::Dim, "no key does that"));
     }
     lines
+}
+
+/// A row of the help: its keys, beside them its whole sentence and its command.
+fn help_row(app: &App, row: &Binding, width: usize) -> Vec<Line<'static>> {
+    let column = KEYS_COLUMNS.min(width / 2);
+    let room = width - column;
+    let mut text: Vec<Line<'static>> = wrap(row.help, room, HELP_LINES).into_iter().map(Line::raw).collect();
+    if let Some(verb) = row.verb {
+        let command = span(app, Part::Dim, format!("[{verb}]"));
+        match text.last_mut() {
+            Some(last) if last.width() + 1 + command.width() <= room => last.spans.extend([Span::raw(" "), command]),
+            _ => text.push(Line::from(command)),
+        }
+    }
+    let mut keys = format!("  {}", keys(row));
+    for line in &mut text {
+        let keys = std::mem::take(&mut keys);
+        line.spans.insert(0, span(app, Part::Key, pad(&keys, column, app.settings.glyphs)));
+    }
+    text
 }
 
 fn keys(row: &Binding) -> String {

@@ -52,10 +52,12 @@ pub(super) fn frames(size: Size) -> Frames {
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
-    if area.is_empty() {
+    let size = area.as_size();
+    // The terminal has shrunk or grown this moment and the message is under way. What is laid out for the old size
+    // could lie outside.
+    if size != app.size || area.is_empty() {
         return;
     }
-    let size = area.as_size();
     if size.width < SMALLEST.width || size.height < SMALLEST.height {
         let text = format!("too small: {}x{}, needs {}x{}", size.width, size.height, SMALLEST.width, SMALLEST.height);
         put(frame, area, 0, Line::raw(cut(&text, area.width.into(), app.settings.glyphs)));
@@ -64,7 +66,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let frames = frames(size);
     put(frame, frames.header, 0, header(app));
     match &app.board {
-        BoardState::Loading => put(frame, frames.body, 1, styled(app, Part::Dim, "  reading the ledger")),
+        BoardState::Loading => paragraphs(app, frame, frames.body, &[reading_the_ledger(app)]),
         BoardState::Failed(failure) => failed(app, frame, frames.body, failure),
         BoardState::Missing(failure) => first_start(app, frame, frames.body, Some(failure)),
         BoardState::Ready(board) if board.sessions.is_empty() && board.tasks.is_empty() => {
@@ -190,6 +192,10 @@ fn banner(app: &App) -> Line<'static> {
         return styled(app, notice.part, cut(&format!(" {}", notice.text), width, glyphs));
     }
     let Some(board) = app.board() else { return Line::default() };
+    if let Some(seconds) = app.silent_seconds() {
+        let text = format!(" the ledger has not answered for {}; what is shown is older than that", age(seconds));
+        return styled(app, Part::Warning, cut(&text, width, glyphs));
+    }
     if let Some((task, trouble)) = app.troubles.first() {
         let more = if app.troubles.len() > 1 { format!(" (+{})", app.troubles.len() - 1) } else { String::new() };
         return styled(app, Part::Warning, cut(&format!(" {task}{more}: {trouble}"), width, glyphs));
@@ -315,6 +321,19 @@ fn paragraphs(app: &App, frame: &mut Frame<'_>, area: Rect, text: &[(Part, Strin
     let lines = text.iter().flat_map(|(part, text)| wrap(text, width, 50).into_iter().map(move |line| (*part, line)));
     for (index, (part, line)) in lines.enumerate() {
         put(frame, area, index + 1, styled(app, part, format!("  {line}")));
+    }
+}
+
+fn reading_the_ledger(app: &App) -> (Part, String) {
+    match app.silent_seconds() {
+        Some(seconds) => {
+            let text = format!(
+                "reading the ledger; no answer for {}: another program may hold it locked, or its disk is slow",
+                age(seconds)
+            );
+            (Part::Warning, text)
+        }
+        None => (Part::Dim, "reading the ledger".to_owned()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Size;
 
-use super::fake::{NOW, ago, app, board, crowd, empty, events, explanation, lines, press, screen, write};
+use super::fake::{NOW, ago, app, board, conversation, crowd, empty, events, explanation, lines, press, screen, write};
 use crate::{
     actions::Report,
     base::{Error, Kind, Timestamp},
@@ -159,6 +159,18 @@ fn w_goes_round_those_who_need_someone() {
 }
 
 #[test]
+fn w_on_the_task_screen_loads_what_the_fleet_shows_then() {
+    let mut app = app(80, 24);
+    let mut one = board();
+    one.sessions.retain(|row| row.name == "w1" || row.name == "m1");
+    update(&mut app, Msg::Board(Ok(one)));
+    update(&mut app, Msg::Conversation("session-w1".into(), Ok(conversation())));
+    let effects = press(&mut app, "2 w");
+    assert_eq!((app.screen, selected(&app)), (Screen::Fleet, "session-w1"));
+    assert_eq!(lines(&effects), ["Conversation(\"session-w1\")"], "what was loaded before is old by now");
+}
+
+#[test]
 fn a_filter_works_while_it_is_typed() {
     let mut app = app(80, 24);
     press(&mut app, "/");
@@ -243,6 +255,22 @@ fn a_broken_ledger_is_said_and_tried_again_every_second() {
 }
 
 #[test]
+fn a_ledger_that_does_not_answer_is_said() {
+    let later = |seconds: i64| Timestamp::from_millis(NOW.as_millis() + seconds * 1000);
+    let mut app = empty(80, 24);
+    assert!(!screen(&app).contains("no answer"));
+    update(&mut app, Msg::Tick(later(3)));
+    assert!(screen(&app).contains("no answer for 3s: another program may hold it"), "{}", screen(&app));
+    // The second question goes out with the first answer.
+    update(&mut app, Msg::Board(Ok(board())));
+    assert!(screen(&app).contains("ingest ok"), "{}", screen(&app));
+    update(&mut app, Msg::Tick(later(8)));
+    assert!(screen(&app).contains("the ledger has not answered for 5s"), "{}", screen(&app));
+    update(&mut app, Msg::Board(Ok(board())));
+    assert!(screen(&app).contains("ingest ok"), "{}", screen(&app));
+}
+
+#[test]
 fn changes_while_a_board_is_loading_lead_to_one_more() {
     let mut app = empty(80, 24);
     assert!(update(&mut app, Msg::Changed).is_empty());
@@ -317,6 +345,9 @@ fn screens_take_the_selection_along() {
     assert_eq!(app.screen, Screen::Fleet);
     press(&mut app, "2 Enter");
     assert_eq!((app.screen, selected(&app)), (Screen::Fleet, "session-w1"));
+    app.selected = Some("task-docs".into());
+    press(&mut app, "2");
+    assert_eq!(app.task.as_deref(), Some("task-docs"), "a task that nobody works on as well");
 }
 
 fn with_events(count: i64) -> App {
@@ -335,6 +366,20 @@ fn answer(app: &mut App, count: i64, effects: &[Effect]) -> Vec<Effect> {
     page.retain(|row| query.before.is_none_or(|before| row.id < before));
     let page = page.split_off(page.len().saturating_sub(query.limit));
     update(app, Msg::Events(session.clone(), query.clone(), Ok(page)))
+}
+
+#[test]
+fn events_opened_before_the_board_is_known_are_shown_once_it_is() {
+    let failed = || Msg::Board(Err(Error::new(Kind::Ledger, "broken")));
+    for before in [None, Some(failed())] {
+        let mut app = if before.is_some() { app(80, 24) } else { empty(80, 24) };
+        before.map(|message| update(&mut app, message));
+        press(&mut app, "3");
+        let effects = update(&mut app, Msg::Board(Ok(board())));
+        let asked = effects.into_iter().find(|effect| matches!(effect, Effect::Load(Load::Events(..))));
+        answer(&mut app, 20, asked.as_slice());
+        assert_eq!(app.events.selected_row().map(|row| row.id), Some(20), "{}", screen(&app));
+    }
 }
 
 #[test]
@@ -433,6 +478,10 @@ fn clicks_select_and_the_wheel_scrolls() {
     assert_eq!(selected(&app), "session-w2");
     update(&mut app, Msg::Click(3, 22));
     assert_eq!(selected(&app), "session-w2", "below the rows nothing is selected");
+    update(&mut app, Msg::Resized(Size::new(80, 9)));
+    update(&mut app, Msg::Click(3, 6));
+    assert_eq!(selected(&app), "session-w2", "nor where half a row would fit");
+    update(&mut app, Msg::Resized(Size::new(80, 24)));
     update(&mut app, Msg::Wheel(3, 5, true));
     assert_eq!(selected(&app), "session-w3");
     update(&mut app, Msg::Click(60, 5));

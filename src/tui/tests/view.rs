@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use ratatui::layout::Size;
+use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use super::fake::{app, board, conversation, crowd, empty, events, explanation, pane, press, screen, settings, write};
 use crate::{
     base::{Error, Kind},
     tui::{
         app::{App, Msg, update},
+        screen::draw,
         theme::ThemeName,
     },
 };
@@ -213,6 +214,19 @@ fn no_size_breaks_a_frame() {
             update(&mut app, Msg::Wheel(width / 2, height / 2, true));
             update(&mut app, Msg::Click(width / 2, height / 2));
             screen(&app);
+        }
+    }
+}
+
+/// The terminal is asked for its size at each frame, and the message about a new one may still be under way.
+#[test]
+fn a_terminal_that_shrinks_before_it_is_told_breaks_no_frame() {
+    for (width, height) in [(160, 50), (79, 60)] {
+        for app in every_state(width, height) {
+            for (width, height) in [(80, 24), (31, 9), (1, 1)] {
+                let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+                terminal.draw(|frame| draw(&app, frame)).unwrap();
+            }
         }
     }
 }
