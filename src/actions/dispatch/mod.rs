@@ -229,7 +229,7 @@ impl Dispatcher {
     /// Puts the dispatcher of `dispatch --watch` on record.
     ///
     /// # Errors
-    /// As [`Dispatcher::begin`].
+    /// When the task is unknown or the ledger cannot be written.
     pub fn watching(cx: &Context, args: &Dispatch) -> Result<Self> {
         Self::begin(cx, args, Host::Watch)
     }
