@@ -18,7 +18,10 @@ use tungstenite::{Message, WebSocket};
 use super::{
     ApprovalPolicy, CodexServer, NewThread, Sandbox, ServerError, ThreadInfo, ThreadStatus, Timeouts, socket_path,
 };
-use crate::model::state::{Condition, Source};
+use crate::{
+    base::Timestamp,
+    model::state::{Condition, Source},
+};
 
 const QUICK: Timeouts = Timeouts { connect: Duration::from_millis(300), call: Duration::from_millis(300) };
 
@@ -438,9 +441,13 @@ fn a_thread_is_started_with_what_was_asked_for() {
             )),
             name: None,
             preview: None,
+            source: Some("vscode".into()),
             parent_id: None,
             ephemeral: false,
+            model: Some("gpt-6.1-sol".into()),
             codex_version: Some("0.169.0".into()),
+            created_at: Some(Timestamp::from_millis(1_795_233_037_000)),
+            updated_at: Some(Timestamp::from_millis(1_795_233_038_000)),
         }
     );
     fake.finish();
@@ -479,6 +486,7 @@ fn a_thread_of_a_sub_agent_is_read_and_its_texts_are_cleaned() {
     }))
     .unwrap();
     assert_eq!(thread.name.as_deref(), Some("a b"));
+    assert_eq!(thread.source.as_deref(), Some("subAgent"));
     assert_eq!(thread.parent_id.as_deref(), Some("p"));
 }
 

@@ -6,8 +6,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use crate::base::text;
+use crate::base::{Timestamp, text};
 use crate::model::state::{Condition, Reading, Source};
 
 /// The longest name or preview that is kept, in characters.
@@ -115,12 +116,20 @@ pub struct ThreadInfo {
     pub name: Option<String>,
     /// The beginning of its first message, when there is one.
     pub preview: Option<String>,
+    /// Who created it: `cli`, `vscode` (also terminals of the server), `exec`, `subAgent`, ... No ground to filter on.
+    pub source: Option<String>,
     /// The thread that spawned it, when it is a sub-agent's.
     pub parent_id: Option<String>,
     /// It leaves no rollout; Codex's hidden helper threads are like that.
     pub ephemeral: bool,
+    /// The model it uses.
+    pub model: Option<String>,
     /// The version of Codex that created it.
     pub codex_version: Option<String>,
+    /// When it was created; exact to the second.
+    pub created_at: Option<Timestamp>,
+    /// When it last changed; exact to the second.
+    pub updated_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -132,14 +141,19 @@ struct WireThread {
     path: Option<PathBuf>,
     name: Option<String>,
     preview: Option<String>,
+    source: Option<Value>,
     parent_thread_id: Option<String>,
     ephemeral: Option<bool>,
+    model: Option<String>,
     cli_version: Option<String>,
+    created_at: Option<i64>,
+    updated_at: Option<i64>,
 }
 
 impl<'de> Deserialize<'de> for ThreadInfo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wire = WireThread::deserialize(deserializer)?;
+        let seconds = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
         let shown = |text: Option<String>| text.map(|text| title(&text)).filter(|text| !text.is_empty());
         Ok(Self {
             id: wire.id,
@@ -148,10 +162,23 @@ impl<'de> Deserialize<'de> for ThreadInfo {
             rollout: wire.path,
             name: shown(wire.name),
             preview: shown(wire.preview),
+            source: shown(wire.source.as_ref().and_then(source_kind)),
             parent_id: wire.parent_thread_id,
             ephemeral: wire.ephemeral.unwrap_or(false),
+            model: shown(wire.model),
             codex_version: shown(wire.cli_version),
+            created_at: wire.created_at.map(seconds),
+            updated_at: wire.updated_at.map(seconds),
         })
+    }
+}
+
+/// A source is a word, or an object whose one key is the word.
+fn source_kind(source: &Value) -> Option<String> {
+    match source {
+        Value::String(kind) => Some(kind.clone()),
+        Value::Object(object) => object.keys().next().cloned(),
+        _ => None,
     }
 }
 
