@@ -9,7 +9,10 @@ use conveyor::{
     model::state::{Condition, Source},
     ports::{
         codex_cli::ServerStart,
-        codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, ServerError, ThreadStatus, Timeouts},
+        codex_server::{
+            ApprovalPolicy, CodexServer, NewThread, Notification, Sandbox, ServerError, ThreadFilter, ThreadStatus,
+            Timeouts,
+        },
     },
 };
 
@@ -65,15 +68,18 @@ impl Drop for Pane {
     }
 }
 
-/// Asks until `thread` is `wanted`.
+/// Collects notifications until one says that `thread` is `wanted`.
 #[track_caller]
-fn wait_for_status(server: &mut CodexServer, thread: &str, wanted: &ThreadStatus, pane: &Pane) {
-    let mut last = None;
+fn wait_for_status(server: &mut CodexServer, thread: &str, wanted: &ThreadStatus, pane: &Pane) -> Vec<Notification> {
+    let mut heard = Vec::new();
     let arrived = within(PATIENCE, || {
-        let status = server.read_thread(thread).expect("the server answers").status;
-        last.insert(status) == wanted
+        heard.extend(server.poll_notifications(Duration::from_millis(200)).expect("the server keeps talking"));
+        heard.iter().any(|item| {
+            matches!(item, Notification::Status(change) if change.thread_id == thread && change.status == *wanted)
+        })
     });
-    assert!(arrived, "{wanted:?} never came, but {last:?}:\n{}", pane.screen());
+    assert!(arrived, "{wanted:?} never came:\n{heard:#?}\n{}", pane.screen());
+    heard
 }
 
 #[test]
@@ -117,18 +123,21 @@ fn a_thread_made_through_the_server_is_followed_while_a_terminal_shows_it() {
     lab.rule("^hold the line", "{{hold line}} {{say Held.}}");
     pane.say("hold the line");
     wait_for_status(&mut server, &thread.id, &BUSY, &pane);
-    let busy = server.read_thread(&thread.id).unwrap().status.reading();
+    let busy = server.read_thread(&thread.id).unwrap().status.reading(None);
     assert_eq!((busy.source, busy.condition), (Source::Server, Condition::Busy));
     lab.release("line");
     wait_for_status(&mut server, &thread.id, &ThreadStatus::Idle, &pane);
 
-    // An approval: the status says so, and nothing happens until the terminal answers, though we are asked too.
+    // An approval: the status says so, we are asked too, and nothing happens until the terminal answers.
     let proof = project.join("proof");
     lab.rule("^touch it", &format!("{{{{shell-esc touch {}}}}} {{{{say Touched.}}}}", proof.display()));
     pane.say("touch it");
-    wait_for_status(&mut server, &thread.id, &ASKS, &pane);
-    assert_eq!(server.read_thread(&thread.id).unwrap().status.reading().condition, Condition::Blocked);
+    let mut heard = wait_for_status(&mut server, &thread.id, &ASKS, &pane);
+    assert_eq!(server.read_thread(&thread.id).unwrap().status.reading(None).condition, Condition::Blocked);
     pane.wait_for("Would you like to run the following command?");
+    heard.extend(server.poll_notifications(Duration::from_millis(200)).unwrap());
+    let is_question = |item: &Notification| matches!(item, Notification::Request { method, .. } if method == "item/commandExecution/requestApproval");
+    assert!(heard.iter().any(is_question), "{heard:#?}");
     assert!(!proof.exists(), "nobody has approved anything");
     pane.tmux(&["send-keys", "-t", "s", "y"]);
     wait_for_status(&mut server, &thread.id, &ThreadStatus::Idle, &pane);
@@ -139,8 +148,9 @@ fn a_thread_made_through_the_server_is_followed_while_a_terminal_shows_it() {
     lab.rule("^fail now", "{{http 429 usage_limit}}");
     pane.say("fail now");
     wait_for_status(&mut server, &thread.id, &ThreadStatus::SystemError, &pane);
-    let failed = server.read_thread(&thread.id).unwrap().status.reading();
-    assert_eq!((failed.source, failed.condition), (Source::Server, Condition::Aborted));
+    let listed = server.list_threads(&ThreadFilter { most: 10, cwd: Some(&project) }).unwrap();
+    let [listed] = listed.as_slice() else { panic!("{listed:#?}") };
+    assert_eq!((listed.id.as_str(), listed.status.reading(None).condition), (thread.id.as_str(), Condition::Aborted));
     let unknown = server.read_thread("01a1fc39-6e9e-7540-a0f0-843c7e6a0827").unwrap_err();
     assert!(matches!(unknown, ServerError::Rpc { .. }), "{unknown}");
 
@@ -157,7 +167,8 @@ fn a_thread_made_through_the_server_is_followed_while_a_terminal_shows_it() {
     // A server that dies leaves its socket behind.
     drop(pane);
     lab.signal_server(Signal::KILL);
-    let end = within(PATIENCE, || matches!(server.read_thread(&thread.id), Err(ServerError::Closed)));
+    let end =
+        within(PATIENCE, || matches!(server.poll_notifications(Duration::from_millis(200)), Err(ServerError::Closed)));
     assert!(end, "the end of the server was not noticed");
     let gone = CodexServer::connect(&lab.home(), Timeouts::default());
     assert!(matches!(gone, Err(ServerError::NotRunning { .. })), "{gone:?}");

@@ -177,7 +177,7 @@ impl Observer {
         match link.read_thread(thread) {
             Ok(info) => {
                 look.rollout.clone_from(&info.rollout);
-                let reading = info.status.reading();
+                let reading = info.status.reading(None);
                 let detail = Detail { content_sha256: Some(hash(&reading.rule)), ..Detail::default() };
                 look.rows.push(row(session, Source::Server, now, Some(reading), detail));
             }

@@ -1,4 +1,4 @@
-//! The calls, and how a reply is told from the notifications and questions of the server, which are passed over.
+//! The calls, and the bookkeeping that tells replies from notifications and from questions of the server.
 //!
 //! Each call has a time limit. A call that runs out of time leaves the connection usable: its late reply is
 //! recognised by its number and dropped.
@@ -9,15 +9,13 @@ use std::{
     time::Duration,
 };
 
-use serde::{
-    Deserialize, Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
     connection::{Connection, Limit},
     error::ServerError,
+    notification::{self, Notification, RequestId, Waiting},
     thread::{ThreadInfo, ThreadStatus},
 };
 use crate::{ports::codex_cli::CodexVersion, text_enum};
@@ -25,11 +23,14 @@ use crate::{ports::codex_cli::CodexVersion, text_enum};
 /// The longest message taken, in bytes; Codex itself sends none that is longer.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
+/// How long to gather notifications that follow the first one closely.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// The most pages of one listing; a server that never stops giving cursors must not hold us.
 const MAX_PAGES: usize = 100;
 
-/// Entries per page of a listing.
-const PAGE: u64 = 100;
+/// Threads per page of a listing.
+const PAGE: usize = 100;
 
 /// Streams of small pieces that are of no use here and would crowd out the rest.
 const UNWANTED: &[&str] = &[
@@ -98,6 +99,15 @@ pub struct NewThread<'a> {
     pub model: Option<&'a str>,
 }
 
+/// Which stored threads to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadFilter<'a> {
+    /// At most this many, the ones that changed last.
+    pub most: usize,
+    /// Only those that work in exactly this directory.
+    pub cwd: Option<&'a Path>,
+}
+
 /// Where the server of a Codex home listens.
 #[must_use]
 pub fn socket_path(codex_home: &Path) -> PathBuf {
@@ -106,12 +116,13 @@ pub fn socket_path(codex_home: &Path) -> PathBuf {
 
 /// A connection to Codex's server. Dropping it changes nothing for the server's threads.
 ///
-/// As long as it is open, the server also reports every change of every thread it has loaded and, for a thread started
-/// here, asks its questions. Whoever wants to know asks for the thread.
+/// As long as it is open, the server reports every change of status of every thread it has loaded. For a thread
+/// started here it also sends everything else, and its questions.
 pub struct CodexServer {
     connection: Connection,
     limits: Timeouts,
     last_id: i64,
+    waiting: Waiting,
     version: Option<CodexVersion>,
 }
 
@@ -123,12 +134,16 @@ impl fmt::Debug for CodexServer {
 
 /// One message from the server.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Message<'a> {
-    id: Option<Value>,
-    method: Option<IgnoredAny>,
+    id: Option<RequestId>,
+    method: Option<String>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     error: Option<Refusal>,
+    emitted_at_ms: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -138,10 +153,10 @@ struct Refusal {
     message: String,
 }
 
-/// What came back for a call of ours.
-struct Reply {
-    id: Value,
-    outcome: Result<Box<RawValue>, Refusal>,
+/// What a message is once notifications and questions have been put aside.
+enum Step {
+    Kept,
+    Reply { id: RequestId, outcome: Result<Box<RawValue>, Refusal> },
 }
 
 #[derive(Deserialize)]
@@ -179,7 +194,7 @@ impl CodexServer {
         }
 
         let connection = Connection::open(socket, max_message, Limit::starting_now(limits.connect))?;
-        let mut server = Self { connection, limits, last_id: 0, version: None };
+        let mut server = Self { connection, limits, last_id: 0, waiting: Waiting::default(), version: None };
         let params = json!({
             "clientInfo": { "name": "conveyor", "title": "Conveyor", "version": env!("CARGO_PKG_VERSION") },
             "capabilities": { "experimentalApi": true, "optOutNotificationMethods": UNWANTED },
@@ -207,16 +222,26 @@ impl CodexServer {
     /// # Errors
     /// When the server does not answer as it should in time.
     pub fn loaded_threads(&mut self) -> Result<Vec<String>, ServerError> {
-        let limit = Limit::starting_now(self.limits.call);
-        let mut all = Vec::new();
-        let mut params = json!({ "limit": PAGE });
-        for _ in 0..MAX_PAGES {
-            let page: Page<String> = self.request_within("thread/loaded/list", &params, limit)?;
-            all.extend(page.data);
-            let Some(cursor) = page.next_cursor else { break };
-            params["cursor"] = cursor.into();
-        }
-        Ok(all)
+        self.pages("thread/loaded/list", usize::MAX, &json!({}))
+    }
+
+    /// Stored threads of every source and provider, the one that changed last first.
+    ///
+    /// The answer comes from the server's index; a rollout it has not indexed is not listed.
+    ///
+    /// # Errors
+    /// When the server does not answer as it should in time.
+    pub fn list_threads(&mut self, filter: &ThreadFilter<'_>) -> Result<Vec<ThreadInfo>, ServerError> {
+        let params = json!({
+            // Left out, these two mean "interactive ones only" and "of the configured provider only".
+            "sourceKinds": ["cli", "vscode", "exec", "appServer", "subAgent", "unknown"],
+            "modelProviders": [],
+            "sortKey": "updated_at",
+            // Otherwise the server reads every rollout it has before it answers.
+            "useStateDbOnly": true,
+            "cwd": filter.cwd.map(sendable_path).transpose()?,
+        });
+        self.pages("thread/list", filter.most, &params)
     }
 
     /// One thread, loaded or only stored.
@@ -283,6 +308,55 @@ impl CodexServer {
         Ok(())
     }
 
+    /// What the server has said on its own since the last call; waits at most `timeout` for the first word.
+    ///
+    /// # Errors
+    /// [`ServerError::Closed`] and the like when nothing is left to hand out and the connection is gone.
+    pub fn poll_notifications(&mut self, timeout: Duration) -> Result<Vec<Notification>, ServerError> {
+        const TO: &str = "nothing in particular";
+        if self.waiting.is_empty() {
+            match self.step(TO, Limit::starting_now(timeout.max(GATHER))) {
+                Ok(_) => {}
+                Err(ServerError::Timeout { .. }) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
+        }
+        let limit = Limit::starting_now(GATHER);
+        loop {
+            match self.step(TO, limit) {
+                // A reply to a call that was given up.
+                Ok(Step::Kept | Step::Reply { .. }) => {}
+                Err(ServerError::Timeout { .. }) => return Ok(self.waiting.take()),
+                Err(error) if self.waiting.is_empty() => return Err(error),
+                // The connection remembers that it is closed and says so next time.
+                Err(_) => return Ok(self.waiting.take()),
+            }
+        }
+    }
+
+    /// Collects the pages of a listing until there are `most` entries or no more pages.
+    fn pages<T: DeserializeOwned>(
+        &mut self,
+        method: &'static str,
+        most: usize,
+        params: &Value,
+    ) -> Result<Vec<T>, ServerError> {
+        let limit = Limit::starting_now(self.limits.call);
+        let mut all = Vec::new();
+        let mut params = params.clone();
+        for _ in 0..MAX_PAGES {
+            params["limit"] = (most - all.len()).min(PAGE).into();
+            let page: Page<T> = self.request_within(method, &params, limit)?;
+            all.extend(page.data);
+            match page.next_cursor {
+                Some(cursor) if all.len() < most => params["cursor"] = cursor.into(),
+                _ => break,
+            }
+        }
+        all.truncate(most);
+        Ok(all)
+    }
+
     /// One call within the usual limit.
     fn request<R: DeserializeOwned>(
         &mut self,
@@ -306,14 +380,15 @@ impl CodexServer {
         }
 
         self.last_id += 1;
+        let own = RequestId::Number(self.last_id);
         self.send(method, &Request { id: self.last_id, method, params }, limit)?;
         loop {
-            // A reply with another number is late: its call has been given up.
-            if let Some(Reply { id, outcome }) = self.step(method, limit)?
-                && id == self.last_id
-            {
-                let result = outcome.map_err(|no| ServerError::refusal(method, no.code, &no.message))?;
-                return serde_json::from_str(result.get()).map_err(|e| ServerError::unexpected(method, e));
+            match self.step(method, limit)? {
+                Step::Reply { id, outcome } if id == own => {
+                    let result = outcome.map_err(|no| ServerError::refusal(method, no.code, &no.message))?;
+                    return serde_json::from_str(result.get()).map_err(|e| ServerError::unexpected(method, e));
+                }
+                Step::Kept | Step::Reply { .. } => {}
             }
         }
     }
@@ -324,29 +399,37 @@ impl CodexServer {
         self.connection.send(text, method, limit)
     }
 
-    /// Takes one message from the connection; none when it is no reply.
-    fn step(&mut self, to: &'static str, limit: Limit) -> Result<Option<Reply>, ServerError> {
+    /// Takes one message from the connection and puts notifications and questions aside.
+    fn step(&mut self, to: &'static str, limit: Limit) -> Result<Step, ServerError> {
         let text = self.connection.receive(to, limit)?;
         let message: Message<'_> = serde_json::from_str(&text).map_err(|error| {
             self.connection.give_up();
             ServerError::unexpected(to, error)
         })?;
-        match (message.method, message.id) {
+        let kept = match (message.method, message.id) {
             // The server numbers its questions as it likes, so the method decides, not the id.
-            (Some(_), _) => Ok(None),
+            (Some(method), Some(id)) => {
+                let params = message.params.map_or("", RawValue::get).to_owned();
+                Notification::Request { id, method, params }
+            }
+            (Some(method), None) => {
+                notification::read(method, message.params, message.emitted_at_ms.and_then(|at| at.as_i64()))
+            }
             (None, Some(id)) => {
                 let outcome = match message.error {
                     Some(refusal) => Err(refusal),
                     // An absent result and `null` are the same to us.
                     None => Ok(message.result.unwrap_or(RawValue::NULL).to_owned()),
                 };
-                Ok(Some(Reply { id, outcome }))
+                return Ok(Step::Reply { id, outcome });
             }
             (None, None) => {
                 self.connection.give_up();
-                Err(ServerError::unexpected(to, "a message that is neither reply nor notification"))
+                return Err(ServerError::unexpected(to, "a message that is neither reply nor notification"));
             }
-        }
+        };
+        self.waiting.keep(kept, text.len());
+        Ok(Step::Kept)
     }
 }
 

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
 use super::{
-    ApprovalPolicy, CodexServer, NewThread, Sandbox, ServerError, ThreadInfo, ThreadStatus, Timeouts, socket_path,
+    ApprovalPolicy, CodexServer, NewThread, Notification, RequestId, Sandbox, ServerError, StatusChange, ThreadFilter,
+    ThreadInfo, ThreadStatus, Timeouts, notification::Waiting, socket_path,
 };
 use crate::{
     base::Timestamp,
@@ -118,6 +119,39 @@ fn replies_are_found_among_notifications_and_questions() {
     });
     let mut server = fake.connect().unwrap();
     assert_eq!(server.loaded_threads().unwrap(), ["t1", "t2"]);
+    let heard = server.poll_notifications(Duration::ZERO).unwrap();
+    let other = |method: &str, params: &str| Notification::Other { method: method.into(), params: params.into() };
+    assert_eq!(
+        heard,
+        [
+            Notification::Status(StatusChange {
+                thread_id: "t1".into(),
+                status: ThreadStatus::Idle,
+                at: Some(Timestamp::from_millis(1_795_230_676_879)),
+            }),
+            Notification::Request {
+                id: RequestId::Number(2),
+                method: "item/commandExecution/requestApproval".into(),
+                params: r#"{"a":1}"#.into(),
+            },
+            other("brand/new", r#"["anything",{"x":null}]"#),
+            other("no/parameters", ""),
+        ]
+    );
+    assert_eq!(server.poll_notifications(Duration::ZERO).unwrap(), []);
+    drop(server);
+    fake.finish();
+}
+
+#[test]
+fn a_status_change_of_an_unknown_shape_is_opaque() {
+    let fake = Fake::greeting(|socket| {
+        say(socket, &json!({"method": "thread/status/changed", "params": {"thread": 1}, "emittedAtMs": "soon"}));
+        until_gone(socket);
+    });
+    let mut server = fake.connect().unwrap();
+    let heard = server.poll_notifications(Duration::from_secs(5)).unwrap();
+    assert!(matches!(heard.as_slice(), [Notification::Other { .. }]), "{heard:?}");
     drop(server);
     fake.finish();
 }
@@ -168,20 +202,18 @@ fn a_silent_server_costs_the_limit_and_its_late_reply_is_dropped() {
 #[test]
 fn a_reply_torn_by_the_limit_is_put_together_later() {
     let fake = Fake::greeting(|socket| {
-        let slow = hear(socket);
-        let text = json!({"id": slow["id"], "result": {"data": ["late"]}}).to_string();
+        let text = status_change("torn", 1).to_string();
         let stream = socket.get_mut();
-        stream.write_all(&[0x81, u8::try_from(text.len()).unwrap()]).unwrap();
+        stream.write_all(&[0x81, 0x7e, 0, u8::try_from(text.len()).unwrap()]).unwrap();
         stream.write_all(&text.as_bytes()[..20]).unwrap();
-        thread::sleep(QUICK.call + Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(200));
         stream.write_all(&text.as_bytes()[20..]).unwrap();
-        let next = hear(socket);
-        say(socket, &json!({"id": next["id"], "result": {"data": ["in time"]}}));
         until_gone(socket);
     });
     let mut server = fake.connect().unwrap();
-    assert!(matches!(server.loaded_threads(), Err(ServerError::Timeout { .. })));
-    assert_eq!(server.loaded_threads().unwrap(), ["in time"]);
+    assert_eq!(server.poll_notifications(Duration::from_millis(50)).unwrap(), []);
+    let heard = server.poll_notifications(Duration::from_secs(5)).unwrap();
+    assert!(matches!(heard.as_slice(), [Notification::Status(_)]), "{heard:?}");
     drop(server);
     fake.finish();
 }
@@ -251,6 +283,22 @@ fn a_server_that_dies_within_a_reply_closes_the_connection() {
     let mut server = fake.connect().unwrap();
     assert!(matches!(server.loaded_threads(), Err(ServerError::Closed)));
     assert!(matches!(server.loaded_threads(), Err(ServerError::Closed)));
+    assert!(matches!(server.poll_notifications(Duration::ZERO), Err(ServerError::Closed)));
+    fake.finish();
+}
+
+#[test]
+fn what_was_said_before_the_end_is_handed_out_before_the_error() {
+    let fake = Fake::greeting(|socket| {
+        say(socket, &status_change("t1", 1));
+        socket.close(None).unwrap();
+        until_gone(socket);
+    });
+    let mut server = fake.connect().unwrap();
+    let heard = server.poll_notifications(Duration::from_secs(5)).unwrap();
+    assert_eq!(heard.len(), 1);
+    assert!(matches!(server.poll_notifications(Duration::from_secs(5)), Err(ServerError::Closed)));
+    drop(server);
     fake.finish();
 }
 
@@ -382,10 +430,13 @@ fn a_home_too_deep_for_a_socket_address_works_through_its_link() {
 #[test]
 fn a_listing_is_collected_page_by_page_and_ends() {
     let fake = Fake::greeting(|socket| {
-        for (cursor, next) in [(json!(null), json!("more")), (json!("more"), json!(null))] {
+        for number in 0..3 {
             let call = hear(socket);
-            assert_eq!((&call["params"]["limit"], &call["params"]["cursor"]), (&json!(100), &cursor));
-            say(socket, &json!({"id": call["id"], "result": {"data": ["t", "u"], "nextCursor": next}}));
+            assert_eq!(call["params"]["limit"], [5, 3, 1][number]);
+            assert_eq!(call["params"]["cursor"], [json!(null), json!("more"), json!("more")][number]);
+            assert_eq!(call["params"]["cwd"], "/srv/project");
+            let thread = json!({"id": "t", "status": {"type": "idle"}});
+            say(socket, &json!({"id": call["id"], "result": {"data": [thread, thread], "nextCursor": "more"}}));
         }
         // A server without end: the limit of the call holds for all pages together.
         while let Ok(Message::Text(text)) = socket.read() {
@@ -397,8 +448,9 @@ fn a_listing_is_collected_page_by_page_and_ends() {
         }
     });
     let mut server = fake.connect().unwrap();
-    assert_eq!(server.loaded_threads().unwrap(), ["t", "u", "t", "u"]);
-    assert!(matches!(server.loaded_threads(), Err(ServerError::Timeout { .. })));
+    let filter = ThreadFilter { most: 5, cwd: Some(Path::new("/srv/project")) };
+    assert_eq!(server.list_threads(&filter).unwrap().len(), 5);
+    assert!(matches!(server.list_threads(&filter), Err(ServerError::Timeout { .. })));
     drop(server);
     fake.finish();
 }
@@ -492,7 +544,8 @@ fn a_thread_of_a_sub_agent_is_read_and_its_texts_are_cleaned() {
 
 #[test]
 fn each_status_gives_its_reading_and_an_unknown_one_gives_unknown() {
-    let reading = |status: Value| serde_json::from_value::<ThreadStatus>(status).unwrap().reading();
+    let at = Some(Timestamp::from_millis(7));
+    let reading = |status: Value| serde_json::from_value::<ThreadStatus>(status).unwrap().reading(at);
     let active = |flags: &[&str]| json!({"type": "active", "activeFlags": flags});
     for (status, condition, rule) in [
         (json!({"type": "idle"}), Condition::Idle, "server_idle"),
@@ -508,7 +561,37 @@ fn each_status_gives_its_reading_and_an_unknown_one_gives_unknown() {
     ] {
         let reading = reading(status.clone());
         assert_eq!((reading.condition, reading.rule.as_str()), (condition, rule), "{status}");
-        assert_eq!((reading.source, reading.at), (Source::Server, None));
+        assert_eq!((reading.source, reading.at), (Source::Server, at));
     }
     assert!(reading(json!({"type": "hibernating"})).reason.contains("hibernating"));
+}
+
+#[test]
+fn uncollected_notifications_are_bounded_and_the_loss_is_told() {
+    let other = || Notification::Other { method: "item/started".into(), params: String::new() };
+    let status = Notification::Status(StatusChange { thread_id: "t".into(), status: ThreadStatus::Idle, at: None });
+
+    // In number: the status change is the oldest and stays.
+    let mut waiting = Waiting::default();
+    waiting.keep(status.clone(), 100);
+    for _ in 0..2000 {
+        waiting.keep(other(), 100);
+    }
+    let heard = waiting.take();
+    assert_eq!(heard[..2], [Notification::Missed(2001 - 1024), status.clone()]);
+    assert_eq!(heard.len(), 1025);
+    assert!(waiting.is_empty());
+
+    // In bytes.
+    for _ in 0..10 {
+        waiting.keep(other(), 3 * 1024 * 1024);
+    }
+    waiting.keep(other(), usize::MAX);
+    assert_eq!(waiting.take(), [Notification::Missed(9), other(), other()]);
+
+    // Status changes alone.
+    for _ in 0..1030 {
+        waiting.keep(status.clone(), 100);
+    }
+    assert_eq!(waiting.take().first(), Some(&Notification::Missed(6)));
 }

@@ -69,11 +69,11 @@ impl From<WireStatus> for ThreadStatus {
 }
 
 impl ThreadStatus {
-    /// What this status says about the session. The server does not tell since when.
+    /// What this status says about the session, `at` being the moment it became so, when that is known.
     ///
     /// A thread that is not loaded and a status of an unknown kind give `unknown`: another sensor may know better.
     #[must_use]
-    pub fn reading(&self) -> Reading {
+    pub fn reading(&self, at: Option<Timestamp>) -> Reading {
         let (condition, rule, reason) = match self {
             Self::NotLoaded => {
                 (Condition::Unknown, "server_not_loaded", "Codex's server has not loaded the session".to_owned())
@@ -97,7 +97,7 @@ impl ThreadStatus {
                 format!("Codex's server reports the unknown status \"{status}\""),
             ),
         };
-        Reading { source: Source::Server, condition, rule: rule.to_owned(), reason, at: None, byte_offset: None }
+        Reading { source: Source::Server, condition, rule: rule.to_owned(), reason, at, byte_offset: None }
     }
 }
 
