@@ -6,6 +6,7 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -13,12 +14,18 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    connection::{Connection, Limit},
-    error::ServerError,
+    approval::{self, OpenApprovals},
+    connection::{Connection, Limit, Reach, Transport},
+    error::{CallFailure, ServerError},
     notification::{self, Notification, RequestId, Waiting},
+    pipes::PipeConnection,
+    socket::SocketConnection,
     thread::{ThreadInfo, ThreadStatus},
 };
-use crate::{ports::codex_cli::CodexVersion, text_enum};
+use crate::{
+    ports::codex_cli::{CodexCli, CodexVersion},
+    text_enum,
+};
 
 /// The longest message taken, in bytes; Codex itself sends none that is longer.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
@@ -123,6 +130,7 @@ pub struct CodexServer {
     limits: Timeouts,
     last_id: i64,
     waiting: Waiting,
+    approvals: OpenApprovals,
     version: Option<CodexVersion>,
 }
 
@@ -142,21 +150,21 @@ struct Message<'a> {
     params: Option<&'a RawValue>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
-    error: Option<Refusal>,
+    error: Option<No>,
     emitted_at_ms: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+pub(super) struct No {
     code: i64,
     #[serde(default)]
     message: String,
 }
 
 /// What a message is once notifications and questions have been put aside.
-enum Step {
+pub(super) enum Step {
     Kept,
-    Reply { id: RequestId, outcome: Result<Box<RawValue>, Refusal> },
+    Reply { id: RequestId, outcome: Result<Box<RawValue>, No> },
 }
 
 #[derive(Deserialize)]
@@ -164,16 +172,19 @@ struct ThreadReply {
     thread: ThreadInfo,
 }
 
+/// A turn as the server describes it.
 #[derive(Deserialize)]
 struct Turn {
     id: String,
+    status: Option<String>,
 }
 
+/// A page of a listing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page<T> {
-    data: Vec<T>,
-    next_cursor: Option<String>,
+pub(super) struct Page<T> {
+    pub(super) data: Vec<T>,
+    pub(super) next_cursor: Option<String>,
 }
 
 impl CodexServer {
@@ -187,27 +198,63 @@ impl CodexServer {
 
     /// As [`Self::connect`], with a socket and a bound for messages in bytes.
     pub(super) fn connect_to(socket: &Path, limits: Timeouts, max_message: usize) -> Result<Self, ServerError> {
+        let socket = SocketConnection::open(socket, max_message, Limit::starting_now(limits.connect))?;
+        Self::greet(Transport::Socket(Box::new(socket)), limits)
+    }
+
+    /// Starts a server of our own for the calls that reach threads of other processes: the listings, reading, and
+    /// the queue. It holds no thread, and ends when this is dropped, which takes up to a second.
+    ///
+    /// `codex queue` puts messages into the same queue, but under a `client_id` that it invents and does not print (it
+    /// prints the entry's id, which no rollout has). Here the id is ours, and with it the receipt.
+    ///
+    /// # Errors
+    /// [`ServerError::Io`] when the program cannot be run; others when it does not greet within the limit for
+    /// connecting. Starting it takes some tenths of a second, on a busy machine more.
+    pub fn start_own(codex: &CodexCli, limits: Timeouts) -> Result<Self, ServerError> {
+        let mut command = Command::new(&codex.program);
+        command.arg("app-server");
+        if let Some(home) = &codex.codex_home {
+            command.env("CODEX_HOME", home);
+        }
+        Self::start_with(command, limits, MAX_MESSAGE)
+    }
+
+    /// As [`Self::start_own`], with a command line and a bound for messages in bytes.
+    pub(super) fn start_with(command: Command, limits: Timeouts, max_message: usize) -> Result<Self, ServerError> {
+        Self::greet(Transport::Pipes(PipeConnection::start(command, max_message)?), limits)
+    }
+
+    /// Introduces us to whoever is at the other end.
+    fn greet(transport: Transport, limits: Timeouts) -> Result<Self, ServerError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Initialized {
             user_agent: String,
         }
 
-        let connection = Connection::open(socket, max_message, Limit::starting_now(limits.connect))?;
-        let mut server = Self { connection, limits, last_id: 0, waiting: Waiting::default(), version: None };
+        let mut server = Self {
+            connection: Connection::new(transport),
+            limits,
+            last_id: 0,
+            waiting: Waiting::default(),
+            approvals: OpenApprovals::default(),
+            version: None,
+        };
         let params = json!({
             "clientInfo": { "name": "conveyor", "title": "Conveyor", "version": env!("CARGO_PKG_VERSION") },
             "capabilities": { "experimentalApi": true, "optOutNotificationMethods": UNWANTED },
         });
         let limit = Limit::starting_now(limits.connect);
-        let reply: Initialized = server.request_within("initialize", &params, limit)?;
+        let reply: Result<Initialized, _> = server.request_within("initialize", &params, limit);
+        let reply = reply.map_err(|error| server.connection.explained(error))?;
         // `conveyor/0.169.0 (Debian 12.0.0; x86_64) ...`: our name, then the server's version.
         server.version = reply
             .user_agent
             .split_once('/')
             .and_then(|(_, rest)| rest.split_whitespace().next())
             .and_then(|version| version.parse().ok());
-        server.send("initialized", &json!({ "method": "initialized" }), limit)?;
+        server.send("initialized", &json!({ "method": "initialized" }), limit).map_err(|failure| failure.error)?;
         Ok(server)
     }
 
@@ -283,7 +330,7 @@ impl CodexServer {
         Ok(())
     }
 
-    /// Interrupts the open turn of a thread; whether one was open. It ends a moment later.
+    /// Interrupts whichever turn of a thread is open; whether one was.
     ///
     /// # Errors
     /// [`ServerError::Rpc`] when the server does not know the id, or the turn has just ended.
@@ -291,10 +338,9 @@ impl CodexServer {
         if !matches!(self.read_thread(id)?.status, ThreadStatus::Active { .. }) {
             return Ok(false);
         }
-        let params = json!({ "threadId": id, "limit": 1, "sortDirection": "desc" });
-        let turns: Page<Turn> = self.request("thread/turns/list", &params)?;
-        if let Some(turn) = turns.data.first() {
-            let _: Value = self.request("turn/interrupt", &json!({ "threadId": id, "turnId": turn.id }))?;
+        // A thread can be active a moment before its turn is listed.
+        if let Some(turn) = self.listed_open_turn(id)? {
+            let _: Value = self.request("turn/interrupt", &json!({ "threadId": id, "turnId": turn }))?;
         }
         Ok(true)
     }
@@ -334,8 +380,37 @@ impl CodexServer {
         }
     }
 
+    /// The newest turn that the server lists for a thread, if it is open.
+    pub(super) fn listed_open_turn(&mut self, id: &str) -> Result<Option<String>, ServerError> {
+        let params = json!({ "threadId": id, "limit": 1, "sortDirection": "desc" });
+        let turns: Page<Turn> = self.request("thread/turns/list", &params)?;
+        let newest = turns.data.into_iter().next();
+        let is_open = |turn: &Turn| turn.status.as_deref().is_none_or(|status| status == "inProgress");
+        Ok(newest.filter(is_open).map(|turn| turn.id))
+    }
+
+    /// Takes in what has arrived, without waiting for more.
+    pub(super) fn hear_what_waits(&mut self) -> Result<(), ServerError> {
+        let limit = Limit::starting_now(GATHER);
+        loop {
+            match self.step("nothing in particular", limit) {
+                Ok(_) => {}
+                Err(ServerError::Timeout { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) fn approvals(&self) -> &OpenApprovals {
+        &self.approvals
+    }
+
+    pub(super) fn call_limit(&self) -> Duration {
+        self.limits.call
+    }
+
     /// Collects the pages of a listing until there are `most` entries or no more pages.
-    fn pages<T: DeserializeOwned>(
+    pub(super) fn pages<T: DeserializeOwned>(
         &mut self,
         method: &'static str,
         most: usize,
@@ -358,7 +433,7 @@ impl CodexServer {
     }
 
     /// One call within the usual limit.
-    fn request<R: DeserializeOwned>(
+    pub(super) fn request<R: DeserializeOwned>(
         &mut self,
         method: &'static str,
         params: &impl Serialize,
@@ -372,6 +447,16 @@ impl CodexServer {
         params: &impl Serialize,
         limit: Limit,
     ) -> Result<R, ServerError> {
+        self.call(method, params, limit).map_err(|failure| failure.error)
+    }
+
+    /// One call, with a word on how far it got when it failed.
+    pub(super) fn call<R: DeserializeOwned>(
+        &mut self,
+        method: &'static str,
+        params: &impl Serialize,
+        limit: Limit,
+    ) -> Result<R, CallFailure> {
         #[derive(Serialize)]
         struct Request<'a, P> {
             id: i64,
@@ -379,28 +464,36 @@ impl CodexServer {
             params: &'a P,
         }
 
+        let sent = |error: ServerError| CallFailure { error, reach: Reach::Sent };
         self.last_id += 1;
         let own = RequestId::Number(self.last_id);
         self.send(method, &Request { id: self.last_id, method, params }, limit)?;
         loop {
-            match self.step(method, limit)? {
+            match self.step(method, limit).map_err(sent)? {
                 Step::Reply { id, outcome } if id == own => {
-                    let result = outcome.map_err(|no| ServerError::refusal(method, no.code, &no.message))?;
-                    return serde_json::from_str(result.get()).map_err(|e| ServerError::unexpected(method, e));
+                    let result = outcome.map_err(|no| sent(ServerError::refusal(method, no.code, &no.message)))?;
+                    return serde_json::from_str(result.get()).map_err(|e| sent(ServerError::unexpected(method, e)));
                 }
                 Step::Kept | Step::Reply { .. } => {}
             }
         }
     }
 
-    fn send(&mut self, method: &'static str, message: &impl Serialize, limit: Limit) -> Result<(), ServerError> {
-        let text = serde_json::to_string(message)
-            .map_err(|e| ServerError::Io { doing: "writing a call", source: e.into() })?;
+    pub(super) fn send(
+        &mut self,
+        method: &'static str,
+        message: &impl Serialize,
+        limit: Limit,
+    ) -> Result<(), CallFailure> {
+        let text = serde_json::to_string(message).map_err(|e| CallFailure {
+            error: ServerError::Io { doing: "writing a call", source: e.into() },
+            reach: Reach::NotSent,
+        })?;
         self.connection.send(text, method, limit)
     }
 
     /// Takes one message from the connection and puts notifications and questions aside.
-    fn step(&mut self, to: &'static str, limit: Limit) -> Result<Step, ServerError> {
+    pub(super) fn step(&mut self, to: &'static str, limit: Limit) -> Result<Step, ServerError> {
         let text = self.connection.receive(to, limit)?;
         let message: Message<'_> = serde_json::from_str(&text).map_err(|error| {
             self.connection.give_up();
@@ -409,8 +502,14 @@ impl CodexServer {
         let kept = match (message.method, message.id) {
             // The server numbers its questions as it likes, so the method decides, not the id.
             (Some(method), Some(id)) => {
-                let params = message.params.map_or("", RawValue::get).to_owned();
-                Notification::Request { id, method, params }
+                let params = message.params.map_or("", RawValue::get);
+                match approval::read(&id, &method, params) {
+                    Some(approval) => {
+                        self.approvals.asked(approval.clone());
+                        Notification::Approval(Box::new(approval))
+                    }
+                    None => Notification::Request { id, method, params: params.to_owned() },
+                }
             }
             (Some(method), None) => {
                 notification::read(method, message.params, message.emitted_at_ms.and_then(|at| at.as_i64()))
@@ -428,6 +527,9 @@ impl CodexServer {
                 return Err(ServerError::unexpected(to, "a message that is neither reply nor notification"));
             }
         };
+        if let Notification::Resolved { request, .. } = &kept {
+            self.approvals.resolved(request);
+        }
         self.waiting.keep(kept, text.len());
         Ok(Step::Kept)
     }

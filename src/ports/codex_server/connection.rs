@@ -1,32 +1,15 @@
-//! One WebSocket over the server's Unix socket, in which every wait ends.
+//! The way to a server, whichever it is: text in and out against a deadline, and an exact word on what may have left.
 //!
-//! It carries text in and out against a deadline and knows nothing of calls or threads. A deadline covers the
-//! whole exchange, so that a server which trickles bytes cannot hold us longer than one that says nothing.
+//! It knows nothing of calls or threads. A deadline covers the whole exchange, so that a server which trickles bytes
+//! cannot hold us longer than one that says nothing.
 
-use std::{
-    cell::Cell,
-    fs, io,
-    io::{Read, Write},
-    os::unix::net::UnixStream,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
+use std::time::{Duration, Instant};
+
+use super::{
+    error::{CallFailure, ServerError},
+    pipes::PipeConnection,
+    socket::SocketConnection,
 };
-
-use rustix::{
-    io::{Errno, FdFlags, fcntl_setfd},
-    net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket},
-};
-use tungstenite::{
-    HandshakeError, Message, WebSocket,
-    client::{IntoClientRequest, client_with_config},
-    protocol::WebSocketConfig,
-};
-
-use super::error::ServerError;
-
-/// The pause between two tries while the server's queue of waiting clients is full.
-const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 
 /// When a wait ends, and how long it was meant to be.
 #[derive(Debug, Clone, Copy)]
@@ -45,157 +28,79 @@ impl Limit {
         Self { whole, end }
     }
 
-    fn remaining(self) -> Duration {
+    pub(super) fn remaining(self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
 }
 
-/// A socket whose reads and writes fail with `TimedOut` at a set moment.
-struct BoundedStream {
-    stream: UnixStream,
-    limit: Cell<Limit>,
+/// How far a message got that could not be sent, or was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// At least its last byte never left us, so nobody can have understood it.
+    NotSent,
+    /// All of it may have left us.
+    Sent,
 }
 
-impl BoundedStream {
-    fn remaining(&self) -> io::Result<Duration> {
-        let left = self.limit.get().remaining();
-        // The system counts in microseconds and takes zero for "for ever".
-        if left < Duration::from_micros(1) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
-    }
-}
-
-/// The system reports an elapsed socket timeout as "would block".
-fn as_timeout(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
-}
-
-impl Read for BoundedStream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.remaining()?))?;
-        self.stream.read(buffer).map_err(as_timeout)
-    }
-}
-
-impl Write for BoundedStream {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.remaining()?))?;
-        self.stream.write(buffer).map_err(as_timeout)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
+/// What carries the messages.
+pub(super) enum Transport {
+    /// The background server's socket.
+    Socket(Box<SocketConnection>),
+    /// A server of our own behind pipes.
+    Pipes(PipeConnection),
 }
 
 /// An open connection. After any error but a time-out while reading it is closed for good.
 pub(super) struct Connection {
-    socket: WebSocket<BoundedStream>,
+    transport: Transport,
     usable: bool,
 }
 
 impl Connection {
-    /// Connects to the server's socket and upgrades to WebSocket. No message may be longer than `max_message` bytes.
-    pub(super) fn open(path: &Path, max_message: usize, limit: Limit) -> Result<Self, ServerError> {
-        const TO: &str = "the connection request";
-        let stream = BoundedStream { stream: connect_within(path, limit)?, limit: Cell::new(limit) };
-        let config = WebSocketConfig::default().max_message_size(Some(max_message)).max_frame_size(Some(max_message));
-        let request =
-            "ws://localhost/".into_client_request().map_err(|e| ServerError::from_socket(e, TO, limit.whole))?;
-        match client_with_config(request, stream, Some(config)) {
-            Ok((socket, _response)) => Ok(Self { socket, usable: true }),
-            Err(HandshakeError::Failure(error)) => Err(ServerError::from_socket(error, TO, limit.whole)),
-            Err(HandshakeError::Interrupted(_)) => Err(ServerError::Timeout { to: TO, after: limit.whole }),
+    pub(super) fn new(transport: Transport) -> Self {
+        Self { transport, usable: true }
+    }
+
+    /// Sends one message; `to` names it in errors.
+    pub(super) fn send(&mut self, text: String, to: &'static str, limit: Limit) -> Result<(), CallFailure> {
+        if !self.usable {
+            return Err(CallFailure { error: ServerError::Closed, reach: Reach::NotSent });
         }
+        let sent = match &mut self.transport {
+            Transport::Socket(socket) => socket.send(text, to, limit),
+            Transport::Pipes(pipes) => pipes.send(text, to, limit),
+        };
+        // Part of a message may be out: nothing sensible can follow it, and its rest must never do.
+        self.usable = sent.is_ok();
+        sent
     }
 
-    /// Sends one text message; `to` names it in errors.
-    pub(super) fn send(&mut self, text: String, to: &'static str, limit: Limit) -> Result<(), ServerError> {
-        self.begin(limit)?;
-        self.socket.send(Message::text(text)).map_err(|error| {
-            // Half a message may be out, so that nothing sensible can follow it.
-            self.usable = false;
-            ServerError::from_socket(error, to, limit.whole)
-        })
-    }
-
-    /// The next text message; `to` names in errors what is waited for. After [`ServerError::Timeout`] the
-    /// connection can be read again, and nothing that had arrived is lost.
+    /// The next message; `to` names in errors what is waited for. After [`ServerError::Timeout`] the connection can
+    /// be read again, and nothing that had arrived is lost.
     pub(super) fn receive(&mut self, to: &'static str, limit: Limit) -> Result<String, ServerError> {
-        self.begin(limit)?;
-        loop {
-            match self.socket.read() {
-                Ok(Message::Text(text)) => return Ok(text.as_str().to_owned()),
-                // These cannot prolong the wait: past the limit nothing more is taken from the socket.
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
-                Ok(Message::Close(_)) => {
-                    self.usable = false;
-                    return Err(ServerError::Closed);
-                }
-                Ok(Message::Binary(_)) => {
-                    self.usable = false;
-                    return Err(ServerError::unexpected(to, "a binary message"));
-                }
-                Err(error) => {
-                    let error = ServerError::from_socket(error, to, limit.whole);
-                    self.usable = matches!(error, ServerError::Timeout { .. });
-                    return Err(error);
-                }
+        if !self.usable {
+            return Err(ServerError::Closed);
+        }
+        let received = match &mut self.transport {
+            Transport::Socket(socket) => socket.receive(to, limit),
+            Transport::Pipes(pipes) => pipes.receive(to, limit),
+        };
+        self.usable = matches!(received, Ok(_) | Err(ServerError::Timeout { .. }));
+        received
+    }
+
+    /// `error`, which came instead of the first answer, with what a server of our own has said about it.
+    pub(super) fn explained(&mut self, error: ServerError) -> ServerError {
+        match (&mut self.transport, error) {
+            (Transport::Pipes(pipes), ServerError::Closed) => {
+                ServerError::unexpected("its start", format_args!("it ended: {}", pipes.complaint()))
             }
+            (_, error) => error,
         }
     }
 
     /// Gives the connection up, after a message that shows the other side is not what we think it is.
     pub(super) fn give_up(&mut self) {
         self.usable = false;
-    }
-
-    fn begin(&mut self, limit: Limit) -> Result<(), ServerError> {
-        if !self.usable {
-            return Err(ServerError::Closed);
-        }
-        self.socket.get_mut().limit.set(limit);
-        Ok(())
-    }
-}
-
-/// Connects without ever blocking: a hung server with a full queue of clients would hold a plain `connect` for ever.
-fn connect_within(path: &Path, limit: Limit) -> Result<UnixStream, ServerError> {
-    const DOING: &str = "connecting";
-    let io = |source: io::Error| ServerError::Io { doing: DOING, source };
-    let address = match SocketAddrUnix::new(path) {
-        // Socket addresses are short; behind Codex's link lies a short path, made for just this case.
-        Err(Errno::NAMETOOLONG) => match fs::canonicalize(path) {
-            Ok(target) => SocketAddrUnix::new(target),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(ServerError::NotRunning { socket: path.to_owned() });
-            }
-            Err(error) => return Err(io(error)),
-        },
-        other => other,
-    }
-    .map_err(|errno| io(errno.into()))?;
-
-    loop {
-        let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None).map_err(|errno| io(errno.into()))?;
-        fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(|errno| io(errno.into()))?;
-        let stream = UnixStream::from(fd);
-        stream.set_nonblocking(true).map_err(io)?;
-        match connect(&stream, &address) {
-            Ok(()) => {
-                stream.set_nonblocking(false).map_err(io)?;
-                return Ok(stream);
-            }
-            Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => {
-                return Err(ServerError::NotRunning { socket: path.to_owned() });
-            }
-            Err(Errno::AGAIN | Errno::INPROGRESS | Errno::INTR) => {
-                let left = limit.remaining();
-                if left.is_zero() {
-                    return Err(ServerError::Timeout { to: "the connection request", after: limit.whole });
-                }
-                thread::sleep(left.min(CONNECT_PAUSE));
-            }
-            Err(errno) => return Err(io(errno.into())),
-        }
     }
 }

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use tungstenite::error::{Error as WsError, ProtocolError};
 
+use super::connection::Reach;
 use crate::base::text;
 
 /// The longest message of the server that is repeated in an error, in characters.
@@ -62,6 +63,23 @@ pub enum ServerError {
         #[source]
         source: io::Error,
     },
+}
+
+/// A call that failed, and whether it can have arrived.
+#[derive(Debug)]
+pub(super) struct CallFailure {
+    pub(super) error: ServerError,
+    pub(super) reach: Reach,
+}
+
+impl CallFailure {
+    /// A failure after `left` bytes have left, of a message whose text alone has `length` bytes.
+    ///
+    /// What goes out around the text (frame, line end, answers to pings) only makes `left` larger. So fewer bytes
+    /// than the text has are proof that its end, a closing brace, is still here.
+    pub(super) fn after(left: usize, length: usize, error: ServerError) -> Self {
+        Self { error, reach: if left < length { Reach::NotSent } else { Reach::Sent } }
+    }
 }
 
 impl ServerError {

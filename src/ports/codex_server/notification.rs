@@ -1,14 +1,14 @@
 //! What the server tells without being asked, and the bounded place where it waits to be looked at.
 //!
-//! Only a change of status is understood here. Everything else is carried as it came, so that a newer server's
-//! notifications are never an error. Questions of the server are shown and never answered.
+//! Changes of status and approvals are understood here. Everything else is carried as it came, so that a newer
+//! server's notifications are never an error.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::thread::ThreadStatus;
+use super::{approval::Approval, thread::ThreadStatus};
 use crate::base::Timestamp;
 
 /// The most notifications that wait.
@@ -22,11 +22,20 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 pub enum Notification {
     /// A thread's status changed.
     Status(StatusChange),
-    /// The server asks this client something, an approval for example. Another client may answer first.
+    /// The server asks for an approval. Another client may answer first.
+    Approval(Box<Approval>),
+    /// A question of the server is answered or withdrawn.
+    Resolved {
+        /// The thread that asked.
+        thread_id: String,
+        /// The question.
+        request: RequestId,
+    },
+    /// The server asks this client something else, which is not ours to answer.
     Request {
         /// The id an answer must carry.
         id: RequestId,
-        /// The call, `item/commandExecution/requestApproval` for example.
+        /// The call, `item/tool/requestUserInput` for example.
         method: String,
         /// Its parameters as JSON text; empty when there were none.
         params: String,
@@ -43,7 +52,7 @@ pub enum Notification {
 }
 
 /// The id of a question of the server.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RequestId {
     /// A number; it has nothing to do with the numbers of our own calls.
@@ -72,7 +81,19 @@ pub(super) fn read(method: String, params: Option<&RawValue>, emitted_at_ms: Opt
         status: ThreadStatus,
     }
 
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Resolved {
+        thread_id: String,
+        request_id: RequestId,
+    }
+
     let params = params.map_or("", RawValue::get);
+    if method == "serverRequest/resolved"
+        && let Ok(resolved) = serde_json::from_str::<Resolved>(params)
+    {
+        return Notification::Resolved { thread_id: resolved.thread_id, request: resolved.request_id };
+    }
     if method == "thread/status/changed"
         && let Ok(changed) = serde_json::from_str::<StatusChanged>(params)
     {

@@ -1,9 +1,6 @@
 //! The client of Codex's server against the real one, with a terminal beside it.
 
-use std::{
-    process::{Command, Output},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use conveyor::{
     model::state::{Condition, Source},
@@ -18,55 +15,11 @@ use conveyor::{
 
 use rustix::process::Signal;
 
+use super::pane::{PATIENCE, Pane};
 use crate::support::codex_lab::{CodexLab, skipped, within};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 const BUSY: ThreadStatus = ThreadStatus::Active { waiting_on_approval: false, waiting_on_user_input: false };
 const ASKS: ThreadStatus = ThreadStatus::Active { waiting_on_approval: true, waiting_on_user_input: false };
-
-/// One pane on a tmux server of its own.
-struct Pane {
-    server: String,
-}
-
-impl Pane {
-    fn open(command: &str, folder: &std::path::Path) -> Self {
-        let pane = Self { server: format!("conveyor-codex-server-{}", std::process::id()) };
-        let folder = folder.display().to_string();
-        pane.tmux(&["new-session", "-d", "-s", "s", "-x", "120", "-y", "40", "-c", &folder, command]);
-        pane.tmux(&["set-option", "-g", "remain-on-exit", "on"]);
-        pane
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> Output {
-        let output = Command::new("tmux").args(["-L", &self.server, "-f", "/dev/null"]).args(arguments).output();
-        output.expect("tmux can be run")
-    }
-
-    fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-t", "s"]).stdout).into_owned()
-    }
-
-    #[track_caller]
-    fn wait_for(&self, text: &str) {
-        assert!(within(PATIENCE, || self.screen().contains(text)), "{text:?} never came:\n{}", self.screen());
-    }
-
-    /// Submits one line as a person does who pastes it.
-    fn say(&self, line: &str) {
-        self.tmux(&["set-buffer", line]);
-        self.tmux(&["paste-buffer", "-p", "-t", "s"]);
-        self.wait_for(line);
-        self.tmux(&["send-keys", "-t", "s", "Enter"]);
-    }
-}
-
-impl Drop for Pane {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
 
 /// Collects notifications until one says that `thread` is `wanted`.
 #[track_caller]
@@ -136,7 +89,8 @@ fn a_thread_made_through_the_server_is_followed_while_a_terminal_shows_it() {
     assert_eq!(server.read_thread(&thread.id).unwrap().status.reading(None).condition, Condition::Blocked);
     pane.wait_for("Would you like to run the following command?");
     heard.extend(server.poll_notifications(Duration::from_millis(200)).unwrap());
-    let is_question = |item: &Notification| matches!(item, Notification::Request { method, .. } if method == "item/commandExecution/requestApproval");
+    let is_question =
+        |item: &Notification| matches!(item, Notification::Approval(asked) if asked.thread_id == thread.id);
     assert!(heard.iter().any(is_question), "{heard:#?}");
     assert!(!proof.exists(), "nobody has approved anything");
     pane.tmux(&["send-keys", "-t", "s", "y"]);

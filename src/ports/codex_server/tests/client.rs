@@ -8,83 +8,25 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use tungstenite::{Message, WebSocket};
+use tungstenite::Message;
 
 use super::{
-    ApprovalPolicy, CodexServer, NewThread, Notification, RequestId, Sandbox, ServerError, StatusChange, ThreadFilter,
-    ThreadInfo, ThreadStatus, Timeouts, notification::Waiting, socket_path,
+    super::notification::Waiting,
+    fake::{Fake, QUICK, hear, say, status_change, until_gone},
 };
 use crate::{
     base::Timestamp,
     model::state::{Condition, Source},
+    ports::codex_server::{
+        ApprovalPolicy, CodexServer, NewThread, Notification, RequestId, Sandbox, ServerError, StatusChange,
+        ThreadFilter, ThreadInfo, ThreadStatus, Timeouts, socket_path,
+    },
 };
-
-const QUICK: Timeouts = Timeouts { connect: Duration::from_millis(300), call: Duration::from_millis(300) };
-
-/// A socket in a Codex home of its own, served by one thread for one client.
-struct Fake {
-    home: tempfile::TempDir,
-    server: JoinHandle<()>,
-}
-
-impl Fake {
-    /// A server that is given the bare connection.
-    fn raw(serve: impl FnOnce(UnixStream) + Send + 'static) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let socket = socket_path(home.path());
-        fs::create_dir_all(socket.parent().unwrap()).unwrap();
-        let listener = UnixListener::bind(socket).unwrap();
-        let server = thread::spawn(move || serve(listener.accept().unwrap().0));
-        Self { home, server }
-    }
-
-    /// A server that upgrades and greets, and then is given the WebSocket.
-    fn greeting(serve: impl FnOnce(&mut WebSocket<UnixStream>) + Send + 'static) -> Self {
-        Self::raw(|stream| {
-            let mut socket = tungstenite::accept(stream).unwrap();
-            let hello = hear(&mut socket);
-            assert_eq!(hello["method"], "initialize");
-            say(&mut socket, &json!({"id": hello["id"], "result": {"userAgent": "conveyor/0.169.0 (Debian)"}}));
-            assert_eq!(hear(&mut socket), json!({"method": "initialized"}));
-            serve(&mut socket);
-        })
-    }
-
-    fn connect(&self) -> Result<CodexServer, ServerError> {
-        CodexServer::connect(self.home.path(), QUICK)
-    }
-
-    /// Waits for the server, which may have failed an assertion of its own.
-    fn finish(self) {
-        self.server.join().unwrap();
-    }
-}
-
-fn hear(socket: &mut WebSocket<UnixStream>) -> Value {
-    serde_json::from_str(socket.read().unwrap().to_text().unwrap()).unwrap()
-}
-
-fn say(socket: &mut WebSocket<UnixStream>, message: &Value) {
-    socket.send(Message::text(message.to_string())).unwrap();
-}
-
-fn status_change(thread: &str, at: i64) -> Value {
-    json!({
-        "method": "thread/status/changed",
-        "params": {"threadId": thread, "status": {"type": "idle"}},
-        "emittedAtMs": at,
-    })
-}
-
-/// Keeps the connection open until the client has gone.
-fn until_gone(socket: &mut WebSocket<UnixStream>) {
-    while socket.read().is_ok() {}
-}
 
 #[test]
 fn the_greeting_names_us_and_learns_the_servers_version() {
@@ -518,11 +460,15 @@ fn a_turn_is_interrupted_by_its_id_and_only_when_one_is_open() {
         let params = answer("thread/turns/list", json!({"data": [{"id": "u", "status": "inProgress", "items": []}]}));
         assert_eq!((&params["limit"], &params["sortDirection"]), (&json!(1), &json!("desc")));
         assert_eq!(answer("turn/interrupt", json!({}))["turnId"], "u");
+        // Active, and the newest turn is still the one before.
+        answer("thread/read", json!({"thread": {"id": "t", "status": {"type": "active", "activeFlags": []}}}));
+        answer("thread/turns/list", json!({"data": [{"id": "u", "status": "interrupted", "items": []}]}));
         answer("thread/read", json!({"thread": {"id": "t", "status": {"type": "idle"}}}));
         answer("thread/archive", json!({}));
         until_gone(socket);
     });
     let mut server = fake.connect().unwrap();
+    assert!(server.interrupt_turn("t").unwrap());
     assert!(server.interrupt_turn("t").unwrap());
     assert!(!server.interrupt_turn("t").unwrap());
     server.archive_thread("t").unwrap();

@@ -1,0 +1,5 @@
+//! The client of Codex's server against the real one.
+
+mod deliver;
+mod follow;
+mod pane;
