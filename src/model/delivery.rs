@@ -90,6 +90,9 @@ impl Phase {
     }
 
     /// Whether a command may go from this phase to `next`.
+    ///
+    /// From [`Self::Started`] or [`Self::Submitted`] it goes back to [`Self::Queued`] only with proof that the target
+    /// does not have it. The target's own record of it ends every way, also one that was thought to have failed.
     #[must_use]
     pub fn leads_to(self, next: Self) -> bool {
         use Phase as P;
@@ -103,7 +106,7 @@ impl Phase {
             P::Submitted => matches!(next, P::Staged | P::Done | P::Failed | P::Ambiguous),
             P::Delivered => matches!(next, P::Done | P::Dead),
             P::Ambiguous => matches!(next, P::Done | P::Failed | P::Queued | P::Dead),
-            P::Failed | P::Expired | P::Dead | P::Blocked => next == P::Queued,
+            P::Failed | P::Expired | P::Dead | P::Blocked => matches!(next, P::Queued | P::Done),
             P::Done | P::Cancelled => false,
         }
     }
@@ -112,6 +115,8 @@ impl Phase {
 text_enum! {
     /// The way a command takes.
     pub enum Lane {
+        /// Codex's background server gives it to the session.
+        Server => "server",
         /// It is put into the target's inbox, and the target fetches it.
         Inbox => "inbox",
     }
@@ -313,7 +318,7 @@ mod tests {
     fn what_is_over_leads_nowhere_but_back_into_the_queue() {
         for phase in Phase::ALL.iter().filter(|phase| phase.is_dead_letter()) {
             let next: Vec<_> = Phase::ALL.iter().filter(|next| phase.leads_to(**next)).collect();
-            assert_eq!(next, [&Phase::Queued], "{phase}");
+            assert_eq!(next, [&Phase::Queued, &Phase::Done], "{phase}: an operator's hand, or the target's record");
         }
         for phase in [Phase::Done, Phase::Cancelled] {
             assert!(Phase::ALL.iter().all(|next| !phase.leads_to(*next)), "{phase}");
@@ -321,10 +326,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_may_have_happened_goes_back_into_the_queue_by_itself() {
-        let back: Vec<_> =
-            Phase::ALL.iter().filter(|phase| phase.holds_the_line() && phase.leads_to(Phase::Queued)).collect();
-        assert_eq!(back, [&Phase::Claimed], "a claim is given back before anything was tried, and only then");
+    fn what_may_have_happened_is_never_taken_back_and_never_given_up_as_cancelled() {
+        for phase in [Phase::Started, Phase::Staged, Phase::Submitted, Phase::Ambiguous] {
+            assert!(!phase.leads_to(Phase::Cancelled) && !phase.leads_to(Phase::Expired), "{phase}");
+            assert!(phase.leads_to(Phase::Done), "{phase}: the target's record ends every way");
+        }
         assert!(!Phase::Started.leads_to(Phase::Cancelled) && !Phase::Submitted.leads_to(Phase::Cancelled));
     }
 

@@ -262,6 +262,131 @@ pub fn in_line(r: Read<'_>, now: &Moment, limit: u32) -> Result<Vec<InLine>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Claims a queued command and says, on disk before anything is done, that something may happen from here on: a new
+/// fence, a lease of `lease` milliseconds, and a try that runs. None when somebody else was faster.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn begin_try(
+    w: &Write<'_>,
+    command: &Command,
+    dispatcher_id: &str,
+    lane: (Lane, &str),
+    lease: i64,
+    now: &Moment,
+) -> Result<Option<Begun>> {
+    let expires = Timestamp::from_millis(now.wall.as_millis().saturating_add(lease));
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update commands set
+                phase = 'started', state = 'attempted', reason = null, updated_at = :now, lane = :lane,
+                lane_reason = :lane_reason, fence = fence + 1, attempts = attempts + 1, claimed_by = :by,
+                claimed_at = :now, claim_expires_at = :expires, boot_id = :boot_id, lease_uptime = :until, error = null,
+                available_uptime = :until
+             where id = :id and fence = :fence and phase = 'queued'",
+        )?
+        .execute(named_params! {
+            ":id": command.id,
+            ":fence": command.fence,
+            ":now": now.wall,
+            ":lane": lane.0,
+            ":lane_reason": lane.1,
+            ":by": dispatcher_id,
+            ":expires": expires,
+            ":boot_id": now.boot_id,
+            ":until": now.uptime.saturating_add(lease),
+        })?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    w.connection
+        .prepare_cached(
+            "insert into command_attempts (command_id, correlation_id, dispatcher_id, fence, lane, started_at, state,
+                side_effect_started)
+             values (:command_id, :correlation_id, :dispatcher_id, :fence, :lane, :now, 'running', 1)",
+        )?
+        .execute(named_params! {
+            ":command_id": command.id,
+            ":correlation_id": command.correlation_id,
+            ":dispatcher_id": dispatcher_id,
+            ":fence": command.fence + 1,
+            ":lane": lane.0,
+            ":now": now.wall,
+        })?;
+    let attempt_id = w.connection.last_insert_rowid();
+    let command = by_id(w.read(), &command.id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    Ok(Some(Begun { command, attempt_id }))
+}
+
+/// A try that runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// The command under its new fence.
+    pub command: Command,
+    /// The try.
+    pub attempt_id: i64,
+}
+
+/// Ends the newest try of a command that still runs.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn end_try(
+    w: &Write<'_>,
+    command_id: &str,
+    state: AttemptState,
+    completed: bool,
+    result: Option<&Value>,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    let result = result.map(convert::json_text).transpose()?;
+    w.connection
+        .prepare_cached(
+            "update command_attempts set
+                state = :state, finished_at = :now, side_effect_completed = :completed,
+                result_json = coalesce(:result, result_json), error = :error
+             where command_id = :command_id and state = 'running'",
+        )?
+        .execute(named_params! {
+            ":command_id": command_id,
+            ":state": state,
+            ":now": now,
+            ":completed": completed,
+            ":result": result,
+            ":error": error,
+        })?;
+    Ok(())
+}
+
+/// Puts a command off: it is looked at again in `wait` milliseconds. It stays in its phase, with this reason.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn put_off(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &Moment) -> Result<bool> {
+    let available = Timestamp::from_millis(now.wall.as_millis().saturating_add(wait));
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update commands set
+                reason = :reason, updated_at = :now, available_at = :available_at, boot_id = :boot_id,
+                available_uptime = :uptime, defer_count = defer_count + 1
+             where id = :id and fence = :fence and phase = :phase",
+        )?
+        .execute(named_params! {
+            ":id": command.id,
+            ":fence": command.fence,
+            ":phase": command.phase,
+            ":reason": reason,
+            ":now": now.wall,
+            ":available_at": available,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime.saturating_add(wait),
+        })?;
+    Ok(changed == 1)
+}
+
 /// What a step writes beside the phase. What is none stays as it is, but the reason, which belongs to the phase.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Step<'a> {

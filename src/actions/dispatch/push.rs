@@ -1,0 +1,303 @@
+//! Messages that Codex's server gives to a session: the call, its outcome, and the proof that the session has it.
+//!
+//! Before the call the ledger says that something may happen (`started`), on disk. An answer of the server makes it
+//! `submitted`. `done` it is only when the session's own rollout shows the message under our id; ingest writes that in
+//! the transaction that stores the line. What the rollout does not show is tried again only when it is proven that the
+//! session does not have it: see [`look_after`].
+
+use std::{thread, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    pass::{Around, Handled, Orders},
+    servers::{Message, Seen, Servers},
+};
+use crate::{
+    actions::{Context, live},
+    base::{Moment, Result, text},
+    model::{
+        delivery::{AttemptState, Command, Phase},
+        session::{Registration, Session},
+    },
+    ports::{
+        codex_server::{Outcome, Refusal, ThreadStatus},
+        process::{Liveness, ProcessId},
+    },
+    store::{
+        self, Store,
+        commands::{Begun, Step},
+    },
+};
+
+/// How long a try may take from its record to its call's end, in milliseconds. Calls end sooner by their own limits.
+pub(super) const LEASE: i64 = 30_000;
+/// A dispatcher that was held up for so long since it recorded a try does not make the call any more.
+const TOO_LATE: i64 = 10_000;
+/// How long the proof is waited for in the pass itself, idle sessions have it after some twenty milliseconds.
+const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
+/// The same when the message went into an open turn, whose model takes it when it likes.
+const BUSY_PROOF_PATIENCE: Duration = Duration::from_millis(200);
+const PROOF_LOOKS: Duration = Duration::from_millis(15);
+/// Between two looks at a message without a proof.
+const LOOK_AGAIN: i64 = 1_000;
+/// A session that answers and does not have a message is asked once more after this long.
+const SURE_AFTER: i64 = 5_000;
+/// What stands between the two looks.
+const ABSENT: &str = "the session does not have it; it is looked for once more";
+
+/// A try on record, to be made.
+pub(super) struct Effect {
+    pub begun: Begun,
+    pub around: Around,
+    pub is_busy: bool,
+}
+
+/// The first delay of a message that cannot be given now, doubling up to five seconds.
+pub(super) fn delay(put_off_so_far: i64) -> i64 {
+    250_i64.saturating_mul(1 << put_off_so_far.clamp(0, 5)).min(5_000)
+}
+
+/// Makes the call of a recorded try and writes down what became of it.
+///
+/// # Errors
+/// When the ledger fails. The try then stands as `started`, and [`look_after`] finds out.
+pub(super) fn perform(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    orders: &Orders,
+    effect: Effect,
+) -> Result<Handled> {
+    let Effect { begun, around, is_busy } = effect;
+    let command = &begun.command;
+    let mut handled = around.handled(orders, command, Phase::Started, false);
+    handled.attempt_id = Some(begun.attempt_id);
+    handled.delivery_mode = Some("push");
+    handled.lane = command.lane;
+    handled.lane_reason.clone_from(&command.lane_reason);
+    handled.side_effect_started = true;
+    let Some(target) = &around.target else { return Ok(handled) };
+    let begun_at = cx.moment().uptime - (LEASE - lease_left(command, cx));
+    let outcome = if cx.moment().uptime - begun_at > TOO_LATE {
+        Outcome::Refused(Refusal::Said { code: 0, message: "this dispatcher was held up".to_owned() })
+    } else {
+        let text = spoken(command, &around);
+        servers.give(cx, target, &Message { id: &command.id, text: &text, is_busy })
+    };
+    let now = cx.moment();
+    match outcome {
+        Outcome::Accepted(taken) => {
+            store.write_durably(|w| {
+                let result = json!({"turn_id": taken.turn_id, "into_open_turn": is_busy});
+                let step = Step { reason: Some("the server has taken it; the session's rollout is awaited"), result: Some(&result), ..Step::default() };
+                if store::commands::advance(w, command, Phase::Submitted, step, now.wall)?
+                    && let Some(submitted) = store::commands::by_id(w.read(), &command.id)?
+                {
+                    store::commands::look_again(w, &submitted, LOOK_AGAIN, &now)?;
+                }
+                Ok::<_, store::Error>(())
+            })?;
+            await_proof(cx, store, target, command, if is_busy { BUSY_PROOF_PATIENCE } else { PROOF_PATIENCE });
+        }
+        Outcome::Refused(refusal) => give_back(store, command, &refusal, &now)?,
+        Outcome::Unknown(error) => {
+            let reason = format!("no usable answer: {error}");
+            store.write_durably(|w| store::commands::put_off(w, command, LOOK_AGAIN, &reason, &now))?;
+        }
+    }
+    finish(store, &mut handled, command)?;
+    Ok(handled)
+}
+
+/// Milliseconds that are left of the lease.
+fn lease_left(command: &Command, cx: &Context) -> i64 {
+    command.claim_expires_at.map_or(0, |until| until.as_millis() - cx.now().as_millis())
+}
+
+/// Writes how the command stands now into what is told about it.
+fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()> {
+    if let Some(now) = store.read(|r| store::commands::by_id(r, &command.id))? {
+        handled.phase = now.phase;
+        handled.error = now.error.or(now.reason.filter(|_| now.phase != Phase::Done));
+        handled.receipt = now.result.as_ref().and_then(|result| result.get("receipt")).cloned();
+        handled.side_effect_started = now.phase != Phase::Queued;
+        handled.side_effect_completed = matches!(now.phase, Phase::Submitted | Phase::Done);
+        handled.state = match now.phase {
+            Phase::Done => "delivered",
+            Phase::Queued => "deferred",
+            Phase::Failed => "failed",
+            _ => "unconfirmed",
+        };
+    }
+    Ok(())
+}
+
+/// What the session reads: who speaks, then the message.
+fn spoken(command: &Command, around: &Around) -> String {
+    let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
+    let from = around.source.as_ref().map_or_else(
+        || "the operator".to_owned(),
+        |source| format!("{} {}", source.role, source.name),
+    );
+    format!("[conveyor] From {from}{task}:\n\n{}", text::clean(command.message().unwrap_or_default()))
+}
+
+/// A call that is proven to have had no effect: the message waits again.
+fn give_back(store: &Store, command: &Command, refusal: &Refusal, now: &Moment) -> Result<()> {
+    let (words, is_our_fault) = words(refusal);
+    let spent = is_our_fault && command.attempts >= command.max_attempts;
+    store.write_durably(|w| {
+        store::commands::end_try(w, &command.id, AttemptState::Abandoned, false, None, Some(&words), now.wall)?;
+        let phase = if spent { Phase::Failed } else { Phase::Queued };
+        let step = Step { reason: Some(&words), error: spent.then_some(&*words), ..Step::default() };
+        if store::commands::advance(w, command, phase, step, now.wall)?
+            && !spent
+            && let Some(queued) = store::commands::by_id(w.read(), &command.id)?
+        {
+            if !is_our_fault {
+                store::commands::uncount_try(w, &queued)?;
+            }
+            store::commands::put_off(w, &queued, delay(queued.defer_count), &words, now)?;
+        }
+        Ok::<_, store::Error>(())
+    })?;
+    Ok(())
+}
+
+/// What a refusal says, and whether trying again is likely to be refused again.
+fn words(refusal: &Refusal) -> (String, bool) {
+    match refusal {
+        Refusal::NotSent(error) => (format!("not sent: {error}"), false),
+        Refusal::TooOld { method } => (format!("its Codex server does not know `{method}`"), true),
+        Refusal::NoThread => ("its Codex server has let go of the thread".to_owned(), false),
+        Refusal::NoOpenTurn => ("its turn ended just then".to_owned(), false),
+        Refusal::OtherTurn { .. } => ("another turn began just then".to_owned(), false),
+        Refusal::Busy { .. } => ("it is busy".to_owned(), false),
+        Refusal::NotSteerable => ("its turn takes no messages now".to_owned(), false),
+        Refusal::NotOpen => ("the question is not open".to_owned(), false),
+        Refusal::Said { message, .. } => (format!("its Codex server refused: {message}"), true),
+    }
+}
+
+/// Takes the session's new lines until its record of the message is among them, or the patience is at its end.
+fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
+    let rounds = patience.as_millis() / PROOF_LOOKS.as_millis();
+    for _ in 0..rounds {
+        // What cannot be read now is read by the next pass, or by whoever tails it.
+        let _ = live::take(cx, &target.id, &|| true);
+        match store.read(|r| store::commands::by_id(r, &command.id)) {
+            Ok(Some(now)) if now.phase == Phase::Submitted => thread::sleep(PROOF_LOOKS),
+            _ => return,
+        }
+    }
+}
+
+/// Looks after messages whose fate is open: tries of dispatchers that vanished, calls without a usable answer, and
+/// messages that a server took and no rollout shows. Gives those that were settled.
+///
+/// The order of proof: the rollout, which ends everything; a thread that runs, whose model may still take the message;
+/// the server's own list of the thread's items. A session that is idle, whose server answers and does not have the
+/// message, and that says so again five seconds later, does not have it: then the message waits again.
+///
+/// # Errors
+/// When the ledger fails.
+pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders) -> Result<Vec<Handled>> {
+    let now = cx.moment();
+    let open = store.read(|r| store::commands::in_line(r, &now, super::pass::LOOK))?;
+    let mut settled = Vec::new();
+    for row in open.iter().filter(|row| matches!(row.phase, Phase::Started | Phase::Submitted) && row.is_due) {
+        let Some((command, around)) = store.read(|r| {
+            let command = store::commands::by_id(r, &row.id)?;
+            command.map(|command| Ok::<_, crate::base::Error>((Around::of(r, &command)?, command))).transpose()
+        })?
+        .map(|(around, command)| (command, around)) else {
+            continue;
+        };
+        if command.phase == Phase::Started && is_at_work(cx, store, orders, &command, &now)? {
+            continue;
+        }
+        let Some(target) = around.target.as_ref().filter(|target| target.state == Registration::Active) else {
+            conclude(store, &command, "its target was deregistered before its rollout showed the message", true, &now)?;
+            continue;
+        };
+        // The pane may show another thread now, and the rollout may have been found only since.
+        let target = live::refresh(cx, store, target.clone()).map_or_else(|_| target.clone(), |(session, _)| session);
+        let Some(command) = store.read(|r| store::commands::by_id(r, &command.id))? else { continue };
+        if !matches!(command.phase, Phase::Started | Phase::Submitted) {
+            settled.push(told(store, orders, &around, &command)?);
+            continue;
+        }
+        let absent = match servers.look(cx, &target) {
+            Seen::Silent(error) => Err(error.to_string()),
+            Seen::Thread(ThreadStatus::Active { .. }) => Err("its turn runs: the model has not taken it yet".to_owned()),
+            Seen::Thread(ThreadStatus::Other(status)) => Err(format!("its server reports \"{status}\"")),
+            // Whoever held the message in memory is gone, and its rollout was read to its end.
+            Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => Ok(()),
+            Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => match servers.has(cx, &target, &command.id) {
+                Ok(false) => Ok(()),
+                Ok(true) => Err("the session has it; its rollout is awaited".to_owned()),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        let now = cx.moment();
+        match absent {
+            Err(reason) => {
+                store.write(|w| store::commands::put_off(w, &command, LOOK_AGAIN, &reason, &now))?;
+            }
+            Ok(()) if command.reason.as_deref() == Some(ABSENT) => {
+                conclude(store, &command, "the session never got it", false, &now)?;
+                settled.push(told(store, orders, &around, &command)?);
+            }
+            Ok(()) => {
+                store.write(|w| store::commands::put_off(w, &command, SURE_AFTER, ABSENT, &now))?;
+            }
+        }
+    }
+    Ok(settled)
+}
+
+/// Whether the dispatcher that recorded a try may still be about to make its call. A stopped process may; only a dead
+/// one cannot.
+fn is_at_work(cx: &Context, store: &Store, orders: &Orders, command: &Command, now: &Moment) -> Result<bool> {
+    let Some(owner) = command.claimed_by.as_deref().filter(|owner| *owner != orders.dispatcher_id) else {
+        return Ok(false);
+    };
+    let known = store.read(store::dispatchers::list)?.into_iter().find(|dispatcher| dispatcher.id == owner);
+    let process = known
+        .filter(|dispatcher| dispatcher.boot_id == now.boot_id)
+        .and_then(|dispatcher| ProcessId::from_stored(dispatcher.pid, dispatcher.pid_start?));
+    Ok(process.is_some_and(|process| cx.processes().liveness(process) == Liveness::Alive))
+}
+
+/// Ends a try that is proven to have brought nothing, or whose proof will never come.
+fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &Moment) -> Result<()> {
+    let spent = command.attempts >= command.max_attempts;
+    let phase = match (ambiguous, spent) {
+        (true, _) => Phase::Ambiguous,
+        (false, true) => Phase::Failed,
+        (false, false) => Phase::Queued,
+    };
+    store.write_durably(|w| {
+        store::commands::end_try(w, &command.id, AttemptState::Failed, ambiguous, None, Some(why), now.wall)?;
+        let error = (phase != Phase::Queued).then_some(why);
+        store::commands::advance(w, command, phase, Step { reason: Some(why), error, ..Step::default() }, now.wall)?;
+        Ok::<_, store::Error>(())
+    })?;
+    Ok(())
+}
+
+fn told(store: &Store, orders: &Orders, around: &Around, command: &Command) -> Result<Handled> {
+    let mut handled = around.handled(orders, command, command.phase, false);
+    handled.delivery_mode = Some("push");
+    handled.lane = command.lane;
+    handled.lane_reason.clone_from(&command.lane_reason);
+    finish(store, &mut handled, command)?;
+    Ok(handled)
+}
+
+/// What ingest writes about a message that it found in its target's rollout.
+#[must_use]
+pub(in crate::actions) fn receipt(path: &str, byte_offset: u64, record_hash: i64) -> Value {
+    json!({"byte_offset": byte_offset, "kind": "rollout", "path": path, "record_hash": format!("{record_hash:016x}")})
+}

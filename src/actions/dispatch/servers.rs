@@ -1,0 +1,151 @@
+//! Codex's background servers as a way to sessions: what a session can take now, and the calls that give it.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use crate::{
+    actions::{Context, sense},
+    model::session::Session,
+    ports::codex_server::{CodexServer, Delivery, Outcome, Refusal, ServerError, TakenBy, ThreadStatus, Timeouts},
+};
+
+/// Items among which a message is looked for that should have arrived.
+const NEWEST_ITEMS: usize = 400;
+
+/// Connections, kept between passes.
+#[derive(Default)]
+pub(super) struct Servers {
+    links: BTreeMap<PathBuf, CodexServer>,
+}
+
+/// The way to a session at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Nothing can be pushed to it: it fetches its messages.
+    Inbox(&'static str),
+    /// Its server takes a message.
+    Server {
+        /// A turn is open, and the message goes into it.
+        is_busy: bool,
+    },
+    /// There is a way, but not now.
+    Later(String),
+}
+
+/// What a server says about a thread.
+pub(super) enum Seen {
+    /// There is no server.
+    NoServer,
+    /// There is one, and it does not say.
+    Silent(ServerError),
+    /// This.
+    Thread(ThreadStatus),
+}
+
+const NO_SERVER: &str = "no Codex server holds its thread: it has to fetch its messages";
+const NO_THREAD: &str = "it has no Codex thread yet: it has to fetch its messages";
+
+impl Servers {
+    /// Asks what the session's thread does.
+    pub(super) fn look(&mut self, cx: &Context, session: &Session) -> Seen {
+        let Some(thread) = session.codex_session_id.as_deref() else { return Seen::NoServer };
+        let link = match self.link(cx, session) {
+            Ok(link) => link,
+            Err(ServerError::NotRunning { .. }) => return Seen::NoServer,
+            Err(error) => return Seen::Silent(error),
+        };
+        match link.read_thread(thread) {
+            Ok(info) => Seen::Thread(info.status),
+            // It answers, and does not know the thread.
+            Err(ServerError::Rpc { .. }) => Seen::Thread(ThreadStatus::NotLoaded),
+            Err(error) => {
+                self.forget(cx, session);
+                Seen::Silent(error)
+            }
+        }
+    }
+
+    /// The way to a session now.
+    pub(super) fn way(&mut self, cx: &Context, session: &Session) -> Way {
+        if session.codex_session_id.is_none() {
+            return Way::Inbox(NO_THREAD);
+        }
+        match self.look(cx, session) {
+            Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => Way::Inbox(NO_SERVER),
+            Seen::Silent(error) => Way::Later(error.to_string()),
+            Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => Way::Server { is_busy: false },
+            Seen::Thread(ThreadStatus::Active { waiting_on_approval: true, .. }) => {
+                Way::Later("an approval is open in it".to_owned())
+            }
+            Seen::Thread(ThreadStatus::Active { waiting_on_user_input: true, .. }) => {
+                Way::Later("a question is open in it".to_owned())
+            }
+            Seen::Thread(ThreadStatus::Active { .. }) => Way::Server { is_busy: true },
+            Seen::Thread(ThreadStatus::Other(status)) => Way::Later(format!("its server reports \"{status}\"")),
+        }
+    }
+
+    /// Gives a message: an idle session begins a turn with it, a busy one takes it into the turn that is open.
+    pub(super) fn give(&mut self, cx: &Context, session: &Session, message: &Message<'_>) -> Outcome<TakenBy> {
+        let link = match self.link(cx, session) {
+            Ok(link) => link,
+            Err(error) => return Outcome::Refused(Refusal::NotSent(error)),
+        };
+        let thread = session.codex_session_id.as_deref().unwrap_or_default();
+        let delivery = Delivery { thread, text: message.text, client_id: message.id };
+        let outcome = if message.is_busy {
+            match link.open_turn(thread) {
+                Ok(Some(turn)) => link.steer_turn(&delivery, &turn),
+                Ok(None) => Outcome::Refused(Refusal::NoOpenTurn),
+                Err(error) => Outcome::Refused(Refusal::NotSent(error)),
+            }
+        } else {
+            link.start_turn(&delivery)
+        };
+        if matches!(&outcome, Outcome::Unknown(_) | Outcome::Refused(Refusal::NotSent(_))) {
+            self.forget(cx, session);
+        }
+        outcome
+    }
+
+    /// Whether the session's thread has a message of this id.
+    pub(super) fn has(&mut self, cx: &Context, session: &Session, id: &str) -> Result<bool, ServerError> {
+        let thread = session.codex_session_id.clone().unwrap_or_default();
+        let found = self.link(cx, session)?.find_message(&thread, id, NEWEST_ITEMS);
+        if found.is_err() {
+            self.forget(cx, session);
+        }
+        Ok(found?.is_some())
+    }
+
+    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut CodexServer, ServerError> {
+        let home = sense::codex_home(cx, session).unwrap_or_default();
+        match self.links.entry(home) {
+            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::btree_map::Entry::Vacant(free) => {
+                let link = CodexServer::connect(free.key(), limits())?;
+                Ok(free.insert(link))
+            }
+        }
+    }
+
+    /// A connection that failed is made anew.
+    fn forget(&mut self, cx: &Context, session: &Session) {
+        if let Some(home) = sense::codex_home(cx, session) {
+            self.links.remove(&home);
+        }
+    }
+}
+
+/// A message for [`Servers::give`].
+pub(super) struct Message<'a> {
+    /// Our id of it, which comes back in the rollout.
+    pub id: &'a str,
+    /// The text.
+    pub text: &'a str,
+    /// A turn was open when the way was chosen.
+    pub is_busy: bool,
+}
+
+fn limits() -> Timeouts {
+    Timeouts { connect: Duration::from_secs(1), call: Duration::from_secs(5) }
+}
