@@ -21,6 +21,7 @@ use crate::{
     ports::rollout::{Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
     store::{
         self, Store, audit,
+        commands::Confirmed,
         events::{Appended, Flags, NewEvent},
         rollouts::Cursor,
     },
@@ -343,6 +344,12 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         if store::events::append(w, &batch.next, &event, &ingested_at)? == Appended::New {
             new_events += 1;
         }
+        if let Content::Record(record) = &line.content
+            && let Fact::UserMessage { client_id: Some(id), .. } = &record.fact
+            && !flags.has(Flags::INHERITED)
+        {
+            confirm(w, from, line, id, now)?;
+        }
         if role == Role::Worker
             && let Some(end) = &line.turn_end
         {
@@ -350,6 +357,22 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         }
     }
     Ok(Some(new_events))
+}
+
+/// A message under an id that may be ours: the session has it, which is the one proof of a delivery.
+fn confirm(w: &store::Write<'_>, from: &Cursor, line: &Line, id: &str, now: Timestamp) -> Result<()> {
+    let receipt = json!({
+        "byte_offset": line.offset,
+        "kind": "rollout",
+        "path": from.path,
+        "record_hash": format!("{:016x}", line.hash),
+    });
+    if store::commands::confirm(w, id, &from.session_id, &receipt, now)? == Confirmed::Twice {
+        let about = audit::About { task_id: None, session_id: Some(&from.session_id) };
+        let payload = json!({"command_id": id, "receipt": receipt});
+        audit::append(w, now, audit::Actor::Conveyor, "message_arrived_twice", about, &payload)?;
+    }
+    Ok(())
 }
 
 /// Records how a turn of a worker ended, for its manager. The turn is known by its id, or else by the line that ended

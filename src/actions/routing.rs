@@ -7,18 +7,21 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Context;
 use crate::{
     base::{Moment, Result},
     model::{
-        delivery::{Disposition, SignalKind},
+        delivery::{CommandKind, Disposition, SignalKind},
         session::{Registration, Session},
         task::Binding,
     },
-    store::{self, Store, Write, inbox, signals},
+    store::{self, Store, Write, audit, commands::NewCommand, inbox, signals},
 };
 
 /// Signals of one worker that are routed in one transaction.
 const BATCH: u32 = 200;
+/// Tries at waking a manager.
+const MAX_WAKES: i64 = 5;
 /// Earlier ends of turns that a message tells in full; of more it tells the number.
 const TOLD_IN_FULL: usize = 20;
 
@@ -51,41 +54,48 @@ pub struct Routed {
     pub task: String,
 }
 
-/// Routes what the turns of all bound workers came to. `fresh_id` gives ids for what belongs together.
+/// Routes what the turns of all bound workers came to. A manager that `is_reachable` is also told that something
+/// lies in its inbox; of those for whose task `wanted` says no nothing is touched.
 ///
 /// # Errors
 /// When the ledger fails; signals that were not settled stay as they are.
 pub(super) fn route_all(
+    cx: &Context,
     store: &Store,
     dispatcher_id: &str,
-    fresh_id: &dyn Fn(&str) -> String,
-    now: &Moment,
+    is_reachable: &mut dyn FnMut(&Session) -> bool,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Routed>> {
     let workers = store.read(signals::bound_workers_with_news)?;
     let mut routed = Vec::new();
     for worker_id in workers {
-        routed.extend(route(store, &worker_id, dispatcher_id, fresh_id, now, wanted)?);
+        routed.extend(route(cx, store, &worker_id, dispatcher_id, is_reachable, wanted)?);
     }
     Ok(routed)
 }
 
-/// Routes what the turns of one worker came to, if it is bound and `wanted` says yes to its task.
+/// Routes what the turns of one worker came to, if it is bound.
 ///
 /// # Errors
 /// As [`route_all`].
 pub(super) fn route(
+    cx: &Context,
     store: &Store,
     worker_id: &str,
     dispatcher_id: &str,
-    fresh_id: &dyn Fn(&str) -> String,
-    now: &Moment,
+    is_reachable: &mut dyn FnMut(&Session) -> bool,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Routed>> {
+    // Asked before the transaction: in it nobody waits for anybody.
+    let manager = store.read(|r| {
+        let binding = store::bindings::active_of_session(r, worker_id)?;
+        binding.map_or(Ok(None), |binding| store::sessions::by_id(r, &binding.manager_session_id))
+    })?;
+    let wake = manager.as_ref().is_some_and(|manager| manager.state == Registration::Active && is_reachable(manager));
     let mut routed = Vec::new();
     loop {
-        let batch = store.write(|w| route_batch(w, worker_id, dispatcher_id, fresh_id, now, wanted))?;
-        let is_last = batch.len() < BATCH as usize;
+        let batch = store.write(|w| route_batch(cx, w, worker_id, dispatcher_id, wake, wanted))?;
+        let is_last = batch.len() < BATCH as usize || cx.dry_run();
         routed.extend(batch);
         if is_last {
             return Ok(routed);
@@ -94,24 +104,19 @@ pub(super) fn route(
 }
 
 fn route_batch(
+    cx: &Context,
     w: &Write<'_>,
     worker_id: &str,
     dispatcher_id: &str,
-    fresh_id: &dyn Fn(&str) -> String,
-    now: &Moment,
+    wake: bool,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Routed>> {
     let signals = signals::unrouted(w.read(), worker_id, BATCH)?;
-    let Some(route) = Route::of(w, worker_id, dispatcher_id)? else { return Ok(Vec::new()) };
+    let Some(route) = Route::of(w, worker_id, dispatcher_id, wake)? else { return Ok(Vec::new()) };
     if signals.is_empty() || !wanted(&route.binding.task_id) {
         return Ok(Vec::new());
     }
-    let mut routed = Vec::new();
-    for signal in &signals {
-        let correlation_id = fresh_id("dispatch");
-        routed.push(route.settle(w, signal, correlation_id, now)?);
-    }
-    Ok(routed)
+    signals.iter().map(|signal| route.settle(cx, w, signal)).collect()
 }
 
 /// A worker, its manager, and who tells the one about the other.
@@ -121,11 +126,13 @@ struct Route<'a> {
     worker: Session,
     manager: Session,
     dispatcher_id: &'a str,
+    /// The manager is told that something lies in its inbox.
+    wake: bool,
 }
 
 impl<'a> Route<'a> {
     /// The route of a worker whose binding is in force and whose manager is registered.
-    fn of(w: &Write<'_>, worker_id: &str, dispatcher_id: &'a str) -> Result<Option<Self>> {
+    fn of(w: &Write<'_>, worker_id: &str, dispatcher_id: &'a str, wake: bool) -> Result<Option<Self>> {
         let r = w.read();
         let Some(binding) = store::bindings::active_of_session(r, worker_id)? else { return Ok(None) };
         if binding.worker_session_id != worker_id {
@@ -138,16 +145,12 @@ impl<'a> Route<'a> {
         if manager.state == Registration::Gone {
             return Ok(None);
         }
-        Ok(Some(Self { binding, task_name: task.name, worker, manager, dispatcher_id }))
+        Ok(Some(Self { binding, task_name: task.name, worker, manager, dispatcher_id, wake }))
     }
 
-    fn settle(
-        &self,
-        w: &Write<'_>,
-        signal: &signals::Signal,
-        mut correlation_id: String,
-        now: &Moment,
-    ) -> Result<Routed> {
+    fn settle(&self, cx: &Context, w: &Write<'_>, signal: &signals::Signal) -> Result<Routed> {
+        let now = &cx.moment();
+        let mut correlation_id = cx.fresh_id("dispatch");
         let (disposition, notification_id) = if self.binding.covers(signal.at) {
             match inbox::unseen_about_turns(w.read(), &self.binding.id, now)? {
                 Some(unseen) => {
@@ -157,7 +160,7 @@ impl<'a> Route<'a> {
                     correlation_id = unseen.correlation_id;
                     (Disposition::Merged, Some(unseen.id))
                 }
-                None => (Disposition::Routed, Some(self.deliver(w, signal, &correlation_id, now)?)),
+                None => (Disposition::Routed, Some(self.deliver(cx, w, signal, &correlation_id, now)?)),
             }
         } else {
             (Disposition::OutsideBinding, None)
@@ -179,7 +182,14 @@ impl<'a> Route<'a> {
         })
     }
 
-    fn deliver(&self, w: &Write<'_>, signal: &signals::Signal, correlation_id: &str, now: &Moment) -> Result<i64> {
+    fn deliver(
+        &self,
+        cx: &Context,
+        w: &Write<'_>,
+        signal: &signals::Signal,
+        correlation_id: &str,
+        now: &Moment,
+    ) -> Result<i64> {
         let item = inbox::NewItem {
             task_id: Some(&self.binding.task_id),
             binding_id: Some(&self.binding.id),
@@ -193,7 +203,45 @@ impl<'a> Route<'a> {
             command_id: None,
             payload: &self.payload(signal, None),
         };
-        Ok(inbox::deliver(w, &item, now.wall)?)
+        let notification_id = inbox::deliver(w, &item, now.wall)?;
+        if self.wake {
+            self.wake(cx, w, notification_id, signal.kind, correlation_id, now)?;
+        }
+        Ok(notification_id)
+    }
+
+    /// Queues a word to the manager that something lies in its inbox. What lies there may have grown by the time it
+    /// reads it, so the word says no more than that.
+    fn wake(
+        &self,
+        cx: &Context,
+        w: &Write<'_>,
+        notification_id: i64,
+        kind: SignalKind,
+        correlation_id: &str,
+        now: &Moment,
+    ) -> Result<()> {
+        let id = cx.fresh_id("command");
+        let key = format!("wake:{notification_id}");
+        let payload = json!({"message": self.sentence(kind, 1), "notification_id": notification_id});
+        let new = NewCommand {
+            id: &id,
+            idempotency_key: &key,
+            request_sha256: &key,
+            created_by: audit::Actor::Conveyor.as_str(),
+            task_id: Some(&self.binding.task_id),
+            binding_id: Some(&self.binding.id),
+            source_session_id: Some(&self.worker.id),
+            target_session_id: &self.manager.id,
+            correlation_id,
+            kind: CommandKind::WorkerTaskComplete,
+            required_permission: None,
+            time_to_live: None,
+            max_attempts: MAX_WAKES,
+            payload: &payload,
+        };
+        store::commands::enqueue(w, &new, u64::MAX, now)?;
+        Ok(())
     }
 
     /// What the message says. What an unread one says moves to its earlier receipts.
@@ -244,7 +292,7 @@ impl<'a> Route<'a> {
         let more = if turns > 1 { format!(" ({turns} turns since you last looked)") } else { String::new() };
         format!(
             "Worker {worker} {end} on task {task}{more}. Inspect it with `conveyor cycle {task} --json`, then decide; \
-             an answer is a claim, not a proof."
+             an answer is a claim, not a proof. The whole message lies in your inbox."
         )
     }
 }

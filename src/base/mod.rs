@@ -3,6 +3,7 @@
 //! Nothing in here knows about sessions, SQLite or tmux.
 
 pub mod clock;
+pub mod crash;
 pub mod error;
 pub mod json;
 pub mod name;

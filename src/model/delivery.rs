@@ -13,6 +13,8 @@ text_enum! {
         NotifyManager => "notify_manager",
         /// A message of a task's manager to its worker.
         NudgeWorker => "nudge_worker",
+        /// Tells a manager that something about its worker lies in its inbox.
+        WorkerTaskComplete => "worker_task_complete",
     }
 }
 
@@ -97,17 +99,23 @@ impl Phase {
     pub fn leads_to(self, next: Self) -> bool {
         use Phase as P;
         match self {
-            P::Queued => {
-                matches!(next, P::Claimed | P::Delivered | P::Cancelled | P::Expired | P::Dead | P::Failed | P::Blocked)
-            }
+            // The target's own record of it ends every way.
+            P::Done => false,
+            _ if next == P::Done => true,
+            P::Queued => matches!(
+                next,
+                P::Claimed | P::Started | P::Delivered | P::Cancelled | P::Expired | P::Dead | P::Failed | P::Blocked
+            ),
             P::Claimed => matches!(next, P::Queued | P::Started | P::Cancelled | P::Failed | P::Dead | P::Blocked),
-            P::Started => matches!(next, P::Claimed | P::Staged | P::Submitted | P::Done | P::Failed | P::Ambiguous),
-            P::Staged => matches!(next, P::Started | P::Submitted | P::Done | P::Failed | P::Ambiguous),
-            P::Submitted => matches!(next, P::Staged | P::Done | P::Failed | P::Ambiguous),
-            P::Delivered => matches!(next, P::Done | P::Dead),
-            P::Ambiguous => matches!(next, P::Done | P::Failed | P::Queued | P::Dead),
-            P::Failed | P::Expired | P::Dead | P::Blocked => matches!(next, P::Queued | P::Done),
-            P::Done | P::Cancelled => false,
+            P::Started => {
+                matches!(next, P::Claimed | P::Queued | P::Staged | P::Submitted | P::Failed | P::Ambiguous)
+            }
+            P::Staged => matches!(next, P::Started | P::Submitted | P::Failed | P::Ambiguous),
+            P::Submitted => matches!(next, P::Staged | P::Queued | P::Failed | P::Ambiguous),
+            P::Delivered => next == P::Dead,
+            P::Ambiguous => matches!(next, P::Failed | P::Queued | P::Dead),
+            P::Failed | P::Expired | P::Dead | P::Blocked => next == P::Queued,
+            P::Cancelled => false,
         }
     }
 }
@@ -320,9 +328,7 @@ mod tests {
             let next: Vec<_> = Phase::ALL.iter().filter(|next| phase.leads_to(**next)).collect();
             assert_eq!(next, [&Phase::Queued, &Phase::Done], "{phase}: an operator's hand, or the target's record");
         }
-        for phase in [Phase::Done, Phase::Cancelled] {
-            assert!(Phase::ALL.iter().all(|next| !phase.leads_to(*next)), "{phase}");
-        }
+        assert!(Phase::ALL.iter().all(|next| !Phase::Done.leads_to(*next)));
     }
 
     #[test]

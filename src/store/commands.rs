@@ -225,8 +225,6 @@ pub struct InLine {
     pub is_due: bool,
     /// Its time has run out.
     pub is_expired: bool,
-    /// Its dispatcher's lease has run out.
-    pub is_abandoned: bool,
 }
 
 /// The commands that hold their target's line, in the order in which they were accepted.
@@ -237,8 +235,7 @@ pub fn in_line(r: Read<'_>, now: &Moment, limit: u32) -> Result<Vec<InLine>> {
     let mut statement = r.connection.prepare_cached(
         "select id, type, task_id, target_session_id, phase,
             (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
-            (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
-            (phase <> 'queued' and (boot_id <> :boot_id or coalesce(lease_uptime <= :uptime, 1))) as is_abandoned
+            (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired
          from commands indexed by commands_live
          where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
          order by seq
@@ -255,7 +252,6 @@ pub fn in_line(r: Read<'_>, now: &Moment, limit: u32) -> Result<Vec<InLine>> {
                 phase: row.get("phase")?,
                 is_due: row.get("is_due")?,
                 is_expired: row.get("is_expired")?,
-                is_abandoned: row.get("is_abandoned")?,
             })
         },
     )?;
@@ -385,6 +381,67 @@ pub fn put_off(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &
             ":uptime": now.uptime.saturating_add(wait),
         })?;
     Ok(changed == 1)
+}
+
+/// Says when a command is to be looked at again, `wait` milliseconds from now, without counting that it was put off.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn look_again(w: &Write<'_>, command: &Command, wait: i64, now: &Moment) -> Result<()> {
+    w.connection
+        .prepare_cached("update commands set boot_id = :boot_id, available_uptime = :uptime where id = :id")?
+        .execute(named_params! {
+        ":id": command.id,
+        ":boot_id": now.boot_id,
+        ":uptime": now.uptime.saturating_add(wait),
+    })?;
+    Ok(())
+}
+
+/// Takes back that a try was counted: it is proven that it was none.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn uncount_try(w: &Write<'_>, command: &Command) -> Result<()> {
+    w.connection
+        .prepare_cached("update commands set attempts = max(attempts - 1, 0) where id = :id")?
+        .execute(named_params! { ":id": command.id })?;
+    Ok(())
+}
+
+/// What the target's own record of a message came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// It ends the command.
+    Done,
+    /// The same record, read again.
+    Known,
+    /// A second record of one message: the session got it twice.
+    Twice,
+    /// No command of this id was for this session.
+    NotOurs,
+}
+
+/// Ends a command by the target's own record of it, however far it had come.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn confirm(w: &Write<'_>, id: &str, session_id: &str, receipt: &Value, now: Timestamp) -> Result<Confirmed> {
+    let Some(command) = by_id(w.read(), id)?.filter(|command| command.target_session_id == session_id) else {
+        return Ok(Confirmed::NotOurs);
+    };
+    let mut result = command.result.clone().filter(Value::is_object).unwrap_or_else(|| serde_json::json!({}));
+    if command.phase == Phase::Done {
+        let is_same = result["receipt"]["record_hash"] == receipt["record_hash"];
+        return Ok(if is_same { Confirmed::Known } else { Confirmed::Twice });
+    }
+    if !command.phase.leads_to(Phase::Done) {
+        return Ok(Confirmed::NotOurs);
+    }
+    result["receipt"] = receipt.clone();
+    end_try(w, id, AttemptState::Succeeded, true, Some(&result), None, now)?;
+    advance(w, &command, Phase::Done, Step { result: Some(&result), ..Step::default() }, now)?;
+    Ok(Confirmed::Done)
 }
 
 /// What a step writes beside the phase. What is none stays as it is, but the reason, which belongs to the phase.

@@ -362,6 +362,18 @@ pub fn mark_read(w: &Write<'_>, ids: &[i64], now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Whether an item waits that its session has not seen.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn is_unseen(r: Read<'_>, id: i64) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select count(*) from routed_notifications
+         where id = :id and state = 'delivered' and read_at is null and consumed_at is null",
+    )?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get::<_, i64>(0))? == 1)
+}
+
 /// The newest message about this worker's turns that its manager has not seen, so that what is new can be added to it.
 ///
 /// # Errors

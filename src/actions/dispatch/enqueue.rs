@@ -261,7 +261,9 @@ impl<'a> Request<'a> {
         let binding = lookup::active_binding(w.read(), &task)?;
         let (source, target) = match self.kind {
             CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
-            CommandKind::NudgeWorker => (&binding.manager_session_id, &binding.worker_session_id),
+            CommandKind::NudgeWorker | CommandKind::WorkerTaskComplete => {
+                (&binding.manager_session_id, &binding.worker_session_id)
+            }
         };
         self.accept(cx, w, &task, &binding, source, target, reference)
     }

@@ -5,6 +5,8 @@ mod control;
 mod enqueue;
 mod health;
 mod pass;
+mod push;
+mod servers;
 
 use std::{fmt, sync::Arc};
 
@@ -24,6 +26,7 @@ pub use control::{Controlled, DispatchVerb};
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker};
 pub use health::{DispatchHealth, dispatch_health};
 pub use pass::{Item, Orders};
+use servers::Servers;
 
 /// Records of dispatchers that were last heard of longer ago than this are forgotten.
 const REMEMBERED_MILLIS: i64 = 7 * 24 * 3_600_000;
@@ -35,7 +38,7 @@ text_enum! {
         NotifyManager => "notify_manager",
         /// Commands of this type.
         NudgeWorker => "nudge_worker",
-        /// What workers' turns came to.
+        /// What workers' turns came to, and the words that tell managers of it.
         WorkerTaskComplete => "worker_task_complete",
     }
 }
@@ -187,6 +190,7 @@ impl Outcome for Summary {
 pub struct Dispatcher {
     cx: Context,
     orders: Orders,
+    servers: Servers,
     moved: u64,
     beaten_at: i64,
 }
@@ -215,13 +219,15 @@ impl Dispatcher {
             kind: match args.wanted {
                 Some(Wanted::NotifyManager) => Some(CommandKind::NotifyManager),
                 Some(Wanted::NudgeWorker) => Some(CommandKind::NudgeWorker),
-                Some(Wanted::WorkerTaskComplete) | None => None,
+                Some(Wanted::WorkerTaskComplete) => Some(CommandKind::WorkerTaskComplete),
+                None => None,
             },
-            commands: args.wanted != Some(Wanted::WorkerTaskComplete),
+            commands: true,
             signals: args.wanted.is_none_or(|wanted| wanted == Wanted::WorkerTaskComplete),
             limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
         };
-        let dispatcher = Self { cx: cx.clone(), orders, moved: 0, beaten_at: cx.moment().uptime };
+        let dispatcher =
+            Self { cx: cx.clone(), orders, servers: Servers::default(), moved: 0, beaten_at: cx.moment().uptime };
         dispatcher.record(host)?;
         Ok(dispatcher)
     }
@@ -247,7 +253,8 @@ impl Dispatcher {
             signals: true,
             limit: usize::MAX,
         };
-        let dispatcher = Self { cx: cx.clone(), orders, moved: 0, beaten_at: cx.moment().uptime };
+        let dispatcher =
+            Self { cx: cx.clone(), orders, servers: Servers::default(), moved: 0, beaten_at: cx.moment().uptime };
         dispatcher.record(Host::Cockpit)?;
         Ok(dispatcher)
     }
@@ -280,7 +287,7 @@ impl Dispatcher {
     /// When the ledger fails. The next pass goes on where this one was.
     pub fn pass(&mut self, tell: &mut dyn FnMut(Item)) -> Result<bool> {
         let store = self.cx.ledger_to_change()?;
-        let moved = pass::run(&self.cx, &store, &self.orders, tell);
+        let moved = pass::run(&self.cx, &store, &mut self.servers, &self.orders, tell);
         let now = self.cx.moment();
         self.moved += *moved.as_ref().unwrap_or(&0) as u64;
         let error = moved.as_ref().err().map(ToString::to_string);

@@ -9,16 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::{Context, ingest, routing};
+use super::{
+    push::{self, Effect},
+    servers::{Servers, Way},
+};
+use crate::actions::{Context, ingest, live, routing};
 use crate::{
     base::{Error, Moment, Result},
     model::{
         delivery::{AttemptState, Command, CommandKind, Lane, Phase},
-        session::{Communication, Registration, Session},
+        session::{Registration, Session},
         task::{Task, TaskState},
     },
     store::{
-        self, Store, Write,
+        self, Read, Store, Write,
         commands::{InLine, Step, Tried},
         dispatchers::EVERYTHING,
         inbox,
@@ -28,10 +32,10 @@ use crate::{
 /// Commands of one transaction: some ten milliseconds of writing.
 const BATCH: usize = 250;
 /// Commands that one transaction looks at.
-const LOOK: u32 = 10_000;
-/// Why a command takes the inbox lane.
-const NO_PANE: &str = "the target has no pane: it fetches its messages";
-const NOT_TYPED: &str = "this version types nothing into panes: the target has to fetch it";
+pub(super) const LOOK: u32 = 10_000;
+/// Why a command takes the server lane.
+const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
+const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
 
 /// What a pass is to do.
 #[derive(Debug, Clone)]
@@ -61,7 +65,7 @@ pub struct Handled {
     pub command_type: CommandKind,
     /// Ties together what belongs to it.
     pub correlation_id: String,
-    /// Always `pull_required` when it was delivered.
+    /// `pull_required` in the inbox lane, `push` in the others.
     pub delivery_mode: Option<&'static str>,
     /// Who dispatched.
     pub dispatcher_id: String,
@@ -74,18 +78,21 @@ pub struct Handled {
     /// The way it took.
     pub lane: Option<Lane>,
     /// Why that way.
-    pub lane_reason: Option<&'static str>,
+    pub lane_reason: Option<String>,
     /// The message in the inbox.
     pub notification_id: Option<i64>,
     /// No permission is asked for yet.
     pub permission_check: Option<Value>,
     /// How far it has come.
     pub phase: Phase,
-    /// Always false: the inbox lane does nothing outside the ledger.
+    /// Where the target's rollout shows the message.
+    pub receipt: Option<Value>,
+    /// The target was told to take it.
     pub side_effect_completed: bool,
-    /// As above.
+    /// Something may have happened outside the ledger; never in the inbox lane.
     pub side_effect_started: bool,
-    /// The contract's word: `pull_required`, `failed` or, in a rehearsal, `planned`.
+    /// The contract's word: `pull_required`, `delivered`, `failed`; or `unconfirmed`, `deferred` and, in a rehearsal,
+    /// `planned`.
     pub state: &'static str,
     /// Name of the session it is for.
     pub target_session: String,
@@ -143,35 +150,89 @@ pub(super) fn take_rollouts(cx: &Context, store: &Store) -> Result<()> {
 ///
 /// # Errors
 /// When the ledger fails; what was told has happened.
-pub(super) fn run(cx: &Context, store: &Store, orders: &Orders, tell: &mut dyn FnMut(Item)) -> Result<usize> {
-    let now = cx.moment();
+pub(super) fn run(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    orders: &Orders,
+    tell: &mut dyn FnMut(Item),
+) -> Result<usize> {
     let mut moved = 0;
-    if orders.commands {
-        while moved < orders.limit {
-            let room = BATCH.min(orders.limit - moved);
-            let is_idle = store.read(|r| store::commands::in_line(r, &now, 1))?.is_empty();
-            if is_idle {
-                break;
-            }
-            let batch = store.write_durably(|w| deliver(w, orders, room, cx.dry_run(), &now))?;
-            let count = batch.len();
-            batch.into_iter().for_each(|done| tell(Item::Command(Box::new(done))));
-            moved += count;
-            // A rehearsal rolls back, so the next batch would be the same again.
-            if count < room || cx.dry_run() {
-                break;
-            }
+    let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
+    if orders.commands && !cx.dry_run() {
+        let settled = push::look_after(cx, store, servers, orders)?;
+        moved += settled.len();
+        settled.into_iter().for_each(&mut tell_command);
+    }
+    while orders.commands && moved < orders.limit {
+        let room = BATCH.min(orders.limit - moved);
+        let now = cx.moment();
+        let Some(ways) = Ways::look(cx, store, servers, orders, &now)? else { break };
+        let batch = store.write_durably(|w| deliver(w, orders, &ways, room, cx.dry_run(), &now))?;
+        let is_last = batch.handled.len() < room;
+        moved += batch.handled.len() + batch.begun.len();
+        batch.handled.into_iter().for_each(&mut tell_command);
+        for effect in batch.begun {
+            tell_command(push::perform(cx, store, servers, orders, effect)?);
+        }
+        // A rehearsal rolls back, so the next batch would be the same again.
+        if is_last || cx.dry_run() {
+            break;
         }
     }
     if orders.signals && moved < orders.limit {
         let paused = Paused::read(store)?;
         let wanted =
             |task: &str| orders.task_id.as_deref().is_none_or(|only| only == task) && !paused.covers(Some(task));
-        let routed = routing::route_all(store, &orders.dispatcher_id, &|prefix| cx.fresh_id(prefix), &now, &wanted)?;
+        let mut is_reachable = |manager: &Session| !matches!(servers.way(cx, manager), Way::Inbox(_));
+        let routed = routing::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
         moved += routed.len();
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
     }
     Ok(moved)
+}
+
+/// The ways to the sessions whose messages are due, looked at before the transaction: in it nobody is asked anything.
+struct Ways(BTreeMap<String, Way>);
+
+impl Ways {
+    /// None when nothing is queued.
+    fn look(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders, now: &Moment) -> Result<Option<Self>> {
+        let rows = store.read(|r| store::commands::in_line(r, now, LOOK))?;
+        let mut seen = BTreeSet::new();
+        let mut ways = BTreeMap::new();
+        let mut any = false;
+        for row in rows {
+            any |= row.phase == Phase::Queued;
+            // Only the first in a session's line can move now, or holds it.
+            if seen.insert(row.target_session_id.clone())
+                && row.phase == Phase::Queued
+                && row.is_due
+                && is_wanted(orders, &row)
+                && let Some(session) = store.read(|r| store::sessions::by_id(r, &row.target_session_id))?
+            {
+                ways.insert(row.target_session_id, way(cx, store, servers, session));
+            }
+        }
+        Ok(any.then_some(Self(ways)))
+    }
+
+    fn to(&self, session_id: &str) -> Option<&Way> {
+        self.0.get(session_id)
+    }
+}
+
+/// The way to a session: whose pane shows another thread by now is followed first.
+fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session) -> Way {
+    if session.state != Registration::Active {
+        return Way::Inbox("it is gone");
+    }
+    let session = if session.tmux_pane_id.is_some() && !cx.dry_run() {
+        live::refresh(cx, store, session.clone()).map_or(session, |(session, _)| session)
+    } else {
+        session
+    };
+    servers.way(cx, &session)
 }
 
 /// Where nothing may be delivered.
@@ -191,16 +252,24 @@ impl Paused {
     }
 }
 
+/// What one transaction did.
+struct Batch {
+    handled: Vec<Handled>,
+    /// Tries on record whose calls are still to be made.
+    begun: Vec<Effect>,
+}
+
 /// Moves at most `room` commands. Whatever holds its target's line is passed by together with all behind it; other
 /// targets go on.
-fn deliver(w: &Write<'_>, orders: &Orders, room: usize, dry_run: bool, now: &Moment) -> Result<Vec<Handled>> {
+fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bool, now: &Moment) -> Result<Batch> {
     store::commands::count_from_this_boot(w, now)?;
     let paused = Paused::of(w.read())?;
     let mut known = Known::default();
     let mut held = BTreeSet::new();
     let mut handled = Vec::new();
+    let mut begun = Vec::new();
     for row in store::commands::in_line(w.read(), now, LOOK)? {
-        if handled.len() == room {
+        if handled.len() + begun.len() >= room {
             break;
         }
         if held.contains(&row.target_session_id) {
@@ -211,18 +280,57 @@ fn deliver(w: &Write<'_>, orders: &Orders, room: usize, dry_run: bool, now: &Mom
             continue;
         }
         let Some(command) = store::commands::by_id(w.read(), &row.id)? else { continue };
-        let context = known.of(w, &command)?;
+        let around = known.of(w.read(), &command)?;
         let verdict =
-            if row.is_expired { Verdict::Over(Phase::Expired, "its time ran out") } else { context.verdict() };
-        match verdict {
+            if row.is_expired { Verdict::Over(Phase::Expired, "its time ran out") } else { around.verdict(&command) };
+        let way = match verdict {
             Verdict::Waits => {
                 held.insert(row.target_session_id);
+                continue;
             }
-            Verdict::Over(phase, why) => handled.push(close(w, orders, &command, &context, phase, why, dry_run, now)?),
-            Verdict::Deliver => handled.push(put_into_inbox(w, orders, &command, &context, dry_run, now)?),
+            Verdict::Over(phase, why) => {
+                handled.push(close(w, orders, &command, &around, phase, why, dry_run, now)?);
+                continue;
+            }
+            Verdict::Deliver => ways.to(&row.target_session_id),
+        };
+        match way {
+            // It has come into line since the look.
+            None => {
+                held.insert(row.target_session_id);
+            }
+            Some(Way::Inbox(why)) => handled.push(put_into_inbox(w, orders, &command, &around, why, dry_run, now)?),
+            Some(Way::Later(why)) => {
+                store::commands::put_off(w, &command, push::delay(command.defer_count), why, now)?;
+                held.insert(row.target_session_id);
+            }
+            // A word that something waits does not disturb a turn that runs.
+            Some(Way::Server { is_busy: true }) if command.kind == CommandKind::WorkerTaskComplete => {
+                store::commands::put_off(w, &command, push::delay(command.defer_count), "its turn runs", now)?;
+                held.insert(row.target_session_id);
+            }
+            Some(Way::Server { is_busy }) => {
+                let why = if *is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
+                held.insert(row.target_session_id);
+                if dry_run {
+                    let mut planned = around.handled(orders, &command, Phase::Submitted, true);
+                    (planned.lane, planned.lane_reason) = (Some(Lane::Server), Some(why.to_owned()));
+                    planned.delivery_mode = Some("push");
+                    handled.push(planned);
+                } else if let Some(try_) = store::commands::begin_try(
+                    w,
+                    &command,
+                    &orders.dispatcher_id,
+                    (Lane::Server, why),
+                    push::LEASE,
+                    now,
+                )? {
+                    begun.push(Effect { begun: try_, around, is_busy: *is_busy });
+                }
+            }
         }
     }
-    Ok(handled)
+    Ok(Batch { handled, begun })
 }
 
 fn is_wanted(orders: &Orders, row: &InLine) -> bool {
@@ -242,12 +350,13 @@ struct Known {
 }
 
 /// What decides about a command.
-struct Around {
-    target: Option<Session>,
-    source: Option<Session>,
-    task: Option<Task>,
+pub(super) struct Around {
+    pub(super) target: Option<Session>,
+    pub(super) source: Option<Session>,
+    pub(super) task: Option<Task>,
     binding_in_force: Option<String>,
-    binding_at_enqueue: Option<String>,
+    /// What the command tells about was seen, or is gone.
+    is_moot: bool,
 }
 
 enum Verdict {
@@ -257,42 +366,52 @@ enum Verdict {
 }
 
 impl Known {
-    fn session(&mut self, w: &Write<'_>, id: &str) -> Result<Option<Session>> {
+    fn session(&mut self, r: Read<'_>, id: &str) -> Result<Option<Session>> {
         if let Some(known) = self.sessions.get(id) {
             return Ok(known.clone());
         }
-        let found = store::sessions::by_id(w.read(), id)?;
+        let found = store::sessions::by_id(r, id)?;
         self.sessions.insert(id.to_owned(), found.clone());
         Ok(found)
     }
 
-    fn of(&mut self, w: &Write<'_>, command: &Command) -> Result<Around> {
+    fn of(&mut self, r: Read<'_>, command: &Command) -> Result<Around> {
         let (task, binding_in_force) = match command.task_id.as_deref() {
             None => (None, None),
             Some(id) => match self.tasks.get(id) {
                 Some(known) => known.clone(),
                 None => {
-                    let found = (
-                        store::tasks::find(w.read(), id)?,
-                        store::bindings::active_of_task(w.read(), id)?.map(|binding| binding.id),
-                    );
+                    let found =
+                        (store::tasks::find(r, id)?, store::bindings::active_of_task(r, id)?.map(|binding| binding.id));
                     self.tasks.insert(id.to_owned(), found.clone());
                     found
                 }
             },
         };
-        let target = self.session(w, &command.target_session_id)?;
+        let target = self.session(r, &command.target_session_id)?;
         let source = match command.source_session_id.as_deref() {
-            Some(id) => self.session(w, id)?,
+            Some(id) => self.session(r, id)?,
             None => None,
         };
-        Ok(Around { target, source, task, binding_in_force, binding_at_enqueue: command.binding_id.clone() })
+        let is_moot = match command.payload["notification_id"].as_i64() {
+            Some(id) => !inbox::is_unseen(r, id)?,
+            None => false,
+        };
+        Ok(Around { target, source, task, binding_in_force, is_moot })
     }
 }
 
 impl Around {
+    /// What decides about one command alone.
+    pub(super) fn of(r: Read<'_>, command: &Command) -> Result<Self> {
+        Known::default().of(r, command)
+    }
+
     /// What was true when the command was accepted is looked at again now.
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self, command: &Command) -> Verdict {
+        if self.is_moot {
+            return Verdict::Over(Phase::Cancelled, "its reader has seen it already");
+        }
         if self.target.as_ref().is_none_or(|target| target.state == Registration::Gone) {
             return Verdict::Over(Phase::Failed, "its target is gone");
         }
@@ -301,13 +420,13 @@ impl Around {
             Some(task) if task.state == TaskState::Paused => return Verdict::Waits,
             _ => {}
         }
-        if self.binding_at_enqueue.is_some() && self.binding_in_force != self.binding_at_enqueue {
+        if command.binding_id.is_some() && self.binding_in_force != command.binding_id {
             return Verdict::Over(Phase::Failed, "the binding it was sent through has ended");
         }
         Verdict::Deliver
     }
 
-    fn handled(&self, orders: &Orders, command: &Command, phase: Phase, dry_run: bool) -> Handled {
+    pub(super) fn handled(&self, orders: &Orders, command: &Command, phase: Phase, dry_run: bool) -> Handled {
         Handled {
             attempt_id: None,
             command_id: command.id.clone(),
@@ -323,6 +442,7 @@ impl Around {
             notification_id: None,
             permission_check: None,
             phase,
+            receipt: None,
             side_effect_completed: false,
             side_effect_started: false,
             state: if dry_run { "planned" } else { "failed" },
@@ -345,8 +465,8 @@ fn close(
 ) -> Result<Handled> {
     let mut handled = around.handled(orders, command, phase, dry_run);
     handled.error = Some(why.to_owned());
-    // What expired was never tried.
-    if phase != Phase::Expired {
+    // What expired or became moot was never tried.
+    if phase == Phase::Failed {
         let tried = Tried {
             dispatcher_id: &orders.dispatcher_id,
             state: AttemptState::Failed,
@@ -370,6 +490,7 @@ fn put_into_inbox(
     orders: &Orders,
     command: &Command,
     around: &Around,
+    why: &str,
     dry_run: bool,
     now: &Moment,
 ) -> Result<Handled> {
@@ -399,7 +520,11 @@ fn put_into_inbox(
         command_id: Some(&command.id),
         payload: &payload,
     };
-    let notification_id = inbox::deliver(w, &item, now.wall)?;
+    let notification_id = match command.payload["notification_id"].as_i64() {
+        // What it tells about lies there already.
+        Some(id) => id,
+        None => inbox::deliver(w, &item, now.wall)?,
+    };
     let tried = Tried {
         dispatcher_id: &orders.dispatcher_id,
         state: AttemptState::Succeeded,
@@ -413,13 +538,11 @@ fn put_into_inbox(
     handled.notification_id = Some(notification_id);
     handled.delivery_mode = Some("pull_required");
     handled.lane = Some(Lane::Inbox);
-    let has_pane = around.target.as_ref().is_some_and(|target| Communication::of(target).can_receive_push);
-    let lane_reason = if has_pane { NOT_TYPED } else { NO_PANE };
-    handled.lane_reason = Some(lane_reason);
+    handled.lane_reason = Some(why.to_owned());
     handled.state = if dry_run { "planned" } else { "pull_required" };
     let result = value(&handled)?;
     store::commands::set_try_result(w, attempt_id, &result)?;
-    let step = Step { lane: Some((Lane::Inbox, lane_reason)), result: Some(&result), ..Step::default() };
+    let step = Step { lane: Some((Lane::Inbox, why)), result: Some(&result), ..Step::default() };
     moved(store::commands::advance(w, command, Phase::Delivered, step, now.wall)?)?;
     Ok(handled)
 }

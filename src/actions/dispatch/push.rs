@@ -7,7 +7,7 @@
 
 use std::{thread, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     pass::{Around, Handled, Orders},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     actions::{Context, live},
-    base::{Moment, Result, text},
+    base::{Moment, Result, crash, text},
     model::{
         delivery::{AttemptState, Command, Phase},
         session::{Registration, Session},
@@ -78,6 +78,7 @@ pub(super) fn perform(
     handled.lane_reason.clone_from(&command.lane_reason);
     handled.side_effect_started = true;
     let Some(target) = &around.target else { return Ok(handled) };
+    crash::point("started");
     let begun_at = cx.moment().uptime - (LEASE - lease_left(command, cx));
     let outcome = if cx.moment().uptime - begun_at > TOO_LATE {
         Outcome::Refused(Refusal::Said { code: 0, message: "this dispatcher was held up".to_owned() })
@@ -85,12 +86,17 @@ pub(super) fn perform(
         let text = spoken(command, &around);
         servers.give(cx, target, &Message { id: &command.id, text: &text, is_busy })
     };
+    crash::point("called");
     let now = cx.moment();
     match outcome {
         Outcome::Accepted(taken) => {
             store.write_durably(|w| {
                 let result = json!({"turn_id": taken.turn_id, "into_open_turn": is_busy});
-                let step = Step { reason: Some("the server has taken it; the session's rollout is awaited"), result: Some(&result), ..Step::default() };
+                let step = Step {
+                    reason: Some("the server has taken it; the session's rollout is awaited"),
+                    result: Some(&result),
+                    ..Step::default()
+                };
                 if store::commands::advance(w, command, Phase::Submitted, step, now.wall)?
                     && let Some(submitted) = store::commands::by_id(w.read(), &command.id)?
                 {
@@ -98,6 +104,7 @@ pub(super) fn perform(
                 }
                 Ok::<_, store::Error>(())
             })?;
+            crash::point("submitted");
             await_proof(cx, store, target, command, if is_busy { BUSY_PROOF_PATIENCE } else { PROOF_PATIENCE });
         }
         Outcome::Refused(refusal) => give_back(store, command, &refusal, &now)?,
@@ -136,10 +143,10 @@ fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()>
 /// What the session reads: who speaks, then the message.
 fn spoken(command: &Command, around: &Around) -> String {
     let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
-    let from = around.source.as_ref().map_or_else(
-        || "the operator".to_owned(),
-        |source| format!("{} {}", source.role, source.name),
-    );
+    let from = around
+        .source
+        .as_ref()
+        .map_or_else(|| "the operator".to_owned(), |source| format!("{} {}", source.role, source.name));
     format!("[conveyor] From {from}{task}:\n\n{}", text::clean(command.message().unwrap_or_default()))
 }
 
@@ -207,11 +214,13 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
     let open = store.read(|r| store::commands::in_line(r, &now, super::pass::LOOK))?;
     let mut settled = Vec::new();
     for row in open.iter().filter(|row| matches!(row.phase, Phase::Started | Phase::Submitted) && row.is_due) {
-        let Some((command, around)) = store.read(|r| {
-            let command = store::commands::by_id(r, &row.id)?;
-            command.map(|command| Ok::<_, crate::base::Error>((Around::of(r, &command)?, command))).transpose()
-        })?
-        .map(|(around, command)| (command, around)) else {
+        let Some((command, around)) = store
+            .read(|r| {
+                let command = store::commands::by_id(r, &row.id)?;
+                command.map(|command| Ok::<_, crate::base::Error>((Around::of(r, &command)?, command))).transpose()
+            })?
+            .map(|(around, command)| (command, around))
+        else {
             continue;
         };
         if command.phase == Phase::Started && is_at_work(cx, store, orders, &command, &now)? {
@@ -230,11 +239,14 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         }
         let absent = match servers.look(cx, &target) {
             Seen::Silent(error) => Err(error.to_string()),
-            Seen::Thread(ThreadStatus::Active { .. }) => Err("its turn runs: the model has not taken it yet".to_owned()),
+            Seen::Thread(ThreadStatus::Active { .. }) => {
+                Err("its turn runs: the model has not taken it yet".to_owned())
+            }
             Seen::Thread(ThreadStatus::Other(status)) => Err(format!("its server reports \"{status}\"")),
             // Whoever held the message in memory is gone, and its rollout was read to its end.
             Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => Ok(()),
-            Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => match servers.has(cx, &target, &command.id) {
+            Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => match servers.has(cx, &target, &command.id)
+            {
                 Ok(false) => Ok(()),
                 Ok(true) => Err("the session has it; its rollout is awaited".to_owned()),
                 Err(error) => Err(error.to_string()),
@@ -294,10 +306,4 @@ fn told(store: &Store, orders: &Orders, around: &Around, command: &Command) -> R
     handled.lane_reason.clone_from(&command.lane_reason);
     finish(store, &mut handled, command)?;
     Ok(handled)
-}
-
-/// What ingest writes about a message that it found in its target's rollout.
-#[must_use]
-pub(in crate::actions) fn receipt(path: &str, byte_offset: u64, record_hash: i64) -> Value {
-    json!({"byte_offset": byte_offset, "kind": "rollout", "path": path, "record_hash": format!("{record_hash:016x}")})
 }
