@@ -12,3 +12,4 @@ pub mod rollout;
 pub mod session;
 pub mod state;
 pub mod task;
+pub mod typing;

@@ -79,6 +79,17 @@ pub(super) fn find<'a>(screen: &'a Screen<'a>) -> Option<Composer<'a>> {
     Some(Composer { screen, row, content, footer })
 }
 
+/// The rows from the composer down without the glyph in front of the first, and how many of them stand above what
+/// looks like the footer; none when no composer is found.
+pub(super) fn rows_down<'a>(screen: &'a Screen<'a>) -> Option<(Vec<&'a str>, usize)> {
+    let composer = find(screen)?;
+    let rows = &screen.rows()[composer.row..];
+    // In shell mode the glyph is what was typed, and in 0.25 each row has one.
+    let bare = |row: &'a str| row.strip_prefix(wording::COMPOSER).or(row.strip_prefix(wording::BAR)).unwrap_or(row);
+    let above_footer = composer.footer.start.saturating_sub(composer.row).clamp(1, rows.len());
+    Some((rows.iter().copied().map(bare).collect(), above_footer))
+}
+
 /// The last row of the block of rows without a blank one that begins at `row`.
 fn block_end(screen: &Screen<'_>, row: usize) -> usize {
     let last = screen.last().unwrap_or(row);
