@@ -116,7 +116,16 @@ pub fn submit_key(version: Option<CodexVersion>) -> SubmitKey {
     }
 }
 
-/// The key to send a message into a running turn with. Tab would queue it for later, or do nothing before 0.169.
+/// The key that queues a message for the end of the running turn; none where a version has no such key.
+#[must_use]
+pub fn queue_key(version: Option<CodexVersion>) -> Option<SubmitKey> {
+    version.filter(|version| version.since(169)).map(|_| SubmitKey::Tab)
+}
+
+/// The key that sends a message into the running turn.
+///
+/// A turn can open an approval at any moment, and between that and its first appearance on the screen lies a moment in
+/// which no guard can know of it: this Enter would answer it. Where [`queue_key`] gives a key, that one is safe.
 #[must_use]
 pub fn steer_key() -> SubmitKey {
     SubmitKey::Enter
@@ -172,6 +181,8 @@ mod tests {
         use SubmitKey::{Enter, Tab};
         assert_eq!(keys, [Enter, Enter, Enter, Enter, Tab, Tab, Tab]);
         assert_eq!(submit_key(None), Enter);
+        assert_eq!([150, 169].map(|minor| queue_key(version(minor))), [None, Some(Tab)]);
+        assert_eq!((queue_key(None), steer_key(), command_key()), (None, Enter, Enter));
         assert_eq!(submit_key(Some(CodexVersion { major: 1, minor: 0, patch: 0 })), Tab);
     }
 

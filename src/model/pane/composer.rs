@@ -220,18 +220,36 @@ impl Composer<'_> {
             Some("more rows than a footer has stand below the composer")
         } else if rows.iter().any(hint) {
             Some("the key hint of a dialog stands below the composer")
-        } else if rows.iter().skip(1).any(|row| !wording::FOOTER_HINTS.iter().any(|hint| row.trim().starts_with(hint)))
-        {
+        } else if !rest_of_status_line(rows).iter().all(|row| is_footer_hint(row)) {
             Some("an unknown row stands below the status line")
         } else {
             None
         }
     }
 
+    /// True while the footer is the one of the first screen, before the status line is known.
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self.footer_rows(), [only] if only.trim() == wording::STARTING_FOOTER)
+    }
+
     /// A row of the footer at whose end a shell prompt stands, so that the screen is frozen.
     pub(super) fn prompt_in_footer(&self) -> Option<usize> {
         let last = self.screen.last()?;
         (self.row + 1..=last).find(|row| ends_in_shell_prompt(self.screen.row(*row)))
+    }
+}
+
+fn is_footer_hint(row: &str) -> bool {
+    wording::FOOTER_HINTS.iter().any(|hint| row.trim().starts_with(hint))
+}
+
+/// The rows of a footer below its status line, which a long folder or name makes two rows long: then, and only then,
+/// a row without a sign of its own stands between items and a hint.
+fn rest_of_status_line<'a>(rows: &'a [&'a str]) -> &'a [&'a str] {
+    match rows {
+        [items, more, hint] if items.contains(" · ") && !is_footer_hint(more) && is_footer_hint(hint) => &rows[2..],
+        [_, rest @ ..] => rest,
+        [] => rows,
     }
 }
 

@@ -65,6 +65,8 @@ text_enum! {
         Dead => "dead",
         /// Codex has left; the pane is a shell.
         Exited => "exited",
+        /// Codex is starting: it takes text already, but loses keys.
+        Starting => "starting",
         /// The screen is not understood, or not settled yet.
         Unrecognised => "unrecognised",
     }
@@ -169,6 +171,9 @@ fn with_reading(look: &Look<'_>, screen: &Screen<'_>, reading: &PaneReading) -> 
     if !style::is_dim(look.screen, screen.index_in_text(composer.row), 2) {
         return defer(DeferReason::Draft, "the composer holds text that reads like its placeholder");
     }
+    if composer.is_starting() {
+        return defer(DeferReason::Starting, "Codex is still starting, and would lose the key that submits");
+    }
     if let Some(odd) = composer.odd_footer() {
         return defer(DeferReason::Unrecognised, odd);
     }
@@ -212,7 +217,7 @@ pub fn composer_holds(screen: &str, text: &TypedText) -> Held {
     let Some((mut rows, above_footer)) = composer::rows_down(&screen) else { return Held::Hidden };
     if let Some(first) = rows.first_mut() {
         // At the right end, when the beginning has scrolled away.
-        *first = first.strip_suffix("  ↑").unwrap_or(first);
+        *first = first.strip_suffix(" ↑").unwrap_or(first);
     }
     let wanted = without_white_space(text.as_str());
     let held = |rows: &[&str]| {

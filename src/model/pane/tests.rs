@@ -62,6 +62,23 @@ fn an_empty_composer_is_safe_and_nothing_near_it_is() {
 }
 
 #[test]
+fn a_status_line_of_two_rows_is_still_one() {
+    let placeholder = "› Ask Codex to do anything";
+    let (items, more, hint) =
+        ("  GPT-6.1-Sol default · /home/user/a/long/way · Conveyor", "  say hello", "  ? for shortcuts");
+    assert_eq!(rule(&screen(&[placeholder, "", items, more, hint])), (PaneState::Idle, "composer_empty", true));
+    for odd in [
+        [items, more, "  ? / esc close"],
+        [items, "  enter select · esc back", hint],
+        ["  no items", more, hint],
+        [items, hint, more],
+    ] {
+        let rows = [&[placeholder, ""][..], &odd].concat();
+        assert!(!rule(&screen(&rows)).2, "{odd:?}");
+    }
+}
+
+#[test]
 fn the_title_takes_safety_away() {
     let idle = with_footer(&["› Ask Codex to do anything"]);
     let read = |title| read_pane(&idle, Some(title));
@@ -486,6 +503,7 @@ fn every_reason_to_wait_has_a_sentence() {
     let ready = with_footer(&[DIM]);
     let busy = with_footer(&["• Working (3s • esc to interrupt)", "", "", DIM]);
     let modal = approval(&["  Would you like to run the following command?"]);
+    let starting = screen(&[DIM, "", "  ? for shortcuts"]);
     let good = look(&ready);
     let cases = [
         (Look { dead: true, ..good }, DeferReason::Dead, "the program in the pane has ended"),
@@ -508,6 +526,7 @@ fn every_reason_to_wait_has_a_sentence() {
             DeferReason::Modal,
             "Codex waits for an answer",
         ),
+        (look(&starting), DeferReason::Starting, "Codex is still starting, and would lose the key that submits"),
         (look("me@host:~$ "), DeferReason::Exited, "Codex is not running in the pane any more"),
         (look(""), DeferReason::Unrecognised, "the screen is empty"),
     ];

@@ -263,6 +263,9 @@ pub(super) const FOOTER_HINTS: &[&str] = &[
     "Pursuing goal",
 ];
 
+/// The only row below the composer while Codex starts: 0.169, where Tab is lost as long as it stands.
+pub(super) const STARTING_FOOTER: &str = "? for shortcuts";
+
 /// Hints of the composer itself that begin like the hint of a dialog: 0.144 to 0.169.
 pub(super) const COMPOSER_HINTS: &[&str] = &["esc again to edit previous message", "tab to queue message"];
 
