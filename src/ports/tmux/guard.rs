@@ -208,6 +208,8 @@ pub enum Refusal {
     NotStaged,
     /// A message of this number, or a later one, was submitted already.
     AlreadySubmitted,
+    /// No message of this number was submitted last.
+    NotSubmitted,
     /// The sign of the message is on the screen already.
     SignOnScreen,
     /// The sign of the message is not at the end of the composer's text.
@@ -237,6 +239,7 @@ impl fmt::Display for Refusal {
             Refusal::AlreadyStaged => f.write_str("the message was put into the composer before"),
             Refusal::NotStaged => f.write_str("the message was not put into the composer"),
             Refusal::AlreadySubmitted => f.write_str("the message was submitted before"),
+            Refusal::NotSubmitted => f.write_str("the message was not the last to be submitted"),
             Refusal::SignOnScreen => f.write_str("the message is on the screen already"),
             Refusal::SignNotInComposer => f.write_str("the composer does not end with the message"),
             Refusal::ComposerNotEmpty => f.write_str("the composer is not empty or has not the keyboard"),

@@ -111,6 +111,15 @@ pub struct Staging<'a> {
     pub steering: Steering,
 }
 
+/// Whether a message is submitted for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Press {
+    /// It was not submitted before.
+    First,
+    /// It was, but it still stands in the composer: the key was lost, or Codex has put the message back.
+    Again,
+}
+
 /// A text in the composer to be submitted.
 #[derive(Debug, Clone)]
 pub struct Submission<'a> {
@@ -120,6 +129,8 @@ pub struct Submission<'a> {
     pub sign: &'a Sign,
     /// The key that submits.
     pub key: SubmitKey,
+    /// Whether it is the first time.
+    pub press: Press,
     /// Whether a running turn is no reason to refuse.
     pub steering: Steering,
 }
@@ -197,7 +208,11 @@ impl Checks {
         checks.add(owned(install), Refusal::OwnedByOther);
         let staged = format!("#{{==:#{{e|<=|:{seq},#{{{}}}}},1}}", install.staged_option());
         checks.add(staged, Refusal::NotStaged);
-        checks.add(below(&install.submitted_option(), seq), Refusal::AlreadySubmitted);
+        let submitted = install.submitted_option();
+        match submission.press {
+            Press::First => checks.add(below(&submitted, seq), Refusal::AlreadySubmitted),
+            Press::Again => checks.add(format!("#{{==:#{{{submitted}}},{seq}}}"), Refusal::NotSubmitted),
+        }
         checks.add(in_composer(submission.sign), Refusal::SignNotInComposer);
         Ok(checks)
     }

@@ -16,7 +16,7 @@ mod tests;
 mod types;
 
 pub use guard::{Guard, Key, KeyOutcome, Refusal, ScreenText};
-pub use lane::{BufferName, Install, Receipt, SendOutcome, SignPlace, Staging, Submission, Target};
+pub use lane::{BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target};
 pub use real::{DEFAULT_LIMIT, RealTmux, TmuxServer};
 pub use scripted::{Call, ScriptedPane, ScriptedTmux};
 pub use types::{
@@ -151,7 +151,8 @@ pub trait Tmux: Send + Sync {
     fn stage(&self, target: &Target, staging: &Staging<'_>) -> Result<SendOutcome>;
 
     /// Submits what was staged and counts it, when, and only when, at that moment the pane is the right one, the
-    /// composer ends with the sign of the message, and this number was staged and not submitted before.
+    /// composer ends with the sign of the message, and this number was staged and not submitted before (with
+    /// [`Press::Again`]: was the last to be submitted).
     ///
     /// # Errors
     /// As [`Self::stage`].

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
-    PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
+    PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
     SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission, Support, Target, Tmux, TmuxError,
     TmuxVersion, lane,
 };
@@ -167,7 +167,8 @@ impl ScriptedPane {
         let checks = [
             (self.marks.owner.as_ref() != Some(&target.install), Refusal::OwnedByOther),
             (self.marks.staged < asked.seq, Refusal::NotStaged),
-            (self.marks.submitted >= asked.seq, Refusal::AlreadySubmitted),
+            (asked.press == Press::First && self.marks.submitted >= asked.seq, Refusal::AlreadySubmitted),
+            (asked.press == Press::Again && self.marks.submitted != asked.seq, Refusal::NotSubmitted),
             (self.sign_place(asked.sign) != SignPlace::InComposer, Refusal::SignNotInComposer),
         ];
         let failed = || checks.into_iter().find(|(failed, _)| *failed).map(|(_, refusal)| refusal);
