@@ -7,6 +7,7 @@ mod codex_server;
 mod doctor;
 mod e2e;
 mod ingest;
+mod lane;
 mod layers;
 mod ledger;
 mod observe;
