@@ -8,7 +8,7 @@ use conveyor::{
         pane::{Held, Prompt, Steering, read_pane},
         typing::Echo,
     },
-    ports::tmux::{Program, SendOutcome, Tmux},
+    ports::tmux::{Program, Refusal, SendOutcome, Tmux},
 };
 
 use super::worker::Worker;
@@ -127,6 +127,28 @@ fn real_codex_gets_messages_and_no_approval() {
     assert!(!proof.exists() && worker.commands_run() == 0, "approved\n{}", worker.screen());
     say(&format!("10 races against a real approval: {faster} messages sent, {dialogs} dialogs met, none approved"));
     assert!(dialogs > 0, "no dialog was met");
+
+    // Staged before the dialog, and tried while it is open: both keys and a second paste are refused because of it.
+    let steering = Steering::Allowed;
+    worker.wait_ready();
+    worker.deliver("begin the race");
+    let message = worker.message("sent after the dialog");
+    let composer = worker.patiently("the paste", || {
+        let composer = worker.look(steering).ok()?;
+        (worker.stage(&message, composer, steering) == SendOutcome::Done).then_some(composer)
+    });
+    worker.wait_for("the dialog", asks);
+    let by_dialog = |outcome: SendOutcome| {
+        assert!(matches!(outcome, SendOutcome::Refused(Refusal::TextPresent(_))), "{outcome}\n{}", worker.screen());
+    };
+    by_dialog(worker.submit(&message, SubmitKey::Enter, steering));
+    by_dialog(worker.submit(&message, SubmitKey::Tab, steering));
+    by_dialog(worker.stage(&worker.message("too late"), composer, steering));
+    assert!(!proof.exists(), "approved\n{}", worker.screen());
+    worker.press(&["Escape"]);
+    worker.patiently("the text in the composer", || (worker.holds(&message) == Held::Whole).then_some(()));
+    worker.finish(&message);
+    assert_eq!(worker.echoes(&message), [Echo::Ours], "delivered after the dialog was gone");
 
     // It can be told when one is given.
     worker.wait_ready();
