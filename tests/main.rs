@@ -8,6 +8,7 @@ mod dispatch;
 mod doctor;
 mod e2e;
 mod ingest;
+mod lane;
 mod layers;
 mod ledger;
 mod observe;

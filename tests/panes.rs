@@ -3,7 +3,10 @@
 use std::{fs, path::Path, time::Instant};
 
 use conveyor::model::{
-    pane::{BusyPattern, PaneReading, PaneState, Prompt, busy_wait, read_pane, startup_state},
+    pane::{
+        BusyPattern, Look, PaneReading, PaneState, Prompt, Steering, busy_wait, dialog_signs, read_pane,
+        ready_for_text, startup_state,
+    },
     state::Condition,
 };
 use proptest::prelude::*;
@@ -75,6 +78,53 @@ fn every_recorded_screen_reads_as_indexed() {
                 "{}: {seen:?} instead of {expected:?} by {} {:?}",
                 fixture.name, pane.rule, pane.evidence
             ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The screen as tmux gives it with escape sequences, for what matters: a placeholder is dim.
+fn with_dim_placeholders(text: &str) -> String {
+    let dim = |row: &str| match row.split_once("› ") {
+        Some(("", shown)) => format!("› \u{1b}[2m{shown}\u{1b}[0m"),
+        _ => row.to_owned(),
+    };
+    text.lines().map(dim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn exactly_the_safe_screens_are_ready_for_text() {
+    let mut wrong = Vec::new();
+    for fixture in fixtures() {
+        let screen = with_dim_placeholders(&fixture.text);
+        let title = Some(fixture.title.as_str());
+        let (width, height, steering) = (80, 24, Steering::Waits);
+        let look = Look { screen: &screen, title, width, height, in_mode: false, dead: false, steering };
+        let ready = ready_for_text(&look);
+        let behind_bar = fixture.name.starts_with("v0.25");
+        if ready.is_ok() != (fixture.safe_to_paste && !behind_bar) {
+            wrong.push(format!("{}: {ready:?}", fixture.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_dialog_shows_a_sign_that_a_terminal_can_search_for() {
+    let signs: Vec<String> = dialog_signs().iter().map(|sign| sign.to_lowercase()).collect();
+    let shows_sign = |text: &str| {
+        text.lines().any(|row| {
+            let row = row.trim_start_matches([' ', '>', '▌']).to_lowercase();
+            signs.iter().any(|sign| row.starts_with(sign))
+        })
+    };
+    let mut wrong = Vec::new();
+    for fixture in fixtures() {
+        // A forged dialog in the transcript keeps text away until it has scrolled out of sight, which is the safe side.
+        let forged = fixture.name.starts_with("forged_");
+        let shows = shows_sign(&fixture.text);
+        if (fixture.state == "waiting" && !shows) || (fixture.safe_to_paste && shows && !forged) {
+            wrong.push(format!("{}: {} {shows}", fixture.name, fixture.state));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -94,6 +94,98 @@ fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
+/// A text that can be typed into a terminal, with what had to be left out for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typable {
+    /// The text: line feeds, and characters that show.
+    pub text: String,
+    /// What it lacks.
+    pub left_out: LeftOut,
+}
+
+/// How many characters [`typable`] left out, by their kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Bytes that are no UTF-8.
+    pub undecodable: usize,
+    /// C0 but line ends and tabs, DEL and C1. The rest of an escape sequence goes with its first character.
+    pub controls: usize,
+    /// Characters that turn the writing direction.
+    pub bidi: usize,
+    /// Characters that do not show, tags included.
+    pub invisible: usize,
+}
+
+impl LeftOut {
+    /// True when nothing was left out.
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds = [
+            (self.undecodable, "undecodable byte"),
+            (self.controls, "control character"),
+            (self.bidi, "direction character"),
+            (self.invisible, "invisible character"),
+        ];
+        let mut said = kinds.into_iter().filter(|(count, _)| *count > 0);
+        let mut write = |(count, kind): (usize, &str), comma: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            write!(f, "{comma}{count} {kind}{plural}")
+        };
+        match said.next() {
+            None => return f.write_str("nothing"),
+            Some(first) => write(first, "")?,
+        }
+        said.try_for_each(|next| write(next, ", "))
+    }
+}
+
+/// Columns of a tab in typed text: a composer would take a tab for a key.
+const TAB: &str = "    ";
+
+/// True for characters that may be shown but never typed: they would hide something in a message.
+///
+/// Zero width joiners and the two selectors that emoji need are no such characters.
+fn hides(c: char) -> bool {
+    let nonchar = u32::from(c) & 0xfffe == 0xfffe || ('\u{fdd0}'..='\u{fdef}').contains(&c);
+    nonchar
+        || matches!(c,
+            '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0d}' | '\u{ffa0}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+}
+
+/// `bytes` as text that can be typed into a terminal: valid UTF-8 without escape sequences, control, direction and
+/// invisible characters. Line ends become line feeds and tabs become spaces, which does not count as left out.
+///
+/// Typing the result again changes nothing and leaves nothing out.
+#[must_use]
+pub fn typable(bytes: &[u8]) -> Typable {
+    let mut decoded = String::with_capacity(bytes.len());
+    let mut left_out = LeftOut::default();
+    for chunk in bytes.utf8_chunks() {
+        decoded.push_str(chunk.valid());
+        left_out.undecodable += chunk.invalid().len();
+    }
+    for c in decoded.chars() {
+        match c {
+            '\n' | '\r' | '\t' => {}
+            c if c.is_control() => left_out.controls += 1,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                left_out.bidi += 1;
+            }
+            c if is_unsafe(c) || hides(c) => left_out.invisible += 1,
+            _ => {}
+        }
+    }
+    let text = clean(&decoded).replace('\t', TAB);
+    Typable { text: if text.contains(hides) { text.replace(hides, "") } else { text }, left_out }
+}
+
 /// `text` with unsafe characters written out (`\u{1b}`), for output that must show what was given.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -178,6 +270,8 @@ pub fn age(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::*;
 
     #[test]
@@ -207,6 +301,59 @@ mod tests {
             let once = clean(&text);
             proptest::prop_assert_eq!(&clean(&once), &once);
             proptest::prop_assert!(!once.chars().any(is_unsafe));
+        });
+    }
+
+    #[test]
+    fn what_is_typed_shows_and_the_rest_is_counted() {
+        let kinds = |undecodable, controls, bidi, invisible| LeftOut { undecodable, controls, bidi, invisible };
+        let cases: [(&[u8], &str, LeftOut); 12] = [
+            (b"plain\ttext\r\nand\rmore\n", "plain    text\nand\nmore\n", LeftOut::default()),
+            ("é漢👩\u{200d}💻❤\u{fe0f} \"q\" 'x'".as_bytes(), "é漢👩\u{200d}💻❤\u{fe0f} \"q\" 'x'", LeftOut::default()),
+            (b"a\x1b[201~b", "ab", kinds(0, 1, 0, 0)),
+            ("a\u{9b}201~b".as_bytes(), "ab", kinds(0, 1, 0, 0)),
+            (b"a\x9b201~b", "a201~b", kinds(1, 0, 0, 0)),
+            (b"a\x1b\x1b[20\x1b[201~1~b", "a1~b", kinds(0, 3, 0, 0)),
+            (b"\x00a\x03b\x08c\x7f", "abc", kinds(0, 4, 0, 0)),
+            ("a\u{85}\u{2028}b".as_bytes(), "ab", kinds(0, 1, 0, 1)),
+            ("a\u{202e}b\u{2066}c".as_bytes(), "abc", kinds(0, 0, 2, 0)),
+            ("a\u{e0041}\u{200b}\u{feff}\u{3164}\u{fe00}\u{ffff}".as_bytes(), "a", kinds(0, 0, 0, 6)),
+            (b"a\xffb\xc3", "ab", kinds(2, 0, 0, 0)),
+            (b"", "", LeftOut::default()),
+        ];
+        for (bytes, text, left_out) in cases {
+            assert_eq!(typable(bytes), Typable { text: text.into(), left_out }, "{bytes:?}");
+        }
+        assert_eq!(kinds(1, 2, 0, 1).to_string(), "1 undecodable byte, 2 control characters, 1 invisible character");
+        assert_eq!(LeftOut::default().to_string(), "nothing");
+    }
+
+    #[test]
+    fn typing_twice_changes_nothing_and_lets_nothing_through() {
+        let piece = proptest::prop_oneof![
+            proptest::collection::vec(proptest::num::u8::ANY, 0..8),
+            proptest::sample::select(vec![
+                "\u{1b}[201~",
+                "\u{9b}",
+                "\u{1b}]0;",
+                "\u{7}",
+                "\t",
+                "\r\n",
+                "\u{e0061}",
+                "x y"
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+            ".{0,6}".prop_map(String::into_bytes),
+        ];
+        proptest::proptest!(proptest::test_runner::Config::with_cases(2_000), |(
+            pieces in proptest::collection::vec(piece, 0..8)
+        )| {
+            let once = typable(&pieces.concat());
+            let again = typable(once.text.as_bytes());
+            proptest::prop_assert!(again.left_out.is_nothing(), "{:?}", again);
+            proptest::prop_assert_eq!(&again.text, &once.text);
+            proptest::prop_assert!(!once.text.chars().any(|c| (c != '\n' && c.is_control()) || is_unsafe(c) || hides(c)));
+            proptest::prop_assert_eq!(&clean(&once.text), &once.text, "what the ledger keeps is what was typed");
         });
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here touches a file, a process, a clock or the ledger.
 
 pub mod board;
+pub mod codex;
 pub mod delivery;
 pub mod filter;
 pub mod judge;
@@ -12,3 +13,4 @@ pub mod rollout;
 pub mod session;
 pub mod state;
 pub mod task;
+pub mod typing;

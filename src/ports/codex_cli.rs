@@ -5,13 +5,11 @@
 
 use std::{
     ffi::OsStr,
-    fmt,
     fs::File,
     io::{self, Read, Seek},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    str::FromStr,
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +17,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
+pub use crate::model::codex::{CodexVersion, NoVersion};
 use crate::{
     base::text,
     ports::env::{find_program, is_executable},
@@ -81,40 +80,6 @@ pub enum CodexCliError {
         #[source]
         source: io::Error,
     },
-}
-
-/// A version of Codex; what follows the three numbers (`-alpha.1`) is not looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CodexVersion {
-    /// First number.
-    pub major: u32,
-    /// Second number.
-    pub minor: u32,
-    /// Third number.
-    pub patch: u32,
-}
-
-impl fmt::Display for CodexVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-/// A text that is no version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a codex version has the form 1.2.3")]
-pub struct NoVersion;
-
-impl FromStr for CodexVersion {
-    type Err = NoVersion;
-
-    fn from_str(text: &str) -> Result<Self, NoVersion> {
-        let numbers = text.split(['-', '+']).next().unwrap_or_default();
-        let mut parts = numbers.split('.').map(|part| part.parse::<u32>().map_err(|_| NoVersion));
-        let mut next = || parts.next().unwrap_or(Err(NoVersion));
-        let version = Self { major: next()?, minor: next()?, patch: next()? };
-        if parts.next().is_some() { Err(NoVersion) } else { Ok(version) }
-    }
 }
 
 text_enum! {

@@ -79,6 +79,17 @@ pub(super) fn find<'a>(screen: &'a Screen<'a>) -> Option<Composer<'a>> {
     Some(Composer { screen, row, content, footer })
 }
 
+/// The rows from the composer down without the glyph in front of the first, and how many of them stand above what
+/// looks like the footer; none when no composer is found.
+pub(super) fn rows_down<'a>(screen: &'a Screen<'a>) -> Option<(Vec<&'a str>, usize)> {
+    let composer = find(screen)?;
+    let rows = &screen.rows()[composer.row..];
+    // In shell mode the glyph is what was typed, and in 0.25 each row has one.
+    let bare = |row: &'a str| row.strip_prefix(wording::COMPOSER).or(row.strip_prefix(wording::BAR)).unwrap_or(row);
+    let above_footer = composer.footer.start.saturating_sub(composer.row).clamp(1, rows.len());
+    Some((rows.iter().copied().map(bare).collect(), above_footer))
+}
+
 /// The last row of the block of rows without a blank one that begins at `row`.
 fn block_end(screen: &Screen<'_>, row: usize) -> usize {
     let last = screen.last().unwrap_or(row);
@@ -209,18 +220,36 @@ impl Composer<'_> {
             Some("more rows than a footer has stand below the composer")
         } else if rows.iter().any(hint) {
             Some("the key hint of a dialog stands below the composer")
-        } else if rows.iter().skip(1).any(|row| !wording::FOOTER_HINTS.iter().any(|hint| row.trim().starts_with(hint)))
-        {
+        } else if !rest_of_status_line(rows).iter().all(|row| is_footer_hint(row)) {
             Some("an unknown row stands below the status line")
         } else {
             None
         }
     }
 
+    /// True while the footer is the one of the first screen, before the status line is known.
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self.footer_rows(), [only] if only.trim() == wording::STARTING_FOOTER)
+    }
+
     /// A row of the footer at whose end a shell prompt stands, so that the screen is frozen.
     pub(super) fn prompt_in_footer(&self) -> Option<usize> {
         let last = self.screen.last()?;
         (self.row + 1..=last).find(|row| ends_in_shell_prompt(self.screen.row(*row)))
+    }
+}
+
+fn is_footer_hint(row: &str) -> bool {
+    wording::FOOTER_HINTS.iter().any(|hint| row.trim().starts_with(hint))
+}
+
+/// The rows of a footer below its status line, which a long folder or name makes two rows long: then, and only then,
+/// a row without a sign of its own stands between items and a hint.
+fn rest_of_status_line<'a>(rows: &'a [&'a str]) -> &'a [&'a str] {
+    match rows {
+        [items, more, hint] if items.contains(" · ") && !is_footer_hint(more) && is_footer_hint(hint) => &rows[2..],
+        [_, rest @ ..] => rest,
+        [] => rows,
     }
 }
 

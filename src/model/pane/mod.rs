@@ -10,7 +10,10 @@ mod contract;
 mod dialog;
 mod menu;
 mod reading;
+mod ready;
 mod screen;
+mod signs;
+mod style;
 mod title;
 mod wording;
 
@@ -21,4 +24,8 @@ pub use classify::read_pane;
 pub use contract::{BusyPattern, BusyWait, Startup, StartupState, busy_wait, startup_state};
 pub use menu::MenuOption;
 pub use reading::{Evidence, PaneReading, PaneState, Prompt};
+pub use ready::{
+    DeferReason, Deferral, EmptyComposer, Held, Look, MIN_HEIGHT, MIN_WIDTH, Steering, composer_holds, ready_for_text,
+};
+pub use signs::{dialog_signs, looks_like_dialog, spinner_frames, status_hint};
 pub use title::{TitleReading, TitleSign, read_title};

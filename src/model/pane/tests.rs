@@ -62,6 +62,23 @@ fn an_empty_composer_is_safe_and_nothing_near_it_is() {
 }
 
 #[test]
+fn a_status_line_of_two_rows_is_still_one() {
+    let placeholder = "› Ask Codex to do anything";
+    let (items, more, hint) =
+        ("  GPT-6.1-Sol default · /home/user/a/long/way · Conveyor", "  say hello", "  ? for shortcuts");
+    assert_eq!(rule(&screen(&[placeholder, "", items, more, hint])), (PaneState::Idle, "composer_empty", true));
+    for odd in [
+        [items, more, "  ? / esc close"],
+        [items, "  enter select · esc back", hint],
+        ["  no items", more, hint],
+        [items, hint, more],
+    ] {
+        let rows = [&[placeholder, ""][..], &odd].concat();
+        assert!(!rule(&screen(&rows)).2, "{odd:?}");
+    }
+}
+
+#[test]
 fn the_title_takes_safety_away() {
     let idle = with_footer(&["› Ask Codex to do anything"]);
     let read = |title| read_pane(&idle, Some(title));
@@ -447,4 +464,105 @@ mod contract {
         }
         assert_ne!(startup_state("").reason, startup_state("some text").reason);
     }
+}
+
+fn look(screen: &str) -> Look<'_> {
+    Look { screen, title: None, width: 80, height: 24, in_mode: false, dead: false, steering: Steering::Waits }
+}
+
+const DIM: &str = "› \u{1b}[2mAsk Codex to do anything\u{1b}[0m";
+
+fn deferred(look: &Look<'_>) -> Option<DeferReason> {
+    ready_for_text(look).err().map(|deferral| deferral.reason)
+}
+
+#[test]
+fn only_a_dim_placeholder_is_an_empty_composer() {
+    let ready = with_footer(&["• Hello.", "", DIM]);
+    let empty = ready_for_text(&look(&ready)).expect("an empty composer");
+    assert_eq!((empty.row().as_str(), empty.glyph()), ("› Ask Codex to do anything", "›"));
+    let drafts = [
+        "› Ask Codex to do anything",
+        "› \u{1b}[2mAsk Codex to\u{1b}[0m do anything",
+        "› half a thought",
+        "› \u{1b}[2mhalf a thought\u{1b}[0m",
+        "! ls",
+    ];
+    for draft in drafts {
+        assert_eq!(deferred(&look(&with_footer(&[draft]))), Some(DeferReason::Draft), "{draft:?}");
+    }
+    let below = with_footer(&[DIM, "  and a second line"]);
+    assert_eq!(deferred(&look(&below)), Some(DeferReason::Draft));
+    assert_eq!(deferred(&look(&with_footer(&["›"]))), Some(DeferReason::Unrecognised));
+    let popup = with_footer(&["  enter/tab insert · esc close", "", DIM]);
+    assert_eq!(deferred(&look(&popup)), Some(DeferReason::Popup));
+}
+
+#[test]
+fn every_reason_to_wait_has_a_sentence() {
+    let ready = with_footer(&[DIM]);
+    let busy = with_footer(&["• Working (3s • esc to interrupt)", "", "", DIM]);
+    let modal = approval(&["  Would you like to run the following command?"]);
+    let starting = screen(&[DIM, "", "  ? for shortcuts"]);
+    let good = look(&ready);
+    let cases = [
+        (Look { dead: true, ..good }, DeferReason::Dead, "the program in the pane has ended"),
+        (Look { in_mode: true, ..good }, DeferReason::CopyMode, "somebody is reading in the pane's copy mode"),
+        (
+            Look { width: 59, ..good },
+            DeferReason::TooSmall,
+            "the pane has 59 x 24 cells, and below 60 x 15 a dialog might not be recognised",
+        ),
+        (
+            Look { height: 14, ..good },
+            DeferReason::TooSmall,
+            "the pane has 80 x 14 cells, and below 60 x 15 a dialog might not be recognised",
+        ),
+        (look(&modal), DeferReason::Modal, "an approval waits for an answer"),
+        (look(&busy), DeferReason::Busy, "a turn is running"),
+        (Look { title: Some("⠹ Hello | project"), ..good }, DeferReason::Busy, "a turn is running"),
+        (
+            Look { title: Some("[ ! ] Action Required | project"), ..good },
+            DeferReason::Modal,
+            "Codex waits for an answer",
+        ),
+        (look(&starting), DeferReason::Starting, "Codex is still starting, and would lose the key that submits"),
+        (look("me@host:~$ "), DeferReason::Exited, "Codex is not running in the pane any more"),
+        (look(""), DeferReason::Unrecognised, "the screen is empty"),
+    ];
+    for (look, reason, sentence) in cases {
+        let deferral = ready_for_text(&look).expect_err(sentence);
+        assert_eq!((deferral.reason, deferral.sentence.as_str()), (reason, sentence));
+    }
+    let deferral = ready_for_text(&look(&modal)).expect_err("a dialog");
+    assert_eq!(deferral.prompt, Some(Prompt::ApprovalCommand));
+    assert!(deferral.evidence.is_some_and(|row| row.text.contains("Would you like to run")));
+    let steer = |screen| Look { steering: Steering::Allowed, ..look(screen) };
+    assert_eq!(deferred(&steer(&busy)), None);
+    let draft = with_footer(&["• Working (3s • esc to interrupt)", "", "", "› mine"]);
+    assert_eq!(deferred(&steer(&draft)), Some(DeferReason::Draft));
+}
+
+#[test]
+fn what_stands_in_the_composer_is_compared_without_line_breaks() {
+    use crate::model::typing::{ControlCommand, Loss, Marker, TypedText, Typing, typed_message};
+    let marker = Marker::of_command("c");
+    let message = "look at the parser and at its tests\n\nthen say what you found";
+    let Ok(Typing::Typed { text, .. }) = typed_message(message.as_bytes(), &marker, Loss::Refused) else { panic!() };
+    let last = format!("  found ({marker})");
+    let whole = ["› [conveyor] look at the parser and at", "  its tests", "", "  then say what you", last.as_str()];
+    assert_eq!(composer_holds(&with_footer(&whole), &text), Held::Whole);
+    let scrolled = ["› its tests                    ↑", "", "  then say what you", &last].join("\n");
+    assert_eq!(composer_holds(&scrolled, &text), Held::End, "and without a footer, as in a low pane");
+    assert_eq!(composer_holds(&with_footer(&["› its tests", "", "  then say what you", &last]), &text), Held::End);
+    let more = format!("{last} and more");
+    for changed in [&["› mine [conveyor] look at the parser"][..], &[&whole[..4], &[&more]].concat(), &[DIM], &["! x"]]
+    {
+        assert_eq!(composer_holds(&with_footer(changed), &text), Held::Changed, "{changed:?}");
+    }
+    let under = approval(&["  Would you like to run the following command?"]);
+    assert_eq!(composer_holds(&under, &text), Held::Hidden);
+    let compact = TypedText::command(ControlCommand::Compact);
+    assert_eq!(composer_holds(&with_footer(&["› /compact"]), &compact), Held::Whole);
+    assert_eq!(composer_holds(&with_footer(&["› /compact now"]), &compact), Held::Changed);
 }

@@ -263,6 +263,9 @@ pub(super) const FOOTER_HINTS: &[&str] = &[
     "Pursuing goal",
 ];
 
+/// The only row below the composer while Codex starts: 0.169, where Tab is lost as long as it stands.
+pub(super) const STARTING_FOOTER: &str = "? for shortcuts";
+
 /// Hints of the composer itself that begin like the hint of a dialog: 0.144 to 0.169.
 pub(super) const COMPOSER_HINTS: &[&str] = &["esc again to edit previous message", "tab to queue message"];
 
@@ -316,3 +319,48 @@ pub(super) const MCP_STARTUP: &str = "starting mcp servers";
 
 /// The title's sign of an open approval or question, behind a blinking `[ ! ]` or `[ . ]`: 0.137 to 0.169.
 pub(super) const ACTION_REQUIRED: &str = "Action Required";
+
+/// How a row begins that only a dialog or another surface with the keyboard shows, wherever on the screen it stands.
+///
+/// A second belt for the moment of typing, when a terminal can search its screen but not read it: kept long enough
+/// that messages do not hold them by chance. The numbered options are no signs, since their numbers stand in front.
+pub(super) const DIALOG_SIGNS: &[&str] = &[
+    "Would you like to run the following command",
+    "Would you like to make the following edits",
+    "Would you like to grant these permissions",
+    "Would you like to send input to",
+    "Do you want to approve network access",
+    "Enable full access?",
+    "Implement this plan?",
+    "Trust this folder?",
+    "Do you trust the contents of this directory",
+    "You are running Codex in",
+    "Hooks need review",
+    "Approaching rate limits",
+    "Task is still running",
+    "Where should the new conversation run",
+    "Allow command?",
+    "press enter to",
+    "enter select",
+    "enter continue",
+    "enter confirm",
+    "enter/esc confirm",
+    "enter resume",
+    "enter to submit",
+    "tab to add notes",
+    "tab or esc to clear notes",
+    "t trust all",
+    "r retry   f fork",
+    "k keep & next",
+    "space toggle",
+    "q close",
+    "Browsing transcript",
+    "Browsing ·",
+    "? help  esc back",
+];
+
+/// What follows the seconds of the clock in a status row, behind one character.
+pub(super) const STATUS_HINT: &str = "esc to in";
+
+/// The frames of the spinner that the title begins with while a turn runs: 0.125 to 0.169.
+pub(super) const SPINNER: &[char] = &['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];

@@ -14,6 +14,8 @@ use crate::ports::process::ProcessId;
 pub enum Key {
     /// Confirms whatever is selected.
     Enter,
+    /// Completes, or submits what stands in a composer.
+    Tab,
     /// Cancels; interrupts a turn.
     Escape,
     /// Interrupts; ends Codex when its composer is empty.
@@ -32,6 +34,7 @@ impl Key {
     pub fn tmux_name(self) -> &'static str {
         match self {
             Key::Enter => "Enter",
+            Key::Tab => "Tab",
             Key::Escape => "Escape",
             Key::CtrlC => "C-c",
             Key::CtrlD => "C-d",
@@ -44,7 +47,7 @@ impl Key {
     #[must_use]
     pub fn confirms(self) -> bool {
         match self {
-            Key::Enter => true,
+            Key::Enter | Key::Tab => true,
             Key::Escape | Key::CtrlC | Key::CtrlD | Key::Up | Key::Down => false,
         }
     }
@@ -187,6 +190,32 @@ pub enum Refusal {
     TextPresent(String),
     /// The key would confirm, and no text says what.
     NothingToConfirm,
+    /// The pane is smaller than 60 x 15.
+    TooSmall,
+    /// The server is older than 3.2, or says no version that we know.
+    TmuxTooOld(String),
+    /// The program in the pane does not take pastes as such.
+    NoBracketedPaste,
+    /// A turn is running.
+    Busy,
+    /// No turn is running that could be interrupted.
+    NotBusy,
+    /// Another installation types into the pane.
+    OwnedByOther,
+    /// A message of this number, or a later one, was staged already.
+    AlreadyStaged,
+    /// No message of this number was staged.
+    NotStaged,
+    /// A message of this number, or a later one, was submitted already.
+    AlreadySubmitted,
+    /// No message of this number was submitted last.
+    NotSubmitted,
+    /// The sign of the message is on the screen already.
+    SignOnScreen,
+    /// The sign of the message is not at the end of the composer's text.
+    SignNotInComposer,
+    /// The composer is not empty, or has not the keyboard.
+    ComposerNotEmpty,
 }
 
 impl fmt::Display for Refusal {
@@ -201,6 +230,19 @@ impl fmt::Display for Refusal {
             Refusal::TextMissing(text) => write!(f, "`{text}` is not on the screen"),
             Refusal::TextPresent(text) => write!(f, "`{text}` is on the screen"),
             Refusal::NothingToConfirm => f.write_str("nothing says what the key would confirm"),
+            Refusal::TooSmall => f.write_str("the pane is smaller than 60 x 15"),
+            Refusal::TmuxTooOld(version) => write!(f, "tmux {version} is too old to type through, 3.2 is needed"),
+            Refusal::NoBracketedPaste => f.write_str("the program in the pane takes no pastes"),
+            Refusal::Busy => f.write_str("a turn is running"),
+            Refusal::NotBusy => f.write_str("no turn is running"),
+            Refusal::OwnedByOther => f.write_str("another installation of conveyor types into the pane"),
+            Refusal::AlreadyStaged => f.write_str("the message was put into the composer before"),
+            Refusal::NotStaged => f.write_str("the message was not put into the composer"),
+            Refusal::AlreadySubmitted => f.write_str("the message was submitted before"),
+            Refusal::NotSubmitted => f.write_str("the message was not the last to be submitted"),
+            Refusal::SignOnScreen => f.write_str("the message is on the screen already"),
+            Refusal::SignNotInComposer => f.write_str("the composer does not end with the message"),
+            Refusal::ComposerNotEmpty => f.write_str("the composer is not empty or has not the keyboard"),
         }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Panes are addressed by their id and checked by the pid of their process, never by a name: tmux takes any
 //! name for a prefix and would hit the wrong session. Whatever must hold at the moment of a side effect is
-//! checked inside the tmux server, in the same command as the effect. Nothing here types text into a pane.
+//! checked inside the tmux server, in the same command as the effect. Text is typed only as a [`Staging`], and
+//! submitted only as a [`Submission`].
 
 mod guard;
+mod lane;
 mod parse;
 mod real;
 mod run;
@@ -14,6 +16,7 @@ mod tests;
 mod types;
 
 pub use guard::{Guard, Key, KeyOutcome, Refusal, ScreenText};
+pub use lane::{BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target};
 pub use real::{DEFAULT_LIMIT, RealTmux, TmuxServer};
 pub use scripted::{Call, ScriptedPane, ScriptedTmux};
 pub use types::{
@@ -21,7 +24,7 @@ pub use types::{
     ServerSettings, SessionId, SessionInfo, Size, Split, SplitDirection, Support, TmuxName, TmuxVersion,
 };
 
-use crate::ports::process::ProcessId;
+use crate::{model::typing::Sign, ports::process::ProcessId};
 
 /// Why tmux did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -138,6 +141,42 @@ pub trait Tmux: Send + Sync {
     /// # Errors
     /// As the trait says. After [`TmuxError::Timeout`] the key may have been pressed.
     fn guarded_key(&self, guard: &Guard, key: Key) -> Result<KeyOutcome>;
+
+    /// Puts a text into the composer and counts it, when, and only when, at that moment the pane is the right one,
+    /// its composer is empty and has the keyboard, and this number was not staged before.
+    ///
+    /// # Errors
+    /// As the trait says, but for a time-out; then nothing was done. [`TmuxError::Invalid`] for a number outside 1 to
+    /// 2^53. What may or may not have happened is [`SendOutcome::Unknown`], never an error.
+    fn stage(&self, target: &Target, staging: &Staging<'_>) -> Result<SendOutcome>;
+
+    /// Submits what was staged and counts it, when, and only when, at that moment the pane is the right one, the
+    /// composer ends with the sign of the message, and this number was staged and not submitted before (with
+    /// [`Press::Again`]: was the last to be submitted).
+    ///
+    /// # Errors
+    /// As [`Self::stage`].
+    fn submit(&self, target: &Target, submission: &Submission<'_>) -> Result<SendOutcome>;
+
+    /// Presses Esc when, and only when, at that moment the pane is the right one, shows that a turn runs, and no
+    /// dialog that it would answer.
+    ///
+    /// # Errors
+    /// As [`Self::stage`].
+    fn interrupt(&self, target: &Target) -> Result<SendOutcome>;
+
+    /// The marks that a pane bears of `install`, and where `sign` stands; none when there is no such pane.
+    ///
+    /// # Errors
+    /// [`TmuxError::Unreadable`] when somebody has changed the marks to what no number is.
+    fn receipt(&self, pane: PaneId, install: &Install, sign: &Sign) -> Result<Option<Receipt>>;
+
+    /// Removes the paste buffers of `install` but for those in `keep`: what dispatchers have left that were killed
+    /// before their text was pasted. Returns the names of those removed.
+    ///
+    /// # Errors
+    /// As the trait says, but for a missing server, which has no buffers.
+    fn sweep_buffers(&self, install: &Install, keep: &[BufferName]) -> Result<Vec<String>>;
 
     /// Closes a pane if it still holds the given process (running or dead).
     ///

@@ -19,13 +19,16 @@ use tmux_interface::{
 };
 
 use super::{
-    CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo, PaneOption, PaneRef,
-    Program, Refusal, Result, ServerInfo, ServerSettings, SessionId, SessionInfo, Size, Split, SplitDirection, Tmux,
-    TmuxError, TmuxVersion, parse,
+    BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
+    PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
+    SessionInfo, Size, Split, SplitDirection, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
+    lane::{self, Checks},
+    parse,
     run::{Finished, RunError, run},
 };
 use crate::{
     base::text,
+    model::typing::Sign,
     ports::process::{Liveness, ProcessId, Processes, SystemProcesses},
 };
 
@@ -133,13 +136,13 @@ impl RealTmux {
 
     fn call_in(&self, commands: &[TmuxCommand<'_>], cwd: Option<&Path>) -> Result<Vec<u8>> {
         let name = commands.first().and_then(|command| command.name.as_deref()).unwrap_or("tmux");
-        self.finish(name, self.command(&self.words(commands), cwd))
+        self.finish(name, self.command(&self.words(commands), cwd), b"")
     }
 
     /// Runs a client and turns every way of failing into an error.
-    fn finish(&self, name: &str, mut command: Command) -> Result<Vec<u8>> {
+    fn finish(&self, name: &str, mut command: Command, input: &[u8]) -> Result<Vec<u8>> {
         let failed = |error: &io::Error| TmuxError::Failed { command: name.to_owned(), stderr: error.to_string() };
-        match run(&mut command, self.limit) {
+        match run(&mut command, input, self.limit) {
             Ok(Finished { status, stdout, .. }) if status.success() => Ok(stdout),
             Ok(Finished { status, stdout, stderr }) => {
                 let said = [stderr, stdout].into_iter().find(|text| !text.is_empty());
@@ -222,6 +225,39 @@ impl RealTmux {
         }
     }
 
+    /// Does a step of typing: `effect` when all checks hold, else `otherwise`; the step before it may carry `input`.
+    fn type_step(&self, step: Step<'_>) -> Result<SendOutcome> {
+        if let Some(refusal) = refused_process(step.target.process) {
+            return Ok(SendOutcome::Refused(refusal));
+        }
+        let pane = step.target.pane;
+        let show = format!("display-message -p -t {pane} \"state {}\"", step.checks.state_format());
+        let mut command = IfShell::new()
+            .not_execute()
+            .target_pane(pane.to_string())
+            .shell_command(step.checks.condition())
+            // The answer comes last here: it says that the effect has happened.
+            .command(format!("{} ; display-message -p {DONE}", step.effect))
+            .build();
+        command.push_param(match step.otherwise {
+            Some(otherwise) => format!("{show} ; {otherwise}"),
+            None => show,
+        });
+        let commands: Vec<TmuxCommand<'_>> = step.before.into_iter().chain([command]).collect();
+        let output = match self.finish("if-shell", self.command(&self.words(&commands), None), step.input) {
+            Ok(output) => output,
+            Err(error) => return in_doubt(error),
+        };
+        let answer = String::from_utf8_lossy(&output);
+        match answer.trim_end_matches('\n') {
+            DONE => Ok(SendOutcome::Done),
+            other => match other.strip_prefix("state ").and_then(|state| step.checks.refusal(state)) {
+                Some(refusal) => Ok(SendOutcome::Refused(refusal)),
+                None => Ok(SendOutcome::Unknown(parse::unreadable("if-shell", &output).to_string())),
+            },
+        }
+    }
+
     fn kill(&self, pane: PaneId, process: ProcessId, place: Option<SessionId>, effect: &str) -> Result<KillOutcome> {
         let session = if place.is_some() { "#{session_id}" } else { "" };
         let wanted_session = place.map(|session| session.to_string()).unwrap_or_default();
@@ -247,7 +283,7 @@ impl RealTmux {
 
 impl Tmux for RealTmux {
     fn version(&self) -> Result<TmuxVersion> {
-        let output = self.finish("-V", self.command(&["-V".to_owned()], None))?;
+        let output = self.finish("-V", self.command(&["-V".to_owned()], None), b"")?;
         let text = String::from_utf8_lossy(&output);
         let version = text.trim().strip_prefix("tmux ").and_then(parse::version);
         version.ok_or_else(|| parse::unreadable("-V", &output))
@@ -330,11 +366,8 @@ impl Tmux for RealTmux {
         if let Some(refusal) = guard.refuses(key) {
             return Ok(KeyOutcome::Refused(refusal));
         }
-        match SystemProcesses.liveness(guard.process) {
-            // When the system hides start times the pid in the guard has to do.
-            Liveness::Alive | Liveness::Unknown => {}
-            Liveness::Dead => return Ok(KeyOutcome::Refused(Refusal::Dead)),
-            Liveness::Reused => return Ok(KeyOutcome::Refused(Refusal::ProcessChanged)),
+        if let Some(refusal) = refused_process(guard.process) {
+            return Ok(KeyOutcome::Refused(refusal));
         }
         let state = guard.state_format();
         let condition = format!("#{{==:{state},{}}}", guard.wanted_state());
@@ -346,6 +379,76 @@ impl Tmux for RealTmux {
                 None => Err(parse::unreadable("if-shell", state.as_bytes())),
             },
         }
+    }
+
+    fn stage(&self, target: &Target, staging: &Staging<'_>) -> Result<SendOutcome> {
+        let mut load = TmuxCommand::with_name("load-buffer");
+        load.push_option("-b", staging.buffer.as_str());
+        load.push_param("-");
+        self.type_step(Step {
+            target,
+            checks: Checks::staging(target, staging)?,
+            before: Some(load),
+            input: staging.text.as_str().as_bytes(),
+            effect: staging.effect(target),
+            otherwise: Some(staging.clean_up()),
+        })
+    }
+
+    fn submit(&self, target: &Target, submission: &Submission<'_>) -> Result<SendOutcome> {
+        self.type_step(Step {
+            target,
+            checks: Checks::submission(target, submission)?,
+            before: None,
+            input: b"",
+            effect: submission.effect(target),
+            otherwise: None,
+        })
+    }
+
+    fn interrupt(&self, target: &Target) -> Result<SendOutcome> {
+        self.type_step(Step {
+            target,
+            checks: Checks::interruption(target),
+            before: None,
+            input: b"",
+            effect: format!("send-keys -t {} {}", target.pane, Key::Escape.tmux_name()),
+            otherwise: None,
+        })
+    }
+
+    fn receipt(&self, pane: PaneId, install: &Install, sign: &Sign) -> Result<Option<Receipt>> {
+        let command = DisplayMessage::new().print().target_pane(pane.to_string());
+        let output = match self.call(&[command.message(lane::receipt_format(install, sign)).build()]) {
+            Err(TmuxError::NotFound(_)) => return Ok(None),
+            other => other?,
+        };
+        let answer = String::from_utf8_lossy(&output);
+        lane::receipt(answer.trim_end_matches('\n')).ok_or_else(|| parse::unreadable("display-message", &output))
+    }
+
+    fn sweep_buffers(&self, install: &Install, keep: &[BufferName]) -> Result<Vec<String>> {
+        let mut list = TmuxCommand::with_name("list-buffers");
+        list.push_option("-F", "#{buffer_name}");
+        let output = match self.call(&[list]) {
+            Err(TmuxError::NoServer(_)) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut removed = Vec::new();
+        for name in String::from_utf8_lossy(&output).lines() {
+            if !name.starts_with(&install.buffer_prefix()) || keep.iter().any(|kept| kept.as_str() == name) {
+                continue;
+            }
+            let mut delete = TmuxCommand::with_name("delete-buffer");
+            delete.push_option("-b", name);
+            match self.call(&[delete]) {
+                Ok(_) => removed.push(name.to_owned()),
+                // Somebody else was faster.
+                Err(TmuxError::Failed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
     }
 
     fn kill_pane(&self, pane: PaneId, process: ProcessId) -> Result<KillOutcome> {
@@ -414,6 +517,41 @@ impl RealTmux {
         argv.extend(self.words(&[command]));
         argv
     }
+}
+
+/// One step of typing.
+struct Step<'a> {
+    target: &'a Target,
+    checks: Checks,
+    before: Option<TmuxCommand<'a>>,
+    input: &'a [u8],
+    effect: String,
+    otherwise: Option<String>,
+}
+
+/// Why a key or a text may not go to a process whatever tmux would say.
+fn refused_process(process: ProcessId) -> Option<Refusal> {
+    match SystemProcesses.liveness(process) {
+        // When the system hides start times the pid in the guard has to do.
+        Liveness::Alive | Liveness::Unknown => None,
+        Liveness::Dead => Some(Refusal::Dead),
+        Liveness::Reused => Some(Refusal::ProcessChanged),
+    }
+}
+
+/// What a failed step of typing means: an error when it proves that the server was not reached, else doubt.
+fn in_doubt(error: TmuxError) -> Result<SendOutcome> {
+    let unreached = match &error {
+        TmuxError::Missing | TmuxError::PermissionDenied(_) | TmuxError::Invalid(_) => true,
+        // A server that went away meanwhile may have done it before.
+        TmuxError::NoServer(said) => said.starts_with("no server running") || said.starts_with("error connecting"),
+        TmuxError::NotFound(_)
+        | TmuxError::Exists(_)
+        | TmuxError::Timeout(_)
+        | TmuxError::Unreadable { .. }
+        | TmuxError::Failed { .. } => false,
+    };
+    if unreached { Err(error) } else { Ok(SendOutcome::Unknown(error.to_string())) }
 }
 
 /// A command that prints a format of the server.

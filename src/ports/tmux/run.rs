@@ -1,7 +1,7 @@
 //! Runs one short-lived program with an end: what it prints is collected, and it is killed at the limit.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -15,6 +15,9 @@ use rustix::{
 
 /// The most that a program may print; a capture of a full history stays far below.
 const MAX_OUTPUT: usize = 64 << 20;
+
+/// The most that is handed to a program as its input: a fresh pipe holds it whole.
+const MAX_INPUT: usize = 4096;
 
 /// Pause between looks at a program that has closed its output but not ended yet.
 const EXIT_POLL: Duration = Duration::from_millis(1);
@@ -38,17 +41,25 @@ pub(super) enum RunError {
     Output(io::Error),
 }
 
-/// Runs `command` with no input, for at most `limit`. It has ended and is reaped when this returns.
-pub(super) fn run(command: &mut Command, limit: Duration) -> Result<Finished, RunError> {
+/// Runs `command` with `input` (at most 4096 bytes), for at most `limit`. It has ended and is reaped when this
+/// returns.
+pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Finished, RunError> {
+    if input.len() > MAX_INPUT {
+        return Err(RunError::Start(io::Error::other("too much input")));
+    }
     let deadline = Instant::now() + limit;
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         // A Ctrl-C at our terminal is for us; it must not cut off a command half way.
         .process_group(0)
         .spawn()
         .map_err(RunError::Start)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // This cannot block. A program that has ended already says by its status what came of it.
+        drop(stdin.write_all(input));
+    }
     let result = finish(&mut child, deadline);
     if result.is_err() {
         // Killing fails only when it has ended by itself meanwhile, and then the wait returns at once.

@@ -7,11 +7,19 @@ use std::{
 };
 
 use super::{
-    CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo, PaneOption, PaneRef,
-    Program, Refusal, Result, ServerInfo, ServerSettings, SessionId, SessionInfo, Size, Split, SplitDirection, Tmux,
-    TmuxError, TmuxVersion,
+    BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
+    PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
+    SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission, Support, Target, Tmux, TmuxError,
+    TmuxVersion, lane,
 };
-use crate::{base::Timestamp, ports::process::ProcessId};
+use crate::{
+    base::Timestamp,
+    model::{
+        pane::{self, Steering},
+        typing::Sign,
+    },
+    ports::process::ProcessId,
+};
 
 /// Something that was asked for and would have changed the server, or read a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +34,12 @@ pub enum Call {
     Capture(PaneId),
     /// A key was asked for, with what became of it.
     Key(PaneId, Key, KeyOutcome),
+    /// A text was to be put into the composer, under this number, with what became of it.
+    Stage(PaneId, u64, String, SendOutcome),
+    /// What was staged under this number was to be submitted with this key.
+    Submit(PaneId, u64, Key, SendOutcome),
+    /// A turn was to be interrupted.
+    Interrupt(PaneId, SendOutcome),
     /// A pane was to be closed.
     KillPane(PaneId, KillOutcome),
     /// A session was to be closed.
@@ -49,7 +63,18 @@ pub struct ScriptedPane {
     pub screen: String,
     /// Screens that follow, one per key that gets through.
     pub next_screens: VecDeque<String>,
+    /// What stands in the composer besides its placeholder. The composer itself is a row of `screen`.
+    pub composer: String,
+    marks: Marks,
     options: BTreeMap<PaneOption, String>,
+}
+
+/// The marks of one installation.
+#[derive(Debug, Clone, Default)]
+struct Marks {
+    owner: Option<Install>,
+    staged: u64,
+    submitted: u64,
 }
 
 impl ScriptedPane {
@@ -76,6 +101,90 @@ impl ScriptedPane {
     }
 }
 
+impl ScriptedPane {
+    /// What keeps every kind of typing away from this pane now.
+    fn typing_refusal(&self, target: &Target, version: &TmuxVersion) -> Option<Refusal> {
+        let bare = Guard::process_only(target.pane, target.process);
+        let too_old = || (version.support() == Support::TooOld).then(|| Refusal::TmuxTooOld(version.to_string()));
+        let starts = |sign: &str| {
+            let sign = sign.to_lowercase();
+            self.screen.lines().any(|row| row.trim_start_matches([' ', '>', '▌']).to_lowercase().starts_with(&sign))
+        };
+        let dialog = || pane::dialog_signs().iter().find(|sign| starts(sign));
+        let called = || self.info.title.contains("] Action Required").then(|| "Action Required".to_owned());
+        self.refusal(&bare)
+            .or_else(too_old)
+            .or_else(|| dialog().map(|sign| Refusal::TextPresent((*sign).to_owned())))
+            .or_else(|| called().map(Refusal::TextPresent))
+    }
+
+    fn is_small(&self) -> bool {
+        self.info.size.width < pane::MIN_WIDTH || self.info.size.height < pane::MIN_HEIGHT
+    }
+
+    fn is_busy(&self) -> bool {
+        let hint = format!("s • {}", pane::status_hint());
+        self.screen.lines().any(|row| row.contains(&hint)) || self.info.title.starts_with(pane::spinner_frames())
+    }
+
+    /// What keeps a message away that may wait for the end of the turn.
+    fn message_refusal(&self, target: &Target, steering: Steering, version: &TmuxVersion) -> Option<Refusal> {
+        let busy = || (steering == Steering::Waits && self.is_busy()).then_some(Refusal::Busy);
+        let small = || self.is_small().then_some(Refusal::TooSmall);
+        self.typing_refusal(target, version).or_else(small).or_else(busy)
+    }
+
+    fn sign_place(&self, sign: &Sign) -> SignPlace {
+        let (ends, shows) = match sign {
+            Sign::Marker(marker) => {
+                (self.composer.ends_with(&format!("{marker})")), self.screen.contains(marker.as_str()))
+            }
+            Sign::Command(command) => (self.composer == command.as_str(), false),
+        };
+        if ends {
+            SignPlace::InComposer
+        } else if shows {
+            SignPlace::OnScreen
+        } else {
+            SignPlace::Absent
+        }
+    }
+
+    fn staging_refusal(&self, target: &Target, staging: &Staging<'_>, version: &TmuxVersion) -> Option<Refusal> {
+        let sign = self.sign_place(staging.text.sign());
+        let shows_composer = self.screen.lines().any(|row| row == staging.composer.row());
+        let checks = [
+            (self.marks.owner.as_ref().is_some_and(|owner| *owner != target.install), Refusal::OwnedByOther),
+            (self.marks.staged >= staging.seq, Refusal::AlreadyStaged),
+            (sign != SignPlace::Absent, Refusal::SignOnScreen),
+            (!self.composer.is_empty() || !shows_composer, Refusal::ComposerNotEmpty),
+        ];
+        let failed = || checks.into_iter().find(|(failed, _)| *failed).map(|(_, refusal)| refusal);
+        self.message_refusal(target, staging.steering, version).or_else(failed)
+    }
+
+    fn submission_refusal(&self, target: &Target, asked: &Submission<'_>, version: &TmuxVersion) -> Option<Refusal> {
+        let checks = [
+            (self.marks.owner.as_ref() != Some(&target.install), Refusal::OwnedByOther),
+            (self.marks.staged < asked.seq, Refusal::NotStaged),
+            (asked.press == Press::First && self.marks.submitted >= asked.seq, Refusal::AlreadySubmitted),
+            (asked.press == Press::Again && self.marks.submitted != asked.seq, Refusal::NotSubmitted),
+            (self.sign_place(asked.sign) != SignPlace::InComposer, Refusal::SignNotInComposer),
+        ];
+        let failed = || checks.into_iter().find(|(failed, _)| *failed).map(|(_, refusal)| refusal);
+        self.message_refusal(target, asked.steering, version).or_else(failed)
+    }
+}
+
+/// How a step of typing ends for whoever asked, whatever has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The client ends after the server has done it.
+    After,
+    /// The client ends before the server has heard of it.
+    Before,
+}
+
 #[derive(Debug)]
 struct State {
     version: TmuxVersion,
@@ -83,6 +192,8 @@ struct State {
     next: u32,
     calls: Vec<Call>,
     failures: VecDeque<TmuxError>,
+    losses: VecDeque<Loss>,
+    buffers: Vec<String>,
 }
 
 /// A tmux server in memory. It "runs" until told otherwise, also without sessions.
@@ -97,6 +208,8 @@ impl Default for ScriptedTmux {
             next: 1,
             calls: Vec::new(),
             failures: VecDeque::new(),
+            losses: VecDeque::new(),
+            buffers: Vec::new(),
         }))
     }
 }
@@ -121,6 +234,22 @@ impl ScriptedTmux {
     /// Lets the next call fail; further orders are for the calls after it.
     pub fn fail_next(&self, failure: TmuxError) {
         self.state().failures.push_back(failure);
+    }
+
+    /// Kills the client of the next step of typing after the server has done it, so that nobody learns of it.
+    pub fn lose_next_answer(&self) {
+        self.state().losses.push_back(Loss::After);
+    }
+
+    /// Kills the client of the next step of typing before the server hears of it; its buffer stays behind.
+    pub fn lose_next_step(&self) {
+        self.state().losses.push_back(Loss::Before);
+    }
+
+    /// Names of the paste buffers.
+    #[must_use]
+    pub fn buffers(&self) -> Vec<String> {
+        self.state().buffers.clone()
     }
 
     /// Sets the version that is reported.
@@ -188,6 +317,8 @@ impl State {
             start_ticks: process.start_ticks,
             screen: String::new(),
             next_screens: VecDeque::new(),
+            composer: String::new(),
+            marks: Marks::default(),
             options: BTreeMap::new(),
         };
         self.panes.insert(pane, made);
@@ -210,6 +341,31 @@ impl State {
         info.current_command = first.rsplit('/').next().unwrap_or(first).to_owned();
         info.current_path = Some(program.cwd.clone());
         Ok(made)
+    }
+
+    /// Ends a step of typing on a pane: `effect` when nothing refuses, and what the asker learns of it.
+    fn type_step(
+        &mut self,
+        pane: PaneId,
+        refusal: impl FnOnce(&ScriptedPane, &TmuxVersion) -> Option<Refusal>,
+        effect: impl FnOnce(&mut ScriptedPane),
+    ) -> SendOutcome {
+        let loss = self.losses.pop_front();
+        if loss == Some(Loss::Before) {
+            return SendOutcome::Unknown("the client was killed".to_owned());
+        }
+        let version = self.version.clone();
+        let outcome = match self.panes.get_mut(&pane) {
+            None => SendOutcome::Refused(Refusal::PaneGone),
+            Some(found) => match refusal(found, &version) {
+                Some(refusal) => SendOutcome::Refused(refusal),
+                None => {
+                    effect(found);
+                    SendOutcome::Done
+                }
+            },
+        };
+        if loss == Some(Loss::After) { SendOutcome::Unknown("the client was killed".to_owned()) } else { outcome }
     }
 
     fn pane_mut(&mut self, pane: PaneId) -> Result<&mut ScriptedPane> {
@@ -330,6 +486,89 @@ impl Tmux for ScriptedTmux {
         }
         state.calls.push(Call::Key(guard.pane, key, outcome.clone()));
         Ok(outcome)
+    }
+
+    fn stage(&self, target: &Target, staging: &Staging<'_>) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        if state.losses.front() == Some(&Loss::Before) {
+            state.buffers.push(staging.buffer.as_str().to_owned());
+        }
+        let outcome = state.type_step(
+            target.pane,
+            |pane, version| pane.staging_refusal(target, staging, version),
+            |pane| {
+                staging.text.as_str().clone_into(&mut pane.composer);
+                pane.marks.staged = staging.seq;
+                pane.marks.owner = Some(target.install.clone());
+            },
+        );
+        let text = staging.text.as_str().to_owned();
+        state.calls.push(Call::Stage(target.pane, staging.seq, text, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn submit(&self, target: &Target, submission: &Submission<'_>) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.type_step(
+            target.pane,
+            |pane, version| pane.submission_refusal(target, submission, version),
+            |pane| {
+                // The message goes into the transcript, above the composer.
+                pane.screen = format!("› {}\n\n{}", pane.composer, pane.screen);
+                pane.composer.clear();
+                pane.marks.submitted = submission.seq;
+                if let Some(screen) = pane.next_screens.pop_front() {
+                    pane.screen = screen;
+                }
+            },
+        );
+        let key = lane::key_of(submission.key);
+        state.calls.push(Call::Submit(target.pane, submission.seq, key, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn interrupt(&self, target: &Target) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.type_step(
+            target.pane,
+            |pane, version| {
+                let idle = || (!pane.is_busy()).then_some(Refusal::NotBusy);
+                pane.typing_refusal(target, version).or_else(idle)
+            },
+            |pane| {
+                if let Some(screen) = pane.next_screens.pop_front() {
+                    pane.screen = screen;
+                }
+            },
+        );
+        state.calls.push(Call::Interrupt(target.pane, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn receipt(&self, pane: PaneId, install: &Install, sign: &Sign) -> Result<Option<Receipt>> {
+        let state = self.answer()?;
+        Ok(state.panes.get(&pane).map(|pane| {
+            // The counters of another installation have other names.
+            let ours = pane.marks.owner.as_ref() == Some(install);
+            Receipt {
+                pid: pane.info.pid,
+                dead: pane.info.dead,
+                staged: if ours { pane.marks.staged } else { 0 },
+                submitted: if ours { pane.marks.submitted } else { 0 },
+                owner: pane.marks.owner.as_ref().map(|owner| owner.as_str().to_owned()),
+                sign: pane.sign_place(sign),
+            }
+        }))
+    }
+
+    fn sweep_buffers(&self, install: &Install, keep: &[BufferName]) -> Result<Vec<String>> {
+        let mut state = self.answer()?;
+        let left = |name: &String| {
+            name.starts_with(&install.buffer_prefix()) && !keep.iter().any(|kept| kept.as_str() == name)
+        };
+        let (removed, kept) = std::mem::take(&mut state.buffers).into_iter().partition(left);
+        state.buffers = kept;
+        Ok(removed)
     }
 
     fn kill_pane(&self, pane: PaneId, process: ProcessId) -> Result<KillOutcome> {

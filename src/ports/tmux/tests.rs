@@ -216,3 +216,73 @@ fn the_scripted_server_keeps_the_promises_of_a_real_one() {
     assert_eq!(tmux.kill_session(made.session, made.pane, process).unwrap(), KillOutcome::Killed);
     assert_eq!(tmux.session_named(&"w1".parse().unwrap()).unwrap(), None);
 }
+
+#[test]
+fn the_scripted_server_types_like_a_real_one() {
+    use crate::model::{
+        codex::SubmitKey,
+        pane::{Look, Steering, ready_for_text},
+        typing::{Loss, Marker, Typing, typed_message},
+    };
+    let tmux = ScriptedTmux::default();
+    let process = ProcessId { pid: 42, start_ticks: 1 };
+    let made = tmux.add_session("w1", process);
+    let install = Install::new("here").unwrap();
+    let target = Target { pane: made.pane, process, install: install.clone() };
+    let screen = "› Ask Codex to do anything\n\n  GPT-6.1-Sol default · ~/project";
+    tmux.set_screen(made.pane, screen);
+    let dim = screen.replace("› ", "› \u{1b}[2m");
+    let steering = Steering::Waits;
+    let look = Look { screen: &dim, title: None, width: 80, height: 24, in_mode: false, dead: false, steering };
+    let composer = ready_for_text(&look).unwrap();
+    let Ok(Typing::Typed { text, .. }) = typed_message(b"go on", &Marker::of_command("c1"), Loss::Refused) else {
+        panic!()
+    };
+    let buffer = BufferName::new(&install, "c1", 1).unwrap();
+    let staging = Staging { seq: 1, text: &text, composer, buffer: buffer.clone(), steering };
+    let stage = || tmux.stage(&target, &staging).unwrap();
+    let submission = |press| Submission { seq: 1, sign: text.sign(), key: SubmitKey::Tab, press, steering };
+    let submit = |press| tmux.submit(&target, &submission(press)).unwrap();
+    let receipt = || tmux.receipt(made.pane, &install, text.sign()).unwrap().unwrap();
+    let refused = SendOutcome::Refused;
+
+    assert_eq!(submit(Press::First), refused(Refusal::OwnedByOther));
+    tmux.lose_next_step();
+    assert!(matches!(stage(), SendOutcome::Unknown(_)));
+    assert_eq!((receipt().staged, tmux.buffers()), (0, vec![buffer.as_str().to_owned()]));
+    assert_eq!(tmux.sweep_buffers(&install, std::slice::from_ref(&buffer)).unwrap(), [""; 0]);
+    assert_eq!(tmux.sweep_buffers(&install, &[]).unwrap(), [buffer.as_str()]);
+    tmux.change(made.pane, |pane| pane.info.title = "⠹ Hello | project".into());
+    assert_eq!(stage(), refused(Refusal::Busy));
+    tmux.change(made.pane, |pane| pane.info.title.clear());
+    tmux.change(made.pane, |pane| "mine".clone_into(&mut pane.composer));
+    assert_eq!(stage(), refused(Refusal::ComposerNotEmpty));
+    tmux.change(made.pane, |pane| pane.composer.clear());
+
+    tmux.lose_next_answer();
+    assert!(matches!(stage(), SendOutcome::Unknown(_)));
+    let staged = receipt();
+    assert_eq!((staged.staged, staged.submitted, staged.sign), (1, 0, SignPlace::InComposer));
+    assert_eq!(staged.owner.as_deref(), Some("here"));
+    assert_eq!(stage(), refused(Refusal::AlreadyStaged));
+    assert_eq!(submit(Press::Again), refused(Refusal::NotSubmitted));
+    assert_eq!(submit(Press::First), SendOutcome::Done);
+    assert_eq!(submit(Press::First), refused(Refusal::AlreadySubmitted));
+    assert_eq!(submit(Press::Again), refused(Refusal::SignNotInComposer));
+    assert_eq!((receipt().submitted, receipt().sign), (1, SignPlace::OnScreen));
+
+    assert_eq!(tmux.interrupt(&target).unwrap(), refused(Refusal::NotBusy));
+    tmux.set_screen(made.pane, "• Working (3s • esc to interrupt)\n› Ask Codex to do anything");
+    assert_eq!(tmux.interrupt(&target).unwrap(), SendOutcome::Done);
+    let other = Target { install: Install::new("there").unwrap(), ..target.clone() };
+    tmux.set_screen(made.pane, screen);
+    let second = Staging { seq: 2, ..staging.clone() };
+    assert_eq!(tmux.stage(&other, &second).unwrap(), refused(Refusal::OwnedByOther));
+    tmux.set_version(parse::version("3.1c").unwrap());
+    assert_eq!(tmux.stage(&target, &second).unwrap(), refused(Refusal::TmuxTooOld("3.1c".into())));
+    tmux.remove(made.pane);
+    assert_eq!(tmux.stage(&target, &second).unwrap(), refused(Refusal::PaneGone));
+    assert_eq!(tmux.receipt(made.pane, &install, text.sign()).unwrap(), None);
+    let asked = tmux.calls().into_iter().filter(|call| matches!(call, Call::Stage(..) | Call::Submit(..))).count();
+    assert_eq!(asked, 13);
+}
