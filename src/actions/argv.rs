@@ -73,6 +73,20 @@ impl Argv {
         self
     }
 
+    /// A positional text, or `-` for a long one, as [`Argv::text`].
+    #[must_use]
+    pub fn text_word(mut self, text: &TextArg) -> Self {
+        match text {
+            TextArg::Stdin => self.words.push("-".to_owned()),
+            TextArg::Inline(text) if self.stdin.is_none() && (text.len() > INLINE_TEXT || text == "-") => {
+                self.words.push("-".to_owned());
+                self.stdin = Some(text.clone());
+            }
+            TextArg::Inline(text) => self.words.push(text.clone()),
+        }
+        self
+    }
+
     /// The line as a person would type it after `conveyor`.
     #[must_use]
     pub fn shell_line(&self) -> String {

@@ -160,6 +160,8 @@ catalogue! {
         Stop,
     }
     Deliver {
+        #[command(visible_alias = "nudge")]
+        SessionNudge,
         EnqueueNudgeWorker,
         EnqueueNotifyManager,
         Dispatch,

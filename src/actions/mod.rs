@@ -41,7 +41,7 @@ pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
     Commands, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, EnqueueNotifyManager, EnqueueNudgeWorker,
-    Item as DispatchItem, Summary as DispatchSummary, dispatch_health,
+    Item as DispatchItem, SessionNudge, Summary as DispatchSummary, dispatch_health,
 };
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
 pub use event_log::Events;

@@ -13,6 +13,8 @@ text_enum! {
         NotifyManager => "notify_manager",
         /// A message of a task's manager to its worker.
         NudgeWorker => "nudge_worker",
+        /// A message to one session, whoever sends it.
+        SessionNudge => "session_nudge",
         /// Tells a manager that something about its worker lies in its inbox.
         WorkerTaskComplete => "worker_task_complete",
     }

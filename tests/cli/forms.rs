@@ -98,6 +98,15 @@ const SCENES: &[(&str, &[&str])] = &[
     ("open-manager", &["open-manager parser", "open-manager nothing"]),
     ("stop", &["stop w1 --dry-run", "stop nobody", "stop w1"]),
     (
+        "session-nudge",
+        &[
+            "session-nudge w1 'run the tests again' --no-wait",
+            "session-nudge w1 'run the tests again' --dry-run",
+            "session-nudge nobody hello",
+            "session-nudge w1 ''",
+        ],
+    ),
+    (
         "enqueue-nudge-worker",
         &[
             "enqueue-nudge-worker parser --message 'run the tests again' --idempotency-key k1",

@@ -41,6 +41,7 @@ const FIELDS: &[&str] = &[
     "stop -- {}",
     "enqueue-nudge-worker --message m -- {}",
     "enqueue-notify-manager --message m -- {}",
+    "session-nudge --no-wait -- {} text",
     "dispatch --task={}",
     "commands --task={}",
     "commands --session={}",

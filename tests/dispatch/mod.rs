@@ -1,6 +1,7 @@
 //! The queue and its dispatchers: what is accepted is delivered once, in order, or says why not.
 
 mod many;
+mod nudge;
 mod queue;
 mod routing;
 mod watch;

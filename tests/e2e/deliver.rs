@@ -185,6 +185,45 @@ fn real_codex_gets_each_message_once_from_dispatchers_that_are_killed() {
 }
 
 #[test]
+fn a_nudge_to_real_codex_comes_back_with_its_proof() {
+    let Some(lab) = CodexLab::start(&["tmux"]) else { return };
+    let Some(live) = Live::start(&lab) else { return };
+    let world = &live.world;
+    lab.rule("nudge", "{{say Noted.}}");
+    let mut taken = Vec::new();
+    for number in 0..15 {
+        world.wait_for_condition("w1", "done");
+        let started = Instant::now();
+        let run = world.run(&["session-nudge", "w1", &format!("nudge {number}"), "--json"]);
+        taken.push(started.elapsed());
+        let nudged = run.json();
+        assert_eq!((run.code, &nudged["phase"], &nudged["lane"]), (0, &"done".into(), &"server".into()), "{run}");
+        assert_eq!(nudged["target"], world.session("w1")["codex_session_id"]);
+        live.assert_received(&live.command(nudged["command_id"].as_str().expect("an id")));
+    }
+    taken.sort();
+    crate::support::say(&format!("session-nudge with its proof: median {:?}, slowest {:?}", taken[7], taken[14]));
+
+    // While an approval is open, nothing is given and nothing is approved.
+    let proof = lab.project().join("proof");
+    lab.rule("^touch it", &format!("{{{{shell-esc touch {}}}}} {{{{say Touched.}}}}", proof.display()));
+    world.wait_for_condition("w1", "done");
+    world.say("w1", "touch it");
+    world.wait_for_screen("w1", "Would you like to run the following command?");
+    let run = world.run(&["session-nudge", "w1", "yes, nudge", "--wait", "1", "--json"]);
+    let waiting = run.json();
+    assert_eq!((run.code, &waiting["phase"]), (4, &"queued".into()), "{run}");
+    assert_eq!(
+        (&waiting["reason"], &waiting["side_effect_started"]),
+        (&"an approval is open in it".into(), &false.into())
+    );
+    assert!(!proof.exists());
+    world.run(&["dispatch", "cancel", waiting["command_id"].as_str().expect("an id")]).ok();
+    world.press("w1", &["Escape"]);
+    world.run(&["stop", "w1"]).ok();
+}
+
+#[test]
 fn real_codex_gets_a_message_once_wherever_its_dispatcher_dies() {
     let Some(lab) = CodexLab::start(&["tmux"]) else { return };
     let Some(live) = Live::start(&lab) else { return };

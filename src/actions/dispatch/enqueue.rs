@@ -13,8 +13,7 @@ use crate::{
     model::{
         delivery::{Command, CommandKind, CommandState, Phase},
         filter::{Filter, FilterError},
-        session::Role,
-        task::{Binding, Task},
+        session::{Registration, Role, Session},
     },
     store::{
         self, Store, Write, audit,
@@ -27,7 +26,7 @@ const MAX_MESSAGE: usize = 1 << 20;
 /// The longest key, in characters.
 const MAX_KEY: usize = 200;
 /// How long a message may wait for its delivery, in seconds, unless the sender says otherwise.
-const TIME_TO_LIVE: u64 = 30 * 60;
+pub(super) const TIME_TO_LIVE: u64 = 30 * 60;
 /// Messages that may wait for one session.
 const MOST_WAITING: u64 = 10_000;
 /// Tries allowed.
@@ -224,32 +223,57 @@ fn warned(cx: &Context, store: &Store, queued: Queued) -> Result<Queued> {
     Ok(Queued { warning, ..queued })
 }
 
-/// A message, checked.
-struct Request<'a> {
-    kind: CommandKind,
-    message: &'a str,
-    args: &'a MessageArgs,
+/// A message to be accepted.
+pub(super) struct Request<'a> {
+    pub kind: CommandKind,
+    pub message: &'a str,
+    pub correlation_id: Option<&'a str>,
+    pub idempotency_key: Option<&'a str>,
+    /// Seconds.
+    pub expires: u64,
+}
+
+/// Where a message goes, and on whose behalf.
+struct Ends<'a> {
+    task_id: Option<&'a str>,
+    binding_id: Option<&'a str>,
+    source: Option<&'a str>,
+    target: &'a Session,
 }
 
 impl<'a> Request<'a> {
     fn new(kind: CommandKind, args: &'a MessageArgs) -> Result<Self> {
-        let message = args.message.get()?;
-        if message.trim().is_empty() {
-            return Err(Error::usage(format!("{kind} message must be non-empty")));
+        let request = Self {
+            kind,
+            message: args.message.get()?,
+            correlation_id: args.correlation_id.as_deref(),
+            idempotency_key: args.idempotency_key.as_deref(),
+            expires: args.expires,
+        };
+        request.check()?;
+        Ok(request)
+    }
+
+    /// Refuses what cannot be sent.
+    ///
+    /// # Errors
+    /// A usage error that says what is wrong.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.message.trim().is_empty() {
+            return Err(Error::usage(format!("{} message must be non-empty", self.kind)));
         }
-        if message.len() > MAX_MESSAGE {
-            return Err(Error::usage(format!("the message has {} bytes, more than {MAX_MESSAGE}", message.len()))
+        if self.message.len() > MAX_MESSAGE {
+            return Err(Error::usage(format!("the message has {} bytes, more than {MAX_MESSAGE}", self.message.len()))
                 .hint("put the long part into a file and name its path"));
         }
-        for (name, value) in [("--correlation-id", &args.correlation_id), ("--idempotency-key", &args.idempotency_key)]
-        {
+        for (name, value) in [("--correlation-id", self.correlation_id), ("--idempotency-key", self.idempotency_key)] {
             if let Some(value) = value
-                && (value.trim().is_empty() || value.chars().count() > MAX_KEY || text::visible_line(value) != *value)
+                && (value.trim().is_empty() || value.chars().count() > MAX_KEY || text::visible_line(value) != value)
             {
                 return Err(Error::usage(format!("{name} takes 1 to {MAX_KEY} visible characters")));
             }
         }
-        Ok(Self { kind, message, args })
+        Ok(())
     }
 
     /// Accepts it for the other end of a task.
@@ -261,53 +285,54 @@ impl<'a> Request<'a> {
         let binding = lookup::active_binding(w.read(), &task)?;
         let (source, target) = match self.kind {
             CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
-            CommandKind::NudgeWorker | CommandKind::WorkerTaskComplete => {
+            CommandKind::NudgeWorker | CommandKind::SessionNudge | CommandKind::WorkerTaskComplete => {
                 (&binding.manager_session_id, &binding.worker_session_id)
             }
         };
-        self.accept(cx, w, &task, &binding, source, target, reference)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the two ends, what ties them, and the words of the caller")]
-    fn accept(
-        &self,
-        cx: &Context,
-        w: &Write<'_>,
-        task: &Task,
-        binding: &Binding,
-        source: &str,
-        target: &str,
-        reference: &str,
-    ) -> Result<Queued> {
-        let now: Moment = cx.moment();
         let target = store::sessions::by_id(w.read(), target)?
             .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
-        if target.state == crate::model::session::Registration::Gone {
+        let ends =
+            Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), source: Some(source), target: &target };
+        let (command, repeated) = self.accept(cx, w, &ends)?;
+        Ok(Queued::new(&command, repeated, target.name, reference, cx.dry_run()))
+    }
+
+    /// Accepts it for one session. It belongs to the task that the session is bound to, if any, but not to the
+    /// binding: it goes to the session whoever supervises it.
+    pub(super) fn for_session(&self, cx: &Context, w: &Write<'_>, session: &Session) -> Result<(Command, bool)> {
+        let task_id = store::bindings::active_of_session(w.read(), &session.id)?.map(|binding| binding.task_id);
+        self.accept(cx, w, &Ends { task_id: task_id.as_deref(), binding_id: None, source: None, target: session })
+    }
+
+    fn accept(&self, cx: &Context, w: &Write<'_>, ends: &Ends<'_>) -> Result<(Command, bool)> {
+        let now: Moment = cx.moment();
+        let target = ends.target;
+        if target.state == Registration::Gone {
             return Err(Error::refused(format!("session \"{}\" is gone", target.name))
-                .hint("end the binding with `conveyor unbind`, or register the session again"));
+                .hint("register it again, or bring it back with `conveyor resume`"));
         }
         let id = cx.fresh_id("command");
         let payload = json!({"message": self.message});
-        let correlation_id = self.args.correlation_id.clone().unwrap_or_else(|| cx.fresh_id("dispatch"));
+        let correlation_id = self.correlation_id.map_or_else(|| cx.fresh_id("dispatch"), str::to_owned);
         let new = NewCommand {
             id: &id,
-            idempotency_key: self.args.idempotency_key.as_deref().unwrap_or(&id),
+            idempotency_key: self.idempotency_key.unwrap_or(&id),
             request_sha256: &self.digest(&target.id),
             created_by: cx.actor().as_str(),
-            task_id: Some(&task.id),
-            binding_id: Some(&binding.id),
-            source_session_id: Some(source),
+            task_id: ends.task_id,
+            binding_id: ends.binding_id,
+            source_session_id: ends.source,
             target_session_id: &target.id,
             correlation_id: &correlation_id,
             kind: self.kind,
             required_permission: None,
-            time_to_live: Some(i64::try_from(self.args.expires * 1_000).unwrap_or(i64::MAX)),
+            time_to_live: Some(i64::try_from(self.expires.saturating_mul(1_000)).unwrap_or(i64::MAX)),
             max_attempts: MAX_ATTEMPTS,
             payload: &payload,
         };
-        let (command, repeated) = match store::commands::enqueue(w, &new, MOST_WAITING, &now)? {
+        match store::commands::enqueue(w, &new, MOST_WAITING, &now)? {
             Enqueued::Accepted(command) => {
-                let about = audit::About { task_id: Some(&task.id), session_id: Some(&target.id) };
+                let about = audit::About { task_id: ends.task_id, session_id: Some(&target.id) };
                 let payload = json!({
                     "command_id": command.id,
                     "correlation_id": command.correlation_id,
@@ -315,25 +340,19 @@ impl<'a> Request<'a> {
                     "type": command.kind,
                 });
                 audit::append(w, now.wall, cx.actor(), "command_created", about, &payload)?;
-                (command, false)
+                Ok((*command, false))
             }
-            Enqueued::Repeated(command) => (command, true),
-            Enqueued::KeyTaken(command) => {
-                return Err(Error::conflict(format!(
-                    "the key \"{}\" belongs to another message, command {}",
-                    command.idempotency_key, command.id
-                ))
-                .hint("use a new --idempotency-key for a new message"));
-            }
+            Enqueued::Repeated(command) => Ok((*command, true)),
+            Enqueued::KeyTaken(command) => Err(Error::conflict(format!(
+                "the key \"{}\" belongs to another message, command {}",
+                command.idempotency_key, command.id
+            ))
+            .hint("use a new --idempotency-key for a new message")),
             Enqueued::Full(waiting) => {
-                return Err(Error::new(
-                    Kind::Refused,
-                    format!("{waiting} messages wait for \"{}\" already", target.name),
-                )
-                .hint("see why with `conveyor dispatch status`, or cancel some with `conveyor dispatch cancel`"));
+                Err(Error::new(Kind::Refused, format!("{waiting} messages wait for \"{}\" already", target.name))
+                    .hint("see why with `conveyor dispatch status`, or cancel some with `conveyor dispatch cancel`"))
             }
-        };
-        Ok(Queued::new(&command, repeated, target.name, reference, cx.dry_run()))
+        }
     }
 
     /// What has to be the same when a key comes again.

@@ -4,6 +4,7 @@ mod commands;
 mod control;
 mod enqueue;
 mod health;
+mod nudge;
 mod pass;
 mod push;
 mod servers;
@@ -25,6 +26,7 @@ pub use commands::Commands;
 pub use control::{Controlled, DispatchVerb};
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker};
 pub use health::{DispatchHealth, dispatch_health};
+pub use nudge::SessionNudge;
 pub use pass::{Item, Orders};
 use servers::Servers;
 
@@ -216,6 +218,7 @@ impl Dispatcher {
         let orders = Orders {
             dispatcher_id,
             task_id,
+            target_session_id: None,
             kind: match args.wanted {
                 Some(Wanted::NotifyManager) => Some(CommandKind::NotifyManager),
                 Some(Wanted::NudgeWorker) => Some(CommandKind::NudgeWorker),
@@ -245,17 +248,27 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn hosted(cx: &Context) -> Result<Self> {
+        Self::of(cx, None, Host::Cockpit)
+    }
+
+    /// A dispatcher for the line of one session, for a command that waits for its own delivery.
+    pub(super) fn for_session(cx: &Context, session_id: &str) -> Result<Self> {
+        Self::of(cx, Some(session_id.to_owned()), Host::Once)
+    }
+
+    fn of(cx: &Context, target_session_id: Option<String>, host: Host) -> Result<Self> {
         let orders = Orders {
             dispatcher_id: cx.fresh_id("dispatcher"),
             task_id: None,
+            signals: target_session_id.is_none(),
+            target_session_id,
             kind: None,
             commands: true,
-            signals: true,
             limit: usize::MAX,
         };
         let dispatcher =
             Self { cx: cx.clone(), orders, servers: Servers::default(), moved: 0, beaten_at: cx.moment().uptime };
-        dispatcher.record(Host::Cockpit)?;
+        dispatcher.record(host)?;
         Ok(dispatcher)
     }
 

@@ -34,8 +34,8 @@ const BATCH: usize = 250;
 /// Commands that one transaction looks at.
 pub(super) const LOOK: u32 = 10_000;
 /// Why a command takes the server lane.
-const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
-const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
+pub(super) const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
+pub(super) const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
 
 /// What a pass is to do.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Orders {
     pub dispatcher_id: String,
     /// Only this task, by its id.
     pub task_id: Option<String>,
+    /// Only to this session, by its id.
+    pub target_session_id: Option<String>,
     /// Only commands of this kind; none is all.
     pub kind: Option<CommandKind>,
     /// Whether commands are delivered.
@@ -335,6 +337,7 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
 
 fn is_wanted(orders: &Orders, row: &InLine) -> bool {
     orders.kind.is_none_or(|kind| kind == row.kind)
+        && orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id)
         && orders.task_id.as_deref().is_none_or(|task| row.task_id.as_deref() == Some(task))
 }
 

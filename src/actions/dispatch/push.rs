@@ -26,7 +26,7 @@ use crate::{
     },
     store::{
         self, Store,
-        commands::{Begun, Step},
+        commands::{Begun, InLine, Step},
     },
 };
 
@@ -213,7 +213,12 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
     let now = cx.moment();
     let open = store.read(|r| store::commands::in_line(r, &now, super::pass::LOOK))?;
     let mut settled = Vec::new();
-    for row in open.iter().filter(|row| matches!(row.phase, Phase::Started | Phase::Submitted) && row.is_due) {
+    let is_ours = |row: &&InLine| {
+        matches!(row.phase, Phase::Started | Phase::Submitted)
+            && row.is_due
+            && orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id)
+    };
+    for row in open.iter().filter(is_ours) {
         let Some((command, around)) = store
             .read(|r| {
                 let command = store::commands::by_id(r, &row.id)?;

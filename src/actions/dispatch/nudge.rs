@@ -1,0 +1,250 @@
+//! `session-nudge`: a message to one session, delivered now if it can be, with the proof.
+
+use std::{
+    fmt, thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Dispatcher, dispatch_health,
+    enqueue::Request,
+    servers::{Servers, Way},
+};
+use crate::{
+    actions::{Action, Argv, Context, Format, Outcome, TextArg, lookup},
+    base::{Error, Kind, Result, Timestamp},
+    model::{
+        delivery::{Command, CommandKind, CommandState, Lane, Phase},
+        session::Session,
+    },
+    store,
+};
+
+/// Between two passes while it is waited for.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Send a message to a session and wait for the proof that it has it
+///
+/// It is queued like any other message and delivered at once when the session can take it. Exit code 0 means that the
+/// session's own rollout shows it; 4 that it is on its way, and a dispatcher goes on.
+///
+/// Example: `conveyor session-nudge w1 "run the tests again"`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct SessionNudge {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// The message; `-` reads standard input
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    pub message: TextArg,
+    /// Wait so many seconds for the proof
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub wait: u64,
+    /// Do not wait: the message is accepted, and one try is made
+    #[arg(long, conflicts_with = "wait")]
+    pub no_wait: bool,
+    /// The same key with the same message is accepted once, however often it is sent
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Give up when it was not delivered within so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = super::enqueue::TIME_TO_LIVE, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub expires: u64,
+}
+
+/// How far the message has come.
+#[derive(Debug, Serialize)]
+pub struct Nudged {
+    /// The command.
+    command_id: String,
+    /// Ties together what belongs to it.
+    correlation_id: String,
+    /// Nothing was stored or sent.
+    dry_run: bool,
+    /// The way it takes, and why.
+    lane: Option<Lane>,
+    /// Why that way.
+    lane_reason: Option<String>,
+    /// How far it has come.
+    phase: Phase,
+    /// Why it stands there.
+    reason: Option<String>,
+    /// Where the session's rollout shows it.
+    receipt: Option<Value>,
+    /// The key had been accepted before with the same message.
+    repeated: bool,
+    /// The session.
+    session: String,
+    /// The session was told to take it.
+    side_effect_completed: bool,
+    /// Something may have happened outside the ledger.
+    side_effect_started: bool,
+    /// The contract's word for the phase.
+    state: CommandState,
+    /// The thread or pane it goes to; none for an inbox.
+    target: Option<String>,
+    /// The message.
+    text: String,
+    /// When it was accepted.
+    time: Timestamp,
+    /// What an operator should know about delivery; none when the message has arrived.
+    warning: Option<String>,
+    #[serde(skip)]
+    waited: bool,
+}
+
+impl Action for SessionNudge {
+    const NAME: &'static str = "session-nudge";
+    const FORMAT: Format = Format::Json;
+    type Output = Nudged;
+
+    fn run(self, cx: &Context) -> Result<Nudged> {
+        let request = Request {
+            kind: CommandKind::SessionNudge,
+            message: self.message.get()?,
+            correlation_id: None,
+            idempotency_key: self.idempotency_key.as_deref(),
+            expires: self.expires,
+        };
+        request.check()?;
+        let store = cx.ledger_to_change()?;
+        let (session, command, repeated) = store.write_durably(|w| {
+            let session = lookup::session(w.read(), &self.session)?;
+            let (command, repeated) = request.for_session(cx, w, &session)?;
+            Ok::<_, Error>((session, command, repeated))
+        })?;
+        if cx.dry_run() {
+            return Ok(planned(cx, &session, &command));
+        }
+        let mut dispatcher = Dispatcher::for_session(cx, &session.id)?;
+        let patience = Duration::from_secs(if self.no_wait { 0 } else { self.wait });
+        let outcome = deliver(cx, &mut dispatcher, &command.id, patience);
+        dispatcher.end()?;
+        // What was accepted is accepted, also when this process could not deliver it.
+        let trouble = outcome.err().map(|error| error.to_string());
+        let now = store.read(|r| store::commands::by_id(r, &command.id))?.unwrap_or(command);
+        let mut nudged = Nudged::of(&now, &session, repeated, !self.no_wait);
+        if now.phase != Phase::Done {
+            nudged.warning = trouble.or_else(|| dispatch_health(cx).ok().and_then(|health| health.warning));
+        }
+        Ok(nudged)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session, message, wait, no_wait, idempotency_key, expires } = self;
+        let argv = Argv::new(Self::NAME)
+            .option("--wait", (!no_wait).then_some(wait))
+            .switch("--no-wait", *no_wait)
+            .option("--idempotency-key", idempotency_key.as_ref())
+            .option("--expires", Some(expires));
+        argv.end_of_options().word(session).text_word(message)
+    }
+
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        vec![&mut self.message]
+    }
+}
+
+/// Passes over the session's line until the command is settled or the patience is at its end; at least one.
+fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Duration) -> Result<()> {
+    let store = cx.ledger_to_change()?;
+    let begun = Instant::now();
+    loop {
+        let passed = dispatcher.pass(&mut drop);
+        let is_open =
+            store.read(|r| store::commands::by_id(r, id))?.is_some_and(|command| command.phase.holds_the_line());
+        match passed {
+            // Somebody else holds the ledger, or delivers just now.
+            Err(error) if error.kind() != Kind::Busy => return Err(error),
+            _ if !is_open || begun.elapsed() >= patience => return Ok(()),
+            _ => thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// What a rehearsal says: the way the message would take now.
+fn planned(cx: &Context, session: &Session, command: &Command) -> Nudged {
+    let (lane, why) = match Servers::default().way(cx, session) {
+        Way::Inbox(why) => (Lane::Inbox, why.to_owned()),
+        Way::Server { is_busy: false } => (Lane::Server, super::pass::BEGINS_A_TURN.to_owned()),
+        Way::Server { is_busy: true } => (Lane::Server, super::pass::INTO_OPEN_TURN.to_owned()),
+        Way::Later(why) => (Lane::Server, format!("it would wait: {why}")),
+    };
+    let mut nudged = Nudged::of(command, session, false, false);
+    nudged.dry_run = true;
+    nudged.target = (lane == Lane::Server).then(|| session.codex_session_id.clone()).flatten();
+    (nudged.lane, nudged.lane_reason) = (Some(lane), Some(why));
+    nudged
+}
+
+impl Nudged {
+    fn of(command: &Command, session: &Session, repeated: bool, waited: bool) -> Self {
+        let receipt = command.result.as_ref().and_then(|result| result.get("receipt")).cloned();
+        let is_pushed = command.lane.is_some_and(|lane| lane != Lane::Inbox);
+        Self {
+            command_id: command.id.clone(),
+            correlation_id: command.correlation_id.clone(),
+            dry_run: false,
+            lane: command.lane,
+            lane_reason: command.lane_reason.clone(),
+            phase: command.phase,
+            reason: command.reason.clone(),
+            receipt,
+            repeated,
+            session: session.name.clone(),
+            side_effect_completed: is_pushed && matches!(command.phase, Phase::Submitted | Phase::Done),
+            side_effect_started: is_pushed && !matches!(command.phase, Phase::Queued),
+            state: command.phase.state(),
+            target: if is_pushed { session.codex_session_id.clone() } else { None },
+            text: command.message().unwrap_or_default().to_owned(),
+            time: command.created_at,
+            warning: None,
+            waited,
+        }
+    }
+}
+
+impl Outcome for Nudged {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let Self { session, command_id, phase, .. } = self;
+        match (&self.receipt, phase) {
+            _ if self.dry_run => writeln!(out, "would send it to {session}: {}", self.way())?,
+            (Some(receipt), Phase::Done) if receipt["byte_offset"].is_u64() => {
+                writeln!(out, "{session} has it: its rollout shows it at byte {}", receipt["byte_offset"])?;
+            }
+            (_, Phase::Done) => writeln!(out, "{session} has it")?,
+            (_, Phase::Delivered) => writeln!(out, "it lies in the inbox of {session} ({})", self.way())?,
+            (_, phase) => {
+                let why = self.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                writeln!(out, "{command_id} to {session} is {phase}{why}")?;
+            }
+        }
+        self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
+    }
+
+    fn exit_code(&self) -> u8 {
+        if self.dry_run {
+            return 0;
+        }
+        match self.phase {
+            Phase::Done => 0,
+            Phase::Ambiguous => Kind::Ambiguous.exit_code(),
+            Phase::Blocked => Kind::Blocked.exit_code(),
+            Phase::Failed | Phase::Cancelled | Phase::Expired | Phase::Dead => Kind::Refused.exit_code(),
+            // Who does not wait asks no more than that it is accepted.
+            _ if !self.waited => 0,
+            Phase::Queued | Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted | Phase::Delivered => {
+                Kind::Unconfirmed.exit_code()
+            }
+        }
+    }
+}
+
+impl Nudged {
+    fn way(&self) -> String {
+        let lane = self.lane.map_or("no way yet", Lane::as_str);
+        self.lane_reason.as_deref().map_or_else(|| lane.to_owned(), |why| format!("{lane}: {why}"))
+    }
+}
