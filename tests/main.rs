@@ -6,6 +6,7 @@ mod cli;
 mod codex_server;
 mod doctor;
 mod e2e;
+mod inbox;
 mod ingest;
 mod layers;
 mod ledger;

@@ -20,6 +20,8 @@ text_enum! {
         Lifecycle => "Start and stop",
         /// What sessions are doing.
         Observe => "Watch",
+        /// What sessions tell each other.
+        Messages => "Messages",
         /// Health of the installation.
         Health => "Health",
     }
@@ -170,6 +172,14 @@ catalogue! {
         Ingest,
         Tail,
         Events,
+    }
+    Messages {
+        ManagerInbox,
+        WorkerInbox,
+        SessionInbox,
+        Receive,
+        Ack,
+        InboxAck,
     }
     Health {
         Doctor,

@@ -5,6 +5,7 @@
 
 mod argv;
 mod binding;
+mod caller;
 mod capture;
 mod catalogue;
 mod context;
@@ -15,6 +16,7 @@ mod event_log;
 mod explain;
 mod fail;
 mod follow;
+mod inbox;
 mod ingest;
 mod launch;
 mod list;
@@ -41,6 +43,7 @@ pub use discover::{Discover, KnownBy};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
 pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
+pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
 pub use ingest::Ingest;
 pub use launch::{
     Create, Ending, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, Way,

@@ -420,22 +420,24 @@ impl Outcome for Registered {
     }
 }
 
-/// The contract's communication block: [`Communication`] plus the poll command.
+/// The contract's communication block: [`Communication`] plus how the session gets its messages.
 #[derive(Debug, Serialize)]
 pub struct CommunicationView {
+    ack_command_template: &'static str,
     #[serde(flatten)]
     communication: Communication,
     poll_command_template: String,
+    receive_command_template: String,
 }
 
 impl CommunicationView {
     fn of(session: &Session) -> Self {
+        let role = session.role;
         Self {
+            ack_command_template: "conveyor ack <token> --json",
             communication: Communication::of(session),
-            poll_command_template: format!(
-                "conveyor {}-inbox <task> --consume-next --wait --timeout 60 --json",
-                session.role
-            ),
+            poll_command_template: format!("conveyor {role}-inbox <task> --consume-next --wait --timeout 60 --json"),
+            receive_command_template: format!("conveyor {role}-inbox <task> --receive --wait --timeout 60 --json"),
         }
     }
 }

@@ -144,7 +144,8 @@ impl Store {
     /// SQLite's own error.
     pub fn change_mark(&self) -> Result<i64> {
         let connection = lock(self.reader.as_ref().unwrap_or(&self.connection));
-        Ok(connection.query_row("pragma data_version", [], |row| row.get(0))?)
+        let mut statement = connection.prepare_cached("pragma data_version")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
     }
 }
 
