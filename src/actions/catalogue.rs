@@ -145,6 +145,7 @@ catalogue! {
         Deregister,
         Bind,
         Unbind,
+        CreateDisposableBinding,
         #[command(visible_alias = "search")]
         Discover,
     }

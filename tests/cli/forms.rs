@@ -125,6 +125,18 @@ const SCENES: &[(&str, &[&str])] = &[
     ("ingest", &["ingest w1 --dry-run", "ingest w1", "ingest w1", "ingest nobody"]),
     ("events", &["events parser", "events w1 --limit 1", "events w1 --type session_registered", "events nobody"]),
     (
+        "create-disposable-binding",
+        &[
+            "create-disposable-binding docs --goal 'every command is explained' --dry-run",
+            "create-disposable-binding docs --goal 'every command is explained' --worker-codex-app-thread-id thread-2",
+            "create-disposable-binding docs",
+            "create-disposable-binding second --worker w1",
+            "create-disposable-binding second --worker m1",
+            "create-disposable-binding second --worker x --manager x",
+            "sessions --name docs-worker",
+        ],
+    ),
+    (
         "session-inbox",
         &[
             "session-inbox m1",

@@ -1,5 +1,6 @@
 //! Inboxes: what is put there is read once by whoever holds it, whatever becomes of the readers and the clock.
 
+mod disposable;
 mod facts;
 mod parallel;
 mod polling;
