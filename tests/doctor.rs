@@ -296,7 +296,7 @@ fn a_changed_schema_is_told_by_name() {
          drop index statuses_session_id;
          create index statuses_session_id on statuses (id);
          create table mine (x);
-         pragma user_version = 100;",
+         pragma user_version = 101;",
     );
     let run = world.run("db-doctor");
     let report = run.json();
