@@ -12,11 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use conveyor::base::Timestamp;
-use serde_json::Value;
-
 use super::{Post, end, message, start, until_it_looks};
 use crate::support::{TestEnv, say};
+use conveyor::base::Timestamp;
 
 const POLLERS: usize = 200;
 const MESSAGES: usize = 700;
@@ -25,14 +23,13 @@ const INTERVAL: i64 = 100;
 /// The bar is the interval and this; the machine may be busy with other tests, so three times as much is allowed.
 const GRACE: i64 = 50;
 
-/// Resident memory in kB, and processor time in ticks.
+/// Resident memory in kB, and processor time in nanoseconds: ticks miss whoever runs for less than one.
 fn cost(child: &Child) -> Option<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let resident = resident.trim().trim_end_matches(" kB").parse().ok()?;
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    Some((resident, fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?))
+    let schedule = fs::read_to_string(format!("/proc/{}/schedstat", child.id())).ok()?;
+    Some((resident, schedule.split(' ').next()?.parse().ok()?))
 }
 
 /// One round: as many readers as messages, each waiting before the first message is put there.
@@ -50,7 +47,10 @@ fn round(env: &TestEnv, post: &Post, sessions: &[String], first: usize, count: u
     thread::scope(|scope| {
         for reader in readers {
             let told = &told;
-            scope.spawn(move || told.lock().unwrap().push(end_unlocked(reader)));
+            scope.spawn(move || {
+                let answer = end(reader).ok().json();
+                told.lock().unwrap().push(answer);
+            });
         }
         for number in 0..count {
             let target = &sessions[(first + number) % sessions.len()];
@@ -65,10 +65,6 @@ fn round(env: &TestEnv, post: &Post, sessions: &[String], first: usize, count: u
         seen.latencies.push(at("consumed_at") - at("delivered_at"));
         *seen.messages.entry(message(item).to_owned()).or_default() += 1;
     }
-}
-
-fn end_unlocked(reader: Child) -> Value {
-    end(reader).ok().json()
 }
 
 #[derive(Default)]
@@ -87,9 +83,8 @@ impl Seen {
         thread::sleep(Duration::from_secs(2));
         let (after, passed) = (costs(), begun.elapsed().as_secs_f64());
         assert_eq!(after.len(), readers.len(), "all of them wait");
-        let ticks = |costs: &[(u64, u64)]| costs.iter().map(|(_, ticks)| *ticks).sum::<u64>();
-        let hertz = rustix::param::clock_ticks_per_second();
-        let cores = (ticks(&after) - ticks(&before)) as f64 / hertz as f64 / passed;
+        let nanoseconds = |costs: &[(u64, u64)]| costs.iter().map(|(_, spent)| *spent).sum::<u64>();
+        let cores = (nanoseconds(&after) - nanoseconds(&before)) as f64 / 1e9 / passed;
         self.share = self.share.max(cores * POLLERS as f64 / readers.len() as f64);
         self.largest = self.largest.max(after.iter().map(|(resident, _)| *resident).max().unwrap_or(0));
     }
