@@ -182,6 +182,7 @@ fn a_held_ledger_is_busy_not_broken() {
 #[test]
 fn the_stored_words_are_the_ones_the_program_knows() {
     use conveyor::model::{
+        delivery::{AckStatus, AttemptState, CommandState, Disposition, ItemState, Phase, SignalKind},
         session::{Registration, Role},
         task::{BindingState, TaskState},
     };
@@ -193,11 +194,89 @@ fn the_stored_words_are_the_ones_the_program_knows() {
     };
     let check = |name: &str, words: &[&str]| {
         let list = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+        let table = |name: &str| table(name).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(table(name).contains(&format!("in ({list})")), "{name} does not list {list}");
     };
     let words = |all: Vec<&'static str>| all;
     check("tasks", &words(TaskState::ALL.iter().map(|one| one.as_str()).collect()));
     check("sessions", &words(Role::ALL.iter().map(|one| one.as_str()).collect()));
     check("sessions", &words(Registration::ALL.iter().map(|one| one.as_str()).collect()));
+    check("commands", &words(CommandState::ALL.iter().map(|one| one.as_str()).collect()));
+    check("commands", &words(Phase::ALL.iter().map(|one| one.as_str()).collect()));
+    check("command_attempts", &words(AttemptState::ALL.iter().map(|one| one.as_str()).collect()));
+    check("session_signals", &words(SignalKind::ALL.iter().map(|one| one.as_str()).collect()));
+    check("session_signals", &words(Disposition::ALL.iter().map(|one| one.as_str()).collect()));
+    check("routed_notifications", &words(ItemState::ALL.iter().map(|one| one.as_str()).collect()));
+    check("notification_acknowledgements", &words(AckStatus::ALL.iter().map(|one| one.as_str()).collect()));
     check("bindings", &words(BindingState::ALL.iter().map(|one| one.as_str()).collect()));
+}
+
+/// A ledger as version 100 made it, with a task in it.
+fn old_ledger(env: &TestEnv) {
+    let schema = fs::read_to_string(crate::support::fixture_path("ledgers/100.sql")).unwrap();
+    let rows = "
+        insert into tasks values ('task-1', 'old', 'kept', null, 'candidate', '2026-11-21T02:00:00.000Z',
+            '2026-11-21T02:00:00.000Z');
+        insert into schema_migrations values (100, '2026-11-21T02:00:00.000Z');
+        pragma journal_mode = wal;
+        pragma application_id = 0x43565952;
+        pragma user_version = 100;";
+    make_database(&env.ledger(), &format!("{schema}{rows}"));
+}
+
+/// What makes up the schema, without white space and comments.
+fn parts(path: &Path) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement =
+        connection.prepare("select sql from sqlite_master where sql is not null order by type, name").unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(|sql| sql.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn an_older_ledger_of_ours_is_brought_up_to_date_and_a_backup_stays() {
+    let (env, fresh) = (TestEnv::new(), TestEnv::new());
+    old_ledger(&env);
+    let before = parts(&env.ledger());
+    let rehearsed = env.sh("--dry-run tasks --json");
+    assert_eq!((rehearsed.code, rehearsed.error()["kind"].as_str()), (1, Some("ledger")), "{rehearsed}");
+    assert!(rehearsed.err.contains("older than this program's"), "{rehearsed}");
+    assert_eq!(parts(&env.ledger()), before, "a rehearsal leaves it alone");
+
+    let listed = env.sh("tasks --json").ok().json();
+    assert_eq!((&listed[0]["name"], &listed[0]["goal"]), (&"old".into(), &"kept".into()));
+    fresh.sh("tasks --create t --goal g").ok();
+    assert_eq!(parts(&env.ledger()), parts(&fresh.ledger()), "the steps lead to the schema of a fresh ledger");
+    let backups: Vec<_> = fs::read_dir(env.ledger().parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("100"))
+        .collect();
+    assert_eq!(backups.len(), 1, "{backups:?}");
+    assert_eq!(parts(&backups[0]), before);
+    assert_eq!(fs::metadata(&backups[0]).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn many_processes_may_bring_an_older_ledger_up_to_date_at_once() {
+    for _ in 0..5 {
+        let env = TestEnv::new();
+        old_ledger(&env);
+        let children: Vec<_> = (0..20)
+            .map(|_| {
+                let mut command = env.command();
+                command.arg("tasks").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            })
+            .collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let steps: i64 = Connection::open(env.ledger())
+            .unwrap()
+            .query_row("select count(*) from schema_migrations where version = 101", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(steps, 1);
+    }
 }

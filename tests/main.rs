@@ -4,6 +4,7 @@
 
 mod cli;
 mod codex_server;
+mod dispatch;
 mod doctor;
 mod e2e;
 mod inbox;

@@ -18,10 +18,10 @@ text_enum! {
         Registry => "Tasks and sessions",
         /// Start, open, stop.
         Lifecycle => "Start and stop",
+        /// Messages and their delivery.
+        Deliver => "Messages",
         /// What sessions are doing.
         Observe => "Watch",
-        /// What sessions tell each other.
-        Messages => "Messages",
         /// Health of the installation.
         Health => "Health",
     }
@@ -160,6 +160,18 @@ catalogue! {
         OpenManager,
         Stop,
     }
+    Deliver {
+        EnqueueNudgeWorker,
+        EnqueueNotifyManager,
+        Dispatch,
+        Commands,
+        ManagerInbox,
+        WorkerInbox,
+        SessionInbox,
+        Receive,
+        Ack,
+        InboxAck,
+    }
     Observe {
         List,
         Status,
@@ -173,14 +185,6 @@ catalogue! {
         Ingest,
         Tail,
         Events,
-    }
-    Messages {
-        ManagerInbox,
-        WorkerInbox,
-        SessionInbox,
-        Receive,
-        Ack,
-        InboxAck,
     }
     Health {
         Doctor,

@@ -11,6 +11,7 @@ mod catalogue;
 mod context;
 mod cycle;
 mod discover;
+mod dispatch;
 mod disposable;
 mod doctor;
 mod event_log;
@@ -41,6 +42,10 @@ pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
+pub use dispatch::{
+    Commands, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, EnqueueNotifyManager, EnqueueNudgeWorker,
+    Item as DispatchItem, Summary as DispatchSummary, dispatch_health,
+};
 pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
 pub use event_log::Events;

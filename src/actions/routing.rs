@@ -55,7 +55,6 @@ pub struct Routed {
 ///
 /// # Errors
 /// When the ledger fails; signals that were not settled stay as they are.
-#[expect(dead_code, reason = "dispatching uses it")]
 pub(super) fn route_all(
     store: &Store,
     dispatcher_id: &str,

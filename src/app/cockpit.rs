@@ -3,7 +3,7 @@
 use crate::{
     actions::{self, Command, Context, Report},
     base::Result,
-    engine::Engine,
+    engine::{Dispatching, Engine},
     model::board::{Board, Entry, EventRow},
     tui::{self, Backend, EventQuery, Explanation, Options, PaneText, theme::ThemeName},
 };
@@ -20,6 +20,9 @@ pub struct CockpitArgs {
     /// Leave the mouse to the terminal; `M` switches
     #[arg(long, help_heading = "Cockpit")]
     pub no_mouse: bool,
+    /// Only watch: leave delivery to other dispatchers
+    #[arg(long, help_heading = "Cockpit")]
+    pub no_dispatch: bool,
 }
 
 /// Runs the cockpit until the operator leaves.
@@ -27,13 +30,14 @@ pub(super) fn run(cx: &Context, args: &CockpitArgs, prefix: Vec<String>) -> Resu
     // The engine writes while the screens read.
     let cx = cx.clone().with_reader();
     let engine_context = cx.clone();
+    let dispatching = (!args.no_dispatch).then(Dispatching::hosted);
     let options = Options {
         theme: args.theme,
         ascii: args.ascii,
         mouse: !args.no_mouse,
         prefix,
         clock: cx.clock(),
-        start: Some(Box::new(move |runtime| Engine::start(&engine_context, runtime))),
+        start: Some(Box::new(move |runtime| Engine::start(&engine_context, runtime, dispatching))),
     };
     tui::run(Live(cx), options)
 }

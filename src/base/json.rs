@@ -23,6 +23,14 @@ pub fn pretty(data: &impl Serialize) -> serde_json::Result<String> {
     Ok(escaped(serde_json::to_string_pretty(&value(data)?)?))
 }
 
+/// Compact text with sorted keys on one line that a screen may get, with its line feed: what streams print.
+///
+/// # Errors
+/// As [`value`].
+pub fn line(data: &impl Serialize) -> serde_json::Result<String> {
+    Ok(escaped(compact(data)?) + "\n")
+}
+
 /// JSON text in which every character that must not reach a screen is a `\u` escape. `serde_json` escapes only
 /// what JSON demands; the others can stand nowhere but inside of strings.
 fn escaped(json: String) -> String {
@@ -44,7 +52,7 @@ fn escaped(json: String) -> String {
     out
 }
 
-/// Compact text with sorted keys, as stored in the ledger and printed in streams.
+/// Compact text with sorted keys, as stored in the ledger.
 ///
 /// # Errors
 /// As [`value`].

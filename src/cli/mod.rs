@@ -4,6 +4,7 @@
 
 mod help;
 mod output;
+mod watch;
 
 use std::{
     io::{self, IsTerminal as _, Read},
@@ -62,6 +63,12 @@ pub fn run(cx: &Context, mut command: Command, style: Style, printer: &mut Print
     }
     for text in &mut texts {
         text.fill_from(&mut OnceInput)?;
+    }
+    if let Command::Dispatch(args) = &command
+        && args.verb.is_none()
+        && args.watch
+    {
+        return watch::dispatch(cx, args, style, printer);
     }
     let report = command.run(cx)?;
     if let Some(program) =

@@ -1,9 +1,10 @@
-//! Background tasks: tail rollouts, look at panes and processes, notice changes of the ledger.
+//! Background tasks: tail rollouts, look at panes and processes, notice changes of the ledger, dispatch.
 //!
 //! Tokio lives from here up. Each task selects, handles, responds; the blocking part of a step runs on the
 //! blocking pool and is never cut off half-way: tasks look for the end between steps.
 
 mod changes;
+mod dispatch;
 mod observe;
 mod signals;
 mod tail;
@@ -18,9 +19,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use dispatch::Dispatching;
 pub use signals::Signals;
 
-use crate::actions::Context;
+use crate::actions::{Context, DispatchItem, Dispatcher};
 
 /// How long [`Engine::stop`] waits for the tasks.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -49,7 +51,7 @@ pub enum Notice {
 
 /// The running tasks.
 pub struct Engine {
-    stop: CancellationToken,
+    parts: Parts,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
     changed: watch::Receiver<u64>,
     notices: Option<mpsc::Receiver<Notice>>,
@@ -98,18 +100,28 @@ impl Trouble {
 }
 
 impl Engine {
-    /// Starts the tasks on `runtime`.
+    /// Starts the tasks on `runtime`; without `dispatching` this process only watches.
     #[must_use]
-    pub fn start(cx: &Context, runtime: &Handle) -> Self {
+    pub fn start(cx: &Context, runtime: &Handle, dispatching: Option<Dispatching>) -> Self {
+        let mut engine = Self::dispatch_only(cx, runtime, dispatching);
+        let parts = engine.parts.clone();
+        engine.tasks.push(("observe", spawn("observe", &parts, runtime, observe::run(parts.clone()))));
+        engine
+    }
+
+    /// The same without looking at panes and processes.
+    fn dispatch_only(cx: &Context, runtime: &Handle, dispatching: Option<Dispatching>) -> Self {
         let (changed, changes) = watch::channel(0);
         let (notices, notice_queue) = mpsc::channel(64);
         let parts = Parts { cx: cx.clone(), stop: CancellationToken::new(), changed, notices };
-        let tasks = vec![
+        let mut tasks = vec![
             ("changes", spawn("changes", &parts, runtime, changes::run(parts.clone()))),
             ("tail", spawn("tail", &parts, runtime, tail::run(parts.clone()))),
-            ("observe", spawn("observe", &parts, runtime, observe::run(parts.clone()))),
         ];
-        Self { stop: parts.stop, tasks, changed: changes, notices: Some(notice_queue) }
+        if let Some(dispatching) = dispatching {
+            tasks.push(("dispatch", spawn("dispatch", &parts, runtime, dispatch::run(parts.clone(), dispatching))));
+        }
+        Self { parts, tasks, changed: changes, notices: Some(notice_queue) }
     }
 
     /// Moves whenever the ledger may have changed, by this process or another.
@@ -125,7 +137,7 @@ impl Engine {
 
     /// Ends the tasks: each finishes the step it is in. The names of those that did not end in time.
     pub async fn stop(self) -> Vec<&'static str> {
-        self.stop.cancel();
+        self.parts.stop.cancel();
         let mut late = Vec::new();
         for (name, task) in self.tasks {
             if timeout(STOP_PATIENCE, task).await.is_err() {
@@ -160,7 +172,7 @@ pub fn run_until(
 ) -> std::io::Result<Ended> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(async {
-        let engine = Engine::start(cx, &Handle::current());
+        let engine = Engine::start(cx, &Handle::current(), None);
         let mut changed = engine.changed();
         let deadline = tokio::time::sleep(limit);
         tokio::pin!(deadline);
@@ -180,6 +192,73 @@ pub fn run_until(
     });
     runtime.shutdown_timeout(STOP_PATIENCE);
     Ok(ended)
+}
+
+/// Dispatches until a signal comes, the dispatcher is asked to end, or it has made `passes` passes. Blocks; every item
+/// and every trouble is told on this thread as it happens, and an error from there ends it.
+///
+/// # Errors
+/// When the runtime cannot be built, or what `tell` returns.
+pub fn dispatch_until(
+    cx: &Context,
+    dispatcher: Dispatcher,
+    interval: Duration,
+    passes: Option<u64>,
+    signals: &Signals,
+    tell: &mut dyn FnMut(Told) -> std::io::Result<()>,
+) -> std::io::Result<Ended> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let (send, mut items) = mpsc::unbounded_channel();
+        let over = CancellationToken::new();
+        let dispatching = Dispatching {
+            dispatcher: Some(dispatcher),
+            interval,
+            passes,
+            tell: Box::new(move |item| {
+                // Nobody listens any more: what was done stands in the ledger.
+                let _ = send.send(item);
+            }),
+            over: over.clone(),
+        };
+        let mut engine = Engine::dispatch_only(cx, &Handle::current(), Some(dispatching));
+        let mut notices = engine.notices();
+        let ended = loop {
+            let told = tokio::select! {
+                // What is committed is told before anything else.
+                biased;
+                Some(item) = items.recv() => tell(Told::Item(Box::new(item))),
+                Some(notice) = next(&mut notices) => tell(Told::Notice(notice)),
+                () = over.cancelled() => break Ok(Ended::Over),
+                () = signals.wait() => break Ok(Ended::Signal),
+            };
+            if let Err(error) = told {
+                break Err(error);
+            }
+        };
+        engine.stop().await;
+        while let Ok(item) = items.try_recv() {
+            tell(Told::Item(Box::new(item)))?;
+        }
+        ended
+    });
+    runtime.shutdown_timeout(STOP_PATIENCE);
+    ended
+}
+
+async fn next(notices: &mut Option<mpsc::Receiver<Notice>>) -> Option<Notice> {
+    match notices {
+        Some(notices) => notices.recv().await,
+        None => None,
+    }
+}
+
+/// What [`dispatch_until`] tells.
+pub enum Told {
+    /// Something was moved.
+    Item(Box<DispatchItem>),
+    /// A task has trouble, or no longer.
+    Notice(Notice),
 }
 
 fn spawn(

@@ -417,11 +417,11 @@ pub struct Filter<'a> {
     pub state: Option<CommandState>,
     /// In one of these phases; empty means all.
     pub phases: &'a [Phase],
-    /// Behind this place in the line; 0 is the beginning.
-    pub after: i64,
+    /// Before this place in line.
+    pub before: Option<i64>,
 }
 
-/// Commands in the order in which they were accepted, at most `limit` (0: all).
+/// The newest `limit` commands (0: all) in the order in which they were accepted.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -433,8 +433,8 @@ pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>
            and (:type is null or type = :type)
            and (:state is null or state = :state)
            and (:phases = '' or instr(:phases, ' ' || phase || ' ') > 0)
-           and seq > :after
-         order by seq
+           and seq < coalesce(:before, 9223372036854775807)
+         order by seq desc
          limit case when :limit = 0 then -1 else :limit end"
     );
     let phases = filter.phases.iter().fold(String::new(), |all, phase| format!("{all} {phase} "));
@@ -446,12 +446,14 @@ pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>
             ":type": filter.kind,
             ":state": filter.state,
             ":phases": phases,
-            ":after": filter.after,
+            ":before": filter.before,
             ":limit": limit,
         },
         command,
     )?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    found.reverse();
+    Ok(found)
 }
 
 /// How many commands stand in each phase, of one task or of all.

@@ -138,6 +138,19 @@ impl Store {
         Ok(value)
     }
 
+    /// As [`Store::write`], and what was committed is on the disk when this returns: it survives a power loss. For what
+    /// was promised to somebody; what can be read again elsewhere does without.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_durably<T, E: From<Error>>(&self, work: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
+        let set = |level: &str| lock(&self.connection).pragma_update(None, "synchronous", level).map_err(Error::from);
+        set("full")?;
+        let done = self.write(work);
+        set("normal")?;
+        done
+    }
+
     /// A number that moves whenever another connection, in this or any process, has committed.
     ///
     /// # Errors

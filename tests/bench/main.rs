@@ -50,6 +50,9 @@ fn main() {
     if wanted("board") {
         Bench::new().board();
     }
+    if wanted("dispatch") {
+        Bench::new().dispatch();
+    }
 }
 
 impl Bench {
@@ -141,6 +144,38 @@ impl Bench {
         }
         let cycle = self.typical("cycle small");
         row("cycle without tmux, above an empty process (wall)", less(cycle.wall, empty.wall), 6.0);
+    }
+
+    /// 2,000 queued messages, delivered into an inbox by one pass.
+    fn dispatch(&self) {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rollouts");
+        for (role, name, file) in [("worker", "w", "long_session"), ("manager", "m", "simple_turn")] {
+            let rollout = fixture.join(format!("{file}.jsonl"));
+            self.run(&format!("register-{role} --name {name} --codex-session {}", rollout.display()));
+        }
+        self.run("tasks --create parser --goal g");
+        self.run("bind --task parser --worker w --manager m");
+        let sent = self.typical("enqueue-nudge-worker parser --message hello");
+        let sql = Connection::open(self.path(".codex-workers/workerctl.db")).unwrap();
+        sql.execute_batch(
+            "with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < 2000)
+             insert into commands (id, idempotency_key, request_sha256, created_at, updated_at, created_by, task_id,
+                binding_id, source_session_id, target_session_id, seq, correlation_id, type, state, phase, boot_id,
+                max_attempts, payload_json)
+             select 'many-' || n, 'many-' || n, '', created_at, created_at, created_by, task_id, binding_id,
+                source_session_id, target_session_id, 1000000 + n, correlation_id, type, 'pending', 'queued', boot_id,
+                5, payload_json
+             from numbers join (select * from commands where seq = 1)",
+        )
+        .unwrap();
+        let queued: i64 =
+            sql.query_row("select count(*) from commands where phase = 'queued'", [], |row| row.get(0)).unwrap();
+        let pass = self.run("dispatch --once --limit 100000");
+        println!("dispatch of {queued} queued messages");
+        row("one pass (wall)", pass.wall, 1_200.0);
+        row("one pass (CPU)", pass.cpu, 1_200.0);
+        size_row("peak memory", pass.peak_kib * 1024, 64.0);
+        println!("  one message accepted, on disk: {:.1} ms wall", millis(sent.wall));
     }
 
     /// A ledger with 50 sessions and 1,000,000 events, and the load of its board.

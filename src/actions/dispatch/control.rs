@@ -1,0 +1,280 @@
+//! `dispatch status|pause|resume|stop|cancel|retry`: look at the queue and its dispatchers, and steer them.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{DispatchHealth, dispatch_health};
+use crate::{
+    actions::{Argv, Context, lookup},
+    base::{Error, Result, Timestamp},
+    model::delivery::{Command, Phase},
+    store::{
+        self, Write, audit,
+        commands::Step,
+        dispatchers::{EVERYTHING, Running},
+    },
+};
+
+/// Retried commands may wait so long again, in milliseconds.
+const RETRY_TIME_TO_LIVE: i64 = 30 * 60_000;
+
+/// What to do instead of delivering.
+#[derive(Debug, Clone, PartialEq, clap::Subcommand)]
+pub enum DispatchVerb {
+    /// Show who dispatches, what waits, what was given up
+    Status,
+    /// Deliver nothing until `dispatch resume`: everywhere, or for one task
+    Pause {
+        /// Only this task
+        #[arg(long, value_name = "TASK", conflicts_with = "all")]
+        task: Option<String>,
+        /// Everything; the same as naming no task
+        #[arg(long)]
+        all: bool,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// End a pause
+    Resume {
+        /// Only this task's
+        #[arg(long, value_name = "TASK", conflicts_with = "all")]
+        task: Option<String>,
+        /// The pause of everything; the same as naming no task
+        #[arg(long)]
+        all: bool,
+    },
+    /// Ask dispatchers to end after their pass
+    Stop {
+        /// The dispatcher; `dispatch status` lists them
+        #[arg(value_name = "DISPATCHER", required_unless_present = "all", conflicts_with = "all")]
+        dispatcher: Option<String>,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+    },
+    /// Take a command back that nobody has begun to deliver
+    Cancel {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Queue a command again that was given up
+    Retry {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+}
+
+/// What a verb did.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Controlled {
+    /// How dispatch stands.
+    Status {
+        /// It.
+        #[serde(flatten)]
+        health: DispatchHealth,
+        /// The moment it was looked at; for prose.
+        #[serde(skip)]
+        now: Timestamp,
+    },
+    /// A pause began or ended.
+    Pause {
+        /// False when it was so already.
+        changed: bool,
+        /// Nothing was changed.
+        dry_run: bool,
+        /// It is paused now.
+        paused: bool,
+        /// `all`, or the name of a task.
+        scope: String,
+    },
+    /// Dispatchers were asked to end.
+    Stop {
+        /// Nothing was changed.
+        dry_run: bool,
+        /// Which.
+        stopping: Vec<String>,
+    },
+    /// A command was taken back or queued again.
+    Moved {
+        /// The command.
+        command_id: String,
+        /// Nothing was changed.
+        dry_run: bool,
+        /// How far it had come.
+        from: Phase,
+        /// Where it stands now.
+        phase: Phase,
+    },
+}
+
+impl DispatchVerb {
+    pub(super) fn run(self, cx: &Context) -> Result<Controlled> {
+        match self {
+            Self::Status => Ok(Controlled::Status { health: dispatch_health(cx)?, now: cx.now() }),
+            Self::Pause { task, reason, .. } => set_pause(cx, task.as_deref(), true, reason.as_deref()),
+            Self::Resume { task, .. } => set_pause(cx, task.as_deref(), false, None),
+            Self::Stop { dispatcher, .. } => stop(cx, dispatcher.as_deref()),
+            Self::Cancel { command, reason } => step(cx, &command, Phase::Cancelled, reason.as_deref()),
+            Self::Retry { command, reason } => step(cx, &command, Phase::Queued, reason.as_deref()),
+        }
+    }
+
+    pub(super) fn words(&self, argv: Argv) -> Argv {
+        match self {
+            Self::Status => argv.word("status"),
+            Self::Pause { task, all, reason } => argv
+                .word("pause")
+                .option("--task", task.as_ref())
+                .switch("--all", *all)
+                .option("--reason", reason.as_ref()),
+            Self::Resume { task, all } => argv.word("resume").option("--task", task.as_ref()).switch("--all", *all),
+            Self::Stop { dispatcher, all } => {
+                let argv = argv.word("stop").switch("--all", *all);
+                match dispatcher {
+                    Some(id) => argv.end_of_options().word(id),
+                    None => argv,
+                }
+            }
+            Self::Cancel { command, reason } => {
+                argv.word("cancel").option("--reason", reason.as_ref()).end_of_options().word(command)
+            }
+            Self::Retry { command, reason } => {
+                argv.word("retry").option("--reason", reason.as_ref()).end_of_options().word(command)
+            }
+        }
+    }
+}
+
+fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>) -> Result<Controlled> {
+    let now = cx.now();
+    let (scope, changed) = cx.ledger_to_change()?.write_durably(|w| {
+        let task = task.map(|task| lookup::task(w.read(), task)).transpose()?;
+        let scope = task.as_ref().map_or(EVERYTHING, |task| &task.id);
+        let changed = if pause {
+            store::dispatchers::pause(w, scope, cx.actor(), reason, now)?
+        } else {
+            store::dispatchers::resume(w, scope)?
+        };
+        if changed {
+            let about = audit::About { task_id: task.as_ref().map(|task| &*task.id), session_id: None };
+            let kind = if pause { "dispatch_paused" } else { "dispatch_resumed" };
+            audit::append(w, now, cx.actor(), kind, about, &json!({"reason": reason, "scope": scope}))?;
+        }
+        Ok::<_, Error>((task.map_or_else(|| EVERYTHING.to_owned(), |task| task.name), changed))
+    })?;
+    Ok(Controlled::Pause { changed, dry_run: cx.dry_run(), paused: pause, scope })
+}
+
+fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
+    let now = cx.now();
+    let stopping = cx.ledger_to_change()?.write(|w| {
+        let known = store::dispatchers::list(w.read())?;
+        if let Some(id) = id
+            && known.iter().all(|dispatcher| dispatcher.id != id)
+        {
+            return Err(
+                Error::not_found(format!("unknown dispatcher: {id}")).hint("`conveyor dispatch status` lists them")
+            );
+        }
+        let mut stopping = Vec::new();
+        for dispatcher in known.iter().filter(|one| id.is_none_or(|id| one.id == id) && one.state == Running::Running) {
+            if store::dispatchers::request_stop(w, &dispatcher.id, now)? {
+                stopping.push(dispatcher.id.clone());
+            }
+        }
+        let payload = json!({"dispatchers": stopping});
+        audit::append(w, now, cx.actor(), "dispatch_stop_requested", audit::About::default(), &payload)?;
+        Ok(stopping)
+    })?;
+    Ok(Controlled::Stop { dry_run: cx.dry_run(), stopping })
+}
+
+/// Moves one command by an operator's hand.
+fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Controlled> {
+    let now = cx.moment();
+    let from = cx.ledger_to_change()?.write_durably(|w| {
+        let command = store::commands::by_id(w.read(), id)?
+            .ok_or_else(|| Error::not_found(format!("unknown command: {id}")).hint("`conveyor commands` lists them"))?;
+        check(w, &command, to)?;
+        if to == Phase::Queued {
+            store::commands::requeue(w, &command, Some(RETRY_TIME_TO_LIVE), reason.unwrap_or("queued again"), &now)?;
+        } else {
+            let step = Step { reason: Some(reason.unwrap_or("taken back")), ..Step::default() };
+            store::commands::advance(w, &command, to, step, now.wall)?;
+        }
+        let about = audit::About { task_id: command.task_id.as_deref(), session_id: Some(&command.target_session_id) };
+        let kind = if to == Phase::Queued { "command_retried" } else { "command_cancelled" };
+        let payload = json!({"command_id": command.id, "from": command.phase, "reason": reason});
+        audit::append(w, now.wall, cx.actor(), kind, about, &payload)?;
+        Ok::<_, Error>(command.phase)
+    })?;
+    Ok(Controlled::Moved { command_id: id.to_owned(), dry_run: cx.dry_run(), from, phase: to })
+}
+
+fn check(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
+    let refused = |message: String| Err(Error::refused(message));
+    match (to, command.phase) {
+        (Phase::Queued, phase) if phase.is_dead_letter() => {
+            let target = store::sessions::by_id(w.read(), &command.target_session_id)?;
+            let is_gone = target.is_none_or(|target| target.state == crate::model::session::Registration::Gone);
+            if is_gone {
+                return Err(Error::refused("its target is gone").hint("register the session again, then retry"));
+            }
+            if let (Some(task_id), Some(binding_id)) = (&command.task_id, &command.binding_id) {
+                let in_force = store::bindings::active_of_task(w.read(), task_id)?;
+                if in_force.is_none_or(|binding| binding.id != *binding_id) {
+                    return Err(Error::refused("the binding it was sent through has ended")
+                        .hint("send the message anew, through the binding that is in force now"));
+                }
+            }
+            Ok(())
+        }
+        (Phase::Queued, phase) => {
+            refused(format!("command {} is {phase}; only what was given up can be queued again", command.id))
+        }
+        (_, Phase::Queued) => Ok(()),
+        (_, phase) => {
+            refused(format!("command {} is {phase} already; only what is queued can be taken back", command.id))
+        }
+    }
+}
+
+impl Controlled {
+    pub(super) fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::Status { health, now } => health.human(out, *now),
+            Self::Pause { changed, dry_run, paused, scope } => {
+                let what = match (paused, changed, dry_run) {
+                    (true, true, false) => "paused",
+                    (true, true, true) => "would pause",
+                    (true, false, _) => "was paused already:",
+                    (false, true, false) => "goes on:",
+                    (false, true, true) => "would go on:",
+                    (false, false, _) => "was not paused:",
+                };
+                writeln!(out, "dispatch {what} {scope}")
+            }
+            Self::Stop { stopping, .. } if stopping.is_empty() => writeln!(out, "no dispatcher runs"),
+            Self::Stop { dry_run, stopping } => {
+                let asked = if *dry_run { "would ask" } else { "asked" };
+                stopping.iter().try_for_each(|id| writeln!(out, "{asked} {id} to end"))
+            }
+            Self::Moved { command_id, dry_run, from, phase } => {
+                let is = if *dry_run { "would be" } else { "is" };
+                writeln!(out, "{command_id} was {from}, {is} {phase}")
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! `enqueue-notify-manager` and `enqueue-nudge-worker`: accept a message for a task's other end.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::health;
+use crate::{
+    actions::{Action, Argv, Context, Format, Outcome, TextArg, list, lookup},
+    base::{Error, Kind, Moment, Result, text},
+    model::{
+        delivery::{Command, CommandKind, CommandState, Phase},
+        filter::{Filter, FilterError},
+        session::Role,
+        task::{Binding, Task},
+    },
+    store::{
+        self, Store, Write, audit,
+        commands::{Enqueued, NewCommand},
+    },
+};
+
+/// The longest message, in bytes.
+const MAX_MESSAGE: usize = 1 << 20;
+/// The longest key, in characters.
+const MAX_KEY: usize = 200;
+/// How long a message may wait for its delivery, in seconds, unless the sender says otherwise.
+const TIME_TO_LIVE: u64 = 30 * 60;
+/// Messages that may wait for one session.
+const MOST_WAITING: u64 = 10_000;
+/// Tries allowed.
+const MAX_ATTEMPTS: i64 = 5;
+
+/// What both commands take beside their task.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct MessageArgs {
+    /// The message; `-` reads standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub message: TextArg,
+    /// Ties this message to others; a fresh id otherwise
+    #[arg(long, value_name = "ID")]
+    pub correlation_id: Option<String>,
+    /// The same key with the same message is accepted once, however often it is sent
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Give up when it was not delivered within so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME_TO_LIVE, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub expires: u64,
+}
+
+/// Queue a message of a task's worker to its manager
+///
+/// Nothing is delivered here: a dispatcher does that (`conveyor dispatch`, or the cockpit).
+///
+/// Example: `conveyor enqueue-notify-manager parser --message "blocked: no access to the fixture"`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct EnqueueNotifyManager {
+    /// Task name or id
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub message: MessageArgs,
+}
+
+/// Queue a message of a task's manager to its worker, or to several workers
+///
+/// Nothing is delivered here: a dispatcher does that (`conveyor dispatch`, or the cockpit).
+///
+/// Example: `conveyor enqueue-nudge-worker parser --message "run the tests again"`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct EnqueueNudgeWorker {
+    /// Task name or id
+    #[arg(value_name = "TASK", required_unless_present = "filter", conflicts_with = "filter")]
+    pub task: Option<String>,
+    /// Instead of a task: every bound worker that matches, in the cockpit's filter language
+    #[arg(long, value_name = "EXPRESSION")]
+    pub filter: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub message: MessageArgs,
+}
+
+/// An accepted command.
+#[derive(Debug, Clone, Serialize)]
+pub struct Queued {
+    /// The command.
+    command_id: String,
+    /// What it is for.
+    command_type: CommandKind,
+    /// Ties together what belongs to it.
+    correlation_id: String,
+    /// Nothing was stored.
+    dry_run: bool,
+    /// How far it has come.
+    phase: Phase,
+    /// The key had been accepted before with the same message: this is that command.
+    repeated: bool,
+    /// Always none.
+    required_permission: Option<()>,
+    /// The contract's word for the phase.
+    state: CommandState,
+    /// Name of the session it is for.
+    target_session: String,
+    /// The task, as it was named.
+    task: String,
+    /// What an operator should know about delivery.
+    warning: Option<String>,
+}
+
+/// What was accepted for several workers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Nudges {
+    /// For the worker of one task.
+    One(Box<Queued>),
+    /// For those that match a filter.
+    Many {
+        /// Each.
+        commands: Vec<Queued>,
+        /// Nothing was stored.
+        dry_run: bool,
+        /// The filter.
+        filter: String,
+        /// What an operator should know about delivery.
+        warning: Option<String>,
+    },
+}
+
+impl Action for EnqueueNotifyManager {
+    const NAME: &'static str = "enqueue-notify-manager";
+    const FORMAT: Format = Format::Prose;
+    type Output = Queued;
+
+    fn run(self, cx: &Context) -> Result<Queued> {
+        let request = Request::new(CommandKind::NotifyManager, &self.message)?;
+        let store = cx.ledger_to_change()?;
+        let queued = store.write_durably(|w| request.for_task(cx, w, &self.task))?;
+        warned(cx, store, queued)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, message } = self;
+        message.words(Argv::new(Self::NAME)).end_of_options().word(task)
+    }
+
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        vec![&mut self.message.message]
+    }
+}
+
+impl Action for EnqueueNudgeWorker {
+    const NAME: &'static str = "enqueue-nudge-worker";
+    const FORMAT: Format = Format::Prose;
+    type Output = Nudges;
+
+    fn run(self, cx: &Context) -> Result<Nudges> {
+        let request = Request::new(CommandKind::NudgeWorker, &self.message)?;
+        let store = cx.ledger_to_change()?;
+        let Some(filter) = self.filter else {
+            let task = self.task.ok_or_else(|| Error::usage("enqueue-nudge-worker requires a task"))?;
+            let queued = store.write_durably(|w| request.for_task(cx, w, &task))?;
+            return Ok(Nudges::One(Box::new(warned(cx, store, queued)?)));
+        };
+        let tasks = bound_workers(cx, &filter)?;
+        if tasks.is_empty() {
+            return Err(Error::refused(format!("no bound worker matches \"{filter}\""))
+                .hint("`conveyor list` shows the sessions; a nudge goes to workers that are bound to a task"));
+        }
+        // All of them or none.
+        let commands = store
+            .write_durably(|w| tasks.iter().map(|task| request.for_task(cx, w, task)).collect::<Result<Vec<_>>>())?;
+        let warning = store.read(|r| health::of(cx, r))?.warning;
+        Ok(Nudges::Many { commands, dry_run: cx.dry_run(), filter, warning })
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, filter, message } = self;
+        let argv = message.words(Argv::new(Self::NAME).option("--filter", filter.as_ref()));
+        match task {
+            Some(task) => argv.end_of_options().word(task),
+            None => argv,
+        }
+    }
+
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        vec![&mut self.message.message]
+    }
+}
+
+impl MessageArgs {
+    fn words(&self, argv: Argv) -> Argv {
+        let Self { message, correlation_id, idempotency_key, expires } = self;
+        argv.text("--message", Some(message))
+            .option("--correlation-id", correlation_id.as_ref())
+            .option("--idempotency-key", idempotency_key.as_ref())
+            .option("--expires", Some(expires))
+    }
+}
+
+/// Ids of the tasks whose bound workers match.
+fn bound_workers(cx: &Context, filter: &str) -> Result<Vec<String>> {
+    let parsed: Filter = filter.parse().map_err(|error: FilterError| Error::usage(error.to_string()))?;
+    let board = list::board(cx)?;
+    let now = cx.now();
+    let matching: Vec<_> = board
+        .sessions
+        .iter()
+        .filter(|row| row.role == Role::Worker && parsed.matches_session(row, now))
+        .map(|row| row.id.clone())
+        .collect();
+    let store = cx.ledger_to_change()?;
+    store.read(|r| {
+        let bindings = matching.iter().map(|id| store::bindings::active_of_session(r, id));
+        Ok(bindings.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().map(|binding| binding.task_id).collect())
+    })
+}
+
+fn warned(cx: &Context, store: &Store, queued: Queued) -> Result<Queued> {
+    // What was accepted is accepted, also when the look at the dispatchers fails.
+    let warning = store.read(|r| health::of(cx, r)).ok().and_then(|health| health.warning);
+    Ok(Queued { warning, ..queued })
+}
+
+/// A message, checked.
+struct Request<'a> {
+    kind: CommandKind,
+    message: &'a str,
+    args: &'a MessageArgs,
+}
+
+impl<'a> Request<'a> {
+    fn new(kind: CommandKind, args: &'a MessageArgs) -> Result<Self> {
+        let message = args.message.get()?;
+        if message.trim().is_empty() {
+            return Err(Error::usage(format!("{kind} message must be non-empty")));
+        }
+        if message.len() > MAX_MESSAGE {
+            return Err(Error::usage(format!("the message has {} bytes, more than {MAX_MESSAGE}", message.len()))
+                .hint("put the long part into a file and name its path"));
+        }
+        for (name, value) in [("--correlation-id", &args.correlation_id), ("--idempotency-key", &args.idempotency_key)]
+        {
+            if let Some(value) = value
+                && (value.trim().is_empty() || value.chars().count() > MAX_KEY || text::visible_line(value) != *value)
+            {
+                return Err(Error::usage(format!("{name} takes 1 to {MAX_KEY} visible characters")));
+            }
+        }
+        Ok(Self { kind, message, args })
+    }
+
+    /// Accepts it for the other end of a task.
+    fn for_task(&self, cx: &Context, w: &Write<'_>, reference: &str) -> Result<Queued> {
+        let task = lookup::task(w.read(), reference)?;
+        if !task.state.is_open() {
+            return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+        }
+        let binding = lookup::active_binding(w.read(), &task)?;
+        let (source, target) = match self.kind {
+            CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
+            CommandKind::NudgeWorker => (&binding.manager_session_id, &binding.worker_session_id),
+        };
+        self.accept(cx, w, &task, &binding, source, target, reference)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the two ends, what ties them, and the words of the caller")]
+    fn accept(
+        &self,
+        cx: &Context,
+        w: &Write<'_>,
+        task: &Task,
+        binding: &Binding,
+        source: &str,
+        target: &str,
+        reference: &str,
+    ) -> Result<Queued> {
+        let now: Moment = cx.moment();
+        let target = store::sessions::by_id(w.read(), target)?
+            .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
+        if target.state == crate::model::session::Registration::Gone {
+            return Err(Error::refused(format!("session \"{}\" is gone", target.name))
+                .hint("end the binding with `conveyor unbind`, or register the session again"));
+        }
+        let id = cx.fresh_id("command");
+        let payload = json!({"message": self.message});
+        let correlation_id = self.args.correlation_id.clone().unwrap_or_else(|| cx.fresh_id("dispatch"));
+        let new = NewCommand {
+            id: &id,
+            idempotency_key: self.args.idempotency_key.as_deref().unwrap_or(&id),
+            request_sha256: &self.digest(&target.id),
+            created_by: cx.actor().as_str(),
+            task_id: Some(&task.id),
+            binding_id: Some(&binding.id),
+            source_session_id: Some(source),
+            target_session_id: &target.id,
+            correlation_id: &correlation_id,
+            kind: self.kind,
+            required_permission: None,
+            time_to_live: Some(i64::try_from(self.args.expires * 1_000).unwrap_or(i64::MAX)),
+            max_attempts: MAX_ATTEMPTS,
+            payload: &payload,
+        };
+        let (command, repeated) = match store::commands::enqueue(w, &new, MOST_WAITING, &now)? {
+            Enqueued::Accepted(command) => {
+                let about = audit::About { task_id: Some(&task.id), session_id: Some(&target.id) };
+                let payload = json!({
+                    "command_id": command.id,
+                    "correlation_id": command.correlation_id,
+                    "idempotency_key": command.idempotency_key,
+                    "type": command.kind,
+                });
+                audit::append(w, now.wall, cx.actor(), "command_created", about, &payload)?;
+                (command, false)
+            }
+            Enqueued::Repeated(command) => (command, true),
+            Enqueued::KeyTaken(command) => {
+                return Err(Error::conflict(format!(
+                    "the key \"{}\" belongs to another message, command {}",
+                    command.idempotency_key, command.id
+                ))
+                .hint("use a new --idempotency-key for a new message"));
+            }
+            Enqueued::Full(waiting) => {
+                return Err(Error::new(
+                    Kind::Refused,
+                    format!("{waiting} messages wait for \"{}\" already", target.name),
+                )
+                .hint("see why with `conveyor dispatch status`, or cancel some with `conveyor dispatch cancel`"));
+            }
+        };
+        Ok(Queued::new(&command, repeated, target.name, reference, cx.dry_run()))
+    }
+
+    /// What has to be the same when a key comes again.
+    fn digest(&self, target: &str) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.kind.as_str(), target, self.message] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Queued {
+    fn new(command: &Command, repeated: bool, target_session: String, task: &str, dry_run: bool) -> Self {
+        Self {
+            command_id: command.id.clone(),
+            command_type: command.kind,
+            correlation_id: command.correlation_id.clone(),
+            dry_run,
+            phase: command.phase,
+            repeated,
+            required_permission: None,
+            state: command.phase.state(),
+            target_session,
+            task: task.to_owned(),
+            warning: None,
+        }
+    }
+
+    fn line(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let (kind, id) = (self.command_type, &self.command_id);
+        if self.repeated {
+            writeln!(out, "{kind} command {id} was accepted before; it is {}", self.phase)
+        } else {
+            let queued = if self.dry_run { "would queue" } else { "queued" };
+            writeln!(out, "{queued} {kind} command {id}")
+        }
+    }
+}
+
+impl Outcome for Queued {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        self.line(out)?;
+        self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
+    }
+}
+
+impl Outcome for Nudges {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::One(queued) => queued.human(out),
+            Self::Many { commands, warning, .. } => {
+                commands.iter().try_for_each(|queued| queued.line(out))?;
+                warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
+
+mod commands;
+mod control;
+mod enqueue;
+mod health;
+mod pass;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Action, Argv, Context, Outcome, lookup};
+use crate::{
+    base::{Name, Result, Timestamp},
+    model::delivery::CommandKind,
+    ports::machine,
+    store::{self, Store, dispatchers::Host},
+    text_enum,
+};
+
+pub use commands::Commands;
+pub use control::{Controlled, DispatchVerb};
+pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker};
+pub use health::{DispatchHealth, dispatch_health};
+pub use pass::{Item, Orders};
+
+/// Records of dispatchers that were last heard of longer ago than this are forgotten.
+const REMEMBERED_MILLIS: i64 = 7 * 24 * 3_600_000;
+
+text_enum! {
+    /// What `dispatch --type` asks for.
+    pub enum Wanted {
+        /// Commands of this type.
+        NotifyManager => "notify_manager",
+        /// Commands of this type.
+        NudgeWorker => "nudge_worker",
+        /// What workers' turns came to.
+        WorkerTaskComplete => "worker_task_complete",
+    }
+}
+
+/// Deliver queued commands and tell managers what their workers' turns came to
+///
+/// One pass, unless `--watch` keeps it going until a signal or `conveyor dispatch stop`. The cockpit dispatches as
+/// well; any number of dispatchers may run on one ledger. With `--watch` each item is one line, as it happens.
+///
+/// Example: `conveyor dispatch --watch --json`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Dispatch {
+    /// What to do instead of delivering
+    #[command(subcommand)]
+    pub verb: Option<DispatchVerb>,
+    /// One pass; the same as giving neither
+    #[arg(long, conflicts_with = "watch")]
+    pub once: bool,
+    /// Go on until a signal, or a request to stop
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: stop after so many passes
+    #[arg(long, value_name = "COUNT", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub watch_iterations: Option<u64>,
+    /// With --watch: seconds between passes when nothing else wakes it
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    pub interval: f64,
+    /// At most so many commands and signals in a pass
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// A name for this dispatcher; a fresh one otherwise
+    #[arg(long, value_name = "ID")]
+    pub dispatcher_id: Option<Name>,
+    /// Only this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub wanted: Option<Wanted>,
+    /// Only this task, by name or id
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<String>,
+}
+
+/// A number of seconds that a pass may wait.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.05..=3_600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("between 0.05 and 3600 seconds".to_owned()),
+    }
+}
+
+/// What `dispatch` did.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Dispatched {
+    /// One pass.
+    Pass(Summary),
+    /// What one of its verbs did.
+    Control(Box<Controlled>),
+}
+
+/// What passes moved.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Who dispatched.
+    pub dispatcher_id: String,
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// Passes.
+    pub iterations: u64,
+    /// `summary`.
+    pub kind: &'static str,
+    /// What was moved; with `--watch` each was told as it happened instead.
+    pub processed: Vec<Item>,
+    /// How many that were.
+    pub processed_count: u64,
+    /// What an operator should know.
+    pub warning: Option<String>,
+    /// It was a watch.
+    pub watch: bool,
+}
+
+impl Action for Dispatch {
+    const NAME: &'static str = "dispatch";
+    type Output = Dispatched;
+
+    fn run(self, cx: &Context) -> Result<Dispatched> {
+        if let Some(verb) = self.verb {
+            return Ok(Dispatched::Control(Box::new(verb.run(cx)?)));
+        }
+        let mut dispatcher = Dispatcher::begin(cx, &self, Host::Once)?;
+        pass::take_rollouts(cx, cx.ledger_to_change()?)?;
+        let mut processed = Vec::new();
+        let passed = dispatcher.pass(&mut |item| processed.push(item));
+        dispatcher.end()?;
+        passed?;
+        let health = dispatch_health(cx)?;
+        Ok(Dispatched::Pass(Summary {
+            dispatcher_id: dispatcher.orders.dispatcher_id,
+            dry_run: cx.dry_run(),
+            iterations: 1,
+            kind: "summary",
+            processed_count: processed.len() as u64,
+            processed,
+            // That nobody goes on after one pass is what was asked for.
+            warning: health.warning.filter(|_| health.paused || health.waiting > 0),
+            watch: false,
+        }))
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { verb, once, watch, watch_iterations, interval, limit, dispatcher_id, wanted, task } = self;
+        let argv = Argv::new(Self::NAME);
+        match verb {
+            Some(verb) => verb.words(argv),
+            None => argv
+                .switch("--once", *once)
+                .switch("--watch", *watch)
+                .option("--watch-iterations", *watch_iterations)
+                .option("--interval", Some(interval))
+                .option("--limit", Some(limit))
+                .option("--dispatcher-id", dispatcher_id.as_ref())
+                .option("--type", *wanted)
+                .option("--task", task.as_ref()),
+        }
+    }
+}
+
+impl Outcome for Dispatched {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::Control(done) => done.human(out),
+            Self::Pass(summary) => summary.human(out),
+        }
+    }
+}
+
+impl Outcome for Summary {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        for item in &self.processed {
+            writeln!(out, "{}", item.line())?;
+        }
+        let (moved, count) = (if self.dry_run { "would process" } else { "processed" }, self.processed_count);
+        writeln!(out, "dispatch {moved} {count} item{}", if count == 1 { "" } else { "s" })?;
+        self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
+    }
+}
+
+/// A dispatcher at work: it is on record, and every pass is a sign of life.
+pub struct Dispatcher {
+    cx: Context,
+    orders: Orders,
+    moved: u64,
+    beaten_at: i64,
+}
+
+/// Between signs of life, in milliseconds, when a pass has moved nothing.
+const BEAT_MILLIS: i64 = 2_000;
+
+impl Dispatcher {
+    /// Puts a dispatcher on record.
+    ///
+    /// # Errors
+    /// When the task is unknown, the id is not a name, or the ledger cannot be written.
+    fn begin(cx: &Context, args: &Dispatch, host: Host) -> Result<Self> {
+        let store = cx.ledger_to_change()?;
+        let task_id = match &args.task {
+            Some(task) => Some(store.read(|r| lookup::task(r, task))?.id),
+            None => None,
+        };
+        let dispatcher_id = match &args.dispatcher_id {
+            Some(id) => id.to_string(),
+            None => cx.fresh_id("dispatcher"),
+        };
+        let orders = Orders {
+            dispatcher_id,
+            task_id,
+            kind: match args.wanted {
+                Some(Wanted::NotifyManager) => Some(CommandKind::NotifyManager),
+                Some(Wanted::NudgeWorker) => Some(CommandKind::NudgeWorker),
+                Some(Wanted::WorkerTaskComplete) | None => None,
+            },
+            commands: args.wanted != Some(Wanted::WorkerTaskComplete),
+            signals: args.wanted.is_none_or(|wanted| wanted == Wanted::WorkerTaskComplete),
+            limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+        };
+        let dispatcher = Self { cx: cx.clone(), orders, moved: 0, beaten_at: cx.moment().uptime };
+        dispatcher.record(host)?;
+        Ok(dispatcher)
+    }
+
+    /// Puts the dispatcher of `dispatch --watch` on record.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::begin`].
+    pub fn watching(cx: &Context, args: &Dispatch) -> Result<Self> {
+        Self::begin(cx, args, Host::Watch)
+    }
+
+    /// A dispatcher for everything, as the cockpit hosts it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn hosted(cx: &Context) -> Result<Self> {
+        let orders = Orders {
+            dispatcher_id: cx.fresh_id("dispatcher"),
+            task_id: None,
+            kind: None,
+            commands: true,
+            signals: true,
+            limit: usize::MAX,
+        };
+        let dispatcher = Self { cx: cx.clone(), orders, moved: 0, beaten_at: cx.moment().uptime };
+        dispatcher.record(Host::Cockpit)?;
+        Ok(dispatcher)
+    }
+
+    fn store(&self) -> Result<&Store> {
+        self.cx.ledger_to_change()
+    }
+
+    fn record(&self, host: Host) -> Result<()> {
+        let pid = machine::own_pid();
+        let pid_start =
+            self.cx.processes().identify(pid).ok().and_then(|process| i64::try_from(process.start_ticks).ok());
+        let now = self.cx.moment();
+        let long_ago = Timestamp::from_millis(now.wall.as_millis() - REMEMBERED_MILLIS);
+        Ok(self.store()?.write(|w| {
+            store::dispatchers::forget_ended(w, long_ago)?;
+            store::dispatchers::begin(w, &self.orders.dispatcher_id, host, i64::from(pid), pid_start, &now)
+        })?)
+    }
+
+    /// Who this is.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.orders.dispatcher_id
+    }
+
+    /// One pass; true when this dispatcher was asked to end.
+    ///
+    /// # Errors
+    /// When the ledger fails. The next pass goes on where this one was.
+    pub fn pass(&mut self, tell: &mut dyn FnMut(Item)) -> Result<bool> {
+        let store = self.cx.ledger_to_change()?;
+        let moved = pass::run(&self.cx, store, &self.orders, tell);
+        let now = self.cx.moment();
+        self.moved += *moved.as_ref().unwrap_or(&0) as u64;
+        let error = moved.as_ref().err().map(ToString::to_string);
+        let is_due = self.moved > 0 || error.is_some() || now.uptime - self.beaten_at >= BEAT_MILLIS;
+        let mut asked = false;
+        if is_due {
+            let count = self.moved;
+            asked = store
+                .write(|w| store::dispatchers::beat(w, &self.orders.dispatcher_id, count, error.as_deref(), &now))?;
+            (self.moved, self.beaten_at) = (0, now.uptime);
+        }
+        moved.map(|_| asked)
+    }
+
+    /// Takes it off duty.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn end(&self) -> Result<()> {
+        Ok(self.store()?.write(|w| store::dispatchers::end(w, &self.orders.dispatcher_id, self.cx.now()))?)
+    }
+}

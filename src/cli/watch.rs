@@ -1,0 +1,88 @@
+//! `dispatch --watch`: goes on until it is told to end, and prints every item as it happens.
+
+use std::{io, time::Duration};
+
+use crate::{
+    actions::{Action as _, Context, Dispatch, DispatchItem, DispatchSummary, Dispatcher, dispatch_health},
+    base::{Error, Kind, Result, json},
+    engine::{self, Notice, Signals, Told},
+};
+
+use super::{Printer, Style};
+
+/// Dispatches until a signal, `dispatch stop` or the last pass; the exit code.
+///
+/// # Errors
+/// When the ledger cannot be used at the start, or stdout cannot be written.
+pub(super) fn dispatch(cx: &Context, args: &Dispatch, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
+    if cx.dry_run() {
+        return Err(Error::usage("--dry-run looks at one pass; use it without --watch"));
+    }
+    let signals = Signals::listen().map_err(|error| Error::io("cannot listen for signals").caused_by(error))?;
+    let cx = cx.clone().with_reader();
+    let dispatcher = Dispatcher::watching(&cx, args)?;
+    let dispatcher_id = dispatcher.id().to_owned();
+    if style == Style::Prose {
+        printer.note(&format!("{}: {dispatcher_id} watches; stop it with Ctrl-C", Dispatch::NAME));
+    }
+    let mut count = 0;
+    let mut failure = None;
+    let mut tell = |told: Told| {
+        let printed = match told {
+            Told::Item(item) => {
+                count += 1;
+                print_item(printer, &item, style)
+            }
+            Told::Notice(notice) => {
+                printer.note(&words(&notice));
+                Ok(())
+            }
+        };
+        printed.map_err(|error| {
+            failure = Some(error);
+            io::Error::other("the output failed")
+        })
+    };
+    let interval = Duration::from_secs_f64(args.interval);
+    let ended = engine::dispatch_until(&cx, dispatcher, interval, args.watch_iterations, &signals, &mut tell);
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    ended.map_err(|error| Error::io("cannot start the background tasks").caused_by(error))?;
+    let health = dispatch_health(&cx)?;
+    let iterations = health.dispatchers.iter().find(|one| one.id == dispatcher_id).map_or(0, |one| one.passes);
+    let summary = DispatchSummary {
+        dispatcher_id,
+        dry_run: false,
+        iterations,
+        kind: "summary",
+        processed: Vec::new(),
+        processed_count: count,
+        warning: health.warning.filter(|_| health.paused || health.waiting > 0),
+        watch: true,
+    };
+    match style {
+        Style::Json => printer.out(&line(&summary)?)?,
+        Style::Prose => printer.outcome(&summary, style)?,
+    }
+    Ok(0)
+}
+
+fn print_item(printer: &mut Printer<'_>, item: &DispatchItem, style: Style) -> Result<()> {
+    match style {
+        Style::Json => printer.out(&line(item)?),
+        Style::Prose => printer.out(&format!("{}\n", item.line())),
+    }
+}
+
+fn line(value: &impl serde::Serialize) -> Result<String> {
+    json::line(value).map_err(|error| Error::new(Kind::Bug, "an item is no JSON").caused_by(error))
+}
+
+fn words(notice: &Notice) -> String {
+    match notice {
+        Notice::Trouble { task, message } => format!("{task}: {message}; it goes on trying"),
+        Notice::Recovered { task } => format!("{task}: works again"),
+        Notice::Died { task } => format!("{task}: ended by a fault in conveyor"),
+    }
+}

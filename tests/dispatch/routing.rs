@@ -1,0 +1,137 @@
+//! What workers' turns came to reaches their managers: once, within the binding, and never as a flood.
+
+use serde_json::{Value, json};
+
+use super::Pair;
+
+fn dispatch(pair: &Pair) -> Vec<Value> {
+    let pass = pair.env.sh("dispatch --json").ok().json();
+    pass["processed"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_worker_that_finishes_tells_its_manager_with_its_last_words() {
+    let pair = Pair::new();
+    let words = format!("All tests pass. {}", "x".repeat(2_000));
+    pair.answer("turn-1", &words);
+    let routed = dispatch(&pair);
+    assert_eq!(
+        (&routed[0]["kind"], &routed[0]["signal_type"], &routed[0]["state"], &routed[0]["target_session"]),
+        (&"completion".into(), &"worker_task_complete".into(), &"pull_required".into(), &"m1".into())
+    );
+    let inbox = pair.inbox();
+    let (signal, message) = &inbox[0];
+    assert_eq!(signal, "worker_task_complete");
+    let receipt = &message["worker_receipt"];
+    assert_eq!((&receipt["last_agent_message"], &receipt["turn_id"]), (&words.into(), &"turn-1".into()));
+    let bytes = std::fs::read(&pair.rollout).unwrap();
+    let line = &bytes[usize::try_from(receipt["byte_offset"].as_u64().unwrap()).unwrap()..];
+    assert!(String::from_utf8_lossy(line).contains("task_complete"), "the receipt names the very line");
+    assert!(dispatch(&pair).is_empty(), "once");
+}
+
+#[test]
+fn how_a_turn_ended_is_told_as_it_was() {
+    let cases = [
+        (json!({"type": "turn_aborted", "turn_id": "t", "reason": "interrupted"}), "worker_turn_aborted"),
+        (json!({"type": "task_complete", "turn_id": "t", "last_agent_message": null}), "worker_turn_failed"),
+        (json!({"type": "task_complete", "turn_id": "t", "last_agent_message": "yes"}), "worker_task_complete"),
+    ];
+    for (end, signal) in cases {
+        let pair = Pair::new();
+        pair.turn("t", &end);
+        dispatch(&pair);
+        assert_eq!(pair.inbox()[0].0, signal, "{end}");
+    }
+}
+
+#[test]
+fn news_before_the_manager_has_looked_is_added_to_the_same_message() {
+    let pair = Pair::new();
+    for turn in 1..=30 {
+        pair.answer(&format!("turn-{turn}"), &format!("answer {turn}"));
+        if turn % 7 == 0 {
+            dispatch(&pair);
+        }
+    }
+    let routed = pair.env.sh("dispatch --json --limit 100").ok().json();
+    assert_eq!(routed["processed"][1]["disposition"], "merged", "{routed}");
+    let inbox = pair.inbox();
+    assert_eq!(inbox.len(), 1, "one message waits, however many turns there were");
+    let message = &inbox[0].1;
+    assert_eq!(
+        (&message["turns"], &message["worker_receipt"]["last_agent_message"]),
+        (&30.into(), &"answer 30".into())
+    );
+    let earlier = message["earlier_receipts"].as_array().unwrap();
+    assert_eq!((earlier.len(), &earlier[19]["last_agent_message"]), (20, &"answer 29".into()));
+    // Once it was seen, what is new is a message of its own.
+    pair.sql().execute("update routed_notifications set read_at = delivered_at", []).unwrap();
+    pair.answer("turn-31", "answer 31");
+    dispatch(&pair);
+    assert_eq!(pair.inbox().len(), 2);
+    let signals: (i64, i64) = pair
+        .sql()
+        .query_row("select count(*), count(notification_id) from session_signals", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(signals, (31, 31), "every end of a turn is on record with the message that tells it");
+}
+
+#[test]
+fn what_happened_before_the_binding_is_nobody_s_news() {
+    let pair = Pair::new();
+    pair.env.sh("unbind --task parser").ok();
+    pair.answer("before", "an old answer");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    pair.env.sh("bind --task parser --worker w1 --manager m1").ok();
+    pair.answer("after", "a new answer");
+    let routed = dispatch(&pair);
+    let dispositions: Vec<_> = routed.iter().map(|one| one["disposition"].as_str().unwrap()).collect();
+    assert_eq!(dispositions, ["outside_binding", "routed"]);
+    assert_eq!(pair.inbox().len(), 1);
+    assert_eq!(pair.inbox()[0].1["worker_receipt"]["last_agent_message"], "a new answer");
+}
+
+#[test]
+fn a_rollout_that_is_read_again_tells_nothing_twice() {
+    let pair = Pair::new();
+    pair.answer("turn-1", "once");
+    dispatch(&pair);
+    pair.sql().execute("update routed_notifications set read_at = delivered_at", []).unwrap();
+    // Another inode with another beginning: the file is read again from its start.
+    let text = std::fs::read_to_string(&pair.rollout).unwrap().replace("codex-tui", "codex_cli");
+    std::fs::remove_file(&pair.rollout).unwrap();
+    std::fs::write(&pair.rollout, text).unwrap();
+    let again = pair.env.sh("ingest w1 --json").ok().json();
+    assert_eq!((&again["file_replaced"], &again["new_events"]), (&true.into(), &1.into()), "the head alone is new");
+    assert!(dispatch(&pair).is_empty());
+    assert_eq!(pair.inbox().len(), 1);
+}
+
+#[test]
+fn one_task_s_trouble_does_not_keep_another_s_news_back() {
+    let first = Pair::new();
+    first.answer("turn-1", "from the first");
+    let (env, rollout) = (first.env, first.rollout);
+    std::fs::remove_file(rollout).unwrap();
+    let second = Pair::of("lexer", "w2", "m2", env);
+    second.answer("turn-1", "from the second");
+    dispatch(&second);
+    let inbox = second.inbox();
+    assert_eq!(inbox.len(), 1);
+    assert_eq!(inbox[0].1["worker_receipt"]["last_agent_message"], "from the second");
+}
+
+#[test]
+fn a_cycle_shows_and_a_dispatcher_of_commands_leaves_signals_alone() {
+    let pair = Pair::new();
+    pair.answer("turn-1", "yes");
+    let pass = pair.env.sh("dispatch --type nudge_worker --json").ok().json();
+    assert_eq!((&pass["processed_count"], pair.inbox().len()), (&0.into(), 0));
+    pair.nudge("x");
+    let pass = pair.env.sh("dispatch --type worker_task_complete --json").ok().json();
+    assert_eq!(pass["processed"][0]["kind"], "completion", "{pass}");
+    assert_eq!(pass["processed_count"], 1);
+}
