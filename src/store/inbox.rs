@@ -432,6 +432,20 @@ pub fn revive(w: &Write<'_>, inbox: Inbox<'_>, now: &Moment) -> Result<Vec<Item>
     ids.into_iter().filter_map(|id| by_id(w.read(), id, now).transpose()).collect()
 }
 
+/// Withdraws what was given up of a command that is on its way again: it comes as an item of its own. How many.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn withdraw(w: &Write<'_>, command_id: &str) -> Result<usize> {
+    Ok(w.connection
+        .prepare_cached(
+            "update routed_notifications
+             set state = 'suppressed', error = error || '; the command was queued again'
+             where state = 'failed' and command_id = :command_id",
+        )?
+        .execute(named_params! { ":command_id": command_id })?)
+}
+
 /// Hands out the oldest item that nobody holds, for `visibility` milliseconds; until then it is nobody else's. Its
 /// token is `token` and its number: `<token>-<id>`.
 ///

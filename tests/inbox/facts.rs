@@ -163,6 +163,23 @@ fn ten_hand_outs_make_a_dead_letter_that_can_be_put_back() {
 }
 
 #[test]
+fn a_dead_letter_whose_command_is_queued_again_comes_once() {
+    let env = pair();
+    let post = Post::open(&env);
+    let id = post.command("command-1", "poison");
+    let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+    sql.execute("update routed_notifications set delivery_count = 10 where id = ?1", [id]).unwrap();
+    assert_eq!(env.sh("manager-inbox parser --json").code, 1);
+    assert_eq!(post.state_of("command-1").0, Phase::Dead);
+    env.sh("dispatch retry command-1").ok();
+    assert_eq!(env.sh("session-inbox m1 --revive --json").ok().json()["counts"]["waiting"], 0, "it is on its way");
+    env.sh("dispatch --once").ok();
+    let taken = env.sh("session-inbox m1 --consume-next --json").ok().json();
+    assert_eq!((message(&taken["consumed"]), &taken["counts"]["waiting"]), ("poison", &json!(0)));
+    assert_eq!(post.state_of("command-1").0, Phase::Done);
+}
+
+#[test]
 fn the_task_forms_go_on_after_the_binding_and_keep_to_the_task() {
     let env = pair();
     let post = Post::open(&env);

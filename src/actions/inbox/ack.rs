@@ -56,7 +56,7 @@ impl Action for Ack {
     fn run(self, cx: &Context) -> Result<Acked> {
         let store = cx.ledger_to_change()?;
         let caller = caller::session(cx, store)?;
-        store.write(|w| {
+        store.write_durably(|w| {
             let now = cx.moment();
             let Some(item) = inbox::by_token(w.read(), &self.token, &now)? else {
                 return Err(void(w.read(), &self.token, &now)?);

@@ -433,7 +433,11 @@ impl<'c> Reader<'c> {
                 return Ok(contents);
             }
         }
-        self.store.write(|w| self.change(w))
+        match self.asked.take {
+            // What is answered as taken for good must not come again after a power cut, nor get lost.
+            Take::Consume => self.store.write_durably(|w| self.change(w)),
+            Take::Nothing | Take::Lease { .. } => self.store.write(|w| self.change(w)),
+        }
     }
 
     fn change(&self, w: &Write<'_>) -> Result<Contents> {

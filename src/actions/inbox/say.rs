@@ -144,7 +144,7 @@ impl Action for InboxAck {
         let correlation_id = self.correlation_id.as_deref().map(correlation_id).transpose()?;
         let store = cx.ledger_to_change()?;
         let caller = caller::session(cx, store)?;
-        store.write(|w| {
+        store.write_durably(|w| {
             let (task, item) = self.message(w.read(), cx)?;
             let owner = lookup::bound_session(w.read(), &item.target_session_id)?;
             check_caller(caller.as_ref(), &owner)?;
