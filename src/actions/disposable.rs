@@ -472,6 +472,8 @@ impl Recorded {
             dry_run,
             heartbeat_recommendations: words.heartbeat(&worker.communication, &manager.communication),
             replay_commands: vec![
+                words.command("enqueue-nudge-worker", "--message 'say what you see' --json"),
+                words.dispatch(),
                 worker.communication.receive_command().to_owned(),
                 manager.communication.receive_command().to_owned(),
                 words.command("cycle", "--json"),
@@ -517,6 +519,11 @@ impl Words<'_> {
         let ledger = shell_words::quote(self.ledger);
         let task = shell_words::quote(self.task);
         format!("conveyor inbox-ack {task} --notification-id ID --role {role} --status STATUS --path {ledger} --json")
+    }
+
+    fn dispatch(&self) -> String {
+        let (task, ledger) = (shell_words::quote(self.task), shell_words::quote(self.ledger));
+        format!("conveyor dispatch --once --task {task} --path {ledger} --json")
     }
 
     fn ack(&self) -> String {
@@ -575,11 +582,14 @@ impl Words<'_> {
     fn worker(&self, communication: &CommunicationView) -> String {
         format!(
             "You are the worker session {} of the task {}, supervised by {}.\n{}\nDo what the message says and nothing \
-             else, then say what you did: files, commands, evidence, and what is left open.",
+             else.\nCONVEYOR SEND: before your final answer tell the manager what you did: files, commands, evidence, \
+             and what is left open, with `{}`.\nDISPATCH: then run `{}` once. If either fails, that is your blocker.",
             self.worker,
             self.task,
             self.manager,
             self.polling(Role::Worker, communication),
+            self.command("enqueue-notify-manager", "--message TEXT --json"),
+            self.dispatch(),
         )
     }
 
