@@ -7,6 +7,7 @@ mod codex_server;
 mod dispatch;
 mod doctor;
 mod e2e;
+mod inbox;
 mod ingest;
 mod lane;
 mod layers;

@@ -7,12 +7,12 @@ use serde_json::json;
 
 use super::{Action, Argv, Context, Outcome, lookup};
 use crate::{
-    base::{Error, Result},
+    base::{Error, Result, Timestamp},
     model::{
         session::{Registration, Role, Session},
-        task::{Binding, BindingState, TaskState},
+        task::{Binding, BindingState, Task, TaskState},
     },
-    store::{self, Read, audit},
+    store::{self, Read, Write, audit},
 };
 
 /// Bind a worker and a manager session to a task
@@ -58,35 +58,7 @@ impl Action for Bind {
             }
             let worker = bindable(w.read(), &self.worker, Role::Worker)?;
             let manager = bindable(w.read(), &self.manager, Role::Manager)?;
-            if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
-                return Err(Error::conflict(format!(
-                    "task \"{}\" already has an active binding \"{}\"",
-                    task.name, binding.id
-                ))
-                .hint(format!("end it with `conveyor unbind --task {}`", task.name)));
-            }
-            let binding = Binding {
-                id: binding_id.clone(),
-                task_id: task.id.clone(),
-                state: BindingState::Active,
-                worker_session_id: worker.id.clone(),
-                manager_session_id: manager.id.clone(),
-                created_at: now,
-                ended_at: None,
-            };
-            store::bindings::insert(w, &binding)?;
-            if task.state != TaskState::Managed {
-                store::tasks::set_state(w, &task.id, TaskState::Managed, now)?;
-            }
-            let about = audit::About { task_id: Some(&task.id), session_id: None };
-            let payload = json!({
-                "binding_id": binding.id,
-                "manager": manager.name,
-                "previous_task_state": task.state,
-                "task": task.name,
-                "worker": worker.name,
-            });
-            audit::append(w, now, cx.actor(), "binding_created", about, &payload)?;
+            tie(cx, w, binding_id.clone(), &task, [&worker, &manager], now)?;
             Ok(())
         })?;
         Ok(Bound { binding_id, dry_run: cx.dry_run(), manager: self.manager, task: self.task, worker: self.worker })
@@ -101,8 +73,49 @@ impl Action for Bind {
     }
 }
 
+/// Binds a worker and a manager that are [`bindable`] to an open task.
+pub(super) fn tie(
+    cx: &Context,
+    w: &Write<'_>,
+    id: String,
+    task: &Task,
+    [worker, manager]: [&Session; 2],
+    now: Timestamp,
+) -> Result<Binding> {
+    if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
+        return Err(Error::conflict(format!(
+            "task \"{}\" already has an active binding \"{}\"",
+            task.name, binding.id
+        ))
+        .hint(format!("end it with `conveyor unbind --task {}`", task.name)));
+    }
+    let binding = Binding {
+        id,
+        task_id: task.id.clone(),
+        state: BindingState::Active,
+        worker_session_id: worker.id.clone(),
+        manager_session_id: manager.id.clone(),
+        created_at: now,
+        ended_at: None,
+    };
+    store::bindings::insert(w, &binding)?;
+    if task.state != TaskState::Managed {
+        store::tasks::set_state(w, &task.id, TaskState::Managed, now)?;
+    }
+    let about = audit::About { task_id: Some(&task.id), session_id: None };
+    let payload = json!({
+        "binding_id": binding.id,
+        "manager": manager.name,
+        "previous_task_state": task.state,
+        "task": task.name,
+        "worker": worker.name,
+    });
+    audit::append(w, now, cx.actor(), "binding_created", about, &payload)?;
+    Ok(binding)
+}
+
 /// The session, if it has the role, is registered, and is not bound elsewhere.
-fn bindable(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
+pub(super) fn bindable(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
     let session = lookup::session_with_role(r, name, role)?;
     if session.state == Registration::Gone {
         return Err(Error::refused(format!("session \"{name}\" is gone"))

@@ -145,6 +145,7 @@ catalogue! {
         Deregister,
         Bind,
         Unbind,
+        CreateDisposableBinding,
         #[command(visible_alias = "search")]
         Discover,
     }
@@ -166,6 +167,12 @@ catalogue! {
         EnqueueNotifyManager,
         Dispatch,
         Commands,
+        ManagerInbox,
+        WorkerInbox,
+        SessionInbox,
+        Receive,
+        Ack,
+        InboxAck,
     }
     Observe {
         List,

@@ -1,6 +1,6 @@
 //! `cycle`: one supervision observation, stored; `divergences`: the cycles worth a second look.
 //!
-//! A cycle observes and consumes nothing. What cannot be seen makes it degraded, not failed: a manager has to
+//! A cycle observes and consumes nothing: the manager's messages are shown and stay where they are. What cannot be seen makes it degraded, not failed: a manager has to
 //! learn that a pane is gone.
 
 use std::{fmt, time::Instant};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Action, Argv, Context, Format, Outcome, follow, ingest, live, lookup,
+    Action, Argv, Context, Format, Outcome, follow, inbox, ingest, live, lookup,
     sense::{Look, Observer},
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
 /// Observe a bound worker once and store what was found
 ///
 /// Takes new rollout lines, looks at the pane, the process and Codex's server, and says what the worker is doing
-/// and how that is known. Consumes no messages.
+/// and how that is known. Shows the messages that wait for the manager and consumes none.
 ///
 /// Example: `conveyor cycle parser`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -43,6 +43,9 @@ pub struct Cycle {
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(i64).range(0..))]
     pub busy_wait_seconds: i64,
 }
+
+/// Messages of the manager that a cycle shows at most.
+const SHOWN_MESSAGES: u32 = 10;
 
 /// What a cycle found.
 #[derive(Debug, Serialize)]
@@ -62,6 +65,8 @@ pub struct CycleReport {
     last_state_event_at: Option<Timestamp>,
     manager_alive: Option<bool>,
     manager_context: ManagerContext,
+    /// What waits for the manager.
+    manager_inbox: inbox::Mail,
     manager_session: String,
     notable_pane_pattern: Option<String>,
     pane_signal: PaneSignal,
@@ -144,6 +149,12 @@ impl Action for Cycle {
     }
 }
 
+/// What is told about the manager.
+struct ManagerSide {
+    judgement: Judgement,
+    inbox: inbox::Mail,
+}
+
 /// A cycle in the making.
 struct Run<'c> {
     cx: &'c Context,
@@ -194,9 +205,17 @@ impl Run<'_> {
             let progress = cursor.map(|cursor| cursor.progress).unwrap_or_default();
             Ok(((judgement, progress, manager), SpanState::Succeeded, attributes))
         })?;
-        let report = self.report(busy_wait_seconds, ingested, &look, judgement, &progress, &manager_judgement);
-        let status = serde_json::to_value(&report)
+        let mail = self.phase("read_inbox", |run| {
+            let mail = inbox::show(run.cx, run.store, &run.manager, SHOWN_MESSAGES)?;
+            let attributes = mail.in_short();
+            Ok((mail, SpanState::Succeeded, attributes))
+        })?;
+        let manager = ManagerSide { judgement: manager_judgement, inbox: mail };
+        let report = self.report(busy_wait_seconds, ingested, &look, judgement, &progress, manager);
+        let mut status = serde_json::to_value(&report)
             .map_err(|error| Error::new(Kind::Bug, "the cycle cannot be written as JSON").caused_by(error))?;
+        // The messages are kept where they lie, not once more with each cycle.
+        status["manager_inbox"] = report.manager_inbox.in_short();
         if !self.cx.dry_run() {
             let at = report.cycle_completed_at;
             self.store.write(|w| store::cycles::complete(w, self.id, &self.task.id, &status, None, &self.spans, at))?;
@@ -218,6 +237,7 @@ impl Run<'_> {
                 Err(error) if error.kind() == Kind::Busy => return Err(error),
                 Err(error) => CycleIngest { error: Some(error.to_string()), ..CycleIngest::default() },
             };
+            inbox::tell_manager(run.cx, run.store, &run.worker.id)?;
             let state = if taken.error.is_some() { SpanState::Degraded } else { SpanState::Succeeded };
             let attributes = json!({"new_events": taken.new_events, "new_offset": taken.new_offset, "worker_session": run.worker.name});
             Ok((taken, state, attributes))
@@ -258,7 +278,7 @@ impl Run<'_> {
         look: &Look,
         judgement: Judgement,
         progress: &Progress,
-        manager: &Judgement,
+        manager: ManagerSide,
     ) -> CycleReport {
         let completed_at = self.cx.now();
         let rollout = progress.reading();
@@ -284,8 +304,9 @@ impl Run<'_> {
             kind: "session_cycle",
             last_event_subtype: progress.last_event.as_ref().map(|event| event.label.clone()),
             last_state_event_at,
-            manager_alive: manager.runs(),
+            manager_alive: manager.judgement.runs(),
             manager_context: ManagerContext { worker_receipt: self.receipt(progress) },
+            manager_inbox: manager.inbox,
             manager_session: self.manager.name.clone(),
             notable_pane_pattern: pane_signal.notable_pattern.clone(),
             pane_signal,
@@ -406,7 +427,7 @@ impl Outcome for CycleReport {
         {
             writeln!(out, "last answer: {}", text::bounded(&text::one_line(message), 200))?;
         }
-        Ok(())
+        self.manager_inbox.human(out)
     }
 }
 

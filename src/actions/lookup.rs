@@ -1,7 +1,7 @@
 //! Turns what a caller typed into records, with an error that helps when nothing is found.
 
 use crate::{
-    base::{Error, Result},
+    base::{Error, Kind, Result},
     model::{
         session::{Role, Session},
         task::{Binding, Task},
@@ -39,4 +39,18 @@ pub(super) fn active_binding(r: Read<'_>, task: &Task) -> Result<Binding> {
         Error::refused(format!("no active session-based binding for task \"{}\"", task.name))
             .hint(format!("bind it with `conveyor bind --task {} --worker NAME --manager NAME`", task.name))
     })
+}
+
+/// The binding of the task that is in force, else the one that was last: what was sent through it can still be read.
+pub(super) fn newest_binding(r: Read<'_>, task: &Task) -> Result<Binding> {
+    store::bindings::newest_of_task(r, &task.id)?.ok_or_else(|| {
+        Error::refused(format!("task \"{}\" was never bound to sessions", task.name))
+            .hint(format!("bind it with `conveyor bind --task {} --worker NAME --manager NAME`", task.name))
+    })
+}
+
+/// The session that a row of the ledger names.
+pub(super) fn bound_session(r: Read<'_>, id: &str) -> Result<Session> {
+    store::sessions::by_id(r, id)?
+        .ok_or_else(|| Error::new(Kind::Bug, format!("the ledger names the unknown session {id}")))
 }

@@ -5,17 +5,20 @@
 
 mod argv;
 mod binding;
+mod caller;
 mod capture;
 mod catalogue;
 mod context;
 mod cycle;
 mod discover;
 mod dispatch;
+mod disposable;
 mod doctor;
 mod event_log;
 mod explain;
 mod fail;
 mod follow;
+mod inbox;
 mod ingest;
 mod launch;
 mod list;
@@ -43,9 +46,11 @@ pub use dispatch::{
     Commands, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, EnqueueNotifyManager, EnqueueNudgeWorker,
     Item as DispatchItem, SessionNudge, Summary as DispatchSummary, dispatch_health,
 };
+pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
 pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
+pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
 pub use ingest::Ingest;
 pub use launch::{
     Create, Ending, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, Way,

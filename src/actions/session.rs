@@ -498,23 +498,51 @@ impl Outcome for Registered {
     }
 }
 
-/// The contract's communication block: [`Communication`] plus the poll command.
+/// The contract's communication block: [`Communication`] plus how the session gets its messages.
 #[derive(Debug, Serialize)]
 pub struct CommunicationView {
+    ack_command_template: &'static str,
     #[serde(flatten)]
     communication: Communication,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll_command: Option<String>,
     poll_command_template: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receive_command: Option<String>,
+    receive_command_template: String,
 }
 
 impl CommunicationView {
-    fn of(session: &Session) -> Self {
+    pub(super) fn of(session: &Session) -> Self {
+        let role = session.role;
         Self {
+            ack_command_template: "conveyor ack <token> --json",
             communication: Communication::of(session),
-            poll_command_template: format!(
-                "conveyor {}-inbox <task> --consume-next --wait --timeout 60 --json",
-                session.role
-            ),
+            poll_command: None,
+            poll_command_template: format!("conveyor {role}-inbox <task> --consume-next --wait --timeout 60 --json"),
+            receive_command: None,
+            receive_command_template: format!("conveyor {role}-inbox <task> --receive --wait --timeout 60 --json"),
         }
+    }
+
+    /// The same with the commands of one task, on the ledger at `path`.
+    pub(super) fn with_task(self, role: Role, task: &str, path: &str) -> Self {
+        let (task, path) = (shell_words::quote(task), shell_words::quote(path));
+        let command =
+            |take: &str| Some(format!("conveyor {role}-inbox {task} {take} --wait --timeout 60 --path {path} --json"));
+        Self { poll_command: command("--consume-next"), receive_command: command("--receive"), ..self }
+    }
+
+    pub(super) fn poll_command(&self) -> &str {
+        self.poll_command.as_deref().unwrap_or(&self.poll_command_template)
+    }
+
+    pub(super) fn receive_command(&self) -> &str {
+        self.receive_command.as_deref().unwrap_or(&self.receive_command_template)
+    }
+
+    pub(super) fn communication(&self) -> &Communication {
+        &self.communication
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     },
     store::{
         self, audit,
+        inbox::{Counts, Inbox},
         sensors::SensorRow,
         statuses::{Status as Statement, StatusState},
     },
@@ -46,6 +47,8 @@ pub struct StatusReport {
     blocker: Option<String>,
     condition: Condition,
     current_task: Option<String>,
+    /// What waits for it.
+    inbox: Counts,
     ingest_error: Option<String>,
     judgement: Judgement,
     name: String,
@@ -77,6 +80,7 @@ impl Action for Status {
             blocker: seen.statement.as_ref().and_then(|said| said.blocker.clone()),
             condition: seen.judgement.condition,
             current_task: seen.statement.as_ref().and_then(|said| said.current_task.clone()),
+            inbox: seen.inbox,
             ingest_error: seen.ingest_error.clone(),
             next_action: seen.statement.as_ref().and_then(|said| said.next_action.clone()),
             running: seen.running(),
@@ -110,6 +114,17 @@ impl Outcome for StatusReport {
         if let Some(blocker) = &self.blocker {
             writeln!(out, "says it is blocked by: {blocker}")?;
         }
+        let Counts { dead_letters, leased: _, unread, waiting } = self.inbox;
+        if waiting > 0 {
+            writeln!(
+                out,
+                "messages: {waiting} wait, {unread} unread; `conveyor session-inbox {}` shows them",
+                self.name
+            )?;
+        }
+        if dead_letters > 0 {
+            writeln!(out, "dead letters: {dead_letters}")?;
+        }
         Ok(())
     }
 }
@@ -122,6 +137,7 @@ struct See {
     statement: Option<Statement>,
     sensors: Vec<SensorRow>,
     ingest_error: Option<String>,
+    inbox: Counts,
 }
 
 impl See {
@@ -132,11 +148,12 @@ impl See {
         if !no_refresh && session.state == Registration::Active {
             (session, look) = live::refresh(cx, &store, session)?;
         }
-        let now = cx.now();
+        let (now, moment) = (cx.now(), cx.moment());
         store.read(|r| {
             Ok(Self {
                 judgement: store::board::judgement(r, &session, now)?,
                 statement: store::statuses::newest(r, &session.id)?,
+                inbox: store::inbox::count(r, Inbox { session_id: &session.id, task_id: None }, &moment)?,
                 sensors: store::sensors::list(r, Some(&session.id))?,
                 ingest_error: store::sessions::ingest_errors(r)?.remove(&session.id),
                 session,

@@ -9,7 +9,7 @@ use super::{Action, Argv, Context, Outcome, TextArg};
 use crate::{
     base::{Error, Name, Result, text},
     model::task::{Task, TaskState},
-    store::{self, audit},
+    store::{self, Write, audit},
 };
 
 /// The longest goal, in characters.
@@ -102,6 +102,13 @@ impl Action for Tasks {
 }
 
 fn create(cx: &Context, name: &Name, goal: &str, summary: Option<&str>) -> Result<TasksOutput> {
+    let task = new(cx, name, goal, summary)?;
+    cx.ledger_or_create()?.write(|w| record(cx, w, &task))?;
+    Ok(TasksOutput::Created { created: true, id: task.id, name: task.name, dry_run: cx.dry_run() })
+}
+
+/// A task to be recorded, its texts checked.
+pub(super) fn new(cx: &Context, name: &Name, goal: &str, summary: Option<&str>) -> Result<Task> {
     let goal = text::clean(goal.trim());
     if goal.is_empty() {
         return Err(Error::usage("the goal must not be empty"));
@@ -111,7 +118,7 @@ fn create(cx: &Context, name: &Name, goal: &str, summary: Option<&str>) -> Resul
             .hint("keep the goal short and put details into the worker's prompt"));
     }
     let now = cx.now();
-    let task = Task {
+    Ok(Task {
         id: cx.fresh_id("task"),
         name: name.to_string(),
         goal,
@@ -119,19 +126,20 @@ fn create(cx: &Context, name: &Name, goal: &str, summary: Option<&str>) -> Resul
         state: TaskState::Candidate,
         created_at: now,
         updated_at: now,
-    };
-    cx.ledger_or_create()?.write(|w| {
-        store::tasks::insert(w, &task).map_err(|error| match error {
-            store::Error::Unique(_) => Error::conflict(format!("an open task is already named \"{name}\""))
-                .hint("choose another name, or end that task first"),
-            other => other.into(),
-        })?;
-        let about = audit::About { task_id: Some(&task.id), session_id: None };
-        let payload = json!({"goal": task.goal, "name": task.name, "summary": task.summary});
-        audit::append(w, now, cx.actor(), "task_created", about, &payload)?;
-        Ok::<_, Error>(())
+    })
+}
+
+/// Records a new task.
+pub(super) fn record(cx: &Context, w: &Write<'_>, task: &Task) -> Result<()> {
+    store::tasks::insert(w, task).map_err(|error| match error {
+        store::Error::Unique(_) => Error::conflict(format!("an open task is already named \"{}\"", task.name))
+            .hint("choose another name, or end that task first"),
+        other => other.into(),
     })?;
-    Ok(TasksOutput::Created { created: true, id: task.id, name: task.name, dry_run: cx.dry_run() })
+    let about = audit::About { task_id: Some(&task.id), session_id: None };
+    let payload = json!({"goal": task.goal, "name": task.name, "summary": task.summary});
+    audit::append(w, task.created_at, cx.actor(), "task_created", about, &payload)?;
+    Ok(())
 }
 
 impl Outcome for TasksOutput {

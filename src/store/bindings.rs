@@ -51,6 +51,19 @@ pub fn active_of_task(r: Read<'_>, task_id: &str) -> Result<Option<Binding>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": task_id }, binding).optional()?)
 }
 
+/// The task's binding that is in force, else the one that was last.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn newest_of_task(r: Read<'_>, task_id: &str) -> Result<Option<Binding>> {
+    let sql = format!(
+        "select {COLUMNS} from bindings
+         where task_id = :id
+         order by state in ('active', 'ending') desc, created_at desc, rowid desc limit 1"
+    );
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": task_id }, binding).optional()?)
+}
+
 /// The session's binding that is in force, whichever end it is.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
 //! Rows of `routed_notifications` and `notification_acknowledgements`: what lies in the inboxes of sessions.
 //!
-//! Delivered (it lies there), read (it was handed out), consumed (the reader confirmed it) and acknowledged (the
-//! session said what it makes of it) are four facts, each with its own time.
+//! Delivered (it lies there), read (its text was shown or handed out), consumed (the reader confirmed it) and
+//! acknowledged (the session said what it makes of it) are four facts, each with its own time.
+//!
+//! Whoever is handed an item holds it for a while, by the clock of the machine's boot: nobody else gets it. The token
+//! of the last hand-out proves who that is; with the next one, or when it is given back, the old token is void.
 
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde_json::Value;
@@ -114,7 +117,7 @@ pub struct Item {
     pub created_at: Timestamp,
     /// Since when it lies there.
     pub delivered_at: Option<Timestamp>,
-    /// When it was handed out first.
+    /// When its text was shown or handed out first.
     pub read_at: Option<Timestamp>,
     /// When its reader confirmed it.
     pub consumed_at: Option<Timestamp>,
@@ -124,8 +127,10 @@ pub struct Item {
     pub state: ItemState,
     /// How often it was handed out.
     pub delivery_count: i64,
-    /// Proves who holds it at present.
+    /// The token of the last hand-out.
     pub lease_token: Option<String>,
+    /// When it was handed out last.
+    pub leased_at: Option<Timestamp>,
     /// Until when it is held.
     pub lease_expires_at: Option<Timestamp>,
     /// Somebody holds it now.
@@ -142,7 +147,7 @@ const ITEM: &str = "select n.id, n.task_id, t.name as task_name, n.binding_id, n
     source.name as source_session_name, source.role as source_session_role, n.target_session_id,
     target.name as target_session_name, target.role as target_session_role, n.correlation_id, n.signal_type,
     n.source_event_id, n.source_event_timestamp, n.dedupe_key, n.command_id, n.created_at, n.delivered_at, n.read_at,
-    n.consumed_at, n.consumed_by_session_id, n.state, n.delivery_count, n.lease_token, n.lease_expires_at,
+    n.consumed_at, n.consumed_by_session_id, n.state, n.delivery_count, n.lease_token, n.leased_at, n.lease_expires_at,
     (n.lease_token is not null and n.consumed_at is null and n.lease_boot_id = :boot_id and n.lease_uptime > :uptime)
         as is_leased,
     n.payload_json, n.error
@@ -177,6 +182,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         state: row.get("state")?,
         delivery_count: row.get("delivery_count")?,
         lease_token: row.get("lease_token")?,
+        leased_at: row.get("leased_at")?,
         lease_expires_at: row.get("lease_expires_at")?,
         is_leased: row.get("is_leased")?,
         payload: convert::json(row, "payload_json")?,
@@ -190,6 +196,17 @@ fn with_acknowledgement(r: Read<'_>, mut item: Item) -> Result<Item> {
     Ok(item)
 }
 
+/// A session's inbox, or what of it belongs to one task.
+#[derive(Debug, Clone, Copy)]
+pub struct Inbox<'a> {
+    /// Whose it is.
+    pub session_id: &'a str,
+    /// Only items of this task.
+    pub task_id: Option<&'a str>,
+}
+
+const MINE: &str = "n.target_session_id = :session_id and (:task_id is null or n.task_id = :task_id)";
+
 /// Which part of an inbox is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shelf {
@@ -201,43 +218,141 @@ pub enum Shelf {
     Dead,
 }
 
+const WAITING: &str = "n.state = 'delivered' and n.consumed_at is null and n.delivery_mode = 'pull_required'";
+
 impl Shelf {
     fn condition(self) -> &'static str {
         match self {
-            Self::Waiting => "n.state = 'delivered' and n.consumed_at is null and n.delivery_mode = 'pull_required'",
+            Self::Waiting => WAITING,
             Self::Consumed => "n.consumed_at is not null",
-            Self::Dead => "n.state = 'failed'",
+            Self::Dead => "n.state = 'failed' and n.delivery_mode = 'pull_required'",
         }
     }
 }
 
-/// Items of a session's inbox, the oldest first, at most `limit`.
+/// Items on a shelf of an inbox, the oldest first, at most `limit`. Of what is confirmed, the last `limit`.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn list(r: Read<'_>, session_id: &str, shelf: Shelf, limit: u32, now: &Moment) -> Result<Vec<Item>> {
-    let sql =
-        format!("{ITEM} where n.target_session_id = :session_id and {} order by n.id limit :limit", shelf.condition());
+pub fn list(r: Read<'_>, inbox: Inbox<'_>, shelf: Shelf, limit: u32, now: &Moment) -> Result<Vec<Item>> {
+    let newest_first = if shelf == Shelf::Consumed { "desc" } else { "" };
+    let sql = format!("{ITEM} where {MINE} and {} order by n.id {newest_first} limit :limit", shelf.condition());
     let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map(
-        named_params! { ":session_id": session_id, ":limit": limit, ":boot_id": now.boot_id, ":uptime": now.uptime },
+        named_params! {
+            ":session_id": inbox.session_id,
+            ":task_id": inbox.task_id,
+            ":limit": limit,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
+        },
         item,
     )?;
-    let items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    if shelf == Shelf::Consumed {
+        items.reverse();
+    }
     items.into_iter().map(|item| with_acknowledgement(r, item)).collect()
 }
 
-/// How many items lie on a shelf of a session's inbox.
+/// How much lies in an inbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Given up.
+    pub dead_letters: u64,
+    /// Handed out just now, and not confirmed yet.
+    pub leased: u64,
+    /// Waiting, and nobody has seen the text.
+    pub unread: u64,
+    /// To be fetched, or fetched and not confirmed yet.
+    pub waiting: u64,
+}
+
+/// Counts what lies in an inbox.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn count(r: Read<'_>, session_id: &str, shelf: Shelf) -> Result<u64> {
+pub fn count(r: Read<'_>, inbox: Inbox<'_>, now: &Moment) -> Result<Counts> {
+    // One statement for each shelf: a condition that covers both would keep SQLite from using either index.
     let sql = format!(
-        "select count(*) as number from routed_notifications as n where n.target_session_id = :session_id and {}",
-        shelf.condition()
+        "select count(*) as waiting, count(*) filter (where n.read_at is null) as unread,
+            count(*) filter (where n.lease_boot_id = :boot_id and n.lease_uptime > :uptime) as leased
+         from routed_notifications as n
+         where {MINE} and {WAITING}"
     );
-    let mut statement = r.connection.prepare_cached(&sql)?;
-    Ok(statement.query_row(named_params! { ":session_id": session_id }, |row| convert::count(row, "number"))?)
+    let waiting = r.connection.prepare_cached(&sql)?.query_row(
+        named_params! {
+            ":session_id": inbox.session_id,
+            ":task_id": inbox.task_id,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
+        },
+        |row| {
+            Ok(Counts {
+                dead_letters: 0,
+                leased: convert::count(row, "leased")?,
+                unread: convert::count(row, "unread")?,
+                waiting: convert::count(row, "waiting")?,
+            })
+        },
+    )?;
+    let sql = format!(
+        "select count(*) as dead_letters from routed_notifications as n where {MINE} and {}",
+        Shelf::Dead.condition()
+    );
+    let dead_letters = r
+        .connection
+        .prepare_cached(&sql)?
+        .query_row(named_params! { ":session_id": inbox.session_id, ":task_id": inbox.task_id }, |row| {
+            convert::count(row, "dead_letters")
+        })?;
+    Ok(Counts { dead_letters, ..waiting })
+}
+
+/// What can be fetched from an inbox now, or later without anybody's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    /// Something lies there, if only in somebody's hands.
+    pub any: bool,
+    /// Something lies there that nobody holds.
+    pub free: bool,
+    /// Something was handed out so often that it has to be given up.
+    pub worn_out: bool,
+    /// When the next hand-out runs out, in milliseconds since the machine was booted.
+    pub next_expiry: Option<i64>,
+}
+
+/// Looks at what can be fetched; changes nothing.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn outlook(r: Read<'_>, inbox: Inbox<'_>, now: &Moment) -> Result<Outlook> {
+    let held = "coalesce(n.lease_boot_id = :boot_id and n.lease_uptime > :uptime, 0)";
+    let sql = format!(
+        "select count(*) > 0 as any_item,
+            coalesce(max(not {held} and n.delivery_count < :most), 0) as free,
+            coalesce(max(not {held} and n.delivery_count >= :most), 0) as worn_out,
+            min(case when {held} then n.lease_uptime end) as next_expiry
+         from routed_notifications as n
+         where {MINE} and {WAITING}"
+    );
+    Ok(r.connection.prepare_cached(&sql)?.query_row(
+        named_params! {
+            ":session_id": inbox.session_id,
+            ":task_id": inbox.task_id,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
+            ":most": MOST_HANDOUTS,
+        },
+        |row| {
+            Ok(Outlook {
+                any: row.get("any_item")?,
+                free: row.get("free")?,
+                worn_out: row.get("worn_out")?,
+                next_expiry: row.get("next_expiry")?,
+            })
+        },
+    )?)
 }
 
 /// The item with this number.
@@ -268,44 +383,95 @@ pub fn by_token(r: Read<'_>, token: &str, now: &Moment) -> Result<Option<Item>> 
     found.map(|item| with_acknowledgement(r, item)).transpose()
 }
 
-/// Hands out the oldest item that nobody holds, for `visibility` milliseconds; until then it is nobody else's.
-/// Items that were handed out [`MOST_HANDOUTS`] times without a confirmation are given up on the way.
+/// Gives up what was handed out [`MOST_HANDOUTS`] times, is in nobody's hands and was never confirmed.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn lease_next(w: &Write<'_>, session_id: &str, token: &str, visibility: i64, now: &Moment) -> Result<Option<Item>> {
-    w.connection
+pub fn give_up(w: &Write<'_>, inbox: Inbox<'_>, now: &Moment) -> Result<Vec<Item>> {
+    let sql = format!(
+        "update routed_notifications as n
+         set state = 'failed', error = 'handed out ' || n.delivery_count || ' times and never confirmed'
+         where {MINE} and {WAITING} and n.delivery_count >= :most
+           and not coalesce(n.lease_boot_id = :boot_id and n.lease_uptime > :uptime, 0)
+         returning id"
+    );
+    let ids = w
+        .connection
+        .prepare_cached(&sql)?
+        .query_map(
+            named_params! {
+                ":session_id": inbox.session_id,
+                ":task_id": inbox.task_id,
+                ":most": MOST_HANDOUTS,
+                ":boot_id": now.boot_id,
+                ":uptime": now.uptime,
+            },
+            |row| row.get(0),
+        )?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    ids.into_iter().filter_map(|id| by_id(w.read(), id, now).transpose()).collect()
+}
+
+/// Puts what was given up back, as if it had never been handed out.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn revive(w: &Write<'_>, inbox: Inbox<'_>, now: &Moment) -> Result<Vec<Item>> {
+    let sql = format!(
+        "update routed_notifications as n
+         set state = 'delivered', error = null, delivery_count = 0, lease_token = null, leased_at = null,
+            lease_boot_id = null, lease_uptime = null, lease_expires_at = null
+         where {MINE} and n.state = 'failed' and n.delivery_mode = 'pull_required' and n.consumed_at is null
+         returning id"
+    );
+    let ids = w
+        .connection
+        .prepare_cached(&sql)?
+        .query_map(named_params! { ":session_id": inbox.session_id, ":task_id": inbox.task_id }, |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    ids.into_iter().filter_map(|id| by_id(w.read(), id, now).transpose()).collect()
+}
+
+/// Withdraws what was given up of a command that is on its way again: it comes as an item of its own. How many.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn withdraw(w: &Write<'_>, command_id: &str) -> Result<usize> {
+    Ok(w.connection
         .prepare_cached(
             "update routed_notifications
-             set state = 'failed', error = 'handed out ' || delivery_count || ' times and never confirmed'
-             where target_session_id = :session_id and state = 'delivered' and consumed_at is null
-               and delivery_count >= :most
-               and not (lease_boot_id = :boot_id and lease_uptime > :uptime)",
+             set state = 'suppressed', error = error || '; the command was queued again'
+             where state = 'failed' and command_id = :command_id",
         )?
-        .execute(named_params! {
-            ":session_id": session_id,
-            ":most": MOST_HANDOUTS,
-            ":boot_id": now.boot_id,
-            ":uptime": now.uptime,
-        })?;
+        .execute(named_params! { ":command_id": command_id })?)
+}
+
+/// Hands out the oldest item that nobody holds, for `visibility` milliseconds; until then it is nobody else's. Its
+/// token is `token` and its number: `<token>-<id>`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn lease_next(w: &Write<'_>, inbox: Inbox<'_>, token: &str, visibility: i64, now: &Moment) -> Result<Option<Item>> {
     let expires = Timestamp::from_millis(now.wall.as_millis().saturating_add(visibility));
+    let sql = format!(
+        "update routed_notifications
+         set lease_token = :token || '-' || id, leased_at = :now, lease_boot_id = :boot_id, lease_uptime = :until,
+            lease_expires_at = :expires, delivery_count = delivery_count + 1, read_at = coalesce(read_at, :now)
+         where id = (
+            select n.id from routed_notifications as n
+            where {MINE} and {WAITING} and n.delivery_count < :most
+              and not coalesce(n.lease_boot_id = :boot_id and n.lease_uptime > :uptime, 0)
+            order by n.id limit 1)
+         returning id"
+    );
     let id: Option<i64> = w
         .connection
-        .prepare_cached(
-            "update routed_notifications
-             set lease_token = :token, lease_boot_id = :boot_id, lease_uptime = :until, lease_expires_at = :expires,
-                delivery_count = delivery_count + 1, read_at = coalesce(read_at, :now)
-             where id = (
-                select id from routed_notifications
-                where target_session_id = :session_id and state = 'delivered' and consumed_at is null
-                  and delivery_mode = 'pull_required'
-                  and (lease_token is null or lease_boot_id <> :boot_id or lease_uptime <= :uptime)
-                order by id limit 1)
-             returning id",
-        )?
+        .prepare_cached(&sql)?
         .query_row(
             named_params! {
-                ":session_id": session_id,
+                ":session_id": inbox.session_id,
+                ":task_id": inbox.task_id,
+                ":most": MOST_HANDOUTS,
                 ":token": token,
                 ":boot_id": now.boot_id,
                 ":uptime": now.uptime,
@@ -337,13 +503,17 @@ pub fn consume(w: &Write<'_>, item: &Item, now: Timestamp) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Gives a held item back at once: the next reader gets it.
+/// Gives a held item back at once: the next reader gets it, and its token is void.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn give_back(w: &Write<'_>, item: &Item) -> Result<()> {
     w.connection
-        .prepare_cached("update routed_notifications set lease_uptime = 0 where id = :id and consumed_at is null")?
+        .prepare_cached(
+            "update routed_notifications
+             set lease_token = null, lease_boot_id = null, lease_uptime = null, lease_expires_at = null
+             where id = :id and consumed_at is null",
+        )?
         .execute(named_params! { ":id": item.id })?;
     Ok(())
 }
@@ -511,3 +681,6 @@ pub fn acknowledgements(r: Read<'_>, notification_id: i64) -> Result<Vec<Acknowl
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,7 +170,8 @@ impl Store {
     /// SQLite's own error.
     pub fn change_mark(&self) -> Result<ChangeMark> {
         let connection = lock(self.reader.as_ref().unwrap_or(&self.connection));
-        let version = connection.query_row("pragma data_version", [], |row| row.get(0))?;
+        let mut statement = connection.prepare_cached("pragma data_version")?;
+        let version = statement.query_row([], |row| row.get(0))?;
         Ok(ChangeMark { file: self.file, version })
     }
 }

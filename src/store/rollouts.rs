@@ -94,21 +94,32 @@ pub struct SeenTo {
 /// # Errors
 /// SQLite's own error.
 pub fn positions(r: Read<'_>) -> Result<Vec<SeenTo>> {
-    let mut statement = r.connection.prepare_cached(
-        "select f.session_id, f.path, f.next_offset + f.pending_bytes as seen_bytes,
-            s.last_ingest_error is not null as failed
-         from rollout_files f join sessions s on s.id = f.session_id
-         where f.current = 1",
-    )?;
-    let rows = statement.query_map([], |row| {
-        Ok(SeenTo {
-            session_id: row.get("session_id")?,
-            path: row.get("path")?,
-            seen_bytes: convert::count(row, "seen_bytes")?,
-            failed: row.get("failed")?,
-        })
-    })?;
+    let mut statement = r.connection.prepare_cached(SEEN_TO)?;
+    let rows = statement.query_map([], seen_to)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+const SEEN_TO: &str = "select f.session_id, f.path, f.next_offset + f.pending_bytes as seen_bytes,
+    s.last_ingest_error is not null as failed
+  from rollout_files f join sessions s on s.id = f.session_id
+  where f.current = 1";
+
+fn seen_to(row: &Row<'_>) -> rusqlite::Result<SeenTo> {
+    Ok(SeenTo {
+        session_id: row.get("session_id")?,
+        path: row.get("path")?,
+        seen_bytes: convert::count(row, "seen_bytes")?,
+        failed: row.get("failed")?,
+    })
+}
+
+/// How far the session's current rollout was seen.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn position(r: Read<'_>, session_id: &str) -> Result<Option<SeenTo>> {
+    let mut statement = r.connection.prepare_cached(&format!("{SEEN_TO} and f.session_id = :id"))?;
+    Ok(statement.query_row(named_params! { ":id": session_id }, seen_to).optional()?)
 }
 
 /// Notes that the session writes no rollout yet: its pane shows a new thread.

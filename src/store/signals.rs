@@ -111,6 +111,17 @@ pub fn unrouted(r: Read<'_>, session_id: &str, limit: u32) -> Result<Vec<Signal>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether ends of turns of this worker wait to be routed.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn has_unrouted(r: Read<'_>, session_id: &str) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select exists (select 1 from session_signals where session_id = :session_id and disposition is null)",
+    )?;
+    Ok(statement.query_row(named_params! { ":session_id": session_id }, |row| row.get(0))?)
+}
+
 /// Workers in a binding in force with ends of turns that nobody has routed.
 ///
 /// # Errors

@@ -93,3 +93,39 @@ fn every_command_explains_itself_with_an_example() {
         assert!(help.contains("--json"), "{}: the options of all commands", entry.name);
     }
 }
+
+/// The documents that show command lines.
+fn documents() -> Vec<std::path::PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = vec![root.join("README.md")];
+    found.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    found.retain(|path| path.extension().is_some_and(|end| end == "md"));
+    found
+}
+
+#[test]
+fn every_command_line_of_the_documents_parses() {
+    let mut seen = 0;
+    for path in documents() {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut is_shell = false;
+        for (number, line) in text.lines().enumerate() {
+            if let Some(fence) = line.strip_prefix("```") {
+                is_shell = !is_shell && fence.starts_with("sh");
+                continue;
+            }
+            let Some(at) = line.find("conveyor ").filter(|at| is_shell && (*at == 0 || line[..*at].ends_with("| ")))
+            else {
+                continue;
+            };
+            let line = line[at..].split(" | ").next().unwrap().split(" > ").next().unwrap();
+            let words = shell_words::split(line).unwrap();
+            let words = words.iter().take_while(|word| !word.starts_with('#'));
+            let parsed = app::parse(words);
+            let place = format!("{}:{}: {line}", path.display(), number + 1);
+            assert!(parsed.is_ok(), "{place}: {}", parsed.unwrap_err());
+            seen += 1;
+        }
+    }
+    assert!(seen > 25, "{seen} lines were found");
+}

@@ -184,6 +184,52 @@ const SCENES: &[(&str, &[&str])] = &[
     ("ingest", &["ingest w1 --dry-run", "ingest w1", "ingest w1", "ingest nobody"]),
     ("events", &["events parser", "events w1 --limit 1", "events w1 --type session_registered", "events nobody"]),
     (
+        "create-disposable-binding",
+        &[
+            "create-disposable-binding docs --goal 'every command is explained' --dry-run",
+            "create-disposable-binding docs --goal 'every command is explained' --worker-codex-app-thread-id thread-2",
+            "create-disposable-binding docs",
+            "create-disposable-binding second --worker w1",
+            "create-disposable-binding second --worker m1",
+            "create-disposable-binding second --worker x --manager x",
+            "sessions --name docs-worker",
+        ],
+    ),
+    (
+        "session-inbox",
+        &[
+            "session-inbox m1",
+            "session-inbox m1 --consume-next",
+            "session-inbox w1 --consumed",
+            "session-inbox nobody",
+            "session-inbox m1 --timeout -1",
+            "session-inbox m1 --timeout=-1",
+            "session-inbox m1 --interval 0",
+            "session-inbox m1 --consume-next --receive",
+        ],
+    ),
+    (
+        "manager-inbox",
+        &["manager-inbox parser", "unbind --task parser", "manager-inbox parser --receive", "manager-inbox nothing"],
+    ),
+    (
+        "worker-inbox",
+        &["worker-inbox parser", "tasks --create free --goal g", "worker-inbox free", "worker-inbox nothing"],
+    ),
+    ("receive", &["receive m1", "receive m1 --visibility 0", "receive nobody"]),
+    ("ack", &["ack receipt-00000000-0000-4000-8000-000000000001-7", "ack nonsense --release"]),
+    (
+        "inbox-ack",
+        &[
+            "inbox-ack parser --notification-id 7",
+            "inbox-ack parser --notification-id 7 --role manager --status received",
+            "inbox-ack parser --notification-id 7 --role manager --status received --from-stdin=[1]",
+            "inbox-ack parser --notification-id 7 --role manager",
+            "inbox-ack parser --notification-id 0",
+            "inbox-ack nothing --notification-id 7",
+        ],
+    ),
+    (
         "tail",
         &[
             "tail w1",

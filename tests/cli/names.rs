@@ -55,6 +55,15 @@ const FIELDS: &[&str] = &[
     "ingest -- {}",
     "tail -- {}",
     "events -- {}",
+    "create-disposable-binding -- {}",
+    "create-disposable-binding t7 --worker={}",
+    "create-disposable-binding t7 --manager={}",
+    "session-inbox --receive -- {}",
+    "manager-inbox --consume-next -- {}",
+    "worker-inbox -- {}",
+    "receive -- {}",
+    "ack -- {}",
+    "inbox-ack --notification-id 1 -- {}",
 ];
 
 /// Arguments whose value name is that of a name, but which hold something else.
@@ -297,7 +306,7 @@ fn every_field_that_takes_a_name_is_among_the_fields() {
             let value = arg.get_value_names().and_then(<[_]>::first).map(|name| name.as_str());
             let id = arg.get_id().as_str();
             let is_positional = arg.get_long().is_none();
-            let takes_name = matches!(value, Some("NAME" | "SESSION" | "TASK" | "PANE" | "TMUX_SESSION"))
+            let takes_name = matches!(value, Some("NAME" | "SESSION" | "TASK" | "TOKEN" | "PANE" | "TMUX_SESSION"))
                 && (is_positional || !NO_NAMES.iter().any(|(other, _)| *other == id));
             if !takes_name {
                 continue;

@@ -210,6 +210,7 @@ fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Contr
         check(w, &command, to)?;
         if to == Phase::Queued {
             store::commands::requeue(w, &command, Some(RETRY_TIME_TO_LIVE), reason.unwrap_or("queued again"), &now)?;
+            store::inbox::withdraw(w, &command.id)?;
         } else {
             let step = Step { reason: Some(reason.unwrap_or("taken back")), ..Step::default() };
             store::commands::advance(w, &command, to, step, now.wall)?;

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     actions::{
         Action, Argv, Context, Format, Outcome, RegisterArgs, RegisterWorker,
+        caller::ancestors,
         discover::{
             self,
             running::{self, Running},
@@ -32,9 +33,6 @@ use crate::{
     },
     store,
 };
-
-/// How far up the process tree is looked.
-const MAX_ANCESTORS: usize = 64;
 
 /// Check whether the Codex that runs this shell can register itself
 ///
@@ -197,18 +195,6 @@ fn outside() -> Check {
         "start Codex in a tmux pane, or register an app session: \
          `conveyor register-worker --name NAME --codex-session FILE`",
     )
-}
-
-/// The pids of this process and those above it.
-fn ancestors(cx: &Context) -> Vec<u32> {
-    let mut found = vec![machine::own_pid()];
-    while let Some(pid) = found.last().copied().filter(|pid| *pid > 1)
-        && found.len() < MAX_ANCESTORS
-        && let Ok(info) = cx.processes().info(pid)
-    {
-        found.push(info.parent);
-    }
-    found
 }
 
 /// Codex's background server, when this shell runs below it.

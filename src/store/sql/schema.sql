@@ -291,6 +291,7 @@ create table routed_notifications (
   state text not null check (state in ('pending', 'delivered', 'failed', 'suppressed')),
   delivery_count integer not null default 0 check (delivery_count >= 0),
   lease_token text unique,
+  leased_at text,
   lease_boot_id text,
   lease_uptime integer,
   lease_expires_at text,
@@ -299,6 +300,7 @@ create table routed_notifications (
 );
 create index routed_notifications_waiting on routed_notifications (target_session_id, id)
   where state = 'delivered' and consumed_at is null;
+create index routed_notifications_dead on routed_notifications (target_session_id, id) where state = 'failed';
 create index routed_notifications_binding on routed_notifications (binding_id, id);
 
 -- What a session says about something it got. History: any number, in any order.

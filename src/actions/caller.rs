@@ -1,0 +1,55 @@
+//! Which registered session a command runs in: told by the processes above it, not by what it says.
+
+use super::Context;
+use crate::{
+    base::Result,
+    model::session::{Registration, Session},
+    ports::{machine, process::ProcessId},
+    store::{self, Store},
+};
+
+/// How far up the process tree is looked.
+const MAX_ANCESTORS: usize = 64;
+
+/// The pids of this process and those above it, its own first.
+pub(super) fn ancestors(cx: &Context) -> Vec<u32> {
+    let mut found = vec![machine::own_pid()];
+    while let Some(pid) = found.last().copied().filter(|pid| *pid > 1)
+        && found.len() < MAX_ANCESTORS
+        && let Ok(info) = cx.processes().info(pid)
+    {
+        found.push(info.parent);
+    }
+    found
+}
+
+/// The session below whose process this command runs. None is a person's shell, a script, or a sandbox and a server of
+/// Codex's that hide it.
+pub(super) fn session(cx: &Context, store: &Store) -> Result<Option<Session>> {
+    let mut sessions = store.read(store::sessions::list)?;
+    sessions.retain(|session| session.state == Registration::Active && !processes(session).is_empty());
+    if sessions.is_empty() {
+        return Ok(None);
+    }
+    let above = ancestors(cx);
+    let is_above = |process: &ProcessId| {
+        above.contains(&process.pid) && cx.processes().identify(process.pid).is_ok_and(|now| now == *process)
+    };
+    // The nearest one: sessions can start others.
+    let place = |session: &Session| {
+        let found = processes(session).into_iter().filter(is_above);
+        found.filter_map(|process| above.iter().position(|pid| *pid == process.pid)).min()
+    };
+    let mut found: Vec<(usize, Session)> =
+        sessions.into_iter().filter_map(|session| Some((place(&session)?, session))).collect();
+    found.sort_by_key(|(distance, _)| *distance);
+    Ok(found.into_iter().next().map(|(_, session)| session))
+}
+
+/// The processes that are the session's own: its Codex, and the first one of its pane.
+fn processes(session: &Session) -> Vec<ProcessId> {
+    [(session.pid, session.pid_start), (session.pane_pid, session.pane_pid_start)]
+        .into_iter()
+        .filter_map(|(pid, start)| ProcessId::from_stored(pid?, start?))
+        .collect()
+}
