@@ -206,8 +206,12 @@ fn a_rehearsal_tells_what_would_happen_and_changes_nothing() {
     let pair = Pair::new();
     let id = pair.nudge("x");
     pair.answer("turn-1", "done");
+    pair.env.sh("ingest w1").ok();
     let planned = pair.env.sh("dispatch --dry-run --json").ok().json();
     assert_eq!((&planned["dry_run"], &planned["processed"][0]["state"]), (&true.into(), &"planned".into()));
+    let rehearsed = json!([true, true]);
+    let items = planned["processed"].as_array().unwrap();
+    assert_eq!(json!(items.iter().map(|item| &item["dry_run"]).collect::<Vec<_>>()), rehearsed, "{planned}");
     assert_eq!((pair.stands(&id).0.as_str(), pair.inbox().len()), ("queued", 0));
     let dispatchers = "select count(*) from dispatchers";
     assert_eq!(pair.sql().query_row(dispatchers, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
