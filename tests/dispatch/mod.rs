@@ -2,6 +2,7 @@
 
 mod many;
 mod queue;
+mod recovery;
 mod routing;
 mod watch;
 
