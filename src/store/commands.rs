@@ -64,6 +64,19 @@ pub fn by_id(r: Read<'_>, id: &str) -> Result<Option<Command>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, command).optional()?)
 }
 
+/// The command that was accepted under this key. Keys belong to a task, or to the target of a command without one.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_key(r: Read<'_>, scope: &str, key: &str) -> Result<Option<Command>> {
+    let sql = format!(
+        "select {COLUMNS} from commands
+         where coalesce(task_id, target_session_id) = :scope and idempotency_key = :key"
+    );
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(named_params! { ":scope": scope, ":key": key }, command).optional()?)
+}
+
 /// A command to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewCommand<'a> {
@@ -116,16 +129,7 @@ pub enum Enqueued {
 /// SQLite's own error.
 pub fn enqueue(w: &Write<'_>, new: &NewCommand<'_>, most_waiting: u64, now: &Moment) -> Result<Enqueued> {
     let scope = new.task_id.unwrap_or(new.target_session_id);
-    let sql = format!(
-        "select {COLUMNS} from commands
-         where coalesce(task_id, target_session_id) = :scope and idempotency_key = :key"
-    );
-    let known = w
-        .connection
-        .prepare_cached(&sql)?
-        .query_row(named_params! { ":scope": scope, ":key": new.idempotency_key }, command)
-        .optional()?;
-    if let Some(known) = known {
+    if let Some(known) = by_key(w.read(), scope, new.idempotency_key)? {
         let is_same = known.request_sha256 == new.request_sha256;
         return Ok(if is_same { Enqueued::Repeated(Box::new(known)) } else { Enqueued::KeyTaken(Box::new(known)) });
     }
