@@ -262,7 +262,8 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
             (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
             (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue
          from (
-            select *, row_number() over (
+            select id, type, task_id, target_session_id, phase, seq, boot_id, available_uptime, expires_uptime,
+                lease_uptime, row_number() over (
                 partition by target_session_id, phase = 'queued' and type = 'worker_task_complete' order by seq) as place
             from commands indexed by commands_live
             where phase in ('queued', 'claimed', 'started', 'staged', 'submitted'))
