@@ -15,7 +15,11 @@ use crate::{
         session::{Registration, Session},
         task::Binding,
     },
-    store::{self, Store, Write, audit, commands::NewCommand, inbox, signals},
+    store::{
+        self, Store, Write, audit,
+        commands::{Enqueued, NewCommand},
+        inbox, signals,
+    },
 };
 
 /// Signals of one worker that are routed in one transaction.
@@ -36,7 +40,7 @@ pub struct Routed {
     pub delivery_mode: &'static str,
     /// What became of it.
     pub disposition: Disposition,
-    /// Always false: it was done.
+    /// Nothing was changed.
     pub dry_run: bool,
     /// `completion`.
     pub kind: &'static str,
@@ -158,6 +162,9 @@ impl<'a> Route<'a> {
                     let kind = signal.kind.as_str();
                     inbox::renew(w, unseen.id, kind, signal.id, signal.at, &payload)?;
                     correlation_id = unseen.correlation_id;
+                    if self.wake {
+                        self.wake(cx, w, unseen.id, signal.kind, &correlation_id, now)?;
+                    }
                     (Disposition::Merged, Some(unseen.id))
                 }
                 None => (Disposition::Routed, Some(self.deliver(cx, w, signal, &correlation_id, now)?)),
@@ -171,7 +178,7 @@ impl<'a> Route<'a> {
             correlation_id,
             delivery_mode: "pull_required",
             disposition,
-            dry_run: false,
+            dry_run: cx.dry_run(),
             kind: "completion",
             notification_id,
             signal_type: signal.kind,
@@ -210,8 +217,8 @@ impl<'a> Route<'a> {
         Ok(notification_id)
     }
 
-    /// Queues a word to the manager that something lies in its inbox. What lies there may have grown by the time it
-    /// reads it, so the word says no more than that.
+    /// Queues a word to the manager that something lies in its inbox, once for what lies there, and anew when the last
+    /// word was given up. What lies there may have grown by the time it reads it, so the word says no more than that.
     fn wake(
         &self,
         cx: &Context,
@@ -240,7 +247,11 @@ impl<'a> Route<'a> {
             max_attempts: MAX_WAKES,
             payload: &payload,
         };
-        store::commands::enqueue(w, &new, u64::MAX, now)?;
+        if let Enqueued::Repeated(word) = store::commands::enqueue(w, &new, u64::MAX, now)?
+            && word.phase.is_dead_letter()
+        {
+            store::commands::requeue(w, &word, None, "another turn has ended since it was given up", now)?;
+        }
         Ok(())
     }
 

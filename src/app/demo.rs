@@ -127,7 +127,7 @@ pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Pri
     cast.end();
     printer.outcome(&listing, style)?;
     match ended {
-        Ended::Over | Ended::Signal => Ok(0),
+        Ended::Over | Ended::Signal | Ended::Died => Ok(0),
         Ended::Late => Err(Error::new(
             Kind::Unconfirmed,
             format!("the demo's sessions have not played their parts within {} s", limit.as_secs()),

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use crate::{
     actions::{Action as _, Context, Dispatch, DispatchItem, DispatchSummary, Dispatcher, dispatch_health},
     base::{Error, Kind, Result, json},
-    engine::{self, Notice, Signals, Told},
+    engine::{self, Ended, Notice, Signals, Told},
 };
 
 use super::{Printer, Style};
@@ -48,7 +48,10 @@ pub(super) fn dispatch(cx: &Context, args: &Dispatch, style: Style, printer: &mu
     if let Some(error) = failure {
         return Err(error);
     }
-    ended.map_err(|error| Error::io("cannot start the background tasks").caused_by(error))?;
+    let ended = ended.map_err(|error| Error::io("cannot start the background tasks").caused_by(error))?;
+    if ended == Ended::Died {
+        return Err(Error::new(Kind::Bug, "the dispatcher ended by a fault; nothing it had taken on is lost"));
+    }
     let health = dispatch_health(&cx)?;
     let iterations = health.dispatchers.iter().find(|one| one.id == dispatcher_id).map_or(0, |one| one.passes);
     let summary = DispatchSummary {

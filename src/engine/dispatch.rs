@@ -11,6 +11,9 @@ use crate::{
     base::{Kind, Result},
 };
 
+/// Name of the task.
+pub(super) const TASK: &str = "dispatch";
+
 /// How a dispatcher is hosted.
 pub struct Dispatching {
     /// The dispatcher, on record already; none makes one for everything as soon as there is a ledger.
@@ -39,7 +42,7 @@ impl Dispatching {
     }
 
     /// One pass; true when the dispatcher was asked to end.
-    fn pass(&mut self, cx: &Context) -> Result<bool> {
+    fn pass(&mut self, cx: &Context, go_on: &dyn Fn() -> bool) -> Result<bool> {
         let dispatcher = match &mut self.dispatcher {
             Some(dispatcher) => dispatcher,
             none => match Dispatcher::hosted(cx) {
@@ -49,12 +52,12 @@ impl Dispatching {
                 Err(error) => return Err(error),
             },
         };
-        dispatcher.pass(&mut self.tell)
+        dispatcher.pass(&mut self.tell, go_on)
     }
 }
 
 pub(super) async fn run(parts: Parts, mut dispatching: Dispatching) {
-    let mut trouble = Trouble::new("dispatch");
+    let mut trouble = Trouble::new(TASK);
     let mut tick = interval(dispatching.interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut changed = parts.changed.subscribe();
@@ -65,9 +68,10 @@ pub(super) async fn run(parts: Parts, mut dispatching: Dispatching) {
             Ok(()) = changed.changed() => {}
             _ = tick.tick() => {}
         }
-        let cx = parts.cx.clone();
+        let id = dispatching.dispatcher.as_ref().map(|dispatcher| dispatcher.id().to_owned());
+        let (cx, stop) = (parts.cx.clone(), parts.stop.clone());
         let step = blocking(move || {
-            let passed = dispatching.pass(&cx);
+            let passed = dispatching.pass(&cx, &|| !stop.is_cancelled());
             (dispatching, passed)
         });
         let passed = match step.await {
@@ -76,8 +80,13 @@ pub(super) async fn run(parts: Parts, mut dispatching: Dispatching) {
                 passed
             }
             Err(error) => {
-                // The step panicked and took the dispatcher with it; its record stays, and its silence tells.
+                // The step panicked and took the dispatcher with it. Its process lives on: without a word nobody would
+                // look after what it left.
                 trouble.update(&parts, Some(error));
+                if let Some(id) = id {
+                    let cx = parts.cx.clone();
+                    let _ = blocking(move || Dispatcher::bury(&cx, &id)).await;
+                }
                 return;
             }
         };

@@ -119,7 +119,8 @@ impl Engine {
             ("tail", spawn("tail", &parts, runtime, tail::run(parts.clone()))),
         ];
         if let Some(dispatching) = dispatching {
-            tasks.push(("dispatch", spawn("dispatch", &parts, runtime, dispatch::run(parts.clone(), dispatching))));
+            let task = spawn(dispatch::TASK, &parts, runtime, dispatch::run(parts.clone(), dispatching));
+            tasks.push((dispatch::TASK, task));
         }
         Self { parts, tasks, changed: changes, notices: Some(notice_queue) }
     }
@@ -148,7 +149,7 @@ impl Engine {
     }
 }
 
-/// Why [`run_until`] came back.
+/// Why [`run_until`] or [`dispatch_until`] came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// What was waited for has come.
@@ -157,6 +158,8 @@ pub enum Ended {
     Late,
     /// Somebody asked this process to end.
     Signal,
+    /// The dispatcher ended by a fault in this program.
+    Died,
 }
 
 /// Runs the tasks until `is_over` says so, a signal comes, or `limit` has passed. Blocks; for commands that watch
@@ -228,7 +231,14 @@ pub fn dispatch_until(
                 // What is committed is told before anything else.
                 biased;
                 Some(item) = items.recv() => tell(Told::Item(Box::new(item))),
-                Some(notice) = next(&mut notices) => tell(Told::Notice(notice)),
+                Some(notice) = next(&mut notices) => {
+                    let died = matches!(notice, Notice::Died { task: dispatch::TASK });
+                    let told = tell(Told::Notice(notice));
+                    if died {
+                        break told.map(|()| Ended::Died);
+                    }
+                    told
+                }
                 () = over.cancelled() => break Ok(Ended::Over),
                 () = signals.wait() => break Ok(Ended::Signal),
             };

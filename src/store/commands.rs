@@ -64,6 +64,19 @@ pub fn by_id(r: Read<'_>, id: &str) -> Result<Option<Command>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, command).optional()?)
 }
 
+/// The command that was accepted under this key. Keys belong to a task, or to the target of a command without one.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_key(r: Read<'_>, scope: &str, key: &str) -> Result<Option<Command>> {
+    let sql = format!(
+        "select {COLUMNS} from commands
+         where coalesce(task_id, target_session_id) = :scope and idempotency_key = :key"
+    );
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(named_params! { ":scope": scope, ":key": key }, command).optional()?)
+}
+
 /// A command to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewCommand<'a> {
@@ -116,16 +129,7 @@ pub enum Enqueued {
 /// SQLite's own error.
 pub fn enqueue(w: &Write<'_>, new: &NewCommand<'_>, most_waiting: u64, now: &Moment) -> Result<Enqueued> {
     let scope = new.task_id.unwrap_or(new.target_session_id);
-    let sql = format!(
-        "select {COLUMNS} from commands
-         where coalesce(task_id, target_session_id) = :scope and idempotency_key = :key"
-    );
-    let known = w
-        .connection
-        .prepare_cached(&sql)?
-        .query_row(named_params! { ":scope": scope, ":key": new.idempotency_key }, command)
-        .optional()?;
-    if let Some(known) = known {
+    if let Some(known) = by_key(w.read(), scope, new.idempotency_key)? {
         let is_same = known.request_sha256 == new.request_sha256;
         return Ok(if is_same { Enqueued::Repeated(Box::new(known)) } else { Enqueued::KeyTaken(Box::new(known)) });
     }
@@ -208,6 +212,9 @@ pub fn count_from_this_boot(w: &Write<'_>, now: &Moment) -> Result<usize> {
     Ok(stale.len())
 }
 
+/// How long after a try's lease its proof may still come, in milliseconds.
+const PROOF_PATIENCE: i64 = 30_000;
+
 /// What is needed to decide which commands may move now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InLine {
@@ -225,24 +232,47 @@ pub struct InLine {
     pub is_due: bool,
     /// Its time has run out.
     pub is_expired: bool,
+    /// The lease of its last try has been over for so long that its proof should have come.
+    pub is_overdue: bool,
 }
 
-/// The commands that hold their target's line, in the order in which they were accepted.
+impl InLine {
+    /// A word that something waits in an inbox. While it is queued it holds nothing up: a message may pass it.
+    #[must_use]
+    pub fn yields(&self) -> bool {
+        self.phase == Phase::Queued && self.kind == CommandKind::WorkerTaskComplete
+    }
+
+    /// Its target is to take it now, or has been told to: nothing else may be given to that target.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        self.phase != Phase::Queued
+    }
+}
+
+/// The first `per_target` commands of each target's line and its first so many words that something waits, in the
+/// order in which they were accepted, with everything that is in flight. A long line of one target hides no other's.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn in_line(r: Read<'_>, now: &Moment, limit: u32) -> Result<Vec<InLine>> {
+pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLine>> {
     let mut statement = r.connection.prepare_cached(
         "select id, type, task_id, target_session_id, phase,
             (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
-            (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired
-         from commands indexed by commands_live
-         where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
-         order by seq
-         limit :limit",
+            (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
+            (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue
+         from (
+            select id, type, task_id, target_session_id, phase, seq, boot_id, available_uptime, expires_uptime,
+                lease_uptime, row_number() over (
+                partition by target_session_id, phase = 'queued' and type = 'worker_task_complete' order by seq) as place
+            from commands indexed by commands_live
+            where phase in ('queued', 'claimed', 'started', 'staged', 'submitted'))
+         where place <= :per_target or phase <> 'queued'
+         order by seq",
     )?;
+    let per_target = i64::try_from(per_target).unwrap_or(i64::MAX);
     let rows = statement.query_map(
-        named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime, ":limit": limit },
+        named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime, ":per_target": per_target, ":patience": PROOF_PATIENCE },
         |row| {
             Ok(InLine {
                 id: row.get("id")?,
@@ -252,6 +282,7 @@ pub fn in_line(r: Read<'_>, now: &Moment, limit: u32) -> Result<Vec<InLine>> {
                 phase: row.get("phase")?,
                 is_due: row.get("is_due")?,
                 is_expired: row.get("is_expired")?,
+                is_overdue: row.get("is_overdue")?,
             })
         },
     )?;
@@ -259,7 +290,8 @@ pub fn in_line(r: Read<'_>, now: &Moment, limit: u32) -> Result<Vec<InLine>> {
 }
 
 /// Claims a queued command and says, on disk before anything is done, that something may happen from here on: a new
-/// fence, a lease of `lease` milliseconds, and a try that runs. None when somebody else was faster.
+/// fence, a lease of `lease` milliseconds, and a try that runs. None when somebody else was faster, when its time ran
+/// out, or while another command is in flight to its target.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -268,6 +300,7 @@ pub fn begin_try(
     command: &Command,
     dispatcher_id: &str,
     lane: (Lane, &str),
+    result: &Value,
     lease: i64,
     now: &Moment,
 ) -> Result<Option<Begun>> {
@@ -279,8 +312,14 @@ pub fn begin_try(
                 phase = 'started', state = 'attempted', reason = null, updated_at = :now, lane = :lane,
                 lane_reason = :lane_reason, fence = fence + 1, attempts = attempts + 1, claimed_by = :by,
                 claimed_at = :now, claim_expires_at = :expires, boot_id = :boot_id, lease_uptime = :until, error = null,
-                available_uptime = :until
-             where id = :id and fence = :fence and phase = 'queued'",
+                available_uptime = :until, result_json = :result
+             where id = :id and fence = :fence and phase = 'queued'
+                and not (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0))
+                and not exists (
+                    select 1 from commands as other
+                    where other.target_session_id = commands.target_session_id
+                        and other.phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
+                        and other.phase <> 'queued')",
         )?
         .execute(named_params! {
             ":id": command.id,
@@ -291,7 +330,9 @@ pub fn begin_try(
             ":by": dispatcher_id,
             ":expires": expires,
             ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
             ":until": now.uptime.saturating_add(lease),
+            ":result": convert::json_text(result)?,
         })?;
     if changed == 0 {
         return Ok(None);

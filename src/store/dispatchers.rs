@@ -116,16 +116,24 @@ pub fn begin(w: &Write<'_>, id: &str, host: Host, pid: i64, pid_start: Option<i6
     Ok(())
 }
 
-/// A sign of life after a pass; true when the dispatcher was asked to end.
+/// What a dispatcher did since its last sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Done {
+    /// Passes over the queue.
+    pub passes: u64,
+    /// Commands and signals it moved.
+    pub moved: u64,
+}
+
+/// A sign of life: whether the dispatcher was asked to end, or none when it is not on record.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn beat(w: &Write<'_>, id: &str, moved: u64, error: Option<&str>, now: &Moment) -> Result<bool> {
-    let asked: Option<bool> = w
-        .connection
+pub fn beat(w: &Write<'_>, id: &str, done: Done, error: Option<&str>, now: &Moment) -> Result<Option<bool>> {
+    Ok(w.connection
         .prepare_cached(
             "update dispatchers
-             set heartbeat_at = :now, heartbeat_uptime = :uptime, boot_id = :boot_id, passes = passes + 1,
+             set heartbeat_at = :now, heartbeat_uptime = :uptime, boot_id = :boot_id, passes = passes + :passes,
                 processed = processed + :moved, last_error = :error
              where id = :id
              returning stop_requested_at is not null as asked",
@@ -136,23 +144,32 @@ pub fn beat(w: &Write<'_>, id: &str, moved: u64, error: Option<&str>, now: &Mome
                 ":now": now.wall,
                 ":uptime": now.uptime,
                 ":boot_id": now.boot_id,
-                ":moved": convert::stored(moved)?,
+                ":passes": convert::stored(done.passes)?,
+                ":moved": convert::stored(done.moved)?,
                 ":error": error,
             },
             |row| row.get("asked"),
         )
-        .optional()?;
-    Ok(asked.unwrap_or(false))
+        .optional()?)
 }
 
 /// Records that a dispatcher has ended.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn end(w: &Write<'_>, id: &str, now: Timestamp) -> Result<()> {
+pub fn end(w: &Write<'_>, id: &str, done: Done, now: Timestamp) -> Result<()> {
     w.connection
-        .prepare_cached("update dispatchers set state = 'stopped', heartbeat_at = :now where id = :id")?
-        .execute(named_params! { ":id": id, ":now": now })?;
+        .prepare_cached(
+            "update dispatchers
+             set state = 'stopped', heartbeat_at = :now, passes = passes + :passes, processed = processed + :moved
+             where id = :id",
+        )?
+        .execute(named_params! {
+            ":id": id,
+            ":now": now,
+            ":passes": convert::stored(done.passes)?,
+            ":moved": convert::stored(done.moved)?,
+        })?;
     Ok(())
 }
 
@@ -186,14 +203,27 @@ pub fn list(r: Read<'_>) -> Result<Vec<Dispatcher>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Forgets dispatchers that were last heard of before `before`, so that short ones do not pile up.
+/// Forgets dispatchers that were last heard of more than `age` milliseconds ago and hold no command. Those of this boot
+/// are judged by its clock: nobody makes a living one unknown by setting the other.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn forget_ended(w: &Write<'_>, before: Timestamp) -> Result<()> {
+pub fn forget(w: &Write<'_>, age: i64, now: &Moment) -> Result<()> {
     w.connection
-        .prepare_cached("delete from dispatchers where heartbeat_at < :before")?
-        .execute(named_params! { ":before": before })?;
+        .prepare_cached(
+            "delete from dispatchers
+             where case when boot_id = :boot_id then heartbeat_uptime < :uptime - :age else heartbeat_at < :before end
+                and not exists (
+                    select 1 from commands indexed by commands_live
+                    where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
+                        and claimed_by = dispatchers.id)",
+        )?
+        .execute(named_params! {
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
+            ":age": age,
+            ":before": Timestamp::from_millis(now.wall.as_millis().saturating_sub(age)),
+        })?;
     Ok(())
 }
 

@@ -138,9 +138,16 @@ impl Store {
     /// # Errors
     /// What `work` returns, or SQLite's own error.
     pub fn write<T, E: From<Error>>(&self, work: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
-        let mut connection = lock(&self.connection);
+        self.write_on(&mut lock(&self.connection), work)
+    }
+
+    fn write_on<T, E: From<Error>>(
+        &self,
+        connection: &mut MutexGuard<'_, Connection>,
+        work: impl FnOnce(&Write<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         connection.busy_timeout(open::WRITE_PATIENCE).map_err(Error::from)?;
-        let transaction = begin(&mut connection, TransactionBehavior::Immediate)?;
+        let transaction = begin(connection, TransactionBehavior::Immediate)?;
         let value = work(&Write { connection: &transaction })?;
         if self.rehearsal {
             transaction.rollback().map_err(Error::from)?;
@@ -156,11 +163,12 @@ impl Store {
     /// # Errors
     /// As [`Store::write`].
     pub fn write_durably<T, E: From<Error>>(&self, work: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
-        let set = |level: &str| lock(&self.connection).pragma_update(None, "synchronous", level).map_err(Error::from);
-        set("full")?;
-        let done = self.write(work);
+        // Held throughout: another thread that ends a write of its own would lower the level before this one commits.
+        let mut connection = lock(&self.connection);
+        connection.pragma_update(None, "synchronous", "full").map_err(Error::from)?;
+        let done = self.write_on(&mut connection, work);
         // What was committed stays committed, also when the connection has failed since.
-        let _ = set("normal");
+        let _ = connection.pragma_update(None, "synchronous", "normal");
         done
     }
 
@@ -244,6 +252,24 @@ mod tests {
         store.write(|_| Ok::<_, Error>(())).unwrap();
         assert!(holder.elapsed() >= held, "the write has waited");
         release.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_written_durably_is_on_the_disk_whoever_else_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("l.db"), opening(Access::Create)).unwrap();
+        let level =
+            |w: &Write<'_>| Ok::<i64, Error>(w.connection.query_row("pragma synchronous", [], |row| row.get(0))?);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        assert_eq!(store.write_durably(level).unwrap(), 2);
+                    }
+                });
+            }
+        });
+        assert_eq!(store.write(level).unwrap(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod many;
 mod nudge;
 mod queue;
+mod recovery;
 mod routing;
 mod watch;
 

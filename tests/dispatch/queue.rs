@@ -59,6 +59,14 @@ fn a_key_that_comes_again_is_answered_and_never_delivered_twice() {
     assert_eq!((other.code, other.error()["kind"].as_str()), (1, Some("conflict")), "{other}");
     assert!(other.out.is_empty() && other.err.contains(first["command_id"].as_str().unwrap()), "{other}");
     assert_eq!(pair.inbox().len(), 1);
+    // Whoever missed the answer asks again, also when nothing could be sent any more.
+    pair.env.sh("unbind --task parser").ok();
+    let late = send("blocked", "k1").ok().json();
+    assert_eq!((&late["command_id"], &late["repeated"]), (&first["command_id"], &true.into()));
+    for (text, key) in [("something else", "k1"), ("blocked", "k2")] {
+        let run = send(text, key);
+        assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("refused")), "{run}");
+    }
     // Keys of one task are no concern of another's.
     let second = Pair::of("lexer", "w2", "m2", pair.env);
     let elsewhere = ["enqueue-notify-manager", "lexer", "--json", "--message", "x", "--idempotency-key", "k1"];
@@ -206,8 +214,12 @@ fn a_rehearsal_tells_what_would_happen_and_changes_nothing() {
     let pair = Pair::new();
     let id = pair.nudge("x");
     pair.answer("turn-1", "done");
+    pair.env.sh("ingest w1").ok();
     let planned = pair.env.sh("dispatch --dry-run --json").ok().json();
     assert_eq!((&planned["dry_run"], &planned["processed"][0]["state"]), (&true.into(), &"planned".into()));
+    let rehearsed = json!([true, true]);
+    let items = planned["processed"].as_array().unwrap();
+    assert_eq!(json!(items.iter().map(|item| &item["dry_run"]).collect::<Vec<_>>()), rehearsed, "{planned}");
     assert_eq!((pair.stands(&id).0.as_str(), pair.inbox().len()), ("queued", 0));
     let dispatchers = "select count(*) from dispatchers";
     assert_eq!(pair.sql().query_row(dispatchers, [], |row| row.get::<_, i64>(0)).unwrap(), 0);

@@ -14,9 +14,10 @@ use crate::{
         delivery::{Command, CommandKind, CommandState, Phase},
         filter::{Filter, FilterError},
         session::{Registration, Role, Session},
+        task::Task,
     },
     store::{
-        self, Store, Write, audit,
+        self, Read, Store, Write, audit,
         commands::{Enqueued, NewCommand},
     },
 };
@@ -279,10 +280,30 @@ impl<'a> Request<'a> {
     /// Accepts it for the other end of a task.
     fn for_task(&self, cx: &Context, w: &Write<'_>, reference: &str) -> Result<Queued> {
         let task = lookup::task(w.read(), reference)?;
+        let refusal = match self.accept_now(cx, w, &task, reference) {
+            Err(error) if error.kind() == Kind::Refused => error,
+            accepted => return accepted,
+        };
+        // It may have been accepted while it could be, and the answer was lost.
+        self.accepted_before(w.read(), &task, reference, cx.dry_run())?.ok_or(refusal)
+    }
+
+    /// The command that was accepted under the same key with the same message.
+    fn accepted_before(&self, r: Read<'_>, task: &Task, reference: &str, dry_run: bool) -> Result<Option<Queued>> {
+        let Some(key) = self.idempotency_key else { return Ok(None) };
+        let Some(known) = store::commands::by_key(r, &task.id, key)? else { return Ok(None) };
+        if known.request_sha256 != self.digest(&known.target_session_id) {
+            return Ok(None);
+        }
+        let target = store::sessions::by_id(r, &known.target_session_id)?.map(|target| target.name);
+        Ok(Some(Queued::new(&known, true, target.unwrap_or_default(), reference, dry_run)))
+    }
+
+    fn accept_now(&self, cx: &Context, w: &Write<'_>, task: &Task, reference: &str) -> Result<Queued> {
         if !task.state.is_open() {
             return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
         }
-        let binding = lookup::active_binding(w.read(), &task)?;
+        let binding = lookup::active_binding(w.read(), task)?;
         let (source, target) = match self.kind {
             CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
             CommandKind::NudgeWorker | CommandKind::SessionNudge | CommandKind::WorkerTaskComplete => {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::Context;
+use super::{super::Context, push::LEASE};
 use crate::{
-    base::{Result, Timestamp, text},
+    base::{Moment, Result, Timestamp, text},
     model::delivery::Phase,
     ports::process::{Liveness, ProcessId},
     store::{
@@ -127,6 +127,18 @@ fn state_of(cx: &Context, dispatcher: &Dispatcher) -> &'static str {
     match process.map(|process| cx.processes().liveness(process)) {
         Some(Liveness::Dead | Liveness::Reused) => "vanished",
         Some(Liveness::Alive | Liveness::Unknown) | None => "running",
+    }
+}
+
+/// Whether a dispatcher may still do something outside the ledger. A stopped process may, and so may one that cannot be
+/// seen; only one that has said that it ended, or whose process is gone, cannot.
+pub(super) fn may_act(cx: &Context, dispatcher: &Dispatcher, now: &Moment) -> bool {
+    if dispatcher.state == Running::Stopped || dispatcher.boot_id != now.boot_id {
+        return false;
+    }
+    match dispatcher.pid_start.and_then(|start| ProcessId::from_stored(dispatcher.pid, start)) {
+        Some(process) => !matches!(cx.processes().liveness(process), Liveness::Dead | Liveness::Reused),
+        None => dispatcher.silent_for(now).is_some_and(|silent| silent < LEASE),
     }
 }
 

@@ -9,16 +9,19 @@ mod pass;
 mod push;
 mod servers;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::Serialize;
 
 use super::{Action, Argv, Context, Outcome, lookup};
 use crate::{
-    base::{Name, Result, Timestamp},
+    base::{Error, Name, Result},
     model::delivery::CommandKind,
     ports::machine,
-    store::{self, Store, dispatchers::Host},
+    store::{
+        self,
+        dispatchers::{Done, Host},
+    },
     text_enum,
 };
 
@@ -133,7 +136,7 @@ impl Action for Dispatch {
         let mut dispatcher = Dispatcher::begin(cx, &self, Host::Once)?;
         pass::take_rollouts(cx, &*cx.ledger_to_change()?)?;
         let mut processed = Vec::new();
-        let passed = dispatcher.pass(&mut |item| processed.push(item));
+        let passed = dispatcher.pass(&mut |item| processed.push(item), &|| true);
         dispatcher.end()?;
         passed?;
         let health = dispatch_health(cx)?;
@@ -193,12 +196,63 @@ pub struct Dispatcher {
     cx: Context,
     orders: Orders,
     servers: Servers,
-    moved: u64,
+    record: Record,
+}
+
+/// Between signs of life, in milliseconds, when nothing was moved.
+const BEAT_MILLIS: i64 = 2_000;
+
+/// A dispatcher's own row in the ledger.
+struct Record {
+    dispatcher_id: String,
+    host: Host,
+    unwritten: Done,
     beaten_at: i64,
 }
 
-/// Between signs of life, in milliseconds, when a pass has moved nothing.
-const BEAT_MILLIS: i64 = 2_000;
+impl Record {
+    fn begin(cx: &Context, dispatcher_id: &str, host: Host) -> Result<Self> {
+        let dispatcher_id = dispatcher_id.to_owned();
+        let record = Self { dispatcher_id, host, unwritten: Done::default(), beaten_at: cx.moment().uptime };
+        record.write(cx)?;
+        Ok(record)
+    }
+
+    fn write(&self, cx: &Context) -> Result<()> {
+        let pid = machine::own_pid();
+        let pid_start = cx.processes().identify(pid).ok().and_then(|process| i64::try_from(process.start_ticks).ok());
+        let now = cx.moment();
+        let id = &self.dispatcher_id;
+        cx.ledger_to_change()?.write(|w| {
+            store::dispatchers::forget(w, REMEMBERED_MILLIS, &now)?;
+            let other = store::dispatchers::list(w.read())?.into_iter().find(|one| one.id == *id);
+            if let Some(other) = other.filter(|one| one.pid != i64::from(pid) && health::may_act(cx, one, &now)) {
+                return Err(Error::conflict(format!("dispatcher \"{id}\" runs already, as process {}", other.pid))
+                    .hint("use another --dispatcher-id, or none"));
+            }
+            Ok(store::dispatchers::begin(w, id, self.host, i64::from(pid), pid_start, &now)?)
+        })
+    }
+
+    /// A sign of life, and what was done since the last one; true when the dispatcher was asked to end.
+    fn beat(&mut self, cx: &Context, error: Option<&str>) -> Result<bool> {
+        let now = cx.moment();
+        let done = self.unwritten;
+        let store = cx.ledger_to_change()?;
+        let mut asked = store.write(|w| store::dispatchers::beat(w, &self.dispatcher_id, done, error, &now))?;
+        if asked.is_none() {
+            // Another ledger lies in the old one's place.
+            self.write(cx)?;
+            asked = store.write(|w| store::dispatchers::beat(w, &self.dispatcher_id, done, error, &now))?;
+        }
+        (self.unwritten, self.beaten_at) = (Done::default(), now.uptime);
+        Ok(asked.unwrap_or(false))
+    }
+
+    fn is_due(&self, cx: &Context) -> bool {
+        cx.moment().uptime - self.beaten_at >= BEAT_MILLIS
+    }
+}
 
 impl Dispatcher {
     /// Puts a dispatcher on record.
@@ -229,10 +283,12 @@ impl Dispatcher {
             signals: args.wanted.is_none_or(|wanted| wanted == Wanted::WorkerTaskComplete),
             limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
         };
-        let dispatcher =
-            Self { cx: cx.clone(), orders, servers: Servers::default(), moved: 0, beaten_at: cx.moment().uptime };
-        dispatcher.record(host)?;
-        Ok(dispatcher)
+        Self::with(cx, orders, host)
+    }
+
+    fn with(cx: &Context, orders: Orders, host: Host) -> Result<Self> {
+        let record = Record::begin(cx, &orders.dispatcher_id, host)?;
+        Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record })
     }
 
     /// Puts the dispatcher of `dispatch --watch` on record.
@@ -266,26 +322,7 @@ impl Dispatcher {
             commands: true,
             limit: usize::MAX,
         };
-        let dispatcher =
-            Self { cx: cx.clone(), orders, servers: Servers::default(), moved: 0, beaten_at: cx.moment().uptime };
-        dispatcher.record(host)?;
-        Ok(dispatcher)
-    }
-
-    fn store(&self) -> Result<Arc<Store>> {
-        self.cx.ledger_to_change()
-    }
-
-    fn record(&self, host: Host) -> Result<()> {
-        let pid = machine::own_pid();
-        let pid_start =
-            self.cx.processes().identify(pid).ok().and_then(|process| i64::try_from(process.start_ticks).ok());
-        let now = self.cx.moment();
-        let long_ago = Timestamp::from_millis(now.wall.as_millis() - REMEMBERED_MILLIS);
-        Ok(self.store()?.write(|w| {
-            store::dispatchers::forget_ended(w, long_ago)?;
-            store::dispatchers::begin(w, &self.orders.dispatcher_id, host, i64::from(pid), pid_start, &now)
-        })?)
+        Self::with(cx, orders, host)
     }
 
     /// Who this is.
@@ -294,25 +331,29 @@ impl Dispatcher {
         &self.orders.dispatcher_id
     }
 
-    /// One pass; true when this dispatcher was asked to end.
+    /// One pass, which begins nothing new once `go_on` says no; true when this dispatcher was asked to end.
     ///
     /// # Errors
     /// When the ledger fails. The next pass goes on where this one was.
-    pub fn pass(&mut self, tell: &mut dyn FnMut(Item)) -> Result<bool> {
-        let store = self.cx.ledger_to_change()?;
-        let moved = pass::run(&self.cx, &store, &mut self.servers, &self.orders, tell);
-        let now = self.cx.moment();
-        self.moved += *moved.as_ref().unwrap_or(&0) as u64;
-        let error = moved.as_ref().err().map(ToString::to_string);
-        let is_due = self.moved > 0 || error.is_some() || now.uptime - self.beaten_at >= BEAT_MILLIS;
+    pub fn pass(&mut self, tell: &mut dyn FnMut(Item), go_on: &dyn Fn() -> bool) -> Result<bool> {
+        let Self { cx, orders, servers, record } = self;
+        let store = cx.ledger_to_change()?;
+        record.unwritten.passes += 1;
+        let mut tell_and_live = |item| {
+            record.unwritten.moved += 1;
+            tell(item);
+            if record.is_due(cx) {
+                // A pass can be long. What cannot be written now is written at its end.
+                let _ = record.beat(cx, None);
+            }
+        };
+        let passed = pass::run(cx, &store, servers, orders, &mut tell_and_live, go_on);
+        let error = passed.as_ref().err().map(ToString::to_string);
         let mut asked = false;
-        if is_due {
-            let count = self.moved;
-            asked = store
-                .write(|w| store::dispatchers::beat(w, &self.orders.dispatcher_id, count, error.as_deref(), &now))?;
-            (self.moved, self.beaten_at) = (0, now.uptime);
+        if record.unwritten.moved > 0 || error.is_some() || record.is_due(cx) {
+            asked = record.beat(cx, error.as_deref())?;
         }
-        moved.map(|_| asked)
+        passed.map(|()| asked)
     }
 
     /// Takes it off duty.
@@ -320,6 +361,19 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn end(&self) -> Result<()> {
-        Ok(self.store()?.write(|w| store::dispatchers::end(w, &self.orders.dispatcher_id, self.cx.now()))?)
+        Self::take_off(&self.cx, self.id(), self.record.unwritten)
+    }
+
+    /// Takes a dispatcher off duty that a fault has ended in this process: it makes no call any more, and what it left
+    /// is looked after by others.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn bury(cx: &Context, id: &str) -> Result<()> {
+        Self::take_off(cx, id, Done::default())
+    }
+
+    fn take_off(cx: &Context, id: &str, done: Done) -> Result<()> {
+        Ok(cx.ledger_to_change()?.write(|w| store::dispatchers::end(w, id, done, cx.now()))?)
     }
 }

@@ -152,7 +152,7 @@ fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Durati
     let store = cx.ledger_to_change()?;
     let begun = Instant::now();
     loop {
-        let passed = dispatcher.pass(&mut drop);
+        let passed = dispatcher.pass(&mut drop, &|| true);
         let is_open =
             store.read(|r| store::commands::by_id(r, id))?.is_some_and(|command| command.phase.holds_the_line());
         match passed {

@@ -31,8 +31,6 @@ use crate::{
 
 /// Commands of one transaction: some ten milliseconds of writing.
 const BATCH: usize = 250;
-/// Commands that one transaction looks at.
-pub(super) const LOOK: u32 = 10_000;
 /// Why a command takes the server lane.
 pub(super) const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
 pub(super) const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
@@ -148,7 +146,7 @@ pub(super) fn take_rollouts(cx: &Context, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Runs one pass; every item is told as soon as it is committed.
+/// Runs one pass; every item is told as soon as it is committed. Once `go_on` says no, nothing new is begun.
 ///
 /// # Errors
 /// When the ledger fails; what was told has happened.
@@ -158,7 +156,8 @@ pub(super) fn run(
     servers: &mut Servers,
     orders: &Orders,
     tell: &mut dyn FnMut(Item),
-) -> Result<usize> {
+    go_on: &dyn Fn() -> bool,
+) -> Result<()> {
     let mut moved = 0;
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
@@ -166,32 +165,38 @@ pub(super) fn run(
         moved += settled.len();
         settled.into_iter().for_each(&mut tell_command);
     }
-    while orders.commands && moved < orders.limit {
+    while orders.commands && moved < orders.limit && go_on() {
         let room = BATCH.min(orders.limit - moved);
         let now = cx.moment();
         let Some(ways) = Ways::look(cx, store, servers, orders, &now)? else { break };
         let batch = store.write_durably(|w| deliver(w, orders, &ways, room, cx.dry_run(), &now))?;
         let is_last = batch.handled.len() < room;
-        moved += batch.handled.len() + batch.begun.len();
+        moved += batch.handled.len();
         batch.handled.into_iter().for_each(&mut tell_command);
-        for effect in batch.begun {
-            tell_command(push::perform(cx, store, servers, orders, effect)?);
+        for (place, push) in batch.pushes.into_iter().enumerate() {
+            if !go_on() {
+                break;
+            }
+            let is_fresh = place == 0;
+            if let Some(effect) = begin(cx, store, servers, orders, push, is_fresh)? {
+                moved += 1;
+                tell_command(push::perform(cx, store, servers, orders, effect)?);
+            }
         }
         // A rehearsal rolls back, so the next batch would be the same again.
         if is_last || cx.dry_run() {
             break;
         }
     }
-    if orders.signals && moved < orders.limit {
+    if orders.signals && moved < orders.limit && go_on() {
         let paused = Paused::read(store)?;
         let wanted =
             |task: &str| orders.task_id.as_deref().is_none_or(|only| only == task) && !paused.covers(Some(task));
         let mut is_reachable = |manager: &Session| !matches!(servers.way(cx, manager), Way::Inbox(_));
         let routed = routing::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
-        moved += routed.len();
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
     }
-    Ok(moved)
+    Ok(())
 }
 
 /// The ways to the sessions whose messages are due, looked at before the transaction: in it nobody is asked anything.
@@ -200,17 +205,17 @@ struct Ways(BTreeMap<String, Way>);
 impl Ways {
     /// None when nothing is queued.
     fn look(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders, now: &Moment) -> Result<Option<Self>> {
-        let rows = store.read(|r| store::commands::in_line(r, now, LOOK))?;
-        let mut seen = BTreeSet::new();
+        // Only the first in a session's line can move now, or holds it.
+        let (rows, paused) =
+            store.read(|r| Ok::<_, store::Error>((store::commands::in_line(r, now, 1)?, Paused::of(r)?)))?;
+        let in_flight = in_flight(&rows);
         let mut ways = BTreeMap::new();
-        let mut any = false;
+        let any = rows.iter().any(|row| row.phase == Phase::Queued);
         for row in rows {
-            any |= row.phase == Phase::Queued;
-            // Only the first in a session's line can move now, or holds it.
-            if seen.insert(row.target_session_id.clone())
-                && row.phase == Phase::Queued
-                && row.is_due
+            if !in_flight.contains(&row.target_session_id)
+                && !ways.contains_key(&row.target_session_id)
                 && is_wanted(orders, &row)
+                && !waits(&row, &paused)
                 && let Some(session) = store.read(|r| store::sessions::by_id(r, &row.target_session_id))?
             {
                 ways.insert(row.target_session_id, way(cx, store, servers, session));
@@ -230,7 +235,11 @@ fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session) -> 
         return Way::Inbox("it is gone");
     }
     let session = if session.tmux_pane_id.is_some() && !cx.dry_run() {
-        live::refresh(cx, store, session.clone()).map_or(session, |(session, _)| session)
+        match live::refresh(cx, store, session) {
+            Ok((session, _)) => session,
+            // It may show another thread than the one on record.
+            Err(error) => return Way::Later(error.to_string()),
+        }
     } else {
         session
     };
@@ -257,8 +266,56 @@ impl Paused {
 /// What one transaction did.
 struct Batch {
     handled: Vec<Handled>,
-    /// Tries on record whose calls are still to be made.
-    begun: Vec<Effect>,
+    /// Messages whose turn it is, one for each target.
+    pushes: Vec<Push>,
+}
+
+/// A message whose turn it is. Its try begins when its call can be made at once.
+struct Push {
+    command: Command,
+    is_busy: bool,
+}
+
+/// Records the try of a message whose call comes next, if nothing has changed since its turn came.
+fn begin(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    orders: &Orders,
+    push: Push,
+    is_fresh: bool,
+) -> Result<Option<Effect>> {
+    let Push { command, mut is_busy } = push;
+    if !is_fresh {
+        // Calls to other sessions came in between.
+        let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
+            return Ok(None);
+        };
+        match servers.way(cx, &session) {
+            Way::Server { is_busy: now } if !(now && command.kind == CommandKind::WorkerTaskComplete) => is_busy = now,
+            Way::Server { .. } | Way::Inbox(_) | Way::Later(_) => return Ok(None),
+        }
+    }
+    let why = if is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
+    let now = cx.moment();
+    store.write_durably(|w| {
+        if Paused::of(w.read())?.covers(command.task_id.as_deref()) {
+            return Ok(None);
+        }
+        let around = Around::of(w.read(), &command)?;
+        if !matches!(around.verdict(&command), Verdict::Deliver) {
+            return Ok(None);
+        }
+        let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
+        let (by, result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
+        let begun = store::commands::begin_try(w, &command, by, (Lane::Server, why), &result, push::LEASE, &now)?;
+        Ok(begun.map(|begun| Effect { begun, around, is_busy, begun_at: now.uptime }))
+    })
+}
+
+/// The sessions that have something in flight.
+fn in_flight(rows: &[InLine]) -> BTreeSet<String> {
+    rows.iter().filter(|row| row.is_in_flight()).map(|row| row.target_session_id.clone()).collect()
 }
 
 /// Moves at most `room` commands. Whatever holds its target's line is passed by together with all behind it; other
@@ -267,18 +324,23 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
     store::commands::count_from_this_boot(w, now)?;
     let paused = Paused::of(w.read())?;
     let mut known = Known::default();
-    let mut held = BTreeSet::new();
+    let rows = store::commands::in_line(w.read(), now, BATCH)?;
+    let mut held = in_flight(&rows);
     let mut handled = Vec::new();
-    let mut begun = Vec::new();
-    for row in store::commands::in_line(w.read(), now, LOOK)? {
-        if handled.len() + begun.len() >= room {
+    let mut pushes = Vec::new();
+    for row in rows {
+        if handled.len() + pushes.len() >= room {
             break;
         }
-        if held.contains(&row.target_session_id) {
+        // What has run out of time waits for nobody.
+        let can_end = row.is_expired && row.phase == Phase::Queued && is_wanted(orders, &row);
+        if held.contains(&row.target_session_id) && !can_end {
             continue;
         }
-        if row.phase != Phase::Queued || !is_wanted(orders, &row) || (!row.is_expired && waits(&row, &paused)) {
-            held.insert(row.target_session_id);
+        if !is_wanted(orders, &row) || (!row.is_expired && waits(&row, &paused)) {
+            if !row.yields() {
+                held.insert(row.target_session_id);
+            }
             continue;
         }
         let Some(command) = store::commands::by_id(w.read(), &row.id)? else { continue };
@@ -291,6 +353,8 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
                 continue;
             }
             Verdict::Over(phase, why) => {
+                // What such a word tells of lies in the inbox: nothing is lost with it.
+                let phase = if row.yields() { Phase::Cancelled } else { phase };
                 handled.push(close(w, orders, &command, &around, phase, why, dry_run, now)?);
                 continue;
             }
@@ -309,7 +373,6 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             // A word that something waits does not disturb a turn that runs.
             Some(Way::Server { is_busy: true }) if command.kind == CommandKind::WorkerTaskComplete => {
                 store::commands::put_off(w, &command, push::delay(command.defer_count), "its turn runs", now)?;
-                held.insert(row.target_session_id);
             }
             Some(Way::Server { is_busy }) => {
                 let why = if *is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
@@ -319,20 +382,13 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
                     (planned.lane, planned.lane_reason) = (Some(Lane::Server), Some(why.to_owned()));
                     planned.delivery_mode = Some("push");
                     handled.push(planned);
-                } else if let Some(try_) = store::commands::begin_try(
-                    w,
-                    &command,
-                    &orders.dispatcher_id,
-                    (Lane::Server, why),
-                    push::LEASE,
-                    now,
-                )? {
-                    begun.push(Effect { begun: try_, around, is_busy: *is_busy });
+                } else {
+                    pushes.push(Push { command, is_busy: *is_busy });
                 }
             }
         }
     }
-    Ok(Batch { handled, begun })
+    Ok(Batch { handled, pushes })
 }
 
 fn is_wanted(orders: &Orders, row: &InLine) -> bool {

@@ -10,20 +10,18 @@ use std::{thread, time::Duration};
 use serde_json::json;
 
 use super::{
+    health,
     pass::{Around, Handled, Orders},
     servers::{Message, Seen, Servers},
 };
 use crate::{
-    actions::{Context, live},
-    base::{Moment, Result, crash, text},
+    actions::{Context, ingest, live},
+    base::{Error, Moment, Result, crash, text},
     model::{
         delivery::{AttemptState, Command, Phase},
         session::{Registration, Session},
     },
-    ports::{
-        codex_server::{Outcome, Refusal, ThreadStatus},
-        process::{Liveness, ProcessId},
-    },
+    ports::codex_server::{Outcome, Refusal, ThreadStatus},
     store::{
         self, Store,
         commands::{Begun, InLine, Step},
@@ -51,6 +49,8 @@ pub(super) struct Effect {
     pub begun: Begun,
     pub around: Around,
     pub is_busy: bool,
+    /// When it was recorded, in milliseconds since the boot.
+    pub begun_at: i64,
 }
 
 /// The first delay of a message that cannot be given now, doubling up to five seconds.
@@ -69,7 +69,7 @@ pub(super) fn perform(
     orders: &Orders,
     effect: Effect,
 ) -> Result<Handled> {
-    let Effect { begun, around, is_busy } = effect;
+    let Effect { begun, around, is_busy, begun_at } = effect;
     let command = &begun.command;
     let mut handled = around.handled(orders, command, Phase::Started, false);
     handled.attempt_id = Some(begun.attempt_id);
@@ -79,19 +79,20 @@ pub(super) fn perform(
     handled.side_effect_started = true;
     let Some(target) = &around.target else { return Ok(handled) };
     crash::point("started");
-    let begun_at = cx.moment().uptime - (LEASE - lease_left(command, cx));
-    let outcome = if cx.moment().uptime - begun_at > TOO_LATE {
-        Outcome::Refused(Refusal::Said { code: 0, message: "this dispatcher was held up".to_owned() })
-    } else {
-        let text = spoken(command, &around);
-        servers.give(cx, target, &Message { id: &command.id, text: &text, is_busy })
-    };
+    let text = spoken(command, &around);
+    if cx.moment().uptime - begun_at > TOO_LATE {
+        give_back(store, command, "its dispatcher was held up", false, &cx.moment())?;
+        finish(store, &mut handled, command)?;
+        return Ok(handled);
+    }
+    let outcome = servers.give(cx, target, &Message { id: &command.id, text: &text, is_busy });
     crash::point("called");
     let now = cx.moment();
     match outcome {
         Outcome::Accepted(taken) => {
             store.write_durably(|w| {
-                let result = json!({"turn_id": taken.turn_id, "into_open_turn": is_busy});
+                let thread = &target.codex_session_id;
+                let result = json!({"into_open_turn": is_busy, "thread_id": thread, "turn_id": taken.turn_id});
                 let step = Step {
                     reason: Some("the server has taken it; the session's rollout is awaited"),
                     result: Some(&result),
@@ -107,7 +108,10 @@ pub(super) fn perform(
             crash::point("submitted");
             await_proof(cx, store, target, command, if is_busy { BUSY_PROOF_PATIENCE } else { PROOF_PATIENCE });
         }
-        Outcome::Refused(refusal) => give_back(store, command, &refusal, &now)?,
+        Outcome::Refused(refusal) => {
+            let (words, is_our_fault) = words(&refusal);
+            give_back(store, command, &words, is_our_fault, &now)?;
+        }
         Outcome::Unknown(error) => {
             let reason = format!("no usable answer: {error}");
             store.write_durably(|w| store::commands::put_off(w, command, LOOK_AGAIN, &reason, &now))?;
@@ -115,11 +119,6 @@ pub(super) fn perform(
     }
     finish(store, &mut handled, command)?;
     Ok(handled)
-}
-
-/// Milliseconds that are left of the lease.
-fn lease_left(command: &Command, cx: &Context) -> i64 {
-    command.claim_expires_at.map_or(0, |until| until.as_millis() - cx.now().as_millis())
 }
 
 /// Writes how the command stands now into what is told about it.
@@ -150,22 +149,22 @@ fn spoken(command: &Command, around: &Around) -> String {
     format!("[conveyor] From {from}{task}:\n\n{}", text::clean(command.message().unwrap_or_default()))
 }
 
-/// A call that is proven to have had no effect: the message waits again.
-fn give_back(store: &Store, command: &Command, refusal: &Refusal, now: &Moment) -> Result<()> {
-    let (words, is_our_fault) = words(refusal);
+/// A try that is proven to have had no effect: the message waits again.
+fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
     let spent = is_our_fault && command.attempts >= command.max_attempts;
     store.write_durably(|w| {
-        store::commands::end_try(w, &command.id, AttemptState::Abandoned, false, None, Some(&words), now.wall)?;
         let phase = if spent { Phase::Failed } else { Phase::Queued };
-        let step = Step { reason: Some(&words), error: spent.then_some(&*words), ..Step::default() };
-        if store::commands::advance(w, command, phase, step, now.wall)?
-            && !spent
-            && let Some(queued) = store::commands::by_id(w.read(), &command.id)?
-        {
+        let step = Step { reason: Some(why), error: spent.then_some(why), ..Step::default() };
+        if !store::commands::advance(w, command, phase, step, now.wall)? {
+            // Somebody else has moved it since, and the try that runs may be theirs.
+            return Ok(());
+        }
+        store::commands::end_try(w, &command.id, AttemptState::Abandoned, false, None, Some(why), now.wall)?;
+        if !spent && let Some(queued) = store::commands::by_id(w.read(), &command.id)? {
             if !is_our_fault {
                 store::commands::uncount_try(w, &queued)?;
             }
-            store::commands::put_off(w, &queued, delay(queued.defer_count), &words, now)?;
+            store::commands::put_off(w, &queued, delay(queued.defer_count), why, now)?;
         }
         Ok::<_, store::Error>(())
     })?;
@@ -211,7 +210,7 @@ fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command,
 /// When the ledger fails.
 pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders) -> Result<Vec<Handled>> {
     let now = cx.moment();
-    let open = store.read(|r| store::commands::in_line(r, &now, super::pass::LOOK))?;
+    let open = store.read(|r| store::commands::in_line(r, &now, 1))?;
     let mut settled = Vec::new();
     let is_ours = |row: &&InLine| {
         matches!(row.phase, Phase::Started | Phase::Submitted)
@@ -233,58 +232,89 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         }
         let Some(target) = around.target.as_ref().filter(|target| target.state == Registration::Active) else {
             conclude(store, &command, "its target was deregistered before its rollout showed the message", true, &now)?;
+            settled.push(told(store, orders, &around, &command)?);
             continue;
         };
         // The pane may show another thread now, and the rollout may have been found only since.
         let target = live::refresh(cx, store, target.clone()).map_or_else(|_| target.clone(), |(session, _)| session);
+        // Read once more, for what stands in the way of reading it.
+        let unread = ingest::ingest_while(cx, store, &target, &|| true).err();
         let Some(command) = store.read(|r| store::commands::by_id(r, &command.id))? else { continue };
         if !matches!(command.phase, Phase::Started | Phase::Submitted) {
             settled.push(told(store, orders, &around, &command)?);
             continue;
         }
-        let absent = match servers.look(cx, &target) {
-            Seen::Silent(error) => Err(error.to_string()),
-            Seen::Thread(ThreadStatus::Active { .. }) => {
-                Err("its turn runs: the model has not taken it yet".to_owned())
-            }
-            Seen::Thread(ThreadStatus::Other(status)) => Err(format!("its server reports \"{status}\"")),
-            // Whoever held the message in memory is gone, and its rollout was read to its end.
-            Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => Ok(()),
-            Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => match servers.has(cx, &target, &command.id)
-            {
-                Ok(false) => Ok(()),
-                Ok(true) => Err("the session has it; its rollout is awaited".to_owned()),
-                Err(error) => Err(error.to_string()),
-            },
+        let fate = if was_given_to_another_thread(&command, &target) {
+            Fate::Never("the session has another thread now, and the one it was given to is read no more".to_owned())
+        } else {
+            fate(cx, servers, &target, &command, unread.as_ref())
         };
         let now = cx.moment();
-        match absent {
-            Err(reason) => {
-                store.write(|w| store::commands::put_off(w, &command, LOOK_AGAIN, &reason, &now))?;
-            }
-            Ok(()) if command.reason.as_deref() == Some(ABSENT) => {
-                conclude(store, &command, "the session never got it", false, &now)?;
-                settled.push(told(store, orders, &around, &command)?);
-            }
-            Ok(()) => {
-                store.write(|w| store::commands::put_off(w, &command, SURE_AFTER, ABSENT, &now))?;
-            }
+        let end = match &fate {
+            Fate::Never(why) => Some((why.as_str(), true)),
+            Fate::Unproven(why) if row.is_overdue => Some((why.as_str(), true)),
+            Fate::Absent if command.reason.as_deref() == Some(ABSENT) => Some(("the session never got it", false)),
+            Fate::Absent | Fate::Open(_) | Fate::Unproven(_) => None,
+        };
+        if let Some((why, is_ambiguous)) = end {
+            conclude(store, &command, why, is_ambiguous, &now)?;
+            settled.push(told(store, orders, &around, &command)?);
+            continue;
         }
+        let (wait, why) = match &fate {
+            Fate::Absent => (SURE_AFTER, ABSENT),
+            Fate::Open(why) | Fate::Unproven(why) | Fate::Never(why) => (LOOK_AGAIN, why.as_str()),
+        };
+        store.write(|w| store::commands::put_off(w, &command, wait, why, &now))?;
     }
     Ok(settled)
 }
 
-/// Whether the dispatcher that recorded a try may still be about to make its call. A stopped process may; only a dead
-/// one cannot.
+/// What can be told of a message that no rollout shows.
+enum Fate {
+    /// It may still arrive.
+    Open(String),
+    /// The session does not have it.
+    Absent,
+    /// Whether the session has it cannot be seen now, or it has it and its rollout does not say so.
+    Unproven(String),
+    /// Nobody will be able to tell.
+    Never(String),
+}
+
+fn fate(cx: &Context, servers: &mut Servers, target: &Session, command: &Command, unread: Option<&Error>) -> Fate {
+    let without_server = || match unread {
+        // Whoever held the message in memory is gone, and its rollout was read to its end.
+        None => Fate::Absent,
+        Some(error) => Fate::Unproven(format!("its rollout cannot be read: {error}")),
+    };
+    match servers.look(cx, target) {
+        Seen::Silent(error) => Fate::Open(error.to_string()),
+        Seen::Thread(ThreadStatus::Active { .. }) => {
+            Fate::Open("its turn runs: the model has not taken it yet".to_owned())
+        }
+        Seen::Thread(ThreadStatus::Other(status)) => Fate::Open(format!("its server reports \"{status}\"")),
+        Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => without_server(),
+        Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => match servers.has(cx, target, &command.id) {
+            Ok(false) => Fate::Absent,
+            Ok(true) => Fate::Unproven("the session has it; its rollout is awaited".to_owned()),
+            Err(error) => Fate::Open(error.to_string()),
+        },
+    }
+}
+
+fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
+    let thread = command.result.as_ref().and_then(|result| result["thread_id"].as_str());
+    thread.is_some() && thread != target.codex_session_id.as_deref()
+}
+
+/// Whether the dispatcher that recorded a try may still be about to make its call.
 fn is_at_work(cx: &Context, store: &Store, orders: &Orders, command: &Command, now: &Moment) -> Result<bool> {
     let Some(owner) = command.claimed_by.as_deref().filter(|owner| *owner != orders.dispatcher_id) else {
         return Ok(false);
     };
     let known = store.read(store::dispatchers::list)?.into_iter().find(|dispatcher| dispatcher.id == owner);
-    let process = known
-        .filter(|dispatcher| dispatcher.boot_id == now.boot_id)
-        .and_then(|dispatcher| ProcessId::from_stored(dispatcher.pid, dispatcher.pid_start?));
-    Ok(process.is_some_and(|process| cx.processes().liveness(process) == Liveness::Alive))
+    Ok(known.is_some_and(|dispatcher| health::may_act(cx, &dispatcher, now)))
 }
 
 /// Ends a try that is proven to have brought nothing, or whose proof will never come.
@@ -296,9 +326,12 @@ fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &
         (false, false) => Phase::Queued,
     };
     store.write_durably(|w| {
-        store::commands::end_try(w, &command.id, AttemptState::Failed, ambiguous, None, Some(why), now.wall)?;
         let error = (phase != Phase::Queued).then_some(why);
-        store::commands::advance(w, command, phase, Step { reason: Some(why), error, ..Step::default() }, now.wall)?;
+        let step = Step { reason: Some(why), error, ..Step::default() };
+        // Only if nobody else was faster: the try that runs would be theirs.
+        if store::commands::advance(w, command, phase, step, now.wall)? {
+            store::commands::end_try(w, &command.id, AttemptState::Failed, ambiguous, None, Some(why), now.wall)?;
+        }
         Ok::<_, store::Error>(())
     })?;
     Ok(())

@@ -41,6 +41,9 @@ pub(super) enum Seen {
     Thread(ThreadStatus),
 }
 
+/// Codes of the answer about a thread that the server does not know.
+const UNKNOWN_THREAD: &[i64] = &[-32600, -32602];
+
 const NO_SERVER: &str = "no Codex server holds its thread: it has to fetch its messages";
 const NO_THREAD: &str = "it has no Codex thread yet: it has to fetch its messages";
 
@@ -55,8 +58,11 @@ impl Servers {
         };
         match link.read_thread(thread) {
             Ok(info) => Seen::Thread(info.status),
-            // It answers, and does not know the thread.
-            Err(ServerError::Rpc { .. }) => Seen::Thread(ThreadStatus::NotLoaded),
+            Err(ServerError::Rpc { code, .. }) if UNKNOWN_THREAD.contains(&code) => {
+                Seen::Thread(ThreadStatus::NotLoaded)
+            }
+            // It has too much to do, or failed: that says nothing about the thread.
+            Err(error @ ServerError::Rpc { .. }) => Seen::Silent(error),
             Err(error) => {
                 self.forget(cx, session);
                 Seen::Silent(error)
