@@ -3,6 +3,7 @@
 //! Nothing here touches a file, a process, a clock or the ledger.
 
 pub mod board;
+pub mod deliveries;
 pub mod delivery;
 pub mod filter;
 pub mod judge;

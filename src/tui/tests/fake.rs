@@ -85,6 +85,7 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
         pending_bytes: 0,
         ingest_error: None,
         last_heartbeat_at: Some(ago(2)),
+        unread: 0,
     }
 }
 
