@@ -5,6 +5,7 @@ mod cockpit;
 mod demo;
 mod launch;
 mod live;
+mod messages;
 mod open;
 mod registering;
 mod start;
