@@ -37,6 +37,16 @@ const COMMAND: &str = "select c.id, c.seq, c.type, c.created_by, c.task_id, t.na
     left join tasks as t on t.id = c.task_id
     left join routed_notifications as n on n.dedupe_key = c.type || ':' || c.id || ':' || c.fence";
 
+// The conditions repeat those of the partial indexes: SQLite takes such an index only for its own condition. `:key` is
+// named in each, since a statement has to know every parameter.
+const GIVEN_UP: &str =
+    ":key is null and c.phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked') order by c.seq desc";
+const IN_LINE: &str =
+    ":key is null and c.phase in ('queued', 'claimed', 'started', 'staged', 'submitted') order by c.seq";
+const NEWEST: &str = ":key is null order by c.seq desc";
+const OF_TASK: &str = "c.task_id = :key order by c.created_at desc";
+const ONE: &str = "c.id = :key";
+
 fn preview(row: &Row<'_>) -> rusqlite::Result<Preview> {
     Ok(match row.get::<_, Option<String>>("message")? {
         Some(message) => Preview::Text(text::clean(&message)),
@@ -95,25 +105,14 @@ pub fn commands(r: Read<'_>, watched: Option<&str>) -> Result<Vec<CommandRow>> {
         }
         Ok(())
     };
-    // The conditions repeat those of the partial indexes word for word: SQLite compares them by their text. `:key` is
-    // named in each, since a statement has to know every parameter.
-    let any = ":key is null and ";
-    take(
-        &format!("{any} c.phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked') order by c.seq desc"),
-        None,
-        COMMANDS,
-    )?;
-    take(
-        &format!("{any} c.phase in ('queued', 'claimed', 'started', 'staged', 'submitted') order by c.seq"),
-        None,
-        COMMANDS,
-    )?;
-    take(&format!("{any} c.seq > 0 order by c.seq desc"), None, COMMANDS)?;
+    take(GIVEN_UP, None, COMMANDS)?;
+    take(IN_LINE, None, COMMANDS)?;
+    take(NEWEST, None, COMMANDS)?;
     for task in open_tasks(r)? {
-        take("c.task_id = :key order by c.created_at desc", Some(&task), PER_TASK)?;
+        take(OF_TASK, Some(&task), PER_TASK)?;
     }
     if let Some(id) = watched {
-        take("c.id = :key", Some(id), 1)?;
+        take(ONE, Some(id), 1)?;
     }
     Ok(found.into_values().rev().collect())
 }
@@ -133,6 +132,9 @@ const ITEM: &str = "select n.id, n.task_id, t.name as task, n.target_session_id,
     join sessions as target on target.id = n.target_session_id
     left join sessions as source on source.id = n.source_session_id
     left join tasks as t on t.id = n.task_id";
+
+const NEWEST_ITEMS: &str = ":key is null order by n.id desc";
+const OF_BINDING: &str = "n.binding_id = :key order by n.id desc";
 
 fn item(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
     Ok(ItemRow {
@@ -164,7 +166,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
 pub fn items(r: Read<'_>) -> Result<Vec<ItemRow>> {
     let mut found: BTreeMap<i64, ItemRow> = BTreeMap::new();
     let mut take = |condition: &str, key: Option<&str>, limit: u32| -> Result<()> {
-        let sql = format!("{ITEM} where {condition} order by n.id desc limit :limit");
+        let sql = format!("{ITEM} where {condition} limit :limit");
         let mut statement = r.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(
             named_params! { ":key": key, ":limit": limit, ":longest": LONGEST_PAYLOAD, ":preview": PREVIEW },
@@ -176,9 +178,9 @@ pub fn items(r: Read<'_>) -> Result<Vec<ItemRow>> {
         }
         Ok(())
     };
-    take(":key is null", None, ITEMS)?;
+    take(NEWEST_ITEMS, None, ITEMS)?;
     for binding in super::bindings::list(r)?.into_iter().filter(crate::model::task::Binding::is_in_force) {
-        take("n.binding_id = :key", Some(&binding.id), PER_TASK)?;
+        take(OF_BINDING, Some(&binding.id), PER_TASK)?;
     }
     Ok(found.into_values().rev().collect())
 }
@@ -215,20 +217,20 @@ pub struct Open {
     pub dead_letters: u64,
 }
 
+const OPEN: &str = "select phase, count(*) as number from commands
+  where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
+  group by phase
+  union all
+  select phase, count(*) as number from commands
+  where phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked')
+  group by phase";
+
 /// Counts the open commands.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn open(r: Read<'_>) -> Result<Open> {
-    let mut statement = r.connection.prepare_cached(
-        "select phase, count(*) as number from commands
-         where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
-         group by phase
-         union all
-         select phase, count(*) as number from commands
-         where phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked')
-         group by phase",
-    )?;
+    let mut statement = r.connection.prepare_cached(OPEN)?;
     let rows = statement.query_map([], |row| Ok((row.get("phase")?, convert::count(row, "number")?)))?;
     let mut open = Open::default();
     for row in rows {
@@ -241,4 +243,47 @@ pub fn open(r: Read<'_>) -> Result<Open> {
         }
     }
     Ok(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    /// How SQLite goes about a statement.
+    fn plan(r: Read<'_>, sql: &str) -> String {
+        let mut statement = r.connection.prepare(&format!("explain query plan {sql}")).unwrap();
+        // What no value was given to is null.
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get::<_, String>("detail").unwrap());
+        }
+        steps.join("\n")
+    }
+
+    #[test]
+    fn nothing_is_counted_or_shown_by_reading_every_row() {
+        let store = Store::memory().unwrap();
+        store
+            .read(|r| {
+                let over = |sql: &str, index: &str| {
+                    let plan = plan(r, sql);
+                    assert!(plan.contains(index), "{sql}\n{plan}");
+                    assert!(!plan.contains("TEMP B-TREE FOR ORDER BY"), "{sql}\n{plan}");
+                };
+                let command = |condition: &str| format!("{COMMAND} where {condition} limit :limit");
+                over(&command(GIVEN_UP), "commands_attention");
+                over(&command(IN_LINE), "commands_live");
+                over(&command(NEWEST), "commands_order");
+                over(&command(OF_TASK), "commands_task");
+                over(&format!("{ITEM} where {OF_BINDING} limit :limit"), "routed_notifications_binding");
+                let newest = plan(r, &format!("{ITEM} where {NEWEST_ITEMS} limit :limit"));
+                assert!(newest.contains("SCAN n\n") && !newest.contains("TEMP B-TREE"), "by its number\n{newest}");
+                let counts = plan(r, OPEN);
+                assert!(counts.contains("commands_attention") && counts.contains("commands_live"), "{counts}");
+                Ok::<_, crate::store::Error>(())
+            })
+            .unwrap();
+    }
 }
