@@ -27,6 +27,8 @@ pub struct CommandRow {
     pub phase: Phase,
     /// Why it stands there.
     pub reason: Option<String>,
+    /// Why it was delivered the way it was.
+    pub lane_reason: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it moved last.

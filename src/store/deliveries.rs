@@ -25,7 +25,7 @@ const LONGEST_PAYLOAD: u32 = 16_384;
 const PREVIEW: u32 = 2_000;
 
 const COMMAND: &str = "select c.id, c.seq, c.type, c.created_by, c.task_id, t.name as task, c.target_session_id,
-    s.name as target, c.phase, c.reason, c.created_at, c.updated_at, c.expires_at, c.attempts,
+    s.name as target, c.phase, c.reason, c.lane_reason, c.created_at, c.updated_at, c.expires_at, c.attempts,
     octet_length(c.payload_json) as bytes,
     case when octet_length(c.payload_json) <= :longest
       then substr(json_extract(c.payload_json, '$.message'), 1, :preview) end as message,
@@ -76,6 +76,7 @@ fn command(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         target: row.get("target")?,
         phase: row.get("phase")?,
         reason: row.get("reason")?,
+        lane_reason: row.get("lane_reason")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
         expires_at: row.get("expires_at")?,

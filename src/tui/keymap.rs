@@ -253,7 +253,7 @@ pub const BINDINGS: &[Binding] = &[
         Intent::Nudge,
         "enqueue-nudge-worker",
         "nudge",
-        "write a message to the worker; it is put into its inbox",
+        "write a message to the worker; a dispatcher delivers it",
     ),
     does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue a message again that was given up"),
     does(Place::Inbox, &[c('X')], Intent::TakeBack, "dispatch", "cancel", "take a message back that still waits"),

@@ -53,7 +53,10 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     assert_eq!(number(&world, "select count(*) from commands"), 0, "nothing is sent before Enter");
     terminal.press(&["Enter"]);
     let screen = terminal.wait_for("w1 has not confirmed it");
-    assert!(screen.contains("into w1's inbox; this version types nothing into panes"), "{screen}");
+    assert!(
+        screen.contains("into w1's inbox") && screen.contains("the target has no pane: it fetches its messages"),
+        "{screen}"
+    );
     let once = "select count(*) from commands as c join routed_notifications as n on n.command_id = c.id
         where c.phase = 'delivered' and c.attempts = 1 and c.created_by = 'operator'
           and json_extract(n.payload_json, '$.message') = 'run the tests' || char(10) || 'again'";

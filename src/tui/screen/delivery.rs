@@ -138,7 +138,7 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
         Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => {
             steps.push((Part::Working, format!("{:10} {}{reason}", row.phase, when(row.updated_at))));
         }
-        Phase::Delivered | Phase::Done => steps.extend(in_inbox(app, row)),
+        Phase::Delivered | Phase::Done => steps.extend(handed_over(app, row)),
         Phase::Ambiguous => {
             let text = format!(
                 "uncertain  {}: it may have been delivered, look into {}{reason}",
@@ -159,23 +159,29 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
     steps
 }
 
-fn in_inbox(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
+/// What became of a command that was handed over: how, as the ledger says, and what its inbox item says since.
+fn handed_over(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
     let when = |at| format!("{} ago", ago(Some(at), app.now));
-    let at = row.item.and_then(|item| item.delivered_at).unwrap_or(row.updated_at);
-    let place = format!("{}'s inbox", row.target);
-    let mut steps = vec![(
-        Part::DoneUnseen,
-        format!("delivered  {} into {place}; this version types nothing into panes", when(at)),
-    )];
+    let mut steps = Vec::new();
+    match &row.item {
+        Some(item) => {
+            let at = item.delivered_at.unwrap_or(row.updated_at);
+            steps.push((Part::DoneUnseen, format!("delivered  {} into {}'s inbox", when(at), row.target)));
+        }
+        None if row.phase == Phase::Delivered => {
+            steps.push((Part::DoneUnseen, format!("delivered  {}", when(row.updated_at))));
+        }
+        None => {}
+    }
+    steps.extend(row.lane_reason.as_deref().map(|why| (Part::Dim, format!("           {}", one_line(why)))));
     if let Some(item) = &row.item {
         steps.extend(facts(app, item).into_iter().skip(1));
     }
-    if row.phase == Phase::Done {
-        if row.item.is_none_or(|item| item.consumed_at.is_none()) {
-            steps.push((Part::DoneUnseen, format!("done       {}", when(row.updated_at))));
-        }
-    } else if row.item.is_none_or(|item| item.consumed_at.is_none()) {
-        steps.push((Part::Dim, format!("done       not yet: {} has not confirmed it", row.target)));
+    let is_confirmed = row.item.is_some_and(|item| item.consumed_at.is_some());
+    match row.phase {
+        _ if is_confirmed => {}
+        Phase::Done => steps.push((Part::DoneUnseen, format!("done       {}", when(row.updated_at)))),
+        _ => steps.push((Part::Dim, format!("done       not yet: {} has not confirmed it", row.target))),
     }
     steps
 }

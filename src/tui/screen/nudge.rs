@@ -48,7 +48,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, nudge: &Nudge) {
     }
     let (part, about) = match &nudge.error {
         Some(error) => (Part::Error, error.clone()),
-        None => (Part::Dim, format!("Goes into {}'s inbox; this version types nothing into panes.", nudge.worker)),
+        None => (Part::Dim, format!("A dispatcher takes it to {}; the receipt says how.", nudge.worker)),
     };
     let mut below: Vec<Line<'static>> = vec![Line::default()];
     below.extend(wrapped(app, part, &about, width));

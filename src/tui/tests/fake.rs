@@ -331,6 +331,8 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
         target: "w1".into(),
         phase,
         reason: None,
+        lane_reason: matches!(phase, Phase::Delivered | Phase::Done)
+            .then(|| "this version types nothing into panes: the target has to fetch it".into()),
         created_at: ago(seconds + 5),
         updated_at: ago(seconds),
         expires_at: Some(ago(seconds - 1_800)),

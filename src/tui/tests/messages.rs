@@ -115,7 +115,7 @@ fn a_receipt_climbs_as_the_ledger_does() {
     assert!(screen(&app).contains("waits      for its turn"), "{}", screen(&app));
     deliver(&mut app, Phase::Delivered, |_| {});
     let frame = screen(&app);
-    assert!(frame.contains("into w1's inbox") && frame.contains("types nothing"), "{frame}");
+    assert!(frame.contains("into w1's inbox") && frame.contains("this version types nothing into panes"), "{frame}");
     assert!(frame.contains("not yet: w1 has not confirmed it"), "{frame}");
     deliver(&mut app, Phase::Done, |row| {
         let item = row.item.as_mut().unwrap();
