@@ -84,6 +84,9 @@ fn line(out: &mut dyn fmt::Write, row: &SessionRow, width: usize) -> fmt::Result
     if judgement.agreement == Agreement::Disagree {
         write!(out, "  ~ sensors disagree")?;
     }
+    if row.unread > 0 {
+        write!(out, "  {} unread", row.unread)?;
+    }
     if let Some(error) = &row.ingest_error {
         write!(out, "  ! {error}")?;
     }

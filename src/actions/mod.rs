@@ -35,6 +35,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use crate::store::dispatchers::Host as DispatcherHost;
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
 pub use capture::{Capture, Classify, PaneText, pane_text};
@@ -43,8 +44,9 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
-    Commands, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, EnqueueNotifyManager, EnqueueNudgeWorker,
-    Item as DispatchItem, SessionNudge, Summary as DispatchSummary, dispatch_health,
+    Commands, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, DispatcherView,
+    EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView, SessionNudge,
+    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};

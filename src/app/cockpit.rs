@@ -1,7 +1,7 @@
 //! Opens the cockpit over the real ledger, with the background tasks beside it.
 
 use crate::{
-    actions::{self, Command, Context, Report},
+    actions::{self, Command, Context, Deliveries, Report},
     base::Result,
     engine::{Dispatching, Engine},
     model::board::{Board, Entry, EventRow},
@@ -48,6 +48,10 @@ struct Live(Context);
 impl Backend for Live {
     fn board(&self) -> Result<Board> {
         actions::board(&self.0)
+    }
+
+    fn deliveries(&self, watched: Option<&str>) -> Result<Deliveries> {
+        actions::deliveries(&self.0, watched)
     }
 
     fn events(&self, session_id: &str, query: EventQuery) -> Result<Vec<EventRow>> {

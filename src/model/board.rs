@@ -90,6 +90,8 @@ pub struct SessionRow {
     pub ingest_error: Option<String>,
     /// When anything of it was last observed.
     pub last_heartbeat_at: Option<Timestamp>,
+    /// Messages in its inbox that nobody has seen.
+    pub unread: u64,
 }
 
 /// The newest event of a session in a few words.

@@ -262,6 +262,7 @@ mod tests {
             pending_bytes: 0,
             ingest_error: None,
             last_heartbeat_at: None,
+            unread: 0,
         }
     }
 

@@ -4,6 +4,7 @@
 
 pub mod board;
 pub mod codex;
+pub mod deliveries;
 pub mod delivery;
 pub mod filter;
 pub mod judge;

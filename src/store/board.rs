@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Read, Result, bindings, cycles, rollouts, sensors, sessions, tasks};
+use super::{Read, Result, bindings, cycles, deliveries, rollouts, sensors, sessions, tasks};
 use crate::{
     base::Timestamp,
     model::{
@@ -35,6 +35,8 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
         sightings.entry(row.session_id.clone()).or_default().push(row.sighting());
     }
     let errors = sessions::ingest_errors(r)?;
+    let unread: HashMap<String, u64> =
+        deliveries::inboxes(r)?.into_iter().map(|inbox| (inbox.session_id, inbox.unread)).collect();
 
     let names: HashMap<&str, &str> =
         sessions.iter().map(|session| (session.id.as_str(), session.name.as_str())).collect();
@@ -59,6 +61,7 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             row.task = binding.and_then(|binding| task_names.get(binding.task_id.as_str()).map(ToString::to_string));
             row.partner = partner;
             row.ingest_error = errors.get(&session.id).cloned();
+            row.unread = unread.get(&session.id).copied().unwrap_or(0);
             row
         })
         .collect();
@@ -155,6 +158,7 @@ fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Si
             .map(|sighting| sighting.observed_at)
             .chain(session.last_heartbeat_at)
             .max(),
+        unread: 0,
     }
 }
 

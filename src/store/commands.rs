@@ -679,20 +679,6 @@ pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>
     Ok(found)
 }
 
-/// How many commands stand in each phase, of one task or of all.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn count_by_phase(r: Read<'_>, task_id: Option<&str>) -> Result<BTreeMap<Phase, u64>> {
-    let mut statement = r.connection.prepare_cached(
-        "select phase, count(*) as number from commands where :task_id is null or task_id = :task_id group by phase",
-    )?;
-    let rows = statement.query_map(named_params! { ":task_id": task_id }, |row| {
-        Ok((row.get("phase")?, convert::count(row, "number")?))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
 /// The tries of these commands, the oldest first.
 ///
 /// # Errors

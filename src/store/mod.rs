@@ -11,6 +11,7 @@ pub mod codex_state;
 pub mod commands;
 mod convert;
 pub mod cycles;
+pub mod deliveries;
 pub mod dispatchers;
 mod error;
 pub mod events;

@@ -12,11 +12,11 @@ use super::{
     keymap::{self, Key, Place},
     layer::{About, Layer, Reader},
     loads::Slot,
-    screen::{events::EventsState, fleet, preview},
+    screen::{events::EventsState, fleet, inbox, preview},
     theme::{Glyphs, Part, Theme},
 };
 use crate::{
-    actions::{Command, Report},
+    actions::{Command, Deliveries, Report},
     base::{Error, Kind, Result, Timestamp, text::one_line},
     engine,
     model::{
@@ -49,6 +49,8 @@ text_enum! {
         Task => "task",
         /// Rollout events.
         Events => "events",
+        /// Messages on their way and in inboxes.
+        Inbox => "inbox",
     }
 }
 
@@ -68,6 +70,8 @@ pub enum Look {
 pub enum Load {
     /// The board.
     Board,
+    /// What is under way between sessions; with this command, however old it is.
+    Deliveries(Option<String>),
     /// The conversation of a session.
     Conversation(String),
     /// Events of a session.
@@ -98,6 +102,8 @@ pub enum Msg {
     Changed,
     /// The answer to [`Load::Board`].
     Board(Result<Board>),
+    /// The answer to [`Load::Deliveries`].
+    Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
     Conversation(String, Result<Vec<Entry>>),
     /// The answer to [`Load::Events`].
@@ -214,6 +220,8 @@ pub struct App {
     pub(super) now: Timestamp,
     pub(super) size: Size,
     pub(super) board: BoardState,
+    /// What is under way between sessions; none while that is not known.
+    pub(super) deliveries: Option<Result<Arc<Deliveries>, Failure>>,
     pub(super) changed_at: Option<Timestamp>,
     pub(super) screen: Screen,
     pub(super) layers: Vec<Layer>,
@@ -228,6 +236,10 @@ pub struct App {
     pub(super) task_top: usize,
     pub(super) task_detail: bool,
     pub(super) task_scroll: usize,
+    pub(super) inbox: Option<String>,
+    pub(super) inbox_top: usize,
+    pub(super) inbox_detail: bool,
+    pub(super) inbox_scroll: usize,
     pub(super) events: EventsState,
     pub(super) conversation: Option<Loaded<Vec<Entry>>>,
     pub(super) pane: Option<Loaded<Option<PaneText>>>,
@@ -238,10 +250,12 @@ pub struct App {
     pub(super) troubles: Vec<(&'static str, String)>,
     position: usize,
     task_position: usize,
+    inbox_position: usize,
     board_asked_at: Timestamp,
     /// When the question was sent whose answer is still out.
     board_sent_at: Option<Timestamp>,
     board_slot: Slot<()>,
+    deliveries_slot: Slot<Option<String>>,
     conversation_slot: Slot<String>,
     events_slot: Slot<(String, EventQuery)>,
     pane_slot: Slot<String>,
@@ -256,6 +270,7 @@ impl App {
             now,
             size,
             board: BoardState::Loading,
+            deliveries: None,
             changed_at: None,
             screen: Screen::Fleet,
             layers: Vec::new(),
@@ -270,6 +285,10 @@ impl App {
             task_top: 0,
             task_detail: false,
             task_scroll: 0,
+            inbox: None,
+            inbox_top: 0,
+            inbox_detail: false,
+            inbox_scroll: 0,
             events: EventsState::default(),
             conversation: None,
             pane: None,
@@ -279,9 +298,11 @@ impl App {
             troubles: Vec::new(),
             position: 0,
             task_position: 0,
+            inbox_position: 0,
             board_asked_at: now,
             board_sent_at: None,
             board_slot: Slot::default(),
+            deliveries_slot: Slot::default(),
             conversation_slot: Slot::default(),
             events_slot: Slot::default(),
             pane_slot: Slot::default(),
@@ -300,6 +321,12 @@ impl App {
             BoardState::Ready(board) => Some(board),
             BoardState::Loading | BoardState::Missing(_) | BoardState::Failed(_) => None,
         }
+    }
+
+    /// What is under way between sessions, when that is known.
+    #[must_use]
+    pub fn deliveries(&self) -> Option<&Deliveries> {
+        self.deliveries.as_ref()?.as_deref().ok()
     }
 
     /// The tasks that pass the filter.
@@ -330,6 +357,10 @@ impl App {
                 let binding = row.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
                 board.sessions.iter().find(|session| session.name == binding.worker)
             }
+            Screen::Inbox => {
+                let id = inbox::selected(self)?.target_id().to_owned();
+                board.sessions.iter().find(|session| session.id == id)
+            }
         }
     }
 
@@ -338,7 +369,7 @@ impl App {
     pub fn task_name(&self) -> Option<&str> {
         match self.screen {
             Screen::Task => self.selected_task().map(|row| row.task.name.as_str()),
-            Screen::Fleet | Screen::Events => self.session()?.task.as_deref(),
+            Screen::Fleet | Screen::Events | Screen::Inbox => self.session()?.task.as_deref(),
         }
     }
 
@@ -352,6 +383,7 @@ impl App {
             Screen::Fleet => Place::Fleet,
             Screen::Task => Place::Task,
             Screen::Events => Place::Events,
+            Screen::Inbox => Place::Inbox,
         };
         vec![own, Place::Screen, Place::Always]
     }
@@ -376,6 +408,19 @@ impl App {
     pub(super) fn ask_board(&mut self) -> Option<Effect> {
         self.board_asked_at = self.now;
         self.board_slot.ask(()).map(|()| self.send_board())
+    }
+
+    /// The command whose way is shown.
+    fn watched(&self) -> Option<String> {
+        self.layers.iter().rev().find_map(|layer| match layer {
+            Layer::Reader(Reader { about: About::Command(id), .. }) => Some(id.clone()),
+            _ => None,
+        })
+    }
+
+    fn ask_deliveries(&mut self) -> Option<Effect> {
+        let watched = self.watched();
+        self.deliveries_slot.ask(watched).map(|watched| Effect::Load(Load::Deliveries(watched)))
     }
 
     fn send_board(&mut self) -> Effect {
@@ -420,7 +465,7 @@ impl App {
                     effects.extend(self.ask_pane());
                 }
             }
-            Screen::Task => {}
+            Screen::Task | Screen::Inbox => {}
             Screen::Events => effects.extend(self.ask_events(None)),
         }
         effects
@@ -434,6 +479,15 @@ impl App {
         let tasks: Vec<String> = self.tasks().iter().map(|row| row.task.id.clone()).collect();
         keep(&mut self.task, &mut self.task_position, &tasks);
         self.top = follow(self.top, self.position, ids.len(), fleet::visible_rows(self));
+        let rows: Vec<String> = inbox::rows(self).iter().map(|row| row.id()).collect();
+        if rows.is_empty() {
+            self.inbox = None;
+        }
+        keep(&mut self.inbox, &mut self.inbox_position, &rows);
+        self.inbox_top = follow(self.inbox_top, self.inbox_position, rows.len(), inbox::visible_rows(self));
+        if self.inbox_scroll > 0 {
+            self.inbox_scroll = self.inbox_scroll.min(inbox::overflow(self));
+        }
         self.task_top = follow(self.task_top, self.task_position, tasks.len(), super::screen::task::visible_rows(self));
         if self.scroll > 0 {
             self.scroll = self.scroll.min(preview::overflow(self));
@@ -481,15 +535,31 @@ impl App {
                 if !same {
                     effects.extend(self.ask_details());
                 }
+                effects.extend(self.ask_deliveries());
             }
             Err(error) => {
                 let failure = Failure::from(&error);
+                self.deliveries = None;
                 self.board = match failure.kind {
                     Kind::NotFound => BoardState::Missing(failure),
                     _ => BoardState::Failed(failure),
                 };
             }
         }
+    }
+
+    fn deliveries_arrived(&mut self, result: Result<Deliveries>, effects: &mut Vec<Effect>) {
+        effects.extend(self.deliveries_slot.answered().map(|watched| Effect::Load(Load::Deliveries(watched))));
+        let moved = match (self.deliveries(), &result) {
+            (Some(old), Ok(new)) => old.commands != new.commands || old.items != new.items,
+            _ => false,
+        };
+        if let Ok(new) = &result
+            && moved
+        {
+            self.changed_at = Some(new.taken_at);
+        }
+        self.deliveries = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
     }
 
     fn tick(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -545,8 +615,13 @@ impl App {
             Ok(report) => {
                 let title =
                     if report.exit_code == 0 { "done".to_owned() } else { format!("exit {}", report.exit_code) };
+                // How far a command has come moves on while one looks.
+                let about = match report.json.get("command_id").and_then(serde_json::Value::as_str) {
+                    Some(id) => About::Command(id.to_owned()),
+                    None => About::Message,
+                };
                 self.layers.push(Layer::Reader(Reader {
-                    about: About::Message,
+                    about,
                     title,
                     text: vec![(Part::Text, report.prose.trim_end().to_owned())],
                     scroll: 0,
@@ -611,6 +686,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Tick(now) => app.tick(now, &mut effects),
         Msg::Changed => effects.extend(app.ask_board()),
         Msg::Board(result) => app.board_arrived(result, &mut effects),
+        Msg::Deliveries(result) => app.deliveries_arrived(result, &mut effects),
         Msg::Conversation(session, result) => {
             effects.extend(app.conversation_slot.answered().map(|id| Effect::Load(Load::Conversation(id))));
             let value = result.map_err(|error| Failure::from(&error));

@@ -3,7 +3,7 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Command, Report},
+    actions::{Command, Deliveries, Report},
     base::{Result, Timestamp},
     model::{
         board::{Board, Entry, EventRow},
@@ -18,6 +18,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the ledger cannot be read; [`NotFound`](crate::base::Kind::NotFound) when there is none yet.
     fn board(&self) -> Result<Board>;
+
+    /// One consistent snapshot of what is under way between sessions; the command `watched` is in it.
+    ///
+    /// # Errors
+    /// As [`Backend::board`].
+    fn deliveries(&self, watched: Option<&str>) -> Result<Deliveries>;
 
     /// A page of a session's rollout events, in any order.
     ///

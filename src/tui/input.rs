@@ -4,14 +4,24 @@ use ratatui::layout::Position;
 
 use super::{
     app::{App, Effect, Load, Look, Screen, wants_look},
+    field::Field,
     keymap::{Intent, Key, Place},
-    layer::{About, Input, Layer, Purpose, Reader},
+    layer::{About, Input, Layer, Nudge, Purpose, Reader},
     screen::{self, fleet},
     theme::Part,
 };
 use crate::{
-    actions::{Action, Argv, Command, Cycle, Discover, Explain, List, Listed, Tail, Tasks},
-    model::{filter::Filter, session::Role},
+    actions::{
+        Action, Argv, Command, Commands, Cycle, Discover, Dispatch, DispatchVerb, EnqueueNudgeWorker, Explain, List,
+        Listed, MessageArgs, TIME_TO_LIVE, Tail, Tasks, TextArg,
+    },
+    base::text::is_unsafe,
+    model::{
+        delivery::Phase,
+        filter::Filter,
+        session::{Registration, Role},
+        task::BindingState,
+    },
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
@@ -23,6 +33,12 @@ const ADOPTED_AT_ONCE: usize = 50;
 /// The longest text an input line takes, in characters.
 const MAX_INPUT: usize = 500;
 
+/// The longest message that is written here, in bytes.
+const MAX_MESSAGE: usize = 32 * 1024;
+
+/// Seconds between passes of a dispatcher, as `dispatch` has them; its verbs do not use it.
+const PASS_SECONDS: f64 = 2.0;
+
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     match intent {
@@ -32,6 +48,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         intent => match app.layers.last().map(Layer::place) {
             Some(Place::Help) => help(app, key, intent),
             Some(Place::Input) => input(app, key, intent, effects),
+            Some(Place::Message) => message(app, key, intent, effects),
             Some(Place::Reader) => reader(app, intent, effects),
             Some(Place::Confirm) => confirm(app, intent, effects),
             _ => {
@@ -45,12 +62,26 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
 
 /// Leaves, but asks first when something is still under way.
 fn quit(app: &mut App, effects: &mut Vec<Effect>) {
-    if app.running == 0 {
-        effects.push(Effect::Quit);
-    } else if !matches!(app.layers.last(), Some(Layer::Confirm { .. })) {
-        let question = format!("{} command(s) still running; leave without their results?", app.running);
-        app.layers.push(Layer::Confirm { question, then: Effect::Quit });
+    let question = if app.running > 0 {
+        Some(format!("{} command(s) still running; leave without their results?", app.running))
+    } else {
+        left_waiting(app)
+    };
+    match question {
+        None => effects.push(Effect::Quit),
+        Some(_) if matches!(app.layers.last(), Some(Layer::Confirm { .. })) => {}
+        Some(question) => app.layers.push(Layer::Confirm { question, then: Effect::Quit }),
     }
+}
+
+/// What would wait for ever if this cockpit, the only dispatcher, were left now.
+fn left_waiting(app: &App) -> Option<String> {
+    let deliveries = app.deliveries()?;
+    let delivering = deliveries.delivering();
+    let waiting = deliveries.health.waiting;
+    (waiting > 0 && delivering.this && delivering.others.is_empty()).then(|| {
+        format!("{waiting} message(s) wait, and nobody but this cockpit delivers; leave them until somebody does?")
+    })
 }
 
 fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
@@ -67,11 +98,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Fleet => show(app, Screen::Fleet, effects),
         Intent::Task => show(app, Screen::Task, effects),
         Intent::Events => show(app, Screen::Events, effects),
+        Intent::Inbox => show(app, Screen::Inbox, effects),
         Intent::NextNeed => next_need(app, Step::Next, effects),
         Intent::PreviousNeed => next_need(app, Step::Previous, effects),
         Intent::Filter => {
             let (purpose, text) = match app.screen {
-                Screen::Fleet | Screen::Task => (Purpose::Filter, app.filter_text.clone()),
+                Screen::Fleet | Screen::Task | Screen::Inbox => (Purpose::Filter, app.filter_text.clone()),
                 Screen::Events => (Purpose::Search, app.events.search.clone()),
             };
             let selected = app.selected.clone();
@@ -98,6 +130,10 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Nudge => nudge(app),
+        Intent::Pause => pause(app, effects),
+        Intent::Retry => retry(app),
+        Intent::TakeBack => take_back(app),
         Intent::Adopt => {
             let adopt = Discover {
                 query: None,
@@ -149,6 +185,15 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Accept
         | Intent::Erase
         | Intent::EraseAll
+        | Intent::EraseNext
+        | Intent::EraseWord
+        | Intent::LineBreak
+        | Intent::Left
+        | Intent::Right
+        | Intent::WordLeft
+        | Intent::WordRight
+        | Intent::LineStart
+        | Intent::LineEnd
         | Intent::Yes
         | Intent::No
         | Intent::Repaint
@@ -164,6 +209,7 @@ fn page(app: &App) -> isize {
     let rows = match (app.screen, app.look) {
         (Screen::Fleet, Look::List) => fleet::visible_rows(app),
         (Screen::Events, _) => screen::events::visible_rows(app),
+        (Screen::Inbox, _) if !app.inbox_detail => screen::inbox::visible_rows(app),
         _ => usize::from(app.size.height).saturating_sub(6),
     };
     isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
@@ -185,6 +231,14 @@ fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
             if let Some(id) = moved(&ids, app.task.as_deref(), by) {
                 app.task = Some(id);
                 app.task_scroll = 0;
+            }
+        }
+        Screen::Inbox if app.inbox_detail => app.inbox_scroll = app.inbox_scroll.saturating_add_signed(by),
+        Screen::Inbox => {
+            let ids: Vec<String> = screen::inbox::rows(app).iter().map(|row| row.id()).collect();
+            if let Some(id) = moved(&ids, app.inbox.as_deref(), by) {
+                app.inbox = Some(id);
+                app.inbox_scroll = 0;
             }
         }
         Screen::Events => {
@@ -222,6 +276,14 @@ fn open(app: &mut App, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "the task has no worker now"),
         },
+        Screen::Inbox => match app.session().map(|session| session.id.clone()) {
+            Some(id) => {
+                app.screen = Screen::Fleet;
+                app.selected = Some(id);
+                app.selection_changed(effects);
+            }
+            None => app.say(Part::Warning, "nothing is selected"),
+        },
         Screen::Events => {
             if let Some(row) = app.events.selected_row() {
                 let reader = screen::events::whole(row);
@@ -240,6 +302,7 @@ fn next_pane(app: &mut App) {
             };
         }
         Screen::Task => app.task_detail = !app.task_detail,
+        Screen::Inbox => app.inbox_detail = !app.inbox_detail,
         Screen::Events => {}
     }
 }
@@ -250,16 +313,17 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
             app.look = if app.look == Look::Full { Look::Peek } else { Look::List };
         }
         Screen::Task if app.task_detail => app.task_detail = false,
+        Screen::Inbox if app.inbox_detail => app.inbox_detail = false,
         Screen::Events if app.events.stop_looking() => {}
         Screen::Events if !app.events.search.is_empty() => {
             app.events.set_search("");
             effects.extend(app.ask_events(None));
         }
-        Screen::Fleet | Screen::Task if !app.filter_text.is_empty() => {
+        Screen::Fleet | Screen::Task | Screen::Inbox if !app.filter_text.is_empty() => {
             app.filter_text.clear();
             app.filter = Filter::default();
         }
-        Screen::Task | Screen::Events => show(app, Screen::Fleet, effects),
+        Screen::Task | Screen::Events | Screen::Inbox => show(app, Screen::Fleet, effects),
         Screen::Fleet => {}
     }
 }
@@ -272,7 +336,8 @@ fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
     let session = app.session().map(|row| (row.id.clone(), row.task_id.clone()));
     let left = std::mem::replace(&mut app.screen, screen);
     match (left, session) {
-        (Screen::Task, Some((id, _))) => app.selected = Some(id),
+        (Screen::Inbox, Some((_, Some(task)))) if screen == Screen::Task => app.task = Some(task),
+        (Screen::Task | Screen::Inbox, Some((id, _))) => app.selected = Some(id),
         (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => app.task = Some(task),
         // A row of the fleet that is no session is a task.
         (Screen::Fleet, None) if app.board().is_some() && app.selected.is_some() => app.task.clone_from(&app.selected),
@@ -302,7 +367,7 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
         Step::Previous => (from + ids.len() - distance) % ids.len(),
     });
     let found = next.map(|index| &ids[index]).find(|(_, needs)| *needs).map(|(id, _)| id.clone());
-    if app.screen == Screen::Task {
+    if matches!(app.screen, Screen::Task | Screen::Inbox) {
         // Also when the row is selected already: what it shows was loaded before the Task screen was opened.
         show(app, Screen::Fleet, effects);
     }
@@ -324,6 +389,164 @@ fn explain(app: &mut App, effects: &mut Vec<Effect>) {
         scroll: 0,
         command: Some(command),
     }));
+}
+
+/// Opens the message to the selected worker, or says why there is none to be written.
+fn nudge(app: &mut App) {
+    match addressee(app) {
+        Ok((task, worker)) => {
+            app.layers.push(Layer::Nudge(Nudge { task, worker, field: Field::default(), error: None }));
+        }
+        Err(why) => app.say(Part::Warning, why),
+    }
+}
+
+/// Task and worker that a nudge from here goes to, or why it goes nowhere.
+pub(super) fn addressee(app: &App) -> Result<(String, String), String> {
+    let Some(session) = app.session() else { return Err("no worker is selected".to_owned()) };
+    let name = &session.name;
+    match (session.role, &session.task, &session.partner) {
+        (_, _, _) if session.registration == Registration::Gone => Err(format!("{name} is gone: nothing can reach it")),
+        (Role::Manager, _, Some(worker)) => Err(format!("{name} is a manager; a nudge goes to its worker {worker}")),
+        (Role::Manager, _, None) => Err(format!("{name} is a manager; a nudge goes to a worker")),
+        (Role::Worker, Some(task), _) => Ok((task.clone(), name.clone())),
+        (Role::Worker, None, _) => {
+            Err(format!("{name} is bound to no task, and a nudge goes through a binding: `conveyor bind` makes one"))
+        }
+    }
+}
+
+/// The action that queues what is written.
+pub(super) fn enqueue(nudge: &Nudge) -> EnqueueNudgeWorker {
+    EnqueueNudgeWorker {
+        task: Some(nudge.task.clone()),
+        filter: None,
+        message: MessageArgs {
+            message: TextArg::Inline(nudge.field.text().to_owned()),
+            correlation_id: None,
+            idempotency_key: None,
+            expires: TIME_TO_LIVE,
+        },
+    }
+}
+
+fn message(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let Some(Layer::Nudge(nudge)) = app.layers.last_mut() else { return };
+    let field = &mut nudge.field;
+    let mut fits = true;
+    match intent {
+        Some(Intent::Accept) => return send(app, effects),
+        Some(Intent::Back) => {
+            app.layers.pop();
+            return;
+        }
+        Some(Intent::LineBreak) => fits = field.insert("\n", MAX_MESSAGE),
+        Some(Intent::Erase) => field.erase(),
+        Some(Intent::EraseNext) => field.erase_next(),
+        Some(Intent::EraseWord) => field.erase_word(),
+        Some(Intent::EraseAll) => field.clear(),
+        Some(Intent::Left) => field.left(),
+        Some(Intent::Right) => field.right(),
+        Some(Intent::WordLeft) => field.word_left(),
+        Some(Intent::WordRight) => field.word_right(),
+        Some(Intent::LineStart) => field.line_start(),
+        Some(Intent::LineEnd) => field.line_end(),
+        Some(Intent::Up) => field.up(),
+        Some(Intent::Down) => field.down(),
+        _ => {
+            if let Some(c) = key.character().filter(|c| !is_unsafe(*c)) {
+                fits = field.insert(c.encode_utf8(&mut [0; 4]), MAX_MESSAGE);
+            }
+        }
+    }
+    nudge.error = (!fits).then(too_long);
+}
+
+fn too_long() -> String {
+    format!("more than {MAX_MESSAGE} bytes do not fit here: put the long part into a file and name its path")
+}
+
+/// Queues the message, unless the task has got another worker while it was written.
+fn send(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { return };
+    let worker = app.board().and_then(|board| {
+        let task = board.tasks.iter().find(|row| row.task.name == nudge.task && row.task.state.is_open())?;
+        let binding = task.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
+        Some(binding.worker.clone())
+    });
+    let error = match worker {
+        _ if nudge.field.text().trim().is_empty() => Some("nothing is typed yet".to_owned()),
+        None => Some(format!("nobody is bound to {} any more", nudge.task)),
+        Some(worker) if worker != nudge.worker => {
+            Some(format!("{} has got another worker meanwhile: {worker}", nudge.task))
+        }
+        Some(_) => None,
+    };
+    let action = enqueue(nudge);
+    if error.is_none() {
+        app.layers.pop();
+        submit(app, action, effects);
+    } else if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
+        nudge.error = error;
+    }
+}
+
+/// `dispatch` with one of its verbs.
+fn dispatch(verb: DispatchVerb) -> Dispatch {
+    Dispatch {
+        verb: Some(verb),
+        once: false,
+        watch: false,
+        watch_iterations: None,
+        interval: PASS_SECONDS,
+        limit: 10,
+        dispatcher_id: None,
+        wanted: None,
+        task: None,
+    }
+}
+
+/// The emergency stop works at once; going on is asked for. When it is not known whether deliveries are stopped, they
+/// are stopped.
+fn pause(app: &mut App, effects: &mut Vec<Effect>) {
+    match app.deliveries().map(|deliveries| (deliveries.health.paused, deliveries.health.waiting)) {
+        Some((true, waiting)) => {
+            let question =
+                format!("Deliver again? {waiting} message(s) wait, and go out at once when somebody dispatches.");
+            ask_first(app, &question, dispatch(DispatchVerb::Resume { task: None, all: true }));
+        }
+        Some((false, _)) | None => {
+            submit(app, dispatch(DispatchVerb::Pause { task: None, all: true, reason: None }), effects);
+        }
+    }
+}
+
+/// The selected command, with what is said of it in a question.
+fn selected_command(app: &App) -> Option<(String, Phase, String)> {
+    let row = screen::inbox::selected_command(app)?;
+    Some((row.id.clone(), row.phase, format!("{} to {}", screen::delivery::kind(row.kind), row.target)))
+}
+
+fn retry(app: &mut App) {
+    match selected_command(app) {
+        Some((command, phase, about)) if phase.is_dead_letter() => {
+            let question = format!("Queue the {about} again? It was given up: {phase}.");
+            ask_first(app, &question, dispatch(DispatchVerb::Retry { command, reason: None }));
+        }
+        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what was given up is queued again")),
+        None => app.say(Part::Warning, "select a message that was given up"),
+    }
+}
+
+fn take_back(app: &mut App) {
+    match selected_command(app) {
+        Some((command, Phase::Queued, about)) => {
+            let question = format!("Take the {about} back? Nobody has begun to deliver it.");
+            ask_first(app, &question, dispatch(DispatchVerb::Cancel { command, reason: None }));
+        }
+        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what is queued can be taken back")),
+        None => app.say(Part::Warning, "select a message that waits"),
+    }
 }
 
 /// Sends an action of the catalogue; nothing else can be sent.
@@ -354,6 +577,18 @@ fn shown(app: &App) -> Argv {
         (Screen::Events, Some(session)) => {
             Tail { session: session.name.clone(), limit: 50, subtype: None, include_content: false }.argv()
         }
+        (Screen::Inbox, _) => Commands {
+            task: None,
+            session: None,
+            kind: None,
+            state: None,
+            phase: Vec::new(),
+            attempts: true,
+            redact: false,
+            limit: 200,
+            before: None,
+        }
+        .argv(),
         (Screen::Task, _) | (Screen::Events, None) => {
             Tasks { create: None, goal: None, summary: None, active: false }.argv()
         }
@@ -521,7 +756,14 @@ fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) 
 
 /// Takes pasted text into the line that is edited; elsewhere a paste means nothing, so that it runs no keys.
 pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
-    let text = crate::base::text::one_line(&crate::base::text::clean(text));
+    let text = crate::base::text::clean(text);
+    if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
+        // Tabs have no width of their own in a field.
+        let fits = nudge.field.insert(&text.replace('\t', "    "), MAX_MESSAGE);
+        nudge.error = (!fits).then(too_long);
+        return;
+    }
+    let text = crate::base::text::one_line(&text);
     match app.layers.last_mut() {
         Some(Layer::Input(input)) => {
             input.text.extend(text.chars().take(MAX_INPUT));
@@ -531,7 +773,7 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             filter.extend(text.chars().take(MAX_INPUT));
             *scroll = 0;
         }
-        Some(Layer::Reader(_) | Layer::Confirm { .. }) | None => {}
+        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. }) | None => {}
     }
 }
 
@@ -556,6 +798,12 @@ pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
                 app.task_scroll = 0;
             }
         }
+        Screen::Inbox => {
+            if let Some(id) = screen::inbox::hit(app, at) {
+                app.inbox = Some(id);
+                app.inbox_scroll = 0;
+            }
+        }
         Screen::Events => screen::events::click(app, at),
     }
 }
@@ -576,7 +824,7 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 *scroll = scroll.saturating_add_signed(by).min(limit);
             }
         }
-        Some(Layer::Input(_) | Layer::Confirm { .. }) => {}
+        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. }) => {}
         None => {
             let over_preview = app.screen == Screen::Fleet
                 && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);

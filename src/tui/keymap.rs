@@ -21,8 +21,12 @@ text_enum! {
         Task => "task",
         /// On the Events screen.
         Events => "events",
+        /// On the Inbox screen.
+        Inbox => "inbox",
         /// In an input line.
         Input => "input",
+        /// In a message that is written.
+        Message => "message",
         /// In the help.
         Help => "help",
         /// In a text that is only read: messages, explanations.
@@ -59,6 +63,8 @@ text_enum! {
         Task => "show_task",
         /// Show the Events screen.
         Events => "show_events",
+        /// Show the Inbox screen.
+        Inbox => "show_inbox",
         /// The next row that needs the operator.
         NextNeed => "next_need",
         /// The previous row that needs the operator.
@@ -69,6 +75,24 @@ text_enum! {
         Accept => "accept",
         /// Delete the last character.
         Erase => "erase",
+        /// Delete the character under the cursor.
+        EraseNext => "erase_next",
+        /// Delete back to the beginning of a word.
+        EraseWord => "erase_word",
+        /// Begin a new line.
+        LineBreak => "line_break",
+        /// One character back.
+        Left => "left",
+        /// One character on.
+        Right => "right",
+        /// One word back.
+        WordLeft => "word_left",
+        /// One word on.
+        WordRight => "word_right",
+        /// To the beginning of the line.
+        LineStart => "line_start",
+        /// To the end of the line.
+        LineEnd => "line_end",
         /// Delete the whole input.
         EraseAll => "erase_all",
         /// Show the keys.
@@ -81,6 +105,14 @@ text_enum! {
         RawPane => "raw_pane",
         /// Observe the task's worker once.
         Cycle => "cycle",
+        /// Write a message to the worker.
+        Nudge => "nudge",
+        /// Stop every delivery, or let deliveries go on.
+        Pause => "pause",
+        /// Queue what was given up again.
+        Retry => "retry",
+        /// Take back what waits.
+        TakeBack => "take_back",
         /// Register the sessions that run unregistered.
         Adopt => "adopt",
         /// Follow new events.
@@ -162,6 +194,10 @@ const fn ctrl(letter: char) -> Key {
     Key { code: KeyCode::Char(letter), control: true }
 }
 
+const fn ctrl_k(code: KeyCode) -> Key {
+    Key { code, control: true }
+}
+
 const fn k(code: KeyCode) -> Key {
     Key { code, control: false }
 }
@@ -198,7 +234,7 @@ const fn does(
     Binding { place, keys, intent, short, help, verb: Some(verb) }
 }
 
-use KeyCode::{Backspace, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
+use KeyCode::{Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
 
 /// The table. The footer shows the rows of the place in this order, as many as fit.
 pub const BINDINGS: &[Binding] = &[
@@ -211,6 +247,16 @@ pub const BINDINGS: &[Binding] = &[
         "explain",
         "show which rule and bytes led to this state",
     ),
+    does(
+        Place::Screen,
+        &[c('n')],
+        Intent::Nudge,
+        "enqueue-nudge-worker",
+        "nudge",
+        "write a message to the worker; a dispatcher delivers it",
+    ),
+    does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue a message again that was given up"),
+    does(Place::Inbox, &[c('X')], Intent::TakeBack, "dispatch", "cancel", "take a message back that still waits"),
     does(Place::Screen, &[c('a')], Intent::Attach, "open", "attach", "hand the terminal to the session's pane"),
     does(
         Place::Fleet,
@@ -242,6 +288,15 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Screen, &[c('1')], Intent::Fleet, "fleet", "the fleet: who needs you"),
     moves(Place::Screen, &[c('2')], Intent::Task, "task", "tasks with their bindings and cycles"),
     moves(Place::Screen, &[c('3')], Intent::Events, "events", "rollout events of the session"),
+    moves(Place::Screen, &[c('4')], Intent::Inbox, "inbox", "messages: given up, waiting, and in the inboxes"),
+    does(
+        Place::Screen,
+        &[c('S')],
+        Intent::Pause,
+        "dispatch",
+        "stop",
+        "emergency stop: deliver nothing anywhere; again: go on",
+    ),
     moves(Place::Screen, &[c('W')], Intent::PreviousNeed, "previous", "the previous session that needs you"),
     does(
         Place::Fleet,
@@ -264,6 +319,27 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
     moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
     moves(Place::Input, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
+    moves(Place::Message, &[k(Enter)], Intent::Accept, "queue", "queue the message"),
+    moves(Place::Message, &[ctrl('j')], Intent::LineBreak, "new line", "begin a new line"),
+    moves(Place::Message, &[k(Esc)], Intent::Back, "discard", "leave it; nothing that was typed is kept"),
+    moves(Place::Message, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
+    moves(
+        Place::Message,
+        &[k(Delete), ctrl('d')],
+        Intent::EraseNext,
+        "delete",
+        "delete the character under the cursor",
+    ),
+    moves(Place::Message, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
+    moves(Place::Message, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
+    moves(Place::Message, &[k(Left), ctrl('b')], Intent::Left, "left", "one character back"),
+    moves(Place::Message, &[k(Right), ctrl('f')], Intent::Right, "right", "one character on"),
+    moves(Place::Message, &[ctrl_k(Left)], Intent::WordLeft, "word back", "one word back"),
+    moves(Place::Message, &[ctrl_k(Right)], Intent::WordRight, "word on", "one word on"),
+    moves(Place::Message, &[k(Home), ctrl('a')], Intent::LineStart, "start", "to the beginning of the line"),
+    moves(Place::Message, &[k(End), ctrl('e')], Intent::LineEnd, "end", "to the end of the line"),
+    moves(Place::Message, &[k(Up), ctrl('p')], Intent::Up, "up", "one line up"),
+    moves(Place::Message, &[k(Down), ctrl('n')], Intent::Down, "down", "one line down"),
     moves(Place::Help, &[k(Esc)], Intent::Back, "close", "close the help"),
     moves(Place::Help, &[k(Enter)], Intent::Accept, "close", "close the help"),
     moves(Place::Help, &[k(Down)], Intent::Down, "down", "scroll on"),
@@ -340,7 +416,7 @@ mod tests {
         // Layers hide the screens, but `Always` holds everywhere, and a screen's own keys meet the general ones.
         for place in Place::ALL {
             let with = match place {
-                Place::Fleet | Place::Task | Place::Events => vec![*place, Place::Screen, Place::Always],
+                Place::Fleet | Place::Task | Place::Events | Place::Inbox => vec![*place, Place::Screen, Place::Always],
                 place => vec![*place, Place::Always],
             };
             let mut seen: Vec<Key> = Vec::new();

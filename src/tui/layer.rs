@@ -1,6 +1,6 @@
-//! What can lie on top of a screen: help, an input line, a text to read, a question.
+//! What can lie on top of a screen: help, an input line, a message that is written, a text to read, a question.
 
-use super::{app::Effect, keymap::Place, theme::Part};
+use super::{app::Effect, field::Field, keymap::Place, theme::Part};
 
 /// One layer. The top one has the keyboard.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub enum Layer {
     },
     /// An input line at the bottom.
     Input(Input),
+    /// A message that is written.
+    Nudge(Nudge),
     /// A text to read.
     Reader(Reader),
     /// A question with yes and no.
@@ -34,6 +36,7 @@ impl Layer {
         match self {
             Self::Help { .. } => Place::Help,
             Self::Input(_) => Place::Input,
+            Self::Nudge(_) => Place::Message,
             Self::Reader(_) => Place::Reader,
             Self::Confirm { .. } => Place::Confirm,
         }
@@ -66,12 +69,27 @@ pub struct Input {
     pub selected: Option<String>,
 }
 
+/// A message to a worker.
+#[derive(Debug)]
+pub struct Nudge {
+    /// Name of the task through which it goes.
+    pub task: String,
+    /// Name of the worker.
+    pub worker: String,
+    /// What was typed.
+    pub field: Field,
+    /// Why it cannot be taken.
+    pub error: Option<String>,
+}
+
 /// What a [`Reader`] shows, so that an answer finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
     /// The state of this session.
     Explain(String),
-    /// An event, an error, a receipt.
+    /// How far this command has come.
+    Command(String),
+    /// An event, an error, a result.
     Message,
 }
 

@@ -6,6 +6,7 @@
 mod app;
 mod backend;
 mod event_loop;
+mod field;
 mod input;
 mod jobs;
 pub mod keymap;

@@ -6,6 +6,7 @@ mod deliver;
 mod demo;
 mod launch;
 mod live;
+mod messages;
 mod open;
 mod registering;
 mod start;

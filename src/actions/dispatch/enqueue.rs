@@ -27,7 +27,7 @@ const MAX_MESSAGE: usize = 1 << 20;
 /// The longest key, in characters.
 const MAX_KEY: usize = 200;
 /// How long a message may wait for its delivery, in seconds, unless the sender says otherwise.
-pub(super) const TIME_TO_LIVE: u64 = 30 * 60;
+pub const TIME_TO_LIVE: u64 = 30 * 60;
 /// Messages that may wait for one session.
 const MOST_WAITING: u64 = 10_000;
 /// Tries allowed.

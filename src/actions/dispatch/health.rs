@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::{super::Context, push::LEASE};
 use crate::{
     base::{Moment, Result, Timestamp, text},
-    model::delivery::Phase,
     ports::process::{Liveness, ProcessId},
     store::{
         self, Read,
@@ -48,10 +47,16 @@ pub struct DispatcherView {
 /// A pause, as printed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PauseView {
-    #[serde(flatten)]
-    pause: Pause,
+    /// Since when.
+    pub paused_at: Timestamp,
+    /// By whom.
+    pub paused_by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// `all`, or a task id.
+    pub scope: String,
     /// Name of the task; none when everything is paused.
-    task: Option<String>,
+    pub task: Option<String>,
 }
 
 /// Whether anybody delivers.
@@ -96,16 +101,13 @@ pub(in crate::actions) fn of(cx: &Context, r: Read<'_>) -> Result<DispatchHealth
         })
         .collect();
     let pauses = store::dispatchers::pauses(r)?;
-    let counts = store::commands::count_by_phase(r, None)?;
-    let count = |wanted: &dyn Fn(Phase) -> bool| {
-        counts.iter().filter(|(phase, _)| wanted(**phase)).map(|(_, count)| count).sum::<u64>()
-    };
+    let open = store::deliveries::open(r)?;
     let mut health = DispatchHealth {
-        ambiguous: count(&|phase| phase == Phase::Ambiguous),
-        dead_letters: count(&Phase::is_dead_letter),
+        ambiguous: open.ambiguous,
+        dead_letters: open.dead_letters,
         running: dispatchers.iter().any(|dispatcher| dispatcher.alive && dispatcher.host != Host::Once),
         paused: pauses.iter().any(|pause| pause.scope == EVERYTHING),
-        waiting: count(&|phase| phase == Phase::Queued),
+        waiting: open.waiting,
         warning: None,
         dispatchers,
         pauses: pauses.into_iter().map(|pause| named(r, pause)).collect::<Result<_>>()?,
@@ -116,7 +118,8 @@ pub(in crate::actions) fn of(cx: &Context, r: Read<'_>) -> Result<DispatchHealth
 
 fn named(r: Read<'_>, pause: Pause) -> Result<PauseView> {
     let task = if pause.scope == EVERYTHING { None } else { store::tasks::find(r, &pause.scope)? };
-    Ok(PauseView { task: task.map(|task| task.name), pause })
+    let Pause { paused_at, paused_by, reason, scope } = pause;
+    Ok(PauseView { paused_at, paused_by, reason, scope, task: task.map(|task| task.name) })
 }
 
 fn state_of(cx: &Context, dispatcher: &Dispatcher) -> &'static str {
@@ -200,11 +203,11 @@ impl DispatchHealth {
                 dispatcher.last_error.as_deref().map(|error| format!("  last trouble: {error}")).unwrap_or_default(),
             )?;
         }
-        for PauseView { pause, task } in &self.pauses {
+        for pause in &self.pauses {
             writeln!(
                 out,
                 "paused {} since {} by {}{}",
-                task.as_deref().unwrap_or(&pause.scope),
+                pause.task.as_deref().unwrap_or(&pause.scope),
                 pause.paused_at,
                 pause.paused_by,
                 pause.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default(),

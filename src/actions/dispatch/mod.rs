@@ -2,6 +2,7 @@
 
 mod commands;
 mod control;
+mod deliveries;
 mod enqueue;
 mod health;
 mod nudge;
@@ -27,8 +28,9 @@ use crate::{
 
 pub use commands::Commands;
 pub use control::{Controlled, DispatchVerb};
-pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker};
-pub use health::{DispatchHealth, dispatch_health};
+pub use deliveries::{Deliveries, Delivering, deliveries};
+pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE};
+pub use health::{DispatchHealth, DispatcherView, PauseView, dispatch_health};
 pub use nudge::SessionNudge;
 pub use pass::{Item, Orders};
 use servers::Servers;

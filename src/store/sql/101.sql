@@ -45,6 +45,8 @@ create unique index commands_key on commands (coalesce(task_id, target_session_i
 create unique index commands_order on commands (seq);
 create index commands_live on commands (seq)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
+create index commands_attention on commands (seq)
+  where phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked');
 create index commands_waiting on commands (target_session_id)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
 create index commands_task on commands (task_id, created_at);

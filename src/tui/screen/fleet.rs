@@ -226,7 +226,7 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
         Some(event) => format!("{:>5}", ago(event.at, app.now)),
         None => "    -".to_owned(),
     };
-    let right = format!("{last} {context}");
+    let right = format!("{last} {context}{}", unread(app, row));
     let room = width.saturating_sub(right.width() + 3);
     let pair = match (&row.partner, row.role) {
         (Some(partner), _) => format!("{} {} {partner}", row.name, glyphs.pair()),
@@ -258,6 +258,17 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
     ];
     second.extend(event.map(|event| span(app, Part::Dim, format!(" {event}"))));
     (first, Line::from(second))
+}
+
+/// Unread messages in a column of their own, as soon as any session has some.
+fn unread(app: &App, row: &SessionRow) -> String {
+    let is_shown = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.unread > 0));
+    match row.unread {
+        _ if !is_shown => String::new(),
+        0 => " ".repeat(7),
+        1..=99 => format!(" {:>2} new", row.unread),
+        _ => " 99+new".to_owned(),
+    }
 }
 
 /// State, since when, and the reason in one line.

@@ -13,12 +13,12 @@ use super::{put, span, styled};
 use crate::tui::{
     app::App,
     keymap::{self, Binding, Place},
-    layer::{Input, Layer, Purpose},
+    layer::{About, Input, Layer, Purpose},
     theme::Part,
     wrap::{cut, pad, wrap},
 };
 
-const ASCII_BORDER: border::Set<'static> = border::Set {
+pub(super) const ASCII_BORDER: border::Set<'static> = border::Set {
     top_left: "+",
     top_right: "+",
     bottom_left: "+",
@@ -36,7 +36,7 @@ const KEYS_COLUMNS: usize = 20;
 const HELP_LINES: usize = 10;
 
 /// The box of a layer and, inside its border, the place for its text.
-fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
+pub(super) fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
     let width = size.width.saturating_sub(4).min(100);
     let most = size.height.saturating_sub(2);
     let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).clamp(3.min(most), most);
@@ -67,7 +67,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Help { filter, scroll, .. } => (format!("keys: {filter}"), *scroll),
         Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
         Layer::Confirm { .. } => ("are you sure".to_owned(), 0),
-        Layer::Input(_) => return,
+        Layer::Input(_) | Layer::Nudge(_) => return,
     };
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
     let title = cut(&title, usize::from(outer.width).saturating_sub(6), app.settings.glyphs);
@@ -95,6 +95,11 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Reader(reader) => {
             let mut lines: Vec<_> =
                 reader.text.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)).collect();
+            if let About::Command(id) = &reader.about {
+                lines.push(Line::default());
+                let way = super::delivery::way_of(app, id);
+                lines.extend(way.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)));
+            }
             if let Some(command) = &reader.command {
                 lines.push(Line::default());
                 lines.extend(wrapped(app, Part::Dim, &format!("the same headless (Y copies it): {command}"), width));
@@ -112,11 +117,11 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             ]));
             lines
         }
-        Layer::Input(_) => Vec::new(),
+        Layer::Input(_) | Layer::Nudge(_) => Vec::new(),
     }
 }
 
-fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {
+pub(super) fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {
     wrap(text, width, 2_000).into_iter().map(|line| styled(app, part, line)).collect()
 }
 
@@ -182,6 +187,8 @@ fn heading(place: Place) -> &'static str {
         Place::Fleet => "Fleet",
         Place::Task => "Task",
         Place::Events => "Events",
+        Place::Inbox => "Inbox",
+        Place::Message => "in a message",
         Place::Input => "in an input line",
         Place::Help => "in this help",
         Place::Reader => "in a text",

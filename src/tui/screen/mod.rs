@@ -1,9 +1,12 @@
 //! Drawing: each screen is a pure function of the state. Nothing here changes anything.
 
+pub mod delivery;
 pub mod events;
 pub mod explain;
 pub mod fleet;
+pub mod inbox;
 pub mod layers;
+mod nudge;
 pub mod preview;
 pub mod task;
 
@@ -24,7 +27,7 @@ use super::{
 };
 use crate::{
     base::{Timestamp, text::age},
-    model::board::Attention,
+    model::{board::Attention, delivery::Phase},
 };
 
 /// Smaller than this nothing can be shown.
@@ -76,6 +79,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             Screen::Fleet => fleet::draw(app, frame),
             Screen::Task => task::draw(app, frame, frames.body),
             Screen::Events => events::draw(app, frame, frames.body),
+            Screen::Inbox => inbox::draw(app, frame),
         },
     }
     put(frame, frames.banner, 0, banner(app));
@@ -83,6 +87,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     if let Some(layer) = app.layers.last() {
         match layer {
             Layer::Input(input) => layers::input(app, frame, frames.footer, frames.banner, input),
+            Layer::Nudge(nudge) => nudge::draw(app, frame, nudge),
             Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } => layers::draw(app, frame, layer),
         }
     }
@@ -148,6 +153,9 @@ pub(super) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
 /// The narrowest width at which the header names the program and counts the rows.
 const ROOMY: u16 = 60;
 
+/// Narrower than this only the screen that is shown has its name in the header.
+const NAMED: u16 = 50;
+
 fn header(app: &App) -> Line<'static> {
     let mut spans = Vec::new();
     if app.size.width >= ROOMY {
@@ -158,10 +166,16 @@ fn header(app: &App) -> Line<'static> {
             Screen::Fleet => "Fleet",
             Screen::Task => "Task",
             Screen::Events => "Events",
+            Screen::Inbox => "Inbox",
         };
         let part = if *screen == app.screen { Part::Selected } else { Part::Dim };
+        let is_named = app.size.width >= NAMED || *screen == app.screen;
         spans.push(Span::raw(" "));
-        spans.push(span(app, part, format!(" {} {name} ", index + 1)));
+        spans.push(span(
+            app,
+            part,
+            if is_named { format!(" {} {name} ", index + 1) } else { format!(" {} ", index + 1) },
+        ));
     }
     if let Some(board) = app.board() {
         let needing = count(board, Attention::NeedsYou);
@@ -184,12 +198,28 @@ fn header(app: &App) -> Line<'static> {
     Line::from(spans)
 }
 
-/// The health line: where the ledger is, what is in it, whether ingest keeps up, when something changed.
+/// The health line: who delivers, where the ledger is, what is in it, whether ingest keeps up, when something changed.
 fn banner(app: &App) -> Line<'static> {
     let glyphs = app.settings.glyphs;
     let width = usize::from(app.size.width);
+    let dispatch = delivery::summary(app);
+    // That nothing is delivered is said beside everything else.
+    let beside = |first: Option<(Part, &str)>, part: Part, text: &str| {
+        let mut spans = Vec::new();
+        if let Some((part, text)) = first {
+            spans.extend([Span::raw(" "), span(app, part, cut(text, width.saturating_sub(1), glyphs))]);
+        }
+        let used: usize = spans.iter().map(Span::width).sum();
+        let before = if used > 0 { glyphs.separator() } else { " " };
+        let room = width.saturating_sub(used + before.width());
+        if room > 0 {
+            spans.push(span(app, part, format!("{before}{}", cut(text, room, glyphs))));
+        }
+        Line::from(spans)
+    };
+    let alarm = dispatch.as_ref().and_then(|summary| Some((summary.part, summary.alarm.as_deref()?)));
     if let Some(notice) = &app.notice {
-        return styled(app, notice.part, cut(&format!(" {}", notice.text), width, glyphs));
+        return beside(alarm, notice.part, &notice.text);
     }
     let Some(board) = app.board() else { return Line::default() };
     if let Some(seconds) = app.silent_seconds() {
@@ -198,7 +228,7 @@ fn banner(app: &App) -> Line<'static> {
     }
     if let Some((task, trouble)) = app.troubles.first() {
         let more = if app.troubles.len() > 1 { format!(" (+{})", app.troubles.len() - 1) } else { String::new() };
-        return styled(app, Part::Warning, cut(&format!(" {task}{more}: {trouble}"), width, glyphs));
+        return beside(alarm, Part::Warning, &format!("{task}{more}: {trouble}"));
     }
     let failing = board.sessions.iter().filter(|row| row.ingest_error.is_some()).count();
     let behind: u64 = board.sessions.iter().map(|row| row.pending_bytes).sum();
@@ -213,13 +243,14 @@ fn banner(app: &App) -> Line<'static> {
     };
     let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let counts = format!("{}, {}", counted(board.sessions.len(), "session"), counted(board.tasks.len(), "task"));
-    let facts = [change, ingest, counts];
-    let tail = facts.join(glyphs.separator());
+    let tail = [change, ingest, counts].join(glyphs.separator());
     // The ledger's path is the longest fact and gives way first, from its front.
-    let room = width.saturating_sub(tail.width() + glyphs.separator().width() + 1);
+    let taken = dispatch.as_ref().map_or(0, |summary| summary.text.width() + glyphs.separator().width());
+    let room = width.saturating_sub(taken + tail.width() + glyphs.separator().width() + 1);
     let ledger = shorten_front(&board.ledger, room, glyphs);
-    let text = if ledger.is_empty() { format!(" {tail}") } else { format!(" {tail}{}{ledger}", glyphs.separator()) };
-    styled(app, if failing > 0 { Part::Warning } else { Part::Dim }, cut(&text, width, glyphs))
+    let text = if ledger.is_empty() { tail } else { format!("{tail}{}{ledger}", glyphs.separator()) };
+    let part = if failing > 0 { Part::Warning } else { Part::Dim };
+    beside(dispatch.as_ref().map(|summary| (summary.part, summary.text.as_str())), part, &text)
 }
 
 /// The end of `text`, since a path's end tells more; nothing when there is no room for a useful piece.
@@ -281,10 +312,14 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
+        Intent::Nudge => super::input::addressee(app).is_ok(),
+        Intent::Retry => inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter()),
+        Intent::TakeBack => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Queued),
+        Intent::Inbox | Intent::Pause => app.board().is_some(),
         Intent::Adopt => !matches!(app.board, BoardState::Failed(_)),
         Intent::Open => match app.screen {
             Screen::Fleet => app.selected.is_some() && app.look != Look::Full,
-            Screen::Task => app.session().is_some(),
+            Screen::Task | Screen::Inbox => app.session().is_some(),
             Screen::Events => app.events.selected_row().is_some(),
         },
         Intent::NextNeed | Intent::PreviousNeed => {
@@ -293,7 +328,7 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {
             Screen::Fleet => app.look != Look::List || !app.filter_text.is_empty(),
-            Screen::Task | Screen::Events => true,
+            Screen::Task | Screen::Events | Screen::Inbox => true,
         },
         Intent::Filter | Intent::Copy | Intent::Mouse | Intent::NextPane | Intent::Fleet => app.board().is_some(),
         Intent::Down
@@ -305,6 +340,15 @@ fn works(app: &App, intent: Intent) -> bool {
         | Intent::Accept
         | Intent::Erase
         | Intent::EraseAll
+        | Intent::EraseNext
+        | Intent::EraseWord
+        | Intent::LineBreak
+        | Intent::Left
+        | Intent::Right
+        | Intent::WordLeft
+        | Intent::WordRight
+        | Intent::LineStart
+        | Intent::LineEnd
         | Intent::Help
         | Intent::Reload
         | Intent::Repaint

@@ -199,6 +199,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("context   {context}")),
         (Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none"))),
         (Part::Text, format!("partner   {}", row.partner.as_deref().unwrap_or("none"))),
+        (Part::Text, format!("inbox     {} unread", row.unread)),
         (Part::Text, format!("place     {}", row.kind)),
         (Part::Text, format!("pane      {}", row.tmux_pane_id.as_deref().unwrap_or("none"))),
         (Part::Text, format!("codex     {}", row.codex_version.clone().unwrap_or_else(unknown))),

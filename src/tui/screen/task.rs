@@ -6,8 +6,10 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ago, divider, frames, heading, mark, put, span, styled};
+use super::{ago, delivery, divider, frames, heading, inbox, mark, put, span, styled};
 use crate::{
+    actions::Deliveries,
+    base::text::one_line,
     model::{
         board::{CycleRow, TaskRow},
         task::{BindingState, TaskState},
@@ -18,6 +20,15 @@ use crate::{
         wrap::{cut, pad, wrap},
     },
 };
+
+/// Lines, each in one style.
+type Lines = Vec<(Part, String)>;
+
+/// Lines of each inbox.
+const ITEMS_SHOWN: usize = 5;
+
+/// Lines of the task's messages.
+const COMMANDS_SHOWN: usize = 10;
 
 /// Where list and detail are; the list is hidden on a narrow screen while the detail has the keyboard.
 fn areas(app: &App) -> (Rect, Rect) {
@@ -168,9 +179,56 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     if !bound.is_empty() {
         section("now", bound);
     }
+    if let Some(deliveries) = app.deliveries() {
+        let (inboxes, messages) = messages(app, deliveries, row, width);
+        if !inboxes.is_empty() {
+            section("inboxes", inboxes);
+        }
+        section("messages", or_none(messages, "none yet"));
+    }
     let cycles = row.cycles.iter().map(|cycle| cycle_line(app, cycle, width)).collect();
     section("cycles", or_none(cycles, "none yet"));
     lines
+}
+
+/// What lies in the inboxes of both ends, and how far each of the task's messages has come, the newest first.
+fn messages(app: &App, deliveries: &Deliveries, row: &TaskRow, width: usize) -> (Lines, Lines) {
+    let glyphs = app.settings.glyphs;
+    let separator = glyphs.separator();
+    // Room for the indentation of what lies in an inbox.
+    let line = |text: &str| cut(&one_line(text), width.saturating_sub(2), glyphs);
+    let sessions = app.board().map_or(&[][..], |board| &board.sessions);
+    let mut inboxes = Vec::new();
+    for session in sessions.iter().filter(|session| session.task_id.as_deref() == Some(row.task.id.as_str())) {
+        let count = deliveries.inbox(&session.id);
+        let text = format!("{}: {} waiting, {} unread", session.name, count.waiting, count.unread);
+        inboxes.push((if count.unread > 0 { Part::DoneUnseen } else { Part::Text }, line(&text)));
+        let items = deliveries
+            .items
+            .iter()
+            .filter(|item| item.target_id == session.id && item.task_id.as_deref() == Some(row.task.id.as_str()));
+        inboxes.extend(items.take(ITEMS_SHOWN).map(|item| {
+            let at = ago(item.facts.delivered_at, app.now);
+            let what = delivery::first_line(&item.message);
+            (
+                inbox::item_part(&item.facts),
+                format!("  {}", line(&format!("{} {at} ago{separator}{what}", item.facts.word()))),
+            )
+        }));
+    }
+    let commands =
+        deliveries.commands.iter().filter(|command| command.task_id.as_deref() == Some(row.task.id.as_str()));
+    let messages = commands
+        .take(COMMANDS_SHOWN)
+        .map(|command| {
+            let what = format!("{} {} to {}", command.phase, delivery::kind(command.kind), command.target);
+            let at = ago(Some(command.updated_at), app.now);
+            let why = command.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let text = delivery::first_line(&command.message);
+            (delivery::phase_part(command.phase), line(&format!("{what} {at} ago{why}{separator}{text}")))
+        })
+        .collect();
+    (inboxes, messages)
 }
 
 fn or_none(lines: Vec<(Part, String)>, none: &str) -> Vec<(Part, String)> {

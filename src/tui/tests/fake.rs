@@ -8,13 +8,15 @@ use std::sync::{
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
-    actions::{Command, Report},
+    actions::{Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, PauseView, Report},
     base::{Error, Kind, Result, Timestamp},
     model::{
         board::{
             Attention, BindingRow, Board, ContextUse, CycleRow, Entry, EventBrief, EventRow, SessionRow, Speaker,
             TaskRow,
         },
+        deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
+        delivery::{AckStatus, CommandKind, ItemState, Phase},
         session::{Registration, Role, SessionKind},
         state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
         task::{BindingState, Task, TaskState},
@@ -85,6 +87,7 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
         pending_bytes: 0,
         ingest_error: None,
         last_heartbeat_at: Some(ago(2)),
+        unread: 0,
     }
 }
 
@@ -265,9 +268,137 @@ pub fn pane() -> PaneText {
     }
 }
 
+/// The process that the cockpit of the tests runs in.
+pub const PID: i64 = 4_242;
+
+pub fn dispatcher(host: DispatcherHost, pid: i64) -> DispatcherView {
+    DispatcherView {
+        alive: true,
+        heartbeat_at: ago(1),
+        host,
+        id: format!("dispatcher-{pid}"),
+        last_error: None,
+        passes: 9,
+        pid,
+        processed: 3,
+        started_at: ago(600),
+        state: "running",
+        stop_requested_at: None,
+    }
+}
+
+pub fn pause(task: Option<&str>) -> PauseView {
+    PauseView {
+        paused_at: ago(60),
+        paused_by: "operator".into(),
+        reason: None,
+        scope: task.map_or_else(|| "all".into(), |task| format!("task-{task}")),
+        task: task.map(Into::into),
+    }
+}
+
+/// This cockpit delivers, and nothing was ever sent.
+pub fn quiet() -> Deliveries {
+    Deliveries {
+        taken_at: NOW,
+        health: DispatchHealth {
+            ambiguous: 0,
+            dead_letters: 0,
+            dispatchers: vec![dispatcher(DispatcherHost::Cockpit, PID)],
+            paused: false,
+            pauses: Vec::new(),
+            running: true,
+            warning: None,
+            waiting: 0,
+        },
+        own_pid: PID,
+        commands: Vec::new(),
+        items: Vec::new(),
+        inboxes: Vec::new(),
+    }
+}
+
+/// A nudge of the task `parser` to w1 that moved so many seconds ago.
+pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow {
+    CommandRow {
+        id: format!("command-{number}"),
+        seq: number,
+        kind: CommandKind::NudgeWorker,
+        created_by: "operator".into(),
+        task_id: Some("task-parser".into()),
+        task: Some("parser".into()),
+        target_id: "session-w1".into(),
+        target: "w1".into(),
+        phase,
+        reason: None,
+        lane_reason: matches!(phase, Phase::Delivered | Phase::Done)
+            .then(|| "this version types nothing into panes: the target has to fetch it".into()),
+        created_at: ago(seconds + 5),
+        updated_at: ago(seconds),
+        expires_at: Some(ago(seconds - 1_800)),
+        attempts: 1,
+        message: Preview::Text(text.into()),
+        item: matches!(phase, Phase::Delivered | Phase::Done).then_some(ItemFacts {
+            state: ItemState::Delivered,
+            delivered_at: Some(ago(seconds)),
+            read_at: None,
+            consumed_at: None,
+            acknowledged: None,
+        }),
+    }
+}
+
+/// A queue and two inboxes with one message in every state that matters.
+pub fn busy() -> Deliveries {
+    let mut deliveries = quiet();
+    let mut failed = nudge(1, Phase::Failed, 700, "Use the new fixture folder.");
+    failed.reason = Some("the binding it was sent through has ended".into());
+    let delivered = nudge(2, Phase::Delivered, 300, "Read the recorded files in pieces.");
+    let expired = nudge(3, Phase::Expired, 120, "Run the tests again.");
+    let waiting = nudge(4, Phase::Queued, 10, "Then write the change down.\nIn the changelog.");
+    let item = |id: i64, target: &str, source: &str, signal: &str, seconds: i64, text: &str| ItemRow {
+        id,
+        task_id: Some("task-parser".into()),
+        task: Some("parser".into()),
+        target_id: format!("session-{target}"),
+        target: target.into(),
+        source: Some(source.into()),
+        signal: signal.into(),
+        command_id: None,
+        facts: ItemFacts {
+            state: ItemState::Delivered,
+            delivered_at: Some(ago(seconds)),
+            read_at: None,
+            consumed_at: None,
+            acknowledged: None,
+        },
+        created_at: ago(seconds),
+        error: None,
+        message: Preview::Text(text.into()),
+    };
+    let mut told = item(7, "m1", "w1", "worker_task_complete", 900, "w1 has answered: 41 files read.");
+    told.facts.read_at = Some(ago(800));
+    told.facts.consumed_at = Some(ago(790));
+    told.facts.acknowledged = Some(AckStatus::Accepted);
+    let mut seen = item(8, "m1", "w1", "worker_turn_aborted", 400, "w1 was interrupted.");
+    seen.facts.read_at = Some(ago(390));
+    let mut nudged = item(9, "w1", "m1", "nudge_worker", 300, "Read the recorded files in pieces.");
+    nudged.command_id = Some("command-2".into());
+    deliveries.commands = vec![waiting, expired, delivered, failed];
+    deliveries.items = vec![nudged, seen, told];
+    deliveries.inboxes = vec![
+        InboxCount { session_id: "session-w1".into(), waiting: 1, unread: 1 },
+        InboxCount { session_id: "session-m1".into(), waiting: 1, unread: 0 },
+    ];
+    deliveries.health.waiting = 1;
+    deliveries.health.dead_letters = 2;
+    deliveries
+}
+
 /// Answers from memory; what it was asked is counted.
 pub struct Fake {
     pub board: Mutex<Option<Board>>,
+    pub deliveries: Mutex<Deliveries>,
     pub boards: AtomicUsize,
     pub panics: bool,
     pub attach: Vec<String>,
@@ -277,6 +408,7 @@ impl Default for Fake {
     fn default() -> Self {
         Self {
             board: Mutex::new(Some(board())),
+            deliveries: Mutex::new(quiet()),
             boards: AtomicUsize::new(0),
             panics: false,
             attach: vec!["true".into()],
@@ -289,6 +421,10 @@ impl Backend for Fake {
         self.boards.fetch_add(1, Ordering::SeqCst);
         let board = self.board.lock().expect("no test panics while it holds the board");
         board.clone().ok_or_else(|| Error::new(Kind::Ledger, "the ledger is damaged").hint("run `conveyor db-doctor`"))
+    }
+
+    fn deliveries(&self, _: Option<&str>) -> Result<Deliveries> {
+        Ok(self.deliveries.lock().expect("no test panics while it holds them").clone())
     }
 
     fn events(&self, _: &str, query: EventQuery) -> Result<Vec<EventRow>> {
@@ -339,7 +475,18 @@ pub fn empty(width: u16, height: u16) -> App {
 pub fn app(width: u16, height: u16) -> App {
     let mut app = empty(width, height);
     update(&mut app, Msg::Board(Ok(board())));
+    update(&mut app, Msg::Deliveries(Ok(quiet())));
     update(&mut app, Msg::Conversation("session-w1".into(), Ok(conversation())));
+    app
+}
+
+/// The same with messages on their way.
+pub fn app_with_messages(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    let mut board = board();
+    board.sessions[1].unread = 1;
+    update(&mut app, Msg::Board(Ok(board)));
+    update(&mut app, Msg::Deliveries(Ok(busy())));
     app
 }
 
@@ -357,6 +504,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 pub fn event(name: &str) -> KeyEvent {
     let (name, modifiers) = match name.strip_prefix("Ctrl-") {
+        Some(rest) if rest.len() > 1 => (rest.to_owned(), KeyModifiers::CONTROL),
         Some(rest) => (rest.to_lowercase(), KeyModifiers::CONTROL),
         None => (name.to_owned(), KeyModifiers::NONE),
     };
@@ -364,6 +512,11 @@ pub fn event(name: &str) -> KeyEvent {
         "Enter" => KeyCode::Enter,
         "Esc" => KeyCode::Esc,
         "Tab" => KeyCode::Tab,
+        "Left" => KeyCode::Left,
+        "Right" => KeyCode::Right,
+        "Home" => KeyCode::Home,
+        "End" => KeyCode::End,
+        "Delete" => KeyCode::Delete,
         "Down" => KeyCode::Down,
         "Up" => KeyCode::Up,
         "PgDn" => KeyCode::PageDown,

@@ -2,5 +2,6 @@
 
 mod driven;
 mod fake;
+mod messages;
 mod update;
 mod view;

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
-use super::fake::{app, board, conversation, crowd, empty, events, explanation, pane, press, screen, settings, write};
+use super::fake::{
+    app, app_with_messages, board, busy, conversation, crowd, empty, events, explanation, pane, pause, press, screen,
+    settings, write,
+};
 use crate::{
     base::{Error, Kind},
     tui::{
@@ -124,6 +127,75 @@ fn filter() {
 }
 
 #[test]
+fn inbox() {
+    at_sizes("inbox", |width, height| {
+        let mut app = app_with_messages(width, height);
+        press(&mut app, "4");
+        app
+    });
+}
+
+#[test]
+fn task_with_messages() {
+    at_sizes("task_messages", |width, height| {
+        let mut app = app_with_messages(width, height);
+        press(&mut app, "2");
+        app
+    });
+}
+
+#[test]
+fn unread_messages_stand_in_the_fleet() {
+    insta::assert_snapshot!("fleet_unread", screen(&app_with_messages(80, 24)));
+}
+
+fn written(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "n");
+    write(&mut app, "Run the tests again; it's");
+    press(&mut app, "Ctrl-J");
+    write(&mut app, "the parser's that fail.");
+    app
+}
+
+#[test]
+fn a_message_that_is_written() {
+    at_sizes("nudge", written);
+}
+
+#[test]
+fn messages_in_ascii_are_ascii() {
+    for keys in ["n", "4", "2"] {
+        let mut ascii = app_with_messages(80, 24);
+        ascii.settings = settings(ThemeName::Mono, true);
+        update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        let mut unicode = app_with_messages(80, 24);
+        update(&mut unicode, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        press(&mut ascii, keys);
+        press(&mut unicode, keys);
+        assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
+        let mono = {
+            unicode.settings = settings(ThemeName::Mono, false);
+            screen(&unicode)
+        };
+        unicode.settings = settings(ThemeName::Dark, false);
+        assert_eq!(mono, screen(&unicode), "no theme changes what is said");
+    }
+}
+
+#[test]
+fn deliveries_that_are_stopped_are_said_loudly() {
+    at_sizes("paused", |width, height| {
+        let mut app = app(width, height);
+        let mut paused = busy();
+        paused.health.paused = true;
+        paused.health.pauses = vec![pause(None)];
+        update(&mut app, Msg::Deliveries(Ok(paused)));
+        app
+    });
+}
+
+#[test]
 fn explain() {
     at_sizes("explain", |width, height| {
         let mut app = app(width, height);
@@ -199,6 +271,13 @@ fn every_state(width: u16, height: u16) -> Vec<App> {
     update(&mut failed, Msg::Board(Err(Error::new(Kind::Ledger, "broken"))));
     let mut listed = with_events(width, height);
     press(&mut listed, "Enter");
+    let mut messages = app_with_messages(width, height);
+    press(&mut messages, "4");
+    let mut detail = app_with_messages(width, height);
+    press(&mut detail, "4 Tab");
+    let mut stopped = app_with_messages(width, height);
+    press(&mut stopped, "4 j j R");
+    apps.extend([messages, detail, stopped, written(width, height)]);
     apps.extend([explained, failed, listed, with_events(width, height), empty(width, height)]);
     apps
 }

@@ -1,0 +1,81 @@
+//! What screens show of Dispatch: who delivers, what waits, what has to be decided, and what lies in the inboxes.
+
+use super::{DispatchHealth, health};
+use crate::{
+    actions::Context,
+    base::{Result, Timestamp},
+    model::deliveries::{CommandRow, InboxCount, ItemRow},
+    ports::machine,
+    store::{self, dispatchers::Host},
+};
+
+/// One snapshot of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deliveries {
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// Who dispatches, what is paused, how much is open.
+    pub health: DispatchHealth,
+    /// The process that asked, which may dispatch itself.
+    pub own_pid: i64,
+    /// Commands, the newest first: all that an operator has to look at, all that wait, and the newest of the others.
+    pub commands: Vec<CommandRow>,
+    /// What lies in inboxes, the newest first.
+    pub items: Vec<ItemRow>,
+    /// How much waits in each inbox that is not empty.
+    pub inboxes: Vec<InboxCount>,
+}
+
+/// Takes it; the command with the id `watched` is in it, however old it is.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn deliveries(cx: &Context, watched: Option<&str>) -> Result<Deliveries> {
+    cx.ledger()?.read(|r| {
+        Ok(Deliveries {
+            taken_at: cx.now(),
+            health: health::of(cx, r)?,
+            own_pid: i64::from(machine::own_pid()),
+            commands: store::deliveries::commands(r, watched)?,
+            items: store::deliveries::items(r)?,
+            inboxes: store::deliveries::inboxes(r)?,
+        })
+    })
+}
+
+/// Who delivers, as seen from one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivering<'a> {
+    /// This process does.
+    pub this: bool,
+    /// Others that do: what each runs in, its process, its last trouble.
+    pub others: Vec<(Host, i64, Option<&'a str>)>,
+}
+
+impl Deliveries {
+    /// Who delivers now. One pass is none that goes on.
+    #[must_use]
+    pub fn delivering(&self) -> Delivering<'_> {
+        let alive = || self.health.dispatchers.iter().filter(|one| one.alive && one.host != Host::Once);
+        Delivering {
+            this: alive().any(|one| one.pid == self.own_pid),
+            others: alive()
+                .filter(|one| one.pid != self.own_pid)
+                .map(|one| (one.host, one.pid, one.last_error.as_deref()))
+                .collect(),
+        }
+    }
+
+    /// The command with this id.
+    #[must_use]
+    pub fn command(&self, id: &str) -> Option<&CommandRow> {
+        self.commands.iter().find(|row| row.id == id)
+    }
+
+    /// How much waits in the inbox of a session.
+    #[must_use]
+    pub fn inbox(&self, session_id: &str) -> InboxCount {
+        let found = self.inboxes.iter().find(|inbox| inbox.session_id == session_id);
+        found.cloned().unwrap_or_else(|| InboxCount { session_id: session_id.to_owned(), ..InboxCount::default() })
+    }
+}

@@ -1,0 +1,129 @@
+//! The read models of what is under way between sessions: commands with how far each has come, and what lies in
+//! inboxes.
+
+use super::delivery::{AckStatus, CommandKind, ItemState, Phase};
+use crate::base::Timestamp;
+
+/// A command as screens show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRow {
+    /// `command-<uuid>`.
+    pub id: String,
+    /// Its place in line.
+    pub seq: i64,
+    /// What it is for.
+    pub kind: CommandKind,
+    /// Who sent it, in the words of the audit trail.
+    pub created_by: String,
+    /// Id of its task.
+    pub task_id: Option<String>,
+    /// Name of its task.
+    pub task: Option<String>,
+    /// Id of the session it is for.
+    pub target_id: String,
+    /// Name of that session.
+    pub target: String,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Why it stands there.
+    pub reason: Option<String>,
+    /// Why it was delivered the way it was.
+    pub lane_reason: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it moved last.
+    pub updated_at: Timestamp,
+    /// When its time runs out, unless it is delivered before.
+    pub expires_at: Option<Timestamp>,
+    /// Tries at delivering it.
+    pub attempts: u64,
+    /// What it says.
+    pub message: Preview,
+    /// What became of it in the inbox; none while it does not lie there.
+    pub item: Option<ItemFacts>,
+}
+
+/// The beginning of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preview {
+    /// Its first characters, cleaned.
+    Text(String),
+    /// It is so long that it was not looked at: so many bytes.
+    Long(u64),
+}
+
+/// What became of something in an inbox: each its own fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemFacts {
+    /// Where it stands.
+    pub state: ItemState,
+    /// Since when it lies there.
+    pub delivered_at: Option<Timestamp>,
+    /// When its text was shown or handed out first.
+    pub read_at: Option<Timestamp>,
+    /// When its reader confirmed it.
+    pub consumed_at: Option<Timestamp>,
+    /// What its session said about it last.
+    pub acknowledged: Option<AckStatus>,
+}
+
+impl ItemFacts {
+    /// It lies there and nobody has seen its text.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.state == ItemState::Delivered && self.read_at.is_none() && self.consumed_at.is_none()
+    }
+
+    /// The furthest it has come, in a word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            ItemState::Pending => "pending",
+            ItemState::Failed => "given up",
+            ItemState::Suppressed => "suppressed",
+            ItemState::Delivered if self.consumed_at.is_some() => "consumed",
+            ItemState::Delivered if self.read_at.is_some() => "read",
+            ItemState::Delivered => "unread",
+        }
+    }
+}
+
+/// Something in an inbox as screens show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemRow {
+    /// Its number.
+    pub id: i64,
+    /// Id of its task.
+    pub task_id: Option<String>,
+    /// Name of its task.
+    pub task: Option<String>,
+    /// Id of the session it is for.
+    pub target_id: String,
+    /// Name of that session.
+    pub target: String,
+    /// Name of the session that speaks.
+    pub source: Option<String>,
+    /// What it is.
+    pub signal: String,
+    /// The command behind it.
+    pub command_id: Option<String>,
+    /// What became of it.
+    pub facts: ItemFacts,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// Why it was given up.
+    pub error: Option<String>,
+    /// What it says.
+    pub message: Preview,
+}
+
+/// How much lies in the inbox of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboxCount {
+    /// The session.
+    pub session_id: String,
+    /// To be fetched, or fetched and not confirmed yet.
+    pub waiting: u64,
+    /// Of these, how many nobody has seen.
+    pub unread: u64,
+}

@@ -1,0 +1,222 @@
+//! What is said of messages on their way: who delivers, and how far each has come.
+
+use super::ago;
+use crate::{
+    actions::{Deliveries, DispatcherHost},
+    base::text::one_line,
+    model::{
+        deliveries::{CommandRow, ItemFacts, Preview},
+        delivery::{CommandKind, Phase},
+    },
+    tui::{app::App, theme::Part},
+};
+
+/// Dispatch in a few words.
+pub(super) struct Summary {
+    pub(super) part: Part,
+    pub(super) text: String,
+    /// What nothing else may hide, in short.
+    pub(super) alarm: Option<String>,
+}
+
+/// Who delivers, what is stopped, what waits and what has to be decided; none while it is not known yet.
+pub(super) fn summary(app: &App) -> Option<Summary> {
+    let deliveries = match app.deliveries.as_ref()? {
+        Ok(deliveries) => deliveries,
+        Err(failure) => {
+            let alarm = "who dispatches is not known".to_owned();
+            let text = format!("{alarm}: {}", one_line(&failure.message));
+            return Some(Summary { part: Part::Warning, text, alarm: Some(alarm) });
+        }
+    };
+    let health = &deliveries.health;
+    let (mut part, who, alarm) = if health.paused {
+        (Part::NeedsYou, "DISPATCH PAUSED (S resumes)".to_owned(), Some("DISPATCH PAUSED".to_owned()))
+    } else {
+        match who(deliveries) {
+            Some(who) => (Part::Dim, format!("dispatch: {who}"), None),
+            None => (Part::Warning, "nobody dispatches".to_owned(), Some("nobody dispatches".to_owned())),
+        }
+    };
+    let mut words = vec![who];
+    if health.waiting > 0 {
+        words.push(format!("{} wait{}", health.waiting, if health.waiting == 1 { "s" } else { "" }));
+    }
+    if health.ambiguous > 0 {
+        words.push(format!("{} uncertain (see 4)", health.ambiguous));
+    }
+    if health.dead_letters > 0 {
+        words.push(format!(
+            "{} dead letter{} (see 4)",
+            health.dead_letters,
+            if health.dead_letters == 1 { "" } else { "s" }
+        ));
+    }
+    let tasks: Vec<&str> = health.pauses.iter().filter_map(|pause| pause.task.as_deref()).collect();
+    match tasks.as_slice() {
+        [] => {}
+        [task] => words.push(format!("task {task} is paused")),
+        tasks => words.push(format!("{} tasks are paused", tasks.len())),
+    }
+    let has_more = health.ambiguous > 0 || health.dead_letters > 0 || !tasks.is_empty();
+    if has_more && part == Part::Dim {
+        part = Part::Warning;
+    }
+    Some(Summary { part, text: words.join(", "), alarm })
+}
+
+/// Who delivers; none when nobody does.
+fn who(deliveries: &Deliveries) -> Option<String> {
+    let delivering = deliveries.delivering();
+    let mut words: Vec<String> = Vec::new();
+    if delivering.this {
+        words.push("this cockpit".to_owned());
+    }
+    match delivering.others.as_slice() {
+        [] => {}
+        [(host, pid, trouble)] => {
+            let what = match host {
+                DispatcherHost::Cockpit => "another cockpit",
+                DispatcherHost::Watch => "dispatch --watch",
+                DispatcherHost::Once => "one pass",
+            };
+            let trouble = trouble.map(|trouble| format!(", trouble: {}", one_line(trouble))).unwrap_or_default();
+            words.push(format!("{what} (pid {pid}{trouble})"));
+        }
+        others => words.push(format!("{} others", others.len())),
+    }
+    (!words.is_empty()).then(|| words.join(" + "))
+}
+
+/// What a command is, in a word.
+#[must_use]
+pub fn kind(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::NudgeWorker | CommandKind::SessionNudge => "nudge",
+        CommandKind::NotifyManager => "notice",
+        CommandKind::WorkerTaskComplete => "wake",
+    }
+}
+
+/// The style of a phase.
+pub(super) fn phase_part(phase: Phase) -> Part {
+    match phase {
+        Phase::Failed | Phase::Expired | Phase::Dead | Phase::Blocked => Part::Failed,
+        Phase::Ambiguous => Part::NeedsYou,
+        Phase::Queued | Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => Part::Working,
+        Phase::Delivered => Part::DoneUnseen,
+        Phase::Done | Phase::Cancelled => Part::Dim,
+    }
+}
+
+/// The beginning of a message, in one line.
+pub(super) fn first_line(message: &Preview) -> String {
+    match message {
+        Preview::Text(text) => one_line(text),
+        Preview::Long(bytes) => format!("({bytes} bytes)"),
+    }
+}
+
+/// How far the command with this id has come, live.
+pub(super) fn way_of(app: &App, id: &str) -> Vec<(Part, String)> {
+    match app.deliveries.as_ref() {
+        None => vec![(Part::Dim, "looking how far it has come".to_owned())],
+        Some(Err(failure)) => vec![(Part::Error, format!("how far it has come is not known: {}", failure.message))],
+        Some(Ok(deliveries)) => match deliveries.command(id) {
+            Some(row) => way(app, deliveries, row),
+            None => vec![(Part::Dim, "looking how far it has come".to_owned())],
+        },
+    }
+}
+
+/// The steps of a command's way, each with its time, and what is to come.
+pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(Part, String)> {
+    let when = |at| format!("{} ago", ago(Some(at), app.now));
+    let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+    let mut steps = vec![(Part::Text, format!("queued     {} by {}", when(row.created_at), row.created_by))];
+    match row.phase {
+        Phase::Queued => steps.push((Part::Working, format!("waits      {}", why_it_waits(deliveries, row)))),
+        Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => {
+            steps.push((Part::Working, format!("{:10} {}{reason}", row.phase, when(row.updated_at))));
+        }
+        Phase::Delivered | Phase::Done => steps.extend(handed_over(app, row)),
+        Phase::Ambiguous => {
+            let text = format!(
+                "uncertain  {}: it may have been delivered, look into {}{reason}",
+                when(row.updated_at),
+                row.target
+            );
+            steps.push((Part::NeedsYou, text));
+        }
+        Phase::Failed | Phase::Expired | Phase::Dead | Phase::Blocked => {
+            let why = match (&row.reason, row.phase) {
+                (None, Phase::Expired) => ": its time ran out before it was delivered".to_owned(),
+                _ => reason,
+            };
+            steps.push((Part::Failed, format!("{:10} {}{why}", row.phase, when(row.updated_at))));
+        }
+        Phase::Cancelled => steps.push((Part::Dim, format!("cancelled  {}{reason}", when(row.updated_at)))),
+    }
+    steps
+}
+
+/// What became of a command that was handed over: how, as the ledger says, and what its inbox item says since.
+fn handed_over(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
+    let when = |at| format!("{} ago", ago(Some(at), app.now));
+    let mut steps = Vec::new();
+    match &row.item {
+        Some(item) => {
+            let at = item.delivered_at.unwrap_or(row.updated_at);
+            steps.push((Part::DoneUnseen, format!("delivered  {} into {}'s inbox", when(at), row.target)));
+        }
+        None if row.phase == Phase::Delivered => {
+            steps.push((Part::DoneUnseen, format!("delivered  {}", when(row.updated_at))));
+        }
+        None => {}
+    }
+    steps.extend(row.lane_reason.as_deref().map(|why| (Part::Dim, format!("           {}", one_line(why)))));
+    if let Some(item) = &row.item {
+        steps.extend(facts(app, item).into_iter().skip(1));
+    }
+    let is_confirmed = row.item.is_some_and(|item| item.consumed_at.is_some());
+    match row.phase {
+        _ if is_confirmed => {}
+        Phase::Done => steps.push((Part::DoneUnseen, format!("done       {}", when(row.updated_at)))),
+        _ => steps.push((Part::Dim, format!("done       not yet: {} has not confirmed it", row.target))),
+    }
+    steps
+}
+
+/// What became of something in an inbox, each fact with its time.
+pub(super) fn facts(app: &App, item: &ItemFacts) -> Vec<(Part, String)> {
+    let when = |at| format!("{} ago", ago(Some(at), app.now));
+    let mut facts = vec![match item.delivered_at {
+        Some(at) => (Part::Text, format!("delivered  {}", when(at))),
+        None => (Part::Dim, "delivered  not yet".to_owned()),
+    }];
+    facts.extend(item.read_at.map(|at| (Part::Text, format!("read       {}", when(at)))));
+    facts.extend(
+        item.consumed_at.map(|at| (Part::DoneUnseen, format!("done       {}: its reader has confirmed it", when(at)))),
+    );
+    facts.extend(item.acknowledged.map(|status| (Part::Text, format!("it says    {status}"))));
+    facts
+}
+
+/// Why a queued command is still queued, as far as that can be seen.
+fn why_it_waits(deliveries: &Deliveries, row: &CommandRow) -> String {
+    let health = &deliveries.health;
+    let is_paused = |task: &String| health.pauses.iter().any(|pause| pause.scope == *task);
+    if health.paused {
+        "dispatch is paused; S lets it go on".to_owned()
+    } else if row.task_id.as_ref().is_some_and(is_paused) {
+        let task = row.task.as_deref().unwrap_or("its task");
+        format!("deliveries of {task} are paused: `conveyor dispatch resume --task {task}`")
+    } else if who(deliveries).is_none() {
+        "nobody dispatches".to_owned()
+    } else {
+        match &row.reason {
+            Some(reason) => one_line(reason),
+            None => "for its turn".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Messages: writing one, its way, the emergency stop, and what an operator decides.
+
+use serde_json::json;
+
+use super::fake::{
+    NOW, PID, ago, app, app_with_messages, board, busy, dispatcher, lines, nudge, pause, press, quiet, screen, write,
+};
+use crate::{
+    actions::{DispatcherHost, Report},
+    base::{Error, Kind, Timestamp},
+    engine::Notice,
+    model::{delivery::Phase, session::Registration},
+    tui::{
+        app::{App, Effect, Load, Msg, Screen, update},
+        layer::Layer,
+    },
+};
+
+fn deliver(app: &mut App, phase: Phase, change: impl FnOnce(&mut crate::model::deliveries::CommandRow)) {
+    let mut row = nudge(5, phase, 2, "Run the tests.");
+    change(&mut row);
+    let mut deliveries = quiet();
+    deliveries.commands = vec![row];
+    update(app, Msg::Deliveries(Ok(deliveries)));
+}
+
+fn last_line_but_one(app: &App) -> String {
+    screen(app).lines().rev().nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_nudge_by_keys_is_the_command_line_that_is_shown() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    assert!(screen(&app).contains("nudge w1 through parser"), "{}", screen(&app));
+    assert!(write(&mut app, "qSn4 it's done?").is_empty(), "keys are letters now");
+    let shown = r"conveyor enqueue-nudge-worker '--message=qSn4 it'\''s done?' '--expires=1800' -- parser";
+    let first_line = shown.split(" '--expires").next().unwrap();
+    assert!(screen(&app).contains(first_line), "{}", screen(&app));
+    assert_eq!(lines(&press(&mut app, "Enter")), [shown]);
+    assert!(app.layers.is_empty());
+    assert_eq!(app.running, 1);
+    assert!(press(&mut app, "Enter").is_empty(), "a second Enter sends nothing more");
+}
+
+#[test]
+fn esc_keeps_nothing_and_a_paste_may_have_lines() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    update(&mut app, Msg::Paste("first\r\nsecond\tx\u{1b}[31m".into()));
+    press(&mut app, "Ctrl-J");
+    write(&mut app, "third one");
+    press(&mut app, "Ctrl-Left Ctrl-Left Backspace Home Delete End Ctrl-W");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
+    assert_eq!(nudge.field.text(), "first\necond    xthird ");
+    press(&mut app, "Esc n");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
+    assert_eq!(nudge.field.text(), "");
+    assert!(press(&mut app, "Enter").is_empty());
+    assert!(screen(&app).contains("nothing is typed yet"));
+    update(&mut app, Msg::Paste("x".repeat(40_000)));
+    assert!(screen(&app).contains("more than 32768 bytes do not fit here"), "{}", screen(&app));
+}
+
+#[test]
+fn who_cannot_be_nudged_is_told_why() {
+    for (id, why) in [
+        ("session-w3", "w3 is bound to no task"),
+        ("session-m1", "m1 is a manager; a nudge goes to its worker w1"),
+        ("task-docs", "no worker is selected"),
+    ] {
+        let mut app = app(80, 24);
+        app.selected = Some(id.into());
+        assert!(press(&mut app, "n").is_empty());
+        assert!(app.layers.is_empty() && screen(&app).contains(why), "{}", screen(&app));
+    }
+    let mut app = app(80, 24);
+    let mut gone = board();
+    gone.sessions[1].registration = Registration::Gone;
+    update(&mut app, Msg::Board(Ok(gone)));
+    press(&mut app, "n");
+    assert!(screen(&app).contains("w1 is gone"), "{}", screen(&app));
+}
+
+#[test]
+fn a_task_that_got_another_worker_meanwhile_gets_no_message() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    write(&mut app, "x");
+    let mut other = board();
+    other.tasks[0].bindings[0].worker = "w9".into();
+    update(&mut app, Msg::Board(Ok(other)));
+    assert!(press(&mut app, "Enter").is_empty());
+    assert!(screen(&app).contains("another worker meanwhile: w9"), "{}", screen(&app));
+}
+
+#[test]
+fn a_receipt_climbs_as_the_ledger_does() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    write(&mut app, "x");
+    press(&mut app, "Enter");
+    let report = Report {
+        json: json!({"command_id": "command-5", "phase": "queued"}),
+        prose: "queued nudge_worker command command-5\n".into(),
+        exit_code: 0,
+        handover: None,
+    };
+    update(&mut app, Msg::Done("conveyor enqueue-nudge-worker parser".into(), Ok(report)));
+    let effects = update(&mut app, Msg::Board(Ok(board())));
+    assert!(effects.contains(&Effect::Load(Load::Deliveries(Some("command-5".into())))), "{effects:?}");
+    assert!(screen(&app).contains("looking how far it has come"));
+
+    deliver(&mut app, Phase::Queued, |_| {});
+    assert!(screen(&app).contains("waits      for its turn"), "{}", screen(&app));
+    deliver(&mut app, Phase::Delivered, |_| {});
+    let frame = screen(&app);
+    assert!(frame.contains("into w1's inbox") && frame.contains("this version types nothing into panes"), "{frame}");
+    assert!(frame.contains("not yet: w1 has not confirmed it"), "{frame}");
+    deliver(&mut app, Phase::Done, |row| {
+        let item = row.item.as_mut().unwrap();
+        (item.read_at, item.consumed_at) = (Some(ago(1)), Some(NOW));
+    });
+    let frame = screen(&app);
+    assert!(frame.contains("read       1s ago") && frame.contains("its reader has confirmed it"), "{frame}");
+    deliver(&mut app, Phase::Expired, |_| {});
+    assert!(screen(&app).contains("its time ran out before it was delivered"), "{}", screen(&app));
+    deliver(&mut app, Phase::Failed, |row| row.reason = Some("its task has ended".into()));
+    assert!(screen(&app).contains("failed     2s ago: its task has ended"), "{}", screen(&app));
+}
+
+#[test]
+fn the_emergency_stop_works_at_once_and_going_on_is_asked_for() {
+    let mut app = app(80, 24);
+    assert_eq!(lines(&press(&mut app, "S")), ["conveyor dispatch pause --all"]);
+    let mut paused = busy();
+    paused.health.paused = true;
+    paused.health.pauses = vec![pause(None)];
+    update(&mut app, Msg::Deliveries(Ok(paused)));
+    assert!(press(&mut app, "S").is_empty());
+    let frame = screen(&app);
+    assert!(frame.contains("Deliver again? 1 message(s) wait") && frame.contains("dispatch resume --all"), "{frame}");
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch resume --all"]);
+    // While it is not known how things stand, the key stops.
+    update(&mut app, Msg::Deliveries(Err(Error::new(Kind::Ledger, "broken"))));
+    assert_eq!(lines(&press(&mut app, "S")), ["conveyor dispatch pause --all"]);
+}
+
+#[test]
+fn who_dispatches_is_said_on_every_screen() {
+    for keys in ["1", "2", "3", "4"] {
+        let mut app = app(80, 24);
+        press(&mut app, keys);
+        assert!(last_line_but_one(&app).starts_with(" dispatch: this cockpit"), "{}", screen(&app));
+        let mut other = quiet();
+        other.health.dispatchers = vec![dispatcher(DispatcherHost::Watch, 77)];
+        update(&mut app, Msg::Deliveries(Ok(other.clone())));
+        assert!(last_line_but_one(&app).starts_with(" dispatch: dispatch --watch (pid 77)"), "{}", screen(&app));
+        // One pass delivers now and will not later.
+        other.health.dispatchers = vec![dispatcher(DispatcherHost::Once, 78)];
+        update(&mut app, Msg::Deliveries(Ok(other.clone())));
+        assert!(last_line_but_one(&app).starts_with(" nobody dispatches"), "{}", screen(&app));
+        other.health.dispatchers =
+            vec![dispatcher(DispatcherHost::Cockpit, PID), dispatcher(DispatcherHost::Watch, 77)];
+        other.health.pauses = vec![pause(Some("parser"))];
+        (other.health.waiting, other.health.ambiguous) = (3, 1);
+        update(&mut app, Msg::Deliveries(Ok(other)));
+        update(&mut app, Msg::Resized(ratatui::layout::Size::new(160, 50)));
+        let text =
+            "dispatch: this cockpit + dispatch --watch (pid 77), 3 wait, 1 uncertain (see 4), task parser is paused";
+        assert!(last_line_but_one(&app).contains(text), "{}", screen(&app));
+        update(&mut app, Msg::Deliveries(Err(Error::new(Kind::Ledger, "broken"))));
+        assert!(last_line_but_one(&app).contains("who dispatches is not known: broken"), "{}", screen(&app));
+    }
+}
+
+#[test]
+fn neither_a_notice_nor_trouble_hides_that_deliveries_are_stopped() {
+    let mut app = app(80, 24);
+    let mut paused = quiet();
+    paused.health.paused = true;
+    paused.health.waiting = 2;
+    update(&mut app, Msg::Deliveries(Ok(paused)));
+    update(&mut app, Msg::Notice(Notice::Trouble { task: "dispatch", message: "the ledger is busy".into() }));
+    let banner = last_line_but_one(&app);
+    assert!(banner.contains("DISPATCH PAUSED") && banner.contains("dispatch: the ledger is busy"), "{banner}");
+    press(&mut app, "M");
+    let banner = last_line_but_one(&app);
+    assert!(banner.contains("DISPATCH PAUSED") && banner.contains("mouse:"), "{banner}");
+}
+
+#[test]
+fn what_was_given_up_is_queued_again_and_what_waits_is_taken_back_after_a_question() {
+    let mut app = app_with_messages(80, 24);
+    press(&mut app, "4");
+    assert_eq!(app.screen, Screen::Inbox);
+    assert_eq!(app.inbox.as_deref(), Some("command-3"), "what has to be decided stands first");
+    assert!(press(&mut app, "R").is_empty());
+    assert!(screen(&app).contains("Queue the nudge to w1 again? It was given up: expired."), "{}", screen(&app));
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch retry -- command-3"]);
+    assert!(press(&mut app, "X").is_empty());
+    assert!(screen(&app).contains("only what is queued can be taken back"));
+    press(&mut app, "j j");
+    assert_eq!(app.inbox.as_deref(), Some("command-4"));
+    press(&mut app, "X");
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch cancel -- command-4"]);
+    assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor commands --attempts '--limit=200'"]);
+    press(&mut app, "G");
+    assert_eq!(app.inbox.as_deref(), Some("item-7"));
+    let frame = screen(&app);
+    assert!(frame.contains("worker_task_complete of w1") && frame.contains("it says    accepted"), "{frame}");
+    press(&mut app, "R");
+    assert!(screen(&app).contains("select a message that was given up"));
+    press(&mut app, "/");
+    write(&mut app, "role:manager");
+    press(&mut app, "Enter g");
+    assert_eq!(app.inbox.as_deref(), Some("item-8"), "{}", screen(&app));
+}
+
+#[test]
+fn leaving_the_only_dispatcher_asks_while_messages_wait() {
+    let mut app = app_with_messages(80, 24);
+    assert!(press(&mut app, "q").is_empty());
+    assert!(screen(&app).contains("nobody but this cockpit delivers"), "{}", screen(&app));
+    assert!(press(&mut app, "n").is_empty());
+    let mut two = busy();
+    two.health.dispatchers.push(dispatcher(DispatcherHost::Watch, 77));
+    update(&mut app, Msg::Deliveries(Ok(two)));
+    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
+}
+
+#[test]
+fn deliveries_are_asked_for_with_each_board_and_one_at_a_time() {
+    let mut app = app(80, 24);
+    let asked = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Load(Load::Deliveries(_))));
+    assert!(asked(&update(&mut app, Msg::Board(Ok(board())))));
+    assert!(!asked(&update(&mut app, Msg::Board(Ok(board())))));
+    assert!(asked(&update(&mut app, Msg::Deliveries(Ok(quiet())))), "the question that waited");
+    assert!(!asked(&update(&mut app, Msg::Deliveries(Ok(quiet())))));
+    let mut later = busy();
+    later.taken_at = Timestamp::from_millis(NOW.as_millis() + 1_000);
+    update(&mut app, Msg::Deliveries(Ok(later)));
+    assert_eq!(
+        app.changed_at,
+        Some(Timestamp::from_millis(NOW.as_millis() + 1_000)),
+        "a message that moves is a change"
+    );
+}
