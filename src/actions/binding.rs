@@ -105,8 +105,11 @@ impl Action for Bind {
 fn bindable(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
     let session = lookup::session_with_role(r, name, role)?;
     if session.state == Registration::Gone {
-        return Err(Error::refused(format!("session \"{name}\" is gone"))
-            .hint(format!("register it again with `conveyor register-{role}`")));
+        let again = format!("register it again with `conveyor register-{role}`");
+        return Err(Error::refused(format!("session \"{name}\" is gone")).hint(match session.way_back() {
+            Some(command) => format!("`{command}` brings it back; if it runs still, {again}"),
+            None => again,
+        }));
     }
     if let Some(binding) = store::bindings::active_of_session(r, &session.id)? {
         return Err(Error::conflict(format!(

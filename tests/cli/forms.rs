@@ -96,7 +96,17 @@ const SCENES: &[(&str, &[&str])] = &[
     ("open", &["open w1", "open nobody", "open w1 --split --popup"]),
     ("open-worker", &["open-worker parser", "open-worker nothing"]),
     ("open-manager", &["open-manager parser", "open-manager nothing"]),
-    ("stop", &["stop w1 --dry-run", "stop nobody", "stop w1"]),
+    (
+        "stop",
+        &[
+            "stop w1 --dry-run",
+            "stop nobody",
+            "stop w1",
+            "status w1",
+            "idle-check w1",
+            "bind --task parser --worker w1 --manager m1",
+        ],
+    ),
     (
         "enqueue-nudge-worker",
         &[
