@@ -235,6 +235,13 @@ fn every_command_prints_what_it_printed_before() {
 const ELSEWHERE: &[&str] = &["db-doctor", "doctor", "doctor-self"];
 
 #[test]
+fn no_command_under_json_is_a_usage_error() {
+    let run = TestEnv::new().sh("--json");
+    assert_eq!((run.code, run.error()["kind"].as_str()), (2, Some("usage")), "{run}");
+    assert!(run.out.is_empty(), "{run}");
+}
+
+#[test]
 fn every_command_has_a_scene() {
     let scenes: BTreeSet<&str> = SCENES.iter().map(|(command, _)| *command).chain(ELSEWHERE.iter().copied()).collect();
     let commands: BTreeSet<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
