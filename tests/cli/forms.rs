@@ -234,6 +234,20 @@ fn every_command_prints_what_it_printed_before() {
 /// What these print depends on the machine; `tests/doctor.rs` holds them to their form.
 const ELSEWHERE: &[&str] = &["db-doctor", "doctor", "doctor-self"];
 
+/// A turn that went wrong waits for somebody to look, whatever was or was not said before.
+#[test]
+fn a_worker_whose_turn_was_interrupted_or_failed_is_to_be_looked_at() {
+    for (rollout, reason) in [("interrupted", "interrupted"), ("error_server", "failed")] {
+        let env = TestEnv::new();
+        let path = env.place_rollout(&format!("rollouts/{rollout}.jsonl"), crate::support::WORKER);
+        env.run(["register-worker", "--name", "w1", "--codex-session", path.to_str().unwrap()]).ok();
+        let verdict = env.sh("idle-check w1 --json").ok().json();
+        assert_eq!((&verdict["health"], &verdict["recommended_action"]), (&"blocked".into(), &"inspect".into()));
+        assert!(verdict["reason"].as_str().unwrap().contains(reason), "{verdict:#}");
+        assert_eq!(verdict["condition"], "aborted");
+    }
+}
+
 #[test]
 fn no_command_under_json_is_a_usage_error() {
     let run = TestEnv::new().sh("--json");
