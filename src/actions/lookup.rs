@@ -23,7 +23,11 @@ pub(super) fn session_with_role(r: Read<'_>, name: &str, role: Role) -> Result<S
     if session.role == role {
         Ok(session)
     } else {
-        Err(Error::refused(format!("session \"{name}\" has role \"{}\", expected \"{role}\"", session.role)))
+        Err(Error::refused(format!("session \"{name}\" has role \"{}\", expected \"{role}\"", session.role)).hint(
+            format!(
+                "register a {role} under a name of its own: `conveyor register-{role} --name NAME --tmux-pane PANE`"
+            ),
+        ))
     }
 }
 

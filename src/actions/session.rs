@@ -314,6 +314,10 @@ pub(super) fn record(
         return Err(Error::conflict(format!(
             "session name \"{}\" already exists with role \"{}\"; refusing to re-register as \"{}\"",
             known.name, found.role, known.role
+        ))
+        .hint(format!(
+            "choose another name for the {}; `conveyor sessions --state all` lists those taken",
+            known.role
         )));
     }
     let mut session = found.unwrap_or(Session {
