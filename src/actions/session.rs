@@ -259,7 +259,7 @@ fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
         return Ok(None);
     }
     let pid = process.pid;
-    running::of_pid(cx, pid).map(Some).ok_or_else(|| {
+    running::of_pid(cx, pid)?.map(Some).ok_or_else(|| {
         Error::not_found(format!("no Codex session can be told from process {pid} or the processes below it"))
             .hint("`conveyor discover` lists the running sessions; or give the rollout with --codex-session")
     })
