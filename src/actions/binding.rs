@@ -112,10 +112,12 @@ fn bindable(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
         }));
     }
     if let Some(binding) = store::bindings::active_of_session(r, &session.id)? {
+        let task = lookup::task_name(r, &binding)?;
         return Err(Error::conflict(format!(
-            "{role} session \"{name}\" is already bound to task \"{}\" (binding \"{}\")",
-            binding.task_id, binding.id
-        )));
+            "{role} session \"{name}\" is already bound to task \"{task}\" (binding \"{}\")",
+            binding.id
+        ))
+        .hint(format!("`conveyor unbind --task {task}` frees it")));
     }
     Ok(session)
 }

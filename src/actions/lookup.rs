@@ -37,6 +37,11 @@ pub(super) fn task(r: Read<'_>, reference: &str) -> Result<Task> {
         .ok_or_else(|| Error::not_found(format!("unknown task: {reference}")).hint("`conveyor tasks` lists them"))
 }
 
+/// The name of the task that is bound.
+pub(super) fn task_name(r: Read<'_>, binding: &Binding) -> Result<String> {
+    Ok(store::tasks::find(r, &binding.task_id)?.map_or_else(|| binding.task_id.clone(), |task| task.name))
+}
+
 /// The binding of the task that is in force.
 pub(super) fn active_binding(r: Read<'_>, task: &Task) -> Result<Binding> {
     store::bindings::active_of_task(r, &task.id)?.ok_or_else(|| {

@@ -1,6 +1,7 @@
 //! Sessions that were started by hand: registered by pane or pid, and what happens when that leads nowhere.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
@@ -53,6 +54,17 @@ fn a_pane_or_pid_that_leads_nowhere_is_refused_with_a_hint() {
         assert!(!refused.error()["message"].as_str().unwrap().is_empty());
         assert!(!world.ledger().exists(), "{words:?} wrote a ledger");
     }
+}
+
+#[test]
+fn a_socket_that_is_none_is_named() {
+    let Some(world) = World::start() else { return };
+    let notes = world.cwd().join("notes.txt");
+    fs::write(&notes, "no socket").unwrap();
+    let words = ["register-worker", "--name", "w1", "--tmux-pane", "%1", "--tmux-socket", "notes.txt", "--json"];
+    let error = world.run(&words).error();
+    assert!(error["message"].as_str().unwrap().contains("notes.txt"), "{error:#}");
+    assert!(error["hint"].as_str().unwrap().contains("--tmux-socket"), "{error:#}");
 }
 
 #[test]
