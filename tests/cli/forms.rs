@@ -87,6 +87,7 @@ const SCENES: &[(&str, &[&str])] = &[
         &[
             "discover 'accepts every recorded file'",
             "discover 'nothing is called like this' --all",
+            "discover 'accepts every recorded file' --limit 0",
             "discover --name x",
         ],
     ),
@@ -203,6 +204,7 @@ const SCENES: &[(&str, &[&str])] = &[
             "tail w1 --subtype task_complete --include-content",
             "tail nobody",
             "tail w1 --limit -1",
+            "tail w1 --limit 0 --subtype task_started",
         ],
     ),
 ];
