@@ -153,7 +153,7 @@ fn paste(program: &TmuxVersion, server: Option<&TmuxVersion>, settings: Option<&
     let today = if keeps { ", and remain-on-exit is on" } else { ", if remain-on-exit keeps such panes" };
     let message = format!(
         "{which} is {version}: before 3.4 a paste into a dead pane kills the server with all its sessions{today}; \
-         Conveyor guards its own pastes"
+         this version of Conveyor pastes nothing, but people do"
     );
     let remedy = if keeps {
         "update tmux to 3.4 or newer; until then `tmux set -g remain-on-exit off`"
