@@ -464,8 +464,11 @@ fn drift_between_records_and_the_world_comes_with_its_repair() {
     assert!(prose.contains("-> `conveyor resume m1`") && prose.ends_with("3 problems\n"), "{prose}");
 
     meddle(&world, "update sessions set state = 'gone', pid = null; delete from tasks where name = 'alone';");
-    let gone = "parser: binding_session_gone -> conveyor unbind --task parser".to_owned();
-    assert_eq!(drift(&world), (1, vec![gone.clone(), gone]));
+    let gone = ["w1", "m1"].map(|name| format!("parser: binding_session_gone -> conveyor resume {name}"));
+    assert_eq!(drift(&world), (1, gone.to_vec()));
+    meddle(&world, "update sessions set codex_session_id = null;");
+    let lost = "parser: binding_session_gone -> conveyor unbind --task parser".to_owned();
+    assert_eq!(drift(&world), (1, vec![lost.clone(), lost]));
     world.env.sh("unbind --task parser").ok();
     assert_eq!(
         drift(&world).1,

@@ -118,14 +118,19 @@ pub(super) fn tie(
 pub(super) fn bindable(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
     let session = lookup::session_with_role(r, name, role)?;
     if session.state == Registration::Gone {
-        return Err(Error::refused(format!("session \"{name}\" is gone"))
-            .hint(format!("register it again with `conveyor register-{role}`")));
+        let again = format!("register it again with `conveyor register-{role}`");
+        return Err(Error::refused(format!("session \"{name}\" is gone")).hint(match session.way_back() {
+            Some(command) => format!("`{command}` brings it back; if it runs still, {again}"),
+            None => again,
+        }));
     }
     if let Some(binding) = store::bindings::active_of_session(r, &session.id)? {
+        let task = lookup::task_name(r, &binding)?;
         return Err(Error::conflict(format!(
-            "{role} session \"{name}\" is already bound to task \"{}\" (binding \"{}\")",
-            binding.task_id, binding.id
-        )));
+            "{role} session \"{name}\" is already bound to task \"{task}\" (binding \"{}\")",
+            binding.id
+        ))
+        .hint(format!("`conveyor unbind --task {task}` frees it")));
     }
     Ok(session)
 }

@@ -1,6 +1,6 @@
 //! `capture`: what a session's pane shows now; `classify`: what such a text means.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, fs, io, path::PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -243,7 +243,13 @@ impl Action for Classify {
 }
 
 fn read(path: &std::path::Path) -> Result<String> {
-    let unreadable = |error| Error::io(format!("cannot read {}", path.display())).caused_by(error);
+    let unreadable = |error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "check --file; `--text-input -` reads standard input",
+            _ => "check its permissions",
+        };
+        Error::io(format!("cannot read {}", path.display())).hint(hint).caused_by(error)
+    };
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Error::refused(format!("{} is not a regular file", path.display())));

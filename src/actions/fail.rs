@@ -1,6 +1,6 @@
 //! What a failure of the layers below means to a caller: its kind, and what to do next.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use crate::{
     base::{Error, Kind},
@@ -44,7 +44,12 @@ impl From<store::Error> for Error {
             E::ReadOnly => (Kind::Io, Some("check the permissions of the ledger and its folder")),
             E::Corrupt(_) => (Kind::Ledger, Some("run `conveyor db-doctor`; do not delete the file")),
             E::Unique(_) => (Kind::Conflict, None),
-            E::Io { .. } => (Kind::Io, None),
+            E::Io { source, .. } => (
+                Kind::Io,
+                (source.kind() == io::ErrorKind::PermissionDenied).then_some(
+                    "check the permissions of that place, or name another with --path or WORKERCTL_STATE_ROOT",
+                ),
+            ),
             E::Sqlite(_) | E::Json { .. } | E::Step { .. } => (Kind::Bug, Some("run `conveyor db-doctor`")),
         };
         hinted(Error::new(kind, message).caused_by(error), hint)
@@ -119,11 +124,12 @@ pub(super) fn codex(error: CodexCliError) -> Error {
 
 /// The process table did not say.
 pub(super) fn process(error: ProcessError) -> Error {
-    let kind = match &error {
-        ProcessError::Gone(_) => Kind::NotFound,
-        ProcessError::Denied(_) | ProcessError::Unsupported(_) | ProcessError::Io { .. } => Kind::Io,
+    let (kind, hint) = match &error {
+        ProcessError::Gone(_) => (Kind::NotFound, Some("`conveyor discover` lists the sessions that run")),
+        ProcessError::Denied(_) => (Kind::Io, Some("run this as the user whose process it is")),
+        ProcessError::Unsupported(_) | ProcessError::Io { .. } => (Kind::Io, None),
     };
-    Error::new(kind, error.to_string()).caused_by(error)
+    hinted(Error::new(kind, error.to_string()).caused_by(error), hint)
 }
 
 fn hinted(error: Error, hint: Option<&str>) -> Error {

@@ -23,7 +23,11 @@ pub(super) fn session_with_role(r: Read<'_>, name: &str, role: Role) -> Result<S
     if session.role == role {
         Ok(session)
     } else {
-        Err(Error::refused(format!("session \"{name}\" has role \"{}\", expected \"{role}\"", session.role)))
+        Err(Error::refused(format!("session \"{name}\" has role \"{}\", expected \"{role}\"", session.role)).hint(
+            format!(
+                "register a {role} under a name of its own: `conveyor register-{role} --name NAME --tmux-pane PANE`"
+            ),
+        ))
     }
 }
 
@@ -31,6 +35,11 @@ pub(super) fn session_with_role(r: Read<'_>, name: &str, role: Role) -> Result<S
 pub(super) fn task(r: Read<'_>, reference: &str) -> Result<Task> {
     store::tasks::find(r, reference)?
         .ok_or_else(|| Error::not_found(format!("unknown task: {reference}")).hint("`conveyor tasks` lists them"))
+}
+
+/// The name of the task that is bound.
+pub(super) fn task_name(r: Read<'_>, binding: &Binding) -> Result<String> {
+    Ok(store::tasks::find(r, &binding.task_id)?.map_or_else(|| binding.task_id.clone(), |task| task.name))
 }
 
 /// The binding of the task that is in force.

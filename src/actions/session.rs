@@ -166,7 +166,7 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     if args.codex_session.is_none()
         && let Some(running) = running(cx, &args)?
     {
-        check_meant(cx, args.name.as_str(), running.thread_id.is_some() || running.pane.is_some())?;
+        check_meant(cx, args.name.as_str(), None, running.thread_id.is_some() || running.pane.is_some())?;
         let store = cx.ledger_or_create()?;
         let session = discover::register(cx, &store, &running, role, args.name.as_str())?;
         return Ok(Registered::of(session, cx.dry_run()));
@@ -189,6 +189,7 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     check_meant(
         cx,
         &known.name,
+        known.tmux_session.as_deref(),
         known.rollout.is_some() || known.codex_app_thread_id.is_some() || known.pane.is_some(),
     )?;
     let now = cx.now();
@@ -199,9 +200,13 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
 
 /// Refuses a new name that leads to no Codex session; asked before a ledger is made for it. Records are never
 /// removed, so a name that is known stays so.
-fn check_meant(cx: &Context, name: &str, points_somewhere: bool) -> Result<()> {
+fn check_meant(cx: &Context, name: &str, tmux_session: Option<&str>, points_somewhere: bool) -> Result<()> {
     if points_somewhere || known_session(cx, name)?.is_some() {
         return Ok(());
+    }
+    if let Some(tmux_session) = tmux_session {
+        return Err(Error::usage(format!("the name of the tmux session \"{tmux_session}\" alone leads to no pane"))
+            .hint("give the pane with --tmux-pane; `tmux list-panes -a` lists the panes of each session"));
     }
     Err(Error::usage("nothing says which Codex session is meant").hint(
         "give its rollout with --codex-session, its pane with --tmux-pane, or its app thread with \
@@ -233,7 +238,7 @@ fn process(cx: &Context, args: &RegisterArgs) -> Result<Option<ProcessId>> {
 fn pane(cx: &Context, args: &RegisterArgs) -> Result<Option<PaneSeen>> {
     let Some(pane) = &args.tmux_pane else { return Ok(None) };
     let (socket, pane) = wanted_pane(cx, args, pane)?;
-    running::pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| no_such_pane(pane))
+    running::pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| no_such_pane(cx, socket.as_deref(), pane))
 }
 
 fn wanted_pane(cx: &Context, args: &RegisterArgs, pane: &str) -> Result<(Option<String>, PaneId)> {
@@ -243,7 +248,14 @@ fn wanted_pane(cx: &Context, args: &RegisterArgs, pane: &str) -> Result<(Option<
     Ok((socket, pane))
 }
 
-fn no_such_pane(pane: PaneId) -> Error {
+fn no_such_pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Error {
+    if let Some(socket) = socket
+        && let Err(error) = cx.tmux(Some(socket)).panes()
+    {
+        return Error::not_found(format!("no tmux server answers at {socket}"))
+            .hint("check --tmux-socket; `tmux display -p '#{socket_path}'` inside tmux prints the right one")
+            .caused_by(error);
+    }
     Error::not_found(format!("there is no tmux pane {pane}"))
         .hint("`tmux list-panes -a` lists them; name another server with --tmux-socket")
 }
@@ -252,14 +264,15 @@ fn no_such_pane(pane: PaneId) -> Error {
 fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
     if let Some(pane) = &args.tmux_pane {
         let (socket, pane) = wanted_pane(cx, args, pane)?;
-        return running::of_pane(cx, socket.as_deref(), pane).map(Some).ok_or_else(|| no_such_pane(pane));
+        let found = running::of_pane(cx, socket.as_deref(), pane);
+        return found.map(Some).ok_or_else(|| no_such_pane(cx, socket.as_deref(), pane));
     }
     let Some(process) = process(cx, args)? else { return Ok(None) };
     if args.codex_app_thread_id.is_some() {
         return Ok(None);
     }
     let pid = process.pid;
-    running::of_pid(cx, pid).map(Some).ok_or_else(|| {
+    running::of_pid(cx, pid)?.map(Some).ok_or_else(|| {
         Error::not_found(format!("no Codex session can be told from process {pid} or the processes below it"))
             .hint("`conveyor discover` lists the running sessions; or give the rollout with --codex-session")
     })
@@ -314,6 +327,10 @@ pub(super) fn record(
         return Err(Error::conflict(format!(
             "session name \"{}\" already exists with role \"{}\"; refusing to re-register as \"{}\"",
             known.name, found.role, known.role
+        ))
+        .hint(format!(
+            "choose another name for the {}; `conveyor sessions --state all` lists those taken",
+            known.role
         )));
     }
     let mut session = found.unwrap_or(Session {
@@ -576,11 +593,12 @@ impl Action for Deregister {
         let name = cx.ledger_to_change()?.write(|w| {
             let session = lookup::session(w.read(), &self.session)?;
             if let Some(binding) = store::bindings::active_of_session(w.read(), &session.id)? {
+                let task = lookup::task_name(w.read(), &binding)?;
                 return Err(Error::refused(format!(
-                    "cannot deregister session \"{}\": it is still bound to task \"{}\" (binding \"{}\")",
-                    session.name, binding.task_id, binding.id
+                    "cannot deregister session \"{}\": it is still bound to task \"{task}\" (binding \"{}\")",
+                    session.name, binding.id
                 ))
-                .hint("unbind the task first"));
+                .hint(format!("`conveyor unbind --task {task}` first")));
             }
             store::sessions::set_state(w, &session.id, Registration::Gone, now)?;
             let about = audit::About { task_id: None, session_id: Some(&session.id) };

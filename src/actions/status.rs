@@ -180,7 +180,7 @@ text_enum! {
     pub enum Health {
         /// Nothing runs there.
         Stopped => "stopped",
-        /// It waits for a person.
+        /// It waits for a person: with an open question, or after a turn that was interrupted or failed.
         Blocked => "blocked",
         /// It says it is done.
         Done => "done",
@@ -192,7 +192,7 @@ text_enum! {
         Stale => "stale",
         /// The screen has not changed lately.
         Quiet => "quiet",
-        /// The statement is old.
+        /// The statement is old, or was never made.
         StatusStale => "status_stale",
         /// Both are fresh.
         Active => "active",
@@ -201,7 +201,8 @@ text_enum! {
 
 /// Check whether a session is still getting somewhere
 ///
-/// The first verdict that fits: stopped, blocked, done, unknown, busy_wait, stale, quiet, status_stale, active.
+/// The first verdict that fits: stopped, blocked, done, unknown, busy_wait, stale, quiet, status_stale, active. A
+/// turn that was interrupted or failed counts as blocked: nothing goes on until somebody has looked.
 ///
 /// Example: `conveyor idle-check w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -324,12 +325,21 @@ fn verdict(
         (Health::Blocked, "inspect_or_answer".to_owned(), judged())
     } else if says(StatusState::Done) {
         of(Health::Done, "review_result", "the worker says it is done")
+    } else if seen.judgement.condition == Condition::Aborted {
+        // Nothing goes on there until somebody has looked.
+        (Health::Blocked, "inspect".to_owned(), judged())
     } else if let Some(error) = seen.screen().and_then(|row| row.error.clone()) {
         (Health::Unknown, "inspect_terminal".to_owned(), error)
     } else if let Some(found) = busy_wait {
         (Health::BusyWait, found.recommended_action.to_string(), found.reason.to_string())
     } else {
         match (terminal_fresh, status_fresh) {
+            (false, false) if seen.statement.is_none() => {
+                of(Health::Stale, "ask_for_status", "its screen has not changed lately, and it never made a statement")
+            }
+            (true, false) if seen.statement.is_none() => {
+                of(Health::StatusStale, "wait", "its screen is fresh, but it never made a statement")
+            }
             (false, false) => of(Health::Stale, "ask_for_status", "neither screen nor statement changed lately"),
             (false, true) => of(Health::Quiet, "wait", "the screen has not changed lately"),
             (true, false) => of(Health::StatusStale, "wait", "the last statement is old"),

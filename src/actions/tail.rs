@@ -22,6 +22,9 @@ use crate::{
 /// The longest line that is fetched from a rollout to be shown whole, in bytes.
 const WHOLE_LINE: u64 = 1 << 20;
 
+/// How much is fetched from a rollout for one answer, in bytes.
+const WHOLE_ANSWER: u64 = 64 << 20;
+
 /// Keys whose text belongs to the format: it names kinds, states and things, and nobody said it. Keys that end in
 /// `_id` or `_at` are such, too.
 const STRUCTURAL_KEYS: &[&str] = &[
@@ -62,13 +65,13 @@ pub struct Tail {
     /// Session name
     #[arg(value_name = "SESSION")]
     pub session: String,
-    /// How many events at most
+    /// Only the newest N; 0 means all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub limit: u32,
     /// Only events of this type (`task_complete`, `item_completed`, `message`, ...)
     #[arg(long, value_name = "TYPE")]
     pub subtype: Option<String>,
-    /// Show whole lines, read again from the rollout
+    /// Show whole lines, read again from the rollout; what goes beyond 64 MiB together is shown as the ledger has it
     #[arg(long)]
     pub include_content: bool,
 }
@@ -105,11 +108,13 @@ impl Action for Tail {
 
     fn run(self, cx: &Context) -> Result<TailEvents> {
         let filter = Filter { subtype: self.subtype.as_deref(), ..Filter::default() };
+        let limit = if self.limit == 0 { u32::MAX } else { self.limit };
         let events = cx.ledger()?.read(|r| {
             let session = lookup::session(r, &self.session)?;
-            Ok::<_, crate::base::Error>(store::events::newest(r, &session.id, filter, self.limit)?)
+            Ok::<_, crate::base::Error>(store::events::newest(r, &session.id, filter, limit)?)
         })?;
-        Ok(TailEvents(events.into_iter().map(|event| TailEvent::of(event, self.include_content)).collect()))
+        let mut room = WHOLE_ANSWER;
+        Ok(TailEvents(events.into_iter().map(|event| TailEvent::of(event, self.include_content, &mut room)).collect()))
     }
 
     fn argv(&self) -> Argv {
@@ -124,8 +129,12 @@ impl Action for Tail {
 }
 
 impl TailEvent {
-    fn of(event: StoredEvent, include_content: bool) -> Self {
-        let whole = if include_content { whole_payload(&event) } else { None };
+    fn of(event: StoredEvent, include_content: bool, room: &mut u64) -> Self {
+        let fits = include_content && event.byte_length <= *room;
+        let whole = if fits { whole_payload(&event) } else { None };
+        if whole.is_some() {
+            *room -= event.byte_length;
+        }
         let payload_source = if whole.is_some() { "rollout" } else { "ledger" };
         let mut payload = whole.unwrap_or_else(|| serde_json::from_str(&event.payload_json).unwrap_or(Value::Null));
         if !include_content {

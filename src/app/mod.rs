@@ -114,6 +114,9 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
             cockpit::run(&context(&root.global)?, &root.cockpit, command_prefix(&root.global))
         }
+        None if root.global.json => {
+            Err(Error::usage("no command was given").hint("`conveyor --help` lists the commands"))
+        }
         None => {
             printer.out(&format!("{}\n", definition().render_help()))?;
             Ok(0)
@@ -146,13 +149,21 @@ fn unparsed(error: &clap::Error, wants_json: bool, printer: &mut Printer<'_>) ->
         let rendered = error.render().to_string();
         let (message, hint) = rendered.split_once("\n\n").unwrap_or((&rendered, ""));
         let message = message.trim().trim_start_matches("error: ").to_owned();
-        let usage = Error::usage(message).hint(text::one_line(hint));
-        printer.failure(&usage, Style::Json);
+        printer.failure(&Error::usage(message).hint(usage_hint(hint)), Style::Json);
     } else {
         // clap's own rendering names the flag, the usage and the nearest word.
         printer.err(&error.render().to_string());
     }
     Kind::Usage.exit_code()
+}
+
+/// What clap says after its message, as one line: its tip and the usage; the reference to the help when it says no more.
+fn usage_hint(after: &str) -> String {
+    let parts: Vec<String> =
+        after.split("\n\n").map(|part| text::one_line(part).trim_start_matches("tip: ").to_owned()).collect();
+    let (help, told): (Vec<String>, Vec<String>) =
+        parts.into_iter().filter(|part| !part.is_empty()).partition(|part| part.starts_with("For more information"));
+    if told.is_empty() { help.join(" ") } else { told.join("; ") }
 }
 
 /// The real world as an action sees it.
@@ -218,4 +229,22 @@ pub fn install_report() {
         .install();
     // A second installation in one process is refused; the first one stays in force.
     drop(installed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_of_a_usage_error_is_the_usage_without_the_rest() {
+        let said = "Usage: conveyor tail [OPTIONS] <SESSION>\n\nFor more information, try '--help'.\n";
+        assert_eq!(usage_hint(said), "Usage: conveyor tail [OPTIONS] <SESSION>");
+        let tip = "  tip: a similar argument exists: '--limit'\n\n";
+        assert_eq!(
+            usage_hint(&format!("{tip}{said}")),
+            "a similar argument exists: '--limit'; Usage: conveyor tail [OPTIONS] <SESSION>"
+        );
+        let help = "For more information, try '--help'.";
+        assert_eq!((usage_hint(&format!("{help}\n")), usage_hint("")), (help.to_owned(), String::new()));
+    }
 }

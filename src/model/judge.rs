@@ -75,7 +75,7 @@ fn class(reading: &Reading) -> Option<Class> {
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     if evidence.registration == Registration::Gone {
-        return Judgement::unknown("deregistered", "the session is no longer registered");
+        return Judgement::unknown("deregistered", "it was stopped or deregistered");
     }
     let rollout = evidence.rollout.as_ref().map(|reading| outlived(evidence, reading));
     let evidence = &Evidence { rollout, ..evidence.clone() };

@@ -84,6 +84,15 @@ pub struct Session {
     pub last_ingest_offset: Option<i64>,
 }
 
+impl Session {
+    /// The command that brings back a session that is gone; none when it is not, or when its thread is not known.
+    #[must_use]
+    pub fn way_back(&self) -> Option<String> {
+        let gone = self.state == Registration::Gone && self.codex_session_id.is_some();
+        gone.then(|| format!("conveyor resume {}", self.name))
+    }
+}
+
 text_enum! {
     /// Which kind of place a session lives in.
     pub enum SessionKind {

@@ -111,7 +111,7 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
 }
 
 fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> Judgement {
-    judge(&Evidence {
+    let mut judgement = judge(&Evidence {
         registration: session.state,
         rollout: rollout.map(|cursor| cursor.progress.reading()),
         thread_known: session.codex_session_id.is_some() || session.codex_app_thread_id.is_some(),
@@ -119,7 +119,11 @@ fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sightin
         resumed_at: session.resumed_at,
         sightings: seen,
         now,
-    })
+    });
+    if let Some(command) = session.way_back() {
+        judgement.reason = format!("{}; `{command}` brings it back", judgement.reason);
+    }
+    judgement
 }
 
 fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> SessionRow {

@@ -38,6 +38,8 @@ const SCENES: &[(&str, &[&str])] = &[
             "register-worker --name w2 --codex-app-thread-id thread-2 --codex-app-thread-title 'A title' --cwd /project",
             "register-worker --name w3 --tmux-pane %7 --tmux-session codex-w3 --pid 4711 --dry-run",
             "register-worker --name w9",
+            "register-worker --name w9 --tmux-session nosuch",
+            "register-worker --name w9 --pid 4194305",
             "register-worker --name m1 --codex-app-thread-id x",
             "register-worker --name w9 --codex-session missing.jsonl",
             "register-worker --name w9 --tmux-pane 7",
@@ -85,10 +87,19 @@ const SCENES: &[(&str, &[&str])] = &[
         &[
             "discover 'accepts every recorded file'",
             "discover 'nothing is called like this' --all",
+            "discover 'accepts every recorded file' --limit 0",
             "discover --name x",
         ],
     ),
-    ("start-worker", &["start-worker --name w1", "start-worker --name w5", "start-worker --name m1"]),
+    (
+        "start-worker",
+        &[
+            "start-worker --name w1",
+            "start-worker --name w5",
+            "start-worker --name m1",
+            "start-worker --name w6 --cwd .codex-workers/workerctl.db",
+        ],
+    ),
     ("create", &["create w5 --task 'do it'", "create w1"]),
     ("start-test", &["start-test", "start-test w1"]),
     ("start", &["start w5", "start 'a b'"]),
@@ -96,7 +107,17 @@ const SCENES: &[(&str, &[&str])] = &[
     ("open", &["open w1", "open nobody", "open w1 --split --popup"]),
     ("open-worker", &["open-worker parser", "open-worker nothing"]),
     ("open-manager", &["open-manager parser", "open-manager nothing"]),
-    ("stop", &["stop w1 --dry-run", "stop nobody", "stop w1"]),
+    (
+        "stop",
+        &[
+            "stop w1 --dry-run",
+            "stop nobody",
+            "stop w1",
+            "status w1",
+            "idle-check w1",
+            "bind --task parser --worker w1 --manager m1",
+        ],
+    ),
     (
         "session-nudge",
         &[
@@ -238,6 +259,7 @@ const SCENES: &[(&str, &[&str])] = &[
             "tail w1 --subtype task_complete --include-content",
             "tail nobody",
             "tail w1 --limit -1",
+            "tail w1 --limit 0 --subtype task_started",
         ],
     ),
 ];
@@ -278,6 +300,27 @@ fn every_command_prints_what_it_printed_before() {
 
 /// What these print depends on the machine; `tests/doctor.rs` holds them to their form.
 const ELSEWHERE: &[&str] = &["db-doctor", "doctor", "doctor-self"];
+
+/// A turn that went wrong waits for somebody to look, whatever was or was not said before.
+#[test]
+fn a_worker_whose_turn_was_interrupted_or_failed_is_to_be_looked_at() {
+    for (rollout, reason) in [("interrupted", "interrupted"), ("error_server", "failed")] {
+        let env = TestEnv::new();
+        let path = env.place_rollout(&format!("rollouts/{rollout}.jsonl"), crate::support::WORKER);
+        env.run(["register-worker", "--name", "w1", "--codex-session", path.to_str().unwrap()]).ok();
+        let verdict = env.sh("idle-check w1 --json").ok().json();
+        assert_eq!((&verdict["health"], &verdict["recommended_action"]), (&"blocked".into(), &"inspect".into()));
+        assert!(verdict["reason"].as_str().unwrap().contains(reason), "{verdict:#}");
+        assert_eq!(verdict["condition"], "aborted");
+    }
+}
+
+#[test]
+fn no_command_under_json_is_a_usage_error() {
+    let run = TestEnv::new().sh("--json");
+    assert_eq!((run.code, run.error()["kind"].as_str()), (2, Some("usage")), "{run}");
+    assert!(run.out.is_empty(), "{run}");
+}
 
 #[test]
 fn every_command_has_a_scene() {

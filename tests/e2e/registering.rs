@@ -1,13 +1,15 @@
 //! Sessions that were started by hand: registered by pane or pid, and what happens when that leads nowhere.
 
 use std::{
+    fs,
+    io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
 
-use super::world::World;
+use super::world::{World, wait_for};
 use crate::support::fixture_path;
 
 /// Starts the stand-in for Codex by hand, without registering it; its pane.
@@ -52,6 +54,40 @@ fn a_pane_or_pid_that_leads_nowhere_is_refused_with_a_hint() {
         assert!(!refused.error()["message"].as_str().unwrap().is_empty());
         assert!(!world.ledger().exists(), "{words:?} wrote a ledger");
     }
+}
+
+#[test]
+fn a_socket_that_is_none_is_named() {
+    let Some(world) = World::start() else { return };
+    let notes = world.cwd().join("notes.txt");
+    fs::write(&notes, "no socket").unwrap();
+    let words = ["register-worker", "--name", "w1", "--tmux-pane", "%1", "--tmux-socket", "notes.txt", "--json"];
+    let error = world.run(&words).error();
+    assert!(error["message"].as_str().unwrap().contains("notes.txt"), "{error:#}");
+    assert!(error["hint"].as_str().unwrap().contains("--tmux-socket"), "{error:#}");
+}
+
+#[test]
+fn a_pid_above_several_sessions_is_refused_and_names_them() {
+    let Some(world) = World::start() else { return };
+    let script = "for n in 1 2; do (exec -a codex sleep 1000) & echo $!; done; wait";
+    let mut shell = Command::new("bash").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+    let codex: Vec<String> = lines.take(2).map(Result::unwrap).collect();
+    let pid = shell.id().to_string();
+    let refused = wait_for(
+        "both to be Codex",
+        || {
+            let run = world.run(&["register-worker", "--name", "w1", "--pid", &pid, "--json"]);
+            run.err.contains("2 Codex sessions").then_some(run)
+        },
+        || world.run(&["discover", "--json"]).out,
+    );
+    Command::new("kill").args(&codex).status().unwrap();
+    shell.wait().unwrap();
+    assert_eq!((refused.code, &refused.error()["kind"]), (1, &"refused".into()), "{refused}");
+    assert!(codex.iter().all(|pid| refused.err.contains(pid)), "{codex:?} in {refused}");
+    assert!(!world.ledger().exists());
 }
 
 /// A process that is Codex by its name and tells no thread.

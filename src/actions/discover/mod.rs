@@ -38,7 +38,7 @@ pub struct Discover {
     /// Also tasks that have ended and sessions that are gone
     #[arg(long)]
     pub all: bool,
-    /// At most so many of each kind
+    /// At most so many of each kind; 0 means all
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub limit: usize,
     /// Register what runs unregistered and matches
@@ -90,6 +90,7 @@ impl Action for Discover {
 
     fn run(self, cx: &Context) -> Result<Discovered> {
         let query = self.query.as_ref().map(|query| query.to_lowercase());
+        let limit = self.at_most();
         let found = running::scan(cx);
         let adopted = if self.adopt { adopt(cx, &self, query.as_deref(), &found)? } else { Vec::new() };
         let (tasks, sessions, bindings) = match cx.ledger() {
@@ -105,7 +106,7 @@ impl Action for Discover {
             .iter()
             .filter(|running| fits(running, query.as_deref()))
             .map(|running| RunningView::of(running, registered_as(running, &sessions)))
-            .take(self.limit)
+            .take(limit)
             .collect();
         let suggestions = suggestions(&tasks, &sessions, &bindings, &running);
         let binding_hits = bindings
@@ -116,7 +117,7 @@ impl Action for Discover {
                 let names = [&hit.worker_name, &hit.manager_name].map(|name| name.as_deref().unwrap_or_default());
                 matches(&[&hit.task_name, &hit.task_goal, names[0], names[1], hit.state.as_str()])
             })
-            .take(self.limit)
+            .take(limit)
             .collect();
         Ok(Discovered {
             adopted,
@@ -136,7 +137,7 @@ impl Action for Discover {
                         session.codex_session_id.as_deref().unwrap_or_default(),
                     ])
                 })
-                .take(self.limit)
+                .take(limit)
                 .map(|session| SessionView::of(session.clone(), /*show_token*/ false))
                 .collect(),
             suggestions,
@@ -147,7 +148,7 @@ impl Action for Discover {
                     let summary = task.summary.as_deref().unwrap_or_default();
                     matches(&[&task.name, &task.goal, summary, task.state.as_str()])
                 })
-                .take(self.limit)
+                .take(limit)
                 .collect(),
             query: self.query,
         })
@@ -161,6 +162,12 @@ impl Action for Discover {
             Some(query) => argv.end_of_options().word(query),
             None => argv,
         }
+    }
+}
+
+impl Discover {
+    fn at_most(&self) -> usize {
+        if self.limit == 0 { usize::MAX } else { self.limit }
     }
 }
 
@@ -206,7 +213,7 @@ fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running
         .iter()
         .filter(|running| fits(running, query) && running.thread_id.is_some() && !running.unattended)
         .filter(|running| registered_as(running, &sessions).is_none())
-        .take(request.limit)
+        .take(request.at_most())
         .collect();
     if request.name.is_some() && wanted.len() != 1 {
         return Err(Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()))

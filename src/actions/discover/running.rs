@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     actions::Context,
-    base::{Timestamp, text},
+    base::{Error, Result, Timestamp, text},
     model::{
         pane,
         rollout::{Head, SessionSource},
@@ -144,17 +144,50 @@ fn scan_with(cx: &Context, panes: &[(PaneInfo, PaneSeen)]) -> Vec<Running> {
 }
 
 /// The session of a process: its own, or of a process below it.
-pub(in crate::actions) fn of_pid(cx: &Context, pid: u32) -> Option<Running> {
+///
+/// # Errors
+/// When several sessions run below it, none of them within another.
+pub(in crate::actions) fn of_pid(cx: &Context, pid: u32) -> Result<Option<Running>> {
     let tree = own_tree(cx, pid);
-    let inside = |running: &Running| running.process.is_some_and(|process| tree.contains(&process.pid));
-    let found = scan(cx).into_iter().find(inside);
+    let own = |running: &Running| running.process.map(|process| process.pid).filter(|pid| tree.contains(pid));
+    let mut found: Vec<Running> = scan(cx).into_iter().filter(|running| own(running).is_some()).collect();
+    if found.len() > 1 {
+        // A Codex that another one runs belongs to that one.
+        let below: BTreeSet<u32> = found
+            .iter()
+            .filter_map(own)
+            .flat_map(|pid| own_tree(cx, pid).into_iter().filter(move |one| *one != pid))
+            .collect();
+        found.retain(|running| own(running).is_some_and(|pid| !below.contains(&pid)));
+    }
+    if found.len() > 1 {
+        return Err(several(pid, &found));
+    }
     // A process that is no Codex by name may still write a rollout.
-    found.or_else(|| {
+    Ok(found.pop().or_else(|| {
         let mut running = Running { process: cx.processes().identify(pid).ok(), ..Running::default() };
         tree.iter().for_each(|pid| look_at_files(cx, *pid, &mut running));
         complete(&mut running);
         running.thread_id.is_some().then_some(running)
-    })
+    }))
+}
+
+/// How many sessions an error names.
+const NAMED: usize = 8;
+
+fn several(pid: u32, found: &[Running]) -> Error {
+    let one = |running: &Running| {
+        let pid = running.process.map_or_else(|| "?".to_owned(), |process| process.pid.to_string());
+        let place = running.pane.as_ref().map(|pane| format!(" in pane {}", pane.id));
+        let cwd = running.cwd.as_ref().map(|cwd| format!(" at {}", cwd.display()));
+        format!("{pid}{}{}", place.unwrap_or_default(), cwd.unwrap_or_default())
+    };
+    let mut named: Vec<String> = found.iter().take(NAMED).map(one).collect();
+    if found.len() > NAMED {
+        named.push(format!("{} more", found.len() - NAMED));
+    }
+    Error::refused(format!("{} Codex sessions run below process {pid}: {}", found.len(), named.join(", ")))
+        .hint("give the --pid or the --tmux-pane of the one that is meant; `conveyor discover` tells more")
 }
 
 /// The session in a pane.

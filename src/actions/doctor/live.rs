@@ -320,8 +320,14 @@ fn of_task(records: &Records, task: &Task, sessions: &[SessionDrift]) -> Option<
     let worker = binding.and_then(|binding| end(&binding.worker_session_id));
     let manager = binding.and_then(|binding| end(&binding.manager_session_id));
     for session in [worker, manager].into_iter().flatten().filter(|session| session.state == Registration::Gone) {
-        let message = format!("its {} {} is deregistered, but the binding is in force", session.role, session.name);
-        add("binding_session_gone", message, format!("conveyor unbind --task {name}"));
+        let message = format!("its {} {} was stopped or deregistered", session.role, session.name);
+        let unbind = format!("conveyor unbind --task {name}");
+        match session.way_back() {
+            Some(command) => {
+                add("binding_session_gone", format!("{message}; to do without it: `{unbind}`"), command);
+            }
+            None => add("binding_session_gone", format!("{message}, but the binding is in force"), unbind),
+        }
     }
     let row = |session: &Session| sessions.iter().find(|row| row.name == session.name);
     let of_ends = [worker, manager].into_iter().flatten().filter_map(row).flat_map(|row| &row.findings);

@@ -12,7 +12,7 @@ use super::{
         self, Check,
         Weight::{Advice, Required},
     },
-    tools::{INSTALL_CODEX, Tools, ours},
+    tools::{INSTALL_CODEX, Tools},
 };
 use crate::{
     actions::{
@@ -80,15 +80,14 @@ impl Action for DoctorSelf {
 
     fn run(self, cx: &Context) -> crate::base::Result<OwnSession> {
         let tools = Tools::find(cx);
-        let mut checks = vec![
-            ours("conveyor_on_path", "conveyor", tools.conveyor.as_deref()),
-            ours("workerctl_on_path", "workerctl", tools.workerctl.as_deref()),
+        let mut checks = tools.ours().to_vec();
+        checks.extend([
             tools.tmux_on_path("tmux_on_path"),
             match &tools.codex {
                 Ok(path) => Check::pass(Advice, "codex_on_path", path.display().to_string()),
                 Err(error) => Check::fail(Advice, "codex_on_path", error.message(), INSTALL_CODEX),
             },
-        ];
+        ]);
         let place = if tools.tmux.is_some() { place(cx, self.session.as_deref(), &mut checks) } else { None };
         let found = place.as_ref().and_then(|place| codex_in(cx, place, &mut checks));
         let sessions = cx.ledger().ok().and_then(|store| store.read(store::sessions::list).ok()).unwrap_or_default();

@@ -50,11 +50,15 @@ impl Tools {
             Ok(path) => Check::pass(Required, "codex", path.display().to_string()).fact("path", shown(path)),
             Err(error) => Check::fail(Required, "codex", error.message(), INSTALL_CODEX),
         };
-        vec![
-            self.tmux_on_path("tmux"),
-            codex,
-            ours("conveyor_on_path", "conveyor", self.conveyor.as_deref()),
-            ours("workerctl_on_path", "workerctl", self.workerctl.as_deref()),
+        [self.tmux_on_path("tmux"), codex].into_iter().chain(self.ours()).collect()
+    }
+
+    /// Whether our own programs can be found by the sessions that are told to run them.
+    pub(super) fn ours(&self) -> [Check; 2] {
+        let (conveyor, workerctl) = (self.conveyor.as_deref(), self.workerctl.as_deref());
+        [
+            ours("conveyor_on_path", "conveyor", conveyor, workerctl),
+            ours("workerctl_on_path", "workerctl", workerctl, conveyor),
         ]
     }
 
@@ -67,17 +71,21 @@ impl Tools {
     }
 }
 
-/// Whether one of our own programs can be found by the sessions that are told to run it.
-pub(super) fn ours(check: &'static str, program: &str, path: Option<&Path>) -> Check {
+/// Whether one of our own programs can be found. `twin` is the other one, which is the same program.
+fn ours(check: &'static str, program: &str, path: Option<&Path>, twin: Option<&Path>) -> Check {
     match path {
         Some(path) => Check::pass(Advice, check, path.display().to_string()).fact("path", shown(path)),
         None => {
             let folder = machine::own_program().and_then(|program| program.parent().map(shown));
-            let remedy = match folder {
-                Some(folder) => {
+            let remedy = match (twin, folder) {
+                (Some(twin), _) => {
+                    let words = [shown(twin), shown(&twin.with_file_name(program))];
+                    format!("it is the same program: `ln -s {}`", shell_words::join(words))
+                }
+                (None, Some(folder)) => {
                     format!("`export PATH={}:\"$PATH\"`, or `cargo install --path .`", shell_words::quote(&folder))
                 }
-                None => "`cargo install --path .`".to_owned(),
+                (None, None) => "`cargo install --path .`".to_owned(),
             };
             Check::fail(
                 Advice,
@@ -145,7 +153,7 @@ fn paste(program: &TmuxVersion, server: Option<&TmuxVersion>, settings: Option<&
     let today = if keeps { ", and remain-on-exit is on" } else { ", if remain-on-exit keeps such panes" };
     let message = format!(
         "{which} is {version}: before 3.4 a paste into a dead pane kills the server with all its sessions{today}; \
-         Conveyor guards its own pastes"
+         this version of Conveyor pastes nothing, but people do"
     );
     let remedy = if keeps {
         "update tmux to 3.4 or newer; until then `tmux set -g remain-on-exit off`"
@@ -254,5 +262,19 @@ fn codex_server(server: ServerUse, installed: CodexVersion, codex_home: Option<&
             format!("it does not answer properly: {error}"),
             "when no session works: `codex app-server daemon stop`; the next session starts it again",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_name_of_the_program_belongs_beside_the_first() {
+        let missing = ours("workerctl_on_path", "workerctl", None, Some(Path::new("/opt/my bin/conveyor")));
+        let remedy = missing.remedy.unwrap();
+        assert!(remedy.contains("`ln -s '/opt/my bin/conveyor' '/opt/my bin/workerctl'`"), "{remedy}");
+        let neither = ours("workerctl_on_path", "workerctl", None, None).remedy.unwrap();
+        assert!(neither.contains("export PATH="), "{neither}");
     }
 }

@@ -135,7 +135,9 @@ pub(super) struct Prepared {
 /// Checks everything that can be checked without opening anything.
 pub(super) fn prepare(cx: &Context, plan: Plan) -> Result<Prepared> {
     if !plan.cwd.is_dir() {
-        return Err(Error::refused(format!("the working directory does not exist: {}", plan.cwd.display())));
+        let what = if plan.cwd.exists() { "is no folder" } else { "does not exist" };
+        return Err(Error::refused(format!("the working directory {what}: {}", plan.cwd.display()))
+            .hint("give the folder in which Codex is to work with --cwd"));
     }
     let program = find_codex(cx.env().path.as_deref(), plan.program.as_deref().or(cx.env().codex.as_deref()))
         .map_err(fail::codex)?;
