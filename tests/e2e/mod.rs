@@ -11,5 +11,6 @@ mod registering;
 mod start;
 mod stop;
 mod terminal;
+mod trust;
 mod turns;
 mod world;
