@@ -371,22 +371,18 @@ fn without_server(plan: &Plan, cli: &CodexCli) -> Option<String> {
     }
 }
 
-/// Whether the session has to be started without the server, because a thread made there would give a trust that
-/// nobody has given.
-///
-/// # Errors
-/// When the server does not tell.
-fn must_ask_for_trust(server: &mut CodexServer, plan: &Plan) -> Result<bool, ServerError> {
-    Ok(plan.trust == Trust::Ask && trust::level(&server.trust_levels()?, &plan.cwd).is_none())
+/// Whether the configuration says anything about the trust in the folder.
+fn trust_is_decided(server: &mut CodexServer, plan: &Plan) -> Result<bool, ServerError> {
+    Ok(trust::level(&server.trust_levels()?, &plan.cwd).is_some())
 }
 
 /// As far as it can be told without starting anything, why Codex's server will not hold the session.
 pub(super) fn foreseen_without_server(prepared: &Prepared) -> Option<String> {
     let Prepared { plan, cli, .. } = prepared;
     without_server(plan, cli).or_else(|| {
-        let home = cli.codex_home.as_deref().filter(|_| plan.resume.is_none())?;
+        let home = cli.codex_home.as_deref().filter(|_| plan.resume.is_none() && plan.trust == Trust::Ask)?;
         let mut server = CodexServer::connect(home, Timeouts::default()).ok()?;
-        must_ask_for_trust(&mut server, plan).ok()?.then(|| ASKS_FOR_TRUST.to_owned())
+        (!trust_is_decided(&mut server, plan).ok()?).then(|| ASKS_FOR_TRUST.to_owned())
     })
 }
 
@@ -406,17 +402,25 @@ fn thread_by_server(plan: &Plan, cli: &CodexCli) -> ByServer {
     }
     let create = || {
         let mut server = CodexServer::connect(home, Timeouts::default())?;
+        let decided = trust_is_decided(&mut server, plan)?;
         // With a sandbox that may write, making a thread trusts the folder, and nobody is asked.
-        if must_ask_for_trust(&mut server, plan)? {
+        if !decided && plan.trust == Trust::Ask {
             return Ok(ByServer::without(ASKS_FOR_TRUST));
         }
-        let known = trust::level(&server.trust_levels()?, &plan.cwd).is_some();
         let new = NewThread { cwd: &plan.cwd, sandbox, approval, model: plan.model.as_deref() };
-        let thread = server.start_thread(&new)?;
-        // Naming it writes the rollout, without which no terminal can show the thread.
-        server.name_thread(&thread.id, &plan.name)?;
-        let trust_accepted = !known && trust::level(&server.trust_levels()?, &plan.cwd) == Some("trusted");
-        Ok(ByServer { thread: Some((thread.id, thread.rollout)), without: None, trust_accepted })
+        let made = server.start_thread(&new).and_then(|thread| {
+            // Naming it writes the rollout, without which no terminal can show the thread.
+            server.name_thread(&thread.id, &plan.name)?;
+            Ok((thread.id, thread.rollout))
+        });
+        let (thread, without) = match made {
+            Ok(thread) => (Some(thread), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        // Whatever came of the thread, the folder may be trusted now.
+        let trusted = |levels| trust::level(&levels, &plan.cwd) == Some("trusted");
+        let trust_accepted = !decided && server.trust_levels().is_ok_and(trusted);
+        Ok(ByServer { thread, without, trust_accepted })
     };
     create().unwrap_or_else(|error: ServerError| ByServer::without(error))
 }
