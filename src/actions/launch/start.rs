@@ -44,7 +44,7 @@ pub struct LaunchArgs {
     /// The model; without it the configured one
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Trust this folder: answer Codex's question when it is recognised on screen, or let its server trust it
+    /// Trust this folder: answer Codex's question on its screen, or let its server trust it
     #[arg(long)]
     pub accept_trust: bool,
     /// Do not use Codex's background server, also when this version has one
