@@ -110,6 +110,7 @@ fn real_codex_trusts_a_folder_when_it_was_asked_for() {
     fs::write(lab.home().join("config.toml"), &before).expect("the configuration");
     let resumed = world.run(&["resume", "w1", "--timeout-seconds", "120"]).ok().json();
     assert_eq!((&resumed["startup"], &resumed["trust_accepted"]), (&"waiting".into(), &false.into()), "{resumed:#}");
+    assert_eq!(resumed["without_server"], Value::Null, "{resumed:#}");
     assert_eq!(config(&lab), before);
     world.run(&["stop", "w1"]).ok();
 }
