@@ -12,5 +12,6 @@ mod registering;
 mod start;
 mod stop;
 mod terminal;
+mod trust;
 mod turns;
 mod world;

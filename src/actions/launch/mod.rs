@@ -7,6 +7,7 @@ mod open;
 mod spawn;
 mod start;
 mod stop;
+mod trust;
 
 pub use open::{Open, OpenManager, OpenWorker, Way, attach_argv};
 pub use start::{Create, LaunchArgs, Resume, Start, StartTest, StartWorker, launch_session};

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempPath;
 
-use super::stop;
+use super::{stop, trust};
 use crate::{
     actions::{Context, fail},
     base::{Error, Kind, Result, text},
@@ -41,6 +41,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 const SERVER_START: Duration = Duration::from_secs(60);
 /// How long a turn that is to be taken back gets to end.
 const UNDO_PATIENCE: Duration = Duration::from_secs(5);
+/// Why a start goes without the server in a folder about which nobody has been asked.
+const ASKS_FOR_TRUST: &str = "nothing says whether this folder is trusted: Codex asks in its terminal";
 /// The status line that makes a pane show its own thread id, from Codex 0.107 on.
 const STATUS_LINE: &str = r#"tui.status_line=["run-state","session-id"]"#;
 const STATUS_LINE_SINCE: CodexVersion = CodexVersion { major: 0, minor: 107, patch: 0 };
@@ -235,9 +237,9 @@ pub(super) fn tmux_socket(cx: &Context) -> Option<String> {
 /// Opens the pane and waits until the session is ready, blocked or known; on failure nothing stays, or the error
 /// says what does.
 pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
-    let (thread, without_server) = thread_by_server(&prepared.plan, &prepared.cli);
-    let made = thread.as_ref().map(|(id, _)| id.clone());
-    open(cx, prepared, thread, without_server).map_err(|error| match made {
+    let by_server = thread_by_server(&prepared.plan, &prepared.cli);
+    let made = by_server.thread.as_ref().map(|(id, _)| id.clone());
+    open(cx, prepared, by_server).map_err(|error| match made {
         Some(thread) => taken_back(error, prepared, &thread),
         None => error,
     })
@@ -277,12 +279,8 @@ fn withdraw(home: &Path, thread: &str) -> Result<(), ServerError> {
     server.archive_thread(thread)
 }
 
-fn open(
-    cx: &Context,
-    prepared: &Prepared,
-    thread: Option<(String, Option<PathBuf>)>,
-    without_server: Option<String>,
-) -> Result<Spawned> {
+fn open(cx: &Context, prepared: &Prepared, by_server: ByServer) -> Result<Spawned> {
+    let ByServer { thread, without: without_server, trust_accepted: trusted_by_server } = by_server;
     let Prepared { plan, cli, version, tmux_name } = prepared;
     let (argv, prompt_file) = argv(cx, plan, cli, *version, thread.as_ref().map(|(id, _)| id.as_str()))?;
     let tmux = cx.tmux(tmux_socket(cx).as_deref());
@@ -320,7 +318,7 @@ fn open(
                 without_server,
                 made_thread,
                 prompt_file,
-                trust_accepted,
+                trust_accepted: trust_accepted || trusted_by_server,
                 screen,
             })
         }
@@ -340,38 +338,93 @@ fn close(cx: &Context, tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
     }
 }
 
-/// Creates the thread in Codex's server, so that its id and rollout are known before a terminal shows it.
-/// Gives the thread, or why there is none.
-fn thread_by_server(plan: &Plan, cli: &CodexCli) -> (Option<(String, Option<PathBuf>)>, Option<String>) {
+/// What Codex's server has done for a start.
+#[derive(Debug, Default)]
+struct ByServer {
+    /// The thread it has made, with its rollout.
+    thread: Option<(String, Option<PathBuf>)>,
+    /// Why it has made none; none also when it holds the thread that is resumed.
+    without: Option<String>,
+    /// Whether it has written down that the folder is trusted.
+    trust_accepted: bool,
+}
+
+impl ByServer {
+    fn without(reason: impl ToString) -> Self {
+        Self { without: Some(reason.to_string()), ..Self::default() }
+    }
+}
+
+/// Why Codex's server is not even asked to hold the session; none when it is.
+fn without_server(plan: &Plan, cli: &CodexCli) -> Option<String> {
     if plan.server == ServerUse::Off {
-        return (None, Some("switched off".to_owned()));
+        return Some("switched off".to_owned());
     }
     if plan.resume.is_some() {
-        return (None, (!plan.loaded).then(|| "an existing thread is resumed".to_owned()));
+        return (!plan.loaded).then(|| "an existing thread is resumed".to_owned());
     }
-    let (Some(sandbox), Some(approval)) = (plan.sandbox, plan.approval) else {
-        return (None, Some("nothing says what it may do".to_owned()));
-    };
-    let Some(home) = &cli.codex_home else {
-        return (None, Some("there is no CODEX_HOME".to_owned()));
-    };
+    if cli.codex_home.is_none() {
+        return Some("there is no CODEX_HOME".to_owned());
+    }
     match cli.has_server() {
-        Ok(true) => {}
-        Ok(false) => return (None, Some("this version of codex keeps no background server".to_owned())),
-        Err(error) => return (None, Some(error.to_string())),
+        Ok(true) => None,
+        Ok(false) => Some("this version of codex keeps no background server".to_owned()),
+        Err(error) => Some(error.to_string()),
     }
-    let created = cli.ensure_server(SERVER_START).map_err(|error| error.to_string()).and_then(|_| {
-        let mut server = CodexServer::connect(home, Timeouts::default()).map_err(|error| error.to_string())?;
+}
+
+/// Whether the configuration says anything about the trust in the folder.
+fn trust_is_decided(server: &mut CodexServer, plan: &Plan) -> Result<bool, ServerError> {
+    Ok(trust::level(&server.trust_levels()?, &plan.cwd).is_some())
+}
+
+/// As far as it can be told without starting anything, why Codex's server will not hold the session.
+pub(super) fn foreseen_without_server(prepared: &Prepared) -> Option<String> {
+    let Prepared { plan, cli, .. } = prepared;
+    without_server(plan, cli).or_else(|| {
+        let home = cli.codex_home.as_deref().filter(|_| plan.resume.is_none() && plan.trust == Trust::Ask)?;
+        let mut server = CodexServer::connect(home, Timeouts::default()).ok()?;
+        (!trust_is_decided(&mut server, plan).ok()?).then(|| ASKS_FOR_TRUST.to_owned())
+    })
+}
+
+/// Creates the thread in Codex's server, so that its id and rollout are known before a terminal shows it.
+fn thread_by_server(plan: &Plan, cli: &CodexCli) -> ByServer {
+    if let Some(reason) = without_server(plan, cli) {
+        return ByServer::without(reason);
+    }
+    if plan.resume.is_some() {
+        return ByServer::default();
+    }
+    let (Some(home), Some(sandbox), Some(approval)) = (&cli.codex_home, plan.sandbox, plan.approval) else {
+        return ByServer::without("nothing says what it may do");
+    };
+    if let Err(error) = cli.ensure_server(SERVER_START) {
+        return ByServer::without(error);
+    }
+    let create = || {
+        let mut server = CodexServer::connect(home, Timeouts::default())?;
+        let decided = trust_is_decided(&mut server, plan)?;
+        // With a sandbox that may write, making a thread trusts the folder, and nobody is asked.
+        if !decided && plan.trust == Trust::Ask {
+            return Ok(ByServer::without(ASKS_FOR_TRUST));
+        }
         let new = NewThread { cwd: &plan.cwd, sandbox, approval, model: plan.model.as_deref() };
-        let thread = server.start_thread(&new).map_err(|error| error.to_string())?;
-        // Naming it writes the rollout, without which no terminal can show the thread.
-        server.name_thread(&thread.id, &plan.name).map_err(|error| error.to_string())?;
-        Ok((thread.id, thread.rollout))
-    });
-    match created {
-        Ok(thread) => (Some(thread), None),
-        Err(reason) => (None, Some(reason)),
-    }
+        let made = server.start_thread(&new).and_then(|thread| {
+            // Naming it writes the rollout, without which no terminal can show the thread.
+            server.name_thread(&thread.id, &plan.name)?;
+            Ok((thread.id, thread.rollout))
+        });
+        let (thread, without) = match made {
+            Ok(thread) => (Some(thread), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        // Whatever came of the thread, the folder may be trusted now.
+        let trusted = |levels| trust::level(&levels, &plan.cwd) == Some("trusted");
+        let trust_accepted = !decided && server.trust_levels().is_ok_and(trusted);
+        Ok(ByServer { thread, without, trust_accepted })
+    };
+    create().unwrap_or_else(|error: ServerError| ByServer::without(error))
 }
 
 /// The words that start Codex.

@@ -44,7 +44,7 @@ pub struct LaunchArgs {
     /// The model; without it the configured one
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Answer Codex's question whether this folder is trusted, when it is recognised on screen
+    /// Trust this folder: answer Codex's question on its screen, or let its server trust it
     #[arg(long)]
     pub accept_trust: bool,
     /// Do not use Codex's background server, also when this version has one
@@ -361,7 +361,7 @@ impl Started {
             tmux_pane_id: None,
             tmux_session: prepared.tmux_name.to_string(),
             trust_accepted: false,
-            without_server: None,
+            without_server: spawn::foreseen_without_server(prepared),
         }
     }
 
@@ -406,6 +406,12 @@ impl Outcome for Started {
         writeln!(out, "  sandbox {}, asks {}", own(sandbox), own(approval))?;
         if let (Some(state), Some(reason)) = (self.startup, &self.startup_reason) {
             writeln!(out, "  {state}: {reason}")?;
+        }
+        if let Some(reason) = &self.without_server {
+            writeln!(out, "  without Codex's server: {reason}")?;
+        }
+        if self.trust_accepted {
+            writeln!(out, "  the folder is trusted now")?;
         }
         if let Some(id) = &self.codex_session_id {
             writeln!(out, "  Codex session {id}")?;

@@ -4,6 +4,7 @@
 //! recognised by its number and dropped.
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
     process::Command,
@@ -302,6 +303,9 @@ impl CodexServer {
 
     /// Starts a thread without any input. Its id and the path of its rollout are final.
     ///
+    /// With a sandbox that may write, the server writes down that the repository of a folder is trusted when the
+    /// configuration says nothing about it, and asks nobody; see [`Self::trust_levels`].
+    ///
     /// Until it has a name or an input there is no file at that path, `codex resume` refuses the id, and about a
     /// minute after the last client has gone the server forgets the thread. So name it before showing it.
     ///
@@ -319,6 +323,30 @@ impl CodexServer {
         }
         let reply: ThreadReply = self.request("thread/start", &params)?;
         Ok(reply.thread)
+    }
+
+    /// What the configuration says about the trust in folders, by path: `trusted` or `untrusted`.
+    ///
+    /// # Errors
+    /// When the server does not answer as it should in time.
+    pub fn trust_levels(&mut self) -> Result<BTreeMap<String, String>, ServerError> {
+        #[derive(Deserialize)]
+        struct Reply {
+            config: Config,
+        }
+        #[derive(Deserialize)]
+        struct Config {
+            projects: Option<BTreeMap<String, Project>>,
+        }
+        #[derive(Deserialize)]
+        struct Project {
+            trust_level: Option<String>,
+        }
+
+        // Without a folder no project's own configuration has a say in it.
+        let reply: Reply = self.request("config/read", &json!({ "includeLayers": false }))?;
+        let projects = reply.config.projects.unwrap_or_default();
+        Ok(projects.into_iter().filter_map(|(path, project)| Some((path, project.trust_level?))).collect())
     }
 
     /// Gives a thread its name, which also writes its rollout's first line.
