@@ -348,7 +348,12 @@ impl App {
     pub fn session(&self) -> Option<&SessionRow> {
         let board = self.board()?;
         match self.screen {
-            Screen::Fleet | Screen::Events => {
+            // What the filter hides is not on screen, and no key is about it.
+            Screen::Fleet => {
+                let id = self.selected.as_deref()?;
+                board.sessions.iter().find(|row| row.id == id && self.filter.matches_session(row, self.now))
+            }
+            Screen::Events => {
                 let id = self.selected.as_deref()?;
                 board.sessions.iter().find(|row| row.id == id)
             }

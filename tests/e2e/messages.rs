@@ -54,7 +54,8 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     terminal.press(&["Enter"]);
     let screen = terminal.wait_for("w1 has not confirmed it");
     assert!(
-        screen.contains("into w1's inbox") && screen.contains("the target has no pane: it fetches its messages"),
+        screen.contains("into w1's inbox")
+            && screen.contains("no Codex server holds its thread: it has to fetch its messages"),
         "{screen}"
     );
     let once = "select count(*) from commands as c join routed_notifications as n on n.command_id = c.id

@@ -1,6 +1,9 @@
 //! `doctor`: the programs, places and settings that Conveyor needs on this machine.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -103,7 +106,7 @@ impl Action for Doctor {
         checks.extend(terminal::checks(cx, &tools));
         checks.extend(places::file_watches());
 
-        let project = target_cwd.ancestors().find(|folder| folder.join(".git").exists());
+        let project = target_cwd.ancestors().find(|folder| is_repository(folder));
         let project_root = project.unwrap_or(&target_cwd).to_owned();
         let program = machine::own_program();
         let commands = Commands {
@@ -120,7 +123,7 @@ impl Action for Doctor {
             codex_home,
             package: Package {
                 name: env!("CARGO_PKG_NAME"),
-                root: program.and_then(|program| program.parent().map(std::path::Path::to_owned)),
+                root: program.and_then(|program| program.parent().map(Path::to_owned)),
                 version: env!("CARGO_PKG_VERSION"),
             },
             platform: machine::platform(),
@@ -147,4 +150,11 @@ impl Outcome for Installation {
     fn exit_code(&self) -> u8 {
         u8::from(!self.ok)
     }
+}
+
+/// A worktree's `.git` is a file. A folder of that name without a head is no repository: Codex's sandbox leaves empty
+/// ones in folders that it lets commands write to.
+fn is_repository(folder: &Path) -> bool {
+    let git = folder.join(".git");
+    git.is_file() || git.join("HEAD").exists()
 }

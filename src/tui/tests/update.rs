@@ -171,6 +171,20 @@ fn w_on_the_task_screen_loads_what_the_fleet_shows_then() {
 }
 
 #[test]
+fn no_key_is_about_a_session_that_the_filter_hides() {
+    let mut app = app(80, 24);
+    press(&mut app, "/");
+    write(&mut app, "zzz");
+    press(&mut app, "Enter");
+    assert!(order(&app).is_empty() && app.session().is_none());
+    for key in ["c", "x", "n", "a"] {
+        assert!(press(&mut app, key).is_empty(), "{key} does nothing");
+        assert!(app.layers.is_empty(), "{key} opens nothing");
+    }
+    assert!(screen(&app).contains("no session is selected"));
+}
+
+#[test]
 fn a_filter_works_while_it_is_typed() {
     let mut app = app(80, 24);
     press(&mut app, "/");
