@@ -269,7 +269,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
                 repeated_ordinal = next.progress.max_ordinal.is_some_and(|max| own <= max);
             }
             next.progress.apply(&record, raw.offset);
-            turn_end = next.progress.last_end.clone().filter(|end| end.byte_offset == raw.offset);
+            turn_end = next.progress.last_end.as_ref().filter(|end| end.byte_offset == raw.offset).cloned();
             if let (Some(end), Fact::TurnEnded { last_message: Some(text), .. }) = (&mut turn_end, &record.fact) {
                 // The progress keeps its beginning only.
                 end.last_message = Some(text.clone());
