@@ -1,17 +1,15 @@
-//! Rows of `commands` and `command_attempts`: the durable queue.
+//! Rows of `commands`: the durable queue.
 //!
 //! Every change of a command names the phase and the fence it was read with; when neither fits any more, somebody
 //! else was faster, nothing is changed, and the caller reads again.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde_json::Value;
 
-use super::{Read, Result, Write, convert};
+use super::{Read, Result, Write, attempts, convert};
 use crate::{
     base::{Moment, Timestamp},
-    model::delivery::{Attempt, AttemptState, Command, CommandKind, CommandState, Lane, Phase},
+    model::delivery::{AttemptState, Command, CommandKind, CommandState, Lane, Phase},
 };
 
 const COLUMNS: &str = "id, idempotency_key, request_sha256, created_at, updated_at, created_by, task_id, binding_id,
@@ -337,21 +335,7 @@ pub fn begin_try(
     if changed == 0 {
         return Ok(None);
     }
-    w.connection
-        .prepare_cached(
-            "insert into command_attempts (command_id, correlation_id, dispatcher_id, fence, lane, started_at, state,
-                side_effect_started)
-             values (:command_id, :correlation_id, :dispatcher_id, :fence, :lane, :now, 'running', 1)",
-        )?
-        .execute(named_params! {
-            ":command_id": command.id,
-            ":correlation_id": command.correlation_id,
-            ":dispatcher_id": dispatcher_id,
-            ":fence": command.fence + 1,
-            ":lane": lane.0,
-            ":now": now.wall,
-        })?;
-    let attempt_id = w.connection.last_insert_rowid();
+    let attempt_id = attempts::begin(w, command, dispatcher_id, lane.0, now.wall)?;
     let command = by_id(w.read(), &command.id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok(Some(Begun { command, attempt_id }))
 }
@@ -363,38 +347,6 @@ pub struct Begun {
     pub command: Command,
     /// The try.
     pub attempt_id: i64,
-}
-
-/// Ends the newest try of a command that still runs.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn end_try(
-    w: &Write<'_>,
-    command_id: &str,
-    state: AttemptState,
-    completed: bool,
-    result: Option<&Value>,
-    error: Option<&str>,
-    now: Timestamp,
-) -> Result<()> {
-    let result = result.map(convert::json_text).transpose()?;
-    w.connection
-        .prepare_cached(
-            "update command_attempts set
-                state = :state, finished_at = :now, side_effect_completed = :completed,
-                result_json = coalesce(:result, result_json), error = :error
-             where command_id = :command_id and state = 'running'",
-        )?
-        .execute(named_params! {
-            ":command_id": command_id,
-            ":state": state,
-            ":now": now,
-            ":completed": completed,
-            ":result": result,
-            ":error": error,
-        })?;
-    Ok(())
 }
 
 /// Puts a command off: it is looked at again in `wait` milliseconds. It stays in its phase, with this reason.
@@ -439,14 +391,14 @@ pub fn look_again(w: &Write<'_>, command: &Command, wait: i64, now: &Moment) -> 
     Ok(())
 }
 
-/// Takes back that a try was counted: it is proven that it was none.
+/// Counts a try, or with -1 takes back that one was counted: it is proven that it was none.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn uncount_try(w: &Write<'_>, command: &Command) -> Result<()> {
+pub fn count_try(w: &Write<'_>, command: &Command, by: i64) -> Result<()> {
     w.connection
-        .prepare_cached("update commands set attempts = max(attempts - 1, 0) where id = :id")?
-        .execute(named_params! { ":id": command.id })?;
+        .prepare_cached("update commands set attempts = max(attempts + :by, 0) where id = :id")?
+        .execute(named_params! { ":id": command.id, ":by": by })?;
     Ok(())
 }
 
@@ -480,7 +432,7 @@ pub fn confirm(w: &Write<'_>, id: &str, session_id: &str, receipt: &Value, now: 
         return Ok(Confirmed::NotOurs);
     }
     result["receipt"] = receipt.clone();
-    end_try(w, id, AttemptState::Succeeded, true, Some(&result), None, now)?;
+    attempts::end(w, id, AttemptState::Succeeded, true, Some(&result), None, now)?;
     advance(w, &command, Phase::Done, Step { result: Some(&result), ..Step::default() }, now)?;
     Ok(Confirmed::Done)
 }
@@ -571,62 +523,6 @@ pub fn requeue(
     Ok(true)
 }
 
-/// A try that is over as soon as it is recorded: everything it does, it does in this transaction.
-#[derive(Debug, Clone, Copy)]
-pub struct Tried<'a> {
-    /// Who tried.
-    pub dispatcher_id: &'a str,
-    /// How it went.
-    pub state: AttemptState,
-    /// The way it took.
-    pub lane: Option<Lane>,
-    /// What it came to.
-    pub result: Option<&'a Value>,
-    /// Why it failed.
-    pub error: Option<&'a str>,
-}
-
-/// Records a try and counts it; its number.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn record_try(w: &Write<'_>, command: &Command, tried: Tried<'_>, now: Timestamp) -> Result<i64> {
-    let result = tried.result.map(convert::json_text).transpose()?;
-    w.connection
-        .prepare_cached(
-            "insert into command_attempts (command_id, correlation_id, dispatcher_id, fence, lane, started_at,
-                finished_at, state, result_json, error)
-             values (:command_id, :correlation_id, :dispatcher_id, :fence, :lane, :now, :now, :state, :result, :error)",
-        )?
-        .execute(named_params! {
-            ":command_id": command.id,
-            ":correlation_id": command.correlation_id,
-            ":dispatcher_id": tried.dispatcher_id,
-            ":fence": command.fence,
-            ":lane": tried.lane,
-            ":now": now,
-            ":state": tried.state,
-            ":result": result,
-            ":error": tried.error,
-        })?;
-    let id = w.connection.last_insert_rowid();
-    w.connection
-        .prepare_cached("update commands set attempts = attempts + 1 where id = :id")?
-        .execute(named_params! { ":id": command.id })?;
-    Ok(id)
-}
-
-/// Writes what a recorded try came to, once its number is part of it.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn set_try_result(w: &Write<'_>, attempt_id: i64, result: &Value) -> Result<()> {
-    w.connection
-        .prepare_cached("update command_attempts set result_json = :result where id = :id")?
-        .execute(named_params! { ":id": attempt_id, ":result": convert::json_text(result)? })?;
-    Ok(())
-}
-
 /// Which commands are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Filter<'a> {
@@ -676,41 +572,5 @@ pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>
     )?;
     let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     found.reverse();
-    Ok(found)
-}
-
-/// The tries of these commands, the oldest first.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn attempts(r: Read<'_>, command_ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Vec<Attempt>>> {
-    let mut statement = r.connection.prepare_cached(
-        "select id, command_id, correlation_id, dispatcher_id, fence, lane, started_at, finished_at, state, result_json,
-            error, side_effect_started, side_effect_completed
-         from command_attempts
-         where command_id = :command_id
-         order by id",
-    )?;
-    let mut found = BTreeMap::new();
-    for command_id in command_ids {
-        let rows = statement.query_map(named_params! { ":command_id": command_id }, |row| {
-            Ok(Attempt {
-                command_id: row.get("command_id")?,
-                correlation_id: row.get("correlation_id")?,
-                dispatcher_id: row.get("dispatcher_id")?,
-                error: row.get("error")?,
-                fence: row.get("fence")?,
-                finished_at: row.get("finished_at")?,
-                id: row.get("id")?,
-                lane: row.get("lane")?,
-                result: convert::json_or_none(row, "result_json")?,
-                side_effect_completed: row.get("side_effect_completed")?,
-                side_effect_started: row.get("side_effect_started")?,
-                started_at: row.get("started_at")?,
-                state: row.get("state")?,
-            })
-        })?;
-        found.insert((*command_id).to_owned(), rows.collect::<rusqlite::Result<_>>()?);
-    }
     Ok(found)
 }

@@ -4,6 +4,7 @@
 //! `&Write`, so nothing can be changed outside an immediate transaction. One file per aggregate holds all SQL for
 //! its tables.
 
+pub mod attempts;
 pub mod audit;
 pub mod bindings;
 pub mod board;

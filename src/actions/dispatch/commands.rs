@@ -121,7 +121,7 @@ impl Action for Commands {
             };
             let commands = store::commands::list(r, &filter, self.limit)?;
             let mut attempts = if self.attempts {
-                store::commands::attempts(r, &commands.iter().map(|command| &*command.id).collect::<BTreeSet<_>>())?
+                store::attempts::of(r, &commands.iter().map(|command| &*command.id).collect::<BTreeSet<_>>())?
             } else {
                 Default::default()
             };

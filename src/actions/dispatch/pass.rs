@@ -23,7 +23,8 @@ use crate::{
     },
     store::{
         self, Read, Store, Write,
-        commands::{InLine, Step, Tried},
+        attempts::Tried,
+        commands::{InLine, Step},
         dispatchers::EVERYTHING,
         inbox,
     },
@@ -533,11 +534,12 @@ fn close(
             result: None,
             error: Some(why),
         };
-        handled.attempt_id = Some(store::commands::record_try(w, command, tried, now.wall)?);
+        handled.attempt_id = Some(store::attempts::record(w, command, tried, now.wall)?);
+        store::commands::count_try(w, command, 1)?;
     }
     let result = value(&handled)?;
     if let Some(attempt_id) = handled.attempt_id {
-        store::commands::set_try_result(w, attempt_id, &result)?;
+        store::attempts::set_result(w, attempt_id, &result)?;
     }
     let step = Step { reason: Some(why), error: Some(why), result: Some(&result), ..Step::default() };
     moved(store::commands::advance(w, command, phase, step, now.wall)?)?;
@@ -591,7 +593,8 @@ fn put_into_inbox(
         result: None,
         error: None,
     };
-    let attempt_id = store::commands::record_try(w, command, tried, now.wall)?;
+    let attempt_id = store::attempts::record(w, command, tried, now.wall)?;
+    store::commands::count_try(w, command, 1)?;
     let mut handled = around.handled(orders, command, Phase::Delivered, dry_run);
     handled.attempt_id = Some(attempt_id);
     handled.notification_id = Some(notification_id);
@@ -600,7 +603,7 @@ fn put_into_inbox(
     handled.lane_reason = Some(why.to_owned());
     handled.state = if dry_run { "planned" } else { "pull_required" };
     let result = value(&handled)?;
-    store::commands::set_try_result(w, attempt_id, &result)?;
+    store::attempts::set_result(w, attempt_id, &result)?;
     let step = Step { lane: Some((Lane::Inbox, why)), result: Some(&result), ..Step::default() };
     moved(store::commands::advance(w, command, Phase::Delivered, step, now.wall)?)?;
     Ok(handled)

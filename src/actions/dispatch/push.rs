@@ -159,10 +159,10 @@ fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, no
             // Somebody else has moved it since, and the try that runs may be theirs.
             return Ok(());
         }
-        store::commands::end_try(w, &command.id, AttemptState::Abandoned, false, None, Some(why), now.wall)?;
+        store::attempts::end(w, &command.id, AttemptState::Abandoned, false, None, Some(why), now.wall)?;
         if !spent && let Some(queued) = store::commands::by_id(w.read(), &command.id)? {
             if !is_our_fault {
-                store::commands::uncount_try(w, &queued)?;
+                store::commands::count_try(w, &queued, -1)?;
             }
             store::commands::put_off(w, &queued, delay(queued.defer_count), why, now)?;
         }
@@ -330,7 +330,7 @@ fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &
         let step = Step { reason: Some(why), error, ..Step::default() };
         // Only if nobody else was faster: the try that runs would be theirs.
         if store::commands::advance(w, command, phase, step, now.wall)? {
-            store::commands::end_try(w, &command.id, AttemptState::Failed, ambiguous, None, Some(why), now.wall)?;
+            store::attempts::end(w, &command.id, AttemptState::Failed, ambiguous, None, Some(why), now.wall)?;
         }
         Ok::<_, store::Error>(())
     })?;
