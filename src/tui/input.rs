@@ -4,24 +4,15 @@ use ratatui::layout::Position;
 
 use super::{
     app::{App, Effect, Load, Look, Screen, wants_look},
-    field::Field,
     keymap::{Intent, Key, Place},
-    layer::{About, Input, Layer, Nudge, Purpose, Reader},
+    layer::{About, Input, Layer, Purpose, Reader},
+    messages,
     screen::{self, fleet},
     theme::Part,
 };
 use crate::{
-    actions::{
-        Action, Argv, Command, Commands, Cycle, Discover, Dispatch, DispatchVerb, EnqueueNudgeWorker, Explain, List,
-        Listed, MessageArgs, TIME_TO_LIVE, Tail, Tasks, TextArg,
-    },
-    base::text::is_unsafe,
-    model::{
-        delivery::Phase,
-        filter::Filter,
-        session::{Registration, Role},
-        task::BindingState,
-    },
+    actions::{Action, Argv, Command, Commands, Cycle, Discover, Explain, List, Listed, Tail, Tasks},
+    model::{filter::Filter, session::Role},
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
@@ -33,12 +24,6 @@ const ADOPTED_AT_ONCE: usize = 50;
 /// The longest text an input line takes, in characters.
 const MAX_INPUT: usize = 500;
 
-/// The longest message that is written here, in bytes.
-const MAX_MESSAGE: usize = 32 * 1024;
-
-/// Seconds between passes of a dispatcher, as `dispatch` has them; its verbs do not use it.
-const PASS_SECONDS: f64 = 2.0;
-
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     match intent {
@@ -48,7 +33,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         intent => match app.layers.last().map(Layer::place) {
             Some(Place::Help) => help(app, key, intent),
             Some(Place::Input) => input(app, key, intent, effects),
-            Some(Place::Message) => message(app, key, intent, effects),
+            Some(Place::Message) => messages::message(app, key, intent, effects),
             Some(Place::Reader) => reader(app, intent, effects),
             Some(Place::Confirm) => confirm(app, intent, effects),
             _ => {
@@ -130,10 +115,10 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
-        Intent::Nudge => nudge(app),
-        Intent::Pause => pause(app, effects),
-        Intent::Retry => retry(app),
-        Intent::TakeBack => take_back(app),
+        Intent::Nudge => messages::nudge(app),
+        Intent::Pause => messages::pause(app, effects),
+        Intent::Retry => messages::retry(app),
+        Intent::TakeBack => messages::take_back(app),
         Intent::Adopt => {
             let adopt = Discover {
                 query: None,
@@ -391,171 +376,13 @@ fn explain(app: &mut App, effects: &mut Vec<Effect>) {
     }));
 }
 
-/// Opens the message to the selected worker, or says why there is none to be written.
-fn nudge(app: &mut App) {
-    match addressee(app) {
-        Ok((task, worker)) => {
-            app.layers.push(Layer::Nudge(Nudge { task, worker, field: Field::default(), error: None }));
-        }
-        Err(why) => app.say(Part::Warning, why),
-    }
-}
-
-/// Task and worker that a nudge from here goes to, or why it goes nowhere.
-pub(super) fn addressee(app: &App) -> Result<(String, String), String> {
-    let Some(session) = app.session() else { return Err("no worker is selected".to_owned()) };
-    let name = &session.name;
-    match (session.role, &session.task, &session.partner) {
-        (_, _, _) if session.registration == Registration::Gone => Err(format!("{name} is gone: nothing can reach it")),
-        (Role::Manager, _, Some(worker)) => Err(format!("{name} is a manager; a nudge goes to its worker {worker}")),
-        (Role::Manager, _, None) => Err(format!("{name} is a manager; a nudge goes to a worker")),
-        (Role::Worker, Some(task), _) => Ok((task.clone(), name.clone())),
-        (Role::Worker, None, _) => {
-            Err(format!("{name} is bound to no task, and a nudge goes through a binding: `conveyor bind` makes one"))
-        }
-    }
-}
-
-/// The action that queues what is written.
-pub(super) fn enqueue(nudge: &Nudge) -> EnqueueNudgeWorker {
-    EnqueueNudgeWorker {
-        task: Some(nudge.task.clone()),
-        filter: None,
-        message: MessageArgs {
-            message: TextArg::Inline(nudge.field.text().to_owned()),
-            correlation_id: None,
-            idempotency_key: None,
-            expires: TIME_TO_LIVE,
-        },
-    }
-}
-
-fn message(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let Some(Layer::Nudge(nudge)) = app.layers.last_mut() else { return };
-    let field = &mut nudge.field;
-    let mut fits = true;
-    match intent {
-        Some(Intent::Accept) => return send(app, effects),
-        Some(Intent::Back) => {
-            app.layers.pop();
-            return;
-        }
-        Some(Intent::LineBreak) => fits = field.insert("\n", MAX_MESSAGE),
-        Some(Intent::Erase) => field.erase(),
-        Some(Intent::EraseNext) => field.erase_next(),
-        Some(Intent::EraseWord) => field.erase_word(),
-        Some(Intent::EraseAll) => field.clear(),
-        Some(Intent::Left) => field.left(),
-        Some(Intent::Right) => field.right(),
-        Some(Intent::WordLeft) => field.word_left(),
-        Some(Intent::WordRight) => field.word_right(),
-        Some(Intent::LineStart) => field.line_start(),
-        Some(Intent::LineEnd) => field.line_end(),
-        Some(Intent::Up) => field.up(),
-        Some(Intent::Down) => field.down(),
-        _ => {
-            if let Some(c) = key.character().filter(|c| !is_unsafe(*c)) {
-                fits = field.insert(c.encode_utf8(&mut [0; 4]), MAX_MESSAGE);
-            }
-        }
-    }
-    nudge.error = (!fits).then(too_long);
-}
-
-fn too_long() -> String {
-    format!("more than {MAX_MESSAGE} bytes do not fit here: put the long part into a file and name its path")
-}
-
-/// Queues the message, unless the task has got another worker while it was written.
-fn send(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some(Layer::Nudge(nudge)) = app.layers.last() else { return };
-    let worker = app.board().and_then(|board| {
-        let task = board.tasks.iter().find(|row| row.task.name == nudge.task && row.task.state.is_open())?;
-        let binding = task.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
-        Some(binding.worker.clone())
-    });
-    let error = match worker {
-        _ if nudge.field.text().trim().is_empty() => Some("nothing is typed yet".to_owned()),
-        None => Some(format!("nobody is bound to {} any more", nudge.task)),
-        Some(worker) if worker != nudge.worker => {
-            Some(format!("{} has got another worker meanwhile: {worker}", nudge.task))
-        }
-        Some(_) => None,
-    };
-    let action = enqueue(nudge);
-    if error.is_none() {
-        app.layers.pop();
-        submit(app, action, effects);
-    } else if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
-        nudge.error = error;
-    }
-}
-
-/// `dispatch` with one of its verbs.
-fn dispatch(verb: DispatchVerb) -> Dispatch {
-    Dispatch {
-        verb: Some(verb),
-        once: false,
-        watch: false,
-        watch_iterations: None,
-        interval: PASS_SECONDS,
-        limit: 10,
-        dispatcher_id: None,
-        wanted: None,
-        task: None,
-    }
-}
-
-/// The emergency stop works at once; going on is asked for. When it is not known whether deliveries are stopped, they
-/// are stopped.
-fn pause(app: &mut App, effects: &mut Vec<Effect>) {
-    match app.deliveries().map(|deliveries| (deliveries.health.paused, deliveries.health.waiting)) {
-        Some((true, waiting)) => {
-            let question =
-                format!("Deliver again? {waiting} message(s) wait, and go out at once when somebody dispatches.");
-            ask_first(app, &question, dispatch(DispatchVerb::Resume { task: None, all: true }));
-        }
-        Some((false, _)) | None => {
-            submit(app, dispatch(DispatchVerb::Pause { task: None, all: true, reason: None }), effects);
-        }
-    }
-}
-
-/// The selected command, with what is said of it in a question.
-fn selected_command(app: &App) -> Option<(String, Phase, String)> {
-    let row = screen::inbox::selected_command(app)?;
-    Some((row.id.clone(), row.phase, format!("{} to {}", screen::delivery::kind(row.kind), row.target)))
-}
-
-fn retry(app: &mut App) {
-    match selected_command(app) {
-        Some((command, phase, about)) if phase.is_dead_letter() => {
-            let question = format!("Queue the {about} again? It was given up: {phase}.");
-            ask_first(app, &question, dispatch(DispatchVerb::Retry { command, reason: None }));
-        }
-        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what was given up is queued again")),
-        None => app.say(Part::Warning, "select a message that was given up"),
-    }
-}
-
-fn take_back(app: &mut App) {
-    match selected_command(app) {
-        Some((command, Phase::Queued, about)) => {
-            let question = format!("Take the {about} back? Nobody has begun to deliver it.");
-            ask_first(app, &question, dispatch(DispatchVerb::Cancel { command, reason: None }));
-        }
-        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what is queued can be taken back")),
-        None => app.say(Part::Warning, "select a message that waits"),
-    }
-}
-
 /// Sends an action of the catalogue; nothing else can be sent.
-fn submit(app: &mut App, action: impl Listed, effects: &mut Vec<Effect>) {
+pub(super) fn submit(app: &mut App, action: impl Listed, effects: &mut Vec<Effect>) {
     begin(app, action.into_command(), effects);
 }
 
 /// Asks before an action is submitted; the question shows its command line.
-fn ask_first(app: &mut App, question: &str, action: impl Listed) {
+pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
     let command = action.into_command();
     let line = command_line(app, &command.argv());
     let question = format!("{question}\n\n{line}");
@@ -759,8 +586,8 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
     let text = crate::base::text::clean(text);
     if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
         // Tabs have no width of their own in a field.
-        let fits = nudge.field.insert(&text.replace('\t', "    "), MAX_MESSAGE);
-        nudge.error = (!fits).then(too_long);
+        let fits = nudge.field.insert(&text.replace('\t', "    "), messages::MAX_MESSAGE);
+        nudge.error = (!fits).then(messages::too_long);
         return;
     }
     let text = crate::base::text::one_line(&text);

@@ -12,6 +12,7 @@ mod jobs;
 pub mod keymap;
 mod layer;
 mod loads;
+mod messages;
 mod screen;
 mod terminal;
 pub mod theme;

@@ -72,10 +72,10 @@ pub struct Dispatch {
     #[arg(long, value_name = "COUNT", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     pub watch_iterations: Option<u64>,
     /// With --watch: seconds between passes when nothing else wakes it
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = PASS_SECONDS, value_parser = seconds)]
     pub interval: f64,
     /// At most so many commands and signals in a pass
-    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = PASS_LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
     /// A name for this dispatcher; a fresh one otherwise
     #[arg(long, value_name = "ID")]
@@ -86,6 +86,29 @@ pub struct Dispatch {
     /// Only this task, by name or id
     #[arg(long, value_name = "TASK")]
     pub task: Option<String>,
+}
+
+/// Seconds between passes unless told otherwise.
+const PASS_SECONDS: f64 = 2.0;
+/// Commands and signals of a pass unless told otherwise.
+const PASS_LIMIT: u32 = 10;
+
+impl Dispatch {
+    /// One of its verbs.
+    #[must_use]
+    pub fn of(verb: DispatchVerb) -> Self {
+        Self {
+            verb: Some(verb),
+            once: false,
+            watch: false,
+            watch_iterations: None,
+            interval: PASS_SECONDS,
+            limit: PASS_LIMIT,
+            dispatcher_id: None,
+            wanted: None,
+            task: None,
+        }
+    }
 }
 
 /// A number of seconds that a pass may wait.

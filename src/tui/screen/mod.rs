@@ -312,7 +312,7 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
-        Intent::Nudge => super::input::addressee(app).is_ok(),
+        Intent::Nudge => super::messages::addressee(app).is_ok(),
         Intent::Retry => inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter()),
         Intent::TakeBack => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Queued),
         Intent::Inbox | Intent::Pause => app.board().is_some(),

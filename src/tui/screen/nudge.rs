@@ -15,13 +15,7 @@ use super::{
 };
 use crate::{
     actions::Action,
-    tui::{
-        app::App,
-        input::{command_line, enqueue},
-        layer::Nudge,
-        theme::Part,
-        wrap::cut,
-    },
+    tui::{app::App, input::command_line, layer::Nudge, messages, theme::Part, wrap::cut},
 };
 
 /// The most lines that the command line takes.
@@ -39,7 +33,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, nudge: &Nudge) {
         return;
     }
     let (text, row, column) = layout(nudge, width);
-    let command = format!("runs: {}", command_line(app, &enqueue(nudge).argv()));
+    let command = format!("runs: {}", command_line(app, &messages::enqueue(nudge).argv()));
     let mut command = wrapped(app, Part::Dim, &command, width);
     if command.len() > COMMAND_LINES {
         command.truncate(COMMAND_LINES);
