@@ -117,7 +117,8 @@ fn open_rollouts_and_locks_are_found_in_folders_with_blanks() {
     let states: Vec<_> = SystemProcesses.writer_locks(&home).unwrap();
     let states: Vec<_> = states.iter().map(|lock| (lock.thread_id.as_str(), lock.state)).collect();
     assert_eq!(states, [("01a1fc1f-0000", LockState::Free), ("01a1fc1f-e19b", LockState::Held(own))]);
-    drop(held);
+    // Unlocked, not only closed: a process that another test is just starting still has a copy of every open file.
+    flock(&held, FlockOperation::Unlock).unwrap();
     assert_eq!(SystemProcesses.lock_state(&lock).unwrap(), LockState::Free);
     assert_eq!(SystemProcesses.lock_state(&home.join("none.lock")).unwrap(), LockState::Missing);
     assert_eq!(SystemProcesses.writer_locks(Path::new("/no/such/home")).unwrap(), []);
