@@ -14,4 +14,5 @@ mod stop;
 mod terminal;
 mod trust;
 mod turns;
+mod typed;
 mod world;

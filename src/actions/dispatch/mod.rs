@@ -6,9 +6,13 @@ mod deliveries;
 mod enqueue;
 mod health;
 mod nudge;
+mod panes;
 mod pass;
 mod push;
 mod servers;
+mod typed;
+mod typed_after;
+mod ways;
 
 use std::fmt;
 
