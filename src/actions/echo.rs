@@ -43,8 +43,7 @@ impl Place<'_> {
     fn counts_for(&self, typed: &TypedMessage) -> bool {
         typed.session_id == self.cursor.session_id
             && typed.thread_id.as_deref().is_none_or(|thread| thread == self.cursor.thread_id)
-            && (typed.rollout_path.as_deref() != Some(&*self.cursor.path)
-                || self.byte_offset >= typed.echo_from_offset)
+            && (typed.rollout_path.as_deref() != Some(&*self.cursor.path) || self.byte_offset >= typed.echo_from_offset)
     }
 }
 

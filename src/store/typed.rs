@@ -35,9 +35,8 @@ pub fn installation(w: &Write<'_>, fresh: &str) -> Result<Installation> {
 /// SQLite's own error.
 pub fn known_installation(r: Read<'_>) -> Result<Option<Installation>> {
     let mut statement = r.connection.prepare_cached("select name, last_number from installation where id = 1")?;
-    let row = |row: &Row<'_>| {
-        Ok(Installation { name: row.get("name")?, last_number: convert::count(row, "last_number")? })
-    };
+    let row =
+        |row: &Row<'_>| Ok(Installation { name: row.get("name")?, last_number: convert::count(row, "last_number")? });
     Ok(statement.query_row([], row).optional()?)
 }
 

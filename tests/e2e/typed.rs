@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::world::{World, wait_for};
-use crate::support::{Finished, say};
+use crate::support::say;
 
 /// A worker `w1` of the simulator, bound to the task `parser`, after its first turn.
 pub struct Typed {
@@ -105,13 +105,19 @@ impl Typed {
         self.sql().execute(sql, []).expect("the ledger");
     }
 
-    /// A pass that dies at this point.
+    /// A pass that dies at this point, as soon as the session is ready for it.
     #[track_caller]
     pub fn dies_at(&self, point: &str) {
-        let mut command = self.world.command();
-        command.args(["dispatch", "--once", "--type", "nudge_worker"]).env("CONVEYOR_TEST_CRASH", point);
-        let died = command.stdin(Stdio::null()).output().expect("it runs");
-        assert_eq!(died.status.code(), None, "it did not die at {point}: {died:?}");
+        wait_for(
+            &format!("a pass to die at {point}"),
+            || {
+                let mut command = self.world.command();
+                command.args(["dispatch", "--once", "--type", "nudge_worker"]).env("CONVEYOR_TEST_CRASH", point);
+                let died = command.stdin(Stdio::null()).output().expect("it runs");
+                died.status.code().is_none().then_some(())
+            },
+            || format!("{:#?}\n{}", self.world.run(&["commands", "--json"]), self.world.screen("w1")),
+        );
     }
 
     /// Keys as of a person.
@@ -144,4 +150,399 @@ fn an_idle_session_gets_a_message_typed_once_with_its_proof() {
     typed.assert_received(&typed.command(&id), "status please");
     let heard = typed.heard().pop().expect("a message");
     assert!(heard.starts_with("[conveyor] From manager m1 on task parser:\n\nstatus please (cvy"), "{heard}");
+}
+
+#[test]
+fn a_message_is_typed_once_wherever_its_dispatcher_dies() {
+    let Some(typed) = Typed::start() else { return };
+    for (point, phase, tries) in [
+        ("started", "started", 2),
+        ("pasted", "started", 1),
+        ("staged", "staged", 1),
+        ("pressed", "staged", 1),
+        ("submitted", "submitted", 1),
+    ] {
+        let text = format!("point {point}");
+        let id = typed.nudge(&text);
+        typed.dies_at(point);
+        let left = typed.command(&id);
+        assert_eq!(left["phase"], phase, "{point}: {left:#}");
+        // Nobody waits for the lease of a dispatcher that is gone.
+        let begun = Instant::now();
+        let done = typed.until(&id, "done");
+        typed.assert_received(&done, &text);
+        assert_eq!(done["attempt_history"].as_array().expect("tries").len(), tries, "{point}: {done:#}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{point}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_message_is_typed_once_wherever_those_who_look_after_it_die() {
+    let Some(typed) = Typed::start() else { return };
+    // Whoever takes it over, before and after its number is given up.
+    let id = typed.nudge("looked after");
+    for point in ["started", "taken_over", "taken_over", "forgone"] {
+        typed.dies_at(point);
+        assert_eq!(typed.command(&id)["phase"], "started", "{point}");
+    }
+    // Its number is counted though nothing was typed: it is looked for twice, and then typed under another.
+    typed.waits_for(&id, "cleared it");
+    assert_eq!(typed.times("looked after"), 0);
+    typed.time_passes();
+    typed.dies_at("renumbered");
+    assert_eq!(typed.command(&id)["phase"], "started");
+    let done = typed.until(&id, "done");
+    typed.assert_received(&done, "looked after");
+}
+
+#[test]
+fn what_stands_in_the_way_is_said_and_costs_no_try() {
+    let Some(typed) = Typed::start() else { return };
+    let world = &typed.world;
+    let pane = world.pane("w1").to_string();
+    let tmux = |words: &[&str]| world.server().plain(words);
+    let id = {
+        // A person's draft.
+        world.server().plain(&["send-keys", "-l", "-t", &pane, "--", "half a thought"]);
+        world.wait_for_screen("w1", "› half a thought");
+        let id = typed.nudge("when there is room");
+        typed.waits_for(&id, "somebody has typed");
+        id
+    };
+    typed.press(&["C-u"]);
+    // Copy mode: a person reads.
+    tmux(&["copy-mode", "-t", &pane]);
+    typed.waits_for(&id, "copy mode");
+    tmux(&["send-keys", "-t", &pane, "-X", "cancel"]);
+    // A small pane.
+    tmux(&["resize-window", "-t", &pane, "-x", "59", "-y", "40"]);
+    typed.waits_for(&id, "59 x 40");
+    tmux(&["resize-window", "-t", &pane, "-x", "120", "-y", "40"]);
+    // Another installation.
+    tmux(&["set-option", "-p", "-t", &pane, "@cvy_owner", "somebody"]);
+    typed.waits_for(&id, "another installation");
+    tmux(&["set-option", "-p", "-u", "-t", &pane, "@cvy_owner"]);
+    // A turn.
+    let hold = world.hold();
+    typed.sql().execute("update commands set available_uptime = 1 << 60", []).expect("the ledger");
+    world.say("w1", &format!("work {{{{hold {}}}}} {{{{say Worked.}}}}", hold.display()));
+    world.wait_for_condition("w1", "busy");
+    typed.time_passes();
+    typed.waits_for(&id, "turn is running");
+    let waiting = typed.command(&id);
+    assert_eq!((&waiting["phase"], &waiting["attempts"]), (&"queued".into(), &0.into()), "{waiting:#}");
+    let count = "select defer_count from commands where id = ?1";
+    let count: i64 = typed.sql().query_row(count, [&id], |row| row.get(0)).expect("the ledger");
+    assert!(count >= 5, "{count}");
+    fs::write(&hold, "").expect("a file");
+    let done = typed.until(&id, "done");
+    typed.assert_received(&done, "when there is room");
+    assert_eq!(done["attempts"], 1);
+}
+
+#[test]
+fn an_open_approval_waits_and_nothing_is_approved() {
+    let Some(typed) = Typed::start() else { return };
+    let world = &typed.world;
+    let run_commands = || -> i64 {
+        let sql = "select count(*) from codex_events where item = 'CommandExecution' and payload_json like '%\"exit_code\":0%'";
+        typed.sql().query_row(sql, [], |row| row.get(0)).expect("the ledger")
+    };
+    world.say("w1", "touch it {{shell-esc touch proof}} {{say Touched.}}");
+    world.wait_for_screen("w1", "Would you like to run the following command?");
+    let id = typed.nudge("yes, please do approve it");
+    for _ in 0..10 {
+        typed.time_passes();
+        typed.dispatch();
+    }
+    let waiting = typed.waits_for(&id, "an approval waits for an answer");
+    assert_eq!((&waiting["phase"], &waiting["attempts"]), (&"queued".into(), &0.into()), "{waiting:#}");
+    assert!(world.screen("w1").contains("Would you like to run"), "{}", world.screen("w1"));
+    assert_eq!((typed.times("please do approve"), run_commands()), (0, 0));
+    // Between the paste and the key.
+    typed.press(&["Escape"]);
+    world.wait_for_condition("w1", "aborted");
+    typed.time_passes();
+    typed.dies_at("staged");
+    let done = typed.until(&id, "done");
+    typed.assert_received(&done, "yes, please do approve it");
+    assert_eq!(run_commands(), 0);
+}
+
+#[test]
+fn a_long_message_lies_in_the_inbox_and_its_pointer_only_wakes() {
+    let Some(typed) = Typed::start() else { return };
+    let world = &typed.world;
+    let long = format!("begin {} end", "word ".repeat(300));
+    let id = typed.nudge(&long);
+    let item = typed.dispatch().remove(0);
+    assert_eq!((&item["lane"], &item["phase"]), (&"tmux".into(), &"delivered".into()), "{item:#}");
+    let delivered = typed.command(&id);
+    assert!(delivered["lane_reason"].as_str().expect("a reason").contains("at most 900 are typed"), "{delivered:#}");
+    assert!(delivered["result"]["pointer"]["byte_offset"].is_u64(), "{delivered:#}");
+    assert!(delivered["result"]["receipt"].is_null(), "told is not had: {delivered:#}");
+    assert_eq!((typed.times("word word"), typed.times(&id)), (0, 1), "{:#?}", typed.heard());
+    let taken = world.run(&["receive", "w1", "--json"]).ok().json();
+    assert_eq!(taken["received"]["payload"]["command_id"], id.as_str(), "{taken:#}");
+    assert_eq!(taken["received"]["payload"]["message"], long.as_str());
+    assert_eq!(typed.command(&id)["phase"], "delivered", "handed out is not confirmed");
+    world.run(&["ack", taken["received"]["lease_token"].as_str().expect("a token")]).ok();
+    let done = typed.command(&id);
+    assert_eq!((&done["phase"], &done["result"]["receipt"]["kind"]), (&"done".into(), &"inbox_ack".into()), "{done:#}");
+
+    // Taken before its pointer is typed: one item, however often it is tried, and no pointer is needed any more.
+    let id = typed.nudge(&long.replace("begin", "again"));
+    typed.dies_at("started");
+    let taken = world.run(&["receive", "w1", "--json"]).ok().json();
+    assert_eq!(taken["received"]["payload"]["command_id"], id.as_str(), "{taken:#}");
+    let settled = typed.until(&id, "delivered");
+    let items = "select count(*) from routed_notifications where command_id = ?1";
+    let items: i64 = typed.sql().query_row(items, [&id], |row| row.get(0)).expect("the ledger");
+    assert_eq!((items, typed.times(&id)), (1, 1), "{settled:#}");
+    world.run(&["ack", taken["received"]["lease_token"].as_str().expect("a token")]).ok();
+    assert_eq!(typed.command(&id)["phase"], "done");
+
+    // What cannot be typed as it is goes the same way, whole.
+    let id = typed.nudge("colour \u{1b}[31mred\u{1b}[0m");
+    typed.until(&id, "delivered");
+    let taken = world.run(&["receive", "w1", "--json"]).ok().json();
+    assert_eq!(taken["received"]["payload"]["message"], "colour \u{1b}[31mred\u{1b}[0m");
+    world.run(&["ack", taken["received"]["lease_token"].as_str().expect("a token")]).ok();
+    assert_eq!(typed.command(&id)["phase"], "done");
+
+    // Confirmed while its pointer was on its way: the echo finds that it is had.
+    let id = typed.nudge(&long.replace("begin", "third"));
+    typed.dies_at("staged");
+    let taken = world.run(&["receive", "w1", "--json"]).ok().json();
+    world.run(&["ack", taken["received"]["lease_token"].as_str().expect("a token")]).ok();
+    let done = typed.until(&id, "done");
+    assert_eq!(done["result"]["receipt"]["kind"], "inbox_ack", "{done:#}");
+    assert_eq!(typed.times(&id), 1);
+}
+
+#[test]
+fn what_a_person_does_to_a_staged_message_is_followed() {
+    let Some(typed) = Typed::start() else { return };
+    // Cleared: looked for once more, then typed again under a number of its own.
+    let id = typed.nudge("cleared away");
+    typed.dies_at("staged");
+    typed.world.wait_for_screen("w1", "cleared away");
+    typed.press(&["C-c"]);
+    typed.waits_for(&id, "cleared it");
+    typed.dispatch();
+    assert_eq!((typed.command(&id)["phase"].as_str(), typed.times("cleared away")), (Some("staged"), 0));
+    typed.time_passes();
+    let done = typed.until(&id, "done");
+    typed.assert_received(&done, "cleared away");
+
+    // Sent by hand: the echo counts.
+    let id = typed.nudge("sent by hand");
+    typed.dies_at("staged");
+    typed.world.wait_for_screen("w1", "sent by hand");
+    typed.press(&["Enter"]);
+    let done = typed.until(&id, "done");
+    typed.assert_received(&done, "sent by hand");
+
+    // With words of the person around it: the key is kept away, and what arrives so is not called received.
+    let id = typed.nudge("joined");
+    typed.dies_at("staged");
+    typed.world.wait_for_screen("w1", "joined");
+    let pane = typed.world.pane("w1").to_string();
+    typed.world.server().plain(&["send-keys", "-l", "-t", &pane, "--", " and mine"]);
+    typed.world.wait_for_screen("w1", " and mine");
+    typed.waits_for(&id, "somebody");
+    assert_eq!(typed.times("joined"), 0);
+    thread::sleep(Duration::from_millis(300));
+    typed.press(&["Enter"]);
+    let open = typed.until(&id, "ambiguous");
+    assert_eq!((&open["result"]["receipt"], typed.times("joined")), (&Value::Null, 1), "{open:#}");
+    assert!(open["result"]["altered"]["byte_offset"].is_u64(), "{open:#}");
+}
+
+/// Lets the pane count the message as submitted whose dispatcher died with the text in the composer.
+fn counted_as_submitted(typed: &Typed) {
+    let sql = "select i.name, t.number from installation as i, typed_messages as t order by t.number desc limit 1";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+    let (install, number) = typed.sql().query_row(sql, [], row).expect("the ledger");
+    let (pane, option) = (typed.world.pane("w1").to_string(), format!("@cvy_{install}_submit"));
+    typed.world.server().plain(&["set-option", "-p", "-t", &pane, &option, &number.to_string()]);
+}
+
+#[test]
+fn a_submitted_message_without_an_echo_is_submitted_again_only_from_the_composer() {
+    let Some(typed) = Typed::start() else { return };
+    // The key was lost: it still stands in the composer.
+    let id = typed.nudge("key was lost");
+    typed.dies_at("staged");
+    typed.world.wait_for_screen("w1", "key was lost");
+    counted_as_submitted(&typed);
+    typed.waits_for(&id, "stands in the composer again");
+    assert_eq!((typed.command(&id)["phase"].as_str(), typed.times("key was lost")), (Some("submitted"), 0));
+    typed.time_passes();
+    let done = typed.until(&id, "done");
+    typed.assert_received(&done, "key was lost");
+
+    // It is nowhere: only an operator can tell, and nothing is typed again.
+    let id = typed.nudge("nowhere to be seen");
+    typed.dies_at("staged");
+    typed.world.wait_for_screen("w1", "nowhere to be seen");
+    counted_as_submitted(&typed);
+    typed.press(&["C-c"]);
+    typed.waits_for(&id, "without a record of it");
+    typed.time_passes();
+    let open = typed.until(&id, "ambiguous");
+    assert_eq!((open["attempts"].as_i64(), typed.times("nowhere")), (Some(1), 0), "{open:#}");
+    // It holds nobody up.
+    let next = typed.nudge("the next one");
+    typed.until(&next, "done");
+    assert_eq!(typed.times("nowhere"), 0);
+}
+
+#[test]
+fn a_message_whose_pane_or_machine_went_down_is_never_typed_twice() {
+    for (point, phase, lane) in
+        [("started", "delivered", "inbox"), ("pasted", "delivered", "inbox"), ("staged", "failed", "tmux")]
+    {
+        let Some(typed) = Typed::start() else { return };
+        let id = typed.nudge("into a server that dies");
+        typed.dies_at(point);
+        typed.world.server().plain(&["kill-server"]);
+        let settled = wait_for(
+            "the message to be settled",
+            || {
+                typed.time_passes();
+                typed.dispatch();
+                Some(typed.command(&id)).filter(|one| one["phase"] == phase)
+            },
+            || format!("{point}: {:#}", typed.command(&id)),
+        );
+        assert_eq!((&settled["lane"], typed.times("into a server")), (&lane.into(), 0), "{point}: {settled:#}");
+    }
+    let Some(typed) = Typed::start() else { return };
+    for (point, phase) in [("started", "done"), ("staged", "ambiguous")] {
+        let id = typed.nudge(&format!("across a reboot: {point}"));
+        typed.dies_at(point);
+        let sql = typed.sql();
+        sql.execute("update typed_messages set boot_id = 'another boot'", []).expect("the ledger");
+        sql.execute("update commands set boot_id = 'another boot'", []).expect("the ledger");
+        sql.execute("update dispatchers set boot_id = 'another boot'", []).expect("the ledger");
+        typed.until(&id, phase);
+        assert_eq!(typed.times(&format!("across a reboot: {point}")), usize::from(phase == "done"));
+    }
+}
+
+/// Stops when it is dropped.
+struct Stopped(Child);
+
+impl Stopped {
+    /// A dispatcher that has stopped at this point, as by SIGSTOP.
+    fn at(typed: &Typed, point: &str) -> Self {
+        wait_for(
+            &format!("a pass to stop at {point}"),
+            || {
+                let mut command = typed.world.command();
+                command.args(["dispatch", "--once", "--type", "nudge_worker"]).env("CONVEYOR_TEST_STOP", point);
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                let mut child = Self(command.spawn().expect("it starts"));
+                // It stops, or it ends because the session was not ready.
+                loop {
+                    let stat = fs::read_to_string(format!("/proc/{}/stat", child.0.id())).expect("it is there");
+                    match stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with('T')) {
+                        Some(true) => return Some(child),
+                        _ if child.0.try_wait().expect("its state").is_some() => return None,
+                        _ => thread::sleep(Duration::from_millis(5)),
+                    }
+                }
+            },
+            || format!("{:#?}", typed.world.run(&["commands", "--json"])),
+        )
+    }
+
+    fn goes_on(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("it is ours");
+        let ended = self.0.wait().expect("it ends");
+        assert!(ended.success(), "{ended}");
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_dispatcher_that_was_stopped_past_its_lease_types_nothing_more() {
+    let Some(typed) = Typed::start() else { return };
+    for (point, phase) in
+        [("started", "started"), ("staged", "staged"), ("pressed", "staged"), ("submitted", "submitted")]
+    {
+        let text = format!("held up at {point}");
+        let id = typed.nudge(&text);
+        let next = typed.nudge(&format!("behind {point}"));
+        let stopped = Stopped::at(&typed, point);
+        typed.dispatch();
+        let held = typed.command(&id);
+        // An echo that is there ends it, whoever reads it.
+        assert!(held["phase"] == phase || (typed.times(&text) == 1 && held["phase"] == "done"), "{point}: {held:#}");
+        typed.time_passes();
+        typed.until(&id, "done");
+        typed.until(&next, "done");
+        stopped.goes_on();
+        typed.dispatch();
+        typed.assert_received(&typed.command(&id), &text);
+        typed.assert_received(&typed.command(&next), &format!("behind {point}"));
+        let settled = typed.command(&id);
+        assert_eq!(settled["phase"], "done", "{settled:#}");
+    }
+    typed.world.wait_for_screen("w1", "› Ask Codex to do anything");
+}
+
+#[test]
+fn racing_dispatchers_that_are_killed_type_each_message_once_and_in_order() {
+    let Some(typed) = Typed::with(&["--speed", "50"]) else { return };
+    let texts: Vec<String> = (0..30).map(|number| format!("number {number} {{{{say ok}}}}")).collect();
+    let ids: Vec<String> = texts.iter().map(|text| typed.nudge(text)).collect();
+    let (begun, mut dice, mut kills) = (Instant::now(), 4_711_u64, 0);
+    let open = || -> i64 {
+        let sql = "select count(*) from commands where phase <> 'done'";
+        typed.sql().query_row(sql, [], |row| row.get(0)).expect("the ledger")
+    };
+    let mut racers: Vec<(Child, Instant)> = Vec::new();
+    while open() > 0 && begun.elapsed() < Duration::from_secs(100) {
+        while racers.len() < 3 {
+            let mut command = typed.world.command();
+            command.args(["dispatch", "--watch", "--type", "nudge_worker", "--interval", "0.05"]);
+            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            racers.push((child.expect("it starts"), Instant::now() + Duration::from_millis(30 + (dice >> 33) % 900)));
+        }
+        thread::sleep(Duration::from_millis(10));
+        let now = Instant::now();
+        racers.retain_mut(|(child, until)| {
+            if *until > now {
+                return true;
+            }
+            // Its own process, by its handle.
+            child.kill().expect("it is killed");
+            kills += usize::from(child.wait().expect("it ends").code().is_none());
+            false
+        });
+    }
+    for (mut child, _) in racers {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    for id in &ids {
+        typed.until(id, "done");
+    }
+    say(&format!("{kills} kills, {} messages, {:?}", ids.len(), begun.elapsed()));
+    assert!(kills >= 20, "the test proves nothing: {kills} kills");
+    let heard: Vec<String> = typed.heard().into_iter().filter(|heard| heard.contains("number ")).collect();
+    assert_eq!(heard.len(), texts.len(), "{heard:#?}");
+    for (heard, text) in heard.iter().zip(&texts) {
+        assert!(heard.contains(text.as_str()), "in the order in which they were accepted: {heard}");
+    }
 }

@@ -112,9 +112,8 @@ impl Panes {
             return inbox(CODEX_ENDED);
         }
         let tmux = cx.quick_tmux(socket);
-        let supported = tmux.server_info().map(|server| {
-            server.version.is_some_and(|version| version.support() != Support::TooOld)
-        });
+        let supported =
+            tmux.server_info().map(|server| server.version.is_some_and(|version| version.support() != Support::TooOld));
         match supported {
             Ok(true) => {}
             Ok(false) => return inbox(OLD_TMUX),
@@ -225,9 +224,8 @@ pub(super) fn install(cx: &Context) -> Result<Install> {
             store.write_durably(|w| store::typed::installation(w, &fresh.to_ascii_lowercase()))?
         }
     };
-    Install::new(&installation.name).map_err(|error| {
-        crate::base::Error::refused(format!("the ledger's own name for panes is damaged: {error}"))
-    })
+    Install::new(&installation.name)
+        .map_err(|error| crate::base::Error::refused(format!("the ledger's own name for panes is damaged: {error}")))
 }
 
 /// The tmux server of a socket, for a caller that has others to serve.

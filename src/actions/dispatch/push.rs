@@ -316,7 +316,13 @@ fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
 }
 
 /// Whether the dispatcher that recorded a try may still be about to make its call.
-pub(super) fn is_at_work(cx: &Context, store: &Store, orders: &Orders, command: &Command, now: &Moment) -> Result<bool> {
+pub(super) fn is_at_work(
+    cx: &Context,
+    store: &Store,
+    orders: &Orders,
+    command: &Command,
+    now: &Moment,
+) -> Result<bool> {
     let Some(owner) = command.claimed_by.as_deref().filter(|owner| *owner != orders.dispatcher_id) else {
         return Ok(false);
     };

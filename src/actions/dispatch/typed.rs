@@ -223,8 +223,7 @@ impl Work<'_> {
     pub(super) fn stage(&mut self, composer: EmptyComposer) -> Result<bool> {
         let fence = u64::try_from(self.command.fence).unwrap_or_default();
         let buffer = BufferName::new(&self.target.install, &self.row.marker, fence).map_err(damaged)?;
-        let staging =
-            Staging { seq: self.row.number, text: &self.text, composer, buffer, steering: Steering::Waits };
+        let staging = Staging { seq: self.row.number, text: &self.text, composer, buffer, steering: Steering::Waits };
         let outcome = self.tmux.stage(&self.target, &staging);
         crash::point("pasted");
         match outcome {
@@ -351,8 +350,7 @@ impl Work<'_> {
         let install = &self.target.install;
         let Ok(under_way) = self.store.read(store::typed::under_way) else { return };
         let others = under_way.iter().filter(|(marker, _)| *marker != self.row.marker);
-        let keep: Result<Vec<_>, _> =
-            others.map(|(marker, fence)| BufferName::new(install, marker, *fence)).collect();
+        let keep: Result<Vec<_>, _> = others.map(|(marker, fence)| BufferName::new(install, marker, *fence)).collect();
         // What stays behind is removed by the next one.
         let _ = keep.and_then(|keep| self.tmux.sweep_buffers(install, &keep));
     }

@@ -66,22 +66,15 @@ fn is_orphan(cx: &Context, store: &Store, orders: &Orders, row: &InLine, now: &M
 }
 
 /// One look at one message. Gives what became of it, if it is settled.
-fn look(
-    cx: &Context,
-    store: &Store,
-    servers: &mut Servers,
-    orders: &Orders,
-    row: &InLine,
-) -> Result<Option<Handled>> {
+fn look(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders, row: &InLine) -> Result<Option<Handled>> {
     let now = cx.moment();
     let read = |id: &str| store.read(|r| store::commands::by_id(r, id));
     let Some(command) = read(&row.id)?.filter(|command| command.phase == row.phase) else { return Ok(None) };
     let taken = store.write_durably(|w| store::typed::take_over(w, &command, &orders.dispatcher_id, LEASE, &now))?;
     let Some(command) = taken else { return Ok(None) };
     crash::point("taken_over");
-    let (around, typed) = store.read(|r| {
-        Ok::<_, Error>((Around::of(r, &command)?, store::typed::of(r, &command.id)?))
-    })?;
+    let (around, typed) =
+        store.read(|r| Ok::<_, Error>((Around::of(r, &command)?, store::typed::of(r, &command.id)?)))?;
     let session = around.target.clone().filter(|target| target.state == Registration::Active);
     let (Some(session), Some(row)) = (session, typed) else {
         let why = "its target was deregistered before its rollout showed the message";
@@ -215,7 +208,11 @@ impl Open<'_> {
             let why = "the session has another thread now, and the one it was typed for is read no more";
             return work.end(Phase::Ambiguous, why);
         }
-        if work.command.phase == Phase::Staged { self.staged(work, info, marks) } else { self.submitted(work, info, marks) }
+        if work.command.phase == Phase::Staged {
+            self.staged(work, info, marks)
+        } else {
+            self.submitted(work, info, marks)
+        }
     }
 
     /// It was put into the composer, and not submitted by us.
@@ -277,12 +274,8 @@ impl Open<'_> {
 
     fn composer(&self, work: &Work<'_>, info: &PaneInfo) -> Result<EmptyComposer, Deferral> {
         let options = CaptureOptions { escapes: true, ..CaptureOptions::default() };
-        let unseen = |sentence: String| Deferral {
-            reason: DeferReason::Unrecognised,
-            sentence,
-            prompt: None,
-            evidence: None,
-        };
+        let unseen =
+            |sentence: String| Deferral { reason: DeferReason::Unrecognised, sentence, prompt: None, evidence: None };
         let screen = work.tmux.capture(work.target.pane, options).map_err(|error| unseen(error.to_string()))?;
         ready_for_text(&panes::look(&screen, info))
     }
