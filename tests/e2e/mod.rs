@@ -15,4 +15,5 @@ mod terminal;
 mod trust;
 mod turns;
 mod typed;
+mod typed_live;
 mod world;

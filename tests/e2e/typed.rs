@@ -546,3 +546,192 @@ fn racing_dispatchers_that_are_killed_type_each_message_once_and_in_order() {
         assert!(heard.contains(text.as_str()), "in the order in which they were accepted: {heard}");
     }
 }
+
+#[test]
+fn a_nudge_says_how_far_it_came_and_a_rehearsal_types_nothing() {
+    let Some(typed) = Typed::start() else { return };
+    let world = &typed.world;
+    let planned = world.run(&["session-nudge", "w1", "planned", "--dry-run", "--json"]).ok().json();
+    let pane = world.pane("w1").to_string();
+    assert_eq!((&planned["lane"], &planned["target"]), (&"tmux".into(), &pane.as_str().into()), "{planned:#}");
+    let id = typed.nudge("rehearsed");
+    let pass = world.run(&["dispatch", "--dry-run", "--json", "--type", "nudge_worker"]).ok().json();
+    let item = &pass["processed"][0];
+    assert_eq!((&item["lane"], &item["state"]), (&"tmux".into(), &"planned".into()), "{pass:#}");
+    world.run(&["dispatch", "cancel", &id]).ok();
+    let marks = world.server().plain(&["show-options", "-p", "-t", &pane]);
+    assert!(!marks.contains("@cvy"), "{marks}");
+
+    let run = world.run(&["session-nudge", "w1", "run the tests again", "--json"]);
+    let nudged = run.json();
+    assert_eq!(
+        (run.code, &nudged["lane"], &nudged["phase"], &nudged["side_effect_completed"]),
+        (0, &"tmux".into(), &"done".into(), &true.into()),
+        "{run}"
+    );
+    typed.assert_received(&typed.command(nudged["command_id"].as_str().expect("an id")), "run the tests again");
+    assert_eq!(nudged["target"], pane.as_str());
+    world.wait_for_condition("w1", "done");
+    let prose = world.run(&["nudge", "w1", "and once more", "--text"]).ok();
+    assert!(prose.out.starts_with("w1 has it: its rollout shows it at byte "), "{prose}");
+
+    let hold = world.hold();
+    world.wait_for_condition("w1", "done");
+    world.say("w1", &format!("work {{{{hold {}}}}} {{{{say Worked.}}}}", hold.display()));
+    world.wait_for_condition("w1", "busy");
+    let run = world.run(&["session-nudge", "w1", "later", "--wait", "1", "--json"]);
+    let waiting = run.json();
+    assert_eq!((run.code, &waiting["phase"], &waiting["reason"]), (4, &"queued".into(), &"a turn is running".into()));
+    assert_eq!(waiting["side_effect_started"], false);
+    fs::write(hold, "").expect("a file");
+    typed.until(waiting["command_id"].as_str().expect("an id"), "done");
+}
+
+#[test]
+fn nothing_is_typed_where_it_could_not_be_proven() {
+    let Some(typed) = Typed::start() else { return };
+    let world = &typed.world;
+    let sent = |what: &str| {
+        let run = world.run(&["session-nudge", "w1", what, "--no-wait", "--json"]).ok().json();
+        (run["lane"].as_str().unwrap_or("none").to_owned(), run["lane_reason"].as_str().unwrap_or_default().to_owned())
+    };
+    let set = |change: &str| assert_eq!(typed.sql().execute(change, []).expect("the ledger"), 1, "{change}");
+    let cases = [
+        ("update sessions set codex_version = '0.124.9' where name = 'w1'", "older than 0.125"),
+        ("update sessions set codex_version = null where name = 'w1'", "which Codex runs"),
+        ("update sessions set codex_version = '0.169.0', pane_pid_start = null where name = 'w1'", "not on record"),
+        ("update sessions set pane_pid_start = 7 where name = 'w1'", "another process now"),
+    ];
+    for (change, reason) in cases {
+        set(change);
+        let (lane, why) = sent(reason);
+        assert_eq!((lane.as_str(), why.contains(reason)), ("inbox", true), "{why}");
+    }
+    // A ledger that was put back from an old copy: the pane knows more of it than it does.
+    let process = world.pane("w1");
+    let pid: i64 = world
+        .server()
+        .plain(&["display-message", "-p", "-t", &process.to_string(), "#{pane_pid}"])
+        .parse()
+        .expect("a pid");
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let start = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(19)).expect("a start time");
+    set(&format!("update sessions set pane_pid_start = {start} where name = 'w1'"));
+    let (lane, _) = sent("typed again");
+    assert_eq!(lane, "tmux");
+    world.wait_for_condition("w1", "done");
+    set("update installation set last_number = 0");
+    let (lane, why) = sent("from an old copy");
+    assert_eq!((lane.as_str(), why.contains("counted further")), ("inbox", true), "{why}");
+    assert_eq!(typed.heard().len(), 2, "{:#?}", typed.heard());
+}
+
+#[test]
+fn a_tmux_server_that_hangs_holds_nobody_else_up() {
+    let Some(typed) = Typed::start() else { return };
+    let world = &typed.world;
+    let first = typed.nudge("into a server that hangs");
+    let rollout = world.recorded_rollout();
+    let sent = world.run(&["session-nudge", "m1", "to a session without a pane", "--no-wait", "--json"]).ok().json();
+    assert_eq!(sent["lane"], "inbox", "{rollout}");
+    let server: i32 = world.server().plain(&["display-message", "-p", "#{pid}"]).parse().expect("a pid");
+    let server = rustix::process::Pid::from_raw(server).expect("a pid");
+    rustix::process::kill_process(server, rustix::process::Signal::STOP).expect("it is ours");
+    let begun = Instant::now();
+    let queued = ["enqueue-notify-manager", "parser", "--json", "--message", "past the one that hangs"];
+    let other = world.run(&queued).ok().json()["command_id"].as_str().expect("an id").to_owned();
+    let pass = world.run(&["dispatch", "--json"]);
+    let taken = begun.elapsed();
+    rustix::process::kill_process(server, rustix::process::Signal::CONT).expect("it is ours");
+    pass.ok();
+    assert_eq!(typed.command(&other)["phase"], "delivered");
+    let waiting = typed.command(&first);
+    assert_eq!((&waiting["phase"], &waiting["attempts"]), (&"queued".into(), &0.into()), "{waiting:#}");
+    assert!(taken < Duration::from_secs(8), "{taken:?}");
+    say(&format!("a pass beside a tmux server that hangs: {taken:?}"));
+    typed.until(&first, "done");
+    assert_eq!(typed.times("into a server that hangs"), 1);
+}
+
+#[test]
+fn a_pane_that_got_another_process_gets_nothing_of_the_old_one() {
+    let Some(typed) = Typed::start() else { return };
+    let pane = typed.world.pane("w1").to_string();
+    let id = typed.nudge("for the old process");
+    typed.dies_at("staged");
+    typed.world.server().plain(&["respawn-pane", "-k", "-t", &pane, "cat"]);
+    let settled = wait_for(
+        "the message to be settled",
+        || {
+            typed.time_passes();
+            typed.dispatch();
+            Some(typed.command(&id)).filter(|one| one["phase"] == "failed")
+        },
+        || format!("{:#}", typed.command(&id)),
+    );
+    assert!(settled["error"].as_str().is_some_and(|why| why.contains("process")), "{settled:#}");
+    let next = typed.nudge("for nobody");
+    typed.until(&next, "delivered");
+    assert_eq!(typed.world.screen("w1").trim(), "", "nothing was typed into the other program");
+}
+
+#[test]
+fn a_manager_in_a_pane_is_told_that_something_lies_in_its_inbox() {
+    let Some(world) = World::start() else { return };
+    world.codex(&["--speed", "20"]);
+    world.start_worker("w1", "hello {{say Hello.}}");
+    let manager = ["start-manager", "--name", "m1", "--no-server", "--task", "watch {{say Watching.}}"];
+    if world.run(&manager).code != 0 {
+        // Until there is a word for it, a manager is started by hand and registered.
+        world.server().plain(&[
+            "new-session",
+            "-d",
+            "-s",
+            "boss",
+            "-x",
+            "120",
+            "-y",
+            "40",
+            &format!(
+                "{} sim codex --no-daemon --speed 20 --status-line --codex-home {} -C {} 'watch {{{{say Watching.}}}}'",
+                env!("CARGO_BIN_EXE_conveyor"),
+                world.codex_home().display(),
+                world.cwd().display()
+            ),
+        ]);
+        let pane = world.server().plain(&["list-panes", "-t", "boss", "-F", "#{pane_id}"]);
+        wait_for(
+            "the manager",
+            || {
+                let run = world.run(&[
+                    "register-manager",
+                    "--name",
+                    "m1",
+                    "--tmux-pane",
+                    &pane,
+                    "--tmux-socket",
+                    world.server().socket(),
+                ]);
+                (run.code == 0).then_some(())
+            },
+            || world.all_screens(),
+        );
+    }
+    world.run(&["tasks", "--create", "parser", "--goal", "g"]).ok();
+    world.run(&["bind", "--task", "parser", "--worker", "w1", "--manager", "m1"]).ok();
+    world.wait_for_condition("m1", "done");
+    world.wait_for_condition("w1", "done");
+    world.say("w1", "go on {{say Answered.}}");
+    let done = wait_for(
+        "the manager to be told",
+        || {
+            world.run(&["dispatch", "--json"]).ok();
+            let commands = world.run(&["commands", "--json"]).ok().json();
+            let word = commands.as_array()?.iter().find(|one| one["type"] == "worker_task_complete")?.clone();
+            (word["phase"] == "done").then_some(word)
+        },
+        || format!("{:#?}\n{}", world.run(&["commands", "--json"]), world.all_screens()),
+    );
+    assert_eq!(done["lane"], "tmux", "{done:#}");
+    assert!(world.screen("m1").contains("has answered on task parser"), "{}", world.screen("m1"));
+}

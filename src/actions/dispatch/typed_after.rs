@@ -56,11 +56,13 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
     Ok(settled)
 }
 
-/// Whether a message is held by a dispatcher that is gone: nobody has to wait for the end of its lease.
+/// Whether a message is held by a dispatcher that is gone, or by this one, whose last pass broke off: nobody has to wait
+/// for the end of the lease.
 fn is_orphan(cx: &Context, store: &Store, orders: &Orders, row: &InLine, now: &Moment) -> Result<bool> {
-    let Some(owner) = row.claimed_by.as_deref().filter(|owner| *owner != orders.dispatcher_id) else {
-        return Ok(false);
-    };
+    let Some(owner) = row.claimed_by.as_deref() else { return Ok(false) };
+    if owner == orders.dispatcher_id {
+        return Ok(true);
+    }
     let known = store.read(store::dispatchers::list)?.into_iter().find(|dispatcher| dispatcher.id == owner);
     Ok(known.is_none_or(|dispatcher| !health::may_act(cx, &dispatcher, now)))
 }
