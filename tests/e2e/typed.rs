@@ -74,17 +74,16 @@ impl Typed {
         )
     }
 
-    /// The texts of all messages to the session, in the order of its rollouts.
+    /// The texts of all messages to the session, in the order of its rollout.
     pub fn heard(&self) -> Vec<String> {
         let mut heard = Vec::new();
-        for path in self.world.rollouts_of("w1") {
-            let text = fs::read_to_string(path).expect("a rollout");
-            for line in text.lines() {
-                let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
-                let item = &record["payload"]["item"];
-                if item["type"] == "UserMessage" {
-                    heard.push(item["content"][0]["text"].as_str().unwrap_or_default().to_owned());
-                }
+        let session = self.world.session("w1");
+        let path = session["codex_session_path"].as_str().expect("a rollout");
+        for line in fs::read_to_string(path).expect("the rollout").lines() {
+            let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
+            let item = &record["payload"]["item"];
+            if item["type"] == "UserMessage" {
+                heard.push(item["content"][0]["text"].as_str().unwrap_or_default().to_owned());
             }
         }
         heard
@@ -584,7 +583,14 @@ fn a_nudge_says_how_far_it_came_and_a_rehearsal_types_nothing() {
     assert_eq!((run.code, &waiting["phase"], &waiting["reason"]), (4, &"queued".into(), &"a turn is running".into()));
     assert_eq!(waiting["side_effect_started"], false);
     fs::write(hold, "").expect("a file");
-    typed.until(waiting["command_id"].as_str().expect("an id"), "done");
+    wait_for(
+        "the message after the turn",
+        || {
+            world.run(&["dispatch"]).ok();
+            (typed.command(waiting["command_id"].as_str()?)["phase"] == "done").then_some(())
+        },
+        || world.screen("w1"),
+    );
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn a_number_is_staged_or_given_up_and_never_both() {
                 was_staged.store(outcome == SendOutcome::Done, Ordering::SeqCst);
                 outcome
             } else {
-                thread::sleep(Duration::from_micros(racer * 200));
+                thread::sleep(Duration::from_millis(seq % 4 * 4));
                 server.tmux().forgo(&target, seq).expect("tmux answers")
             }
         };
@@ -142,6 +142,7 @@ fn a_number_is_staged_or_given_up_and_never_both() {
     }
     assert_eq!(pane.wait_for_pastes(expected.len()), expected);
     say(&format!("{numbers} numbers: {} staged, the others given up", expected.len()));
+    assert!((1..60).contains(&expected.len()), "the test proves nothing");
 
     // Whatever stands on the screen; but not in a pane of others, and not for another process.
     server.plain(&["copy-mode", "-t", &pane.name()]);
