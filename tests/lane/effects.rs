@@ -69,7 +69,10 @@ fn of_eight_racers_one_stages() {
         });
         (done, refused) = (done + one, refused + others);
     }
-    assert_eq!((done, refused), (usize::try_from(numbers).expect("small"), usize::try_from(numbers * 7).expect("small")));
+    assert_eq!(
+        (done, refused),
+        (usize::try_from(numbers).expect("small"), usize::try_from(numbers * 7).expect("small"))
+    );
     let expected: Vec<String> =
         (1..=numbers).map(|seq| text(&format!("message {seq}"), seq).as_str().to_owned()).collect();
     assert_eq!(pane.wait_for_pastes(expected.len()), expected, "each once, in order");
