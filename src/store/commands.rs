@@ -228,8 +228,6 @@ pub struct InLine {
     pub phase: Phase,
     /// The way it took or takes.
     pub lane: Option<Lane>,
-    /// The dispatcher that holds it.
-    pub claimed_by: Option<String>,
     /// It may be tried now.
     pub is_due: bool,
     /// Its time has run out.
@@ -259,12 +257,12 @@ impl InLine {
 /// SQLite's own error.
 pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLine>> {
     let mut statement = r.connection.prepare_cached(
-        "select id, type, task_id, target_session_id, phase, lane, claimed_by,
+        "select id, type, task_id, target_session_id, phase, lane,
             (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
             (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
             (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue
          from (
-            select id, type, task_id, target_session_id, phase, lane, claimed_by, seq, boot_id, available_uptime, expires_uptime,
+            select id, type, task_id, target_session_id, phase, lane, seq, boot_id, available_uptime, expires_uptime,
                 lease_uptime, row_number() over (
                 partition by target_session_id, phase = 'queued' and type = 'worker_task_complete' order by seq) as place
             from commands indexed by commands_live
@@ -283,7 +281,6 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
                 target_session_id: row.get("target_session_id")?,
                 phase: row.get("phase")?,
                 lane: row.get("lane")?,
-                claimed_by: row.get("claimed_by")?,
                 is_due: row.get("is_due")?,
                 is_expired: row.get("is_expired")?,
                 is_overdue: row.get("is_overdue")?,

@@ -5,6 +5,7 @@ mod nudge;
 mod queue;
 mod recovery;
 mod routing;
+mod typed;
 mod watch;
 
 use std::{

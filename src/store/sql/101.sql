@@ -50,6 +50,8 @@ create index commands_attention on commands (seq)
 create index commands_waiting on commands (target_session_id)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
 create index commands_task on commands (task_id, created_at);
+create index commands_typed on commands (seq)
+  where lane = 'tmux' and phase in ('started', 'staged', 'submitted');
 
 -- One row for each try at delivering a command.
 create table command_attempts (
