@@ -500,6 +500,24 @@ fn a_dispatcher_that_was_stopped_past_its_lease_types_nothing_more() {
 }
 
 #[test]
+fn a_number_that_was_given_up_is_not_typed_however_late_its_dispatcher_wakes() {
+    let Some(typed) = Typed::start() else { return };
+    let id = typed.nudge("taken back in time");
+    let stopped = Stopped::at(&typed, "started");
+    typed.time_passes();
+    typed.world.run(&["dispatch", "pause"]).ok();
+    typed.dispatch();
+    assert_eq!(typed.command(&id)["phase"], "queued", "it was never typed, so it waits again");
+    typed.world.run(&["dispatch", "cancel", &id]).ok();
+    stopped.goes_on();
+    typed.world.run(&["dispatch", "resume"]).ok();
+    assert!(!typed.world.screen("w1").contains("taken back"), "{}", typed.world.screen("w1"));
+    let next = typed.nudge("the next one");
+    typed.until(&next, "done");
+    assert_eq!((typed.times("taken back"), typed.times("the next one")), (0, 1));
+}
+
+#[test]
 fn racing_dispatchers_that_are_killed_type_each_message_once_and_in_order() {
     let Some(typed) = Typed::with(&["--speed", "50"]) else { return };
     let texts: Vec<String> = (0..30).map(|number| format!("number {number} {{{{say ok}}}}")).collect();
