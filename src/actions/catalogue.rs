@@ -146,6 +146,7 @@ catalogue! {
         Bind,
         Unbind,
         CreateDisposableBinding,
+        ManagerConfig,
         #[command(visible_alias = "search")]
         Discover,
     }

@@ -173,6 +173,15 @@ pub fn end(w: &Write<'_>, id: &str, done: Done, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Takes a dispatcher off the record: it has ended, and what it left is anybody's.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn remove(w: &Write<'_>, id: &str) -> Result<()> {
+    w.connection.prepare_cached("delete from dispatchers where id = :id")?.execute(named_params! { ":id": id })?;
+    Ok(())
+}
+
 /// Asks a dispatcher to end after its pass; false when there is none of this id that runs.
 ///
 /// # Errors
@@ -203,22 +212,24 @@ pub fn list(r: Read<'_>) -> Result<Vec<Dispatcher>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Forgets dispatchers that were last heard of more than `age` milliseconds ago and hold no command. Those of this boot
+/// Forgets dispatchers of this host that were last heard of more than `age` milliseconds ago and hold no command. Those of this boot
 /// are judged by its clock: nobody makes a living one unknown by setting the other.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn forget(w: &Write<'_>, age: i64, now: &Moment) -> Result<()> {
+pub fn forget(w: &Write<'_>, host: Host, age: i64, now: &Moment) -> Result<()> {
     w.connection
         .prepare_cached(
             "delete from dispatchers
-             where case when boot_id = :boot_id then heartbeat_uptime < :uptime - :age else heartbeat_at < :before end
+             where host = :host
+                and case when boot_id = :boot_id then heartbeat_uptime < :uptime - :age else heartbeat_at < :before end
                 and not exists (
                     select 1 from commands indexed by commands_live
                     where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
                         and claimed_by = dispatchers.id)",
         )?
         .execute(named_params! {
+            ":host": host,
             ":boot_id": now.boot_id,
             ":uptime": now.uptime,
             ":age": age,

@@ -1,9 +1,11 @@
 //! The queue and its dispatchers: what is accepted is delivered once, in order, or says why not.
 
+mod decide;
 mod many;
 mod nudge;
 mod queue;
 mod recovery;
+mod refusals;
 mod routing;
 mod watch;
 

@@ -94,7 +94,7 @@ pub(in crate::actions) fn of(cx: &Context, r: Read<'_>) -> Result<DispatchHealth
     let dispatchers: Vec<DispatcherView> = store::dispatchers::list(r)?
         .into_iter()
         .map(|dispatcher| {
-            let state = state_of(cx, &dispatcher);
+            let state = state_of(cx, &dispatcher, &now);
             let silent = dispatcher.silent_for(&now);
             let alive = state == "running" && silent.is_some_and(|millis| millis < SILENT_TOO_LONG);
             view(dispatcher, state, alive)
@@ -122,9 +122,13 @@ fn named(r: Read<'_>, pause: Pause) -> Result<PauseView> {
     Ok(PauseView { paused_at, paused_by, reason, scope, task: task.map(|task| task.name) })
 }
 
-fn state_of(cx: &Context, dispatcher: &Dispatcher) -> &'static str {
+/// `running`, `stopped`, or `vanished` when its process is gone without a word.
+pub(super) fn state_of(cx: &Context, dispatcher: &Dispatcher, now: &Moment) -> &'static str {
     if dispatcher.state == Running::Stopped {
         return "stopped";
+    }
+    if dispatcher.boot_id != now.boot_id {
+        return "vanished";
     }
     let process = dispatcher.pid_start.and_then(|start| ProcessId::from_stored(dispatcher.pid, start));
     match process.map(|process| cx.processes().liveness(process)) {

@@ -4,10 +4,12 @@ mod commands;
 mod control;
 mod deliveries;
 mod enqueue;
+mod handover;
 mod health;
 mod nudge;
 mod pass;
 mod push;
+mod resolve;
 mod servers;
 
 use std::fmt;
@@ -30,13 +32,17 @@ pub use commands::Commands;
 pub use control::{Controlled, DispatchVerb};
 pub use deliveries::{Deliveries, Delivering, deliveries};
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE};
+pub(super) use health::of as health_of;
 pub use health::{DispatchHealth, DispatcherView, PauseView, dispatch_health};
 pub use nudge::SessionNudge;
 pub use pass::{Item, Orders};
+pub use resolve::Decision;
 use servers::Servers;
 
 /// Records of dispatchers that were last heard of longer ago than this are forgotten.
 const REMEMBERED_MILLIS: i64 = 7 * 24 * 3_600_000;
+/// The same of those that were to make one pass, and died in it.
+const ONCE_REMEMBERED_MILLIS: i64 = 10 * 60_000;
 
 text_enum! {
     /// What `dispatch --type` asks for.
@@ -249,7 +255,13 @@ impl Record {
         let now = cx.moment();
         let id = &self.dispatcher_id;
         cx.ledger_to_change()?.write(|w| {
-            store::dispatchers::forget(w, REMEMBERED_MILLIS, &now)?;
+            for (host, age) in [
+                (Host::Once, ONCE_REMEMBERED_MILLIS),
+                (Host::Watch, REMEMBERED_MILLIS),
+                (Host::Cockpit, REMEMBERED_MILLIS),
+            ] {
+                store::dispatchers::forget(w, host, age, &now)?;
+            }
             let other = store::dispatchers::list(w.read())?.into_iter().find(|one| one.id == *id);
             if let Some(other) = other.filter(|one| one.pid != i64::from(pid) && health::may_act(cx, one, &now)) {
                 return Err(Error::conflict(format!("dispatcher \"{id}\" runs already, as process {}", other.pid))
@@ -386,6 +398,10 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn end(&self) -> Result<()> {
+        if self.record.host == Host::Once {
+            // Its pass is over, and what it left is looked after by whoever comes next.
+            return Ok(self.cx.ledger_to_change()?.write(|w| store::dispatchers::remove(w, self.id()))?);
+        }
         Self::take_off(&self.cx, self.id(), self.record.unwritten)
     }
 
