@@ -36,6 +36,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use crate::ports::background::{BoundedLog, leave_terminal};
 pub use crate::store::dispatchers::Host as DispatcherHost;
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};

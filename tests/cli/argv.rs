@@ -71,6 +71,8 @@ const SAMPLES: &[&str] = &[
     "dispatch",
     "dispatch --once --limit 3 --dispatcher-id d1 --type nudge_worker --task=-t",
     "dispatch --watch --watch-iterations 2 --interval 0.5 --type worker_task_complete",
+    "dispatch --watch --detach",
+    "dispatch --watch --background-log=-x",
     "dispatch status",
     "dispatch pause",
     "dispatch pause --all --reason=-r",

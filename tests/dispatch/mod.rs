@@ -1,6 +1,8 @@
 //! The queue and its dispatchers: what is accepted is delivered once, in order, or says why not.
 
+mod background;
 mod decide;
+mod locked;
 mod many;
 mod nudge;
 mod queue;

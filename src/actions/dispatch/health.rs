@@ -30,6 +30,8 @@ pub struct DispatcherView {
     pub id: String,
     /// Its last trouble.
     pub last_error: Option<String>,
+    /// Where it writes what it does, when it runs in the background.
+    pub log_path: Option<String>,
     /// Passes over the queue.
     pub passes: u64,
     /// Its process.
@@ -42,6 +44,11 @@ pub struct DispatcherView {
     pub state: &'static str,
     /// When it was asked to end.
     pub stop_requested_at: Option<Timestamp>,
+    /// Id of the only task that it is for.
+    pub task_id: Option<String>,
+    /// The only type that it is for.
+    #[serde(rename = "type")]
+    pub wanted: Option<String>,
 }
 
 /// A pause, as printed.
@@ -156,12 +163,15 @@ fn view(dispatcher: Dispatcher, state: &'static str, alive: bool) -> DispatcherV
         host: dispatcher.host,
         id: dispatcher.id,
         last_error: dispatcher.last_error,
+        log_path: dispatcher.log_path,
         passes: dispatcher.passes,
         pid: dispatcher.pid,
         processed: dispatcher.processed,
         started_at: dispatcher.started_at,
         state,
         stop_requested_at: dispatcher.stop_requested_at,
+        task_id: dispatcher.scope.task_id,
+        wanted: dispatcher.scope.wanted,
     }
 }
 
@@ -206,6 +216,9 @@ impl DispatchHealth {
                 dispatcher.processed,
                 dispatcher.last_error.as_deref().map(|error| format!("  last trouble: {error}")).unwrap_or_default(),
             )?;
+            if let Some(log) = &dispatcher.log_path {
+                writeln!(out, "  in the background, log: {log}")?;
+            }
         }
         for pause in &self.pauses {
             writeln!(

@@ -74,14 +74,15 @@ pub(super) fn resolve(cx: &Context, id: &str, decision: Decision, reason: &str) 
             .hint("say what you saw: who reads this later has nothing else"));
     }
     let now = cx.moment();
-    if let Some(session) = caller::session(cx, &*cx.ledger()?)? {
+    let store = cx.ledger_to_change()?;
+    if let Some(session) = caller::session(cx, &store)? {
         return Err(Error::refused(format!(
             "an operator decides this, and this command runs in the session {}",
             session.name
         ))
         .hint("tell the operator what you saw"));
     }
-    let (from, receipt) = cx.ledger_to_change()?.write_durably(|w| {
+    let (from, receipt) = store.write_durably(|w| {
         let command = control::command(w, id)?;
         check(w, &command, decision)?;
         let receipt = (decision == Decision::Delivered)

@@ -258,7 +258,7 @@ fn what_is_uncertain_is_decided_by_the_operator_after_a_question() {
     press(&mut app, "4 g");
     assert_eq!(app.inbox.as_deref(), Some("command-9"), "{}", screen(&app));
     assert!(screen(&app).contains("V it arrived; X it did not; R send it again"), "{}", screen(&app));
-    let reason = "--reason 'decided in the cockpit' -- command-9";
+    let reason = "'--reason=decided in the cockpit' -- command-9";
     for (key, words, decision) in [
         ("V", "recorded as your word", "delivered"),
         ("X", "You say that it did not arrive", "not-delivered"),
@@ -269,7 +269,7 @@ fn what_is_uncertain_is_decided_by_the_operator_after_a_question() {
         assert!(frame.contains(words) && frame.contains("dispatch resolve"), "{frame}");
         assert!(press(&mut app, "n").is_empty());
         press(&mut app, key);
-        assert_eq!(lines(&press(&mut app, "y")), [format!("conveyor dispatch resolve --as {decision} {reason}")]);
+        assert_eq!(lines(&press(&mut app, "y")), [format!("conveyor dispatch resolve '--as={decision}' {reason}")]);
     }
     press(&mut app, "G");
     press(&mut app, "V");
