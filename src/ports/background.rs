@@ -75,7 +75,8 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// A log whose size is bounded: what is full is put aside as `NAME.1`, in the place of the one before. Clones write to
-/// the same.
+/// the same. A line that cannot be written is lost, and nobody ends because of it: the log only repeats what is on
+/// record elsewhere.
 #[derive(Debug, Clone)]
 pub struct BoundedLog(Arc<Mutex<Log>>);
 
@@ -108,13 +109,17 @@ impl BoundedLog {
 }
 
 impl Log {
-    fn turn_over(&mut self) -> io::Result<()> {
+    fn turn_over(&mut self) {
         let mut aside = self.path.clone().into_os_string();
         aside.push(".1");
-        fs::rename(&self.path, &aside)?;
-        self.file = open(&self.path)?;
+        // Somebody may have removed it.
+        let _ = fs::rename(&self.path, &aside);
+        match open(&self.path) {
+            Ok(file) => self.file = file,
+            // What is bounded stays bounded.
+            Err(_) => drop(self.file.set_len(0)),
+        }
         self.size = 0;
-        Ok(())
     }
 }
 
@@ -122,16 +127,17 @@ impl Write for BoundedLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut log = self.lock();
         if log.size > 0 && log.size.saturating_add(bytes.len() as u64) > log.most {
-            log.turn_over()?;
+            log.turn_over();
         }
         // Whole, so that a line is never split between two files.
-        log.file.write_all(bytes)?;
-        log.size += bytes.len() as u64;
+        if log.file.write_all(bytes).is_ok() {
+            log.size += bytes.len() as u64;
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.lock().file.flush()
+        Ok(())
     }
 }
 
@@ -154,6 +160,19 @@ mod tests {
         assert!(now.ends_with("line number 49\n"), "{now}");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_log_that_was_removed_is_begun_anew_and_keeps_nobody_from_going_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logs/x.log");
+        let mut log = BoundedLog::bounded(&path, 20).unwrap();
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        for number in 0..5 {
+            writeln!(log, "{}", format_args!("line number {number}")).unwrap();
+        }
+        log.flush().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line number 4\n");
     }
 
     #[test]

@@ -512,11 +512,13 @@ pub fn advance(w: &Write<'_>, command: &Command, to: Phase, step: Step<'_>, now:
     Ok(changed == 1)
 }
 
-/// What a step means for the budget: laying a message into an inbox is its delivery, and what came back from a try, or
-/// was decided not to have arrived, was none.
+/// What a step means for the budget: laying a message into an inbox is its delivery; what came back from a try, or was
+/// decided not to have arrived, was none; and what turns up in the rollout after all was one.
 fn settle_budget(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
     match (command.phase, to) {
-        (Phase::Queued, Phase::Delivered) => budgets::spend(w, &command.id),
+        (Phase::Queued, Phase::Delivered) | (Phase::Queued | Phase::Failed, Phase::Done) => {
+            budgets::spend(w, &command.id)
+        }
         (Phase::Started | Phase::Staged | Phase::Submitted, Phase::Claimed | Phase::Queued | Phase::Failed)
         | (Phase::Ambiguous, Phase::Failed) => budgets::refund(w, &command.id),
         _ => Ok(()),

@@ -168,6 +168,12 @@ fn what_was_paid_for_is_paid_back_only_when_it_did_not_arrive() {
     assert_eq!(pair.budget(), (3, 2), "it may have arrived");
     pair.env.sh("dispatch").ok();
     assert_eq!((pair.stands(&again).0.as_str(), pair.budget()), ("delivered", (3, 3)));
+    // What was thought lost is in the rollout after all: it was given.
+    let item = json!({"type": "UserMessage", "id": "i", "client_id": lost, "content": []});
+    pair.event(&json!({"type": "item_completed", "turn_id": "t", "item": item}));
+    pair.env.sh("ingest w1").ok();
+    assert_eq!((pair.stands(&lost).0.as_str(), pair.budget()), ("done", (3, 4)));
+    assert_eq!(pair.env.sh("manager-config parser").ok().json()["budget"]["nudges_remaining"], 0);
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub struct DispatchHealth {
     pub running: bool,
     /// What an operator should know; none when all is well.
     pub warning: Option<String>,
-    /// Commands that nobody has begun to deliver.
+    /// Messages that nobody has begun to deliver; a word that something lies in an inbox is none.
     pub waiting: u64,
 }
 
