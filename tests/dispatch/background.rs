@@ -125,9 +125,10 @@ fn one_for_each_scope_and_who_asks_again_hears_of_it() {
     // Many at once: one gets through, and all name it.
     let all: Vec<Value> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..4)
-            .map(|_| {
+            .map(|number| {
                 let mut command = background.0.env.command();
-                command.args(["dispatch", "--watch", "--detach", "--json"]).stdin(Stdio::null());
+                command.args(["dispatch", "--watch", "--detach", "--json", "--type", "nudge_worker"]);
+                command.args(["--dispatcher-id", &format!("racer-{number}")]).stdin(Stdio::null());
                 scope.spawn(move || command.output().unwrap())
             })
             .collect();
@@ -142,6 +143,10 @@ fn one_for_each_scope_and_who_asks_again_hears_of_it() {
     let started = all.iter().filter(|one| one["started"] == true).count();
     let pids: std::collections::BTreeSet<_> = all.iter().map(|one| one["pid"].as_i64().unwrap()).collect();
     assert_eq!((started, pids.len()), (1, 1), "{all:?}");
+    background.0.env.run(["dispatch", "stop", all[0]["dispatcher_id"].as_str().unwrap()]).ok();
+    background.gone(all[0]["pid"].as_i64().unwrap());
+    let first = background.start("");
+    assert_eq!((&first["started"], &first["dispatcher_id"]), (&true.into(), &"background".into()));
     let prose = background.0.env.sh("dispatch --watch --detach --text --dispatcher-id other").ok();
     assert!(prose.out.starts_with("background runs already, as process "), "{prose}");
     // Another scope is another dispatcher; the task may be named either way.
@@ -150,7 +155,7 @@ fn one_for_each_scope_and_who_asks_again_hears_of_it() {
     let task_id = background.0.env.sh("tasks --json").ok().json()[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(background.start(&format!("--task {task_id}"))["pid"], task["pid"]);
     // One that was killed is replaced, and its log goes on.
-    let pid = all[0]["pid"].as_i64().unwrap();
+    let pid = first["pid"].as_i64().unwrap();
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
     background.gone(pid);
     let next = background.start("");
@@ -178,7 +183,13 @@ fn a_signal_ends_it_cleanly_and_what_cannot_begin_is_told() {
     let run = background.0.env.sh("dispatch --watch --detach --dispatcher-id night --json");
     assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("io")), "{run}");
     assert!(run.error()["message"].as_str().unwrap().contains("dispatch-night.log"), "{run}");
-    for wrong in ["dispatch --detach", "dispatch --watch --detach --task nowhere", "dispatch --once --detach"] {
+    for wrong in [
+        "dispatch --detach",
+        "dispatch --watch --detach --task nowhere",
+        "dispatch --once --detach",
+        "dispatch --once --watch-iterations 3",
+        "dispatch --once --background-log x",
+    ] {
         assert_ne!(background.0.env.sh(wrong).code, 0, "{wrong}");
     }
 }

@@ -80,13 +80,14 @@ pub struct Dispatch {
     ///
     /// One for each task and type; asked for again, the one that runs is the answer. It writes a line of JSON for each
     /// item into a log in the state root, which `dispatch status` names.
-    #[arg(long, requires = "watch")]
+    // clap forgets about what is required when that is in conflict with what was given.
+    #[arg(long, requires = "watch", conflicts_with = "once")]
     pub detach: bool,
     /// What a background dispatcher is started with
-    #[arg(long, value_name = "FILE", requires = "watch", conflicts_with = "detach", hide = true)]
+    #[arg(long, value_name = "FILE", requires = "watch", conflicts_with_all = ["detach", "once"], hide = true)]
     pub background_log: Option<PathBuf>,
     /// With --watch: stop after so many passes
-    #[arg(long, value_name = "COUNT", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", requires = "watch", conflicts_with = "once", value_parser = clap::value_parser!(u64).range(1..))]
     pub watch_iterations: Option<u64>,
     /// With --watch: seconds between passes when nothing else wakes it
     #[arg(long, value_name = "SECONDS", default_value_t = PASS_SECONDS, value_parser = seconds)]
