@@ -229,7 +229,8 @@ impl Open<'_> {
             return work.rest(LOOK_AGAIN, "dispatch is paused; it stands in the composer");
         }
         match self.around.verdict(&work.command) {
-            Verdict::Deliver => {}
+            // A word that has become moot: it is better sent than left in the composer, where it would be in the way.
+            Verdict::Deliver | Verdict::Over(Phase::Cancelled, _) => {}
             Verdict::Waits => return work.rest(LOOK_AGAIN, "its task is paused; it stands in the composer"),
             Verdict::Over(_, why) => {
                 return work.end(Phase::Failed, &format!("{why}; its text was left in the composer, not submitted"));
