@@ -16,4 +16,5 @@ mod trust;
 mod turns;
 mod typed;
 mod typed_live;
+mod typed_races;
 mod world;
