@@ -21,7 +21,7 @@ use crate::{
     model::{
         pane::DialogText,
         question::{Question, Verdict},
-        session::{Registration, Role, Session},
+        session::{Role, Session},
         state::{Condition, Source},
     },
     ports::{
@@ -130,10 +130,6 @@ impl Action for SessionAnswer {
         }
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
-        if session.state != Registration::Active {
-            return Err(Error::refused(format!("session \"{}\" is gone", session.name))
-                .hint(format!("`conveyor resume {}` brings it back", session.name)));
-        }
         let caller = caller::session(cx, &store)?;
         let answered_by = match &caller {
             Some(caller) => format!("{} {}", caller.role, caller.name),
@@ -142,14 +138,7 @@ impl Action for SessionAnswer {
         if self.decision.is_some() && caller.as_ref().is_some_and(|caller| caller.role == Role::Worker) {
             return Err(Error::refused(format!("{answered_by} is a worker, and workers answer no approvals")));
         }
-        let (session, look) = live::refresh(cx, &store, session)?;
-        let now = cx.now();
-        let open = store.read(|r| store::questions::open(r, &session.id))?;
-        if look.questions.is_none() {
-            let seen: Vec<String> = look.rows.iter().filter_map(|row| row.error.clone()).collect();
-            let why = if seen.is_empty() { "no sensor tells".to_owned() } else { seen.join("; ") };
-            return Err(Error::refused(format!("what \"{}\" asks cannot be seen now: {why}", session.name)));
-        }
+        let (session, questions) = questions::look(cx, &store, session)?;
         let mut answers = Answers {
             answered_by,
             decision: self.decision,
@@ -158,16 +147,11 @@ impl Action for SessionAnswer {
             outcome: AnswerOutcome::Listed,
             proof: None,
             question: None,
-            questions: open.into_iter().map(|asked| QuestionView::of(asked, now)).collect(),
+            questions,
             reason: None,
             session: session.name.clone(),
-            time: now,
+            time: cx.now(),
         };
-        if cx.dry_run() {
-            // Nothing was stored, so what was just seen is shown.
-            let seen = look.questions.unwrap_or_default();
-            answers.questions = seen.into_iter().map(|question| QuestionView::seen_now(question, now)).collect();
-        }
         let Some(verdict) = self.decision else { return Ok(answers) };
         match self.pick(&answers.questions)? {
             Ok(question) => answers.question = Some(question),
@@ -177,7 +161,9 @@ impl Action for SessionAnswer {
         answers.lane = Some(question.source);
         if !question.answers.contains(&verdict) {
             let why = question.not_approvable.clone();
-            return Ok(answers.ended(AnswerOutcome::Refused, why.unwrap_or_else(|| "it takes no such answer".to_owned())));
+            return Ok(
+                answers.ended(AnswerOutcome::Refused, why.unwrap_or_else(|| "it takes no such answer".to_owned()))
+            );
         }
         if cx.dry_run() {
             return Ok(answers.ended(AnswerOutcome::Planned, "nothing was pressed or sent".to_owned()));
@@ -275,7 +261,11 @@ fn give(
         Given::Unknown(why) => {
             answers.proof = proof(cx, store, session, question, "nobody", patience)?;
             let gone = answers.proof.is_some();
-            let why = if gone { format!("the question is gone, but whether by this answer cannot be told: {why}") } else { why };
+            let why = if gone {
+                format!("the question is gone, but whether by this answer cannot be told: {why}")
+            } else {
+                why
+            };
             (AnswerOutcome::Unknown, Some(why))
         }
     };
@@ -371,7 +361,8 @@ fn not_there() -> Given {
 /// The pane of a session and the process that was seen in it.
 pub(super) fn target(session: &Session) -> Result<Target> {
     let pane = session.tmux_pane_id.as_deref().and_then(|pane| pane.parse::<PaneId>().ok());
-    let process = session.pane_pid.zip(session.pane_pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
+    let process =
+        session.pane_pid.zip(session.pane_pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
     let (Some(pane), Some(process)) = (pane, process) else {
         return Err(Error::refused(format!("nothing proves which pane is that of \"{}\"", session.name))
             .hint("register it again with its pane"));
@@ -432,10 +423,7 @@ fn proof(
         if look.questions.is_some_and(|seen| seen.iter().all(|other| other.id != question.id)) {
             let at = cx.now();
             let (judgement, cursor) = store.read(|r| {
-                Ok::<_, store::Error>((
-                    store::board::judgement(r, &now, at)?,
-                    store::rollouts::current(r, &now.id)?,
-                ))
+                Ok::<_, store::Error>((store::board::judgement(r, &now, at)?, store::rollouts::current(r, &now.id)?))
             })?;
             let aborted = cursor.as_ref().filter(|_| judgement.condition == Condition::Aborted).and_then(|cursor| {
                 let end = cursor.progress.last_end.as_ref()?;
@@ -483,7 +471,13 @@ impl Outcome for Answers {
             AnswerOutcome::Answered => {
                 let proof = self.proof.as_ref();
                 let word = |key: &str| proof.and_then(|proof| proof[key].as_str()).unwrap_or_default().to_owned();
-                writeln!(out, "answered {decision}: {}; {session} is {}: {}", word("put_away"), word("condition"), word("reason"))
+                writeln!(
+                    out,
+                    "answered {decision}: {}; {session} is {}: {}",
+                    word("put_away"),
+                    word("condition"),
+                    word("reason")
+                )
             }
             AnswerOutcome::NotOpen | AnswerOutcome::Refused => {
                 writeln!(out, "not answered{why}")?;

@@ -170,7 +170,12 @@ impl Action for SessionInterrupt {
             turn_id: None,
         };
         let patience = Duration::from_secs(if self.no_wait { 0 } else { self.wait });
-        let run = Run { cx, store: &store, session: &session, followup_length: followup.as_ref().map_or(0, |text| text.chars().count()) };
+        let run = Run {
+            cx,
+            store: &store,
+            session: &session,
+            followup_length: followup.as_ref().map_or(0, |text| text.chars().count()),
+        };
         let asked = run.ask(&look, &mut done)?;
         run.conclude(asked, &before, patience, &mut done)?;
         if done.outcome == InterruptOutcome::QuestionOpen {
@@ -240,12 +245,18 @@ impl Run<'_> {
                     Ok(ThreadStatus::NotLoaded) => {}
                     Ok(status) => return self.through_server(&mut link, &thread, &status, done),
                     Err(error) => {
-                        return Ok(Asked::Not(InterruptOutcome::Refused, format!("Codex's server does not say what it does: {error}")));
+                        return Ok(Asked::Not(
+                            InterruptOutcome::Refused,
+                            format!("Codex's server does not say what it does: {error}"),
+                        ));
                     }
                 },
                 Err(ServerError::NotRunning { .. }) => {}
                 Err(error) => {
-                    return Ok(Asked::Not(InterruptOutcome::Refused, format!("Codex's server cannot be asked: {error}")));
+                    return Ok(Asked::Not(
+                        InterruptOutcome::Refused,
+                        format!("Codex's server cannot be asked: {error}"),
+                    ));
                 }
             }
         }
@@ -272,7 +283,10 @@ impl Run<'_> {
         done.target = Some(thread.to_owned());
         match status {
             ThreadStatus::Idle | ThreadStatus::SystemError => {
-                return Ok(Asked::Not(InterruptOutcome::NothingToInterrupt, "Codex's server says that no turn is open".to_owned()));
+                return Ok(Asked::Not(
+                    InterruptOutcome::NothingToInterrupt,
+                    "Codex's server says that no turn is open".to_owned(),
+                ));
             }
             ThreadStatus::Active { waiting_on_approval: true, .. } => return Ok(is_asked("an approval")),
             ThreadStatus::Active { waiting_on_user_input: true, .. } => return Ok(is_asked("a question")),
@@ -328,8 +342,12 @@ impl Run<'_> {
         done.target.clone_from(&self.session.tmux_pane_id);
         if look.screen.is_none() {
             let why = look.rows.iter().find(|row| row.source == Source::Screen);
-            let why = why.and_then(|row| row.error.clone().or(row.reading.as_ref().map(|reading| reading.reason.clone())));
-            return Ok(Asked::Not(InterruptOutcome::Refused, why.unwrap_or_else(|| "its screen cannot be seen".to_owned())));
+            let why =
+                why.and_then(|row| row.error.clone().or(row.reading.as_ref().map(|reading| reading.reason.clone())));
+            return Ok(Asked::Not(
+                InterruptOutcome::Refused,
+                why.unwrap_or_else(|| "its screen cannot be seen".to_owned()),
+            ));
         }
         let target = answer::target(self.session)?;
         let tmux = self.cx.tmux(self.session.tmux_socket.as_deref());
@@ -338,14 +356,18 @@ impl Run<'_> {
         loop {
             let info = tmux.pane(target.pane).map_err(fail::tmux)?;
             let Some(info) = info.filter(|info| info.pid == target.process.pid && !info.dead) else {
-                return Ok(Asked::Not(InterruptOutcome::Refused, "its pane is gone, or holds another process now".to_owned()));
+                return Ok(Asked::Not(
+                    InterruptOutcome::Refused,
+                    "its pane is gone, or holds another process now".to_owned(),
+                ));
             };
             let screen = tmux.capture(target.pane, tmux::CaptureOptions::default()).map_err(fail::tmux)?;
             let seen = pane::read_pane(&screen, Some(&info.title));
             let outcome = match seen.state {
                 PaneState::Waiting => {
                     live::refresh(self.cx, self.store, self.session.clone())?;
-                    let what = seen.prompt.map_or_else(|| "a dialog".to_owned(), |prompt| format!("the dialog `{prompt}`"));
+                    let what =
+                        seen.prompt.map_or_else(|| "a dialog".to_owned(), |prompt| format!("the dialog `{prompt}`"));
                     return Ok(is_asked(&what));
                 }
                 PaneState::Exited => {
@@ -370,11 +392,16 @@ impl Run<'_> {
                     live::take(self.cx, &self.session.id, &|| true).ok();
                     let has_turn = End::last(self.store, self.session)?.open.is_some();
                     if seen.state == PaneState::Idle && !has_turn {
-                        return Ok(Asked::Not(InterruptOutcome::NothingToInterrupt, "its screen shows no turn, and its rollout none that is open".to_owned()));
+                        return Ok(Asked::Not(
+                            InterruptOutcome::NothingToInterrupt,
+                            "its screen shows no turn, and its rollout none that is open".to_owned(),
+                        ));
                     }
                     if Instant::now() >= deadline {
                         let why = match seen.state {
-                            PaneState::Idle => "its rollout has an open turn, but its screen shows no sign of it".to_owned(),
+                            PaneState::Idle => {
+                                "its rollout has an open turn, but its screen shows no sign of it".to_owned()
+                            }
                             PaneState::Busy => refusal.to_string(),
                             _ => seen.reason,
                         };
@@ -402,7 +429,10 @@ impl Run<'_> {
             let now = End::last(self.store, self.session)?;
             let is_ours = |end: &TurnProof| match (&done.turn_id, &end.turn_id) {
                 (Some(wanted), Some(turn)) => wanted == turn,
-                _ => before.last.as_ref().is_none_or(|last| (&last.path, last.byte_offset) != (&end.path, end.byte_offset)),
+                _ => before
+                    .last
+                    .as_ref()
+                    .is_none_or(|last| (&last.path, last.byte_offset) != (&end.path, end.byte_offset)),
             };
             if let Some(end) = now.last.filter(is_ours) {
                 let aborted = end.ended == EndKind::Aborted;
@@ -445,7 +475,9 @@ impl Run<'_> {
     /// Queues the message behind it. While the turn may still run it would be lost with it, so then it is not accepted.
     fn follow_up(&self, text: String, outcome: InterruptOutcome, wait: u64) -> Result<Followup> {
         let is_over = match outcome {
-            InterruptOutcome::Interrupted | InterruptOutcome::NothingToInterrupt | InterruptOutcome::EndedByItself => true,
+            InterruptOutcome::Interrupted | InterruptOutcome::NothingToInterrupt | InterruptOutcome::EndedByItself => {
+                true
+            }
             InterruptOutcome::Planned => false,
             InterruptOutcome::QuestionOpen
             | InterruptOutcome::Refused
@@ -481,7 +513,8 @@ impl Run<'_> {
 }
 
 fn is_asked(what: &str) -> Asked {
-    let why = format!("{what} is open, in which Esc would be an answer: `conveyor session-answer` shows and answers it");
+    let why =
+        format!("{what} is open, in which Esc would be an answer: `conveyor session-answer` shows and answers it");
     Asked::Not(InterruptOutcome::QuestionOpen, why)
 }
 
@@ -491,7 +524,11 @@ impl Outcome for Interrupted {
         let why = self.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         match (outcome, &self.proof) {
             (InterruptOutcome::Interrupted, Some(proof)) => {
-                writeln!(out, "the turn of {session} was interrupted: its rollout shows it at byte {}", proof.byte_offset)?;
+                writeln!(
+                    out,
+                    "the turn of {session} was interrupted: its rollout shows it at byte {}",
+                    proof.byte_offset
+                )?;
             }
             (InterruptOutcome::EndedByItself, Some(proof)) => {
                 writeln!(out, "the turn of {session} ended by itself ({}) at byte {}", proof.ended, proof.byte_offset)?;
@@ -517,9 +554,7 @@ impl Outcome for Interrupted {
     fn exit_code(&self) -> u8 {
         match self.outcome {
             // A message that was asked for and is not on its way is no success.
-            InterruptOutcome::Interrupted
-            | InterruptOutcome::NothingToInterrupt
-            | InterruptOutcome::EndedByItself
+            InterruptOutcome::Interrupted | InterruptOutcome::NothingToInterrupt | InterruptOutcome::EndedByItself
                 if self.followup.as_ref().is_some_and(|followup| !followup.queued && !self.dry_run) =>
             {
                 Kind::Refused.exit_code()

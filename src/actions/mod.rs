@@ -6,6 +6,7 @@
 mod answer;
 mod argv;
 mod binding;
+mod blocked;
 mod caller;
 mod capture;
 mod catalogue;
@@ -64,7 +65,7 @@ pub use launch::{
     attach_argv, launch_session,
 };
 pub use list::{List, board};
-pub use questions::QuestionView;
+pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use tail::{EventQuery, Tail, conversation, event_page};

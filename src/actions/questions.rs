@@ -4,20 +4,20 @@ use std::{fmt, path::Path, time::Duration};
 
 use serde::Serialize;
 
-use super::{Context, sense};
+use super::{Context, live, sense};
 use crate::{
-    base::{Timestamp, text},
+    base::{Error, Result, Timestamp, text},
     model::{
         codex::{self, CodexVersion},
         pane::{self, DialogText, PaneState, Prompt},
         question::{Question, Verdict},
-        session::Session,
+        session::{Registration, Session},
         state::Source,
     },
     ports::codex_server::{
         Action, Approval, CodexServer, OtherQuestion, RequestId, ServerError, ThreadStatus, Timeouts,
     },
-    store::questions::Asked,
+    store::{self, Store, questions::Asked},
 };
 
 /// How long a server that says that something is asked gets to say what.
@@ -45,9 +45,7 @@ pub(super) fn of_server(link: &mut CodexServer, thread: &str) -> Result<Vec<Serv
         let files = link.files_of(&approval).unwrap_or_default();
         found.push(ServerQuestion { question: of_approval(&approval, files), approval: Some(approval) });
     }
-    found.extend(
-        open.others.iter().map(|other| ServerQuestion { question: of_other(thread, other), approval: None }),
-    );
+    found.extend(open.others.iter().map(|other| ServerQuestion { question: of_other(thread, other), approval: None }));
     Ok(found)
 }
 
@@ -62,9 +60,7 @@ fn of_approval(approval: &Approval, files: Option<Vec<String>>) -> Question {
         &number,
     ]);
     let (kind, asks, cwd) = match &approval.action {
-        Action::Command { command, cwd } => {
-            (Prompt::ApprovalCommand, command.clone(), cwd.as_deref().map(shown_path))
-        }
+        Action::Command { command, cwd } => (Prompt::ApprovalCommand, command.clone(), cwd.as_deref().map(shown_path)),
         Action::FileChange => (Prompt::ApprovalPatch, None, None),
     };
     let files = files.unwrap_or_default();
@@ -119,8 +115,7 @@ pub(super) fn of_screen(session: &Session, screen: &str) -> Option<(Question, Di
     let pane = session.tmux_pane_id.as_deref().unwrap_or_default();
     let process = session.pane_pid.unwrap_or_default().to_string();
     let identity = dialog.identity();
-    let parts: Vec<&str> =
-        ["screen", pane, &process].into_iter().chain(identity.iter().map(String::as_str)).collect();
+    let parts: Vec<&str> = ["screen", pane, &process].into_iter().chain(identity.iter().map(String::as_str)).collect();
     let is_known = dialog.prompt.is_approval() && dialog.prompt != Prompt::Approval;
     let version = session.codex_version.as_deref().and_then(|version| version.parse::<CodexVersion>().ok());
     let not_approvable = match (dialog.doubt, version) {
@@ -193,7 +188,8 @@ pub(super) fn seen(
 fn waits(status: &ThreadStatus) -> bool {
     matches!(
         status,
-        ThreadStatus::Active { waiting_on_approval: true, .. } | ThreadStatus::Active { waiting_on_user_input: true, .. }
+        ThreadStatus::Active { waiting_on_approval: true, .. }
+            | ThreadStatus::Active { waiting_on_user_input: true, .. }
     )
 }
 
@@ -224,6 +220,41 @@ fn on_screen(session: &Session, look: &sense::Look) -> Option<Vec<Question>> {
         (PaneState::Waiting, Some(_)) => Some(Vec::new()),
         (PaneState::Waiting, None) | (PaneState::Unknown, _) => None,
     }
+}
+
+/// What a session asks now, after a fresh look.
+///
+/// # Errors
+/// When the session is unknown or gone, or nothing tells what it asks.
+pub fn open_questions(cx: &Context, session_id: &str) -> Result<Vec<QuestionView>> {
+    let store = cx.ledger_to_change()?;
+    let session = store
+        .read(|r| store::sessions::by_id(r, session_id))?
+        .ok_or_else(|| Error::not_found(format!("no session with id {session_id}")))?;
+    Ok(look(cx, &store, session)?.1)
+}
+
+/// As [`open_questions`], with the session as it is afterwards.
+pub(super) fn look(cx: &Context, store: &Store, session: Session) -> Result<(Session, Vec<QuestionView>)> {
+    if session.state != Registration::Active {
+        return Err(Error::refused(format!("session \"{}\" is gone", session.name))
+            .hint(format!("`conveyor resume {}` brings it back", session.name)));
+    }
+    let (session, look) = live::refresh(cx, store, session)?;
+    let now = cx.now();
+    let Some(seen) = look.questions else {
+        let errors: Vec<String> = look.rows.iter().filter_map(|row| row.error.clone()).collect();
+        let why = if errors.is_empty() { "no sensor tells".to_owned() } else { errors.join("; ") };
+        return Err(Error::refused(format!("what \"{}\" asks cannot be seen now: {why}", session.name)));
+    };
+    let views = if cx.dry_run() {
+        // Nothing was stored, so what was just seen is shown.
+        seen.into_iter().map(|question| QuestionView::seen_now(question, now)).collect()
+    } else {
+        let open = store.read(|r| store::questions::open(r, &session.id))?;
+        open.into_iter().map(|asked| QuestionView::of(asked, now)).collect()
+    };
+    Ok((session, views))
 }
 
 /// An open question as it is printed.

@@ -195,7 +195,10 @@ mod tests {
     #[test]
     fn approvals_by_keys_are_for_measured_versions() {
         let may = |text: &str| answers_by_keys(text.parse().ok());
-        assert_eq!(["0.169.0", "0.169.3", "0.168.0", "0.170.0", "1.169.0", "x"].map(may), [true, true, false, false, false, false]);
+        assert_eq!(
+            ["0.169.0", "0.169.3", "0.168.0", "0.170.0", "1.169.0", "x"].map(may),
+            [true, true, false, false, false, false]
+        );
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Question {
         let expected = expected.trim();
         let asks = self.asks.as_deref().map(str::trim);
         let is_file = || self.files.len() == 1 && self.files[0] == expected;
-        !expected.is_empty() && (asks == Some(expected) || asks.and_then(script_of).as_deref() == Some(expected) || is_file())
+        !expected.is_empty()
+            && (asks == Some(expected) || asks.and_then(script_of).as_deref() == Some(expected) || is_file())
     }
 
     /// What it asks, in one line.
@@ -122,7 +123,9 @@ mod tests {
     #[test]
     fn a_part_of_a_command_is_not_the_command() {
         let question = asks("/bin/bash -lc 'rm -rf / && make test'");
-        assert!(question.is_about("rm -rf / && make test") && question.is_about(" /bin/bash -lc 'rm -rf / && make test'"));
+        assert!(
+            question.is_about("rm -rf / && make test") && question.is_about(" /bin/bash -lc 'rm -rf / && make test'")
+        );
         for other in ["make test", "rm", "", " ", "/bin/bash", "make test && rm -rf /"] {
             assert!(!question.is_about(other), "{other}");
         }

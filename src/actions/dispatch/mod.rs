@@ -14,13 +14,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Action, Argv, Context, Outcome, lookup};
+use super::{Action, Argv, Context, Outcome, blocked, lookup, sense::Observer};
 use crate::{
     base::{Error, Name, Result},
     model::delivery::CommandKind,
     ports::machine,
     store::{
-        self,
+        self, Store,
         dispatchers::{Done, Host},
     },
     text_enum,
@@ -159,7 +159,11 @@ impl Action for Dispatch {
             return Ok(Dispatched::Control(Box::new(verb.run(cx)?)));
         }
         let mut dispatcher = Dispatcher::begin(cx, &self, Host::Once)?;
-        pass::take_rollouts(cx, &*cx.ledger_to_change()?)?;
+        let store = cx.ledger_to_change()?;
+        pass::take_rollouts(cx, &store)?;
+        if dispatcher.orders.signals {
+            blocked::look(cx, &store, &mut Observer::default(), &|| true)?;
+        }
         let mut processed = Vec::new();
         let passed = dispatcher.pass(&mut |item| processed.push(item), &|| true);
         dispatcher.end()?;
@@ -222,6 +226,29 @@ pub struct Dispatcher {
     orders: Orders,
     servers: Servers,
     record: Record,
+    /// Looks at workers, where nobody else in this process does.
+    sight: Option<Sight>,
+}
+
+/// The looks of a dispatcher at the workers it serves.
+#[derive(Default)]
+struct Sight {
+    observer: Observer,
+    looked_at: Option<i64>,
+}
+
+/// Between two looks at the workers, in milliseconds.
+const LOOK_MILLIS: i64 = 1_000;
+
+impl Sight {
+    fn look(&mut self, cx: &Context, store: &Store, go_on: &dyn Fn() -> bool) -> Result<()> {
+        let now = cx.moment().uptime;
+        if self.looked_at.is_some_and(|at| now - at < LOOK_MILLIS) {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        blocked::look(cx, store, &mut self.observer, go_on)
+    }
 }
 
 /// Between signs of life, in milliseconds, when nothing was moved.
@@ -313,7 +340,9 @@ impl Dispatcher {
 
     fn with(cx: &Context, orders: Orders, host: Host) -> Result<Self> {
         let record = Record::begin(cx, &orders.dispatcher_id, host)?;
-        Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record })
+        // The cockpit looks at everything anyway, and a single pass was preceded by a look.
+        let sight = (host == Host::Watch && orders.signals).then(Sight::default);
+        Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record, sight })
     }
 
     /// Puts the dispatcher of `dispatch --watch` on record.
@@ -361,9 +390,12 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger fails. The next pass goes on where this one was.
     pub fn pass(&mut self, tell: &mut dyn FnMut(Item), go_on: &dyn Fn() -> bool) -> Result<bool> {
-        let Self { cx, orders, servers, record } = self;
+        let Self { cx, orders, servers, record, sight } = self;
         let store = cx.ledger_to_change()?;
         record.unwritten.passes += 1;
+        if let Some(sight) = sight {
+            sight.look(cx, &store, go_on)?;
+        }
         let mut tell_and_live = |item| {
             record.unwritten.moved += 1;
             tell(item);

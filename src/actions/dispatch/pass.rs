@@ -13,7 +13,7 @@ use super::{
     push::{self, Effect},
     servers::{Servers, Way},
 };
-use crate::actions::{Context, ingest, live, routing};
+use crate::actions::{Context, blocked, ingest, live, routing};
 use crate::{
     base::{Error, Moment, Result},
     model::{
@@ -109,6 +109,8 @@ pub enum Item {
     Command(Box<Handled>),
     /// The end of a worker's turn.
     Completion(Box<routing::Routed>),
+    /// A question of a worker.
+    Blocked(Box<blocked::Told>),
 }
 
 impl Item {
@@ -125,6 +127,9 @@ impl Item {
                     "{} of {} to {}: {}",
                     routed.signal_type, routed.task, routed.target_session, routed.disposition
                 )
+            }
+            Self::Blocked(told) => {
+                format!("{} of {} to {}: {}", told.signal_type, told.task, told.target_session, told.question_id)
             }
         }
     }
@@ -196,6 +201,8 @@ pub(super) fn run(
         let mut is_reachable = |manager: &Session| !matches!(servers.way(cx, manager), Way::Inbox(_));
         let routed = routing::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
+        let told = blocked::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
+        told.into_iter().for_each(|told| tell(Item::Blocked(Box::new(told))));
     }
     Ok(())
 }

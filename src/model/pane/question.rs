@@ -4,8 +4,7 @@
 //! than what stands there, and where more than one dialog seems to stand on the screen nothing may be approved.
 
 use super::{
-    Prompt,
-    dialog,
+    Prompt, dialog,
     menu::{self, MenuOption},
     screen::{self, Screen},
     wording::{self, MENU_DIALOGS},
@@ -68,12 +67,11 @@ pub fn read_dialog(text: &str) -> Option<DialogText> {
     let labelled = |label: &str| paragraph(&body, label);
     let (asks, reason, files) = match dialog.prompt {
         Prompt::ApprovalCommand => (command(&body), labelled("Reason: "), Vec::new()),
-        Prompt::ApprovalPatch => {
-            (None, labelled("Description: "), labelled("Destination: ").into_iter().collect())
-        }
+        Prompt::ApprovalPatch => (None, labelled("Description: "), labelled("Destination: ").into_iter().collect()),
         _ => (Some(joined(std::iter::once(screen.row(dialog.row)).chain(body.iter().copied()))), None, Vec::new()),
     };
-    let mut found = DialogText { prompt: dialog.prompt, rows, asks, reason, files, options: dialog.options, doubt: None };
+    let mut found =
+        DialogText { prompt: dialog.prompt, rows, asks, reason, files, options: dialog.options, doubt: None };
     found.doubt = doubt(&screen, &found);
     Some(found)
 }
@@ -148,7 +146,8 @@ mod tests {
         assert_eq!(dialog.reason.as_deref(), Some("Mock: needs to run outside the sandbox?"));
         assert_eq!((dialog.doubt, dialog.selected()), (None, Some(1)));
         let wrapped = recorded("approval_command_80x24.txt");
-        let command = "install -m 755 tool /usr/local/bin/a-rather-long-tool-name --with some more words to make it wrap around";
+        let command =
+            "install -m 755 tool /usr/local/bin/a-rather-long-tool-name --with some more words to make it wrap around";
         assert_eq!((wrapped.asks.as_deref(), wrapped.doubt), (Some(command), None));
         let patch = recorded("approval_patch.txt");
         assert_eq!(patch.files, ["/home/user/project/notes.txt"]);

@@ -102,8 +102,7 @@ impl CodexServer {
         if approval.action != Action::FileChange {
             return Ok(None);
         }
-        let params =
-            serde_json::json!({ "threadId": approval.thread_id, "sortDirection": "desc", "limit": NEWEST });
+        let params = serde_json::json!({ "threadId": approval.thread_id, "sortDirection": "desc", "limit": NEWEST });
         let page: Page<Entry> = self.request("thread/items/list", &params)?;
         let found = page.data.into_iter().find(|entry| entry.item.id.as_deref() == Some(&*approval.item_id));
         let Some(changes) = found.map(|entry| entry.item.changes).filter(|changes| !changes.is_empty()) else {

@@ -16,7 +16,9 @@ mod tests;
 mod types;
 
 pub use guard::{Guard, Key, KeyOutcome, Refusal, ScreenText};
-pub use lane::{AnswerKeys, Answering, BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target};
+pub use lane::{
+    AnswerKeys, Answering, BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target,
+};
 pub use real::{DEFAULT_LIMIT, RealTmux, TmuxServer};
 pub use scripted::{Call, ScriptedPane, ScriptedTmux};
 pub use types::{

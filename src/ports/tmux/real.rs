@@ -19,9 +19,9 @@ use tmux_interface::{
 };
 
 use super::{
-    Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
-    PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
-    SessionInfo, Size, Split, SplitDirection, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
+    Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId,
+    PaneInfo, PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings,
+    SessionId, SessionInfo, Size, Split, SplitDirection, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
     lane::{self, Checks},
     parse,
     run::{Finished, RunError, run},

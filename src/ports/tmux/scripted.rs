@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    AnswerKeys, Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
-    PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
-    SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission, Support, Target, Tmux, TmuxError,
-    TmuxVersion, lane,
+    AnswerKeys, Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession,
+    NewWindow, PaneId, PaneInfo, PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome,
+    ServerInfo, ServerSettings, SessionId, SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission,
+    Support, Target, Tmux, TmuxError, TmuxVersion, lane,
 };
 use crate::{
     base::Timestamp,

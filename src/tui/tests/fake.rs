@@ -446,6 +446,10 @@ impl Backend for Fake {
         Ok(explanation())
     }
 
+    fn questions(&self, _: &str) -> Result<Vec<QuestionView>> {
+        Ok(Vec::new())
+    }
+
     fn attach(&self, _: &str) -> Result<Vec<String>> {
         Ok(self.attach.clone())
     }
