@@ -8,7 +8,7 @@ use std::sync::{
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
-    actions::{Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, PauseView, Report},
+    actions::{Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, PauseView, QuestionView, Report},
     base::{Error, Kind, Result, Timestamp},
     model::{
         board::{
