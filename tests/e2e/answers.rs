@@ -2,14 +2,14 @@
 //! What counts is never what was pressed, but what the session's own record shows.
 
 use std::{
-    env, fs, thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
 use super::world::{PATIENCE, World, wait_for};
-use crate::support::codex_lab::CodexLab;
+use crate::support::{codex_lab::CodexLab, rounds};
 
 fn interrupt(world: &World, words: &[&str]) -> (i32, Value) {
     let done = world.run(&[&["session-interrupt", "w1"], words].concat());
@@ -184,11 +184,6 @@ fn a_blocked_worker_is_one_message_to_its_manager_for_each_question() {
     assert!(!text.contains("make clean"), "nobody is told of what is over: {text}");
 }
 
-/// How many races are run; a few in the suite, hundreds by hand.
-fn races() -> u64 {
-    env::var("CONVEYOR_TEST_RACES").ok().and_then(|count| count.parse().ok()).unwrap_or(6)
-}
-
 /// The latest moment at which a question goes by itself, in milliseconds.
 const LATEST: i64 = 1_500;
 
@@ -210,7 +205,8 @@ fn a_question_that_takes_the_place_of_another_is_never_approved() {
     let second = |screen: &str| screen.contains("  $ rm -rf b") && screen.contains("Press enter to confirm");
     let (mut given, mut late, mut got_no) = (0, 0, 0);
     let mut ms = 400;
-    for race in 0..races() {
+    let races = rounds(6_u64, 200);
+    for race in 0..races {
         let ready = || world.screen("w1").contains("› Ask Codex to do anything").then_some(());
         wait_for("the composer", ready, || world.screen("w1"));
         world.say("w1", &format!("race {ms}. number {race}"));
@@ -222,14 +218,16 @@ fn a_question_that_takes_the_place_of_another_is_never_approved() {
         (given, late) = (given + u64::from(taken), late + u64::from(!taken));
         ms = (if taken { ms - step } else { ms + step }).clamp(1, LATEST);
         // The second question is open, or it got the no of the keys that were meant for the first.
-        let settled = || {
+        let over = || {
             let screen = world.screen("w1");
-            (second(&screen) || screen.contains("› Ask Codex to do anything")).then_some(())
+            let own = screen.rfind(&format!("number {race}")).map_or("", |at| &screen[at..]);
+            own.contains("■ Conversation interrupted")
         };
+        let settled = || (second(&world.screen("w1")) || over()).then_some(());
         wait_for("the race to end", settled, || world.screen("w1"));
-        got_no += u64::from(!second(&world.screen("w1")));
+        got_no += u64::from(over());
         let deadline = Instant::now() + PATIENCE;
-        while second(&world.screen("w1")) && Instant::now() < deadline {
+        while !over() && Instant::now() < deadline {
             answer(&world, &["--decision", "decline", "--expect", "rm -rf b"]);
             thread::sleep(Duration::from_millis(20));
         }
@@ -241,7 +239,7 @@ fn a_question_that_takes_the_place_of_another_is_never_approved() {
     }
     let record = rollout(&world);
     assert!(!record.contains("\"Over.\""), "no second question was approved");
-    eprintln!("{} races around {ms} ms: {given} answered, {late} too late, {got_no} got a no from the keys", races());
+    eprintln!("{races} races around {ms} ms: {given} answered, {late} too late, {got_no} got a no from the keys");
 }
 
 /// The same with real Codex; `server` tells whether its server has the session.

@@ -58,7 +58,8 @@ fn an_approval_takes_three_keys_and_quotes_what_it_approves() {
     assert_eq!(press(&mut app, "y"), [Effect::Load(Load::Questions("session-w1".into()))]);
     assert!(press(&mut app, "y a y").is_empty(), "while nothing is shown nothing can be answered");
     arrive(&mut app, vec![asks("make install", Verdict::ALL), asks("rm -rf /", Verdict::ALL)]);
-    for part in ["asks: make install", "in: /srv/project", "reason: needs the network", "open for 1m", "asks: rm -rf /"] {
+    for part in ["asks: make install", "in: /srv/project", "reason: needs the network", "open for 1m", "asks: rm -rf /"]
+    {
         assert!(screen(&app).contains(part), "{part}\n{}", screen(&app));
     }
     assert!(press(&mut app, "y Enter N 1").is_empty(), "no other key answers");
