@@ -20,6 +20,7 @@ use crate::{
     base::{Error, Kind, Result, Timestamp},
     model::{
         pane::DialogText,
+        progress::EndKind,
         question::{Question, Verdict},
         session::{Role, Session},
         state::{Condition, Source},
@@ -243,6 +244,7 @@ fn give(
         let why = "it was answered just now, or somebody else is about to answer it";
         return Ok(answers.ended(AnswerOutcome::NotOpen, why.to_owned()));
     }
+    let before = newest_end(store, session)?;
     let given = match question.source {
         Source::Server => through_server(cx, session, question, verdict),
         _ => through_screen(cx, session, question, verdict),
@@ -252,14 +254,28 @@ fn give(
         Given::NotOpen(why) => (AnswerOutcome::NotOpen, Some(why)),
         Given::Refused(why) => (AnswerOutcome::Refused, Some(why)),
         Given::Taken(by_whom) => {
-            answers.proof = proof(cx, store, session, question, by_whom, patience)?;
-            match answers.proof {
-                Some(_) => (AnswerOutcome::Answered, None),
-                None => (AnswerOutcome::Unconfirmed, Some("the question still stands there".to_owned())),
+            let ends = verdict == Verdict::Cancel || (question.source != Source::Server && verdict == Verdict::Decline);
+            let put_away = PutAway { by_whom, ends_turn: ends, before: before.as_ref() };
+            let (proof, aborted) = proof(cx, store, session, question, &put_away, patience)?;
+            let is_there = proof.is_some();
+            answers.proof = proof;
+            match (is_there, verdict, aborted) {
+                (false, _, _) => (AnswerOutcome::Unconfirmed, Some("the question still stands there".to_owned())),
+                (true, Verdict::Approve, true) => {
+                    let why = "the question is gone, but its turn was cut off: somebody said no at the same moment";
+                    (AnswerOutcome::Unknown, Some(why.to_owned()))
+                }
+                (true, _, false) if ends => {
+                    let why = "the question is gone, but its rollout does not show that the turn ended: somebody may have \
+                               said yes at the same moment";
+                    (AnswerOutcome::Unknown, Some(why.to_owned()))
+                }
+                (true, _, _) => (AnswerOutcome::Answered, None),
             }
         }
         Given::Unknown(why) => {
-            answers.proof = proof(cx, store, session, question, "nobody", patience)?;
+            let put_away = PutAway { by_whom: "nobody", ends_turn: false, before: before.as_ref() };
+            answers.proof = proof(cx, store, session, question, &put_away, patience)?.0;
             let gone = answers.proof.is_some();
             let why = if gone {
                 format!("the question is gone, but whether by this answer cannot be told: {why}")
@@ -408,37 +424,66 @@ impl Dialogs<'_> {
     }
 }
 
-/// Waits until a look no longer sees the question; what the session does then.
+/// The newest end of a turn in the rollout: its file and byte.
+fn newest_end(store: &Store, session: &Session) -> Result<Option<(String, u64)>> {
+    let cursor = store.read(|r| store::rollouts::current(r, &session.id))?;
+    Ok(cursor.and_then(|cursor| Some((cursor.path, cursor.progress.last_end?.byte_offset))))
+}
+
+/// How long a turn that was told to end gets to say so in the rollout.
+const ENDED: Duration = Duration::from_millis(1_500);
+
+/// What is expected of a question that was answered.
+struct PutAway<'a> {
+    /// Who says that it was answered.
+    by_whom: &'a str,
+    /// The answer ends the turn.
+    ends_turn: bool,
+    /// The newest end of a turn before the answer.
+    before: Option<&'a (String, u64)>,
+}
+
+/// Waits until a look no longer sees the question; what the session does then, and whether its turn was cut off.
 fn proof(
     cx: &Context,
     store: &Store,
     session: &Session,
     question: &Question,
-    by_whom: &str,
+    put_away: &PutAway<'_>,
     patience: Duration,
-) -> Result<Option<Value>> {
+) -> Result<(Option<Value>, bool)> {
+    let PutAway { by_whom, ends_turn, before } = *put_away;
     let begun = Instant::now();
+    let mut gone_since = None;
     loop {
         let (now, look) = live::refresh(cx, store, session.clone())?;
         if look.questions.is_some_and(|seen| seen.iter().all(|other| other.id != question.id)) {
+            let since = *gone_since.get_or_insert_with(Instant::now);
             let at = cx.now();
             let (judgement, cursor) = store.read(|r| {
                 Ok::<_, store::Error>((store::board::judgement(r, &now, at)?, store::rollouts::current(r, &now.id)?))
             })?;
-            let aborted = cursor.as_ref().filter(|_| judgement.condition == Condition::Aborted).and_then(|cursor| {
-                let end = cursor.progress.last_end.as_ref()?;
-                Some(json!({"byte_offset": end.byte_offset, "path": cursor.path, "turn_id": end.turn_id}))
-            });
-            return Ok(Some(json!({
-                "condition": judgement.condition,
-                "put_away": by_whom,
-                "reason": judgement.reason,
-                "seen_at": at,
-                "turn_aborted": aborted,
-            })));
-        }
-        if begun.elapsed() >= patience {
-            return Ok(None);
+            let end = cursor.and_then(|cursor| cursor.progress.last_end.map(|end| (cursor.path, end)));
+            let end =
+                end.filter(|(path, end)| before.is_none_or(|(old, byte)| (old, *byte) != (path, end.byte_offset)));
+            let aborted = end.filter(|(_, end)| end.kind == EndKind::Aborted);
+            let goes_on = !matches!(judgement.condition, Condition::Idle | Condition::Unknown);
+            let is_over = aborted.is_some() || (goes_on && !ends_turn);
+            if is_over || since.elapsed() >= ENDED {
+                let shown = aborted
+                    .as_ref()
+                    .map(|(path, end)| json!({"byte_offset": end.byte_offset, "path": path, "turn_id": end.turn_id}));
+                let proof = json!({
+                    "condition": judgement.condition,
+                    "put_away": by_whom,
+                    "reason": judgement.reason,
+                    "seen_at": at,
+                    "turn_aborted": shown,
+                });
+                return Ok((Some(proof), aborted.is_some()));
+            }
+        } else if begun.elapsed() >= patience {
+            return Ok((None, false));
         }
         thread::sleep(PAUSE);
     }

@@ -307,3 +307,63 @@ impl QuestionView {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn approval(number: i64, item: &str, action: Action) -> Approval {
+        Approval {
+            id: RequestId::Number(number),
+            thread_id: "t".into(),
+            turn_id: "u".into(),
+            item_id: item.into(),
+            action,
+            reason: None,
+            asked_at: None,
+            approval_id: None,
+            beyond: None,
+            is_exact: true,
+        }
+    }
+
+    fn command(command: &str) -> Action {
+        Action::Command { command: Some(command.into()), cwd: None }
+    }
+
+    #[test]
+    fn each_question_of_a_server_has_an_id_of_its_own() {
+        let id = |number, item: &str| of_approval(&approval(number, item, command("make")), None).id;
+        assert_eq!(id(0, "i"), id(0, "i"));
+        assert_ne!(id(0, "i"), id(1, "i"));
+        assert_ne!(id(0, "i"), id(0, "j"), "a new server begins its numbers anew");
+        let mut part = approval(0, "i", command("make"));
+        part.approval_id = Some("a".into());
+        assert_ne!(of_approval(&part, None).id, id(0, "i"));
+    }
+
+    #[test]
+    fn only_what_is_seen_whole_can_be_approved() {
+        let may = |approval: &Approval, files: Option<Vec<String>>| {
+            let question = of_approval(approval, files);
+            assert_eq!(question.not_approvable.is_none(), question.answers.contains(&Verdict::Approve));
+            assert!(question.answers.contains(&Verdict::Decline) && question.answers.contains(&Verdict::Cancel));
+            question.not_approvable.is_none()
+        };
+        let plain = approval(0, "i", command("make"));
+        assert!(may(&plain, None));
+        assert!(!may(&Approval { beyond: Some("network access".into()), ..plain.clone() }, None));
+        assert!(!may(&Approval { is_exact: false, ..plain.clone() }, None));
+        assert!(!may(&approval(0, "i", Action::Command { command: None, cwd: None }), None));
+        let change = approval(0, "i", Action::FileChange);
+        assert!(!may(&change, None) && !may(&change, Some(Vec::new())), "which files is not known");
+        assert!(may(&change, Some(vec!["/srv/a".into()])));
+        let other = OtherQuestion {
+            id: RequestId::Number(0),
+            method: "item/permissions/requestApproval".into(),
+            item_id: None,
+            text: Some("Full access?".into()),
+        };
+        assert_eq!(of_other("t", &other).answers, []);
+    }
+}

@@ -3,7 +3,7 @@
 //! Written with the look that saw it. A question that a look no longer sees is closed; what it had put into an inbox
 //! and nobody has seen is taken out of the way with it.
 
-use rusqlite::{OptionalExtension, Row, named_params};
+use rusqlite::{Row, named_params};
 
 use super::{Error, Read, Result, Write, inbox};
 use crate::{
@@ -209,18 +209,81 @@ pub fn told(w: &Write<'_>, id: i64, notification_id: i64, now: Timestamp) -> Res
     Ok(())
 }
 
-/// How a question that was open under this number stands: true while it is open.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn is_open(r: Read<'_>, session_id: &str, question_id: &str) -> Result<bool> {
-    let found: Option<i64> = r
-        .connection
-        .prepare_cached(
-            "select id from session_questions
-             where session_id = :session_id and question_id = :question_id and closed_at is null",
-        )?
-        .query_row(named_params! { ":session_id": session_id, ":question_id": question_id }, |row| row.get(0))
-        .optional()?;
-    Ok(found.is_some())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{pane::Prompt, state::Source},
+        store::Store,
+    };
+
+    fn question(asks: &str) -> Question {
+        Question {
+            id: Question::id_of(&[asks]),
+            source: Source::Screen,
+            kind: Prompt::ApprovalCommand,
+            asks: Some(asks.to_owned()),
+            cwd: None,
+            files: Vec::new(),
+            reason: None,
+            since: None,
+            answers: vec![Verdict::Approve],
+            not_approvable: None,
+        }
+    }
+
+    fn store() -> Store {
+        let store = Store::memory().unwrap();
+        store
+            .write(|w| {
+                w.connection.execute_batch("pragma foreign_keys = off")?;
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        store
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn moment(boot: &str, uptime: i64) -> Moment {
+        Moment { wall: at(uptime), boot_id: boot.to_owned(), uptime }
+    }
+
+    #[test]
+    fn a_question_is_one_row_while_it_is_open_and_another_one_when_it_comes_back() {
+        let store = store();
+        let note = |seen: &[Question], millis| store.write(|w| note(w, "s", seen, at(millis))).unwrap();
+        let rows = || store.read(|r| open(r, "s")).unwrap();
+        assert!(note(&[question("a")], 1));
+        assert!(!note(&[question("a")], 2), "no news");
+        let [only] = rows().try_into().unwrap();
+        assert_eq!((only.opened_at, only.seen_at, only.question.since), (at(1), at(2), Some(at(1))));
+        assert!(note(&[question("b"), question("a")], 3));
+        assert_eq!(rows().len(), 2);
+        assert!(note(&[], 4));
+        assert_eq!(rows(), []);
+        assert!(note(&[question("a")], 5));
+        let [again] = rows().try_into().unwrap();
+        assert!(again.id > only.id && again.opened_at == at(5), "the same words asked again are another question");
+    }
+
+    #[test]
+    fn only_one_answers_a_question_at_a_time() {
+        let store = store();
+        store.write(|w| note(w, "s", &[question("a")], at(1))).unwrap();
+        let id = question("a").id;
+        let claim = |boot: &str, uptime| {
+            store.write(|w| claim(w, "s", &id, Verdict::Approve, "operator", &moment(boot, uptime))).unwrap()
+        };
+        assert!(claim("boot", 100));
+        assert!(!claim("boot", 101) && !claim("boot", 100 + CLAIM_MILLIS));
+        assert!(claim("boot", 101 + CLAIM_MILLIS), "whoever had it was killed");
+        assert!(claim("next boot", 5));
+        store.write(|w| give_back(w, "s", &id)).unwrap();
+        assert!(claim("next boot", 6));
+        store.write(|w| note(w, "s", &[], at(7))).unwrap();
+        assert!(!claim("next boot", 7 + 2 * CLAIM_MILLIS), "it is not open any more");
+    }
 }

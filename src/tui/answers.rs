@@ -11,15 +11,20 @@ use super::{
 use crate::{
     actions::{QuestionView, SessionAnswer, SessionInterrupt},
     base::Result,
-    model::{question::Verdict, session::Registration},
+    model::{question::Verdict, session::Registration, state::Condition},
 };
 
 /// How long the commands wait for their proof, in seconds; their own default.
 const WAIT: u64 = 10;
 
 /// Whether the selected session can be interrupted or answered from here.
-pub(super) fn is_reachable(app: &App) -> bool {
+fn is_reachable(app: &App) -> bool {
     app.session().is_some_and(|session| session.registration == Registration::Active)
+}
+
+/// Whether the selected session is in this condition, as far as known; the keys work in any.
+pub(super) fn is_in(app: &App, condition: Condition) -> bool {
+    is_reachable(app) && app.session().is_some_and(|session| session.judgement.condition == condition)
 }
 
 pub(super) fn interrupt(app: &mut App) {

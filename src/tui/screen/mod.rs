@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     base::{Timestamp, text::age},
-    model::{board::Attention, delivery::Phase},
+    model::{board::Attention, delivery::Phase, state::Condition},
 };
 
 /// Smaller than this nothing can be shown.
@@ -315,7 +315,8 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Nudge => super::messages::addressee(app).is_ok(),
-        Intent::Interrupt | Intent::Answer => super::answers::is_reachable(app),
+        Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
+        Intent::Answer => super::answers::is_in(app, Condition::Blocked),
         Intent::Retry => inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter()),
         Intent::TakeBack => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Queued),
         Intent::Inbox | Intent::Pause => app.board().is_some(),
