@@ -236,7 +236,10 @@ mod tests {
         let store = Store::memory().unwrap();
         store
             .write(|w| {
-                w.connection.execute_batch("pragma foreign_keys = off")?;
+                w.connection.execute_batch(
+                    "insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
+                     values ('s', 'w1', 'worker', 't', '/', '2026-11-21T02:00:00.000Z', 'active')",
+                )?;
                 Ok::<_, Error>(())
             })
             .unwrap();

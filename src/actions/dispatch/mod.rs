@@ -159,11 +159,7 @@ impl Action for Dispatch {
             return Ok(Dispatched::Control(Box::new(verb.run(cx)?)));
         }
         let mut dispatcher = Dispatcher::begin(cx, &self, Host::Once)?;
-        let store = cx.ledger_to_change()?;
-        pass::take_rollouts(cx, &store)?;
-        if dispatcher.orders.signals {
-            blocked::look(cx, &store, &mut Observer::default(), &|| true)?;
-        }
+        pass::take_rollouts(cx, &*cx.ledger_to_change()?)?;
         let mut processed = Vec::new();
         let passed = dispatcher.pass(&mut |item| processed.push(item), &|| true);
         dispatcher.end()?;
@@ -232,7 +228,7 @@ pub struct Dispatcher {
 
 /// The looks of a dispatcher at the workers it serves.
 #[derive(Default)]
-struct Sight {
+pub(super) struct Sight {
     observer: Observer,
     looked_at: Option<i64>,
 }
@@ -241,7 +237,7 @@ struct Sight {
 const LOOK_MILLIS: i64 = 1_000;
 
 impl Sight {
-    fn look(&mut self, cx: &Context, store: &Store, go_on: &dyn Fn() -> bool) -> Result<()> {
+    pub(super) fn look(&mut self, cx: &Context, store: &Store, go_on: &dyn Fn() -> bool) -> Result<()> {
         let now = cx.moment().uptime;
         if self.looked_at.is_some_and(|at| now - at < LOOK_MILLIS) {
             return Ok(());
@@ -340,8 +336,8 @@ impl Dispatcher {
 
     fn with(cx: &Context, orders: Orders, host: Host) -> Result<Self> {
         let record = Record::begin(cx, &orders.dispatcher_id, host)?;
-        // The cockpit looks at everything anyway, and a single pass was preceded by a look.
-        let sight = (host == Host::Watch && orders.signals).then(Sight::default);
+        // The cockpit looks at everything anyway.
+        let sight = (host != Host::Cockpit && orders.signals).then(Sight::default);
         Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record, sight })
     }
 
@@ -393,9 +389,6 @@ impl Dispatcher {
         let Self { cx, orders, servers, record, sight } = self;
         let store = cx.ledger_to_change()?;
         record.unwritten.passes += 1;
-        if let Some(sight) = sight {
-            sight.look(cx, &store, go_on)?;
-        }
         let mut tell_and_live = |item| {
             record.unwritten.moved += 1;
             tell(item);
@@ -404,7 +397,7 @@ impl Dispatcher {
                 let _ = record.beat(cx, None);
             }
         };
-        let passed = pass::run(cx, &store, servers, orders, &mut tell_and_live, go_on);
+        let passed = pass::run(cx, &store, servers, sight.as_mut(), orders, &mut tell_and_live, go_on);
         let error = passed.as_ref().err().map(ToString::to_string);
         let mut asked = false;
         if record.unwritten.moved > 0 || error.is_some() || record.is_due(cx) {

@@ -160,6 +160,7 @@ pub(super) fn run(
     cx: &Context,
     store: &Store,
     servers: &mut Servers,
+    sight: Option<&mut super::Sight>,
     orders: &Orders,
     tell: &mut dyn FnMut(Item),
     go_on: &dyn Fn() -> bool,
@@ -201,6 +202,9 @@ pub(super) fn run(
         let mut is_reachable = |manager: &Session| !matches!(servers.way(cx, manager), Way::Inbox(_));
         let routed = routing::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
+        if let Some(sight) = sight {
+            sight.look(cx, store, go_on)?;
+        }
         let told = blocked::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
         told.into_iter().for_each(|told| tell(Item::Blocked(Box::new(told))));
     }
