@@ -7,10 +7,15 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Context, live, questions::QuestionView, routing::Route, sense::Observer};
+use super::{
+    Context, live,
+    questions::QuestionView,
+    routing::{Route, Word},
+    sense::Observer,
+};
 use crate::{
     base::Result,
-    model::session::{Registration, Session},
+    model::session::Registration,
     store::{self, Store, Write, inbox, questions::Asked},
 };
 
@@ -65,8 +70,8 @@ pub(super) fn look(cx: &Context, store: &Store, observer: &mut Observer, go_on: 
     Ok(())
 }
 
-/// Tells the managers of all bound workers what these ask. A manager that `is_reachable` is also woken; of those for
-/// whose task `wanted` says no nothing is touched.
+/// Tells the managers of all bound workers what these ask, and queues a word that wakes them; of those for whose task
+/// `wanted` says no nothing is touched.
 ///
 /// # Errors
 /// When the ledger fails; what was not told stays to be told.
@@ -74,12 +79,11 @@ pub(super) fn route_all(
     cx: &Context,
     store: &Store,
     dispatcher_id: &str,
-    is_reachable: &mut dyn FnMut(&Session) -> bool,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Told>> {
     let mut told = Vec::new();
     for worker_id in store.read(store::questions::bound_workers_that_ask)? {
-        told.extend(route(cx, store, &worker_id, dispatcher_id, is_reachable, wanted)?);
+        told.extend(route(cx, store, &worker_id, dispatcher_id, Word::Queued, wanted)?);
     }
     Ok(told)
 }
@@ -93,20 +97,14 @@ pub(super) fn route(
     store: &Store,
     worker_id: &str,
     dispatcher_id: &str,
-    is_reachable: &mut dyn FnMut(&Session) -> bool,
+    word: Word,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Told>> {
     if store.read(|r| store::questions::untold(r, worker_id))?.is_empty() {
         return Ok(Vec::new());
     }
-    // Asked before the transaction: in it nobody waits for anybody.
-    let manager = store.read(|r| {
-        let binding = store::bindings::active_of_session(r, worker_id)?;
-        binding.map_or(Ok(None), |binding| store::sessions::by_id(r, &binding.manager_session_id))
-    })?;
-    let wake = manager.as_ref().is_some_and(|manager| manager.state == Registration::Active && is_reachable(manager));
     store.write(|w| {
-        let Some(route) = Route::of(w, worker_id, dispatcher_id, wake)? else { return Ok(Vec::new()) };
+        let Some(route) = Route::of(w, worker_id, dispatcher_id, word)? else { return Ok(Vec::new()) };
         if !wanted(&route.binding.task_id) {
             return Ok(Vec::new());
         }

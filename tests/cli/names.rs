@@ -45,6 +45,7 @@ const FIELDS: &[&str] = &[
     "session-interrupt -- {}",
     "session-answer -- {}",
     "dispatch --task={}",
+    "manager-config -- {}",
     "commands --task={}",
     "commands --session={}",
     "status -- {}",

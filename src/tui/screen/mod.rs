@@ -317,8 +317,13 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Nudge => super::messages::addressee(app).is_ok(),
         Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
         Intent::Answer => super::answers::is_in(app, Condition::Blocked),
-        Intent::Retry => inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter()),
-        Intent::TakeBack => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Queued),
+        Intent::Retry => {
+            inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)
+        }
+        Intent::TakeBack => {
+            inbox::selected_command(app).is_some_and(|row| matches!(row.phase, Phase::Queued | Phase::Ambiguous))
+        }
+        Intent::Arrived => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
         Intent::Inbox | Intent::Pause => app.board().is_some(),
         Intent::Adopt => !matches!(app.board, BoardState::Failed(_)),
         Intent::Open => match app.screen {
