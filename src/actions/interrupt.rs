@@ -333,10 +333,9 @@ impl Run<'_> {
 
     fn through_pane(&self, look: &Look, done: &mut Interrupted) -> Result<Asked> {
         if self.session.tmux_pane_id.is_none() {
-            return Ok(Asked::Not(
-                InterruptOutcome::Refused,
-                "it has no pane, and no Codex server holds its thread: nothing can reach its turn".to_owned(),
-            ));
+            let name = &self.session.name;
+            return Err(Error::refused(format!("nothing can reach the turn of \"{name}\""))
+                .hint("it has no pane, and no Codex server holds its thread"));
         }
         done.lane = Some(Source::Screen);
         done.target.clone_from(&self.session.tmux_pane_id);

@@ -245,7 +245,8 @@ pub(super) fn look(cx: &Context, store: &Store, session: Session) -> Result<(Ses
     let Some(seen) = look.questions else {
         let errors: Vec<String> = look.rows.iter().filter_map(|row| row.error.clone()).collect();
         let why = if errors.is_empty() { "no sensor tells".to_owned() } else { errors.join("; ") };
-        return Err(Error::refused(format!("what \"{}\" asks cannot be seen now: {why}", session.name)));
+        return Err(Error::refused(format!("what \"{}\" asks cannot be seen now: {why}", session.name))
+            .hint("it needs a pane or a Codex server that holds its thread; `conveyor explain` shows what is seen"));
     };
     let views = if cx.dry_run() {
         // Nothing was stored, so what was just seen is shown.
