@@ -127,6 +127,8 @@ text_enum! {
     pub enum Lane {
         /// Codex's background server gives it to the session.
         Server => "server",
+        /// It is put into Codex's own queue, from which the session takes it.
+        Queue => "queue",
         /// It is put into the target's inbox, and the target fetches it.
         Inbox => "inbox",
     }

@@ -8,6 +8,7 @@ mod launch;
 mod live;
 mod messages;
 mod open;
+mod queued;
 mod registering;
 mod start;
 mod stop;

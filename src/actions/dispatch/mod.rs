@@ -1,10 +1,12 @@
 //! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
 
+mod codex_queue;
 mod commands;
 mod control;
 mod deliveries;
 mod enqueue;
 mod health;
+mod in_queue;
 mod nudge;
 mod pass;
 mod push;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     Dispatcher, dispatch_health,
     enqueue::Request,
-    servers::{Servers, Way},
+    servers::{Next, Servers},
 };
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome, TextArg, lookup},
@@ -166,15 +166,15 @@ fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Durati
 
 /// What a rehearsal says: the way the message would take now.
 fn planned(cx: &Context, session: &Session, command: &Command) -> Nudged {
-    let (lane, why) = match Servers::default().way(cx, session) {
-        Way::Inbox(why) => (Lane::Inbox, why.to_owned()),
-        Way::Server { is_busy: false } => (Lane::Server, super::pass::BEGINS_A_TURN.to_owned()),
-        Way::Server { is_busy: true } => (Lane::Server, super::pass::INTO_OPEN_TURN.to_owned()),
-        Way::Later(why) => (Lane::Server, format!("it would wait: {why}")),
+    let way = Servers::default().way(cx, session);
+    let (lane, why) = match way.next(command.kind) {
+        Next::Inbox(why) => (Lane::Inbox, why.to_owned()),
+        Next::Push(how) => (how.lane(), how.why().to_owned()),
+        Next::Later(why) => (Lane::Server, format!("it would wait: {why}")),
     };
     let mut nudged = Nudged::of(command, session, false, false);
     nudged.dry_run = true;
-    nudged.target = (lane == Lane::Server).then(|| session.codex_session_id.clone()).flatten();
+    nudged.target = (lane != Lane::Inbox).then(|| session.codex_session_id.clone()).flatten();
     (nudged.lane, nudged.lane_reason) = (Some(lane), Some(why));
     nudged
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     push::{self, Effect},
-    servers::{Servers, Way},
+    servers::{How, Next, Servers, Way},
 };
 use crate::actions::{Context, ingest, live, routing};
 use crate::{
@@ -32,9 +32,6 @@ use crate::{
 
 /// Commands of one transaction: some ten milliseconds of writing.
 const BATCH: usize = 250;
-/// Why a command takes the server lane.
-pub(super) const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
-pub(super) const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
 
 /// What a pass is to do.
 #[derive(Debug, Clone)]
@@ -160,6 +157,7 @@ pub(super) fn run(
     go_on: &dyn Fn() -> bool,
 ) -> Result<()> {
     let mut moved = 0;
+    servers.queues.tidy(cx);
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
         let settled = push::look_after(cx, store, servers, orders)?;
@@ -274,7 +272,7 @@ struct Batch {
 /// A message whose turn it is. Its try begins when its call can be made at once.
 struct Push {
     command: Command,
-    is_busy: bool,
+    how: How,
 }
 
 /// Records the try of a message whose call comes next, if nothing has changed since its turn came.
@@ -286,18 +284,24 @@ fn begin(
     push: Push,
     is_fresh: bool,
 ) -> Result<Option<Effect>> {
-    let Push { command, mut is_busy } = push;
+    let Push { command, mut how } = push;
+    let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
+        return Ok(None);
+    };
     if !is_fresh {
         // Calls to other sessions came in between.
-        let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
-            return Ok(None);
-        };
-        match servers.way(cx, &session) {
-            Way::Server { is_busy: now } if !(now && command.kind == CommandKind::WorkerTaskComplete) => is_busy = now,
-            Way::Server { .. } | Way::Inbox(_) | Way::Later(_) => return Ok(None),
+        match servers.way(cx, &session).next(command.kind) {
+            Next::Push(now) => how = now,
+            Next::Inbox(_) | Next::Later(_) => return Ok(None),
         }
     }
-    let why = if is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
+    if how == How::ThroughQueue
+        && let Err(error) = servers.queues.prepare(cx, &session)
+    {
+        let why = format!("its queue cannot be reached: {error}");
+        store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
+        return Ok(None);
+    }
     let now = cx.moment();
     store.write_durably(|w| {
         if Paused::of(w.read())?.covers(command.task_id.as_deref()) {
@@ -309,8 +313,8 @@ fn begin(
         }
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
         let (by, result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
-        let begun = store::commands::begin_try(w, &command, by, (Lane::Server, why), &result, push::LEASE, &now)?;
-        Ok(begun.map(|begun| Effect { begun, around, is_busy, begun_at: now.uptime }))
+        let begun = store::commands::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;
+        Ok(begun.map(|begun| Effect { begun, around, how, begun_at: now.uptime }))
     })
 }
 
@@ -361,30 +365,27 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             }
             Verdict::Deliver => ways.to(&row.target_session_id),
         };
-        match way {
+        match way.map(|way| way.next(command.kind)) {
             // It has come into line since the look.
             None => {
                 held.insert(row.target_session_id);
             }
-            Some(Way::Inbox(why)) => handled.push(put_into_inbox(w, orders, &command, &around, why, dry_run, now)?),
-            Some(Way::Later(why)) => {
+            Some(Next::Inbox(why)) => handled.push(put_into_inbox(w, orders, &command, &around, why, dry_run, now)?),
+            Some(Next::Later(why)) => {
                 store::commands::put_off(w, &command, push::delay(command.defer_count), why, now)?;
-                held.insert(row.target_session_id);
+                if !row.yields() {
+                    held.insert(row.target_session_id);
+                }
             }
-            // A word that something waits does not disturb a turn that runs.
-            Some(Way::Server { is_busy: true }) if command.kind == CommandKind::WorkerTaskComplete => {
-                store::commands::put_off(w, &command, push::delay(command.defer_count), "its turn runs", now)?;
-            }
-            Some(Way::Server { is_busy }) => {
-                let why = if *is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
+            Some(Next::Push(how)) => {
                 held.insert(row.target_session_id);
                 if dry_run {
                     let mut planned = around.handled(orders, &command, Phase::Submitted, true);
-                    (planned.lane, planned.lane_reason) = (Some(Lane::Server), Some(why.to_owned()));
+                    (planned.lane, planned.lane_reason) = (Some(how.lane()), Some(how.why().to_owned()));
                     planned.delivery_mode = Some("push");
                     handled.push(planned);
                 } else {
-                    pushes.push(Push { command, is_busy: *is_busy });
+                    pushes.push(Push { command, how });
                 }
             }
         }
@@ -419,7 +420,7 @@ pub(super) struct Around {
     is_moot: bool,
 }
 
-enum Verdict {
+pub(super) enum Verdict {
     Deliver,
     Waits,
     Over(Phase, &'static str),
@@ -468,7 +469,7 @@ impl Around {
     }
 
     /// What was true when the command was accepted is looked at again now.
-    fn verdict(&self, command: &Command) -> Verdict {
+    pub(super) fn verdict(&self, command: &Command) -> Verdict {
         if self.is_moot {
             return Verdict::Over(Phase::Cancelled, "its reader has seen it already");
         }

@@ -10,15 +10,15 @@ use std::{thread, time::Duration};
 use serde_json::json;
 
 use super::{
-    health,
+    health, in_queue,
     pass::{Around, Handled, Orders},
-    servers::{Message, Seen, Servers},
+    servers::{How, Message, Seen, Servers},
 };
 use crate::{
     actions::{Context, ingest, live},
     base::{Error, Moment, Result, crash, text},
     model::{
-        delivery::{AttemptState, Command, Phase},
+        delivery::{AttemptState, Command, Lane, Phase},
         session::{Registration, Session},
     },
     ports::codex_server::{Outcome, Refusal, ThreadStatus},
@@ -38,17 +38,17 @@ const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
 const BUSY_PROOF_PATIENCE: Duration = Duration::from_millis(200);
 const PROOF_LOOKS: Duration = Duration::from_millis(15);
 /// Between two looks at a message without a proof.
-const LOOK_AGAIN: i64 = 1_000;
+pub(super) const LOOK_AGAIN: i64 = 1_000;
 /// A session that answers and does not have a message is asked once more after this long.
-const SURE_AFTER: i64 = 5_000;
+pub(super) const SURE_AFTER: i64 = 5_000;
 /// What stands between the two looks.
-const ABSENT: &str = "the session does not have it; it is looked for once more";
+pub(super) const ABSENT: &str = "the session does not have it; it is looked for once more";
 
 /// A try on record, to be made.
 pub(super) struct Effect {
     pub begun: Begun,
     pub around: Around,
-    pub is_busy: bool,
+    pub how: How,
     /// When it was recorded, in milliseconds since the boot.
     pub begun_at: i64,
 }
@@ -69,7 +69,7 @@ pub(super) fn perform(
     orders: &Orders,
     effect: Effect,
 ) -> Result<Handled> {
-    let Effect { begun, around, is_busy, begun_at } = effect;
+    let Effect { begun, around, how, begun_at } = effect;
     let command = &begun.command;
     let mut handled = around.handled(orders, command, Phase::Started, false);
     handled.attempt_id = Some(begun.attempt_id);
@@ -85,19 +85,25 @@ pub(super) fn perform(
         finish(store, &mut handled, command)?;
         return Ok(handled);
     }
-    let outcome = servers.give(cx, target, &Message { id: &command.id, text: &text, is_busy });
+    let outcome = match how {
+        How::BeginsATurn | How::IntoOpenTurn => {
+            let is_busy = how == How::IntoOpenTurn;
+            let message = Message { id: &command.id, text: &text, is_busy };
+            let taken = servers.give(cx, target, &message);
+            taken.map(|taken| json!({"into_open_turn": is_busy, "turn_id": taken.turn_id}))
+        }
+        How::ThroughQueue => {
+            let taken = servers.queues.give(cx, target, &command.id, &text);
+            taken.map(|entry| json!({"queue_entry_id": entry.entry_id}))
+        }
+    };
     crash::point("called");
     let now = cx.moment();
     match outcome {
-        Outcome::Accepted(taken) => {
+        Outcome::Accepted(mut result) => {
+            result["thread_id"] = json!(target.codex_session_id);
             store.write_durably(|w| {
-                let thread = &target.codex_session_id;
-                let result = json!({"into_open_turn": is_busy, "thread_id": thread, "turn_id": taken.turn_id});
-                let step = Step {
-                    reason: Some("the server has taken it; the session's rollout is awaited"),
-                    result: Some(&result),
-                    ..Step::default()
-                };
+                let step = Step { reason: Some(how.taken()), result: Some(&result), ..Step::default() };
                 if store::commands::advance(w, command, Phase::Submitted, step, now.wall)?
                     && let Some(submitted) = store::commands::by_id(w.read(), &command.id)?
                 {
@@ -106,7 +112,13 @@ pub(super) fn perform(
                 Ok::<_, store::Error>(())
             })?;
             crash::point("submitted");
-            await_proof(cx, store, target, command, if is_busy { BUSY_PROOF_PATIENCE } else { PROOF_PATIENCE });
+            await_proof(
+                cx,
+                store,
+                target,
+                command,
+                if how == How::BeginsATurn { PROOF_PATIENCE } else { BUSY_PROOF_PATIENCE },
+            );
         }
         Outcome::Refused(refusal) => {
             let (words, is_our_fault) = words(&refusal);
@@ -150,7 +162,7 @@ fn spoken(command: &Command, around: &Around) -> String {
 }
 
 /// A try that is proven to have had no effect: the message waits again.
-fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
+pub(super) fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
     let spent = is_our_fault && command.attempts >= command.max_attempts;
     store.write_durably(|w| {
         let phase = if spent { Phase::Failed } else { Phase::Queued };
@@ -230,6 +242,10 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         if command.phase == Phase::Started && is_at_work(cx, store, orders, &command, &now)? {
             continue;
         }
+        if command.lane == Some(Lane::Queue) {
+            settled.extend(in_queue::look_after(cx, store, &mut servers.queues, orders, row, &around, &command)?);
+            continue;
+        }
         let Some(target) = around.target.as_ref().filter(|target| target.state == Registration::Active) else {
             conclude(store, &command, "its target was deregistered before its rollout showed the message", true, &now)?;
             settled.push(told(store, orders, &around, &command)?);
@@ -303,7 +319,7 @@ fn fate(cx: &Context, servers: &mut Servers, target: &Session, command: &Command
     }
 }
 
-fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
+pub(super) fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
     let thread = command.result.as_ref().and_then(|result| result["thread_id"].as_str());
     thread.is_some() && thread != target.codex_session_id.as_deref()
 }
@@ -318,7 +334,7 @@ fn is_at_work(cx: &Context, store: &Store, orders: &Orders, command: &Command, n
 }
 
 /// Ends a try that is proven to have brought nothing, or whose proof will never come.
-fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &Moment) -> Result<()> {
+pub(super) fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &Moment) -> Result<()> {
     let spent = command.attempts >= command.max_attempts;
     let phase = match (ambiguous, spent) {
         (true, _) => Phase::Ambiguous,
@@ -337,7 +353,7 @@ fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &
     Ok(())
 }
 
-fn told(store: &Store, orders: &Orders, around: &Around, command: &Command) -> Result<Handled> {
+pub(super) fn told(store: &Store, orders: &Orders, around: &Around, command: &Command) -> Result<Handled> {
     let mut handled = around.handled(orders, command, command.phase, false);
     handled.delivery_mode = Some("push");
     handled.lane = command.lane;

@@ -1,10 +1,14 @@
-//! Codex's background servers as a way to sessions: what a session can take now, and the calls that give it.
+//! The ways to sessions: what a session can take now, and the calls to Codex's background servers that give it.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use super::codex_queue::{Queues, Usable};
 use crate::{
     actions::{Context, sense},
-    model::session::Session,
+    model::{
+        delivery::{CommandKind, Lane},
+        session::Session,
+    },
     ports::codex_server::{CodexServer, Delivery, Outcome, Refusal, ServerError, TakenBy, ThreadStatus, Timeouts},
 };
 
@@ -15,6 +19,8 @@ const NEWEST_ITEMS: usize = 400;
 #[derive(Default)]
 pub(super) struct Servers {
     links: BTreeMap<PathBuf, CodexServer>,
+    /// Codex's own queues, for sessions that no such server holds.
+    pub(super) queues: Queues,
 }
 
 /// The way to a session at present.
@@ -27,8 +33,83 @@ pub(super) enum Way {
         /// A turn is open, and the message goes into it.
         is_busy: bool,
     },
+    /// It takes messages from its queue.
+    Queue {
+        /// A turn is open, and the message is taken when it has ended.
+        is_busy: bool,
+    },
     /// There is a way, but not now.
     Later(String),
+}
+
+/// How a message is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// The server begins a turn with it.
+    BeginsATurn,
+    /// The server gives it to the turn that is open.
+    IntoOpenTurn,
+    /// It is put into the session's queue.
+    ThroughQueue,
+}
+
+impl How {
+    /// The lane this is.
+    pub(super) fn lane(self) -> Lane {
+        match self {
+            Self::BeginsATurn | Self::IntoOpenTurn => Lane::Server,
+            Self::ThroughQueue => Lane::Queue,
+        }
+    }
+
+    /// Why this one is taken.
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Self::BeginsATurn => "Codex's server has the session, and it is idle",
+            Self::IntoOpenTurn => "Codex's server has the session; it goes into the turn that is open",
+            Self::ThroughQueue => {
+                "no Codex server holds the session; it takes messages from its queue when no turn runs"
+            }
+        }
+    }
+
+    /// Where it stands once the call has been answered.
+    pub(super) fn taken(self) -> &'static str {
+        match self {
+            Self::BeginsATurn | Self::IntoOpenTurn => "the server has taken it; the session's rollout is awaited",
+            Self::ThroughQueue => super::in_queue::WAITS,
+        }
+    }
+}
+
+/// What is to be done with a command for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    /// Push it.
+    Push(How),
+    /// Put it into the inbox, for this reason.
+    Inbox(&'static str),
+    /// Wait, for this reason.
+    Later(&'a str),
+}
+
+impl Way {
+    /// What it means for a command of this kind.
+    pub(super) fn next(&self, kind: CommandKind) -> Next<'_> {
+        match self {
+            Self::Inbox(why) => Next::Inbox(why),
+            Self::Later(why) => Next::Later(why),
+            // A word that something waits does not disturb a turn that runs, and is moot when the turn reads the inbox.
+            Self::Server { is_busy: true } | Self::Queue { is_busy: true }
+                if kind == CommandKind::WorkerTaskComplete =>
+            {
+                Next::Later("its turn runs")
+            }
+            Self::Server { is_busy: false } => Next::Push(How::BeginsATurn),
+            Self::Server { is_busy: true } => Next::Push(How::IntoOpenTurn),
+            Self::Queue { .. } => Next::Push(How::ThroughQueue),
+        }
+    }
 }
 
 /// What a server says about a thread.
@@ -76,7 +157,10 @@ impl Servers {
             return Way::Inbox(NO_THREAD);
         }
         match self.look(cx, session) {
-            Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => Way::Inbox(NO_SERVER),
+            Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => match self.queues.usable(cx, session) {
+                Some(Usable { is_busy }) => Way::Queue { is_busy },
+                None => Way::Inbox(NO_SERVER),
+            },
             Seen::Silent(error) => Way::Later(error.to_string()),
             Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => Way::Server { is_busy: false },
             Seen::Thread(ThreadStatus::Active { waiting_on_approval: true, .. }) => {
