@@ -177,6 +177,8 @@ catalogue! {
         SessionNudge,
         EnqueueNudgeWorker,
         EnqueueNotifyManager,
+        RequestWorkerCompact,
+        CompactWorker,
         Dispatch,
         Commands,
         ManagerInbox,

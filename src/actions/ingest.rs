@@ -13,7 +13,7 @@ use super::{Action, Argv, Context, Format, Outcome, fail, lookup};
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
-        delivery::SignalKind,
+        delivery::{CommandKind, Phase, SignalKind},
         progress::{Progress, TurnEnd},
         rollout::{self, Fact, Record},
         session::{Registration, Role, Session},
@@ -350,6 +350,12 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         {
             confirm(w, from, line, id, now)?;
         }
+        if let Content::Record(record) = &line.content
+            && matches!(record.fact, Fact::Compacted)
+            && !flags.has(Flags::INHERITED)
+        {
+            confirm_compaction(w, &batch.next, line, now)?;
+        }
         if role == Role::Worker
             && let Some(end) = &line.turn_end
         {
@@ -371,6 +377,19 @@ fn confirm(w: &store::Write<'_>, from: &Cursor, line: &Line, id: &str, now: Time
         let about = audit::About { task_id: None, session_id: Some(&from.session_id) };
         let payload = json!({"command_id": id, "receipt": receipt});
         audit::append(w, now, audit::Actor::Conveyor, "message_arrived_twice", about, &payload)?;
+    }
+    Ok(())
+}
+
+/// A compaction was recorded: it ends the request for one that was made in this very file before this line.
+fn confirm_compaction(w: &store::Write<'_>, at: &Cursor, line: &Line, now: Timestamp) -> Result<()> {
+    let kind = CommandKind::RequestWorkerCompact;
+    let Some(command) = store::commands::on_its_way(w.read(), &at.session_id, kind)? else { return Ok(()) };
+    let Some(begun) = command.result.as_ref().filter(|_| command.phase != Phase::Queued) else { return Ok(()) };
+    let is_later = begun["from_offset"].as_u64().is_some_and(|from| line.offset >= from);
+    let same_file = begun["rollout"] == json!({"generation": at.generation, "path": at.path});
+    if is_later && same_file && begun["thread_id"] == at.thread_id.as_str() {
+        confirm(w, at, line, &command.id, now)?;
     }
     Ok(())
 }

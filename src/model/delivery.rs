@@ -17,6 +17,8 @@ text_enum! {
         SessionNudge => "session_nudge",
         /// Tells a manager that something about its worker lies in its inbox.
         WorkerTaskComplete => "worker_task_complete",
+        /// Has a worker's Codex compact its context.
+        RequestWorkerCompact => "request_worker_compact",
     }
 }
 

@@ -64,6 +64,19 @@ impl Live<'_> {
         )
     }
 
+    /// The same with passes that deliver everything.
+    #[track_caller]
+    pub fn until_any(&self, id: &str, phase: &str) -> Value {
+        wait_for(
+            &format!("{id} to be {phase}"),
+            || {
+                self.world.run(&["dispatch"]).ok();
+                Some(self.command(id)).filter(|command| command["phase"] == phase)
+            },
+            || format!("{:#}\n{}", self.command(id), self.world.screen("w1")),
+        )
+    }
+
     pub fn rollout(&self) -> String {
         let session = self.world.session("w1");
         fs::read_to_string(session["codex_session_path"].as_str().expect("a rollout")).expect("the rollout")

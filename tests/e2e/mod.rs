@@ -2,6 +2,7 @@
 
 mod adopted;
 mod cockpit;
+mod compact;
 mod deliver;
 mod demo;
 mod launch;

@@ -2,6 +2,7 @@
 
 mod codex_queue;
 mod commands;
+mod compact;
 mod control;
 mod deliveries;
 mod enqueue;
@@ -29,6 +30,7 @@ use crate::{
 };
 
 pub use commands::Commands;
+pub use compact::{CompactWorker, RequestWorkerCompact};
 pub use control::{Controlled, DispatchVerb};
 pub use deliveries::{Deliveries, Delivering, deliveries};
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE};

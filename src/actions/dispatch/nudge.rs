@@ -148,7 +148,7 @@ impl Action for SessionNudge {
 }
 
 /// Passes over the session's line until the command is settled or the patience is at its end; at least one.
-fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Duration) -> Result<()> {
+pub(super) fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Duration) -> Result<()> {
     let store = cx.ledger_to_change()?;
     let begun = Instant::now();
     loop {
@@ -168,7 +168,7 @@ fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Durati
 fn planned(cx: &Context, session: &Session, command: &Command) -> Nudged {
     let way = Servers::default().way(cx, session);
     let (lane, why) = match way.next(command.kind) {
-        Next::Inbox(why) => (Lane::Inbox, why.to_owned()),
+        Next::Inbox(why) | Next::Never(why) => (Lane::Inbox, why.to_owned()),
         Next::Push(how) => (how.lane(), how.why().to_owned()),
         Next::Later(why) => (Lane::Server, format!("it would wait: {why}")),
     };
@@ -225,19 +225,21 @@ impl Outcome for Nudged {
     }
 
     fn exit_code(&self) -> u8 {
-        if self.dry_run {
-            return 0;
-        }
-        match self.phase {
-            Phase::Done => 0,
-            Phase::Ambiguous => Kind::Ambiguous.exit_code(),
-            Phase::Blocked => Kind::Blocked.exit_code(),
-            Phase::Failed | Phase::Cancelled | Phase::Expired | Phase::Dead => Kind::Refused.exit_code(),
-            // Who does not wait asks no more than that it is accepted.
-            _ if !self.waited => 0,
-            Phase::Queued | Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted | Phase::Delivered => {
-                Kind::Unconfirmed.exit_code()
-            }
+        if self.dry_run { 0 } else { exit_code(self.phase, self.waited) }
+    }
+}
+
+/// What a phase comes to for whoever asked; `waited` says whether a proof was asked for.
+pub(super) fn exit_code(phase: Phase, waited: bool) -> u8 {
+    match phase {
+        Phase::Done => 0,
+        Phase::Ambiguous => Kind::Ambiguous.exit_code(),
+        Phase::Blocked => Kind::Blocked.exit_code(),
+        Phase::Failed | Phase::Cancelled | Phase::Expired | Phase::Dead => Kind::Refused.exit_code(),
+        // Who does not wait asks no more than that it is accepted.
+        _ if !waited => 0,
+        Phase::Queued | Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted | Phase::Delivered => {
+            Kind::Unconfirmed.exit_code()
         }
     }
 }

@@ -292,7 +292,7 @@ fn begin(
         // Calls to other sessions came in between.
         match servers.way(cx, &session).next(command.kind) {
             Next::Push(now) => how = now,
-            Next::Inbox(_) | Next::Later(_) => return Ok(None),
+            Next::Inbox(_) | Next::Later(_) | Next::Never(_) => return Ok(None),
         }
     }
     if how == How::ThroughQueue
@@ -301,6 +301,10 @@ fn begin(
         let why = format!("its queue cannot be reached: {error}");
         store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
         return Ok(None);
+    }
+    if how == How::Compacts {
+        // What was compacted until now proves nothing about this request.
+        ingest::ingest_while(cx, store, &session, &|| true)?;
     }
     let now = cx.moment();
     store.write_durably(|w| {
@@ -312,7 +316,13 @@ fn begin(
             return Ok(None);
         }
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
-        let (by, result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
+        let (by, mut result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
+        if how == How::Compacts
+            && let Some(cursor) = store::rollouts::current(w.read(), &session.id)?
+        {
+            result["from_offset"] = json!(cursor.next_offset);
+            result["rollout"] = json!({"generation": cursor.generation, "path": cursor.path});
+        }
         let begun = store::commands::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;
         Ok(begun.map(|begun| Effect { begun, around, how, begun_at: now.uptime }))
     })
@@ -376,6 +386,9 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
                 if !row.yields() {
                     held.insert(row.target_session_id);
                 }
+            }
+            Some(Next::Never(why)) => {
+                handled.push(close(w, orders, &command, &around, Phase::Failed, why, dry_run, now)?);
             }
             Some(Next::Push(how)) => {
                 held.insert(row.target_session_id);

@@ -10,7 +10,7 @@ use std::{thread, time::Duration};
 use serde_json::json;
 
 use super::{
-    health, in_queue,
+    compact, health, in_queue,
     pass::{Around, Handled, Orders},
     servers::{How, Message, Seen, Servers},
 };
@@ -18,7 +18,7 @@ use crate::{
     actions::{Context, ingest, live},
     base::{Error, Moment, Result, crash, text},
     model::{
-        delivery::{AttemptState, Command, Lane, Phase},
+        delivery::{AttemptState, Command, CommandKind, Lane, Phase},
         session::{Registration, Session},
     },
     ports::codex_server::{Outcome, Refusal, ThreadStatus},
@@ -92,6 +92,7 @@ pub(super) fn perform(
             let taken = servers.give(cx, target, &message);
             taken.map(|taken| json!({"into_open_turn": is_busy, "turn_id": taken.turn_id}))
         }
+        How::Compacts => servers.compact(cx, target).map(|()| command.result.clone().unwrap_or_else(|| json!({}))),
         How::ThroughQueue => {
             let taken = servers.queues.give(cx, target, &command.id, &text);
             taken.map(|entry| json!({"queue_entry_id": entry.entry_id}))
@@ -263,14 +264,19 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         let fate = if was_given_to_another_thread(&command, &target) {
             Fate::Never("the session has another thread now, and the one it was given to is read no more".to_owned())
         } else {
-            fate(cx, servers, &target, &command, unread.as_ref())
+            fate(cx, store, servers, &target, &command, unread.as_ref())?
         };
         let now = cx.moment();
+        if let Fate::Failed(why) = &fate {
+            give_up(store, &command, why, &now)?;
+            settled.push(told(store, orders, &around, &command)?);
+            continue;
+        }
         let end = match &fate {
             Fate::Never(why) => Some((why.as_str(), true)),
             Fate::Unproven(why) if row.is_overdue => Some((why.as_str(), true)),
             Fate::Absent if command.reason.as_deref() == Some(ABSENT) => Some(("the session never got it", false)),
-            Fate::Absent | Fate::Open(_) | Fate::Unproven(_) => None,
+            Fate::Absent | Fate::Open(_) | Fate::Unproven(_) | Fate::Failed(_) => None,
         };
         if let Some((why, is_ambiguous)) = end {
             conclude(store, &command, why, is_ambiguous, &now)?;
@@ -279,7 +285,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         }
         let (wait, why) = match &fate {
             Fate::Absent => (SURE_AFTER, ABSENT),
-            Fate::Open(why) | Fate::Unproven(why) | Fate::Never(why) => (LOOK_AGAIN, why.as_str()),
+            Fate::Open(why) | Fate::Unproven(why) | Fate::Never(why) | Fate::Failed(why) => (LOOK_AGAIN, why.as_str()),
         };
         store.write(|w| store::commands::put_off(w, &command, wait, why, &now))?;
     }
@@ -287,7 +293,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
 }
 
 /// What can be told of a message that no rollout shows.
-enum Fate {
+pub(super) enum Fate {
     /// It may still arrive.
     Open(String),
     /// The session does not have it.
@@ -296,27 +302,41 @@ enum Fate {
     Unproven(String),
     /// Nobody will be able to tell.
     Never(String),
+    /// It came to nothing, and the same would come of another try.
+    Failed(String),
 }
 
-fn fate(cx: &Context, servers: &mut Servers, target: &Session, command: &Command, unread: Option<&Error>) -> Fate {
+fn fate(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    target: &Session,
+    command: &Command,
+    unread: Option<&Error>,
+) -> Result<Fate> {
     let without_server = || match unread {
         // Whoever held the message in memory is gone, and its rollout was read to its end.
         None => Fate::Absent,
         Some(error) => Fate::Unproven(format!("its rollout cannot be read: {error}")),
     };
-    match servers.look(cx, target) {
+    Ok(match servers.look(cx, target) {
         Seen::Silent(error) => Fate::Open(error.to_string()),
         Seen::Thread(ThreadStatus::Active { .. }) => {
             Fate::Open("its turn runs: the model has not taken it yet".to_owned())
         }
         Seen::Thread(ThreadStatus::Other(status)) => Fate::Open(format!("its server reports \"{status}\"")),
         Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => without_server(),
+        Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError)
+            if command.kind == CommandKind::RequestWorkerCompact =>
+        {
+            compact::fate(store, target, command, unread)?
+        }
         Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => match servers.has(cx, target, &command.id) {
             Ok(false) => Fate::Absent,
             Ok(true) => Fate::Unproven("the session has it; its rollout is awaited".to_owned()),
             Err(error) => Fate::Open(error.to_string()),
         },
-    }
+    })
 }
 
 pub(super) fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
@@ -347,6 +367,18 @@ pub(super) fn conclude(store: &Store, command: &Command, why: &str, ambiguous: b
         // Only if nobody else was faster: the try that runs would be theirs.
         if store::commands::advance(w, command, phase, step, now.wall)? {
             store::attempts::end(w, &command.id, AttemptState::Failed, ambiguous, None, Some(why), now.wall)?;
+        }
+        Ok::<_, store::Error>(())
+    })?;
+    Ok(())
+}
+
+/// Ends a command that came to nothing, for good.
+fn give_up(store: &Store, command: &Command, why: &str, now: &Moment) -> Result<()> {
+    store.write_durably(|w| {
+        let step = Step { reason: Some(why), error: Some(why), ..Step::default() };
+        if store::commands::advance(w, command, Phase::Failed, step, now.wall)? {
+            store::attempts::end(w, &command.id, AttemptState::Failed, true, None, Some(why), now.wall)?;
         }
         Ok::<_, store::Error>(())
     })?;

@@ -51,13 +51,15 @@ pub(super) enum How {
     IntoOpenTurn,
     /// It is put into the session's queue.
     ThroughQueue,
+    /// The server has the thread compact its context.
+    Compacts,
 }
 
 impl How {
     /// The lane this is.
     pub(super) fn lane(self) -> Lane {
         match self {
-            Self::BeginsATurn | Self::IntoOpenTurn => Lane::Server,
+            Self::BeginsATurn | Self::IntoOpenTurn | Self::Compacts => Lane::Server,
             Self::ThroughQueue => Lane::Queue,
         }
     }
@@ -65,7 +67,7 @@ impl How {
     /// Why this one is taken.
     pub(super) fn why(self) -> &'static str {
         match self {
-            Self::BeginsATurn => "Codex's server has the session, and it is idle",
+            Self::BeginsATurn | Self::Compacts => "Codex's server has the session, and it is idle",
             Self::IntoOpenTurn => "Codex's server has the session; it goes into the turn that is open",
             Self::ThroughQueue => {
                 "no Codex server holds the session; it takes messages from its queue when no turn runs"
@@ -78,6 +80,7 @@ impl How {
         match self {
             Self::BeginsATurn | Self::IntoOpenTurn => "the server has taken it; the session's rollout is awaited",
             Self::ThroughQueue => super::in_queue::WAITS,
+            Self::Compacts => "the server has taken it; a compaction in the session's rollout is awaited",
         }
     }
 }
@@ -91,11 +94,21 @@ pub(super) enum Next<'a> {
     Inbox(&'static str),
     /// Wait, for this reason.
     Later(&'a str),
+    /// It cannot be done, for this reason.
+    Never(&'static str),
 }
 
 impl Way {
     /// What it means for a command of this kind.
     pub(super) fn next(&self, kind: CommandKind) -> Next<'_> {
+        if kind == CommandKind::RequestWorkerCompact {
+            return match self {
+                Self::Server { is_busy: false } => Next::Push(How::Compacts),
+                Self::Server { is_busy: true } => Next::Later("its turn runs, and compacting would cut it off"),
+                Self::Later(why) => Next::Later(why),
+                Self::Queue { .. } | Self::Inbox(_) => Next::Never("no Codex server holds its thread"),
+            };
+        }
         match self {
             Self::Inbox(why) => Next::Inbox(why),
             Self::Later(why) => Next::Later(why),
@@ -191,6 +204,19 @@ impl Servers {
         } else {
             link.start_turn(&delivery)
         };
+        if matches!(&outcome, Outcome::Unknown(_) | Outcome::Refused(Refusal::NotSent(_))) {
+            self.forget(cx, session);
+        }
+        outcome
+    }
+
+    /// Has an idle session compact its context.
+    pub(super) fn compact(&mut self, cx: &Context, session: &Session) -> Outcome<()> {
+        let link = match self.link(cx, session) {
+            Ok(link) => link,
+            Err(error) => return Outcome::Refused(Refusal::NotSent(error)),
+        };
+        let outcome = link.compact_thread(session.codex_session_id.as_deref().unwrap_or_default());
         if matches!(&outcome, Outcome::Unknown(_) | Outcome::Refused(Refusal::NotSent(_))) {
             self.forget(cx, session);
         }
