@@ -5,6 +5,7 @@ mod cockpit;
 mod compact;
 mod deliver;
 mod demo;
+mod hardened;
 mod launch;
 mod live;
 mod messages;
