@@ -158,6 +158,7 @@ catalogue! {
         Bind,
         Unbind,
         CreateDisposableBinding,
+        ManagerConfig,
         #[command(visible_alias = "search")]
         Discover,
     }

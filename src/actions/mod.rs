@@ -24,6 +24,7 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
+mod manager_config;
 mod routing;
 mod sense;
 mod session;
@@ -35,6 +36,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use crate::ports::background::{BoundedLog, leave_terminal};
 pub use crate::store::dispatchers::Host as DispatcherHost;
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
@@ -44,8 +46,8 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
-    Commands, CompactWorker, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher,
-    DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
+    Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
+    Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
     RequestWorkerCompact, SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
@@ -59,6 +61,7 @@ pub use launch::{
     attach_argv, launch_session,
 };
 pub use list::{List, board};
+pub use manager_config::{Limit, ManagerConfig};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use tail::{EventQuery, Tail, conversation, event_page};

@@ -45,6 +45,7 @@ const FIELDS: &[&str] = &[
     "compact-worker --no-wait --reason full -- {}",
     "session-nudge --no-wait -- {} text",
     "dispatch --task={}",
+    "manager-config -- {}",
     "commands --task={}",
     "commands --session={}",
     "status -- {}",

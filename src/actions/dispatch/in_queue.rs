@@ -78,7 +78,10 @@ pub(super) fn look_after(
         // Who cut it off may be about to say something.
         None if rests && command.reason.as_deref() == Some(RESTS) => "its queue rests since its last turn was cut off",
         None if in_vain => "its session is idle and does not take it from the queue",
-        None if command.phase == Phase::Submitted && !matches!(command.reason.as_deref(), Some(ABSENT | TAKEN)) => {
+        None if command.phase == Phase::Submitted
+            && !row.is_of_earlier_boot
+            && !matches!(command.reason.as_deref(), Some(ABSENT | TAKEN)) =>
+        {
             let (wait, reason) = match (is_busy, rests) {
                 (true, _) => (LOOK_AGAIN, WAITS),
                 (false, false) => (LOOK_AGAIN, IDLE),
@@ -94,7 +97,9 @@ pub(super) fn look_after(
                 stands_in_queue(cx, store, &command, &result)?;
                 return Ok(None);
             }
-            Ok(None) => return absent(cx, store, orders, around, &session, &command, is_busy, unread.as_ref()),
+            Ok(None) => return absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
+            // That it is from before the boot must stay on record until it is known what became of it.
+            Err(_) if row.is_of_earlier_boot => return Ok(None),
             Err(error) => {
                 store.write(|w| store::commands::put_off(w, &command, LOOK_AGAIN, &error.to_string(), &cx.moment()))?;
                 return Ok(None);
@@ -110,7 +115,8 @@ pub(super) fn look_after(
             push::give_back(store, &command, why, false, &cx.moment())?;
             told(&command)
         }
-        Recalled::NotThere => absent(cx, store, orders, around, &session, &command, is_busy, unread.as_ref()),
+        Recalled::NotThere => absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
+        Recalled::Unsure(_) if row.is_of_earlier_boot => Ok(None),
         Recalled::Unsure(error) => {
             let reason = format!("{why}, but whether it can be taken back is not known: {error}");
             store.write(|w| store::commands::put_off(w, &command, SURE_AFTER, &reason, &cx.moment()))?;
@@ -148,6 +154,7 @@ fn absent(
     cx: &Context,
     store: &Store,
     orders: &Orders,
+    row: &InLine,
     around: &Around,
     session: &Session,
     command: &Command,
@@ -166,6 +173,11 @@ fn absent(
     }
     if push::was_given_to_another_thread(&command, session) {
         ended("the queue of the thread that it was given to does not have it, and that thread is read no more", true)?;
+        return told(&command);
+    }
+    if row.is_of_earlier_boot {
+        // The end of a rollout may be lost with the machine, so what it does not show proves nothing any more.
+        ended("the machine was booted anew before the session's rollout showed it", true)?;
         return told(&command);
     }
     if command.reason.as_deref() == Some(ABSENT) && !is_busy && unread.is_none() {
