@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// The facts of the whole lines that the rollout has now.
-    fn facts(&self) -> Vec<Fact> {
+    pub fn facts(&self) -> Vec<Fact> {
         let Ok(file) = RolloutFile::open(&self.rollout) else { return Vec::new() };
         let mut lines = file.lines(0, Limits::default()).unwrap();
         let mut facts = Vec::new();
