@@ -176,6 +176,9 @@ catalogue! {
     Deliver {
         #[command(visible_alias = "nudge")]
         SessionNudge,
+        #[command(visible_alias = "interrupt")]
+        SessionInterrupt,
+        SessionAnswer,
         EnqueueNudgeWorker,
         EnqueueNotifyManager,
         RequestWorkerCompact,

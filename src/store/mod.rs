@@ -20,6 +20,7 @@ pub mod events;
 pub mod health;
 pub mod inbox;
 mod open;
+pub mod questions;
 pub mod rollouts;
 mod schema;
 pub mod sensors;
@@ -27,6 +28,7 @@ pub mod sessions;
 pub mod signals;
 pub mod statuses;
 pub mod tasks;
+pub mod typed;
 
 use std::{
     fs,

@@ -44,6 +44,8 @@ const FIELDS: &[&str] = &[
     "request-worker-compact --no-wait -- {}",
     "compact-worker --no-wait --reason full -- {}",
     "session-nudge --no-wait -- {} text",
+    "session-interrupt -- {}",
+    "session-answer -- {}",
     "dispatch --task={}",
     "manager-config -- {}",
     "commands --task={}",

@@ -1,6 +1,7 @@
 //! The program as a person runs it, in real tmux: with the simulator in place of Codex, and with Codex itself.
 
 mod adopted;
+mod answers;
 mod cockpit;
 mod compact;
 mod deliver;
@@ -17,4 +18,6 @@ mod stop;
 mod terminal;
 mod trust;
 mod turns;
+mod typed;
+mod typed_live;
 mod world;

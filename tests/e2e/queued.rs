@@ -9,12 +9,13 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
-use super::{deliver::Live, world::wait_for};
+use super::deliver::Live;
 use crate::support::{codex_lab::CodexLab, say};
 
 /// A worker of real Codex that lives in its terminal.
 fn start(lab: &CodexLab) -> Option<Live<'_>> {
-    let live = Live::start_with(lab, &["--no-server"])?;
+    let mut live = Live::start_with(lab, &["--no-server"])?;
+    live.world.use_the_queue();
     lab.rule("^hold the line", "{{hold line}} {{say Held.}}");
     lab.rule("note", "{{say Noted.}}");
     Some(live)
@@ -158,13 +159,13 @@ fn what_lies_in_the_queue_of_real_codex_is_taken_back_with_proof() {
     live.until(&waits, "submitted");
     world.press("w1", &["Escape"]);
     world.wait_for_condition("w1", "aborted");
-    let handed_over = live.until(&waits, "delivered");
-    assert_eq!(handed_over["lane"], "inbox", "{handed_over:#}");
-    assert!(live.arrived(&waits).is_empty());
+    let handed_over = live.until(&waits, "done");
+    assert_eq!(handed_over["lane"], "tmux", "{handed_over:#}");
+    assert!(live.arrived(&waits).is_empty(), "it was taken back before it was typed");
+    let is_record = |line: &&str| line.contains("after an interrupt") && line.contains("\"UserMessage\"");
+    assert_eq!(live.rollout().lines().filter(is_record).count(), 1);
 
     // The end of the session: what waits would come up at whoever resumes it.
-    world.say("w1", "note that");
-    wait_for("the turn", || live.rollout().contains("note that").then_some(()), || world.screen("w1"));
     world.wait_for_condition("w1", "done");
     live.keep_busy();
     let left = live.nudge("note: left behind");

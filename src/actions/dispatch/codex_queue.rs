@@ -3,7 +3,7 @@
 //! A message is put into the queue of the session's thread through a server of our own. The session takes it when its
 //! turn has ended, an idle one within some ten seconds, and nothing is typed. What lies in the queue can be taken back
 //! with proof, and has to be: it outlives the session, and whoever resumes the thread days later would get it at once.
-//! See decision 0016.
+//! See decision 0017.
 
 use std::{
     collections::BTreeMap,
@@ -85,7 +85,7 @@ impl Queues {
         let thread = session.codex_session_id.as_deref()?;
         let version: CodexVersion = session.codex_version.as_deref()?.parse().ok()?;
         let rests = self.resting.get(&session.id).is_some_and(|until| cx.moment().uptime < *until);
-        if rests || !version.has_queue() || holder(cx, session, thread) != Holder::Somebody {
+        if rests || !cx.env().codex_queue || !version.has_queue() || holder(cx, session, thread) != Holder::Somebody {
             return None;
         }
         let cursor = cx.ledger().ok()?.read(|r| store::rollouts::current(r, &session.id)).ok()??;

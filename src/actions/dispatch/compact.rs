@@ -15,6 +15,7 @@ use super::{
     nudge,
     push::Fate,
     servers::{Next, Servers},
+    ways,
 };
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome, lookup},
@@ -196,7 +197,7 @@ fn request(
     };
     let (_, worker) = store.read(|r| worker_of(r, reference))?;
     // The ways are looked at outside the transaction.
-    let way = Servers::default().way(cx, &worker);
+    let way = ways::choose(cx, &mut Servers::default(), &worker);
     let next = way.next(CommandKind::RequestWorkerCompact);
     let (task, worker, command, repeated) = store.write_durably(|w| {
         let (task, worker) = worker_of(w.read(), reference)?;

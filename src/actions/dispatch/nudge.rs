@@ -12,6 +12,7 @@ use super::{
     Dispatcher, dispatch_health,
     enqueue::Request,
     servers::{Next, Servers},
+    ways,
 };
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome, TextArg, lookup},
@@ -166,17 +167,27 @@ pub(super) fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patie
 
 /// What a rehearsal says: the way the message would take now.
 fn planned(cx: &Context, session: &Session, command: &Command) -> Nudged {
-    let way = Servers::default().way(cx, session);
+    let way = ways::choose(cx, &mut Servers::default(), session);
     let (lane, why) = match way.next(command.kind) {
-        Next::Inbox(why) | Next::Never(why) => (Lane::Inbox, why.to_owned()),
-        Next::Push(how) => (how.lane(), how.why().to_owned()),
-        Next::Later(why) => (Lane::Server, format!("it would wait: {why}")),
+        Next::Inbox(why) | Next::Never(why) => (Some(Lane::Inbox), why.to_owned()),
+        Next::Push(how) => (Some(how.lane()), how.why().to_owned()),
+        // Which way is there when it can go is not known before.
+        Next::Later(why) => (None, format!("it would wait: {why}")),
     };
     let mut nudged = Nudged::of(command, session, false, false);
     nudged.dry_run = true;
-    nudged.target = (lane != Lane::Inbox).then(|| session.codex_session_id.clone()).flatten();
-    (nudged.lane, nudged.lane_reason) = (Some(lane), Some(why));
+    nudged.target = lane.and_then(|lane| target_of(session, lane));
+    (nudged.lane, nudged.lane_reason) = (lane, Some(why));
     nudged
+}
+
+/// The thread or pane of a session that a lane pushes to.
+fn target_of(session: &Session, lane: Lane) -> Option<String> {
+    match lane {
+        Lane::Server | Lane::Queue => session.codex_session_id.clone(),
+        Lane::Tmux => session.tmux_pane_id.clone(),
+        Lane::Inbox => None,
+    }
 }
 
 impl Nudged {
@@ -197,7 +208,7 @@ impl Nudged {
             side_effect_completed: is_pushed && matches!(command.phase, Phase::Submitted | Phase::Done),
             side_effect_started: is_pushed && !matches!(command.phase, Phase::Queued),
             state: command.phase.state(),
-            target: if is_pushed { session.codex_session_id.clone() } else { None },
+            target: command.lane.and_then(|lane| target_of(session, lane)),
             text: command.message().unwrap_or_default().to_owned(),
             time: command.created_at,
             warning: None,

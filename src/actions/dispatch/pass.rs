@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use super::{
     push::{self, Effect},
     servers::{How, Next, Servers, Way},
+    typed, typed_after,
+    ways::{self, way},
 };
-use crate::actions::{Context, ingest, live, routing};
+use crate::actions::{Context, blocked, ingest, routing};
 use crate::{
     base::{Error, Moment, Result},
     model::{
@@ -111,6 +113,8 @@ pub enum Item {
     Command(Box<Handled>),
     /// The end of a worker's turn.
     Completion(Box<routing::Routed>),
+    /// A question of a worker.
+    Blocked(Box<blocked::Told>),
 }
 
 impl Item {
@@ -127,6 +131,9 @@ impl Item {
                     "{} of {} to {}: {}",
                     routed.signal_type, routed.task, routed.target_session, routed.disposition
                 )
+            }
+            Self::Blocked(told) => {
+                format!("{} of {} to {}: {}", told.signal_type, told.task, told.target_session, told.question_id)
             }
         }
     }
@@ -157,6 +164,7 @@ pub(super) fn run(
     cx: &Context,
     store: &Store,
     servers: &mut Servers,
+    sight: Option<&mut super::Sight>,
     orders: &Orders,
     tell: &mut dyn FnMut(Item),
     go_on: &dyn Fn() -> bool,
@@ -165,7 +173,8 @@ pub(super) fn run(
     servers.queues.tidy(cx);
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
-        let settled = push::look_after(cx, store, servers, orders)?;
+        let mut settled = push::look_after(cx, store, servers, orders)?;
+        settled.extend(typed_after::look_after(cx, store, servers, orders)?);
         moved += settled.len();
         settled.into_iter().for_each(&mut tell_command);
     }
@@ -182,9 +191,16 @@ pub(super) fn run(
                 break;
             }
             let is_fresh = place == 0;
-            if let Some(effect) = begin(cx, store, servers, orders, push, is_fresh)? {
+            let handled = match push.way {
+                Way::Typed(_) => typed::deliver(cx, store, servers, orders, push, is_fresh)?,
+                Way::Server { .. } | Way::Queue { .. } | Way::Inbox(_) | Way::Later(_) => {
+                    let begun = begin(cx, store, servers, orders, push, is_fresh)?;
+                    begun.map(|effect| push::perform(cx, store, servers, orders, effect)).transpose()?
+                }
+            };
+            if let Some(handled) = handled {
                 moved += 1;
-                tell_command(push::perform(cx, store, servers, orders, effect)?);
+                tell_command(handled);
             }
         }
         // A rehearsal rolls back, so the next batch would be the same again.
@@ -198,6 +214,11 @@ pub(super) fn run(
             |task: &str| orders.task_id.as_deref().is_none_or(|only| only == task) && !paused.covers(Some(task));
         let routed = routing::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
+        if let Some(sight) = sight {
+            sight.look(cx, store, go_on)?;
+        }
+        let told = blocked::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
+        told.into_iter().for_each(|told| tell(Item::Blocked(Box::new(told))));
     }
     Ok(())
 }
@@ -232,28 +253,11 @@ impl Ways {
     }
 }
 
-/// The way to a session: whose pane shows another thread by now is followed first.
-fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session) -> Way {
-    if session.state != Registration::Active {
-        return Way::Inbox("it is gone");
-    }
-    let session = if session.tmux_pane_id.is_some() && !cx.dry_run() {
-        match live::refresh(cx, store, session) {
-            Ok((session, _)) => session,
-            // It may show another thread than the one on record.
-            Err(error) => return Way::Later(error.to_string()),
-        }
-    } else {
-        session
-    };
-    servers.way(cx, &session)
-}
-
 /// Where nothing may be delivered.
 pub(super) struct Paused(BTreeSet<String>);
 
 impl Paused {
-    fn read(store: &Store) -> Result<Self> {
+    pub(super) fn read(store: &Store) -> Result<Self> {
         Ok(store.read(Self::of)?)
     }
 
@@ -273,10 +277,10 @@ struct Batch {
     pushes: Vec<Push>,
 }
 
-/// A message whose turn it is. Its try begins when its call can be made at once.
-struct Push {
-    command: Command,
-    how: How,
+/// A message whose turn it is, and its way. Its try begins when it can be made at once.
+pub(super) struct Push {
+    pub(super) command: Command,
+    pub(super) way: Way,
 }
 
 /// Records the try of a message whose call comes next, if nothing has changed since its turn came.
@@ -288,17 +292,16 @@ fn begin(
     push: Push,
     is_fresh: bool,
 ) -> Result<Option<Effect>> {
-    let Push { command, mut how } = push;
+    let Push { command, way } = push;
     let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
         return Ok(None);
     };
-    if !is_fresh {
-        // Calls to other sessions came in between.
-        match servers.way(cx, &session).next(command.kind) {
-            Next::Push(now) => how = now,
-            Next::Inbox(_) | Next::Later(_) | Next::Never(_) => return Ok(None),
-        }
-    }
+    // Calls to other sessions came in between.
+    let way = if is_fresh { way } else { ways::choose(cx, servers, &session) };
+    let how = match way.next(command.kind) {
+        Next::Push(How::Types) | Next::Inbox(_) | Next::Later(_) | Next::Never(_) => return Ok(None),
+        Next::Push(how) => how,
+    };
     if how == How::ThroughQueue
         && let Err(error) = servers.queues.prepare(cx, &session)
     {
@@ -312,13 +315,7 @@ fn begin(
     }
     let now = cx.moment();
     store.write_durably(|w| {
-        if Paused::of(w.read())?.covers(command.task_id.as_deref()) {
-            return Ok(None);
-        }
-        let around = Around::of(w.read(), &command)?;
-        if !matches!(around.verdict(&command), Verdict::Deliver) {
-            return Ok(None);
-        }
+        let Some(around) = may_begin(w, &command)? else { return Ok(None) };
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
         let (by, mut result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
         if how == How::Compacts
@@ -330,6 +327,15 @@ fn begin(
         let begun = store::commands::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;
         Ok(begun.map(|begun| Effect { begun, around, how, begun_at: now.uptime }))
     })
+}
+
+/// What decides about a command whose effect is to begin in this transaction; none when it may not.
+pub(super) fn may_begin(w: &Write<'_>, command: &Command) -> Result<Option<Around>> {
+    if Paused::of(w.read())?.covers(command.task_id.as_deref()) {
+        return Ok(None);
+    }
+    let around = Around::of(w.read(), command)?;
+    Ok(matches!(around.verdict(command), Verdict::Deliver).then_some(around))
 }
 
 /// The sessions that have something in flight.
@@ -405,8 +411,8 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
                     (planned.lane, planned.lane_reason) = (Some(how.lane()), Some(how.why().to_owned()));
                     planned.delivery_mode = Some("push");
                     handled.push(planned);
-                } else {
-                    pushes.push(Push { command, how });
+                } else if let Some(way) = way {
+                    pushes.push(Push { command, way: way.clone() });
                 }
             }
         }
@@ -592,6 +598,45 @@ pub(super) fn put_into_inbox(
     dry_run: bool,
     now: &Moment,
 ) -> Result<Handled> {
+    let notification_id = lay_into_inbox(w, orders, command, around, now)?;
+    let tried = Tried {
+        dispatcher_id: &orders.dispatcher_id,
+        state: AttemptState::Succeeded,
+        lane: Some(Lane::Inbox),
+        result: None,
+        error: None,
+    };
+    let attempt_id = store::attempts::record(w, command, tried, now.wall)?;
+    store::commands::count_try(w, command, 1)?;
+    let mut handled = around.handled(orders, command, Phase::Delivered, dry_run);
+    handled.attempt_id = Some(attempt_id);
+    handled.notification_id = Some(notification_id);
+    handled.delivery_mode = Some("pull_required");
+    handled.lane = Some(Lane::Inbox);
+    handled.lane_reason = Some(why.to_owned());
+    handled.state = if dry_run { "planned" } else { "pull_required" };
+    let result = value(&handled)?;
+    store::attempts::set_result(w, attempt_id, &result)?;
+    let step = Step { lane: Some((Lane::Inbox, why)), result: Some(&result), ..Step::default() };
+    moved(store::commands::advance(w, command, Phase::Delivered, step, now.wall)?)?;
+    Ok(handled)
+}
+
+/// Puts a command's message into its target's inbox, unless it lies there already; its number there.
+pub(super) fn lay_into_inbox(
+    w: &Write<'_>,
+    orders: &Orders,
+    command: &Command,
+    around: &Around,
+    now: &Moment,
+) -> Result<i64> {
+    let pointed_at = store::typed::of(w.read(), &command.id)?.and_then(|typed| typed.notification_id);
+    if let Some(id) = command.payload["notification_id"].as_i64().or(pointed_at)
+        && inbox::is_waiting(w.read(), id)?
+    {
+        // What it tells about, or what a pointer was to tell about, lies there already.
+        return Ok(id);
+    }
     let name = |session: &Option<Session>| session.as_ref().map(|session| session.name.clone());
     let payload = json!({
         "command_id": command.id,
@@ -618,32 +663,7 @@ pub(super) fn put_into_inbox(
         command_id: Some(&command.id),
         payload: &payload,
     };
-    let notification_id = match command.payload["notification_id"].as_i64() {
-        // What it tells about lies there already.
-        Some(id) => id,
-        None => inbox::deliver(w, &item, now.wall)?,
-    };
-    let tried = Tried {
-        dispatcher_id: &orders.dispatcher_id,
-        state: AttemptState::Succeeded,
-        lane: Some(Lane::Inbox),
-        result: None,
-        error: None,
-    };
-    let attempt_id = store::attempts::record(w, command, tried, now.wall)?;
-    store::commands::count_try(w, command, 1)?;
-    let mut handled = around.handled(orders, command, Phase::Delivered, dry_run);
-    handled.attempt_id = Some(attempt_id);
-    handled.notification_id = Some(notification_id);
-    handled.delivery_mode = Some("pull_required");
-    handled.lane = Some(Lane::Inbox);
-    handled.lane_reason = Some(why.to_owned());
-    handled.state = if dry_run { "planned" } else { "pull_required" };
-    let result = value(&handled)?;
-    store::attempts::set_result(w, attempt_id, &result)?;
-    let step = Step { lane: Some((Lane::Inbox, why)), result: Some(&result), ..Step::default() };
-    moved(store::commands::advance(w, command, Phase::Delivered, step, now.wall)?)?;
-    Ok(handled)
+    Ok(inbox::deliver(w, &item, now.wall)?)
 }
 
 fn value(handled: &Handled) -> Result<Value> {

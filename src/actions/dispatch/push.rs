@@ -31,9 +31,9 @@ use crate::{
 /// How long a try may take from its record to its call's end, in milliseconds. Calls end sooner by their own limits.
 pub(super) const LEASE: i64 = 30_000;
 /// A dispatcher that was held up for so long since it recorded a try does not make the call any more.
-const TOO_LATE: i64 = 10_000;
+pub(super) const TOO_LATE: i64 = 10_000;
 /// How long the proof is waited for in the pass itself, idle sessions have it after some twenty milliseconds.
-const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
+pub(super) const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
 /// The same when the message went into an open turn, whose model takes it when it likes.
 const BUSY_PROOF_PATIENCE: Duration = Duration::from_millis(200);
 const PROOF_LOOKS: Duration = Duration::from_millis(15);
@@ -93,6 +93,7 @@ pub(super) fn perform(
             taken.map(|taken| json!({"into_open_turn": is_busy, "turn_id": taken.turn_id}))
         }
         How::Compacts => servers.compact(cx, target).map(|()| command.result.clone().unwrap_or_else(|| json!({}))),
+        How::Types => unreachable!("`typed` makes these tries itself"),
         How::ThroughQueue => {
             let taken = servers.queues.give(cx, target, &command.id, &text);
             taken.map(|entry| json!({"queue_entry_id": entry.entry_id}))
@@ -143,7 +144,7 @@ pub(super) fn perform(
 }
 
 /// Writes how the command stands now into what is told about it.
-fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()> {
+pub(super) fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()> {
     if let Some(now) = store.read(|r| store::commands::by_id(r, &command.id))? {
         handled.phase = now.phase;
         handled.error = now.error.or(now.reason.filter(|_| now.phase != Phase::Done));
@@ -163,12 +164,17 @@ fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()>
 
 /// What the session reads: who speaks, then the message.
 fn spoken(command: &Command, around: &Around) -> String {
+    format!("[conveyor] {}:\n\n{}", speaker(around), text::clean(command.message().unwrap_or_default()))
+}
+
+/// Who speaks.
+pub(super) fn speaker(around: &Around) -> String {
     let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
     let from = around
         .source
         .as_ref()
         .map_or_else(|| "the operator".to_owned(), |source| format!("{} {}", source.role, source.name));
-    format!("[conveyor] From {from}{task}:\n\n{}", text::clean(command.message().unwrap_or_default()))
+    format!("From {from}{task}")
 }
 
 /// A try that is proven to have had no effect: the message waits again.
@@ -207,7 +213,7 @@ fn words(refusal: &Refusal) -> (String, bool) {
 }
 
 /// Takes the session's new lines until its record of the message is among them, or the patience is at its end.
-fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
+pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
     let rounds = patience.as_millis() / PROOF_LOOKS.as_millis();
     for _ in 0..rounds {
         // What cannot be read now is read by the next pass, or by whoever tails it.
@@ -234,6 +240,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
     let mut settled = Vec::new();
     let is_ours = |row: &&InLine| {
         is_open(row, row.phase)
+            && row.lane != Some(Lane::Tmux)
             && row.is_due
             && orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id)
     };
@@ -362,7 +369,13 @@ pub(super) fn was_given_to_another_thread(command: &Command, target: &Session) -
 }
 
 /// Whether the dispatcher that recorded a try may still be about to make its call.
-fn is_at_work(cx: &Context, store: &Store, orders: &Orders, command: &Command, now: &Moment) -> Result<bool> {
+pub(super) fn is_at_work(
+    cx: &Context,
+    store: &Store,
+    orders: &Orders,
+    command: &Command,
+    now: &Moment,
+) -> Result<bool> {
     let Some(owner) = command.claimed_by.as_deref().filter(|owner| *owner != orders.dispatcher_id) else {
         return Ok(false);
     };

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::codex_queue::{Queues, Usable};
+use super::{
+    codex_queue::Queues,
+    panes::{self, Panes, Ready},
+};
 use crate::{
     actions::{Context, sense},
     model::{
@@ -21,6 +24,8 @@ pub(super) struct Servers {
     links: BTreeMap<PathBuf, CodexServer>,
     /// Codex's own queues, for sessions that no such server holds.
     pub(super) queues: Queues,
+    /// The tmux servers beside them.
+    pub(super) panes: Panes,
 }
 
 /// The way to a session at present.
@@ -38,6 +43,8 @@ pub(super) enum Way {
         /// A turn is open, and the message is taken when it has ended.
         is_busy: bool,
     },
+    /// Its pane's composer takes a text.
+    Typed(Box<Ready>),
     /// There is a way, but not now.
     Later(String),
 }
@@ -53,6 +60,8 @@ pub(super) enum How {
     ThroughQueue,
     /// The server has the thread compact its context.
     Compacts,
+    /// It is typed into the session's pane.
+    Types,
 }
 
 impl How {
@@ -61,6 +70,7 @@ impl How {
         match self {
             Self::BeginsATurn | Self::IntoOpenTurn | Self::Compacts => Lane::Server,
             Self::ThroughQueue => Lane::Queue,
+            Self::Types => Lane::Tmux,
         }
     }
 
@@ -72,6 +82,7 @@ impl How {
             Self::ThroughQueue => {
                 "no Codex server holds the session; it takes messages from its queue when no turn runs"
             }
+            Self::Types => panes::TYPED,
         }
     }
 
@@ -80,6 +91,7 @@ impl How {
         match self {
             Self::BeginsATurn | Self::IntoOpenTurn => "the server has taken it; the session's rollout is awaited",
             Self::ThroughQueue => super::in_queue::WAITS,
+            Self::Types => super::typed::SUBMITTED,
             Self::Compacts => "the server has taken it; a compaction in the session's rollout is awaited",
         }
     }
@@ -106,7 +118,7 @@ impl Way {
                 Self::Server { is_busy: false } => Next::Push(How::Compacts),
                 Self::Server { is_busy: true } => Next::Later("its turn runs, and compacting would cut it off"),
                 Self::Later(why) => Next::Later(why),
-                Self::Queue { .. } | Self::Inbox(_) => Next::Never("no Codex server holds its thread"),
+                Self::Queue { .. } | Self::Typed(_) | Self::Inbox(_) => Next::Never("no Codex server holds its thread"),
             };
         }
         match self {
@@ -121,6 +133,7 @@ impl Way {
             Self::Server { is_busy: false } => Next::Push(How::BeginsATurn),
             Self::Server { is_busy: true } => Next::Push(How::IntoOpenTurn),
             Self::Queue { .. } => Next::Push(How::ThroughQueue),
+            Self::Typed(_) => Next::Push(How::Types),
         }
     }
 }
@@ -139,7 +152,7 @@ pub(super) enum Seen {
 const UNKNOWN_THREAD: &[i64] = &[-32600, -32602];
 
 const NO_SERVER: &str = "no Codex server holds its thread: it has to fetch its messages";
-const NO_THREAD: &str = "it has no Codex thread yet: it has to fetch its messages";
+pub(super) const NO_THREAD: &str = "it has no Codex thread yet: it has to fetch its messages";
 
 impl Servers {
     /// Asks what the session's thread does.
@@ -170,10 +183,7 @@ impl Servers {
             return Way::Inbox(NO_THREAD);
         }
         match self.look(cx, session) {
-            Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => match self.queues.usable(cx, session) {
-                Some(Usable { is_busy }) => Way::Queue { is_busy },
-                None => Way::Inbox(NO_SERVER),
-            },
+            Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => Way::Inbox(NO_SERVER),
             Seen::Silent(error) => Way::Later(error.to_string()),
             Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => Way::Server { is_busy: false },
             Seen::Thread(ThreadStatus::Active { waiting_on_approval: true, .. }) => {

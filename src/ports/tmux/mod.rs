@@ -16,7 +16,9 @@ mod tests;
 mod types;
 
 pub use guard::{Guard, Key, KeyOutcome, Refusal, ScreenText};
-pub use lane::{BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target};
+pub use lane::{
+    AnswerKeys, Answering, BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target,
+};
 pub use real::{DEFAULT_LIMIT, RealTmux, TmuxServer};
 pub use scripted::{Call, ScriptedPane, ScriptedTmux};
 pub use types::{
@@ -158,12 +160,26 @@ pub trait Tmux: Send + Sync {
     /// As [`Self::stage`].
     fn submit(&self, target: &Target, submission: &Submission<'_>) -> Result<SendOutcome>;
 
+    /// Gives up a number that was not staged, so that nobody can stage it any more, however late its step arrives.
+    /// [`SendOutcome::Done`] proves that it was never typed and never will be.
+    ///
+    /// # Errors
+    /// As [`Self::stage`].
+    fn forgo(&self, target: &Target, seq: u64) -> Result<SendOutcome>;
+
     /// Presses Esc when, and only when, at that moment the pane is the right one, shows that a turn runs, and no
     /// dialog that it would answer.
     ///
     /// # Errors
     /// As [`Self::stage`].
     fn interrupt(&self, target: &Target) -> Result<SendOutcome>;
+
+    /// Presses keys into a dialog when, and only when, at that moment the pane is the right one and each row of the
+    /// dialog stands where it was seen.
+    ///
+    /// # Errors
+    /// As [`Self::stage`], and [`TmuxError::Invalid`] for a dialog that is too long to be compared.
+    fn answer_dialog(&self, target: &Target, answering: &Answering<'_>) -> Result<SendOutcome>;
 
     /// The marks that a pane bears of `install`, and where `sign` stands; none when there is no such pane.
     ///

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
-    PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
-    SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission, Support, Target, Tmux, TmuxError,
-    TmuxVersion, lane,
+    AnswerKeys, Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession,
+    NewWindow, PaneId, PaneInfo, PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome,
+    ServerInfo, ServerSettings, SessionId, SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission,
+    Support, Target, Tmux, TmuxError, TmuxVersion, lane,
 };
 use crate::{
     base::Timestamp,
@@ -38,8 +38,12 @@ pub enum Call {
     Stage(PaneId, u64, String, SendOutcome),
     /// What was staged under this number was to be submitted with this key.
     Submit(PaneId, u64, Key, SendOutcome),
+    /// This number was to be given up.
+    Forgo(PaneId, u64, SendOutcome),
     /// A turn was to be interrupted.
     Interrupt(PaneId, SendOutcome),
+    /// Keys were to be pressed into a dialog.
+    Answer(PaneId, AnswerKeys, SendOutcome),
     /// A pane was to be closed.
     KillPane(PaneId, KillOutcome),
     /// A session was to be closed.
@@ -527,6 +531,29 @@ impl Tmux for ScriptedTmux {
         Ok(outcome)
     }
 
+    fn forgo(&self, target: &Target, seq: u64) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.type_step(
+            target.pane,
+            |pane, _| {
+                let is_other = pane.marks.owner.as_ref().is_some_and(|owner| *owner != target.install);
+                if pane.process() != target.process {
+                    Some(Refusal::ProcessChanged)
+                } else if is_other {
+                    Some(Refusal::OwnedByOther)
+                } else {
+                    (pane.marks.staged >= seq).then_some(Refusal::AlreadyStaged)
+                }
+            },
+            |pane| {
+                pane.marks.staged = seq;
+                pane.marks.owner = Some(target.install.clone());
+            },
+        );
+        state.calls.push(Call::Forgo(target.pane, seq, outcome.clone()));
+        Ok(outcome)
+    }
+
     fn interrupt(&self, target: &Target) -> Result<SendOutcome> {
         let mut state = self.answer()?;
         let outcome = state.type_step(
@@ -542,6 +569,28 @@ impl Tmux for ScriptedTmux {
             },
         );
         state.calls.push(Call::Interrupt(target.pane, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn answer_dialog(&self, target: &Target, answering: &Answering<'_>) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.type_step(
+            target.pane,
+            |pane, _| {
+                let stands = |(index, row): &&(usize, String)| {
+                    pane.screen.lines().nth(*index).is_some_and(|now| now.trim_end() == row.trim_end())
+                };
+                let missing = || answering.rows.iter().find(|row| !stands(row)).map(|(_, row)| row.trim().to_owned());
+                pane.refusal(&Guard::process_only(target.pane, target.process))
+                    .or_else(|| missing().map(Refusal::TextMissing))
+            },
+            |pane| {
+                if let Some(screen) = pane.next_screens.pop_front() {
+                    pane.screen = screen;
+                }
+            },
+        );
+        state.calls.push(Call::Answer(target.pane, answering.keys, outcome.clone()));
         Ok(outcome)
     }
 
