@@ -181,6 +181,8 @@ catalogue! {
         SessionAnswer,
         EnqueueNudgeWorker,
         EnqueueNotifyManager,
+        RequestWorkerCompact,
+        CompactWorker,
         Dispatch,
         Commands,
         ManagerInbox,

@@ -52,9 +52,9 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
-    Commands, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher,
-    DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
-    SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
+    Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
+    Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
+    RequestWorkerCompact, SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};

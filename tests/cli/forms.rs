@@ -128,6 +128,24 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "request-worker-compact",
+        &[
+            "request-worker-compact parser --dry-run",
+            "request-worker-compact parser",
+            "request-worker-compact nothing",
+            "commands",
+        ],
+    ),
+    (
+        "compact-worker",
+        &[
+            "compact-worker parser",
+            "compact-worker parser --reason ' '",
+            "compact-worker parser --reason full --cycle-id 999",
+            "compact-worker parser --reason full",
+        ],
+    ),
+    (
         "session-interrupt",
         &[
             "session-interrupt w1",

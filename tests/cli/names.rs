@@ -41,6 +41,8 @@ const FIELDS: &[&str] = &[
     "stop -- {}",
     "enqueue-nudge-worker --message m -- {}",
     "enqueue-notify-manager --message m -- {}",
+    "request-worker-compact --no-wait -- {}",
+    "compact-worker --no-wait --reason full -- {}",
     "session-nudge --no-wait -- {} text",
     "session-interrupt -- {}",
     "session-answer -- {}",

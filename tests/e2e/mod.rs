@@ -3,12 +3,15 @@
 mod adopted;
 mod answers;
 mod cockpit;
+mod compact;
 mod deliver;
 mod demo;
+mod hardened;
 mod launch;
 mod live;
 mod messages;
 mod open;
+mod queued;
 mod registering;
 mod start;
 mod stop;

@@ -1,12 +1,15 @@
 //! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
 
+mod codex_queue;
 mod commands;
+mod compact;
 mod control;
 mod deliveries;
 mod detach;
 mod enqueue;
 mod handover;
 mod health;
+mod in_queue;
 mod nudge;
 mod panes;
 mod pass;
@@ -34,6 +37,7 @@ use crate::{
 };
 
 pub use commands::Commands;
+pub use compact::{CompactWorker, RequestWorkerCompact};
 pub use control::{Controlled, DispatchVerb};
 pub use deliveries::{Deliveries, Delivering, deliveries};
 pub use detach::Detached;
