@@ -235,7 +235,7 @@ impl Pair {
                 worker: Some(self.worker_name.as_str()),
                 cwd: &plan.cwd,
             },
-        )?);
+        ));
         writable::grant_ledger(cx, &mut plan);
         Ok(plan)
     }

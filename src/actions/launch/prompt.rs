@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     actions::{Context, TextArg},
-    base::{Error, Result, text},
+    base::{Error, Name, Result, text},
     ports::machine,
     store,
 };
@@ -47,21 +47,14 @@ pub(super) struct Supervision<'a> {
 const MAX_GOAL: usize = 2_000;
 
 /// The first message of a manager.
-///
-/// # Errors
-/// When the task is no word.
-pub(super) fn supervision(cx: &Context, about: &Supervision<'_>) -> Result<String> {
-    let task = about.task.map(|task| text::clean(task.trim()));
-    if task.as_ref().is_some_and(|task| task.is_empty() || task.contains('\n')) {
-        return Err(Error::usage("the task is a name or an id"));
-    }
+pub(super) fn supervision(cx: &Context, about: &Supervision<'_>) -> String {
     let known = |what: Option<&str>| what.map_or_else(|| "not said".to_owned(), |text| text::bounded(text, MAX_GOAL));
-    let named = task.as_deref().unwrap_or("none yet: wait until you are told its name, which stands for TASK below");
-    let word = task.as_deref().map_or_else(|| "TASK".to_owned(), |task| shell_words::quote(task).into_owned());
+    let named = about.task.unwrap_or("none yet: wait until you are told its name, which stands for TASK below");
+    let word = shell_words::quote(about.task.unwrap_or("TASK"));
     let ledger = shell_words::quote(&cx.env().ledger.display().to_string()).into_owned();
     // A sandbox has another PATH, and another state root.
     let program = machine::own_program().map_or_else(|| "conveyor".to_owned(), |path| path.display().to_string());
-    Ok(include_str!("../../../assets/manager-supervision.md")
+    include_str!("../../../assets/manager-supervision.md")
         .trim()
         .replace("{{conveyor}}", &shell_words::quote(&program))
         .replace("{{path}}", &format!("--path {ledger}"))
@@ -71,16 +64,16 @@ pub(super) fn supervision(cx: &Context, about: &Supervision<'_>) -> Result<Strin
         .replace("{{named}}", named)
         .replace("{{task}}", &word)
         // Last, for it is somebody's text.
-        .replace("{{goal}}", &known(about.goal)))
+        .replace("{{goal}}", &known(about.goal))
 }
 
 /// The goal of a task that is on record.
 ///
 /// # Errors
 /// When the ledger cannot be read; that there is none, or no such task, is none.
-pub(super) fn recorded_goal(cx: &Context, task: Option<&str>) -> Result<Option<String>> {
+pub(super) fn recorded_goal(cx: &Context, task: Option<&Name>) -> Result<Option<String>> {
     let Some(task) = task.filter(|_| cx.env().ledger.exists()) else { return Ok(None) };
-    let found = cx.ledger_or_create()?.read(|r| store::tasks::find(r, task))?;
+    let found = cx.ledger_or_create()?.read(|r| store::tasks::find(r, task.as_str()))?;
     Ok(found.filter(|task| task.state.is_open()).map(|task| task.goal))
 }
 

@@ -71,7 +71,7 @@ pub struct StartManager {
     pub name: Name,
     /// The task it is to supervise, by name or id; it need not be recorded yet
     #[arg(long, value_name = "TASK")]
-    pub task: Option<String>,
+    pub task: Option<Name>,
     /// What the task is to achieve; without it what is recorded. `-` reads standard input
     #[arg(long, value_name = "TEXT", requires = "task")]
     pub task_goal: Option<TextArg>,
@@ -92,17 +92,17 @@ impl Action for StartManager {
     fn run(self, cx: &Context) -> Result<Started> {
         let mut plan = self.launch.plan(cx, self.name.as_str());
         let goal = self.task_goal.as_ref().map(prompt::first_message).transpose()?;
-        let recorded = prompt::recorded_goal(cx, self.task.as_deref())?;
+        let recorded = prompt::recorded_goal(cx, self.task.as_ref())?;
         plan.prompt = Some(prompt::supervision(
             cx,
             &Supervision {
                 name: self.name.as_str(),
-                task: self.task.as_deref(),
+                task: self.task.as_ref().map(Name::as_str),
                 goal: goal.or(recorded).as_deref(),
                 worker: self.worker.as_ref().map(Name::as_str),
                 cwd: &plan.cwd,
             },
-        )?);
+        ));
         writable::grant_ledger(cx, &mut plan);
         start(cx, plan, Role::Manager, self.name.as_str(), Self::NAME)
     }

@@ -1,0 +1,127 @@
+//! `pair` with real Codex: the worker's turn wakes the manager, whose commands work in Codex's own sandbox; and a start
+//! that fails leaves nothing in Codex's server.
+
+use std::{fs, path::Path, process::Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::world::{World, files, wait_for};
+use crate::support::codex_lab::CodexLab;
+
+fn read_json(path: &Path) -> Option<Value> {
+    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+}
+
+#[test]
+fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
+    let Some(lab) = CodexLab::start(&["tmux"]) else { return };
+    if !lab.cli().has_server().unwrap() {
+        return;
+    }
+    let Some(world) = World::in_lab(&lab) else { return };
+    // Neither below the project nor below the folder for temporary files, which a sandbox may write anyway.
+    let folder = lab.home().parent().unwrap().join("ledger");
+    let ledger = folder.join("workerctl.db").display().to_string();
+    let run = |words: &[&str]| world.run(&[words, &["--path", &ledger]].concat());
+    let (program, project) = (env!("CARGO_BIN_EXE_conveyor"), lab.project());
+    let inside = |command: &str| format!("{program} {command} --path {ledger} --json");
+    lab.rule(
+        "start-prompts/m1",
+        &format!(
+            "{{{{shell {}; {} >{p}/cycle.json 2>&1; touch {}/elsewhere || echo kept out}}}} {{{{say I watch.}}}}",
+            "for i in 1 2 3 4 5 6 7 8; do sleep 0.5; done",
+            inside("cycle parser"),
+            lab.home().display(),
+            p = project.display()
+        ),
+    );
+    lab.rule(
+        "has answered on task parser",
+        &format!(
+            "{{{{shell {} >{p}/inbox.json 2>&1; {} >{p}/nudge.json 2>&1}}}} {{{{say Answered.}}}}",
+            inside("manager-inbox parser --receive"),
+            inside("enqueue-nudge-worker parser --idempotency-key once --message 'now the tests'"),
+            p = project.display()
+        ),
+    );
+    lab.rule("^mend it", "{{say Mended.}}");
+    lab.rule("now the tests", "{{say Tested.}}");
+
+    let pair = ["pair", "--task", "parser", "--worker-name", "w1", "--manager-name", "m1", "--timeout-seconds", "120"];
+    let paired = run(&[&pair[..], &["--task-goal", "prove it", "--task-prompt", "mend it"]].concat()).ok().json();
+    for key in ["worker", "manager"] {
+        assert_eq!(paired[key]["without_server"], Value::Null, "{paired:#}");
+    }
+    assert_eq!(paired["manager"]["writable_roots"], json!([folder.display().to_string()]), "{paired:#}");
+    let mut dispatcher = world
+        .command()
+        .args(["dispatch", "--watch", "--path", &ledger])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+
+    let rollout = |name: &str| {
+        let sessions = run(&["sessions", "--state", "all", "--json"]).ok().json();
+        let row = super::world::rows(&sessions).into_iter().find(|row| row["name"] == name).unwrap();
+        fs::read_to_string(row["codex_session_path"].as_str().unwrap()).unwrap()
+    };
+    wait_for("the manager's answer", || rollout("m1").contains("Answered.").then_some(()), || world.all_screens());
+    wait_for("the worker's tests", || rollout("w1").contains("Tested.").then_some(()), || world.all_screens());
+    let commands = run(&["commands", "--json"]).ok().json();
+    let nudge = commands.as_array().unwrap().iter().find(|one| one["type"] == "nudge_worker").unwrap().clone();
+    assert_eq!((&nudge["phase"], &nudge["lane"]), (&"done".into(), &"server".into()), "{nudge:#}");
+    run(&["dispatch", "stop", "--all"]).ok();
+    assert!(dispatcher.wait().unwrap().success());
+
+    // The message that woke the manager is in its own rollout, under our id.
+    let wake = commands.as_array().unwrap().iter().find(|one| one["type"] == "worker_task_complete").unwrap().clone();
+    let line = format!("\"client_id\":\"{}\"", wake["id"].as_str().unwrap());
+    assert_eq!(rollout("m1").matches(&line).count(), 1, "{wake:#}");
+    assert!(rollout("w1").contains(&format!("\"client_id\":\"{}\"", nudge["id"].as_str().unwrap())));
+
+    // What it saw from its sandbox: the ledger's facts, and no death of what it cannot see.
+    let cycle = wait_for(
+        "its cycle",
+        || read_json(&project.join("cycle.json")),
+        || fs::read_to_string(project.join("cycle.json")).unwrap_or_default(),
+    );
+    assert_eq!((&cycle["worker_session"], &cycle["manager_session"]), (&"w1".into(), &"m1".into()), "{cycle:#}");
+    assert_ne!(cycle["worker_alive"], false, "{cycle:#}");
+    assert_ne!(cycle["manager_alive"], false, "{cycle:#}");
+    assert!(!cycle.to_string().contains("process_gone"), "{cycle:#}");
+    let inbox = read_json(&project.join("inbox.json")).unwrap();
+    assert_eq!(inbox["received"]["payload"]["worker_receipt"]["last_agent_message"], "Mended.", "{inbox:#}");
+    let queued = read_json(&project.join("nudge.json")).unwrap();
+    assert_eq!(queued["command_id"], nudge["id"], "{queued:#}");
+    // The sandbox is one: nothing else was opened to it.
+    assert!(!lab.home().join("elsewhere").exists() && rollout("m1").contains("kept out"));
+    for name in ["w1", "m1"] {
+        run(&["stop", name]).ok();
+    }
+}
+
+#[test]
+fn real_codex_keeps_nothing_of_a_start_that_a_signal_ended() {
+    let Some(lab) = CodexLab::start(&["tmux"]) else { return };
+    if !lab.cli().has_server().unwrap() {
+        return;
+    }
+    let Some(world) = World::in_lab(&lab) else { return };
+    lab.rule("^hold the line", "{{hold line}} {{say Held.}}");
+    // The terminal never shows anything, so the start waits.
+    let program = lab.cli().program.display().to_string();
+    world.script("codex", &format!("case \"$1\" in resume) exec sleep 60;; esac\nexec {program} \"$@\""));
+    let codex = world.bin().join("codex").display().to_string();
+    let mut command = world.command();
+    command.args(["start-worker", "--name", "w1", "--task", "hold the line", "--codex", &codex, "--json"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("its terminal", || (!world.tmux_sessions().is_empty()).then_some(()), String::new);
+    let rollouts = || files(&lab.home().join("sessions")).len();
+    assert_eq!(rollouts(), 1, "the thread is there");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!((rollouts(), world.tmux_sessions()), (0, Vec::new()), "its thread is archived");
+}
