@@ -29,8 +29,8 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
     lab.rule(
         "start-prompts/m1",
         &format!(
-            "{{{{shell {}; {} >{p}/cycle.json 2>&1; touch {}/elsewhere || echo kept out}}}} {{{{say I watch.}}}}",
-            "for i in 1 2 3 4 5 6 7 8; do sleep 0.5; done",
+            "{{{{shell until {} >{p}/cycle.json 2>&1; do sleep 0.5; done; touch {}/elsewhere || echo kept out}}}} \
+             {{{{say I watch.}}}}",
             inside("cycle parser"),
             lab.home().display(),
             p = project.display()
@@ -45,7 +45,7 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
             p = project.display()
         ),
     );
-    lab.rule("^mend it", "{{say Mended.}}");
+    lab.rule("^mend it", "{{hold mend}} {{say Mended.}}");
     lab.rule("now the tests", "{{say Tested.}}");
 
     let pair = ["pair", "--task", "parser", "--worker-name", "w1", "--manager-name", "m1", "--timeout-seconds", "120"];
@@ -68,6 +68,9 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
         let row = super::world::rows(&sessions).into_iter().find(|row| row["name"] == name).unwrap();
         fs::read_to_string(row["codex_session_path"].as_str().unwrap()).unwrap()
     };
+    // What a manager has read by itself is no reason to wake it, so the worker ends after that.
+    wait_for("the manager's first turn", || rollout("m1").contains("I watch.").then_some(()), || world.all_screens());
+    lab.release("mend");
     wait_for("the manager's answer", || rollout("m1").contains("Answered.").then_some(()), || world.all_screens());
     wait_for("the worker's tests", || rollout("w1").contains("Tested.").then_some(()), || world.all_screens());
     let commands = run(&["commands", "--json"]).ok().json();
