@@ -44,7 +44,7 @@ const SAMPLES: &[&str] = &[
     "start-manager --name m1 --ask-for-approval never --accept-trust --no-server --timeout-seconds 9 --codex /bin/codex",
     "start-manager --name m1 --codex-profile yolo",
     "pair --task t --worker-name w --manager-name m",
-    "pair --task t --worker-name w --manager-name m --task-goal g --task-summary=-s --task-prompt '- do it' --cwd /x",
+    "pair --task t --worker-name w --manager-name m --task-goal g --task-summary=-s '--task-prompt=- do it' --cwd /x",
     "pair --task t --worker-name w --manager-name m --sandbox read-only --ask-for-approval never --model m --no-dispatch",
     "pair --task t --worker-name w --manager-name m --codex-profile yolo --accept-trust --no-server --timeout-seconds 1",
     "pair --task t --worker-name w --manager-name m --codex c",

@@ -65,7 +65,7 @@ pub struct Pair {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its fields are the documentation")]
     pub launch: Box<LaunchArgs>,
-    /// Do not look whether a dispatcher runs
+    /// Do not look whether anybody delivers
     #[arg(long)]
     pub no_dispatch: bool,
     #[command(flatten)]
