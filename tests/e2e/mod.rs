@@ -16,4 +16,5 @@ mod stop;
 mod terminal;
 mod trust;
 mod turns;
+mod unnamed;
 mod world;
