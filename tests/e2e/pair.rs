@@ -56,6 +56,8 @@ fn before_the_manager(world: &World, lines: &str) {
 #[test]
 fn a_pair_works_and_its_manager_hears_of_the_worker() {
     let Some(world) = World::start() else { return };
+    // The worker has answered before its manager is there.
+    before_the_manager(&world, "sleep 4");
     let paired = pair(&world, &["--task-goal", "prove it", "--task-prompt", "Mend it {{say Mended.}}"]).ok().json();
     for (key, name, role) in [("worker", "w1", "worker"), ("manager", "m1", "manager")] {
         let started = &paired[key];
