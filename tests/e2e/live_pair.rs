@@ -107,6 +107,53 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
 }
 
 #[test]
+fn real_codex_opens_the_ledger_to_its_managers_in_its_server_and_without() {
+    let Some(lab) = CodexLab::start(&["tmux"]) else { return };
+    let Some(world) = World::in_lab(&lab) else { return };
+    let root = lab.home().parent().unwrap().to_owned();
+    // What the configuration opens stays open.
+    let (folder, configured) = (root.join("ledger"), root.join("configured"));
+    fs::create_dir(&configured).unwrap();
+    let config = lab.home().join("config.toml");
+    let roots = format!("\n[sandbox_workspace_write]\nwritable_roots = [{}]\n", json!(configured));
+    fs::write(&config, fs::read_to_string(&config).unwrap() + &roots).unwrap();
+    let ledger = folder.join("workerctl.db").display().to_string();
+    let run = |words: &[&str]| world.run(&[words, &["--path", &ledger]].concat());
+    let touches = |pattern: &str, file: &str| {
+        let paths = [&folder, &configured].map(|folder| folder.join(file).display().to_string()).join(" ");
+        lab.rule(pattern, &format!("{{{{shell touch {paths}}}}} {{{{say Touched.}}}}"));
+    };
+    let touched = |file: &str| {
+        let both = || [&folder, &configured].iter().all(|folder| folder.join(file).exists()).then_some(());
+        wait_for(file, both, || world.all_screens());
+    };
+    for (name, options) in [("m1", &[][..]), ("m2", &["--no-server"])] {
+        touches(&format!("start-prompts/{name}"), name);
+        let start = ["start-manager", "--name", name, "--timeout-seconds", "120"];
+        let started = run(&[&start[..], options].concat()).ok().json();
+        assert_eq!(started["writable_roots"], json!([folder.display().to_string()]), "{started:#}");
+        touched(name);
+        run(&["stop", name]).ok();
+        // Brought back, through the server when that holds the thread, it may do the same.
+        let resumed = run(&[&["resume", name, "--timeout-seconds", "120"], options].concat()).ok().json();
+        let expected =
+            if started["without_server"].is_null() { Value::Null } else { started["writable_roots"].clone() };
+        assert_eq!(resumed["writable_roots"], expected, "{resumed:#}");
+        let again = format!("again-{name}");
+        touches(&again, &again);
+        let pane = resumed["tmux_pane_id"].as_str().unwrap();
+        world.server().plain(&["send-keys", "-t", pane, "-l", &again]);
+        let drawn = || world.server().screen(pane.parse().unwrap()).contains(&again).then_some(());
+        wait_for("the text in the composer", drawn, || world.all_screens());
+        // A key that follows typed text at once is taken for a part of a paste.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        world.server().plain(&["send-keys", "-t", pane, "Enter"]);
+        touched(&again);
+        run(&["stop", name]).ok();
+    }
+}
+
+#[test]
 fn real_codex_keeps_nothing_of_a_start_that_a_signal_ended() {
     let Some(lab) = CodexLab::start(&["tmux"]) else { return };
     if !lab.cli().has_server().unwrap() {

@@ -45,8 +45,9 @@ pub struct Started {
     trust_accepted: bool,
     /// Why Codex's background server does not hold the session; null when it does.
     without_server: Option<String>,
-    /// Folders that its commands may write to besides its working directory.
-    writable_roots: Vec<String>,
+    /// Folders that its commands may write to besides its working directory and those that the configuration names; null
+    /// when the thread keeps its own setting.
+    writable_roots: Option<Vec<String>>,
 }
 
 impl Started {
@@ -110,8 +111,9 @@ impl Started {
     }
 }
 
-fn roots(prepared: &Prepared) -> Vec<String> {
-    prepared.plan.writable.iter().map(|folder| folder.display().to_string()).collect()
+fn roots(prepared: &Prepared) -> Option<Vec<String>> {
+    let plan = &prepared.plan;
+    plan.sandbox.is_some().then(|| plan.writable.iter().map(|folder| folder.display().to_string()).collect())
 }
 
 /// The command that shows a pane in this terminal.
@@ -133,7 +135,7 @@ impl Outcome for Started {
         if let Some(reason) = &self.without_server {
             writeln!(out, "  without Codex's server: {reason}")?;
         }
-        for folder in &self.writable_roots {
+        for folder in self.writable_roots.iter().flatten() {
             writeln!(out, "  its commands may also write below {folder}, where the ledger is")?;
         }
         if let Some(reason) = &self.ledger_unwritable {
