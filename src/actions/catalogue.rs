@@ -166,6 +166,7 @@ catalogue! {
         Bind,
         Unbind,
         CreateDisposableBinding,
+        ManagerConfig,
         #[command(visible_alias = "search")]
         Discover,
     }

@@ -24,6 +24,7 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
+mod manager_config;
 mod routing;
 mod sense;
 mod session;
@@ -35,6 +36,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use crate::ports::background::{BoundedLog, leave_terminal};
 pub use crate::store::dispatchers::Host as DispatcherHost;
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
@@ -44,9 +46,9 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
-    Commands, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, DispatcherView,
-    EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView, SessionNudge,
-    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
+    Commands, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher,
+    DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
+    SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
@@ -59,6 +61,7 @@ pub use launch::{
     StartWorker, Stop, Way, attach_argv, launch_session,
 };
 pub use list::{List, board};
+pub use manager_config::{Limit, ManagerConfig};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use tail::{EventQuery, Tail, conversation, event_page};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Action, Argv, Context, Format, Outcome, TextArg, live, lookup, sense::Look};
+use super::{Action, Argv, Context, Format, Outcome, TextArg, dispatch, live, lookup, sense::Look};
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
@@ -15,6 +15,7 @@ use crate::{
     },
     store::{
         self, audit,
+        budgets::Budget,
         inbox::{Counts, Inbox},
         sensors::SensorRow,
         statuses::{Status as Statement, StatusState},
@@ -45,6 +46,8 @@ pub struct Status {
 pub struct StatusReport {
     awaiting_first_prompt: bool,
     blocker: Option<String>,
+    /// The limit of messages to it, when it is the worker of a task that has one.
+    budget: Option<Budget>,
     condition: Condition,
     current_task: Option<String>,
     /// What waits for it.
@@ -63,6 +66,8 @@ pub struct StatusReport {
     terminal_captured_at: Option<Timestamp>,
     terminal_changed_at: Option<Timestamp>,
     tmux_session: Option<String>,
+    /// What an operator should know about delivery.
+    warnings: Vec<String>,
     work_state: CoarseState,
 }
 
@@ -75,7 +80,15 @@ impl Action for Status {
         let seen = See::session(cx, &self.session, self.no_refresh)?;
         let startup = seen.look.screen.as_deref().map(pane::startup_state);
         let screen = seen.screen();
+        let (budget, warning) = cx.ledger()?.read(|r| {
+            let binding = store::bindings::active_of_session(r, &seen.session.id)?;
+            let task = binding.filter(|binding| binding.worker_session_id == seen.session.id);
+            let budget = task.map_or(Ok(None), |binding| store::budgets::of_task(r, &binding.task_id))?;
+            Ok::<_, Error>((budget, dispatch::health_of(cx, r)?.warning))
+        })?;
         Ok(StatusReport {
+            budget,
+            warnings: warning.into_iter().collect(),
             awaiting_first_prompt: seen.judgement.awaiting_first_prompt,
             blocker: seen.statement.as_ref().and_then(|said| said.blocker.clone()),
             condition: seen.judgement.condition,
@@ -125,7 +138,10 @@ impl Outcome for StatusReport {
         if dead_letters > 0 {
             writeln!(out, "dead letters: {dead_letters}")?;
         }
-        Ok(())
+        if let Some(budget) = &self.budget {
+            writeln!(out, "budget: {} of {} nudges used", budget.nudges_used, budget.max_nudges)?;
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
     }
 }
 

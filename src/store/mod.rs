@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod audit;
 pub mod bindings;
 pub mod board;
+pub mod budgets;
 pub mod codex_state;
 pub mod commands;
 mod convert;

@@ -119,6 +119,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Pause => messages::pause(app, effects),
         Intent::Retry => messages::retry(app),
         Intent::TakeBack => messages::take_back(app),
+        Intent::Arrived => messages::arrived(app),
         Intent::Adopt => {
             let adopt = Discover {
                 query: None,

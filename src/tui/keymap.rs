@@ -113,6 +113,8 @@ text_enum! {
         Retry => "retry",
         /// Take back what waits.
         TakeBack => "take_back",
+        /// Say that an uncertain message arrived.
+        Arrived => "arrived",
         /// Register the sessions that run unregistered.
         Adopt => "adopt",
         /// Follow new events.
@@ -255,8 +257,16 @@ pub const BINDINGS: &[Binding] = &[
         "nudge",
         "write a message to the worker; a dispatcher delivers it",
     ),
-    does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue a message again that was given up"),
-    does(Place::Inbox, &[c('X')], Intent::TakeBack, "dispatch", "cancel", "take a message back that still waits"),
+    does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue again what was given up, or is uncertain"),
+    does(
+        Place::Inbox,
+        &[c('X')],
+        Intent::TakeBack,
+        "dispatch",
+        "cancel",
+        "take back what waits, or is uncertain: not arrived",
+    ),
+    does(Place::Inbox, &[c('V')], Intent::Arrived, "dispatch", "arrived", "say that an uncertain message arrived"),
     does(Place::Screen, &[c('a')], Intent::Attach, "open", "attach", "hand the terminal to the session's pane"),
     does(
         Place::Fleet,

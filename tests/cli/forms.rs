@@ -151,6 +151,15 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "manager-config",
+        &[
+            "manager-config parser",
+            "manager-config parser --max-nudges 3",
+            "manager-config parser --max-nudges none --dry-run",
+            "manager-config parser --max-nudges some",
+        ],
+    ),
+    (
         "enqueue-notify-manager",
         &[
             "enqueue-notify-manager parser --message 'blocked: no key' --correlation-id c1 --expires 60",
@@ -164,6 +173,8 @@ const SCENES: &[(&str, &[&str])] = &[
             "dispatch --dispatcher-id d1 --dry-run",
             "dispatch --dispatcher-id d1",
             "dispatch status",
+            "dispatch resolve command-1 --as maybe --reason x",
+            "dispatch resolve command-1 --as rearm --reason 'it never got it'",
             "dispatch pause --task parser --reason lunch",
             "dispatch status",
             "dispatch resume --task parser",

@@ -49,6 +49,7 @@ const FIELDS: &[&str] = &[
     "enqueue-notify-manager --message m -- {}",
     "session-nudge --no-wait -- {} text",
     "dispatch --task={}",
+    "manager-config -- {}",
     "commands --task={}",
     "commands --session={}",
     "status -- {}",

@@ -36,6 +36,11 @@ const BATCH: usize = 250;
 pub(super) const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
 pub(super) const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
 
+/// Why a message is refused whose task has a limit that is reached.
+const OVER_BUDGET: &str = "its task's budget of nudges is spent";
+/// How long a word waits before it is looked again whether there is a way to its manager, in milliseconds.
+const NO_WAY_YET: i64 = 10_000;
+
 /// What a pass is to do.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -92,8 +97,8 @@ pub struct Handled {
     pub side_effect_completed: bool,
     /// Something may have happened outside the ledger; never in the inbox lane.
     pub side_effect_started: bool,
-    /// The contract's word: `pull_required`, `delivered`, `failed`; or `unconfirmed`, `deferred` and, in a rehearsal,
-    /// `planned`.
+    /// The contract's word: `pull_required`, `delivered`, `failed`, `blocked`, and `suppressed` for what was not to be
+    /// delivered any more; or `unconfirmed`, `deferred` and, in a rehearsal, `planned`.
     pub state: &'static str,
     /// Name of the session it is for.
     pub target_session: String,
@@ -193,8 +198,7 @@ pub(super) fn run(
         let paused = Paused::read(store)?;
         let wanted =
             |task: &str| orders.task_id.as_deref().is_none_or(|only| only == task) && !paused.covers(Some(task));
-        let mut is_reachable = |manager: &Session| !matches!(servers.way(cx, manager), Way::Inbox(_));
-        let routed = routing::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
+        let routed = routing::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
     }
     Ok(())
@@ -248,18 +252,18 @@ fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session) -> 
 }
 
 /// Where nothing may be delivered.
-struct Paused(BTreeSet<String>);
+pub(super) struct Paused(BTreeSet<String>);
 
 impl Paused {
     fn read(store: &Store) -> Result<Self> {
         Ok(store.read(Self::of)?)
     }
 
-    fn of(r: store::Read<'_>) -> Result<Self, store::Error> {
+    pub(super) fn of(r: store::Read<'_>) -> Result<Self, store::Error> {
         Ok(Self(store::dispatchers::pauses(r)?.into_iter().map(|pause| pause.scope).collect()))
     }
 
-    fn covers(&self, task_id: Option<&str>) -> bool {
+    pub(super) fn covers(&self, task_id: Option<&str>) -> bool {
         self.0.contains(EVERYTHING) || task_id.is_some_and(|task_id| self.0.contains(task_id))
     }
 }
@@ -366,6 +370,10 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             None => {
                 held.insert(row.target_session_id);
             }
+            // What the word tells of lies in the inbox already: the word itself waits until there is a way.
+            Some(Way::Inbox(why)) if command.payload["notification_id"].is_i64() => {
+                store::commands::put_off(w, &command, NO_WAY_YET, why, now)?;
+            }
             Some(Way::Inbox(why)) => handled.push(put_into_inbox(w, orders, &command, &around, why, dry_run, now)?),
             Some(Way::Later(why)) => {
                 store::commands::put_off(w, &command, push::delay(command.defer_count), why, now)?;
@@ -417,11 +425,16 @@ pub(super) struct Around {
     binding_in_force: Option<String>,
     /// What the command tells about was seen, or is gone.
     is_moot: bool,
+    /// Nothing of its task's budget is left for it.
+    is_over_budget: bool,
 }
 
-enum Verdict {
+pub(super) enum Verdict {
+    /// It may go.
     Deliver,
+    /// Not now.
     Waits,
+    /// It is closed, for this reason.
     Over(Phase, &'static str),
 }
 
@@ -457,7 +470,8 @@ impl Known {
             Some(id) => !inbox::is_unseen(r, id)?,
             None => false,
         };
-        Ok(Around { target, source, task, binding_in_force, is_moot })
+        let is_over_budget = store::budgets::exhausted(r, command)?.is_some();
+        Ok(Around { target, source, task, binding_in_force, is_moot, is_over_budget })
     }
 }
 
@@ -468,7 +482,7 @@ impl Around {
     }
 
     /// What was true when the command was accepted is looked at again now.
-    fn verdict(&self, command: &Command) -> Verdict {
+    pub(super) fn verdict(&self, command: &Command) -> Verdict {
         if self.is_moot {
             return Verdict::Over(Phase::Cancelled, "its reader has seen it already");
         }
@@ -482,6 +496,9 @@ impl Around {
         }
         if command.binding_id.is_some() && self.binding_in_force != command.binding_id {
             return Verdict::Over(Phase::Failed, "the binding it was sent through has ended");
+        }
+        if self.is_over_budget {
+            return Verdict::Over(Phase::Blocked, OVER_BUDGET);
         }
         Verdict::Deliver
     }
@@ -525,6 +542,12 @@ fn close(
 ) -> Result<Handled> {
     let mut handled = around.handled(orders, command, phase, dry_run);
     handled.error = Some(why.to_owned());
+    handled.state = match phase {
+        _ if dry_run => handled.state,
+        Phase::Cancelled | Phase::Expired => "suppressed",
+        Phase::Blocked => "blocked",
+        _ => handled.state,
+    };
     // What expired or became moot was never tried.
     if phase == Phase::Failed {
         let tried = Tried {
@@ -546,7 +569,7 @@ fn close(
     Ok(handled)
 }
 
-fn put_into_inbox(
+pub(super) fn put_into_inbox(
     w: &Write<'_>,
     orders: &Orders,
     command: &Command,

@@ -64,7 +64,7 @@ impl News {
 pub fn tell_manager(cx: &Context, store: &Store, worker_id: &str) -> Result<()> {
     if store.read(|r| store::signals::has_unrouted(r, worker_id))? {
         // Whoever looks into an inbox needs no waking.
-        routing::route(cx, store, worker_id, &cx.fresh_id("inbox"), &mut |_| false, &|_| true)?;
+        routing::route(cx, store, worker_id, &cx.fresh_id("inbox"), routing::Word::Spared, &|_| true)?;
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ create table commands (
   max_attempts integer not null check (max_attempts > 0),
   crash_count integer not null default 0 check (crash_count >= 0),
   defer_count integer not null default 0 check (defer_count >= 0),
+  budget_spent integer not null default 0 check (budget_spent in (0, 1)),
   payload_json text not null check (json_valid(payload_json)),
   result_json text check (json_valid(result_json)),
   error text
@@ -152,7 +153,17 @@ create table dispatchers (
   processed integer not null default 0,
   state text not null check (state in ('running', 'stopped')),
   stop_requested_at text,
-  last_error text
+  last_error text,
+  only_task_id text references tasks (id),
+  only_type text,
+  log_path text
+);
+
+-- How many messages a task's worker may be given. No row is no limit. What was used may exceed a limit that was lowered.
+create table budgets (
+  task_id text primary key not null references tasks (id),
+  max_nudges integer not null check (max_nudges >= 0),
+  nudges_used integer not null default 0 check (nudges_used >= 0)
 );
 
 -- Where nothing may be delivered now: `all`, or a task.

@@ -313,8 +313,13 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Nudge => super::messages::addressee(app).is_ok(),
-        Intent::Retry => inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter()),
-        Intent::TakeBack => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Queued),
+        Intent::Retry => {
+            inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)
+        }
+        Intent::TakeBack => {
+            inbox::selected_command(app).is_some_and(|row| matches!(row.phase, Phase::Queued | Phase::Ambiguous))
+        }
+        Intent::Arrived => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
         Intent::Inbox | Intent::Pause => app.board().is_some(),
         Intent::Adopt => !matches!(app.board, BoardState::Failed(_)),
         Intent::Open => match app.screen {

@@ -278,12 +278,15 @@ pub fn dispatcher(host: DispatcherHost, pid: i64) -> DispatcherView {
         host,
         id: format!("dispatcher-{pid}"),
         last_error: None,
+        log_path: None,
         passes: 9,
         pid,
         processed: 3,
         started_at: ago(600),
         state: "running",
         stop_requested_at: None,
+        task_id: None,
+        wanted: None,
     }
 }
 
