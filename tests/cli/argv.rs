@@ -47,7 +47,7 @@ const SAMPLES: &[&str] = &[
     "pair --task t --worker-name w --manager-name m --task-goal g --task-summary=-s '--task-prompt=- do it' --cwd /x",
     "pair --task t --worker-name w --manager-name m --sandbox read-only --ask-for-approval never --model m --no-dispatch",
     "pair --task t --worker-name w --manager-name m --codex-profile yolo --accept-trust --no-server --timeout-seconds 1",
-    "pair --task t --worker-name w --manager-name m --codex c",
+    "pair --task t --worker-name w --manager-name m --codex c --dispatcher-id d1",
     "create w1",
     "create w1 --task t --cwd /x --sandbox danger-full-access --ask-for-approval untrusted --model=-m",
     "create w1 --codex-profile yolo --accept-trust --no-server --timeout-seconds 1 --codex c",

@@ -49,7 +49,9 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
     lab.rule("now the tests", "{{say Tested.}}");
 
     let pair = ["pair", "--task", "parser", "--worker-name", "w1", "--manager-name", "m1", "--timeout-seconds", "120"];
-    let paired = run(&[&pair[..], &["--task-goal", "prove it", "--task-prompt", "mend it"]].concat()).ok().json();
+    let paired = run(&[&pair[..], &["--task-goal", "prove it", "--task-prompt", "mend it", "--no-dispatch"]].concat())
+        .ok()
+        .json();
     for key in ["worker", "manager"] {
         assert_eq!(paired[key]["without_server"], Value::Null, "{paired:#}");
     }

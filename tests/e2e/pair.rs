@@ -14,7 +14,9 @@ use serde_json::Value;
 use super::world::{World, files, processes_with, wait_for};
 use crate::support::Finished;
 
-const PAIR: &[&str] = &["pair", "--task", "parser", "--worker-name", "w1", "--manager-name", "m1", "--no-server"];
+const NAMES: &[&str] = &["pair", "--task", "parser", "--worker-name", "w1", "--manager-name", "m1", "--no-server"];
+const PAIR: &[&str] =
+    &["pair", "--task", "parser", "--worker-name", "w1", "--manager-name", "m1", "--no-server", "--no-dispatch"];
 
 fn pair(world: &World, more: &[&str]) -> Finished {
     world.run(&[PAIR, &["--json"], more].concat())
@@ -69,7 +71,7 @@ fn a_pair_works_and_its_manager_hears_of_the_worker() {
     }
     assert_eq!((&paired["task"]["created"], &paired["task"]["name"]), (&true.into(), &"parser".into()));
     assert_eq!((&paired["run_id"], &paired["manager_config_seeded"]), (&Value::Null, &false.into()));
-    assert_eq!((&paired["dispatch"]["started"], &paired["dispatch"]["pid"]), (&false.into(), &Value::Null));
+    assert_eq!((&paired["ensure_dispatch"], &paired["dispatch"]["pid"]), (&false.into(), &Value::Null));
     assert!(paired["warning"].as_str().unwrap().contains("no dispatcher runs"), "{paired:#}");
 
     // However quick the worker was, its turn belongs to the binding.
@@ -114,6 +116,33 @@ fn a_pair_works_and_its_manager_hears_of_the_worker() {
     let again = pair(&world, &["--task-goal", "prove it"]).ok().json();
     assert_eq!((&again["task"]["created"], &again["task"]["id"]), (&false.into(), &paired["task"]["id"]));
     assert_eq!(again["worker"]["session_id"], paired["worker"]["session_id"], "a name keeps its record");
+}
+
+#[test]
+fn a_pair_has_a_dispatcher_in_the_background() {
+    let Some(world) = World::start() else { return };
+    let rehearsed = world.run(&[NAMES, &["--json", "--task-goal", "prove it", "--dry-run"]].concat()).ok().json();
+    assert_eq!((&rehearsed["ensure_dispatch"], &rehearsed["dispatch"]["pid"]), (&true.into(), &Value::Null));
+    assert!(!world.ledger().exists());
+    let begin = ["--json", "--task-goal", "prove it", "--task-prompt", "Mend it {{say Mended.}}"];
+    let paired = world.run(&[NAMES, &begin].concat()).ok().json();
+    let dispatch = &paired["dispatch"];
+    assert_eq!((&dispatch["started"], &paired["warning"]), (&true.into(), &Value::Null), "{paired:#}");
+    let id = dispatch["dispatcher_id"].as_str().unwrap();
+    // It delivers without anybody looking, and serves the next pair too.
+    let routed = || {
+        let sql = "select count(*) from routed_notifications";
+        let count: i64 = Connection::open(world.ledger()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
+        (count > 0).then_some(())
+    };
+    wait_for("the worker's turn", routed, || world.all_screens());
+    let second = ["pair", "--task", "t2", "--worker-name", "w2", "--manager-name", "m2", "--no-server", "--json"];
+    let second = world.run(&[&second[..], &["--task-goal", "prove it"]].concat()).ok().json();
+    assert_eq!((&second["dispatch"]["started"], &second["dispatch"]["pid"]), (&false.into(), &dispatch["pid"]));
+    world.run(&["dispatch", "stop", id]).ok();
+    let marker = world.ledger().display().to_string();
+    let gone = || processes_with(&marker).is_empty().then_some(());
+    wait_for("the dispatcher's end", gone, || processes_with(&marker).join("\n"));
 }
 
 #[test]

@@ -27,8 +27,6 @@ macro_rules! later {
 }
 
 later! {
-    /// Comes with detached dispatchers
-    dispatcher_id,
     /// Comes with configurations of managers
     manager_mode,
     /// The same

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     actions::{
-        Action, Argv, Context, Format, Outcome, TextArg, binding,
-        dispatch::{DispatchHealth, dispatch_health},
+        Action, Argv, Context, DispatcherHost, Format, Outcome, TextArg, binding,
+        dispatch::{self, Dispatch, DispatcherView, dispatch_health},
         ingest,
         session::known_sessions,
         task,
@@ -37,8 +37,8 @@ use crate::{
 ///
 /// The task is taken when it is on record and open, else it is created. Both sessions are started as `start-worker`
 /// and `start-manager` do it, with the same options; then everything is recorded at once. When anything fails, what
-/// was started is closed again and nothing is recorded. Messages and the ends of the worker's turns are delivered by
-/// a dispatcher: keep the cockpit or `conveyor dispatch --watch` open.
+/// was started is closed again and nothing is recorded. When nobody delivers messages yet, a dispatcher is started in
+/// the background; `conveyor dispatch stop --all` ends it.
 ///
 /// Example: `conveyor pair --task parser --worker-name w1 --manager-name m1 --task-goal "The parser accepts every recorded file"
 /// --task-prompt "Make the parser accept the files below tests/recorded"`
@@ -65,7 +65,10 @@ pub struct Pair {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its fields are the documentation")]
     pub launch: Box<LaunchArgs>,
-    /// Do not look whether anybody delivers
+    /// A name for the dispatcher that is started in the background
+    #[arg(long, value_name = "ID", conflicts_with = "no_dispatch")]
+    pub dispatcher_id: Option<Name>,
+    /// Do not see to it that somebody delivers
     #[arg(long)]
     pub no_dispatch: bool,
     #[command(flatten)]
@@ -79,7 +82,7 @@ pub struct Paired {
     /// Null in a rehearsal.
     binding_id: Option<String>,
     dispatch: Dispatching,
-    /// The command that delivers; null when nobody asked for it.
+    /// The command that sees to it that somebody delivers; null when nobody asked for it.
     dispatch_command: Option<Vec<String>>,
     dry_run: bool,
     ensure_dispatch: bool,
@@ -98,7 +101,10 @@ pub struct Paired {
 /// Who delivers.
 #[derive(Debug, Serialize)]
 struct Dispatching {
+    /// The command that sees to it.
     command: Option<Vec<String>>,
+    /// Who delivers; null when nobody does, or nobody looked.
+    dispatcher_id: Option<String>,
     ensure: bool,
     /// The process that delivers; null when none does, or nobody looked.
     pid: Option<i64>,
@@ -159,6 +165,7 @@ impl Action for Pair {
             task_summary,
             task_prompt,
             launch,
+            dispatcher_id,
             no_dispatch,
             // They are refused when they are given.
             later: _,
@@ -173,6 +180,7 @@ impl Action for Pair {
                     .text("--task-summary", task_summary.as_ref())
                     .text("--task-prompt", task_prompt.as_ref()),
             )
+            .option("--dispatcher-id", dispatcher_id.as_ref())
             .switch("--no-dispatch", *no_dispatch)
     }
 
@@ -247,41 +255,67 @@ impl Pair {
         found: &TaskFound,
         [worker, manager]: [Started; 2],
     ) -> Result<Paired> {
-        let health = if self.no_dispatch || !cx.env().ledger.exists() { None } else { Some(dispatch_health(cx)?) };
-        let command = (!self.no_dispatch).then(|| dispatch_command(cx));
+        let dispatch = self.dispatching(cx);
+        let health = if cx.env().ledger.exists() { dispatch_health(cx).ok() } else { None };
+        let (dispatch, trouble) = match dispatch {
+            Ok(dispatch) => (dispatch, None),
+            // The pair is there and works; that nobody delivers can be mended.
+            Err(error) => (Dispatching::wanted(cx), Some(format!("no dispatcher could be started: {error}"))),
+        };
         Ok(Paired {
             binding_id,
-            dispatch: Dispatching {
-                command: command.clone(),
-                ensure: !self.no_dispatch,
-                pid: health.as_ref().and_then(dispatching),
-                started: false,
-            },
-            dispatch_command: command,
+            dispatch_command: dispatch.command.clone(),
+            ensure_dispatch: dispatch.ensure,
+            dispatch,
             dry_run: cx.dry_run(),
-            ensure_dispatch: !self.no_dispatch,
             manager,
             manager_acceptance_criteria_seeded: 0,
             manager_config_seeded: false,
             manager_config_seeded_by_pair: false,
             run_id: None,
             task: TaskView { created: found.is_new, id: found.task.id.clone(), name: found.task.name.clone() },
-            warning: health.and_then(|health| health.warning),
+            warning: trouble.or_else(|| health.and_then(|health| health.warning)).filter(|_| !cx.dry_run()),
             worker,
         })
     }
 }
 
-/// The process that delivers for everything, when one does.
-fn dispatching(health: &DispatchHealth) -> Option<i64> {
-    let lasting = |one: &&crate::actions::DispatcherView| one.alive && one.host != crate::actions::DispatcherHost::Once;
-    health.dispatchers.iter().find(lasting).map(|one| one.pid)
+impl Pair {
+    /// Sees to it that somebody delivers: whoever does so for everything already, else a dispatcher in the background.
+    fn dispatching(&self, cx: &Context) -> Result<Dispatching> {
+        if self.no_dispatch {
+            return Ok(Dispatching { command: None, dispatcher_id: None, ensure: false, pid: None, started: false });
+        }
+        let wanted = Dispatching::wanted(cx);
+        if cx.dry_run() {
+            return Ok(wanted);
+        }
+        if self.dispatcher_id.is_none()
+            && let Some(one) = dispatch_health(cx)?.dispatchers.into_iter().find(delivers_everything)
+        {
+            return Ok(Dispatching { dispatcher_id: Some(one.id), pid: Some(one.pid), ..wanted });
+        }
+        let detached = dispatch::detach(cx, &Dispatch::in_background(self.dispatcher_id.clone()))?;
+        Ok(Dispatching {
+            dispatcher_id: Some(detached.dispatcher_id),
+            pid: detached.pid,
+            started: detached.started,
+            ..wanted
+        })
+    }
 }
 
-/// The command that delivers in the foreground.
-fn dispatch_command(cx: &Context) -> Vec<String> {
-    let ledger = cx.env().ledger.display().to_string();
-    ["conveyor", "dispatch", "--watch", "--path", &ledger].map(str::to_owned).to_vec()
+fn delivers_everything(one: &DispatcherView) -> bool {
+    one.alive && one.host != DispatcherHost::Once && one.task_id.is_none() && one.wanted.is_none()
+}
+
+impl Dispatching {
+    /// What is to be there, before anybody looked.
+    fn wanted(cx: &Context) -> Self {
+        let ledger = cx.env().ledger.display().to_string();
+        let command = ["conveyor", "dispatch", "--watch", "--detach", "--path", &ledger].map(str::to_owned).to_vec();
+        Self { command: Some(command), dispatcher_id: None, ensure: true, pid: None, started: false }
+    }
 }
 
 /// Whether all of it can be done as things stand; what cannot is said before a session is opened.
@@ -444,8 +478,9 @@ impl Outcome for Paired {
             writeln!(out, "{created} task {}", self.task.name)?;
         }
         writeln!(out, "{bound} {} and {} to {}", self.worker.name(), self.manager.name(), self.task.name)?;
-        if let Some(pid) = self.dispatch.pid {
-            writeln!(out, "process {pid} dispatches")?;
+        if let (Some(id), Some(pid)) = (&self.dispatch.dispatcher_id, self.dispatch.pid) {
+            let since = if self.dispatch.started { "now dispatches in the background" } else { "dispatches" };
+            writeln!(out, "{id} {since} (process {pid}); `conveyor dispatch stop {id}` ends it")?;
         }
         self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
     }
