@@ -14,6 +14,7 @@ use super::{
     prompt::Supervision,
     registering::{self, Before, check_free},
     spawn::{self, Plan, Prepared, Spawned},
+    start::first_look,
     started::Started,
     writable,
 };
@@ -21,7 +22,6 @@ use crate::{
     actions::{
         Action, Argv, Context, DispatcherHost, Format, Outcome, TextArg, binding,
         dispatch::{self, Dispatch, DispatcherView, dispatch_health},
-        ingest,
         session::known_sessions,
         task,
     },
@@ -146,12 +146,9 @@ impl Action for Pair {
         let [mut working, mut managing] = opened;
         working.keep_prompt()?;
         managing.keep_prompt()?;
-        let store = cx.ledger_to_change()?;
-        for session in [&recorded.worker, &recorded.manager] {
-            // A first look; whatever it cannot see yet, the next one will.
-            let _ = ingest::ingest_while(cx, &store, session, &|| true);
-        }
         let Recorded { binding_id, task, worker: first, manager: second } = recorded;
+        let first = first_look(cx, &worker, &working, first);
+        let second = first_look(cx, &manager, &managing, second);
         let started = [Started::of(&worker, &working, first), Started::of(&manager, &managing, second)];
         self.paired(cx, Some(binding_id), &task, started)
     }

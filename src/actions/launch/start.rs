@@ -1,17 +1,22 @@
 //! `start-worker` and `start-manager`: a Codex session in tmux, registered.
 
+use std::{thread, time::Duration};
+
 use super::{
     LaunchArgs, prompt,
     prompt::Supervision,
     registering::{Before, check_free, register},
-    spawn::{self, Plan},
+    spawn::{self, Plan, Prepared, Spawned},
     started::Started,
     writable,
 };
 use crate::{
-    actions::{Action, Argv, Context, Format, TextArg, ingest, session::known_session},
+    actions::{Action, Argv, Context, Format, TextArg, live, session::known_session},
     base::{Name, Result},
-    model::session::Role,
+    model::{
+        pane::PaneState,
+        session::{Role, Session},
+    },
 };
 
 /// Start a Codex worker in tmux and register it
@@ -151,11 +156,35 @@ pub(super) fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str)
     match register(cx, &prepared, &spawned, role, via, &Before::Free) {
         Ok(session) => {
             spawned.keep_prompt()?;
-            // A first look; whatever it cannot see yet, the next one will.
-            let store = cx.ledger_to_change()?;
-            let _ = ingest::ingest_while(cx, &store, &session, &|| true);
+            let session = first_look(cx, &prepared, &spawned, session);
             Ok(Started::of(&prepared, &spawned, session))
         }
         Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),
     }
+}
+
+/// Between looks for a rollout that is to come with the first message, and how many.
+const ROLLOUT_LOOKS: (Duration, u32) = (Duration::from_millis(200), 10);
+
+/// Looks at a session that is on record now: a dispatcher needs its rollout, which Codex writes with the first message.
+/// Whatever cannot be seen yet, later looks will see.
+pub(super) fn first_look(cx: &Context, prepared: &Prepared, spawned: &Spawned, session: Session) -> Session {
+    let Ok(store) = cx.ledger_to_change() else { return session };
+    let is_at_work = matches!(spawned.screen.state, PaneState::Idle | PaneState::Busy);
+    let has_rollout = prepared.plan.prompt.is_some() && is_at_work && session.codex_session_id.is_some();
+    let mut session = session;
+    let (pause, most) = ROLLOUT_LOOKS;
+    for look in 0..most {
+        match live::refresh(cx, &store, session.clone()) {
+            Ok((seen, _)) => session = seen,
+            Err(_) => return session,
+        }
+        if session.codex_session_path.is_some() || !has_rollout || cx.interrupted() {
+            break;
+        }
+        if look + 1 < most {
+            thread::sleep(pause);
+        }
+    }
+    session
 }
