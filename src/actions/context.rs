@@ -3,6 +3,7 @@
 use std::{
     fs,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 pub use crate::store::audit::Actor;
@@ -22,7 +23,15 @@ use crate::{
 pub trait TmuxServers: Send + Sync {
     /// The server behind this socket.
     fn at(&self, socket: Option<&str>) -> Arc<dyn Tmux>;
+
+    /// The same for whoever has others to serve: it gives up sooner.
+    fn quick(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
+        self.at(socket)
+    }
 }
+
+/// How long a call may take for which others wait.
+const QUICK: Duration = Duration::from_secs(2);
 
 /// The installed tmux.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,9 +39,16 @@ pub struct InstalledTmux;
 
 impl TmuxServers for InstalledTmux {
     fn at(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
-        let server = socket.map_or(TmuxServer::Default, |path| TmuxServer::Socket(path.to_owned()));
-        Arc::new(RealTmux::new(server))
+        Arc::new(RealTmux::new(address(socket)))
     }
+
+    fn quick(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
+        Arc::new(RealTmux::new(address(socket)).with_limit(QUICK))
+    }
+}
+
+fn address(socket: Option<&str>) -> TmuxServer {
+    socket.map_or(TmuxServer::Default, |path| TmuxServer::Socket(path.to_owned()))
 }
 
 /// What a [`Context`] is made of.
@@ -202,6 +218,12 @@ impl Context {
     #[must_use]
     pub fn tmux(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
         self.parts.tmux.at(socket)
+    }
+
+    /// As [`Self::tmux`], for whoever has others to serve: it gives up sooner.
+    #[must_use]
+    pub fn quick_tmux(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
+        self.parts.tmux.quick(socket)
     }
 
     /// The process table.

@@ -9,7 +9,11 @@ use std::{fmt, path::Path};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Action, Argv, Context, Format, Outcome, fail, lookup};
+use super::{
+    Action, Argv, Context, Format, Outcome,
+    echo::{self, Place},
+    fail, lookup,
+};
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
@@ -21,7 +25,6 @@ use crate::{
     ports::rollout::{Anchor, Body, Limits, RawLine, RolloutError, RolloutFile, Stop, Verdict},
     store::{
         self, Store, audit,
-        commands::Confirmed,
         events::{Appended, Flags, NewEvent},
         rollouts::Cursor,
     },
@@ -345,10 +348,16 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
             new_events += 1;
         }
         if let Content::Record(record) = &line.content
-            && let Fact::UserMessage { client_id: Some(id), .. } = &record.fact
+            && let Fact::UserMessage { text, client_id, injected } = &record.fact
             && !flags.has(Flags::INHERITED)
         {
-            confirm(w, from, line, id, now)?;
+            if let Some(id) = client_id {
+                confirm(w, from, line, id, now)?;
+            }
+            if !injected {
+                let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash };
+                echo::of_typed(w, &place, text, now)?;
+            }
         }
         if role == Role::Worker
             && let Some(end) = &line.turn_end
@@ -361,18 +370,8 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
 
 /// A message under an id that may be ours: the session has it, which is the one proof of a delivery.
 fn confirm(w: &store::Write<'_>, from: &Cursor, line: &Line, id: &str, now: Timestamp) -> Result<()> {
-    let receipt = json!({
-        "byte_offset": line.offset,
-        "kind": "rollout",
-        "path": from.path,
-        "record_hash": format!("{:016x}", line.hash),
-    });
-    if store::commands::confirm(w, id, &from.session_id, &receipt, now)? == Confirmed::Twice {
-        let about = audit::About { task_id: None, session_id: Some(&from.session_id) };
-        let payload = json!({"command_id": id, "receipt": receipt});
-        audit::append(w, now, audit::Actor::Conveyor, "message_arrived_twice", about, &payload)?;
-    }
-    Ok(())
+    let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash };
+    echo::confirm(w, &place, id, now)
 }
 
 /// Records how a turn of a worker ended, for its manager. The turn is known by its id, or else by the line that ended

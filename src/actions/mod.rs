@@ -14,6 +14,7 @@ mod discover;
 mod dispatch;
 mod disposable;
 mod doctor;
+mod echo;
 mod event_log;
 mod explain;
 mod fail;

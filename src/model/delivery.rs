@@ -96,7 +96,8 @@ impl Phase {
     /// Whether a command may go from this phase to `next`.
     ///
     /// From [`Self::Started`] or [`Self::Submitted`] it goes back to [`Self::Queued`] only with proof that the target
-    /// does not have it. The target's own record of it ends every way, also one that was thought to have failed.
+    /// does not have it. To [`Self::Delivered`] goes what lies in the inbox while a pointer to it is typed. The target's
+    /// own record of it ends every way, also one that was thought to have failed.
     #[must_use]
     pub fn leads_to(self, next: Self) -> bool {
         use Phase as P;
@@ -110,10 +111,13 @@ impl Phase {
             ),
             P::Claimed => matches!(next, P::Queued | P::Started | P::Cancelled | P::Failed | P::Dead | P::Blocked),
             P::Started => {
-                matches!(next, P::Claimed | P::Queued | P::Staged | P::Submitted | P::Failed | P::Ambiguous)
+                matches!(
+                    next,
+                    P::Claimed | P::Queued | P::Staged | P::Submitted | P::Delivered | P::Failed | P::Ambiguous
+                )
             }
-            P::Staged => matches!(next, P::Started | P::Submitted | P::Failed | P::Ambiguous),
-            P::Submitted => matches!(next, P::Staged | P::Queued | P::Failed | P::Ambiguous),
+            P::Staged => matches!(next, P::Started | P::Submitted | P::Delivered | P::Failed | P::Ambiguous),
+            P::Submitted => matches!(next, P::Staged | P::Queued | P::Delivered | P::Failed | P::Ambiguous),
             P::Delivered => next == P::Dead,
             P::Ambiguous => matches!(next, P::Failed | P::Queued | P::Dead),
             P::Failed | P::Expired | P::Dead | P::Blocked => next == P::Queued,
@@ -127,6 +131,8 @@ text_enum! {
     pub enum Lane {
         /// Codex's background server gives it to the session.
         Server => "server",
+        /// It is typed into the session's tmux pane.
+        Tmux => "tmux",
         /// It is put into the target's inbox, and the target fetches it.
         Inbox => "inbox",
     }

@@ -21,6 +21,11 @@ pub const MAX_TYPED_CHARS: usize = 900;
 /// What every typed message begins with.
 pub const HEADER: &str = "[conveyor]";
 
+/// What the marker of a command begins with.
+const MARKER_START: &str = "cvy";
+/// How many characters follow, five bits each.
+const MARKER_CODE: usize = 12;
+
 /// The sign that a typed message ends with: letters and digits, so that no terminal breaks it into two.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Marker(String);
@@ -37,8 +42,8 @@ impl Marker {
         // Without the characters that are taken for one another.
         const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
         let hash = Sha256::digest(id.as_bytes());
-        let code = hash.iter().take(12).map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
-        Self(format!("cvy{}", code.collect::<String>()))
+        let code = hash.iter().take(MARKER_CODE).map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+        Self(format!("{MARKER_START}{}", code.collect::<String>()))
     }
 
     /// Takes a stored marker.
@@ -48,6 +53,22 @@ impl Marker {
     pub fn parse(marker: &str) -> Result<Self, NoMarker> {
         let fits = (8..=32).contains(&marker.len()) && marker.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if fits { Ok(Self(marker.to_owned())) } else { Err(NoMarker(text::bounded(marker, 80))) }
+    }
+
+    /// The markers of commands that a text holds as words of their own, each once.
+    #[must_use]
+    pub fn all_in(text: &str) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        for word in text.split(|c: char| !c.is_alphanumeric()) {
+            let is_marker = word.len() == MARKER_START.len() + MARKER_CODE && word.starts_with(MARKER_START);
+            if is_marker
+                && let Ok(marker) = Self::parse(word)
+                && !found.contains(&marker)
+            {
+                found.push(marker);
+            }
+        }
+        found
     }
 
     /// The marker as text.
@@ -267,6 +288,14 @@ mod tests {
         for bad in ["", "short", "with-hyphen", "with blank", "ünïcödés", long.as_str()] {
             assert!(Marker::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn markers_are_found_in_any_text() {
+        let (one, other) = (marker(), Marker::of_command("command-2"));
+        let text = format!("a ({one}) b {other}. {one}; x{one} {one}x cvy cvyabc");
+        assert_eq!(Marker::all_in(&text), [one, other]);
+        assert_eq!(Marker::all_in("nothing of ours"), []);
     }
 
     #[test]

@@ -230,6 +230,8 @@ pub struct InLine {
     pub target_session_id: String,
     /// How far it has come.
     pub phase: Phase,
+    /// The way it took or takes.
+    pub lane: Option<Lane>,
     /// It may be tried now.
     pub is_due: bool,
     /// Its time has run out.
@@ -261,13 +263,13 @@ impl InLine {
 /// SQLite's own error.
 pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLine>> {
     let mut statement = r.connection.prepare_cached(
-        "select id, type, task_id, target_session_id, phase,
+        "select id, type, task_id, target_session_id, phase, lane,
             (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
             (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
             (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue,
             boot_id <> :boot_id as is_of_earlier_boot
          from (
-            select id, type, task_id, target_session_id, phase, seq, boot_id, available_uptime, expires_uptime,
+            select id, type, task_id, target_session_id, phase, lane, seq, boot_id, available_uptime, expires_uptime,
                 lease_uptime, row_number() over (
                 partition by target_session_id, phase = 'queued' and type = 'worker_task_complete' order by seq) as place
             from commands indexed by commands_live
@@ -285,6 +287,7 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
                 task_id: row.get("task_id")?,
                 target_session_id: row.get("target_session_id")?,
                 phase: row.get("phase")?,
+                lane: row.get("lane")?,
                 is_due: row.get("is_due")?,
                 is_expired: row.get("is_expired")?,
                 is_overdue: row.get("is_overdue")?,

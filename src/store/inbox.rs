@@ -544,6 +544,26 @@ pub fn is_unseen(r: Read<'_>, id: i64) -> Result<bool> {
     Ok(statement.query_row(named_params! { ":id": id }, |row| row.get::<_, i64>(0))? == 1)
 }
 
+/// Whether an item waits that its session has not confirmed.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn is_waiting(r: Read<'_>, id: i64) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select count(*) from routed_notifications where id = :id and state = 'delivered' and consumed_at is null",
+    )?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get::<_, i64>(0))? == 1)
+}
+
+/// When an item was confirmed by its reader; none when it was not.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn consumed_at(r: Read<'_>, id: i64) -> Result<Option<Timestamp>> {
+    let mut statement = r.connection.prepare_cached("select consumed_at from routed_notifications where id = :id")?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get("consumed_at")).optional()?.flatten())
+}
+
 /// The newest message about this worker's turns that its manager has not seen, so that what is new can be added to it.
 ///
 /// # Errors

@@ -27,6 +27,7 @@ pub mod sessions;
 pub mod signals;
 pub mod statuses;
 pub mod tasks;
+pub mod typed;
 
 use std::{
     fs,

@@ -9,6 +9,7 @@ mod queue;
 mod recovery;
 mod refusals;
 mod routing;
+mod typed;
 mod watch;
 
 use std::{

@@ -16,5 +16,7 @@ mod stop;
 mod terminal;
 mod trust;
 mod turns;
+mod typed;
+mod typed_live;
 mod unnamed;
 mod world;

@@ -72,11 +72,16 @@ impl Terminal {
         self.server.plain(&["display-message", "-p", "-t", &self.pane.to_string(), format])
     }
 
+    /// Whether the shell has the terminal again.
+    pub fn is_left(&self) -> bool {
+        self.modes() == "0 0 1"
+    }
+
     /// Waits until the shell has the terminal again, with every mode off, and gives the exit code of its last command.
     #[track_caller]
     pub fn wait_for_shell(&self) -> i32 {
         let what = "the shell to have the terminal";
-        wait_for(what, || (self.modes() == "0 0 1").then_some(()), || format!("{}\n{}", self.modes(), self.screen()));
+        wait_for(what, || self.is_left().then_some(()), || format!("{}\n{}", self.modes(), self.screen()));
         // The question is in two pieces, so that its echo is not the answer.
         self.type_line("echo \"code\"=$? $(stty -a | grep -c ' -echo ')");
         let answer = |screen: &str| {

@@ -128,7 +128,8 @@ impl World {
 
     /// The ledger file.
     pub fn ledger(&self) -> PathBuf {
-        self.env.ledger()
+        let state_root = self.settings.iter().find(|(name, _)| *name == "WORKERCTL_STATE_ROOT");
+        state_root.map_or_else(|| self.env.ledger(), |(_, root)| root.join("workerctl.db"))
     }
 
     /// A file whose coming lets a `{{hold FILE}}` go on.

@@ -1,7 +1,10 @@
 //! The check and the effect are one: racers, killed clients, dying panes, and the bytes that arrive.
 
 use std::{
-    sync::Barrier,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -99,6 +102,63 @@ fn of_eight_racers_one_submits() {
     server.wait_until("the keys", pane.made.pane, all);
     assert_eq!(pane.bytes(), [b'\t'; 40]);
     assert_eq!(pane.receipt(&sign(7)).submitted, 40);
+}
+
+#[test]
+fn a_number_is_staged_or_given_up_and_never_both() {
+    let Some(server) = TmuxServer::start() else { return };
+    let pane = Pane::start(&server, "w");
+    let target = pane.target();
+    let numbers = 60;
+    let mut expected = Vec::new();
+    for seq in 1..=numbers {
+        let text = text(&format!("message {seq}"), seq);
+        let was_staged = AtomicBool::new(false);
+        // The stager and those who give the number up, in changing order.
+        let step = |racer: u64| {
+            if racer == seq % RACERS {
+                let composer = empty_composer(Steering::Waits);
+                let buffer = buffer(seq, racer);
+                let staging = Staging { seq, text: &text, composer, buffer, steering: Steering::Waits };
+                let outcome = server.tmux().stage(&target, &staging).expect("tmux answers");
+                was_staged.store(outcome == SendOutcome::Done, Ordering::SeqCst);
+                outcome
+            } else {
+                thread::sleep(Duration::from_millis(seq % 4 * 4));
+                server.tmux().forgo(&target, seq).expect("tmux answers")
+            }
+        };
+        assert_eq!(race(&Refusal::AlreadyStaged, step), (1, 7), "{seq}");
+        if was_staged.load(Ordering::SeqCst) {
+            expected.push(text.as_str().to_owned());
+        }
+        assert_eq!(pane.receipt(&sign(seq)).staged, seq);
+        let again = Staging {
+            seq,
+            text: &text,
+            composer: empty_composer(Steering::Waits),
+            buffer: buffer(seq, 99),
+            steering: Steering::Waits,
+        };
+        let late = server.tmux().stage(&target, &again).expect("tmux answers");
+        assert_eq!(late, SendOutcome::Refused(Refusal::AlreadyStaged), "{seq}");
+    }
+    assert_eq!(pane.wait_for_pastes(expected.len()), expected);
+    say(&format!("{numbers} numbers: {} staged, the others given up", expected.len()));
+    assert!((1..60).contains(&expected.len()), "the test proves nothing");
+
+    // Whatever stands on the screen; but not in a pane of others, and not for another process.
+    server.plain(&["copy-mode", "-t", &pane.name()]);
+    assert_eq!(server.tmux().forgo(&target, 100).expect("tmux answers"), SendOutcome::Done);
+    let other = conveyor::ports::tmux::Target {
+        install: conveyor::ports::tmux::Install::new("other").expect("a name"),
+        ..target.clone()
+    };
+    let refused = |refusal| SendOutcome::Refused(refusal);
+    assert_eq!(server.tmux().forgo(&other, 101).expect("tmux answers"), refused(Refusal::OwnedByOther));
+    let mut stranger = target;
+    stranger.process.start_ticks += 1;
+    assert_eq!(server.tmux().forgo(&stranger, 101).expect("tmux answers"), refused(Refusal::ProcessChanged));
 }
 
 /// Marks a pane as ours, with messages up to `staged` in its composer.

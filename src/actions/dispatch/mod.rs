@@ -8,10 +8,14 @@ mod enqueue;
 mod handover;
 mod health;
 mod nudge;
+mod panes;
 mod pass;
 mod push;
 mod resolve;
 mod servers;
+mod typed;
+mod typed_after;
+mod ways;
 
 use std::{fmt, path::PathBuf};
 

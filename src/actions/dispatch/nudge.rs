@@ -12,6 +12,7 @@ use super::{
     Dispatcher, dispatch_health,
     enqueue::Request,
     servers::{Servers, Way},
+    ways,
 };
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome, TextArg, lookup},
@@ -166,17 +167,29 @@ fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Durati
 
 /// What a rehearsal says: the way the message would take now.
 fn planned(cx: &Context, session: &Session, command: &Command) -> Nudged {
-    let (lane, why) = match Servers::default().way(cx, session) {
-        Way::Inbox(why) => (Lane::Inbox, why.to_owned()),
-        Way::Server { is_busy: false } => (Lane::Server, super::pass::BEGINS_A_TURN.to_owned()),
-        Way::Server { is_busy: true } => (Lane::Server, super::pass::INTO_OPEN_TURN.to_owned()),
-        Way::Later(why) => (Lane::Server, format!("it would wait: {why}")),
+    let way = ways::choose(cx, &mut Servers::default(), session);
+    let why = ways::reason(&way).map(str::to_owned);
+    let (lane, why) = match way {
+        Way::Inbox(why) => (Some(Lane::Inbox), Some(why.to_owned())),
+        Way::Server { .. } => (Some(Lane::Server), why),
+        Way::Typed(_) => (Some(Lane::Tmux), why),
+        // Which way is there when it can go is not known before.
+        Way::Later(why) => (None, Some(format!("it would wait: {why}"))),
     };
     let mut nudged = Nudged::of(command, session, false, false);
     nudged.dry_run = true;
-    nudged.target = (lane == Lane::Server).then(|| session.codex_session_id.clone()).flatten();
-    (nudged.lane, nudged.lane_reason) = (Some(lane), Some(why));
+    nudged.target = lane.and_then(|lane| target_of(session, lane));
+    (nudged.lane, nudged.lane_reason) = (lane, why);
     nudged
+}
+
+/// The thread or pane of a session that a lane pushes to.
+fn target_of(session: &Session, lane: Lane) -> Option<String> {
+    match lane {
+        Lane::Server => session.codex_session_id.clone(),
+        Lane::Tmux => session.tmux_pane_id.clone(),
+        Lane::Inbox => None,
+    }
 }
 
 impl Nudged {
@@ -197,7 +210,7 @@ impl Nudged {
             side_effect_completed: is_pushed && matches!(command.phase, Phase::Submitted | Phase::Done),
             side_effect_started: is_pushed && !matches!(command.phase, Phase::Queued),
             state: command.phase.state(),
-            target: if is_pushed { session.codex_session_id.clone() } else { None },
+            target: command.lane.and_then(|lane| target_of(session, lane)),
             text: command.message().unwrap_or_default().to_owned(),
             time: command.created_at,
             warning: None,

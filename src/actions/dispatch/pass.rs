@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use super::{
     push::{self, Effect},
     servers::{Servers, Way},
+    typed, typed_after,
+    ways::{self, way},
 };
-use crate::actions::{Context, ingest, live, routing};
+use crate::actions::{Context, ingest, routing};
 use crate::{
     base::{Error, Moment, Result},
     model::{
@@ -167,7 +169,8 @@ pub(super) fn run(
     let mut moved = 0;
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
-        let settled = push::look_after(cx, store, servers, orders)?;
+        let mut settled = push::look_after(cx, store, servers, orders)?;
+        settled.extend(typed_after::look_after(cx, store, servers, orders)?);
         moved += settled.len();
         settled.into_iter().for_each(&mut tell_command);
     }
@@ -184,9 +187,16 @@ pub(super) fn run(
                 break;
             }
             let is_fresh = place == 0;
-            if let Some(effect) = begin(cx, store, servers, orders, push, is_fresh)? {
+            let handled = match push.way {
+                Way::Typed(_) => typed::deliver(cx, store, servers, orders, push, is_fresh)?,
+                Way::Server { .. } | Way::Inbox(_) | Way::Later(_) => {
+                    let begun = begin(cx, store, servers, orders, push, is_fresh)?;
+                    begun.map(|effect| push::perform(cx, store, servers, orders, effect)).transpose()?
+                }
+            };
+            if let Some(handled) = handled {
                 moved += 1;
-                tell_command(push::perform(cx, store, servers, orders, effect)?);
+                tell_command(handled);
             }
         }
         // A rehearsal rolls back, so the next batch would be the same again.
@@ -234,28 +244,11 @@ impl Ways {
     }
 }
 
-/// The way to a session: whose pane shows another thread by now is followed first.
-fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session) -> Way {
-    if session.state != Registration::Active {
-        return Way::Inbox("it is gone");
-    }
-    let session = if session.tmux_pane_id.is_some() && !cx.dry_run() {
-        match live::refresh(cx, store, session) {
-            Ok((session, _)) => session,
-            // It may show another thread than the one on record.
-            Err(error) => return Way::Later(error.to_string()),
-        }
-    } else {
-        session
-    };
-    servers.way(cx, &session)
-}
-
 /// Where nothing may be delivered.
 pub(super) struct Paused(BTreeSet<String>);
 
 impl Paused {
-    fn read(store: &Store) -> Result<Self> {
+    pub(super) fn read(store: &Store) -> Result<Self> {
         Ok(store.read(Self::of)?)
     }
 
@@ -275,10 +268,10 @@ struct Batch {
     pushes: Vec<Push>,
 }
 
-/// A message whose turn it is. Its try begins when its call can be made at once.
-struct Push {
-    command: Command,
-    is_busy: bool,
+/// A message whose turn it is, and its way. Its try begins when it can be made at once.
+pub(super) struct Push {
+    pub(super) command: Command,
+    pub(super) way: Way,
 }
 
 /// Records the try of a message whose call comes next, if nothing has changed since its turn came.
@@ -290,7 +283,8 @@ fn begin(
     push: Push,
     is_fresh: bool,
 ) -> Result<Option<Effect>> {
-    let Push { command, mut is_busy } = push;
+    let Push { command, way } = push;
+    let mut is_busy = way == Way::Server { is_busy: true };
     if !is_fresh {
         // Calls to other sessions came in between.
         let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
@@ -298,24 +292,27 @@ fn begin(
         };
         match servers.way(cx, &session) {
             Way::Server { is_busy: now } if !(now && command.kind == CommandKind::WorkerTaskComplete) => is_busy = now,
-            Way::Server { .. } | Way::Inbox(_) | Way::Later(_) => return Ok(None),
+            Way::Server { .. } | Way::Typed(_) | Way::Inbox(_) | Way::Later(_) => return Ok(None),
         }
     }
     let why = if is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
     let now = cx.moment();
     store.write_durably(|w| {
-        if Paused::of(w.read())?.covers(command.task_id.as_deref()) {
-            return Ok(None);
-        }
-        let around = Around::of(w.read(), &command)?;
-        if !matches!(around.verdict(&command), Verdict::Deliver) {
-            return Ok(None);
-        }
+        let Some(around) = may_begin(w, &command)? else { return Ok(None) };
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
         let (by, result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
         let begun = store::commands::begin_try(w, &command, by, (Lane::Server, why), &result, push::LEASE, &now)?;
         Ok(begun.map(|begun| Effect { begun, around, is_busy, begun_at: now.uptime }))
     })
+}
+
+/// What decides about a command whose effect is to begin in this transaction; none when it may not.
+pub(super) fn may_begin(w: &Write<'_>, command: &Command) -> Result<Option<Around>> {
+    if Paused::of(w.read())?.covers(command.task_id.as_deref()) {
+        return Ok(None);
+    }
+    let around = Around::of(w.read(), command)?;
+    Ok(matches!(around.verdict(command), Verdict::Deliver).then_some(around))
 }
 
 /// The sessions that have something in flight.
@@ -383,16 +380,16 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             Some(Way::Server { is_busy: true }) if command.kind == CommandKind::WorkerTaskComplete => {
                 store::commands::put_off(w, &command, push::delay(command.defer_count), "its turn runs", now)?;
             }
-            Some(Way::Server { is_busy }) => {
-                let why = if *is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
+            Some(way @ (Way::Server { .. } | Way::Typed(_))) => {
                 held.insert(row.target_session_id);
                 if dry_run {
+                    let lane = if matches!(way, Way::Typed(_)) { Lane::Tmux } else { Lane::Server };
                     let mut planned = around.handled(orders, &command, Phase::Submitted, true);
-                    (planned.lane, planned.lane_reason) = (Some(Lane::Server), Some(why.to_owned()));
+                    (planned.lane, planned.lane_reason) = (Some(lane), ways::reason(way).map(str::to_owned));
                     planned.delivery_mode = Some("push");
                     handled.push(planned);
                 } else {
-                    pushes.push(Push { command, is_busy: *is_busy });
+                    pushes.push(Push { command, way: way.clone() });
                 }
             }
         }
@@ -578,6 +575,45 @@ pub(super) fn put_into_inbox(
     dry_run: bool,
     now: &Moment,
 ) -> Result<Handled> {
+    let notification_id = lay_into_inbox(w, orders, command, around, now)?;
+    let tried = Tried {
+        dispatcher_id: &orders.dispatcher_id,
+        state: AttemptState::Succeeded,
+        lane: Some(Lane::Inbox),
+        result: None,
+        error: None,
+    };
+    let attempt_id = store::attempts::record(w, command, tried, now.wall)?;
+    store::commands::count_try(w, command, 1)?;
+    let mut handled = around.handled(orders, command, Phase::Delivered, dry_run);
+    handled.attempt_id = Some(attempt_id);
+    handled.notification_id = Some(notification_id);
+    handled.delivery_mode = Some("pull_required");
+    handled.lane = Some(Lane::Inbox);
+    handled.lane_reason = Some(why.to_owned());
+    handled.state = if dry_run { "planned" } else { "pull_required" };
+    let result = value(&handled)?;
+    store::attempts::set_result(w, attempt_id, &result)?;
+    let step = Step { lane: Some((Lane::Inbox, why)), result: Some(&result), ..Step::default() };
+    moved(store::commands::advance(w, command, Phase::Delivered, step, now.wall)?)?;
+    Ok(handled)
+}
+
+/// Puts a command's message into its target's inbox, unless it lies there already; its number there.
+pub(super) fn lay_into_inbox(
+    w: &Write<'_>,
+    orders: &Orders,
+    command: &Command,
+    around: &Around,
+    now: &Moment,
+) -> Result<i64> {
+    let pointed_at = store::typed::of(w.read(), &command.id)?.and_then(|typed| typed.notification_id);
+    if let Some(id) = command.payload["notification_id"].as_i64().or(pointed_at)
+        && inbox::is_waiting(w.read(), id)?
+    {
+        // What it tells about, or what a pointer was to tell about, lies there already.
+        return Ok(id);
+    }
     let name = |session: &Option<Session>| session.as_ref().map(|session| session.name.clone());
     let payload = json!({
         "command_id": command.id,
@@ -604,32 +640,7 @@ pub(super) fn put_into_inbox(
         command_id: Some(&command.id),
         payload: &payload,
     };
-    let notification_id = match command.payload["notification_id"].as_i64() {
-        // What it tells about lies there already.
-        Some(id) => id,
-        None => inbox::deliver(w, &item, now.wall)?,
-    };
-    let tried = Tried {
-        dispatcher_id: &orders.dispatcher_id,
-        state: AttemptState::Succeeded,
-        lane: Some(Lane::Inbox),
-        result: None,
-        error: None,
-    };
-    let attempt_id = store::attempts::record(w, command, tried, now.wall)?;
-    store::commands::count_try(w, command, 1)?;
-    let mut handled = around.handled(orders, command, Phase::Delivered, dry_run);
-    handled.attempt_id = Some(attempt_id);
-    handled.notification_id = Some(notification_id);
-    handled.delivery_mode = Some("pull_required");
-    handled.lane = Some(Lane::Inbox);
-    handled.lane_reason = Some(why.to_owned());
-    handled.state = if dry_run { "planned" } else { "pull_required" };
-    let result = value(&handled)?;
-    store::attempts::set_result(w, attempt_id, &result)?;
-    let step = Step { lane: Some((Lane::Inbox, why)), result: Some(&result), ..Step::default() };
-    moved(store::commands::advance(w, command, Phase::Delivered, step, now.wall)?)?;
-    Ok(handled)
+    Ok(inbox::deliver(w, &item, now.wall)?)
 }
 
 fn value(handled: &Handled) -> Result<Value> {

@@ -18,7 +18,7 @@ use crate::{
     actions::{Context, ingest, live},
     base::{Error, Moment, Result, crash, text},
     model::{
-        delivery::{AttemptState, Command, Phase},
+        delivery::{AttemptState, Command, Lane, Phase},
         session::{Registration, Session},
     },
     ports::codex_server::{Outcome, Refusal, ThreadStatus},
@@ -31,14 +31,14 @@ use crate::{
 /// How long a try may take from its record to its call's end, in milliseconds. Calls end sooner by their own limits.
 pub(super) const LEASE: i64 = 30_000;
 /// A dispatcher that was held up for so long since it recorded a try does not make the call any more.
-const TOO_LATE: i64 = 10_000;
+pub(super) const TOO_LATE: i64 = 10_000;
 /// How long the proof is waited for in the pass itself, idle sessions have it after some twenty milliseconds.
-const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
+pub(super) const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
 /// The same when the message went into an open turn, whose model takes it when it likes.
 const BUSY_PROOF_PATIENCE: Duration = Duration::from_millis(200);
 const PROOF_LOOKS: Duration = Duration::from_millis(15);
 /// Between two looks at a message without a proof.
-const LOOK_AGAIN: i64 = 1_000;
+pub(super) const LOOK_AGAIN: i64 = 1_000;
 /// A session that answers and does not have a message is asked once more after this long.
 const SURE_AFTER: i64 = 5_000;
 /// What stands between the two looks.
@@ -126,7 +126,7 @@ pub(super) fn perform(
 }
 
 /// Writes how the command stands now into what is told about it.
-fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()> {
+pub(super) fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()> {
     if let Some(now) = store.read(|r| store::commands::by_id(r, &command.id))? {
         handled.phase = now.phase;
         handled.error = now.error.or(now.reason.filter(|_| now.phase != Phase::Done));
@@ -146,16 +146,21 @@ fn finish(store: &Store, handled: &mut Handled, command: &Command) -> Result<()>
 
 /// What the session reads: who speaks, then the message.
 fn spoken(command: &Command, around: &Around) -> String {
+    format!("[conveyor] {}:\n\n{}", speaker(around), text::clean(command.message().unwrap_or_default()))
+}
+
+/// Who speaks.
+pub(super) fn speaker(around: &Around) -> String {
     let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
     let from = around
         .source
         .as_ref()
         .map_or_else(|| "the operator".to_owned(), |source| format!("{} {}", source.role, source.name));
-    format!("[conveyor] From {from}{task}:\n\n{}", text::clean(command.message().unwrap_or_default()))
+    format!("From {from}{task}")
 }
 
 /// A try that is proven to have had no effect: the message waits again.
-fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
+pub(super) fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
     store.write_durably(|w| {
         let step = Step { reason: Some(why), ..Step::default() };
         if !store::commands::advance(w, command, Phase::Queued, step, now.wall)? {
@@ -190,7 +195,7 @@ fn words(refusal: &Refusal) -> (String, bool) {
 }
 
 /// Takes the session's new lines until its record of the message is among them, or the patience is at its end.
-fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
+pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
     let rounds = patience.as_millis() / PROOF_LOOKS.as_millis();
     for _ in 0..rounds {
         // What cannot be read now is read by the next pass, or by whoever tails it.
@@ -217,6 +222,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
     let mut settled = Vec::new();
     let is_ours = |row: &&InLine| {
         is_open(row, row.phase)
+            && row.lane != Some(Lane::Tmux)
             && row.is_due
             && orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id)
     };
@@ -322,7 +328,13 @@ fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
 }
 
 /// Whether the dispatcher that recorded a try may still be about to make its call.
-fn is_at_work(cx: &Context, store: &Store, orders: &Orders, command: &Command, now: &Moment) -> Result<bool> {
+pub(super) fn is_at_work(
+    cx: &Context,
+    store: &Store,
+    orders: &Orders,
+    command: &Command,
+    now: &Moment,
+) -> Result<bool> {
     let Some(owner) = command.claimed_by.as_deref().filter(|owner| *owner != orders.dispatcher_id) else {
         return Ok(false);
     };
@@ -331,7 +343,7 @@ fn is_at_work(cx: &Context, store: &Store, orders: &Orders, command: &Command, n
 }
 
 /// Ends a try that is proven to have brought nothing, or whose proof will never come.
-fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &Moment) -> Result<()> {
+pub(super) fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &Moment) -> Result<()> {
     let spent = command.attempts >= command.max_attempts;
     let phase = match (ambiguous, spent) {
         (true, _) => Phase::Ambiguous,
@@ -350,7 +362,7 @@ fn conclude(store: &Store, command: &Command, why: &str, ambiguous: bool, now: &
     Ok(())
 }
 
-fn told(store: &Store, orders: &Orders, around: &Around, command: &Command) -> Result<Handled> {
+pub(super) fn told(store: &Store, orders: &Orders, around: &Around, command: &Command) -> Result<Handled> {
     let mut handled = around.handled(orders, command, command.phase, false);
     handled.delivery_mode = Some("push");
     handled.lane = command.lane;

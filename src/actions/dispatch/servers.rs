@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use super::panes::{Panes, Ready};
 use crate::{
     actions::{Context, sense},
     model::session::Session,
@@ -15,6 +16,8 @@ const NEWEST_ITEMS: usize = 400;
 #[derive(Default)]
 pub(super) struct Servers {
     links: BTreeMap<PathBuf, CodexServer>,
+    /// The tmux servers beside them.
+    pub(super) panes: Panes,
 }
 
 /// The way to a session at present.
@@ -27,6 +30,8 @@ pub(super) enum Way {
         /// A turn is open, and the message goes into it.
         is_busy: bool,
     },
+    /// Its pane's composer takes a text.
+    Typed(Box<Ready>),
     /// There is a way, but not now.
     Later(String),
 }
@@ -45,7 +50,7 @@ pub(super) enum Seen {
 const UNKNOWN_THREAD: &[i64] = &[-32600, -32602];
 
 const NO_SERVER: &str = "no Codex server holds its thread: it has to fetch its messages";
-const NO_THREAD: &str = "it has no Codex thread yet: it has to fetch its messages";
+pub(super) const NO_THREAD: &str = "it has no Codex thread yet: it has to fetch its messages";
 
 impl Servers {
     /// Asks what the session's thread does.

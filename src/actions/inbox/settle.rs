@@ -37,7 +37,8 @@ pub(super) fn confirm(w: &Write<'_>, item: &Item, how: Confirmed, actor: audit::
         return Ok(());
     }
     if let Some(command) = command_of(w, item)?
-        && command.phase == Phase::Delivered
+        // A message that lies here while a pointer to it waits to be typed is had without the pointer.
+        && matches!(command.phase, Phase::Delivered | Phase::Queued)
     {
         let receipt = json!({
             "at": now,

@@ -217,6 +217,17 @@ impl Checks {
         Ok(checks)
     }
 
+    /// For giving up a number: whatever stands on the screen, it was not staged.
+    pub(super) fn forgoing(target: &Target, seq: u64) -> Result<Self, TmuxError> {
+        let seq = number(seq)?;
+        let mut checks = Self(Vec::new());
+        checks.identity(target);
+        let owner = owned(&target.install);
+        checks.add(format!("#{{||:#{{==:#{{{OWNER}}},}},{owner}}}"), Refusal::OwnedByOther);
+        checks.add(below(&target.install.staged_option(), seq), Refusal::AlreadyStaged);
+        Ok(checks)
+    }
+
     /// For interrupting a turn: the pane is the right one and shows that one runs.
     pub(super) fn interruption(target: &Target) -> Self {
         let mut checks = Self::of_process(target);
@@ -229,13 +240,17 @@ impl Checks {
     fn of_process(target: &Target) -> Self {
         let mut checks = Self(Vec::new());
         let flag = |name: &str| format!("#{{==:#{{{name}}},0}}");
-        checks.add("#{!=:#{pane_pid},}".to_owned(), Refusal::PaneGone);
-        checks.add(format!("#{{==:#{{pane_pid}},{}}}", target.process.pid), Refusal::ProcessChanged);
+        checks.identity(target);
         checks.add(flag("pane_dead"), Refusal::Dead);
         checks.add(flag("pane_in_mode"), Refusal::InMode);
         checks.add(flag("pane_synchronized"), Refusal::Synchronized);
         checks.add(flag("pane_input_off"), Refusal::InputOff);
         checks
+    }
+
+    fn identity(&mut self, target: &Target) {
+        self.add("#{!=:#{pane_pid},}".to_owned(), Refusal::PaneGone);
+        self.add(format!("#{{==:#{{pane_pid}},{}}}", target.process.pid), Refusal::ProcessChanged);
     }
 
     fn of_pane(target: &Target, steering: Steering) -> Self {
@@ -317,6 +332,12 @@ impl Submission<'_> {
         let key = key_of(self.key).tmux_name();
         format!("send-keys -t {pane} {key} ; set-option -p -t {pane} {option} {seq}")
     }
+}
+
+/// Counts a number as staged without typing anything.
+pub(super) fn forgo(target: &Target, seq: u64) -> String {
+    let (pane, option, install) = (target.pane, target.install.staged_option(), target.install.as_str());
+    format!("set-option -p -t {pane} {option} {seq} ; set-option -p -t {pane} {OWNER} {install}")
 }
 
 /// The key as tmux presses it.

@@ -158,6 +158,13 @@ pub trait Tmux: Send + Sync {
     /// As [`Self::stage`].
     fn submit(&self, target: &Target, submission: &Submission<'_>) -> Result<SendOutcome>;
 
+    /// Gives up a number that was not staged, so that nobody can stage it any more, however late its step arrives.
+    /// [`SendOutcome::Done`] proves that it was never typed and never will be.
+    ///
+    /// # Errors
+    /// As [`Self::stage`].
+    fn forgo(&self, target: &Target, seq: u64) -> Result<SendOutcome>;
+
     /// Presses Esc when, and only when, at that moment the pane is the right one, shows that a turn runs, and no
     /// dialog that it would answer.
     ///

@@ -406,6 +406,17 @@ impl Tmux for RealTmux {
         })
     }
 
+    fn forgo(&self, target: &Target, seq: u64) -> Result<SendOutcome> {
+        self.type_step(Step {
+            target,
+            checks: Checks::forgoing(target, seq)?,
+            before: None,
+            input: b"",
+            effect: lane::forgo(target, seq),
+            otherwise: None,
+        })
+    }
+
     fn interrupt(&self, target: &Target) -> Result<SendOutcome> {
         self.type_step(Step {
             target,

@@ -38,6 +38,8 @@ pub enum Call {
     Stage(PaneId, u64, String, SendOutcome),
     /// What was staged under this number was to be submitted with this key.
     Submit(PaneId, u64, Key, SendOutcome),
+    /// This number was to be given up.
+    Forgo(PaneId, u64, SendOutcome),
     /// A turn was to be interrupted.
     Interrupt(PaneId, SendOutcome),
     /// A pane was to be closed.
@@ -524,6 +526,29 @@ impl Tmux for ScriptedTmux {
         );
         let key = lane::key_of(submission.key);
         state.calls.push(Call::Submit(target.pane, submission.seq, key, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn forgo(&self, target: &Target, seq: u64) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.type_step(
+            target.pane,
+            |pane, _| {
+                let is_other = pane.marks.owner.as_ref().is_some_and(|owner| *owner != target.install);
+                if pane.process() != target.process {
+                    Some(Refusal::ProcessChanged)
+                } else if is_other {
+                    Some(Refusal::OwnedByOther)
+                } else {
+                    (pane.marks.staged >= seq).then_some(Refusal::AlreadyStaged)
+                }
+            },
+            |pane| {
+                pane.marks.staged = seq;
+                pane.marks.owner = Some(target.install.clone());
+            },
+        );
+        state.calls.push(Call::Forgo(target.pane, seq, outcome.clone()));
         Ok(outcome)
     }
 

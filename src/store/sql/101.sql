@@ -51,6 +51,8 @@ create index commands_attention on commands (seq)
 create index commands_waiting on commands (target_session_id)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
 create index commands_task on commands (task_id, created_at);
+create index commands_typed on commands (seq)
+  where lane = 'tmux' and phase in ('started', 'staged', 'submitted');
 
 -- One row for each try at delivering a command.
 create table command_attempts (
@@ -138,6 +140,35 @@ create table notification_acknowledgements (
   correlation_id text
 );
 create index notification_acknowledgements_notification on notification_acknowledgements (notification_id, id);
+
+-- This ledger as it marks the panes that it types into, and the last number that a text to be typed was given.
+create table installation (
+  id integer primary key check (id = 1),
+  name text not null,
+  last_number integer not null default 0 check (last_number >= 0)
+);
+
+-- What is typed into a pane for a command: written before anything is typed, one row for each command. `number` is what
+-- the pane counts; the echo counts in this thread only, and in this file only from this byte on. `notification_id` is
+-- the message in the inbox to which the text is only a pointer.
+create table typed_messages (
+  command_id text primary key not null references commands (id),
+  session_id text not null references sessions (id),
+  number integer not null check (number > 0),
+  marker text not null unique,
+  text_sha256 text not null,
+  body text not null,
+  thread_id text,
+  rollout_path text,
+  echo_from_offset integer not null check (echo_from_offset >= 0),
+  tmux_socket text,
+  pane_id text not null,
+  pane_pid integer not null,
+  pane_pid_start integer not null,
+  boot_id text not null,
+  notification_id integer references routed_notifications (id),
+  created_at text not null
+);
 
 -- Who dispatches. One row for each dispatcher, updated in place.
 create table dispatchers (

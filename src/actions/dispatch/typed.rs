@@ -1,0 +1,434 @@
+//! Messages that are typed into a session's pane: put into the composer, submitted, and believed only by their echo.
+//!
+//! Before anything is typed the ledger says so (`started`), on disk, with the number that the pane will count, the hash
+//! of the text, and from where on its echo counts. `staged` and `submitted` follow what the pane has counted. `done` is
+//! written by ingest alone, with the line that shows the text. What was interrupted goes on in `typed_after`.
+//!
+//! What is too long, or cannot be typed as it is, lies in the inbox, and a pointer to it is typed: its echo makes the
+//! command `delivered`, and only the reader's confirmation makes it `done`.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use super::{
+    panes::{self, Ready},
+    pass::{self, Around, Handled, Orders, Paused, Push},
+    push::{self, LEASE, LOOK_AGAIN, PROOF_PATIENCE, TOO_LATE},
+    servers::{Servers, Way},
+    ways,
+};
+use crate::{
+    actions::{Context, echo},
+    base::{Error, Kind, Result, crash},
+    model::{
+        codex::{CodexVersion, submit_key},
+        delivery::{AttemptState, Command, Lane, Phase},
+        pane::{EmptyComposer, Held, Steering, composer_holds},
+        typing::{Loss, Marker, TypedText, Typing, typed_message},
+    },
+    ports::tmux::{
+        BufferName, CaptureOptions, Press, Receipt, Refusal, SendOutcome, Staging, Submission, Target, Tmux, TmuxError,
+    },
+    store::{self, Store, commands::Step, typed::TypedMessage},
+};
+
+/// How long Codex may take to show a pasted text in the pass itself.
+const TEXT_PATIENCE: Duration = Duration::from_secs(1);
+const TEXT_LOOKS: Duration = Duration::from_millis(15);
+
+const IN_COMPOSER: &str = "it stands in the composer, not submitted yet";
+pub(super) const SUBMITTED: &str = "it was submitted; the session's rollout is awaited";
+const HELD_UP: &str = "its dispatcher was held up";
+
+/// What is typed for a command.
+struct Plan {
+    text: TypedText,
+    /// The text without header and marker.
+    body: String,
+    /// The message itself lies in the inbox, and why it is not typed.
+    pointer: Option<String>,
+}
+
+/// Begins the try of a message whose turn it is, and brings it as far as it goes now. None when something has changed
+/// since its turn came.
+///
+/// # Errors
+/// When the ledger fails. What was begun is looked after by the next pass.
+pub(super) fn deliver(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    orders: &Orders,
+    push: Push,
+    is_fresh: bool,
+) -> Result<Option<Handled>> {
+    let Push { command, way } = push;
+    let way = if is_fresh {
+        way
+    } else {
+        // Other sessions came in between.
+        match store.read(|r| store::sessions::by_id(r, &command.target_session_id))? {
+            Some(session) => ways::choose(cx, servers, &session),
+            None => return Ok(None),
+        }
+    };
+    let Way::Typed(ready) = way else { return Ok(None) };
+    let composer = ready.composer;
+    let Some(tried) = begin(cx, store, orders, &command, *ready)? else { return Ok(None) };
+    let Tried { mut work, around, attempt_id, begun_at } = tried;
+    crash::point("started");
+    if cx.moment().uptime - begun_at > TOO_LATE {
+        work.give_back(HELD_UP)?;
+    } else if work.stage(composer)? {
+        work.submit_when_shown(Press::First)?;
+    }
+    let mut handled = around.handled(orders, &command, Phase::Started, false);
+    handled.attempt_id = Some(attempt_id);
+    work.tell(&mut handled)?;
+    Ok(Some(handled))
+}
+
+/// A try on record, to be made.
+struct Tried<'a> {
+    work: Work<'a>,
+    around: Around,
+    attempt_id: i64,
+    /// When it was recorded, in milliseconds since the boot.
+    begun_at: i64,
+}
+
+/// Records the try with everything that is needed to go on with it, all or nothing.
+fn begin<'a>(
+    cx: &'a Context,
+    store: &'a Store,
+    orders: &Orders,
+    command: &Command,
+    ready: Ready,
+) -> Result<Option<Tried<'a>>> {
+    let Ready { target, socket, version, composer: _ } = ready;
+    let now = cx.moment();
+    let begun = store.write_durably(|w| {
+        let Some(around) = pass::may_begin(w, command)? else { return Ok(None) };
+        let Some(session) = around.target.as_ref() else { return Ok(None) };
+        let is_there = session.tmux_pane_id.as_deref() == Some(&*target.pane.to_string())
+            && session.tmux_socket == socket
+            && session.pane_pid == Some(i64::from(target.process.pid));
+        if !is_there {
+            return Ok(None);
+        }
+        let plan = plan(command, &around)?;
+        let why = match &plan.pointer {
+            Some(why) => format!("{}, and it tells of the inbox: {why}", panes::TYPED),
+            None => panes::TYPED.to_owned(),
+        };
+        let thread = session.codex_session_id.clone();
+        let result = json!({"pane": target.pane.to_string(), "thread_id": thread});
+        let by = &orders.dispatcher_id;
+        let Some(begun) = store::commands::begin_try(w, command, by, (Lane::Tmux, &why), &result, LEASE, &now)? else {
+            return Ok(None);
+        };
+        let notification_id = match plan.pointer {
+            Some(_) => Some(pass::lay_into_inbox(w, orders, &begun.command, &around, &now)?),
+            None => None,
+        };
+        let cursor = store::rollouts::current(w.read(), &session.id)?;
+        let new = TypedMessage {
+            command_id: command.id.clone(),
+            session_id: session.id.clone(),
+            number: 0,
+            marker: Marker::of_command(&command.id).to_string(),
+            text_sha256: plan.text.sha256(),
+            body: plan.body,
+            thread_id: thread,
+            echo_from_offset: cursor.as_ref().map_or(0, |cursor| cursor.next_offset),
+            rollout_path: cursor.map(|cursor| cursor.path),
+            tmux_socket: socket.clone(),
+            pane_id: target.pane.to_string(),
+            pane_pid: i64::from(target.process.pid),
+            pane_pid_start: i64::try_from(target.process.start_ticks).unwrap_or_default(),
+            boot_id: now.boot_id.clone(),
+            notification_id,
+        };
+        let row = store::typed::begin(w, &new, now.wall)?;
+        Ok::<_, Error>(Some((begun, around, row, plan.text)))
+    })?;
+    let Some((begun, around, row, text)) = begun else { return Ok(None) };
+    let work = Work {
+        cx,
+        store,
+        command: begun.command,
+        tmux: panes::server(cx, row.tmux_socket.as_deref()),
+        row,
+        text,
+        target,
+        version,
+    };
+    Ok(Some(Tried { work, around, attempt_id: begun.attempt_id, begun_at: now.uptime }))
+}
+
+/// What is typed: the message, or where it lies.
+fn plan(command: &Command, around: &Around) -> Result<Plan> {
+    let marker = Marker::of_command(&command.id);
+    let speaker = push::speaker(around);
+    let message = command.message().unwrap_or_default();
+    let body = format!("{speaker}:\n\n{message}");
+    let why = match typed_message(body.as_bytes(), &marker, Loss::Refused) {
+        Ok(Typing::Typed { text, .. }) => return Ok(Plan { text, body, pointer: None }),
+        Ok(Typing::ThroughInbox(reason)) => reason.to_string(),
+        Err(reason) => reason.to_string(),
+    };
+    let reader = around.target.as_ref().map_or("SESSION", |target| target.name.as_str());
+    let body = format!(
+        "{speaker}: a message of {} characters lies in your inbox ({}). Take it with `conveyor receive {reader} --json`, \
+         read it, and confirm it with `conveyor ack TOKEN`.",
+        message.chars().count(),
+        command.id,
+    );
+    let text = typed(&body, &marker)?;
+    Ok(Plan { text, body, pointer: Some(why) })
+}
+
+/// A text of ours, of which is known that it can be typed.
+pub(super) fn typed(body: &str, marker: &Marker) -> Result<TypedText> {
+    match typed_message(body.as_bytes(), marker, Loss::Refused) {
+        Ok(Typing::Typed { text, .. }) => Ok(text),
+        Ok(Typing::ThroughInbox(reason)) => Err(untypable(&reason.to_string())),
+        Err(reason) => Err(untypable(&reason.to_string())),
+    }
+}
+
+fn untypable(why: &str) -> Error {
+    Error::new(Kind::Bug, format!("a text of Conveyor's own cannot be typed: {why}"))
+}
+
+/// A message on its way into a pane, under the fence of whoever brings it there.
+pub(super) struct Work<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) store: &'a Store,
+    pub(super) command: Command,
+    pub(super) row: TypedMessage,
+    pub(super) text: TypedText,
+    pub(super) tmux: Arc<dyn Tmux>,
+    pub(super) target: Target,
+    pub(super) version: CodexVersion,
+}
+
+impl Work<'_> {
+    /// Puts the text into the composer; true when it stands there.
+    pub(super) fn stage(&mut self, composer: EmptyComposer) -> Result<bool> {
+        let fence = u64::try_from(self.command.fence).unwrap_or_default();
+        let buffer = BufferName::new(&self.target.install, &self.row.marker, fence).map_err(damaged)?;
+        let staging = Staging { seq: self.row.number, text: &self.text, composer, buffer, steering: Steering::Waits };
+        let outcome = self.tmux.stage(&self.target, &staging);
+        crash::point("pasted");
+        match outcome {
+            Ok(SendOutcome::Done) => self.advance(Phase::Staged, IN_COMPOSER),
+            Ok(SendOutcome::Refused(Refusal::AlreadyStaged)) => {
+                // The pane tells more when it is looked at.
+                self.rest(0, "its number was counted already")
+            }
+            Ok(SendOutcome::Refused(refusal)) => self.give_back(&refusal.to_string()),
+            Err(error) => self.give_back(&format!("not typed: {error}")),
+            Ok(SendOutcome::Unknown(why)) => match self.receipt() {
+                Ok(Some(marks)) if marks.staged >= self.row.number => self.advance(Phase::Staged, IN_COMPOSER),
+                Ok(Some(_)) => self.forgo(&why),
+                Ok(None) | Err(_) => self.rest(LOOK_AGAIN, &why),
+            },
+        }
+    }
+
+    /// Presses the key once the composer shows the whole text and nothing else.
+    pub(super) fn submit_when_shown(&mut self, press: Press) -> Result<()> {
+        crash::point("staged");
+        if Paused::read(self.store)?.covers(self.command.task_id.as_deref()) {
+            self.rest(LOOK_AGAIN, "dispatch is paused; it stands in the composer")?;
+            return Ok(());
+        }
+        let held = match self.shown() {
+            Ok(held) => held,
+            Err(error) => {
+                self.rest(LOOK_AGAIN, &error.to_string())?;
+                return Ok(());
+            }
+        };
+        let in_the_way = match held {
+            Held::Whole | Held::End => None,
+            Held::Changed => Some("the composer holds more than the message, or not all of it"),
+            Held::Hidden => Some("something hides the composer in which it stands"),
+        };
+        if let Some(why) = in_the_way {
+            self.put_off(why)?;
+            return Ok(());
+        }
+        self.submit(press)
+    }
+
+    /// What the composer holds, once Codex has drawn the text or had its time for it.
+    fn shown(&self) -> Result<Held, TmuxError> {
+        let begun = Instant::now();
+        loop {
+            let screen = self.tmux.capture(self.target.pane, CaptureOptions::default())?;
+            let held = composer_holds(&screen, &self.text);
+            if matches!(held, Held::Whole | Held::End) || begun.elapsed() >= TEXT_PATIENCE {
+                return Ok(held);
+            }
+            thread::sleep(TEXT_LOOKS);
+        }
+    }
+
+    fn submit(&mut self, press: Press) -> Result<()> {
+        let submission = Submission {
+            seq: self.row.number,
+            sign: self.text.sign(),
+            key: submit_key(Some(self.version)),
+            press,
+            steering: Steering::Waits,
+        };
+        let outcome = self.tmux.submit(&self.target, &submission);
+        crash::point("pressed");
+        let was_pressed = match outcome {
+            Ok(SendOutcome::Done | SendOutcome::Refused(Refusal::AlreadySubmitted)) => true,
+            Ok(SendOutcome::Refused(refusal)) => {
+                self.put_off(&refusal.to_string())?;
+                false
+            }
+            Err(error) => {
+                self.rest(LOOK_AGAIN, &format!("not submitted: {error}"))?;
+                false
+            }
+            Ok(SendOutcome::Unknown(why)) => {
+                let was_pressed = matches!(self.receipt(), Ok(Some(marks)) if marks.submitted >= self.row.number);
+                if !was_pressed {
+                    self.rest(LOOK_AGAIN, &why)?;
+                }
+                was_pressed
+            }
+        };
+        if was_pressed { self.was_submitted() } else { Ok(()) }
+    }
+
+    /// The pane has counted the key: says so, and waits a moment for the echo.
+    pub(super) fn was_submitted(&mut self) -> Result<()> {
+        if self.command.phase != Phase::Submitted && !self.advance(Phase::Submitted, SUBMITTED)? {
+            return Ok(());
+        }
+        crash::point("submitted");
+        let session = self.store.read(|r| store::sessions::by_id(r, &self.command.target_session_id))?;
+        if let Some(session) = session {
+            push::await_proof(self.cx, self.store, &session, &self.command, PROOF_PATIENCE);
+        }
+        // Nothing is changed when the echo has come.
+        self.rest(LOOK_AGAIN, SUBMITTED)?;
+        Ok(())
+    }
+
+    /// Makes sure that the number is never staged, however late a step for it arrives; then the message waits again.
+    pub(super) fn forgo(&mut self, why: &str) -> Result<bool> {
+        match self.tmux.forgo(&self.target, self.row.number) {
+            Ok(SendOutcome::Done) => {
+                crash::point("forgone");
+                self.sweep();
+                self.give_back(why)
+            }
+            Ok(SendOutcome::Refused(Refusal::AlreadyStaged)) => self.rest(0, "it was put into the composer late"),
+            // The process for which it was is gone, and every step for it is refused.
+            Ok(SendOutcome::Refused(
+                Refusal::PaneGone | Refusal::ProcessChanged | Refusal::Dead | Refusal::OwnedByOther,
+            )) => self.give_back(why),
+            Ok(other) => self.rest(LOOK_AGAIN, &other.to_string()),
+            Err(error) => self.rest(LOOK_AGAIN, &error.to_string()),
+        }
+    }
+
+    /// Removes paste buffers that dispatchers have left which died before their text was pasted.
+    fn sweep(&self) {
+        let install = &self.target.install;
+        let Ok(under_way) = self.store.read(store::typed::under_way) else { return };
+        let others = under_way.iter().filter(|(marker, _)| *marker != self.row.marker);
+        let keep: Result<Vec<_>, _> = others.map(|(marker, fence)| BufferName::new(install, marker, *fence)).collect();
+        // What stays behind is removed by the next one.
+        let _ = keep.and_then(|keep| self.tmux.sweep_buffers(install, &keep));
+    }
+
+    /// The marks of the pane.
+    pub(super) fn receipt(&self) -> Result<Option<Receipt>, TmuxError> {
+        self.tmux.receipt(self.target.pane, &self.target.install, self.text.sign())
+    }
+
+    /// Moves the command on under its fence; false when somebody else has.
+    pub(super) fn advance(&mut self, to: Phase, reason: &str) -> Result<bool> {
+        let now = self.cx.now();
+        let step = Step { reason: Some(reason), ..Step::default() };
+        let moved = self.store.write_durably(|w| {
+            if !store::commands::advance(w, &self.command, to, step, now)? {
+                return Ok(None);
+            }
+            store::commands::by_id(w.read(), &self.command.id)
+        })?;
+        let is_ours = moved.is_some();
+        if let Some(command) = moved {
+            self.command = command;
+        }
+        Ok(is_ours)
+    }
+
+    /// Lets go of the message in its phase; it is looked at again. False, as it goes no further now.
+    pub(super) fn rest(&self, wait: i64, reason: &str) -> Result<bool> {
+        let now = self.cx.moment();
+        self.store.write(|w| store::typed::rest(w, &self.command, wait, reason, &now))?;
+        Ok(false)
+    }
+
+    /// The same for what a person or a turn stands in the way of: the waits grow.
+    pub(super) fn put_off(&self, reason: &str) -> Result<bool> {
+        self.rest(push::delay(self.command.defer_count), reason)
+    }
+
+    /// Nothing was typed: the message waits again, and no try is spent.
+    pub(super) fn give_back(&self, why: &str) -> Result<bool> {
+        push::give_back(self.store, &self.command, why, false, &self.cx.moment())?;
+        Ok(false)
+    }
+
+    /// Ends the command. A pointer that did not arrive leaves its message in the inbox, where it lies anyway.
+    pub(super) fn end(&self, phase: Phase, why: &str) -> Result<bool> {
+        let now = self.cx.now();
+        let lies_there = self.row.notification_id.is_some();
+        let phase = if lies_there { Phase::Delivered } else { phase };
+        let error = (!lies_there).then_some(why);
+        self.store.write_durably(|w| {
+            let result = self.command.result.clone().unwrap_or_else(|| json!({}));
+            if let Some(id) = self.row.notification_id
+                && echo::confirm_had(w, &self.command, id, &result, now)?
+            {
+                return Ok(());
+            }
+            let step = Step { reason: Some(why), error, ..Step::default() };
+            // Only if nobody else was faster: the try that runs would be theirs.
+            if store::commands::advance(w, &self.command, phase, step, now)? {
+                let is_open = phase == Phase::Ambiguous;
+                store::attempts::end(w, &self.command.id, AttemptState::Failed, is_open, None, Some(why), now)?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        Ok(false)
+    }
+
+    /// Writes how far it has come into what is told about it.
+    pub(super) fn tell(&self, handled: &mut Handled) -> Result<()> {
+        handled.delivery_mode = Some("push");
+        handled.lane = self.command.lane;
+        handled.lane_reason.clone_from(&self.command.lane_reason);
+        handled.notification_id = self.row.notification_id;
+        push::finish(self.store, handled, &self.command)
+    }
+}
+
+fn damaged(error: TmuxError) -> Error {
+    Error::new(Kind::Bug, format!("a paste buffer cannot be named: {error}"))
+}

@@ -1,0 +1,55 @@
+//! Which way a message takes to a session now, in one place: the first that is there wins, and the reason goes with it.
+
+use super::{
+    panes,
+    servers::{NO_THREAD, Servers, Way},
+};
+use crate::{
+    actions::{Context, live},
+    model::session::{Registration, Session},
+    store::Store,
+};
+
+/// The way to a session: whose pane shows another thread by now is followed first.
+pub(super) fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session) -> Way {
+    if session.state != Registration::Active {
+        return Way::Inbox("it is gone");
+    }
+    let session = if session.tmux_pane_id.is_some() && !cx.dry_run() {
+        // Others wait: a tmux server that does not answer is not asked at length.
+        if let Some(why) = servers.panes.is_slow(cx, session.tmux_socket.as_deref()) {
+            return Way::Later(why);
+        }
+        match live::refresh(cx, store, session) {
+            Ok((session, _)) => session,
+            // It may show another thread than the one on record.
+            Err(error) => return Way::Later(error.to_string()),
+        }
+    } else {
+        session
+    };
+    choose(cx, servers, &session)
+}
+
+/// The order of the ways: Codex's server where it has the thread; else the session's pane, if it can be typed into; else
+/// the inbox, which is always there.
+pub(super) fn choose(cx: &Context, servers: &mut Servers, session: &Session) -> Way {
+    if session.codex_session_id.is_none() {
+        // Nothing would prove whose record a message is in.
+        return Way::Inbox(NO_THREAD);
+    }
+    match servers.way(cx, session) {
+        Way::Inbox(why) => servers.panes.way(cx, session).unwrap_or(Way::Inbox(why)),
+        way @ (Way::Server { .. } | Way::Later(_) | Way::Typed(_)) => way,
+    }
+}
+
+/// Why a pushed message takes its way; none for a way that pushes nothing.
+pub(super) fn reason(way: &Way) -> Option<&'static str> {
+    match way {
+        Way::Server { is_busy: true } => Some(super::pass::INTO_OPEN_TURN),
+        Way::Server { is_busy: false } => Some(super::pass::BEGINS_A_TURN),
+        Way::Typed(_) => Some(panes::TYPED),
+        Way::Inbox(_) | Way::Later(_) => None,
+    }
+}
