@@ -186,6 +186,9 @@ catalogue! {
     Deliver {
         #[command(visible_alias = "nudge")]
         SessionNudge,
+        #[command(visible_alias = "interrupt")]
+        SessionInterrupt,
+        SessionAnswer,
         EnqueueNudgeWorker,
         EnqueueNotifyManager,
         Dispatch,

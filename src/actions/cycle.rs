@@ -183,6 +183,8 @@ impl Run<'_> {
             follow::follow(run.cx, run.store, &run.manager, &manager)?;
             live::record_of(run.cx, run.store, &run.worker.id, &worker)?;
             let moved = follow::follow(run.cx, run.store, &run.worker, &worker)?;
+            // What it asks was seen just now.
+            inbox::tell_manager(run.cx, run.store, &run.worker.id)?;
             let captured = worker.screen.is_some();
             let state =
                 if captured || run.worker.tmux_pane_id.is_none() { SpanState::Succeeded } else { SpanState::Degraded };

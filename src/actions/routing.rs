@@ -127,19 +127,19 @@ fn route_batch(
 }
 
 /// A worker, its manager, and who tells the one about the other.
-struct Route<'a> {
-    binding: Binding,
-    task_name: String,
-    worker: Session,
-    manager: Session,
-    dispatcher_id: &'a str,
+pub(super) struct Route<'a> {
+    pub(super) binding: Binding,
+    pub(super) task_name: String,
+    pub(super) worker: Session,
+    pub(super) manager: Session,
+    pub(super) dispatcher_id: &'a str,
     /// The manager is told that something lies in its inbox.
-    wake: bool,
+    pub(super) wake: bool,
 }
 
 impl<'a> Route<'a> {
     /// The route of a worker whose binding is in force and whose manager is registered.
-    fn of(w: &Write<'_>, worker_id: &str, dispatcher_id: &'a str, word: Word) -> Result<Option<Self>> {
+    pub(super) fn of(w: &Write<'_>, worker_id: &str, dispatcher_id: &'a str, word: Word) -> Result<Option<Self>> {
         let r = w.read();
         let Some(binding) = store::bindings::active_of_session(r, worker_id)? else { return Ok(None) };
         if binding.worker_session_id != worker_id {
@@ -169,7 +169,7 @@ impl<'a> Route<'a> {
                     inbox::renew(w, unseen.id, kind, signal.id, signal.at, &payload)?;
                     correlation_id = unseen.correlation_id;
                     if self.wake {
-                        self.wake(cx, w, unseen.id, signal.kind, &correlation_id, now)?;
+                        self.wake(cx, w, unseen.id, &self.sentence(signal.kind, 1), &correlation_id, now)?;
                     }
                     (Disposition::Merged, Some(unseen.id))
                 }
@@ -218,25 +218,25 @@ impl<'a> Route<'a> {
         };
         let notification_id = inbox::deliver(w, &item, now.wall)?;
         if self.wake {
-            self.wake(cx, w, notification_id, signal.kind, correlation_id, now)?;
+            self.wake(cx, w, notification_id, &self.sentence(signal.kind, 1), correlation_id, now)?;
         }
         Ok(notification_id)
     }
 
     /// Queues a word to the manager that something lies in its inbox, once for what lies there, and anew when the last
     /// word was given up. What lies there may have grown by the time it reads it, so the word says no more than that.
-    fn wake(
+    pub(super) fn wake(
         &self,
         cx: &Context,
         w: &Write<'_>,
         notification_id: i64,
-        kind: SignalKind,
+        sentence: &str,
         correlation_id: &str,
         now: &Moment,
     ) -> Result<()> {
         let id = cx.fresh_id("command");
         let key = format!("{OWN_KEYS}wake:{notification_id}");
-        let payload = json!({"message": self.sentence(kind, 1), "notification_id": notification_id});
+        let payload = json!({"message": sentence, "notification_id": notification_id});
         let new = NewCommand {
             id: &id,
             idempotency_key: &key,

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Action, Argv, Context, Format, Outcome, TextArg, dispatch, live, lookup, sense::Look};
+use super::{
+    Action, Argv, Context, Format, Outcome, TextArg, dispatch, live, lookup, questions::QuestionView, sense::Look,
+};
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
@@ -56,6 +58,8 @@ pub struct StatusReport {
     judgement: Judgement,
     name: String,
     next_action: Option<String>,
+    /// What it asks of a person.
+    questions: Vec<QuestionView>,
     running: Option<bool>,
     startup: Option<String>,
     startup_reason: Option<String>,
@@ -77,7 +81,8 @@ impl Action for Status {
     type Output = StatusReport;
 
     fn run(self, cx: &Context) -> Result<StatusReport> {
-        let seen = See::session(cx, &self.session, self.no_refresh)?;
+        let mut seen = See::session(cx, &self.session, self.no_refresh)?;
+        let questions = std::mem::take(&mut seen.questions);
         let startup = seen.look.screen.as_deref().map(pane::startup_state);
         let screen = seen.screen();
         let (budget, warning) = cx.ledger()?.read(|r| {
@@ -97,6 +102,7 @@ impl Action for Status {
             ingest_error: seen.ingest_error.clone(),
             next_action: seen.statement.as_ref().and_then(|said| said.next_action.clone()),
             running: seen.running(),
+            questions,
             startup: startup.as_ref().map(|startup| startup.state.to_string()),
             startup_reason: startup.map(|startup| startup.reason),
             state: seen.statement.as_ref().map_or(StatusState::Unknown, |said| said.state),
@@ -121,6 +127,9 @@ impl Outcome for StatusReport {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let age = self.judgement.age_seconds.map_or_else(|| "unknown age".to_owned(), text::age);
         writeln!(out, "{}: {} ({age}): {}", self.name, self.condition, self.judgement.reason)?;
+        for question in &self.questions {
+            writeln!(out, "asks {}", question.line())?;
+        }
         if let Some(task) = &self.current_task {
             writeln!(out, "says: {}: {task}", self.state)?;
         }
@@ -154,6 +163,7 @@ struct See {
     sensors: Vec<SensorRow>,
     ingest_error: Option<String>,
     inbox: Counts,
+    questions: Vec<QuestionView>,
 }
 
 impl See {
@@ -172,6 +182,10 @@ impl See {
                 inbox: store::inbox::count(r, Inbox { session_id: &session.id, task_id: None }, &moment)?,
                 sensors: store::sensors::list(r, Some(&session.id))?,
                 ingest_error: store::sessions::ingest_errors(r)?.remove(&session.id),
+                questions: store::questions::open(r, &session.id)?
+                    .into_iter()
+                    .map(|asked| QuestionView::of(asked, now))
+                    .collect(),
                 session,
                 look,
             })

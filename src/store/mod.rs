@@ -20,6 +20,7 @@ pub mod events;
 pub mod health;
 pub mod inbox;
 mod open;
+pub mod questions;
 pub mod rollouts;
 mod schema;
 pub mod sensors;

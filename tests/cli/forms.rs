@@ -140,6 +140,28 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "session-interrupt",
+        &[
+            "session-interrupt w1",
+            "session-interrupt w1 --followup 'go on' --dry-run",
+            "session-interrupt w1 --followup ' '",
+            "session-interrupt w1 --followup x --no-wait",
+            "session-interrupt w1 --key C-c",
+            "session-interrupt nobody",
+        ],
+    ),
+    (
+        "session-answer",
+        &[
+            "session-answer w1",
+            "session-answer w1 --decision approve",
+            "session-answer w1 --decision approve --question q-0000000000000000",
+            "session-answer w1 --decision always --question q-0000000000000000",
+            "session-answer w1 --question q-0000000000000000",
+            "session-answer nobody",
+        ],
+    ),
+    (
         "enqueue-nudge-worker",
         &[
             "enqueue-nudge-worker parser --message 'run the tests again' --idempotency-key k1",

@@ -48,6 +48,8 @@ const FIELDS: &[&str] = &[
     "enqueue-nudge-worker --message m -- {}",
     "enqueue-notify-manager --message m -- {}",
     "session-nudge --no-wait -- {} text",
+    "session-interrupt -- {}",
+    "session-answer -- {}",
     "dispatch --task={}",
     "manager-config -- {}",
     "commands --task={}",

@@ -21,13 +21,13 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{Action, Argv, Context, Outcome};
+use super::{Action, Argv, Context, Outcome, blocked, sense::Observer};
 use crate::{
     base::{Error, Name, Result},
     model::delivery::CommandKind,
     ports::machine,
     store::{
-        self,
+        self, Store,
         dispatchers::{Done, Host, Scope},
     },
     text_enum,
@@ -284,6 +284,29 @@ pub struct Dispatcher {
     orders: Orders,
     servers: Servers,
     record: Record,
+    /// Looks at workers, where nobody else in this process does.
+    sight: Option<Sight>,
+}
+
+/// The looks of a dispatcher at the workers it serves.
+#[derive(Default)]
+pub(super) struct Sight {
+    observer: Observer,
+    looked_at: Option<i64>,
+}
+
+/// Between two looks at the workers, in milliseconds.
+const LOOK_MILLIS: i64 = 1_000;
+
+impl Sight {
+    pub(super) fn look(&mut self, cx: &Context, store: &Store, go_on: &dyn Fn() -> bool) -> Result<()> {
+        let now = cx.moment().uptime;
+        if self.looked_at.is_some_and(|at| now - at < LOOK_MILLIS) {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        blocked::look(cx, store, &mut self.observer, go_on)
+    }
 }
 
 /// Between signs of life, in milliseconds, when nothing was moved.
@@ -398,7 +421,9 @@ impl Dispatcher {
 
     fn with(cx: &Context, orders: Orders, host: Host, scope: Scope, log_path: Option<String>) -> Result<Self> {
         let record = Record::begin(cx, &orders.dispatcher_id, host, scope, log_path)?;
-        Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record })
+        // The cockpit looks at everything anyway.
+        let sight = (host != Host::Cockpit && orders.signals).then(Sight::default);
+        Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record, sight })
     }
 
     /// Puts the dispatcher of `dispatch --watch` on record.
@@ -446,7 +471,7 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger fails. The next pass goes on where this one was.
     pub fn pass(&mut self, tell: &mut dyn FnMut(Item), go_on: &dyn Fn() -> bool) -> Result<bool> {
-        let Self { cx, orders, servers, record } = self;
+        let Self { cx, orders, servers, record, sight } = self;
         let store = cx.ledger_to_change()?;
         record.unwritten.passes += 1;
         let mut tell_and_live = |item| {
@@ -457,7 +482,7 @@ impl Dispatcher {
                 let _ = record.beat(cx, None);
             }
         };
-        let passed = pass::run(cx, &store, servers, orders, &mut tell_and_live, go_on);
+        let passed = pass::run(cx, &store, servers, sight.as_mut(), orders, &mut tell_and_live, go_on);
         let error = passed.as_ref().err().map(ToString::to_string);
         let mut asked = false;
         if record.unwritten.moved > 0 || error.is_some() || record.is_due(cx) {

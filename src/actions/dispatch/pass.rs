@@ -15,7 +15,7 @@ use super::{
     typed, typed_after,
     ways::{self, way},
 };
-use crate::actions::{Context, ingest, routing};
+use crate::actions::{Context, blocked, ingest, routing};
 use crate::{
     base::{Error, Moment, Result},
     model::{
@@ -116,6 +116,8 @@ pub enum Item {
     Command(Box<Handled>),
     /// The end of a worker's turn.
     Completion(Box<routing::Routed>),
+    /// A question of a worker.
+    Blocked(Box<blocked::Told>),
 }
 
 impl Item {
@@ -132,6 +134,9 @@ impl Item {
                     "{} of {} to {}: {}",
                     routed.signal_type, routed.task, routed.target_session, routed.disposition
                 )
+            }
+            Self::Blocked(told) => {
+                format!("{} of {} to {}: {}", told.signal_type, told.task, told.target_session, told.question_id)
             }
         }
     }
@@ -162,6 +167,7 @@ pub(super) fn run(
     cx: &Context,
     store: &Store,
     servers: &mut Servers,
+    sight: Option<&mut super::Sight>,
     orders: &Orders,
     tell: &mut dyn FnMut(Item),
     go_on: &dyn Fn() -> bool,
@@ -210,6 +216,11 @@ pub(super) fn run(
             |task: &str| orders.task_id.as_deref().is_none_or(|only| only == task) && !paused.covers(Some(task));
         let routed = routing::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
+        if let Some(sight) = sight {
+            sight.look(cx, store, go_on)?;
+        }
+        let told = blocked::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
+        told.into_iter().for_each(|told| tell(Item::Blocked(Box::new(told))));
     }
     Ok(())
 }

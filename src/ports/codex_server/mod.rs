@@ -14,6 +14,7 @@ mod error;
 mod notification;
 mod outcome;
 mod pipes;
+mod questions;
 mod socket;
 mod thread;
 
@@ -26,4 +27,5 @@ pub use delivery::{Delivery, QueuedMessage, TakenBy};
 pub use error::ServerError;
 pub use notification::{Notification, RequestId, StatusChange};
 pub use outcome::{Outcome, Refusal};
+pub use questions::{OpenQuestions, OtherQuestion};
 pub use thread::{ThreadInfo, ThreadStatus};

@@ -127,6 +127,26 @@ create index routed_notifications_waiting on routed_notifications (target_sessio
 create index routed_notifications_dead on routed_notifications (target_session_id, id) where state = 'failed';
 create index routed_notifications_binding on routed_notifications (binding_id, id);
 
+-- What sessions ask of a person, as the sensors saw it. One row for each time that a question was open.
+create table session_questions (
+  id integer primary key autoincrement,
+  session_id text not null references sessions (id),
+  question_id text not null,
+  question_json text not null check (json_valid(question_json)),
+  opened_at text not null,
+  seen_at text not null,
+  closed_at text,
+  answer text check (answer in ('approve', 'decline', 'cancel')),
+  answered_by text,
+  answer_uptime integer,
+  answer_boot_id text,
+  routed_at text,
+  notification_id integer references routed_notifications (id)
+);
+create unique index session_questions_open on session_questions (session_id, question_id) where closed_at is null;
+create index session_questions_unrouted on session_questions (session_id, id)
+  where closed_at is null and routed_at is null;
+
 -- What a session says about something it got. History: any number, in any order.
 create table notification_acknowledgements (
   id integer primary key autoincrement,
