@@ -1,13 +1,27 @@
 //! `pair` with real Codex: the worker's turn wakes the manager, whose commands work in Codex's own sandbox; and a start
 //! that fails leaves nothing in Codex's server.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Stdio},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::world::{World, files, wait_for};
 use crate::support::codex_lab::CodexLab;
+
+/// A process that ends with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = (self.0.kill(), self.0.wait());
+    }
+}
 
 fn read_json(path: &Path) -> Option<Value> {
     serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
@@ -56,7 +70,7 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
         assert_eq!(paired[key]["without_server"], Value::Null, "{paired:#}");
     }
     assert_eq!(paired["manager"]["writable_roots"], json!([folder.display().to_string()]), "{paired:#}");
-    let mut dispatcher = world
+    let dispatcher = world
         .command()
         .args(["dispatch", "--watch", "--path", &ledger])
         .stdin(Stdio::null())
@@ -64,6 +78,7 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let mut dispatcher = Ended(dispatcher);
 
     let rollout = |name: &str| {
         let sessions = run(&["sessions", "--state", "all", "--json"]).ok().json();
@@ -79,7 +94,7 @@ fn real_codex_wakes_its_manager_who_answers_from_its_sandbox() {
     let nudge = commands.as_array().unwrap().iter().find(|one| one["type"] == "nudge_worker").unwrap().clone();
     assert_eq!((&nudge["phase"], &nudge["lane"]), (&"done".into(), &"server".into()), "{nudge:#}");
     run(&["dispatch", "stop", "--all"]).ok();
-    assert!(dispatcher.wait().unwrap().success());
+    assert!(dispatcher.0.wait().unwrap().success());
 
     // The message that woke the manager is in its own rollout, under our id.
     let wake = commands.as_array().unwrap().iter().find(|one| one["type"] == "worker_task_complete").unwrap().clone();

@@ -118,6 +118,17 @@ fn a_pair_works_and_its_manager_hears_of_the_worker() {
     assert_eq!(again["worker"]["session_id"], paired["worker"]["session_id"], "a name keeps its record");
 }
 
+/// Asks a background dispatcher to end, also when its test fails.
+struct EndedAtLast<'w>(&'w World, &'w str);
+
+impl Drop for EndedAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.run(&["dispatch", "stop", self.1]);
+        let marker = self.0.ledger().display().to_string();
+        crate::support::codex_lab::within(super::world::PATIENCE, || processes_with(&marker).is_empty());
+    }
+}
+
 #[test]
 fn a_pair_has_a_dispatcher_in_the_background() {
     let Some(world) = World::start() else { return };
@@ -129,6 +140,7 @@ fn a_pair_has_a_dispatcher_in_the_background() {
     let dispatch = &paired["dispatch"];
     assert_eq!((&dispatch["started"], &paired["warning"]), (&true.into(), &Value::Null), "{paired:#}");
     let id = dispatch["dispatcher_id"].as_str().unwrap();
+    let _ended = EndedAtLast(&world, id);
     // It delivers without anybody looking, and serves the next pair too.
     let routed = || {
         let sql = "select count(*) from routed_notifications";
