@@ -100,6 +100,18 @@ const SCENES: &[(&str, &[&str])] = &[
             "start-worker --name w6 --cwd .codex-workers/workerctl.db",
         ],
     ),
+    ("start-manager", &["start-manager --name m1", "start-manager --name m5 --task parser", "start-manager --name w1"]),
+    (
+        "pair",
+        &[
+            "pair --task docs --worker-name w5 --manager-name m5",
+            "pair --task docs --worker-name w1 --manager-name m5 --task-goal g",
+            "pair --task docs --worker-name w5 --manager-name w5 --task-goal g",
+            "pair --task docs --worker-name w5 --manager-name m5 --task-goal g",
+            "pair --task docs --worker-name w5 --manager-name m5 --manager-mode strict",
+            "pair --task docs --worker-name w5",
+        ],
+    ),
     ("create", &["create w5 --task 'do it'", "create w1"]),
     ("start-test", &["start-test", "start-test w1"]),
     ("start", &["start w5", "start 'a b'"]),

@@ -57,6 +57,7 @@ impl Session {
             sandbox: Sandbox::WorkspaceWrite,
             approval: ApprovalPolicy::OnRequest,
             model: None,
+            writable: &[],
         };
         let thread = server.start_thread(&new).unwrap();
         server.name_thread(&thread.id, "lab worker").unwrap();
