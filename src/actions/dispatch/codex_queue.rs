@@ -130,7 +130,8 @@ impl Queues {
             Err(error) => Outcome::Refused(Refusal::NotSent(error)),
         };
         match &outcome {
-            Outcome::Accepted(_) => {}
+            // How long it waits counts from here on, also when it was here before.
+            Outcome::Accepted(_) => drop(self.waiting_for_an_idle_one.remove(id)),
             Outcome::Refused(Refusal::NotSent(_)) => self.forget(cx, session),
             Outcome::Refused(_) => self.rest(cx, session),
             // Ending our server is what makes sure that it does nothing more.

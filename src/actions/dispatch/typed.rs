@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     actions::{Context, echo},
-    base::{Error, Kind, Result, crash},
+    base::{Error, Kind, Result, Timestamp, crash},
     model::{
         codex::{CodexVersion, submit_key},
         delivery::{AttemptState, Command, Lane, Phase},
@@ -395,27 +395,9 @@ impl Work<'_> {
         Ok(false)
     }
 
-    /// Ends the command. A pointer that did not arrive leaves its message in the inbox, where it lies anyway.
+    /// Ends the command.
     pub(super) fn end(&self, phase: Phase, why: &str) -> Result<bool> {
-        let now = self.cx.now();
-        let lies_there = self.row.notification_id.is_some();
-        let phase = if lies_there { Phase::Delivered } else { phase };
-        let error = (!lies_there).then_some(why);
-        self.store.write_durably(|w| {
-            let result = self.command.result.clone().unwrap_or_else(|| json!({}));
-            if let Some(id) = self.row.notification_id
-                && echo::confirm_had(w, &self.command, id, &result, now)?
-            {
-                return Ok(());
-            }
-            let step = Step { reason: Some(why), error, ..Step::default() };
-            // Only if nobody else was faster: the try that runs would be theirs.
-            if store::commands::advance(w, &self.command, phase, step, now)? {
-                let is_open = phase == Phase::Ambiguous;
-                store::attempts::end(w, &self.command.id, AttemptState::Failed, is_open, None, Some(why), now)?;
-            }
-            Ok::<_, Error>(())
-        })?;
+        end(self.store, &self.command, &self.row, phase, why, self.cx.now())?;
         Ok(false)
     }
 
@@ -427,6 +409,35 @@ impl Work<'_> {
         handled.notification_id = self.row.notification_id;
         push::finish(self.store, handled, &self.command)
     }
+}
+
+/// Ends a command. A pointer that did not arrive leaves its message in the inbox, where it lies anyway.
+pub(super) fn end(
+    store: &Store,
+    command: &Command,
+    row: &TypedMessage,
+    phase: Phase,
+    why: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let lies_there = row.notification_id.is_some();
+    let phase = if lies_there { Phase::Delivered } else { phase };
+    let error = (!lies_there).then_some(why);
+    store.write_durably(|w| {
+        let result = command.result.clone().unwrap_or_else(|| json!({}));
+        if let Some(id) = row.notification_id
+            && echo::confirm_had(w, command, id, &result, now)?
+        {
+            return Ok(());
+        }
+        let step = Step { reason: Some(why), error, ..Step::default() };
+        // Only if nobody else was faster: the try that runs would be theirs.
+        if store::commands::advance(w, command, phase, step, now)? {
+            let is_open = phase == Phase::Ambiguous;
+            store::attempts::end(w, &command.id, AttemptState::Failed, is_open, None, Some(why), now)?;
+        }
+        Ok::<_, Error>(())
+    })
 }
 
 fn damaged(error: TmuxError) -> Error {
