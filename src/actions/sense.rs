@@ -23,7 +23,7 @@ use crate::{
         state::{Condition, Readiness, Reading, Source},
     },
     ports::{
-        codex_server::{CodexServer, ServerError, Timeouts},
+        codex_server::{ServerError, ServerLink, Timeouts},
         process::{Liveness, LockState, ProcessId},
         tmux::{CaptureOptions, PaneId, PaneInfo, TmuxError},
     },
@@ -62,7 +62,7 @@ pub struct Observer {
 }
 
 struct Server {
-    link: Option<CodexServer>,
+    link: Option<Box<dyn ServerLink>>,
     retry_at: Timestamp,
 }
 
@@ -170,7 +170,7 @@ impl Observer {
         let now = cx.now();
         let server = self.servers.entry(home.clone()).or_insert(Server { link: None, retry_at: now });
         if server.link.is_none() && server.retry_at <= now {
-            server.link = CodexServer::connect(&home, limits()).ok();
+            server.link = cx.servers().connect(&home, limits()).ok();
             server.retry_at = Timestamp::from_millis(now.as_millis() + SERVER_PAUSE_MILLIS);
         }
         let Some(link) = &mut server.link else { return };

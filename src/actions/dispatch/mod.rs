@@ -22,7 +22,6 @@ use super::{Action, Argv, Context, Outcome, lookup};
 use crate::{
     base::{Error, Name, Result},
     model::delivery::CommandKind,
-    ports::machine,
     store::{
         self,
         dispatchers::{Done, Host},
@@ -248,7 +247,7 @@ impl Record {
     }
 
     fn write(&self, cx: &Context) -> Result<()> {
-        let pid = machine::own_pid();
+        let pid = cx.processes().own_pid();
         let pid_start = cx.processes().identify(pid).ok().and_then(|process| i64::try_from(process.start_ticks).ok());
         let now = cx.moment();
         let id = &self.dispatcher_id;

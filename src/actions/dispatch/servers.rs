@@ -6,7 +6,7 @@ use super::panes::{Panes, Ready};
 use crate::{
     actions::{Context, sense},
     model::session::Session,
-    ports::codex_server::{CodexServer, Delivery, Outcome, Refusal, ServerError, TakenBy, ThreadStatus, Timeouts},
+    ports::codex_server::{Delivery, Outcome, Refusal, ServerError, ServerLink, TakenBy, ThreadStatus, Timeouts},
 };
 
 /// Items among which a message is looked for that should have arrived.
@@ -15,7 +15,7 @@ const NEWEST_ITEMS: usize = 400;
 /// Connections, kept between passes.
 #[derive(Default)]
 pub(super) struct Servers {
-    links: BTreeMap<PathBuf, CodexServer>,
+    links: BTreeMap<PathBuf, Box<dyn ServerLink>>,
     /// The tmux servers beside them.
     pub(super) panes: Panes,
 }
@@ -128,13 +128,13 @@ impl Servers {
         Ok(found?.is_some())
     }
 
-    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut CodexServer, ServerError> {
+    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut dyn ServerLink, ServerError> {
         let home = sense::codex_home(cx, session).unwrap_or_default();
         match self.links.entry(home) {
-            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::btree_map::Entry::Occupied(known) => Ok(&mut **known.into_mut()),
             std::collections::btree_map::Entry::Vacant(free) => {
-                let link = CodexServer::connect(free.key(), limits())?;
-                Ok(free.insert(link))
+                let link = cx.servers().connect(free.key(), limits())?;
+                Ok(&mut **free.insert(link))
             }
         }
     }
