@@ -10,6 +10,8 @@ mod panes;
 mod pass;
 mod push;
 mod servers;
+#[cfg(test)]
+mod simulated;
 mod typed;
 mod typed_after;
 mod ways;
