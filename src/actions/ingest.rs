@@ -349,13 +349,13 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         }
         if let Content::Record(record) = &line.content
             && let Fact::UserMessage { text, client_id, injected } = &record.fact
-            && !flags.has(Flags::INHERITED)
         {
+            let is_inherited = flags.has(Flags::INHERITED);
+            let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash, is_inherited };
             if let Some(id) = client_id {
-                confirm(w, from, line, id, now)?;
+                echo::confirm(w, &place, id, now)?;
             }
             if !injected {
-                let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash };
                 echo::of_typed(w, &place, text, now)?;
             }
         }
@@ -366,12 +366,6 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         }
     }
     Ok(Some(new_events))
-}
-
-/// A message under an id that may be ours: the session has it, which is the one proof of a delivery.
-fn confirm(w: &store::Write<'_>, from: &Cursor, line: &Line, id: &str, now: Timestamp) -> Result<()> {
-    let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash };
-    echo::confirm(w, &place, id, now)
 }
 
 /// Records how a turn of a worker ended, for its manager. The turn is known by its id, or else by the line that ended

@@ -210,6 +210,19 @@ pub fn count_from_this_boot(w: &Write<'_>, now: &Moment) -> Result<usize> {
     Ok(stale.len())
 }
 
+/// Whether [`count_from_this_boot`] has something to do.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn is_from_another_boot(r: Read<'_>, now: &Moment) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select exists (
+            select 1 from commands indexed by commands_live
+            where phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and boot_id <> :boot_id) as is_there",
+    )?;
+    Ok(statement.query_row(named_params! { ":boot_id": now.boot_id }, |row| row.get("is_there"))?)
+}
+
 /// How long after a try's lease its proof may still come, in milliseconds.
 const PROOF_PATIENCE: i64 = 30_000;
 

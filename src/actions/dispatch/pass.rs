@@ -164,6 +164,11 @@ pub(super) fn run(
     let mut moved = 0;
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
+        let now = cx.moment();
+        // Before anything is looked after: what is put off afterwards counts from this boot, its lease included.
+        if store.read(|r| store::commands::is_from_another_boot(r, &now))? {
+            store.write(|w| store::commands::count_from_this_boot(w, &now))?;
+        }
         let mut settled = push::look_after(cx, store, servers, orders)?;
         settled.extend(typed_after::look_after(cx, store, servers, orders)?);
         moved += settled.len();

@@ -67,13 +67,14 @@ impl Deed {
                 let ahead = world.dice.between(-7_200_000, 7_200_000);
                 world.wall_ahead += ahead;
                 world.count("wall clock jump");
+                world.say(format!("the wall clock jumps by {ahead} ms"));
             }
             5 if world.dice.once_in(2) => {
                 world.count("server killed");
                 world.server_dies();
                 world.server.starts_at = Some(world.uptime + world.dice.between(100, 30_000));
             }
-            6 if world.server.is_up => {
+            6 if world.server.is_up && world.server.hangs_until <= world.uptime => {
                 world.count("server hangs");
                 world.server.hangs_until = world.uptime + world.dice.between(500, 40_000);
             }

@@ -122,10 +122,12 @@ impl Book {
 
 impl World {
     /// Holds the ledger against what was so at the last look, and against the world.
-    pub(super) fn compare(&mut self, commands: &[Command]) {
+    /// True when a command has moved.
+    pub(super) fn compare(&mut self, commands: &[Command]) -> bool {
         let mut wrong = Vec::new();
         let mut seen = Vec::new();
         let mut in_flight: BTreeSet<&str> = BTreeSet::new();
+        let known = self.book.notes.len();
         for command in commands {
             self.book.accepted(command);
             let Some(note) = self.book.notes.get_mut(&command.id) else { continue };
@@ -160,9 +162,11 @@ impl World {
                 wrong.push(format!("{id} is ambiguous ({why}), and nothing has happened that would explain it"));
             }
         }
+        let has_moved = !seen.is_empty() || self.book.notes.len() > known;
         seen.into_iter().for_each(|line| self.say(line));
         wrong.into_iter().for_each(|wrong| self.fail(wrong));
         self.book.paused = self.paused.keys().cloned().collect();
+        has_moved
     }
 
     /// What must hold when everything has come to an end.
@@ -222,7 +226,7 @@ impl Seat {
 
     fn is_consistent_with(&self, command: &Command) -> Option<String> {
         let (id, phase, echoes) = (&command.id, command.phase, self.echoes(command));
-        let reads_on = !self.is_deregistered && self.former.is_empty();
+        let reads_on = !self.is_deregistered && self.former.is_empty() && !self.thread.has_old_lines;
         match (phase, echoes) {
             (_, 2..) => Some(format!("the rollout shows {id} {echoes} times")),
             (Phase::Done, 0) => Some(format!("{id} is done, and no rollout shows it")),
@@ -238,7 +242,12 @@ fn tries_agree(command: &Command, tries: &[Attempt]) -> Option<String> {
     if tries.iter().any(|one| one.state == AttemptState::Running) {
         return Some(format!("a try of {id} still runs, and it is {}", command.phase));
     }
-    if tries.windows(2).any(|pair| pair[0].fence >= pair[1].fence) {
+    // What is put into an inbox needs no claim.
+    let grows = |pair: &[Attempt]| match pair[1].lane {
+        Some(Lane::Inbox) | None => pair[0].fence <= pair[1].fence,
+        Some(_) => pair[0].fence < pair[1].fence,
+    };
+    if !tries.windows(2).all(grows) {
         return Some(format!("the fences of the tries of {id} do not grow"));
     }
     if tries.iter().any(|one| one.fence > command.fence) {

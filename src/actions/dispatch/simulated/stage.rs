@@ -20,6 +20,8 @@ use crate::{
     store::ChangeMark,
 };
 
+pub static T1: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+pub static T2: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 /// A dispatcher is dead from here on.
 struct Killed;
 
@@ -33,6 +35,8 @@ pub(super) struct Player {
     has_left: bool,
     /// It is dead as soon as it is to go on.
     is_doomed: bool,
+    /// It has made a pass since the world came to rest.
+    pub(super) saw_rest: bool,
     /// The last step at which it looked whether it may act.
     pub(super) looked_at: u64,
 }
@@ -62,7 +66,15 @@ pub(super) enum At<'a> {
 
 impl Stage {
     pub(super) fn new(world: World, players: usize) -> Arc<Self> {
-        let player = Player { pid: 0, is_alive: false, until: 0, has_left: false, is_doomed: false, looked_at: 0 };
+        let player = Player {
+            pid: 0,
+            is_alive: false,
+            until: 0,
+            has_left: false,
+            is_doomed: false,
+            saw_rest: false,
+            looked_at: 0,
+        };
         Arc::new(Self {
             state: Mutex::new(State { world, players: vec![player; players], running: 0, is_over: false, mark: None }),
             turns: (0..players).map(|_| Condvar::new()).collect(),
@@ -195,9 +207,15 @@ impl Stage {
             (world.next_deed(), dies)
         };
         if let Some(deed) = deed {
+            // First what was done before it: a pause or its end changes what may be.
+            self.look_at_ledger();
             self.carry_out(deed);
+            // The operator's own commits move no mark.
+            self.state().mark = None;
         }
+        let t = std::time::Instant::now();
         self.look_at_ledger();
+        T1.fetch_add(t.elapsed().as_micros() as u64, std::sync::atomic::Ordering::Relaxed);
         if !dies {
             dies = self.hand_over(me);
         }
@@ -236,8 +254,10 @@ impl Stage {
         let commands = store
             .read(|r| crate::store::commands::list(r, &crate::store::commands::Filter::default(), 0))
             .expect("the commands");
-        let State { world, is_over, .. } = &mut *state;
-        world.compare(&commands);
+        let State { world, is_over, players, .. } = &mut *state;
+        if world.compare(&commands) {
+            players.iter_mut().for_each(|player| player.saw_rest = false);
+        }
         *is_over |= world.failure.is_some();
     }
 

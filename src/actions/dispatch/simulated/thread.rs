@@ -25,6 +25,9 @@ pub(super) struct Thread {
     pub(super) id: String,
     pub(super) path: PathBuf,
     pub(super) is_written: bool,
+    created: i64,
+    /// The wall clock was set back to before its first line: what it wrote then looks like a copy from another thread.
+    pub(super) has_old_lines: bool,
     /// Ids of the messages that are among its items.
     pub(super) items: Vec<String>,
     ordinal: u64,
@@ -51,6 +54,8 @@ impl Thread {
             id,
             path,
             is_written: false,
+            created: 0,
+            has_old_lines: false,
             items: Vec::new(),
             ordinal: 0,
             torn: None,
@@ -62,6 +67,7 @@ impl Thread {
     /// Writes the first line, if it is not there.
     pub(super) fn open(&mut self, wall: i64) {
         if !std::mem::replace(&mut self.is_written, true) {
+            self.created = wall;
             fs::create_dir_all(self.path.parent().expect("a folder")).expect("a folder in memory");
             let head = json!({
                 "id": self.id, "timestamp": Timestamp::from_millis(wall).to_string(), "cwd": "/home/user/project",
@@ -93,6 +99,7 @@ impl Thread {
             item["client_id"] = id.as_str().into();
         }
         let payload = json!({"type": "item_completed", "item": item});
+        self.has_old_lines |= wall < self.created;
         match torn.filter(|_| self.torn.is_none()) {
             None => self.line("event_msg", &payload, wall),
             Some(at) => {

@@ -400,6 +400,9 @@ impl World {
             here.thread.turn_begins(&turn.id, wall);
         }
         here.thread.user_message(&waiting, wall, torn);
+        if here.thread.has_old_lines {
+            here.excuse = Some("clock set back");
+        }
         if let Some(pane) = &mut here.pane {
             pane.transcript.push(waiting.text.clone());
         }
@@ -472,6 +475,11 @@ impl World {
         self.say("the world heals");
         self.server.hangs_until = 0;
         self.server.ends_at = None;
+        for (at, late) in &mut self.late {
+            if matches!(late.what, Effect::Give { .. }) {
+                *at = (*at).min(self.uptime);
+            }
+        }
         for seat in &mut self.seats {
             if let Some(turn) = &mut seat.turn {
                 turn.asks = false;
