@@ -97,18 +97,23 @@ impl Schedule {
 
 impl Play for Schedule {
     fn dispatcher(&self, stage: &Arc<Stage>, me: usize) -> Result<()> {
+        let t = Instant::now();
         let cx = self.context(stage, Some(me));
         let mut dispatcher = Dispatcher::hosted(&cx)?;
+        stage::T4.fetch_add(t.elapsed().as_micros() as u64, Ordering::Relaxed);
         let clock = cx.clock();
         loop {
             dispatcher.pass(&mut drop, &|| true)?;
+            stage::T5.fetch_add(1, Ordering::Relaxed);
+            // What this pass did last is seen before it is said that nothing is to come.
+            stage.look_at_ledger();
             let (is_over, pause) = {
                 let mut state = stage.state();
                 state.players[me].saw_rest = self.is_at_rest(&mut state.world);
                 state.is_over |= state.players.iter().all(|player| player.saw_rest);
                 let is_over = state.is_over;
                 let world = &mut state.world;
-                (is_over, if world.is_healed { 1_000 } else { world.dice.between(20, 3_000) })
+                (is_over, if world.is_healed { world.dice.between(500, 9_000) } else { world.dice.between(20, 3_000) })
             };
             if is_over {
                 return dispatcher.end();
@@ -136,12 +141,14 @@ impl Schedule {
                 fs::copy(&from, folder.join(name)).expect("a ledger");
             }
         }
+        let t0 = Instant::now();
         let schedule = Self { folder: folder.to_owned(), ids: Arc::default() };
         let mut world = World::new(seed, folder.join("codex"));
         let players = 2 + world.dice.below(2);
         let stage = Stage::new(world, players);
         let operator = schedule.context(&stage, None);
         schedule.set_up(&stage, &operator);
+        stage::T3.fetch_add(t0.elapsed().as_micros() as u64, Ordering::Relaxed);
         assert!(stage.operator.set(operator).is_ok(), "there is one operator");
         threads::scope(|scope| {
             for me in 0..players {
@@ -369,7 +376,7 @@ fn nothing_is_lost_or_given_twice_in_any_schedule() {
             });
         }
     });
-    tell(&format!("T1 {:?} T2 {:?}", stage::T1, stage::T2));
+    tell(&format!("T1 look {:?} T2 end {:?} T3 setup {:?} T4 begin {:?} T5 passes {:?}", stage::T1, stage::T2, stage::T3, stage::T4, stage::T5));
     let (counts, played) = (lock(&counts), next.load(Ordering::Relaxed));
     tell(&format!("{played} schedules from seed {first} in {:.1} s", begun.elapsed().as_secs_f64()));
     counts.iter().for_each(|(what, count)| tell(&format!("{count:>9}  {what}")));

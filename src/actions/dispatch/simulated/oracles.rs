@@ -226,7 +226,7 @@ impl Seat {
 
     fn is_consistent_with(&self, command: &Command) -> Option<String> {
         let (id, phase, echoes) = (&command.id, command.phase, self.echoes(command));
-        let reads_on = !self.is_deregistered && self.former.is_empty() && !self.thread.has_old_lines;
+        let reads_on = !self.is_deregistered && self.former.is_empty();
         match (phase, echoes) {
             (_, 2..) => Some(format!("the rollout shows {id} {echoes} times")),
             (Phase::Done, 0) => Some(format!("{id} is done, and no rollout shows it")),

@@ -22,6 +22,10 @@ use crate::{
 
 pub static T1: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 pub static T2: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+pub static T3: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+pub static T4: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+pub static T5: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
 /// A dispatcher is dead from here on.
 struct Killed;
 
@@ -243,7 +247,7 @@ impl Stage {
     }
 
     /// What the ledger says is held against what the world knows.
-    fn look_at_ledger(&self) {
+    pub(super) fn look_at_ledger(&self) {
         let store = self.operator().ledger().expect("a ledger");
         let mark = store.change_mark().expect("a mark");
         let mut state = self.state();

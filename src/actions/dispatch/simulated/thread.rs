@@ -26,8 +26,6 @@ pub(super) struct Thread {
     pub(super) path: PathBuf,
     pub(super) is_written: bool,
     created: i64,
-    /// The wall clock was set back to before its first line: what it wrote then looks like a copy from another thread.
-    pub(super) has_old_lines: bool,
     /// Ids of the messages that are among its items.
     pub(super) items: Vec<String>,
     ordinal: u64,
@@ -55,7 +53,6 @@ impl Thread {
             path,
             is_written: false,
             created: 0,
-            has_old_lines: false,
             items: Vec::new(),
             ordinal: 0,
             torn: None,
@@ -99,7 +96,6 @@ impl Thread {
             item["client_id"] = id.as_str().into();
         }
         let payload = json!({"type": "item_completed", "item": item});
-        self.has_old_lines |= wall < self.created;
         match torn.filter(|_| self.torn.is_none()) {
             None => self.line("event_msg", &payload, wall),
             Some(at) => {
@@ -111,6 +107,11 @@ impl Thread {
             }
         }
         self.items.extend(message.client_id.clone());
+    }
+
+    /// The wall clock was set back to before its first line: what it writes now looks like a copy from another thread.
+    pub(super) fn has_come_before(&self, wall: i64) -> bool {
+        wall < self.created
     }
 
     fn record(&mut self, kind: &str, payload: &Value, wall: i64) -> String {

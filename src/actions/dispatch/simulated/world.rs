@@ -400,9 +400,10 @@ impl World {
             here.thread.turn_begins(&turn.id, wall);
         }
         here.thread.user_message(&waiting, wall, torn);
-        if here.thread.has_old_lines {
-            here.excuse = Some("clock set back");
+        if here.thread.has_come_before(wall) {
+            self.count("line older than its thread");
         }
+        let here = &mut self.seats[seat];
         if let Some(pane) = &mut here.pane {
             pane.transcript.push(waiting.text.clone());
         }
@@ -483,6 +484,7 @@ impl World {
         for seat in &mut self.seats {
             if let Some(turn) = &mut seat.turn {
                 turn.asks = false;
+                turn.ends_at = turn.ends_at.min(self.uptime + 1_000);
             }
             if let Some(pane) = &mut seat.pane {
                 pane.dialog = Dialog::None;
