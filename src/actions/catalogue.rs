@@ -100,6 +100,18 @@ macro_rules! catalogue {
                 }
             }
 
+            /// The clap definition of the command of this name, without its aliases.
+            #[must_use]
+            pub fn definition(name: &str) -> Option<clap::Command> {
+                $($(
+                    if name == super::$action::NAME {
+                        let empty = clap::Command::new(super::$action::NAME);
+                        return Some(<super::$action as clap::Args>::augment_args(empty));
+                    }
+                )+)+
+                None
+            }
+
             /// How the result is printed unless the caller says otherwise.
             #[must_use]
             pub fn format(&self) -> Format {
@@ -146,6 +158,7 @@ catalogue! {
         Bind,
         Unbind,
         CreateDisposableBinding,
+        ManagerConfig,
         #[command(visible_alias = "search")]
         Discover,
     }
@@ -163,6 +176,9 @@ catalogue! {
     Deliver {
         #[command(visible_alias = "nudge")]
         SessionNudge,
+        #[command(visible_alias = "interrupt")]
+        SessionInterrupt,
+        SessionAnswer,
         EnqueueNudgeWorker,
         EnqueueNotifyManager,
         Dispatch,

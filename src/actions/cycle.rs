@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Action, Argv, Context, Format, Outcome, follow, inbox, ingest, live, lookup,
+    Action, Argv, Context, Format, Outcome, dispatch, follow, inbox, ingest, live, lookup,
     sense::{Look, Observer},
 };
 use crate::{
@@ -74,6 +74,8 @@ pub struct CycleReport {
     state: CoarseState,
     task: String,
     task_completed: bool,
+    /// What an operator should know about delivery.
+    warnings: Vec<String>,
     worker_alive: Option<bool>,
     worker_session: String,
 }
@@ -153,6 +155,8 @@ impl Action for Cycle {
 struct ManagerSide {
     judgement: Judgement,
     inbox: inbox::Mail,
+    /// What stands in the way of messages.
+    warnings: Vec<String>,
 }
 
 /// A cycle in the making.
@@ -179,6 +183,8 @@ impl Run<'_> {
             follow::follow(run.cx, run.store, &run.manager, &manager)?;
             live::record_of(run.cx, run.store, &run.worker.id, &worker)?;
             let moved = follow::follow(run.cx, run.store, &run.worker, &worker)?;
+            // What it asks was seen just now.
+            inbox::tell_manager(run.cx, run.store, &run.worker.id)?;
             let captured = worker.screen.is_some();
             let state =
                 if captured || run.worker.tmux_pane_id.is_none() { SpanState::Succeeded } else { SpanState::Degraded };
@@ -210,7 +216,8 @@ impl Run<'_> {
             let attributes = mail.in_short();
             Ok((mail, SpanState::Succeeded, attributes))
         })?;
-        let manager = ManagerSide { judgement: manager_judgement, inbox: mail };
+        let warnings = self.store.read(|r| dispatch::health_of(self.cx, r))?.warning.into_iter().collect();
+        let manager = ManagerSide { judgement: manager_judgement, inbox: mail, warnings };
         let report = self.report(busy_wait_seconds, ingested, &look, judgement, &progress, manager);
         let mut status = serde_json::to_value(&report)
             .map_err(|error| Error::new(Kind::Bug, "the cycle cannot be written as JSON").caused_by(error))?;
@@ -314,6 +321,7 @@ impl Run<'_> {
             state: judgement.state,
             task: self.task.name.clone(),
             task_completed: judgement.rule == "turn_complete",
+            warnings: manager.warnings,
             worker_alive: judgement.runs(),
             worker_session: self.worker.name.clone(),
             judgement,
@@ -427,7 +435,8 @@ impl Outcome for CycleReport {
         {
             writeln!(out, "last answer: {}", text::bounded(&text::one_line(message), 200))?;
         }
-        self.manager_inbox.human(out)
+        self.manager_inbox.human(out)?;
+        self.warnings.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use serde::Serialize;
 
-use super::{Action, Argv, Context, Outcome, live, lookup};
+use super::{Action, Argv, Context, Outcome, live, lookup, questions::QuestionView};
 use crate::{
     base::{Result, Timestamp, text},
     model::{
@@ -47,6 +47,8 @@ pub struct Explanation {
     pub rollout: Option<RolloutProof>,
     /// Why the rollout could not be read at the last try.
     pub ingest_error: Option<String>,
+    /// What it asks of a person.
+    pub questions: Vec<QuestionView>,
 }
 
 /// A live sensor's last word.
@@ -104,14 +106,15 @@ impl Action for Explain {
 /// When the ledger cannot be read or has no such session.
 pub fn explanation(cx: &Context, session_id: &str) -> Result<Explanation> {
     let now = cx.now();
-    let (session, judgement, sensors, cursor, errors) = cx.ledger()?.read(|r| {
+    let (session, judgement, sensors, cursor, errors, asked) = cx.ledger()?.read(|r| {
         let session = store::sessions::by_id(r, session_id)?
             .ok_or_else(|| crate::base::Error::not_found(format!("no session with id {session_id}")))?;
         let judgement = store::board::judgement(r, &session, now)?;
         let sensors = store::sensors::list(r, Some(session_id))?;
         let cursor = store::rollouts::current(r, session_id)?;
         let errors = store::sessions::ingest_errors(r)?;
-        Ok::<_, crate::base::Error>((session, judgement, sensors, cursor, errors))
+        let asked = store::questions::open(r, session_id)?;
+        Ok::<_, crate::base::Error>((session, judgement, sensors, cursor, errors, asked))
     })?;
     let rollout = cursor.map(|cursor| {
         let reading = cursor.progress.reading();
@@ -135,6 +138,7 @@ pub fn explanation(cx: &Context, session_id: &str) -> Result<Explanation> {
         .collect();
     Ok(Explanation {
         ingest_error: errors.get(&session.id).cloned(),
+        questions: asked.into_iter().map(|asked| QuestionView::of(asked, now)).collect(),
         session: session.name,
         judgement,
         sensors,
@@ -156,6 +160,12 @@ fn shown_line(path: &str, byte_offset: u64) -> Option<String> {
 }
 
 impl Explanation {
+    /// What it asks, one line each.
+    #[must_use]
+    pub fn question_lines(&self) -> Vec<String> {
+        self.questions.iter().map(QuestionView::line).collect()
+    }
+
     /// What each sensor and the rollout said, one line each.
     #[must_use]
     pub fn proof_lines(&self) -> Vec<String> {
@@ -196,6 +206,9 @@ impl Outcome for Explanation {
             Agreement::Single => writeln!(out, "  only one sensor says something")?,
             Agreement::Disagree => writeln!(out, "  ~ the sensors disagree")?,
             Agreement::Silent => writeln!(out, "  no sensor says anything")?,
+        }
+        for line in self.question_lines() {
+            writeln!(out, "  asks {line}")?;
         }
         writeln!(out, "sensors:")?;
         for line in self.proof_lines() {

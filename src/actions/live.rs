@@ -5,9 +5,12 @@ use std::{fs, path::PathBuf};
 use super::{Context, follow, ingest, sense};
 use crate::{
     base::{Error, Result, Timestamp},
-    model::session::{Registration, Session},
+    model::{
+        question::Question,
+        session::{Registration, Session},
+    },
     store::{
-        self,
+        self, questions,
         sensors::{self, Detail, SensorRow},
     },
 };
@@ -156,10 +159,21 @@ pub(super) fn record_of(cx: &Context, store: &store::Store, session_id: &str, lo
                 .find(|known| known.source == row.source)
                 .is_none_or(|known| is_due(now, known.observed_at) || sensors::is_news(known, row))
         });
-    if !due {
+    let asked = store.read(|r| questions::open(r, session_id))?;
+    let asks_anew = look.questions.as_ref().is_some_and(|seen| {
+        let is_known = |question: &Question| asked.iter().any(|known| known.question.id == question.id);
+        seen.len() != asked.len() || !seen.iter().all(is_known)
+    });
+    if !due && !asks_anew {
         return Ok(false);
     }
-    store.write(|w| look.rows.iter().chain(&silent).try_for_each(|row| sensors::save(w, row).map(drop)))?;
+    store.write(|w| {
+        look.rows.iter().chain(&silent).try_for_each(|row| sensors::save(w, row).map(drop))?;
+        if let Some(seen) = &look.questions {
+            questions::note(w, session_id, seen, now)?;
+        }
+        Ok::<_, store::Error>(())
+    })?;
     // Also without news: screens show how old a word is.
     Ok(true)
 }

@@ -3,8 +3,10 @@
 //! `cli` parses into the same structs that `tui` fills from its dialogs; both get the same typed result. What an
 //! action may touch is its [`Context`]; nothing here prints or draws.
 
+mod answer;
 mod argv;
 mod binding;
+mod blocked;
 mod caller;
 mod capture;
 mod catalogue;
@@ -21,10 +23,13 @@ mod fail;
 mod follow;
 mod inbox;
 mod ingest;
+mod interrupt;
 mod launch;
 mod list;
 pub mod live;
 mod lookup;
+mod manager_config;
+mod questions;
 mod routing;
 mod sense;
 mod session;
@@ -36,7 +41,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use crate::ports::background::{BoundedLog, leave_terminal};
 pub use crate::store::dispatchers::Host as DispatcherHost;
+pub use answer::{AnswerOutcome, Answers, SessionAnswer};
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
 pub use capture::{Capture, Classify, PaneText, pane_text};
@@ -45,9 +52,9 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
-    Commands, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher, DispatcherView,
-    EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView, SessionNudge,
-    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
+    Commands, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher,
+    DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
+    SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
@@ -55,11 +62,14 @@ pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
 pub use ingest::Ingest;
+pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
     Create, Ending, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, Way,
     attach_argv, launch_session,
 };
 pub use list::{List, board};
+pub use manager_config::{Limit, ManagerConfig};
+pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use tail::{EventQuery, Tail, conversation, event_page};

@@ -17,7 +17,7 @@ use crate::{
     },
     store::{
         self, Store, Write, audit,
-        commands::{Enqueued, NewCommand},
+        commands::{Enqueued, NewCommand, OWN_KEYS},
         inbox, signals,
     },
 };
@@ -58,8 +58,9 @@ pub struct Routed {
     pub task: String,
 }
 
-/// Routes what the turns of all bound workers came to. A manager that `is_reachable` is also told that something
-/// lies in its inbox; of those for whose task `wanted` says no nothing is touched.
+/// Routes what the turns of all bound workers came to. For each manager whose thread or pane is known a word is queued
+/// that something lies in its inbox; it waits while there is no way to it. Of those for whose task `wanted` says no
+/// nothing is touched.
 ///
 /// # Errors
 /// When the ledger fails; signals that were not settled stay as they are.
@@ -67,15 +68,23 @@ pub(super) fn route_all(
     cx: &Context,
     store: &Store,
     dispatcher_id: &str,
-    is_reachable: &mut dyn FnMut(&Session) -> bool,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Routed>> {
     let workers = store.read(signals::bound_workers_with_news)?;
     let mut routed = Vec::new();
     for worker_id in workers {
-        routed.extend(route(cx, store, &worker_id, dispatcher_id, is_reachable, wanted)?);
+        routed.extend(route(cx, store, &worker_id, dispatcher_id, Word::Queued, wanted)?);
     }
     Ok(routed)
+}
+
+/// Whether the manager is told that something lies in its inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// A word to it is queued.
+    Queued,
+    /// It looks into its inbox just now.
+    Spared,
 }
 
 /// Routes what the turns of one worker came to, if it is bound.
@@ -87,18 +96,12 @@ pub(super) fn route(
     store: &Store,
     worker_id: &str,
     dispatcher_id: &str,
-    is_reachable: &mut dyn FnMut(&Session) -> bool,
+    word: Word,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Routed>> {
-    // Asked before the transaction: in it nobody waits for anybody.
-    let manager = store.read(|r| {
-        let binding = store::bindings::active_of_session(r, worker_id)?;
-        binding.map_or(Ok(None), |binding| store::sessions::by_id(r, &binding.manager_session_id))
-    })?;
-    let wake = manager.as_ref().is_some_and(|manager| manager.state == Registration::Active && is_reachable(manager));
     let mut routed = Vec::new();
     loop {
-        let batch = store.write(|w| route_batch(cx, w, worker_id, dispatcher_id, wake, wanted))?;
+        let batch = store.write(|w| route_batch(cx, w, worker_id, dispatcher_id, word, wanted))?;
         let is_last = batch.len() < BATCH as usize || cx.dry_run();
         routed.extend(batch);
         if is_last {
@@ -112,11 +115,11 @@ fn route_batch(
     w: &Write<'_>,
     worker_id: &str,
     dispatcher_id: &str,
-    wake: bool,
+    word: Word,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Routed>> {
     let signals = signals::unrouted(w.read(), worker_id, BATCH)?;
-    let Some(route) = Route::of(w, worker_id, dispatcher_id, wake)? else { return Ok(Vec::new()) };
+    let Some(route) = Route::of(w, worker_id, dispatcher_id, word)? else { return Ok(Vec::new()) };
     if signals.is_empty() || !wanted(&route.binding.task_id) {
         return Ok(Vec::new());
     }
@@ -124,19 +127,19 @@ fn route_batch(
 }
 
 /// A worker, its manager, and who tells the one about the other.
-struct Route<'a> {
-    binding: Binding,
-    task_name: String,
-    worker: Session,
-    manager: Session,
-    dispatcher_id: &'a str,
+pub(super) struct Route<'a> {
+    pub(super) binding: Binding,
+    pub(super) task_name: String,
+    pub(super) worker: Session,
+    pub(super) manager: Session,
+    pub(super) dispatcher_id: &'a str,
     /// The manager is told that something lies in its inbox.
-    wake: bool,
+    pub(super) wake: bool,
 }
 
 impl<'a> Route<'a> {
     /// The route of a worker whose binding is in force and whose manager is registered.
-    fn of(w: &Write<'_>, worker_id: &str, dispatcher_id: &'a str, wake: bool) -> Result<Option<Self>> {
+    pub(super) fn of(w: &Write<'_>, worker_id: &str, dispatcher_id: &'a str, word: Word) -> Result<Option<Self>> {
         let r = w.read();
         let Some(binding) = store::bindings::active_of_session(r, worker_id)? else { return Ok(None) };
         if binding.worker_session_id != worker_id {
@@ -149,6 +152,9 @@ impl<'a> Route<'a> {
         if manager.state == Registration::Gone {
             return Ok(None);
         }
+        // A word needs a thread or a pane to go to; who has neither only ever fetches.
+        let has_way = manager.codex_session_id.is_some() || manager.tmux_pane_id.is_some();
+        let wake = word == Word::Queued && has_way;
         Ok(Some(Self { binding, task_name: task.name, worker, manager, dispatcher_id, wake }))
     }
 
@@ -163,7 +169,7 @@ impl<'a> Route<'a> {
                     inbox::renew(w, unseen.id, kind, signal.id, signal.at, &payload)?;
                     correlation_id = unseen.correlation_id;
                     if self.wake {
-                        self.wake(cx, w, unseen.id, signal.kind, &correlation_id, now)?;
+                        self.wake(cx, w, unseen.id, &self.sentence(signal.kind, 1), &correlation_id, now)?;
                     }
                     (Disposition::Merged, Some(unseen.id))
                 }
@@ -212,25 +218,25 @@ impl<'a> Route<'a> {
         };
         let notification_id = inbox::deliver(w, &item, now.wall)?;
         if self.wake {
-            self.wake(cx, w, notification_id, signal.kind, correlation_id, now)?;
+            self.wake(cx, w, notification_id, &self.sentence(signal.kind, 1), correlation_id, now)?;
         }
         Ok(notification_id)
     }
 
     /// Queues a word to the manager that something lies in its inbox, once for what lies there, and anew when the last
     /// word was given up. What lies there may have grown by the time it reads it, so the word says no more than that.
-    fn wake(
+    pub(super) fn wake(
         &self,
         cx: &Context,
         w: &Write<'_>,
         notification_id: i64,
-        kind: SignalKind,
+        sentence: &str,
         correlation_id: &str,
         now: &Moment,
     ) -> Result<()> {
         let id = cx.fresh_id("command");
-        let key = format!("wake:{notification_id}");
-        let payload = json!({"message": self.sentence(kind, 1), "notification_id": notification_id});
+        let key = format!("{OWN_KEYS}wake:{notification_id}");
+        let payload = json!({"message": sentence, "notification_id": notification_id});
         let new = NewCommand {
             id: &id,
             idempotency_key: &key,

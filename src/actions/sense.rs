@@ -14,16 +14,18 @@ use uuid::Uuid;
 use super::{
     Context,
     discover::running::{self, Held},
+    questions,
 };
 use crate::{
     base::Timestamp,
     model::{
         pane::{self, PaneReading},
+        question::Question,
         session::Session,
         state::{Condition, Readiness, Reading, Source},
     },
     ports::{
-        codex_server::{ServerError, ServerLink, Timeouts},
+        codex_server::{ServerError, ServerLink, ThreadStatus, Timeouts},
         process::{Liveness, LockState, ProcessId},
         tmux::{CaptureOptions, PaneId, PaneInfo, TmuxError},
     },
@@ -51,6 +53,8 @@ pub(super) struct Look {
     pub rollout: Option<PathBuf>,
     /// What the open files of its processes tell, when they were looked at.
     pub held: Option<Held>,
+    /// What it asks of a person; none when that could not be seen.
+    pub questions: Option<Vec<Question>>,
 }
 
 /// Looks at sessions, keeping connections and listings between them.
@@ -78,7 +82,8 @@ impl Observer {
         self.look_at_pane(cx, session, &mut look);
         look_at_process(cx, session, &mut look);
         self.look_at_files(cx, session, &mut look);
-        self.look_at_server(cx, session, &mut look);
+        let status = self.look_at_server(cx, session, &mut look);
+        look.questions = questions::seen(cx, session, &look, status.as_ref());
         look
     }
 
@@ -163,9 +168,9 @@ impl Observer {
         look.held = tree.into_iter().find_map(|pid| running::held_by(cx, pid));
     }
 
-    fn look_at_server(&mut self, cx: &Context, session: &Session, look: &mut Look) {
+    fn look_at_server(&mut self, cx: &Context, session: &Session, look: &mut Look) -> Option<ThreadStatus> {
         let (Some(thread), Some(home)) = (session.codex_session_id.as_deref(), codex_home(cx, session)) else {
-            return;
+            return None;
         };
         let now = cx.now();
         let server = self.servers.entry(home.clone()).or_insert(Server { link: None, retry_at: now });
@@ -173,13 +178,14 @@ impl Observer {
             server.link = cx.servers().connect(&home, limits()).ok();
             server.retry_at = Timestamp::from_millis(now.as_millis() + SERVER_PAUSE_MILLIS);
         }
-        let Some(link) = &mut server.link else { return };
+        let link = server.link.as_mut()?;
         match link.read_thread(thread) {
             Ok(info) => {
                 look.rollout.clone_from(&info.rollout);
                 let reading = info.status.reading(None);
                 let detail = Detail { content_sha256: Some(hash(&reading.rule)), ..Detail::default() };
                 look.rows.push(row(session, Source::Server, now, Some(reading), detail));
+                Some(info.status)
             }
             Err(error) => {
                 if !matches!(error, ServerError::Rpc { .. }) {
@@ -188,6 +194,7 @@ impl Observer {
                 let mut unseen = row(session, Source::Server, now, None, Detail::default());
                 unseen.error = Some(error.to_string());
                 look.rows.push(unseen);
+                None
             }
         }
     }

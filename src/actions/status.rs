@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Action, Argv, Context, Format, Outcome, TextArg, live, lookup, sense::Look};
+use super::{
+    Action, Argv, Context, Format, Outcome, TextArg, dispatch, live, lookup, questions::QuestionView, sense::Look,
+};
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
@@ -15,6 +17,7 @@ use crate::{
     },
     store::{
         self, audit,
+        budgets::Budget,
         inbox::{Counts, Inbox},
         sensors::SensorRow,
         statuses::{Status as Statement, StatusState},
@@ -45,6 +48,8 @@ pub struct Status {
 pub struct StatusReport {
     awaiting_first_prompt: bool,
     blocker: Option<String>,
+    /// The limit of messages to it, when it is the worker of a task that has one.
+    budget: Option<Budget>,
     condition: Condition,
     current_task: Option<String>,
     /// What waits for it.
@@ -53,6 +58,8 @@ pub struct StatusReport {
     judgement: Judgement,
     name: String,
     next_action: Option<String>,
+    /// What it asks of a person.
+    questions: Vec<QuestionView>,
     running: Option<bool>,
     startup: Option<String>,
     startup_reason: Option<String>,
@@ -63,6 +70,8 @@ pub struct StatusReport {
     terminal_captured_at: Option<Timestamp>,
     terminal_changed_at: Option<Timestamp>,
     tmux_session: Option<String>,
+    /// What an operator should know about delivery.
+    warnings: Vec<String>,
     work_state: CoarseState,
 }
 
@@ -72,10 +81,19 @@ impl Action for Status {
     type Output = StatusReport;
 
     fn run(self, cx: &Context) -> Result<StatusReport> {
-        let seen = See::session(cx, &self.session, self.no_refresh)?;
+        let mut seen = See::session(cx, &self.session, self.no_refresh)?;
+        let questions = std::mem::take(&mut seen.questions);
         let startup = seen.look.screen.as_deref().map(pane::startup_state);
         let screen = seen.screen();
+        let (budget, warning) = cx.ledger()?.read(|r| {
+            let binding = store::bindings::active_of_session(r, &seen.session.id)?;
+            let task = binding.filter(|binding| binding.worker_session_id == seen.session.id);
+            let budget = task.map_or(Ok(None), |binding| store::budgets::of_task(r, &binding.task_id))?;
+            Ok::<_, Error>((budget, dispatch::health_of(cx, r)?.warning))
+        })?;
         Ok(StatusReport {
+            budget,
+            warnings: warning.into_iter().collect(),
             awaiting_first_prompt: seen.judgement.awaiting_first_prompt,
             blocker: seen.statement.as_ref().and_then(|said| said.blocker.clone()),
             condition: seen.judgement.condition,
@@ -84,6 +102,7 @@ impl Action for Status {
             ingest_error: seen.ingest_error.clone(),
             next_action: seen.statement.as_ref().and_then(|said| said.next_action.clone()),
             running: seen.running(),
+            questions,
             startup: startup.as_ref().map(|startup| startup.state.to_string()),
             startup_reason: startup.map(|startup| startup.reason),
             state: seen.statement.as_ref().map_or(StatusState::Unknown, |said| said.state),
@@ -108,6 +127,9 @@ impl Outcome for StatusReport {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let age = self.judgement.age_seconds.map_or_else(|| "unknown age".to_owned(), text::age);
         writeln!(out, "{}: {} ({age}): {}", self.name, self.condition, self.judgement.reason)?;
+        for question in &self.questions {
+            writeln!(out, "asks {}", question.line())?;
+        }
         if let Some(task) = &self.current_task {
             writeln!(out, "says: {}: {task}", self.state)?;
         }
@@ -125,7 +147,10 @@ impl Outcome for StatusReport {
         if dead_letters > 0 {
             writeln!(out, "dead letters: {dead_letters}")?;
         }
-        Ok(())
+        if let Some(budget) = &self.budget {
+            writeln!(out, "budget: {} of {} nudges used", budget.nudges_used, budget.max_nudges)?;
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
     }
 }
 
@@ -138,6 +163,7 @@ struct See {
     sensors: Vec<SensorRow>,
     ingest_error: Option<String>,
     inbox: Counts,
+    questions: Vec<QuestionView>,
 }
 
 impl See {
@@ -156,6 +182,10 @@ impl See {
                 inbox: store::inbox::count(r, Inbox { session_id: &session.id, task_id: None }, &moment)?,
                 sensors: store::sensors::list(r, Some(&session.id))?,
                 ingest_error: store::sessions::ingest_errors(r)?.remove(&session.id),
+                questions: store::questions::open(r, &session.id)?
+                    .into_iter()
+                    .map(|asked| QuestionView::of(asked, now))
+                    .collect(),
                 session,
                 look,
             })

@@ -9,7 +9,7 @@ use super::{Action, Argv, Context, Outcome, TextArg};
 use crate::{
     base::{Error, Name, Result, text},
     model::task::{Task, TaskState},
-    store::{self, Write, audit},
+    store::{self, Write, audit, budgets::Budget},
 };
 
 /// The longest goal, in characters.
@@ -60,8 +60,8 @@ pub enum TasksOutput {
 pub struct TaskView {
     #[serde(flatten)]
     task: Task,
-    /// Budgets arrive with Dispatch; the field is part of the contract.
-    budget: Option<()>,
+    /// The limit of messages to its worker; none is no limit.
+    budget: Option<Budget>,
 }
 
 impl Action for Tasks {
@@ -75,14 +75,13 @@ impl Action for Tasks {
                 create(cx, &name, goal.get()?, self.summary.as_ref().map(TextArg::get).transpose()?)
             }
             None => {
-                let tasks = cx.ledger()?.read(store::tasks::list)?;
-                Ok(TasksOutput::List(
-                    tasks
-                        .into_iter()
-                        .filter(|task| !self.active || task.state.is_open())
-                        .map(|task| TaskView { task, budget: None })
-                        .collect(),
-                ))
+                let tasks = cx.ledger()?.read(|r| {
+                    let tasks = store::tasks::list(r)?.into_iter();
+                    let wanted = tasks.filter(|task| !self.active || task.state.is_open());
+                    let view = |task: Task| Ok(TaskView { budget: store::budgets::of_task(r, &task.id)?, task });
+                    wanted.map(view).collect::<Result<_, store::Error>>()
+                })?;
+                Ok(TasksOutput::List(tasks))
             }
         }
     }

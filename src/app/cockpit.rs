@@ -70,7 +70,13 @@ impl Backend for Live {
 
     fn explain(&self, session_id: &str) -> Result<Explanation> {
         let explained = actions::explanation(&self.0, session_id)?;
-        Ok(Explanation { lines: explained.proof_lines(), judgement: explained.judgement })
+        let asks = explained.question_lines().into_iter().map(|line| format!("asks     {line}"));
+        let lines = asks.chain(explained.proof_lines()).collect();
+        Ok(Explanation { lines, judgement: explained.judgement })
+    }
+
+    fn questions(&self, session_id: &str) -> Result<Vec<actions::QuestionView>> {
+        actions::open_questions(&self.0, session_id)
     }
 
     fn attach(&self, session_id: &str) -> Result<Vec<String>> {

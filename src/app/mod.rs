@@ -73,10 +73,24 @@ pub fn definition() -> clap::Command {
 pub fn parse<I, T>(arguments: I) -> Result<Root, clap::Error>
 where
     I: IntoIterator<Item = T>,
-    T: Into<OsString> + Clone,
+    T: Into<OsString>,
 {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    if let Some(root) = parse_alone(&arguments) {
+        return Ok(root);
+    }
     let mut matches = definition().try_get_matches_from(arguments)?;
     Root::from_arg_matches_mut(&mut matches)
+}
+
+/// Parses a line with the definition of its command alone: defining all of them takes longer than many a command runs.
+/// None for everything that this definition cannot judge.
+fn parse_alone(arguments: &[OsString]) -> Option<Root> {
+    let command = arguments.iter().skip(1).find_map(|word| actions::Command::definition(word.to_str()?))?;
+    let root = clap::Command::new("conveyor").disable_help_subcommand(true).subcommand(command);
+    let root = <cockpit::CockpitArgs as clap::Args>::augment_args(<Global as clap::Args>::augment_args(root));
+    let mut matches = root.try_get_matches_from(arguments).ok()?;
+    Root::from_arg_matches_mut(&mut matches).ok()
 }
 
 /// Runs the program; the exit code.
@@ -247,5 +261,38 @@ mod tests {
         );
         let help = "For more information, try '--help'.";
         assert_eq!((usage_hint(&format!("{help}\n")), usage_hint("")), (help.to_owned(), String::new()));
+    }
+
+    fn words(line: &str) -> Vec<OsString> {
+        ["conveyor"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect()
+    }
+
+    fn in_full(line: &str) -> Option<String> {
+        let mut matches = definition().try_get_matches_from(words(line)).ok()?;
+        Root::from_arg_matches_mut(&mut matches).ok().map(|root| format!("{root:?}"))
+    }
+
+    #[test]
+    fn a_command_defined_alone_parses_as_among_all() {
+        let lines = [
+            "list",
+            "--path list tasks",
+            "--path tasks list --json",
+            "--json tail w --limit 20",
+            "dispatch pause --all --reason list",
+            "session-nudge w1 --message list --dry-run",
+            "bind --task t --worker list --manager tasks",
+            "--ascii tasks",
+        ];
+        for line in lines {
+            let alone = parse_alone(&words(line)).map(|root| format!("{root:?}"));
+            assert_eq!(alone.or_else(|| in_full(line)), in_full(line), "{line}");
+        }
+        assert!(parse_alone(&words("--json tail w --limit 20")).is_some());
+        for line in
+            ["", "list --help", "list --version", "--help", "nudge w --message x", "list --no-such", "demo list"]
+        {
+            assert!(parse_alone(&words(line)).is_none(), "{line}");
+        }
     }
 }

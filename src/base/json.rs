@@ -34,7 +34,7 @@ pub fn line(data: &impl Serialize) -> serde_json::Result<String> {
 /// JSON text in which every character that must not reach a screen is a `\u` escape. `serde_json` escapes only
 /// what JSON demands; the others can stand nowhere but inside of strings.
 fn escaped(json: String) -> String {
-    if !json.contains(text::is_unsafe) {
+    if !text::has_unsafe(&json) {
         return json;
     }
     let mut out = String::with_capacity(json.len() + 64);

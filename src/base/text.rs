@@ -18,10 +18,21 @@ pub fn is_unsafe(c: char) -> bool {
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a character of `text` is [unsafe](is_unsafe).
+#[must_use]
+pub fn has_unsafe(text: &str) -> bool {
+    !is_plain(text) && text.contains(is_unsafe)
+}
+
+/// Whether there are only printable ASCII characters, line feeds and tabs: true for most texts, and quickly told.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7f).contains(&byte) || matches!(byte, b'\n' | b'\t'))
+}
+
 /// `text` without escape sequences and unsafe characters. CR and CRLF become line feeds.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    if text.bytes().all(|b| (0x20..0x7f).contains(&b) || b == b'\n' || b == b'\t') {
+    if is_plain(text) {
         return text.to_owned();
     }
     let mut out = String::with_capacity(text.len());
@@ -189,7 +200,7 @@ pub fn typable(bytes: &[u8]) -> Typable {
 /// `text` with unsafe characters written out (`\u{1b}`), for output that must show what was given.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if text.contains(is_unsafe) { Cow::Owned(written_out(text, is_unsafe)) } else { Cow::Borrowed(text) }
+    if has_unsafe(text) { Cow::Owned(written_out(text, is_unsafe)) } else { Cow::Borrowed(text) }
 }
 
 /// As [`visible`], on one line: line feeds and tabs are written out too (`\n`).
@@ -301,6 +312,7 @@ mod tests {
             let once = clean(&text);
             proptest::prop_assert_eq!(&clean(&once), &once);
             proptest::prop_assert!(!once.chars().any(is_unsafe));
+            proptest::prop_assert_eq!(has_unsafe(&text), text.chars().any(is_unsafe));
         });
     }
 

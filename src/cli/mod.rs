@@ -67,6 +67,7 @@ pub fn run(cx: &Context, mut command: Command, style: Style, printer: &mut Print
     if let Command::Dispatch(args) = &command
         && args.verb.is_none()
         && args.watch
+        && !args.detach
     {
         return watch::dispatch(cx, args, style, printer);
     }

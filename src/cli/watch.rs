@@ -3,8 +3,11 @@
 use std::{io, time::Duration};
 
 use crate::{
-    actions::{Action as _, Context, Dispatch, DispatchItem, DispatchSummary, Dispatcher, dispatch_health},
-    base::{Error, Kind, Result, json},
+    actions::{
+        Action as _, BoundedLog, Context, Dispatch, DispatchItem, DispatchSummary, Dispatcher, dispatch_health,
+        leave_terminal,
+    },
+    base::{Error, Kind, Result, Timestamp, json},
     engine::{self, Ended, Notice, Signals, Told},
 };
 
@@ -15,6 +18,32 @@ use super::{Printer, Style};
 /// # Errors
 /// When the ledger cannot be used at the start, or stdout cannot be written.
 pub(super) fn dispatch(cx: &Context, args: &Dispatch, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
+    let Some(path) = &args.background_log else { return watch(cx, args, style, printer) };
+    let cannot = |error| Error::io(format!("cannot write the log {}", path.display())).caused_by(error);
+    let (mut out, mut err) = (BoundedLog::open(path).map_err(cannot)?, io::sink());
+    leave_terminal().map_err(|error| Error::io("cannot leave the terminal").caused_by(error))?;
+    // Everything it has to say is a line in its log, its failure as well.
+    let mut printer = Printer::new(&mut out, &mut err);
+    let begun =
+        Said { at: cx.now(), kind: "begun", message: format!("process {}", std::process::id()), task: "dispatch" };
+    printer.out(&line(&begun)?)?;
+    let ended = watch(cx, args, Style::Json, &mut printer);
+    if let Err(error) = &ended {
+        printer.out(&line(&error.report())?)?;
+    }
+    Ok(ended.unwrap_or_else(|error| error.kind().exit_code()))
+}
+
+/// A line of the log that is no item.
+#[derive(serde::Serialize)]
+struct Said {
+    at: Timestamp,
+    kind: &'static str,
+    message: String,
+    task: &'static str,
+}
+
+fn watch(cx: &Context, args: &Dispatch, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
     if cx.dry_run() {
         return Err(Error::usage("--dry-run looks at one pass; use it without --watch"));
     }
@@ -32,6 +61,11 @@ pub(super) fn dispatch(cx: &Context, args: &Dispatch, style: Style, printer: &mu
             Told::Item(item) => {
                 count += 1;
                 print_item(printer, &item, style)
+            }
+            Told::Notice(notice) if args.background_log.is_some() => {
+                let (Notice::Trouble { task, .. } | Notice::Recovered { task } | Notice::Died { task }) = notice;
+                let said = Said { at: cx.now(), kind: "notice", message: words(&notice), task };
+                line(&said).and_then(|line| printer.out(&line))
             }
             Told::Notice(notice) => {
                 printer.note(&words(&notice));

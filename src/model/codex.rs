@@ -149,6 +149,12 @@ pub fn interrupt_key(moment: Moment) -> Option<StopKey> {
     }
 }
 
+/// Whether an approval can be given by keys: only where it is measured what the arrows do in its dialog.
+#[must_use]
+pub fn answers_by_keys(version: Option<CodexVersion>) -> bool {
+    version.is_some_and(|version| (version.major, version.minor) == (0, 169))
+}
+
 /// What `key` does at `moment`; `in_server` tells whether the session lives in Codex's background server.
 ///
 /// 0.25 asks before Ctrl-C leaves it; that counts as leaving here, since the answer would be ours.
@@ -184,6 +190,15 @@ mod tests {
         assert_eq!([150, 169].map(|minor| queue_key(version(minor))), [None, Some(Tab)]);
         assert_eq!((queue_key(None), steer_key(), command_key()), (None, Enter, Enter));
         assert_eq!(submit_key(Some(CodexVersion { major: 1, minor: 0, patch: 0 })), Tab);
+    }
+
+    #[test]
+    fn approvals_by_keys_are_for_measured_versions() {
+        let may = |text: &str| answers_by_keys(text.parse().ok());
+        assert_eq!(
+            ["0.169.0", "0.169.3", "0.168.0", "0.170.0", "1.169.0", "x"].map(may),
+            [true, true, false, false, false, false]
+        );
     }
 
     #[test]

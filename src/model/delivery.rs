@@ -197,6 +197,8 @@ pub struct Command {
     pub crash_count: i64,
     /// How often it was put off.
     pub defer_count: i64,
+    /// Its task's budget has paid for it.
+    pub budget_spent: bool,
     /// What is to be delivered.
     pub payload: Value,
     /// What the last try came to.

@@ -10,6 +10,7 @@ pub mod filter;
 pub mod judge;
 pub mod pane;
 pub mod progress;
+pub mod question;
 pub mod rollout;
 pub mod session;
 pub mod state;

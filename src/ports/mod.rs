@@ -2,6 +2,7 @@
 //!
 //! Ports observe and act; what that means is decided above, and they know neither ledger nor screen.
 
+pub mod background;
 pub mod codex_cli;
 pub mod codex_server;
 pub mod env;

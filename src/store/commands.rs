@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde_json::Value;
 
-use super::{Read, Result, Write, attempts, convert};
+use super::{Read, Result, Write, attempts, budgets, convert};
 use crate::{
     base::{Moment, Timestamp},
     model::delivery::{AttemptState, Command, CommandKind, CommandState, Lane, Phase},
@@ -15,7 +15,7 @@ use crate::{
 const COLUMNS: &str = "id, idempotency_key, request_sha256, created_at, updated_at, created_by, task_id, binding_id,
     source_session_id, target_session_id, seq, correlation_id, type, phase, reason, lane, lane_reason,
     required_permission, available_at, expires_at, claimed_by, claimed_at, claim_expires_at, fence, attempts,
-    max_attempts, crash_count, defer_count, payload_json, result_json, error";
+    max_attempts, crash_count, defer_count, budget_spent, payload_json, result_json, error";
 
 fn command(row: &Row<'_>) -> rusqlite::Result<Command> {
     Ok(Command {
@@ -47,6 +47,7 @@ fn command(row: &Row<'_>) -> rusqlite::Result<Command> {
         max_attempts: row.get("max_attempts")?,
         crash_count: row.get("crash_count")?,
         defer_count: row.get("defer_count")?,
+        budget_spent: row.get("budget_spent")?,
         payload: convert::json(row, "payload_json")?,
         result: convert::json_or_none(row, "result_json")?,
         error: row.get("error")?,
@@ -74,6 +75,9 @@ pub fn by_key(r: Read<'_>, scope: &str, key: &str) -> Result<Option<Command>> {
     let mut statement = r.connection.prepare_cached(&sql)?;
     Ok(statement.query_row(named_params! { ":scope": scope, ":key": key }, command).optional()?)
 }
+
+/// Keys that begin so are our own; no sender's key does.
+pub const OWN_KEYS: &str = "conveyor:";
 
 /// A command to be accepted.
 #[derive(Debug, Clone)]
@@ -183,16 +187,16 @@ pub fn waiting(r: Read<'_>, target_session_id: &str) -> Result<u64> {
     Ok(statement.query_row(named_params! { ":target": target_session_id }, |row| convert::count(row, "waiting"))?)
 }
 
-/// After a boot of the machine, or the first time on another one: numbers that were counted from an earlier boot are
-/// counted anew. Leases are void, what was put off is due, and what was left of a time to live is taken from the wall
-/// clock, the only one that both boots know.
+/// After a boot of the machine, or the first time on another one: numbers of what is queued that were counted from an
+/// earlier boot are counted anew. What was put off is due, and what was left of a time to live is taken from the wall
+/// clock, the only one that both boots know. What was in flight keeps its boot: that tells that nobody knows its fate.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn count_from_this_boot(w: &Write<'_>, now: &Moment) -> Result<usize> {
     let mut statement = w.connection.prepare_cached(
         "select id, expires_at from commands
-         where phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and boot_id <> :boot_id",
+         where phase in ('queued', 'claimed') and boot_id <> :boot_id",
     )?;
     let stale = statement
         .query_map(named_params! { ":boot_id": now.boot_id }, |row| Ok((row.get("id")?, row.get("expires_at")?)))?
@@ -208,19 +212,6 @@ pub fn count_from_this_boot(w: &Write<'_>, now: &Moment) -> Result<usize> {
             .execute(named_params! { ":id": id, ":boot_id": now.boot_id, ":expires_uptime": left })?;
     }
     Ok(stale.len())
-}
-
-/// Whether [`count_from_this_boot`] has something to do.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn is_from_another_boot(r: Read<'_>, now: &Moment) -> Result<bool> {
-    let mut statement = r.connection.prepare_cached(
-        "select exists (
-            select 1 from commands indexed by commands_live
-            where phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and boot_id <> :boot_id) as is_there",
-    )?;
-    Ok(statement.query_row(named_params! { ":boot_id": now.boot_id }, |row| row.get("is_there"))?)
 }
 
 /// How long after a try's lease its proof may still come, in milliseconds.
@@ -241,14 +232,14 @@ pub struct InLine {
     pub phase: Phase,
     /// The way it took or takes.
     pub lane: Option<Lane>,
-    /// The dispatcher that holds it.
-    pub claimed_by: Option<String>,
     /// It may be tried now.
     pub is_due: bool,
     /// Its time has run out.
     pub is_expired: bool,
     /// The lease of its last try has been over for so long that its proof should have come.
     pub is_overdue: bool,
+    /// The machine was booted since it was moved.
+    pub is_of_earlier_boot: bool,
 }
 
 impl InLine {
@@ -272,12 +263,13 @@ impl InLine {
 /// SQLite's own error.
 pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLine>> {
     let mut statement = r.connection.prepare_cached(
-        "select id, type, task_id, target_session_id, phase, lane, claimed_by,
+        "select id, type, task_id, target_session_id, phase, lane,
             (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
             (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
-            (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue
+            (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue,
+            boot_id <> :boot_id as is_of_earlier_boot
          from (
-            select id, type, task_id, target_session_id, phase, lane, claimed_by, seq, boot_id, available_uptime, expires_uptime,
+            select id, type, task_id, target_session_id, phase, lane, seq, boot_id, available_uptime, expires_uptime,
                 lease_uptime, row_number() over (
                 partition by target_session_id, phase = 'queued' and type = 'worker_task_complete' order by seq) as place
             from commands indexed by commands_live
@@ -296,17 +288,17 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
                 target_session_id: row.get("target_session_id")?,
                 phase: row.get("phase")?,
                 lane: row.get("lane")?,
-                claimed_by: row.get("claimed_by")?,
                 is_due: row.get("is_due")?,
                 is_expired: row.get("is_expired")?,
                 is_overdue: row.get("is_overdue")?,
+                is_of_earlier_boot: row.get("is_of_earlier_boot")?,
             })
         },
     )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Claims a queued command and says, on disk before anything is done, that something may happen from here on: a new
+/// Claims a queued command, pays for it from its task's budget, and says, on disk before anything is done, that something may happen from here on: a new
 /// fence, a lease of `lease` milliseconds, and a try that runs. None when somebody else was faster, when its time ran
 /// out, or while another command is in flight to its target.
 ///
@@ -354,6 +346,7 @@ pub fn begin_try(
     if changed == 0 {
         return Ok(None);
     }
+    budgets::spend(w, &command.id)?;
     let attempt_id = attempts::begin(w, command, dispatcher_id, lane.0, now.wall)?;
     let command = by_id(w.read(), &command.id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok(Some(Begun { command, attempt_id }))
@@ -443,6 +436,17 @@ pub fn confirm(w: &Write<'_>, id: &str, session_id: &str, receipt: &Value, now: 
         return Ok(Confirmed::NotOurs);
     };
     let mut result = command.result.clone().filter(Value::is_object).unwrap_or_else(|| serde_json::json!({}));
+    if command.phase == Phase::Done && result["receipt"]["kind"] == "operator" {
+        // It was done by somebody's word; now it is proven.
+        result["operator"] = result["receipt"].take();
+        result["receipt"] = receipt.clone();
+        w.connection
+            .prepare_cached(
+                "update commands set result_json = :result, reason = null, updated_at = :now where id = :id",
+            )?
+            .execute(named_params! { ":id": id, ":result": convert::json_text(&result)?, ":now": now })?;
+        return Ok(Confirmed::Done);
+    }
     if command.phase == Phase::Done {
         let is_same = result["receipt"]["record_hash"] == receipt["record_hash"];
         return Ok(if is_same { Confirmed::Known } else { Confirmed::Twice });
@@ -505,7 +509,23 @@ pub fn advance(w: &Write<'_>, command: &Command, to: Phase, step: Step<'_>, now:
             ":error": step.error,
             ":holds": to.holds_the_line() && to != Phase::Queued,
         })?;
+    if changed == 1 {
+        settle_budget(w, command, to)?;
+    }
     Ok(changed == 1)
+}
+
+/// What a step means for the budget: laying a message into an inbox is its delivery; what came back from a try, or was
+/// decided not to have arrived, was none; and what turns up in the rollout after all was one.
+fn settle_budget(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
+    match (command.phase, to) {
+        (Phase::Queued, Phase::Delivered) | (Phase::Queued | Phase::Failed, Phase::Done) => {
+            budgets::spend(w, &command.id)
+        }
+        (Phase::Started | Phase::Staged | Phase::Submitted, Phase::Claimed | Phase::Queued | Phase::Failed)
+        | (Phase::Ambiguous, Phase::Failed) => budgets::refund(w, &command.id),
+        _ => Ok(()),
+    }
 }
 
 /// Puts a command that was given up, or whose fate an operator decided, back into its line: tries, fence and what it
@@ -529,6 +549,7 @@ pub fn requeue(
             "update commands set
                 seq = (select max(seq) + 1 from commands),
                 fence = fence + 1, attempts = 0, crash_count = 0, defer_count = 0, error = null, result_json = null,
+                budget_spent = 0,
                 boot_id = :boot_id, available_at = null, available_uptime = 0,
                 expires_at = :expires_at, expires_uptime = :expires_uptime
              where id = :id",

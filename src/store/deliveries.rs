@@ -218,8 +218,10 @@ pub struct Open {
     pub dead_letters: u64,
 }
 
+// A word that something lies in an inbox is no message that waits: what it tells of was delivered.
 const OPEN: &str = "select phase, count(*) as number from commands
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
+    and not (phase = 'queued' and type = 'worker_task_complete')
   group by phase
   union all
   select phase, count(*) as number from commands

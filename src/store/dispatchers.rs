@@ -60,6 +60,19 @@ pub struct Dispatcher {
     pub stop_requested_at: Option<Timestamp>,
     /// Its last trouble.
     pub last_error: Option<String>,
+    /// What it is for.
+    pub scope: Scope,
+    /// Where a background dispatcher writes what it does; none for others.
+    pub log_path: Option<String>,
+}
+
+/// What a dispatcher is for; the default is everything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Only this task.
+    pub task_id: Option<String>,
+    /// Only this type, in the words of `dispatch --type`.
+    pub wanted: Option<String>,
 }
 
 impl Dispatcher {
@@ -86,32 +99,56 @@ fn dispatcher(row: &Row<'_>) -> rusqlite::Result<Dispatcher> {
         state: row.get("state")?,
         stop_requested_at: row.get("stop_requested_at")?,
         last_error: row.get("last_error")?,
+        scope: Scope { task_id: row.get("only_task_id")?, wanted: row.get("only_type")? },
+        log_path: row.get("log_path")?,
     })
+}
+
+/// A dispatcher that begins.
+#[derive(Debug, Clone, Copy)]
+pub struct New<'a> {
+    /// Its own id.
+    pub id: &'a str,
+    /// What it runs in.
+    pub host: Host,
+    /// Its process.
+    pub pid: i64,
+    /// Start time of that process.
+    pub pid_start: Option<i64>,
+    /// What it is for.
+    pub scope: &'a Scope,
+    /// Where it writes what it does.
+    pub log_path: Option<&'a str>,
 }
 
 /// Records a dispatcher that begins, or the same one again.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn begin(w: &Write<'_>, id: &str, host: Host, pid: i64, pid_start: Option<i64>, now: &Moment) -> Result<()> {
+pub fn begin(w: &Write<'_>, new: &New<'_>, now: &Moment) -> Result<()> {
     w.connection
         .prepare_cached(
-            "insert into dispatchers (id, host, pid, pid_start, boot_id, started_at, heartbeat_at, heartbeat_uptime, state)
-             values (:id, :host, :pid, :pid_start, :boot_id, :now, :now, :uptime, 'running')
+            "insert into dispatchers (id, host, pid, pid_start, boot_id, started_at, heartbeat_at, heartbeat_uptime, state,
+                only_task_id, only_type, log_path)
+             values (:id, :host, :pid, :pid_start, :boot_id, :now, :now, :uptime, 'running', :task_id, :wanted, :log_path)
              on conflict (id) do update set
                 host = excluded.host, pid = excluded.pid, pid_start = excluded.pid_start, boot_id = excluded.boot_id,
                 started_at = excluded.started_at, heartbeat_at = excluded.heartbeat_at,
                 heartbeat_uptime = excluded.heartbeat_uptime, state = 'running', stop_requested_at = null,
-                last_error = null",
+                last_error = null, only_task_id = excluded.only_task_id, only_type = excluded.only_type,
+                log_path = excluded.log_path",
         )?
         .execute(named_params! {
-            ":id": id,
-            ":host": host,
-            ":pid": pid,
-            ":pid_start": pid_start,
+            ":id": new.id,
+            ":host": new.host,
+            ":pid": new.pid,
+            ":pid_start": new.pid_start,
             ":boot_id": now.boot_id,
             ":now": now.wall,
             ":uptime": now.uptime,
+            ":task_id": new.scope.task_id,
+            ":wanted": new.scope.wanted,
+            ":log_path": new.log_path,
         })?;
     Ok(())
 }
@@ -173,6 +210,15 @@ pub fn end(w: &Write<'_>, id: &str, done: Done, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Takes a dispatcher off the record: it has ended, and what it left is anybody's.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn remove(w: &Write<'_>, id: &str) -> Result<()> {
+    w.connection.prepare_cached("delete from dispatchers where id = :id")?.execute(named_params! { ":id": id })?;
+    Ok(())
+}
+
 /// Asks a dispatcher to end after its pass; false when there is none of this id that runs.
 ///
 /// # Errors
@@ -195,7 +241,7 @@ pub fn request_stop(w: &Write<'_>, id: &str, now: Timestamp) -> Result<bool> {
 pub fn list(r: Read<'_>) -> Result<Vec<Dispatcher>> {
     let mut statement = r.connection.prepare_cached(
         "select id, host, pid, pid_start, boot_id, started_at, heartbeat_at, heartbeat_uptime, passes, processed, state,
-            stop_requested_at, last_error
+            stop_requested_at, last_error, only_task_id, only_type, log_path
          from dispatchers
          order by heartbeat_at desc, id",
     )?;
@@ -203,22 +249,24 @@ pub fn list(r: Read<'_>) -> Result<Vec<Dispatcher>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Forgets dispatchers that were last heard of more than `age` milliseconds ago and hold no command. Those of this boot
+/// Forgets dispatchers of this host that were last heard of more than `age` milliseconds ago and hold no command. Those of this boot
 /// are judged by its clock: nobody makes a living one unknown by setting the other.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn forget(w: &Write<'_>, age: i64, now: &Moment) -> Result<()> {
+pub fn forget(w: &Write<'_>, host: Host, age: i64, now: &Moment) -> Result<()> {
     w.connection
         .prepare_cached(
             "delete from dispatchers
-             where case when boot_id = :boot_id then heartbeat_uptime < :uptime - :age else heartbeat_at < :before end
+             where host = :host
+                and case when boot_id = :boot_id then heartbeat_uptime < :uptime - :age else heartbeat_at < :before end
                 and not exists (
                     select 1 from commands indexed by commands_live
                     where phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
                         and claimed_by = dispatchers.id)",
         )?
         .execute(named_params! {
+            ":host": host,
             ":boot_id": now.boot_id,
             ":uptime": now.uptime,
             ":age": age,

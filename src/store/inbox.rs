@@ -611,6 +611,21 @@ pub fn renew(
     Ok(changed == 1)
 }
 
+/// Takes an item out of the way that nobody has seen and that is about nothing any more; false when it was seen.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn settle_unseen(w: &Write<'_>, id: i64, why: &str) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update routed_notifications set state = 'suppressed', error = :why
+             where id = :id and state = 'delivered' and read_at is null and consumed_at is null and delivery_count = 0",
+        )?
+        .execute(named_params! { ":id": id, ":why": why })?;
+    Ok(changed == 1)
+}
+
 /// What a session said about something it got.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Acknowledgement {

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, named_params};
 use super::{Read, Result, Write, commands, convert};
 use crate::{
     base::{Moment, Timestamp},
-    model::delivery::Command,
+    model::delivery::{Command, Phase},
 };
 
 /// How this ledger marks the panes that it types into.
@@ -242,16 +242,55 @@ pub fn note(w: &Write<'_>, command_id: &str, result: &serde_json::Value) -> Resu
     Ok(())
 }
 
-/// Texts that are to be typed or may just be: marker and fence, by which their paste buffers are named.
+/// A typed message whose fate is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// The command.
+    pub command_id: String,
+    /// Whom it is for.
+    pub target_session_id: String,
+    /// How far it has come.
+    pub phase: Phase,
+    /// The dispatcher that holds it.
+    pub claimed_by: Option<String>,
+    /// Nobody holds it, or the lease is over.
+    pub is_due: bool,
+}
+
+const OPEN: &str = "select id, target_session_id, phase, claimed_by,
+    (boot_id <> :boot_id or available_uptime <= :uptime) as is_due
+  from commands indexed by commands_typed
+  where lane = 'tmux' and phase in ('started', 'staged', 'submitted')
+  order by seq";
+
+/// Typed messages whose fate is open, in the order in which they were accepted.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn open(r: Read<'_>, now: &Moment) -> Result<Vec<Open>> {
+    let mut statement = r.connection.prepare_cached(OPEN)?;
+    let rows = statement.query_map(named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime }, |row| {
+        Ok(Open {
+            command_id: row.get("id")?,
+            target_session_id: row.get("target_session_id")?,
+            phase: row.get("phase")?,
+            claimed_by: row.get("claimed_by")?,
+            is_due: row.get("is_due")?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Texts that may just be on their way into a composer: marker and fence, by which their paste buffers are named.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn under_way(r: Read<'_>) -> Result<Vec<(String, u64)>> {
     let mut statement = r.connection.prepare_cached(
         "select t.marker, c.fence
-         from commands as c indexed by commands_live
+         from commands as c indexed by commands_typed
          join typed_messages as t on t.command_id = c.id
-         where c.phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and c.phase = 'started'",
+         where c.lane = 'tmux' and c.phase in ('started', 'staged', 'submitted') and c.phase = 'started'",
     )?;
     let rows = statement.query_map([], |row| Ok((row.get("marker")?, convert::count(row, "fence")?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -16,7 +16,7 @@ use super::{
     theme::{Glyphs, Part, Theme},
 };
 use crate::{
-    actions::{Command, Deliveries, Report},
+    actions::{Command, Deliveries, QuestionView, Report},
     base::{Error, Kind, Result, Timestamp, text::one_line},
     engine,
     model::{
@@ -80,6 +80,8 @@ pub enum Load {
     Pane(String),
     /// Why a session is in its state.
     Explain(String),
+    /// What a session asks.
+    Questions(String),
     /// How to attach to a session.
     Attach(String),
 }
@@ -112,6 +114,8 @@ pub enum Msg {
     Pane(String, Result<Option<PaneText>>),
     /// The answer to [`Load::Explain`].
     Explained(String, Result<Explanation>),
+    /// The answer to [`Load::Questions`].
+    Questions(String, Result<Vec<QuestionView>>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
     /// The program that had the terminal has ended.
@@ -710,6 +714,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.pane = Some(Loaded { session, value });
         }
         Msg::Explained(session, result) => app.explained(&session, result),
+        Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
         Msg::Attach(Err(error)) => app.show_failure("attach", &Failure::from(&error)),
         Msg::Returned(result) => {

@@ -3,7 +3,7 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Command, Deliveries, Report},
+    actions::{Command, Deliveries, QuestionView, Report},
     base::{Result, Timestamp},
     model::{
         board::{Board, Entry, EventRow},
@@ -48,6 +48,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// As [`Backend::events`].
     fn explain(&self, session_id: &str) -> Result<Explanation>;
+
+    /// What a session asks now, after a fresh look.
+    ///
+    /// # Errors
+    /// When the session is unknown or gone, or nothing tells.
+    fn questions(&self, session_id: &str) -> Result<Vec<QuestionView>>;
 
     /// The program to hand the terminal to, with its arguments.
     ///

@@ -3,6 +3,7 @@
 use ratatui::layout::Position;
 
 use super::{
+    answers,
     app::{App, Effect, Load, Look, Screen, wants_look},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
@@ -36,6 +37,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Message) => messages::message(app, key, intent, effects),
             Some(Place::Reader) => reader(app, intent, effects),
             Some(Place::Confirm) => confirm(app, intent, effects),
+            Some(Place::Answer) => answers::key(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
                     on_screen(app, intent, effects);
@@ -116,9 +118,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
         Intent::Nudge => messages::nudge(app),
+        Intent::Interrupt => answers::interrupt(app),
+        Intent::Answer => answers::open(app, effects),
         Intent::Pause => messages::pause(app, effects),
         Intent::Retry => messages::retry(app),
         Intent::TakeBack => messages::take_back(app),
+        Intent::Arrived => messages::arrived(app),
         Intent::Adopt => {
             let adopt = Discover {
                 query: None,
@@ -181,6 +186,9 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::LineEnd
         | Intent::Yes
         | Intent::No
+        | Intent::Approve
+        | Intent::Decline
+        | Intent::CancelTurn
         | Intent::Repaint
         | Intent::Suspend
         | Intent::Quit => {}
@@ -600,7 +608,7 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             filter.extend(text.chars().take(MAX_INPUT));
             *scroll = 0;
         }
-        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. }) | None => {}
+        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_)) | None => {}
     }
 }
 
@@ -651,7 +659,7 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 *scroll = scroll.saturating_add_signed(by).min(limit);
             }
         }
-        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. }) => {}
+        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. } | Layer::Answer(_)) => {}
         None => {
             let over_preview = app.screen == Screen::Fleet
                 && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);

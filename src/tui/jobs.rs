@@ -89,6 +89,10 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.explain(&id);
             Msg::Explained(id, answer)
         }
+        Load::Questions(id) => {
+            let answer = backend.questions(&id);
+            Msg::Questions(id, answer)
+        }
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
     }
 }
@@ -101,6 +105,7 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Events(id, query) => Msg::Events(id, query, Err(fault(error))),
         Load::Pane(id) => Msg::Pane(id, Err(fault(error))),
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
+        Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
     }
 }

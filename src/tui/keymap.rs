@@ -33,6 +33,8 @@ text_enum! {
         Reader => "reader",
         /// In a question.
         Confirm => "confirm",
+        /// Over what a session asks.
+        Answer => "answer",
     }
 }
 
@@ -107,12 +109,24 @@ text_enum! {
         Cycle => "cycle",
         /// Write a message to the worker.
         Nudge => "nudge",
+        /// End the running turn.
+        Interrupt => "interrupt",
+        /// Show what the session asks.
+        Answer => "answer",
+        /// Say yes to what it asks, this once.
+        Approve => "approve",
+        /// Say no to what it asks.
+        Decline => "decline",
+        /// Say no to what it asks, and end the turn.
+        CancelTurn => "cancel_turn",
         /// Stop every delivery, or let deliveries go on.
         Pause => "pause",
         /// Queue what was given up again.
         Retry => "retry",
         /// Take back what waits.
         TakeBack => "take_back",
+        /// Say that an uncertain message arrived.
+        Arrived => "arrived",
         /// Register the sessions that run unregistered.
         Adopt => "adopt",
         /// Follow new events.
@@ -255,8 +269,32 @@ pub const BINDINGS: &[Binding] = &[
         "nudge",
         "write a message to the worker; a dispatcher delivers it",
     ),
-    does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue a message again that was given up"),
-    does(Place::Inbox, &[c('X')], Intent::TakeBack, "dispatch", "cancel", "take a message back that still waits"),
+    does(
+        Place::Screen,
+        &[c('!'), c('i')],
+        Intent::Interrupt,
+        "session-interrupt",
+        "interrupt",
+        "end the turn that runs, after a question",
+    ),
+    does(
+        Place::Screen,
+        &[c('y'), c('N')],
+        Intent::Answer,
+        "session-answer",
+        "answer",
+        "show what the session asks, and answer it there",
+    ),
+    does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue again what was given up, or is uncertain"),
+    does(
+        Place::Inbox,
+        &[c('X')],
+        Intent::TakeBack,
+        "dispatch",
+        "cancel",
+        "take back what waits, or is uncertain: not arrived",
+    ),
+    does(Place::Inbox, &[c('V')], Intent::Arrived, "dispatch", "arrived", "say that an uncertain message arrived"),
     does(Place::Screen, &[c('a')], Intent::Attach, "open", "attach", "hand the terminal to the session's pane"),
     does(
         Place::Fleet,
@@ -358,6 +396,27 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Reader, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
     moves(Place::Confirm, &[c('y')], Intent::Yes, "yes", "do it"),
     moves(Place::Confirm, &[c('n'), k(Esc)], Intent::No, "no", "leave it"),
+    does(
+        Place::Answer,
+        &[c('a')],
+        Intent::Approve,
+        "session-answer",
+        "approve",
+        "say yes, this once; asks before it does",
+    ),
+    does(Place::Answer, &[c('d')], Intent::Decline, "session-answer", "decline", "say no; asks before it does"),
+    does(
+        Place::Answer,
+        &[c('c')],
+        Intent::CancelTurn,
+        "session-answer",
+        "cancel",
+        "say no and end the turn; asks before it does",
+    ),
+    moves(Place::Answer, &[c('j'), k(Down)], Intent::Down, "down", "next question"),
+    moves(Place::Answer, &[c('k'), k(Up)], Intent::Up, "up", "previous question"),
+    moves(Place::Answer, &[c('r')], Intent::Reload, "look", "look again"),
+    moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
     moves(Place::Always, &[ctrl('c')], Intent::Quit, "quit", "leave the cockpit"),
     moves(Place::Always, &[ctrl('l')], Intent::Repaint, "repaint", "draw the screen anew"),
     moves(Place::Always, &[ctrl('z')], Intent::Suspend, "suspend", "go to the background; `fg` comes back"),

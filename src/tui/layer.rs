@@ -1,6 +1,12 @@
 //! What can lie on top of a screen: help, an input line, a message that is written, a text to read, a question.
 
-use super::{app::Effect, field::Field, keymap::Place, theme::Part};
+use super::{
+    app::{Effect, Failure},
+    field::Field,
+    keymap::Place,
+    theme::Part,
+};
+use crate::actions::QuestionView;
 
 /// One layer. The top one has the keyboard.
 #[derive(Debug)]
@@ -27,6 +33,8 @@ pub enum Layer {
         /// What yes does.
         then: Effect,
     },
+    /// What a session asks.
+    Answer(Asked),
 }
 
 impl Layer {
@@ -39,6 +47,7 @@ impl Layer {
             Self::Nudge(_) => Place::Message,
             Self::Reader(_) => Place::Reader,
             Self::Confirm { .. } => Place::Confirm,
+            Self::Answer(_) => Place::Answer,
         }
     }
 }
@@ -106,4 +115,25 @@ pub struct Reader {
     pub scroll: usize,
     /// The command line that shows the same.
     pub command: Option<String>,
+}
+
+/// What a session asks, to be answered.
+#[derive(Debug)]
+pub struct Asked {
+    /// The session.
+    pub session: String,
+    /// Its name.
+    pub name: String,
+    /// What it asks; none while it is looked at.
+    pub questions: Option<Result<Vec<QuestionView>, Failure>>,
+    /// Which of them is meant.
+    pub selected: usize,
+}
+
+impl Asked {
+    /// The question that a decision would be about.
+    #[must_use]
+    pub fn meant(&self) -> Option<&QuestionView> {
+        self.questions.as_ref()?.as_ref().ok()?.get(self.selected)
+    }
 }

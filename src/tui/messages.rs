@@ -10,7 +10,7 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{Dispatch, DispatchVerb, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE, TextArg},
+    actions::{Decision, Dispatch, DispatchVerb, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE, TextArg},
     base::text::is_unsafe,
     model::{
         delivery::Phase,
@@ -149,6 +149,11 @@ pub(super) fn retry(app: &mut App) {
             let question = format!("Queue the {about} again? It was given up: {phase}.");
             ask_first(app, &question, Dispatch::of(DispatchVerb::Retry { command, reason: None }));
         }
+        Some((command, Phase::Ambiguous, about)) => {
+            let question =
+                format!("Send the {about} again? It may arrive twice: nothing proves that it did not arrive.");
+            ask_first(app, &question, resolve(command, Decision::Rearm));
+        }
         Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what was given up is queued again")),
         None => app.say(Part::Warning, "select a message that was given up"),
     }
@@ -160,7 +165,26 @@ pub(super) fn take_back(app: &mut App) {
             let question = format!("Take the {about} back? Nobody has begun to deliver it.");
             ask_first(app, &question, Dispatch::of(DispatchVerb::Cancel { command, reason: None }));
         }
+        Some((command, Phase::Ambiguous, about)) => {
+            let question = format!("Give the {about} up? You say that it did not arrive.");
+            ask_first(app, &question, resolve(command, Decision::NotDelivered));
+        }
         Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what is queued can be taken back")),
         None => app.say(Part::Warning, "select a message that waits"),
     }
+}
+
+pub(super) fn arrived(app: &mut App) {
+    match selected_command(app) {
+        Some((command, Phase::Ambiguous, about)) => {
+            let question = format!("Is the {about} there? It is recorded as your word, not as the session's.");
+            ask_first(app, &question, resolve(command, Decision::Delivered));
+        }
+        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what is uncertain is decided")),
+        None => app.say(Part::Warning, "select an uncertain message"),
+    }
+}
+
+fn resolve(command: String, decision: Decision) -> Dispatch {
+    Dispatch::of(DispatchVerb::Resolve { command, decision, reason: "decided in the cockpit".to_owned() })
 }

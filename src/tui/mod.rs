@@ -3,6 +3,7 @@
 //! State and decisions are pure (`app`), drawing reads them (`screen`), the loop carries out effects. All it
 //! knows of the world comes through [`Backend`]; all it does there is an action of the catalogue.
 
+mod answers;
 mod app;
 mod backend;
 mod event_loop;

@@ -128,6 +128,28 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "session-interrupt",
+        &[
+            "session-interrupt w1",
+            "session-interrupt w1 --followup 'go on' --dry-run",
+            "session-interrupt w1 --followup ' '",
+            "session-interrupt w1 --followup x --no-wait",
+            "session-interrupt w1 --key C-c",
+            "session-interrupt nobody",
+        ],
+    ),
+    (
+        "session-answer",
+        &[
+            "session-answer w1",
+            "session-answer w1 --decision approve",
+            "session-answer w1 --decision approve --question q-0000000000000000",
+            "session-answer w1 --decision always --question q-0000000000000000",
+            "session-answer w1 --question q-0000000000000000",
+            "session-answer nobody",
+        ],
+    ),
+    (
         "enqueue-nudge-worker",
         &[
             "enqueue-nudge-worker parser --message 'run the tests again' --idempotency-key k1",
@@ -136,6 +158,15 @@ const SCENES: &[(&str, &[&str])] = &[
             "enqueue-nudge-worker parser --message hello --dry-run",
             "enqueue-nudge-worker --filter role:worker --message hello",
             "enqueue-nudge-worker nothing --message hello",
+        ],
+    ),
+    (
+        "manager-config",
+        &[
+            "manager-config parser",
+            "manager-config parser --max-nudges 3",
+            "manager-config parser --max-nudges none --dry-run",
+            "manager-config parser --max-nudges some",
         ],
     ),
     (
@@ -152,6 +183,8 @@ const SCENES: &[(&str, &[&str])] = &[
             "dispatch --dispatcher-id d1 --dry-run",
             "dispatch --dispatcher-id d1",
             "dispatch status",
+            "dispatch resolve command-1 --as maybe --reason x",
+            "dispatch resolve command-1 --as rearm --reason 'it never got it'",
             "dispatch pause --task parser --reason lunch",
             "dispatch status",
             "dispatch resume --task parser",

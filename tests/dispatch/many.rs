@@ -10,6 +10,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::Pair;
+use crate::support::rounds;
 
 /// Queues `count` commands by the ledger itself, spread over the given targets, as `enqueue-nudge-worker` would.
 fn queue(sql: &Connection, count: i64) {
@@ -44,14 +45,15 @@ fn check(sql: &Connection, count: i64) {
 }
 
 #[test]
-fn eight_dispatchers_deliver_four_hundred_commands_once_each() {
+fn eight_dispatchers_deliver_each_of_many_commands_once() {
+    let count = rounds(400, 2_000);
     let pair = Pair::of("lexer", "w2", "m2", Pair::new().env);
     let sql = pair.sql();
-    queue(&sql, 400);
+    queue(&sql, count);
     let children: Vec<_> = (0..8)
         .map(|_| {
             let mut command = pair.env.command();
-            command.args(["dispatch", "--limit", "400"]).stdin(Stdio::null()).stdout(Stdio::null());
+            command.args(["dispatch", "--limit", &count.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
             command.stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
@@ -59,19 +61,19 @@ fn eight_dispatchers_deliver_four_hundred_commands_once_each() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    check(&sql, 400);
+    check(&sql, count);
 }
 
 #[test]
 fn killed_dispatchers_lose_nothing_and_double_nothing() {
-    const COMMANDS: i64 = 3_000;
-    const KILLS: u64 = 500;
+    let commands: i64 = rounds(3_000, 60_000);
+    let least: u64 = rounds(500, 10_000);
     let pair = Pair::of("lexer", "w2", "m2", Pair::new().env);
     let sql = pair.sql();
-    queue(&sql, COMMANDS);
+    queue(&sql, commands);
     let (over, kills) = (AtomicBool::new(false), AtomicU64::new(0));
-    let commands: Vec<_> = (0..3).map(|_| pair.env.command()).collect();
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let workers: Vec<_> = (0..3).map(|_| pair.env.command()).collect();
+    let deadline = Instant::now() + Duration::from_secs(rounds(120, 1_500));
     // How long a pass takes here and now: kills come at any moment of one, and some come too late.
     let started = Instant::now();
     pair.env.sh("dispatch --limit 3").ok();
@@ -80,7 +82,7 @@ fn killed_dispatchers_lose_nothing_and_double_nothing() {
         sql.query_row("select count(*) from commands where phase = 'delivered'", [], |row| row.get(0)).unwrap()
     };
     thread::scope(|scope| {
-        for (number, mut command) in commands.into_iter().enumerate() {
+        for (number, mut command) in workers.into_iter().enumerate() {
             let (over, kills) = (&over, &kills);
             scope.spawn(move || {
                 command.args(["dispatch", "--limit", "2"]);
@@ -98,18 +100,18 @@ fn killed_dispatchers_lose_nothing_and_double_nothing() {
                 }
             });
         }
-        while (kills.load(Ordering::SeqCst) < KILLS || delivered() < 30) && Instant::now() < deadline {
+        while (kills.load(Ordering::SeqCst) < least || delivered() < 30) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
         }
         over.store(true, Ordering::SeqCst);
     });
     let delivered = delivered();
     crate::support::say(&format!(
-        "{} kills, {delivered} of {COMMANDS} delivered by then",
+        "{} kills, {delivered} of {commands} delivered by then",
         kills.load(Ordering::SeqCst)
     ));
-    assert!(kills.load(Ordering::SeqCst) >= KILLS, "the test proves nothing");
+    assert!(kills.load(Ordering::SeqCst) >= least, "the test proves nothing");
     assert!(delivered >= 30, "hardly anything was delivered among the kills: the test proves nothing");
-    pair.env.run(["dispatch", "--limit", "100000"]).ok();
-    check(&sql, COMMANDS);
+    pair.env.run(["dispatch", "--limit", "1000000"]).ok();
+    check(&sql, commands);
 }

@@ -1,10 +1,15 @@
 //! The queue and its dispatchers: what is accepted is delivered once, in order, or says why not.
 
+mod background;
+mod decide;
+mod locked;
 mod many;
 mod nudge;
 mod queue;
 mod recovery;
+mod refusals;
 mod routing;
+mod typed;
 mod watch;
 
 use std::{

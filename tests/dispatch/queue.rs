@@ -262,3 +262,17 @@ fn dispatch_needs_a_ledger_and_makes_none() {
     }
     assert_eq!(std::fs::read_dir(env.cwd()).unwrap().count(), 0);
 }
+
+#[test]
+fn no_sender_s_key_is_one_of_our_own() {
+    let pair = Pair::new();
+    let run = pair.env.sh("enqueue-notify-manager parser --message x --idempotency-key conveyor:wake:1 --json");
+    assert_eq!((run.code, run.error()["kind"].as_str()), (2, Some("usage")), "{run}");
+    // A key of the same words as our own used to be: it takes nothing from the word to the manager.
+    pair.env.sh("enqueue-notify-manager parser --message x --idempotency-key wake:1").ok();
+    pair.env.sh("enqueue-notify-manager parser --message x --idempotency-key wake:2").ok();
+    pair.answer("turn-1", "done");
+    pair.env.sh("dispatch").ok();
+    let words = "select count(*) from commands where type = 'worker_task_complete'";
+    assert_eq!(pair.sql().query_row(words, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}

@@ -21,19 +21,14 @@ fn own_process() -> (i64, i64) {
 
 impl Pair {
     /// A command that `owner`, a dispatcher in this living process, left at `started`.
-    fn left_by(&self, owner: &str, state: &str, thread: Option<&str>) -> String {
+    pub(super) fn left_by(&self, owner: &str, state: &str, thread: Option<&str>) -> String {
         let id = self.nudge("left");
-        self.env.sh("dispatch --dry-run").ok();
-        self.env.sh("dispatch pause").ok();
-        self.env.sh("dispatch --dispatcher-id model").ok();
-        self.env.sh("dispatch resume").ok();
         let (pid, start) = own_process();
         let sql = self.sql();
         let insert = "insert into dispatchers (id, host, pid, pid_start, boot_id, started_at, heartbeat_at,
                 heartbeat_uptime, state)
-             select ?1, 'watch', ?2, ?3, boot_id, started_at, heartbeat_at, heartbeat_uptime, ?4
-             from dispatchers where id = 'model'";
-        assert_eq!(sql.execute(insert, (owner, pid, start, state)).unwrap(), 1);
+             select ?1, 'watch', ?2, ?3, boot_id, created_at, created_at, 0, ?4 from commands where id = ?5";
+        assert_eq!(sql.execute(insert, (owner, pid, start, state, &id)).unwrap(), 1);
         let left = "update commands set phase = 'started', state = 'attempted', claimed_by = ?1, fence = 1,
                 attempts = 1, available_uptime = 0, lane = 'server', result_json = ?3 where id = ?2";
         let result = thread.map(|thread| serde_json::json!({ "thread_id": thread }).to_string());
@@ -118,7 +113,14 @@ fn a_manager_that_can_be_reached_only_later_is_told_of_what_waits() {
     };
     pair.answer("turn-1", "one");
     pair.env.sh("dispatch").ok();
-    assert_eq!((pair.inbox().len(), wakes()), (1, 0), "no server, no word");
+    pair.env.sh("dispatch").ok();
+    assert_eq!((pair.inbox().len(), wakes()), (1, 1), "there is no way yet, and the word waits");
+    let (phase, reason): (String, Option<String>) =
+        pair.sql().query_row("select phase, reason from commands", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(phase, "queued");
+    assert!(reason.unwrap().starts_with("no Codex server holds its thread"));
+    let status = pair.env.sh("dispatch status --json").ok().json();
+    assert_eq!(status["waiting"], 0, "what it tells of was delivered: {status}");
     // A server that hangs: there is a way, but not now.
     let folder = pair.env.codex_home().join("app-server-control");
     fs::create_dir_all(&folder).unwrap();
@@ -134,6 +136,70 @@ fn a_manager_that_can_be_reached_only_later_is_told_of_what_waits() {
     pair.env.sh("dispatch").ok();
     let live = "select count(*) from commands where phase = 'queued'";
     assert_eq!(pair.sql().query_row(live, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn a_word_that_waits_for_a_way_is_dropped_when_its_reader_has_looked() {
+    let pair = Pair::new();
+    pair.answer("turn-1", "one");
+    pair.env.sh("dispatch").ok();
+    pair.env.sh("dispatch").ok();
+    pair.env.sh("manager-inbox parser --consume-next").ok();
+    pair.sql().execute("update commands set available_uptime = 0", []).unwrap();
+    let pass = pair.env.sh("dispatch --json").ok().json();
+    let item = &pass["processed"][0];
+    assert_eq!((&item["phase"], &item["state"]), (&"cancelled".into(), &"suppressed".into()), "{pass}");
+    assert_eq!(pass["processed_count"], 1);
+}
+
+#[test]
+fn after_a_boot_nothing_that_was_in_flight_is_sent_again() {
+    for (phase, boot) in [("started", "another"), ("submitted", "another"), ("staged", "another")] {
+        let pair = Pair::new();
+        let id = pair.left_by("gone", "running", None);
+        let moved = "update commands set phase = ?2, boot_id = ?3 where id = ?1";
+        assert_eq!(pair.sql().execute(moved, (&id, phase, boot)).unwrap(), 1);
+        // A dispatcher of another session's line must not make it look as if it were of this boot.
+        pair.env.sh("session-nudge m1 hello --no-wait").ok();
+        let pass = pair.env.sh("dispatch --json").ok().json();
+        assert_eq!(pass["processed"][0]["phase"], "ambiguous", "{phase}: {pass}");
+        let (stands, reason) = pair.stands(&id);
+        assert_eq!(stands, "ambiguous");
+        assert!(reason.unwrap().starts_with("the machine was booted anew"), "{phase}");
+        pair.env.sh("dispatch").ok();
+        let workers = "select count(*) from routed_notifications where signal_type = 'nudge_worker'";
+        assert_eq!(pair.sql().query_row(workers, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{phase}");
+    }
+}
+
+#[test]
+fn after_a_boot_the_rollout_still_ends_what_it_shows() {
+    let pair = Pair::new();
+    let id = pair.left_by("gone", "running", None);
+    pair.sql().execute("update commands set phase = 'submitted', boot_id = 'another'", []).unwrap();
+    let item = serde_json::json!({"type": "UserMessage", "id": "i", "client_id": id, "content": []});
+    pair.event(&serde_json::json!({"type": "item_completed", "turn_id": "t", "item": item}));
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&id).0, "done");
+}
+
+#[test]
+fn one_pass_leaves_no_record_of_itself_and_only_who_runs_is_asked_to_end() {
+    let pair = Pair::new();
+    pair.left_by("vanished", "running", None);
+    let sql = pair.sql();
+    sql.execute("update commands set phase = 'cancelled', state = 'failed', claimed_by = null", []).unwrap();
+    // A process of this pid began at another time.
+    sql.execute("update dispatchers set pid_start = pid_start - 1", []).unwrap();
+    pair.env.sh("dispatch --once").ok();
+    pair.env.sh("session-nudge m1 x --no-wait").ok();
+    let status = pair.env.sh("dispatch status --json").ok().json();
+    let known: Vec<_> = status["dispatchers"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect();
+    assert_eq!(known, ["vanished"], "{status}");
+    let stopped = pair.env.sh("dispatch stop --all --json").ok().json();
+    assert_eq!(stopped["stopping"], serde_json::json!([]), "nobody is left who could be asked");
+    let one = pair.env.sh("dispatch stop vanished --json");
+    assert_eq!((one.code, one.error()["kind"].as_str()), (1, Some("refused")), "{one}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The program as a person runs it, in real tmux: with the simulator in place of Codex, and with Codex itself.
 
 mod adopted;
+mod answers;
 mod cockpit;
 mod deliver;
 mod demo;
@@ -16,4 +17,5 @@ mod trust;
 mod turns;
 mod typed;
 mod typed_live;
+mod typed_races;
 mod world;

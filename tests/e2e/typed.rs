@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    process::{Child, Stdio},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -74,17 +74,16 @@ impl Typed {
         )
     }
 
-    /// The texts of all messages to the session, in the order of its rollouts.
+    /// The texts of all messages to the session, in the order of its rollout.
     pub fn heard(&self) -> Vec<String> {
         let mut heard = Vec::new();
-        for path in self.world.rollouts_of("w1") {
-            let text = fs::read_to_string(path).expect("a rollout");
-            for line in text.lines() {
-                let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
-                let item = &record["payload"]["item"];
-                if item["type"] == "UserMessage" {
-                    heard.push(item["content"][0]["text"].as_str().unwrap_or_default().to_owned());
-                }
+        let session = self.world.session("w1");
+        let path = session["codex_session_path"].as_str().expect("a rollout");
+        for line in fs::read_to_string(path).expect("the rollout").lines() {
+            let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
+            let item = &record["payload"]["item"];
+            if item["type"] == "UserMessage" {
+                heard.push(item["content"][0]["text"].as_str().unwrap_or_default().to_owned());
             }
         }
         heard
@@ -431,122 +430,6 @@ fn a_message_whose_pane_or_machine_went_down_is_never_typed_twice() {
     }
 }
 
-/// Stops when it is dropped.
-struct Stopped(Child);
-
-impl Stopped {
-    /// A dispatcher that has stopped at this point, as by SIGSTOP.
-    fn at(typed: &Typed, point: &str) -> Self {
-        wait_for(
-            &format!("a pass to stop at {point}"),
-            || {
-                let mut command = typed.world.command();
-                command.args(["dispatch", "--once", "--type", "nudge_worker"]).env("CONVEYOR_TEST_STOP", point);
-                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-                let mut child = Self(command.spawn().expect("it starts"));
-                // It stops, or it ends because the session was not ready.
-                loop {
-                    let stat = fs::read_to_string(format!("/proc/{}/stat", child.0.id())).expect("it is there");
-                    match stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with('T')) {
-                        Some(true) => return Some(child),
-                        _ if child.0.try_wait().expect("its state").is_some() => return None,
-                        _ => thread::sleep(Duration::from_millis(5)),
-                    }
-                }
-            },
-            || format!("{:#?}", typed.world.run(&["commands", "--json"])),
-        )
-    }
-
-    fn goes_on(mut self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("it is ours");
-        let ended = self.0.wait().expect("it ends");
-        assert!(ended.success(), "{ended}");
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn a_dispatcher_that_was_stopped_past_its_lease_types_nothing_more() {
-    let Some(typed) = Typed::start() else { return };
-    for (point, phase) in
-        [("started", "started"), ("staged", "staged"), ("pressed", "staged"), ("submitted", "submitted")]
-    {
-        let text = format!("held up at {point}");
-        let id = typed.nudge(&text);
-        let next = typed.nudge(&format!("behind {point}"));
-        let stopped = Stopped::at(&typed, point);
-        typed.dispatch();
-        let held = typed.command(&id);
-        // An echo that is there ends it, whoever reads it.
-        assert!(held["phase"] == phase || (typed.times(&text) == 1 && held["phase"] == "done"), "{point}: {held:#}");
-        typed.time_passes();
-        typed.until(&id, "done");
-        typed.until(&next, "done");
-        stopped.goes_on();
-        typed.dispatch();
-        typed.assert_received(&typed.command(&id), &text);
-        typed.assert_received(&typed.command(&next), &format!("behind {point}"));
-        let settled = typed.command(&id);
-        assert_eq!(settled["phase"], "done", "{settled:#}");
-    }
-    typed.world.wait_for_screen("w1", "› Ask Codex to do anything");
-}
-
-#[test]
-fn racing_dispatchers_that_are_killed_type_each_message_once_and_in_order() {
-    let Some(typed) = Typed::with(&["--speed", "50"]) else { return };
-    let texts: Vec<String> = (0..30).map(|number| format!("number {number} {{{{say ok}}}}")).collect();
-    let ids: Vec<String> = texts.iter().map(|text| typed.nudge(text)).collect();
-    let (begun, mut dice, mut kills) = (Instant::now(), 4_711_u64, 0);
-    let open = || -> i64 {
-        let sql = "select count(*) from commands where phase <> 'done'";
-        typed.sql().query_row(sql, [], |row| row.get(0)).expect("the ledger")
-    };
-    let mut racers: Vec<(Child, Instant)> = Vec::new();
-    while open() > 0 && begun.elapsed() < Duration::from_secs(100) {
-        while racers.len() < 3 {
-            let mut command = typed.world.command();
-            command.args(["dispatch", "--watch", "--type", "nudge_worker", "--interval", "0.05"]);
-            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            racers.push((child.expect("it starts"), Instant::now() + Duration::from_millis(30 + (dice >> 33) % 900)));
-        }
-        thread::sleep(Duration::from_millis(10));
-        let now = Instant::now();
-        racers.retain_mut(|(child, until)| {
-            if *until > now {
-                return true;
-            }
-            // Its own process, by its handle.
-            child.kill().expect("it is killed");
-            kills += usize::from(child.wait().expect("it ends").code().is_none());
-            false
-        });
-    }
-    for (mut child, _) in racers {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    for id in &ids {
-        typed.until(id, "done");
-    }
-    say(&format!("{kills} kills, {} messages, {:?}", ids.len(), begun.elapsed()));
-    assert!(kills >= 20, "the test proves nothing: {kills} kills");
-    let heard: Vec<String> = typed.heard().into_iter().filter(|heard| heard.contains("number ")).collect();
-    assert_eq!(heard.len(), texts.len(), "{heard:#?}");
-    for (heard, text) in heard.iter().zip(&texts) {
-        assert!(heard.contains(text.as_str()), "in the order in which they were accepted: {heard}");
-    }
-}
-
 #[test]
 fn a_nudge_says_how_far_it_came_and_a_rehearsal_types_nothing() {
     let Some(typed) = Typed::start() else { return };
@@ -584,7 +467,14 @@ fn a_nudge_says_how_far_it_came_and_a_rehearsal_types_nothing() {
     assert_eq!((run.code, &waiting["phase"], &waiting["reason"]), (4, &"queued".into(), &"a turn is running".into()));
     assert_eq!(waiting["side_effect_started"], false);
     fs::write(hold, "").expect("a file");
-    typed.until(waiting["command_id"].as_str().expect("an id"), "done");
+    wait_for(
+        "the message after the turn",
+        || {
+            world.run(&["dispatch"]).ok();
+            (typed.command(waiting["command_id"].as_str()?)["phase"] == "done").then_some(())
+        },
+        || world.screen("w1"),
+    );
 }
 
 #[test]

@@ -16,6 +16,11 @@ pub use program::{Finished, MANAGER, TestEnv, WORKER, fixture_path};
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often a test does what it repeats: so often for a change, and more often in a night (`CONVEYOR_TEST_NIGHTLY=1`).
+pub fn rounds<T>(change: T, night: T) -> T {
+    if env::var_os("CONVEYOR_TEST_NIGHTLY").is_some_and(|value| value == "1") { night } else { change }
+}
+
 /// True when `tool` is installed. Otherwise says so and returns false, so that the test can end; with
 /// `CONVEYOR_REQUIRE_LIVE=1` a missing tool is a failure.
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]

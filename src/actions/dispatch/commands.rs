@@ -64,6 +64,8 @@ pub struct CommandView {
     attempt_history: Option<Vec<Attempt>>,
     attempts: i64,
     available_at: Option<Timestamp>,
+    /// The task's budget has paid for it.
+    budget_spent: bool,
     claim_expires_at: Option<Timestamp>,
     claimed_at: Option<Timestamp>,
     claimed_by: Option<String>,
@@ -170,6 +172,7 @@ fn view(
         attempt_history,
         attempts: command.attempts,
         available_at: command.available_at,
+        budget_spent: command.budget_spent,
         claim_expires_at: command.claim_expires_at,
         claimed_at: command.claimed_at,
         claimed_by: command.claimed_by,

@@ -1,24 +1,23 @@
-//! `dispatch status|pause|resume|stop|cancel|retry`: look at the queue and its dispatchers, and steer them.
+//! `dispatch status|pause|resume|stop|cancel|retry|resolve`: look at the queue and its dispatchers, and steer them.
 
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::json;
 
-use super::{DispatchHealth, dispatch_health};
+use super::{
+    DispatchHealth, dispatch_health, health,
+    resolve::{self, Decision, Resolved},
+};
 use crate::{
     actions::{Argv, Context, lookup},
     base::{Error, Result, Timestamp},
     model::delivery::{Command, Phase},
-    store::{
-        self, Write, audit,
-        commands::Step,
-        dispatchers::{EVERYTHING, Running},
-    },
+    store::{self, Write, audit, commands::Step, dispatchers::EVERYTHING},
 };
 
 /// Retried commands may wait so long again, in milliseconds.
-const RETRY_TIME_TO_LIVE: i64 = 30 * 60_000;
+pub(super) const RETRY_TIME_TO_LIVE: i64 = 30 * 60_000;
 
 /// What to do instead of delivering.
 #[derive(Debug, Clone, PartialEq, clap::Subcommand)]
@@ -73,6 +72,21 @@ pub enum DispatchVerb {
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
+    /// Decide about a command that may have been delivered
+    ///
+    /// Nothing ambiguous is sent again unless somebody says so here. What you say is recorded as your word, never as
+    /// the session's.
+    Resolve {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: String,
+        /// delivered: it arrived; not-delivered: it did not, and is given up; rearm: send it again, it may arrive twice
+        #[arg(long = "as", value_name = "DECISION")]
+        decision: Decision,
+        /// What you saw
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// What a verb did.
@@ -117,6 +131,8 @@ pub enum Controlled {
         /// Where it stands now.
         phase: Phase,
     },
+    /// An operator decided about a command.
+    Resolved(Resolved),
 }
 
 impl DispatchVerb {
@@ -128,6 +144,9 @@ impl DispatchVerb {
             Self::Stop { dispatcher, .. } => stop(cx, dispatcher.as_deref()),
             Self::Cancel { command, reason } => step(cx, &command, Phase::Cancelled, reason.as_deref()),
             Self::Retry { command, reason } => step(cx, &command, Phase::Queued, reason.as_deref()),
+            Self::Resolve { command, decision, reason } => {
+                Ok(Controlled::Resolved(resolve::resolve(cx, &command, decision, &reason)?))
+            }
         }
     }
 
@@ -153,6 +172,12 @@ impl DispatchVerb {
             Self::Retry { command, reason } => {
                 argv.word("retry").option("--reason", reason.as_ref()).end_of_options().word(command)
             }
+            Self::Resolve { command, decision, reason } => argv
+                .word("resolve")
+                .option("--as", Some(decision))
+                .option("--reason", Some(reason))
+                .end_of_options()
+                .word(command),
         }
     }
 }
@@ -178,24 +203,32 @@ fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>
 }
 
 fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
-    let now = cx.now();
+    let now = cx.moment();
     let stopping = cx.ledger_to_change()?.write(|w| {
-        let known = store::dispatchers::list(w.read())?;
+        let mut known = store::dispatchers::list(w.read())?;
+        known.retain(|one| id.is_none_or(|id| one.id == id));
         if let Some(id) = id
-            && known.iter().all(|dispatcher| dispatcher.id != id)
+            && known.is_empty()
         {
             return Err(
                 Error::not_found(format!("unknown dispatcher: {id}")).hint("`conveyor dispatch status` lists them")
             );
         }
+        // Nobody is left in a process that is gone who could be asked.
+        known.retain(|one| health::state_of(cx, one, &now) == "running");
+        if let Some(id) = id
+            && known.is_empty()
+        {
+            return Err(Error::refused(format!("dispatcher \"{id}\" does not run any more")));
+        }
         let mut stopping = Vec::new();
-        for dispatcher in known.iter().filter(|one| id.is_none_or(|id| one.id == id) && one.state == Running::Running) {
-            if store::dispatchers::request_stop(w, &dispatcher.id, now)? {
+        for dispatcher in &known {
+            if store::dispatchers::request_stop(w, &dispatcher.id, now.wall)? {
                 stopping.push(dispatcher.id.clone());
             }
         }
         let payload = json!({"dispatchers": stopping});
-        audit::append(w, now, cx.actor(), "dispatch_stop_requested", audit::About::default(), &payload)?;
+        audit::append(w, now.wall, cx.actor(), "dispatch_stop_requested", audit::About::default(), &payload)?;
         Ok(stopping)
     })?;
     Ok(Controlled::Stop { dry_run: cx.dry_run(), stopping })
@@ -205,8 +238,7 @@ fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
 fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Controlled> {
     let now = cx.moment();
     let from = cx.ledger_to_change()?.write_durably(|w| {
-        let command = store::commands::by_id(w.read(), id)?
-            .ok_or_else(|| Error::not_found(format!("unknown command: {id}")).hint("`conveyor commands` lists them"))?;
+        let command = command(w, id)?;
         check(w, &command, to)?;
         if to == Phase::Queued {
             store::commands::requeue(w, &command, Some(RETRY_TIME_TO_LIVE), reason.unwrap_or("queued again"), &now)?;
@@ -224,23 +256,36 @@ fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Contr
     Ok(Controlled::Moved { command_id: id.to_owned(), dry_run: cx.dry_run(), from, phase: to })
 }
 
+/// The command with this id.
+pub(super) fn command(w: &Write<'_>, id: &str) -> Result<Command> {
+    store::commands::by_id(w.read(), id)?
+        .ok_or_else(|| Error::not_found(format!("unknown command: {id}")).hint("`conveyor commands` lists them"))
+}
+
+/// Refuses to queue again what could not be delivered any more.
+pub(super) fn check_target(w: &Write<'_>, command: &Command) -> Result<()> {
+    let target = store::sessions::by_id(w.read(), &command.target_session_id)?;
+    let is_gone = target.is_none_or(|target| target.state == crate::model::session::Registration::Gone);
+    if is_gone {
+        return Err(Error::refused("its target is gone").hint("register the session again, then retry"));
+    }
+    if let (Some(task_id), Some(binding_id)) = (&command.task_id, &command.binding_id) {
+        let in_force = store::bindings::active_of_task(w.read(), task_id)?;
+        if in_force.is_none_or(|binding| binding.id != *binding_id) {
+            return Err(Error::refused("the binding it was sent through has ended")
+                .hint("send the message anew, through the binding that is in force now"));
+        }
+    }
+    Ok(())
+}
+
 fn check(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
     let refused = |message: String| Err(Error::refused(message));
     match (to, command.phase) {
-        (Phase::Queued, phase) if phase.is_dead_letter() => {
-            let target = store::sessions::by_id(w.read(), &command.target_session_id)?;
-            let is_gone = target.is_none_or(|target| target.state == crate::model::session::Registration::Gone);
-            if is_gone {
-                return Err(Error::refused("its target is gone").hint("register the session again, then retry"));
-            }
-            if let (Some(task_id), Some(binding_id)) = (&command.task_id, &command.binding_id) {
-                let in_force = store::bindings::active_of_task(w.read(), task_id)?;
-                if in_force.is_none_or(|binding| binding.id != *binding_id) {
-                    return Err(Error::refused("the binding it was sent through has ended")
-                        .hint("send the message anew, through the binding that is in force now"));
-                }
-            }
-            Ok(())
+        (Phase::Queued, phase) if phase.is_dead_letter() => check_target(w, command),
+        (Phase::Queued, Phase::Ambiguous) => {
+            Err(Error::refused(format!("command {} is ambiguous: it may have arrived", command.id))
+                .hint("look into its session, then decide with `conveyor dispatch resolve`"))
         }
         (Phase::Queued, phase) => {
             refused(format!("command {} is {phase}; only what was given up can be queued again", command.id))
@@ -276,6 +321,7 @@ impl Controlled {
                 let is = if *dry_run { "would be" } else { "is" };
                 writeln!(out, "{command_id} was {from}, {is} {phase}")
             }
+            Self::Resolved(resolved) => resolved.human(out),
         }
     }
 }

@@ -18,7 +18,8 @@ use crate::{
     },
     store::{
         self, Read, Store, Write, audit,
-        commands::{Enqueued, NewCommand},
+        budgets::Budget,
+        commands::{Enqueued, NewCommand, OWN_KEYS},
     },
 };
 
@@ -274,6 +275,10 @@ impl<'a> Request<'a> {
                 return Err(Error::usage(format!("{name} takes 1 to {MAX_KEY} visible characters")));
             }
         }
+        if self.idempotency_key.is_some_and(|key| key.starts_with(OWN_KEYS)) {
+            return Err(Error::usage(format!("keys that begin with `{OWN_KEYS}` are conveyor's own"))
+                .hint("begin the --idempotency-key with another word"));
+        }
         Ok(())
     }
 
@@ -281,7 +286,7 @@ impl<'a> Request<'a> {
     fn for_task(&self, cx: &Context, w: &Write<'_>, reference: &str) -> Result<Queued> {
         let task = lookup::task(w.read(), reference)?;
         let refusal = match self.accept_now(cx, w, &task, reference) {
-            Err(error) if error.kind() == Kind::Refused => error,
+            Err(error) if matches!(error.kind(), Kind::Refused | Kind::Blocked) => error,
             accepted => return accepted,
         };
         // It may have been accepted while it could be, and the answer was lost.
@@ -353,6 +358,9 @@ impl<'a> Request<'a> {
         };
         match store::commands::enqueue(w, &new, MOST_WAITING, &now)? {
             Enqueued::Accepted(command) => {
+                if let Some(budget) = store::budgets::exhausted(w.read(), &command)? {
+                    return Err(over_budget(&budget));
+                }
                 let about = audit::About { task_id: ends.task_id, session_id: Some(&target.id) };
                 let payload = json!({
                     "command_id": command.id,
@@ -385,6 +393,12 @@ impl<'a> Request<'a> {
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+fn over_budget(budget: &Budget) -> Error {
+    let Budget { max_nudges, nudges_used } = budget;
+    Error::new(Kind::Blocked, format!("the task's budget is spent: {nudges_used} of {max_nudges} nudges"))
+        .hint("raise it with `conveyor manager-config TASK --max-nudges COUNT`, or lift it with `none`")
 }
 
 impl Queued {

@@ -30,6 +30,8 @@ pub struct DispatcherView {
     pub id: String,
     /// Its last trouble.
     pub last_error: Option<String>,
+    /// Where it writes what it does, when it runs in the background.
+    pub log_path: Option<String>,
     /// Passes over the queue.
     pub passes: u64,
     /// Its process.
@@ -42,6 +44,11 @@ pub struct DispatcherView {
     pub state: &'static str,
     /// When it was asked to end.
     pub stop_requested_at: Option<Timestamp>,
+    /// Id of the only task that it is for.
+    pub task_id: Option<String>,
+    /// The only type that it is for.
+    #[serde(rename = "type")]
+    pub wanted: Option<String>,
 }
 
 /// A pause, as printed.
@@ -76,7 +83,7 @@ pub struct DispatchHealth {
     pub running: bool,
     /// What an operator should know; none when all is well.
     pub warning: Option<String>,
-    /// Commands that nobody has begun to deliver.
+    /// Messages that nobody has begun to deliver; a word that something lies in an inbox is none.
     pub waiting: u64,
 }
 
@@ -94,7 +101,7 @@ pub(in crate::actions) fn of(cx: &Context, r: Read<'_>) -> Result<DispatchHealth
     let dispatchers: Vec<DispatcherView> = store::dispatchers::list(r)?
         .into_iter()
         .map(|dispatcher| {
-            let state = state_of(cx, &dispatcher);
+            let state = state_of(cx, &dispatcher, &now);
             let silent = dispatcher.silent_for(&now);
             let alive = state == "running" && silent.is_some_and(|millis| millis < SILENT_TOO_LONG);
             view(dispatcher, state, alive)
@@ -122,9 +129,13 @@ fn named(r: Read<'_>, pause: Pause) -> Result<PauseView> {
     Ok(PauseView { paused_at, paused_by, reason, scope, task: task.map(|task| task.name) })
 }
 
-fn state_of(cx: &Context, dispatcher: &Dispatcher) -> &'static str {
+/// `running`, `stopped`, or `vanished` when its process is gone without a word.
+pub(super) fn state_of(cx: &Context, dispatcher: &Dispatcher, now: &Moment) -> &'static str {
     if dispatcher.state == Running::Stopped {
         return "stopped";
+    }
+    if dispatcher.boot_id != now.boot_id {
+        return "vanished";
     }
     let process = dispatcher.pid_start.and_then(|start| ProcessId::from_stored(dispatcher.pid, start));
     match process.map(|process| cx.processes().liveness(process)) {
@@ -152,12 +163,15 @@ fn view(dispatcher: Dispatcher, state: &'static str, alive: bool) -> DispatcherV
         host: dispatcher.host,
         id: dispatcher.id,
         last_error: dispatcher.last_error,
+        log_path: dispatcher.log_path,
         passes: dispatcher.passes,
         pid: dispatcher.pid,
         processed: dispatcher.processed,
         started_at: dispatcher.started_at,
         state,
         stop_requested_at: dispatcher.stop_requested_at,
+        task_id: dispatcher.scope.task_id,
+        wanted: dispatcher.scope.wanted,
     }
 }
 
@@ -202,6 +216,9 @@ impl DispatchHealth {
                 dispatcher.processed,
                 dispatcher.last_error.as_deref().map(|error| format!("  last trouble: {error}")).unwrap_or_default(),
             )?;
+            if let Some(log) = &dispatcher.log_path {
+                writeln!(out, "  in the background, log: {log}")?;
+            }
         }
         for pause in &self.pauses {
             writeln!(

@@ -3,12 +3,15 @@
 mod commands;
 mod control;
 mod deliveries;
+mod detach;
 mod enqueue;
+mod handover;
 mod health;
 mod nudge;
 mod panes;
 mod pass;
 mod push;
+mod resolve;
 mod servers;
 #[cfg(test)]
 mod simulated;
@@ -16,17 +19,17 @@ mod typed;
 mod typed_after;
 mod ways;
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{Action, Argv, Context, Outcome, lookup};
+use super::{Action, Argv, Context, Outcome, blocked, sense::Observer};
 use crate::{
     base::{Error, Name, Result},
     model::delivery::CommandKind,
     store::{
-        self,
-        dispatchers::{Done, Host},
+        self, Store,
+        dispatchers::{Done, Host, Scope},
     },
     text_enum,
 };
@@ -34,14 +37,19 @@ use crate::{
 pub use commands::Commands;
 pub use control::{Controlled, DispatchVerb};
 pub use deliveries::{Deliveries, Delivering, deliveries};
+pub use detach::Detached;
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE};
+pub(super) use health::of as health_of;
 pub use health::{DispatchHealth, DispatcherView, PauseView, dispatch_health};
 pub use nudge::SessionNudge;
 pub use pass::{Item, Orders};
+pub use resolve::Decision;
 use servers::Servers;
 
 /// Records of dispatchers that were last heard of longer ago than this are forgotten.
 const REMEMBERED_MILLIS: i64 = 7 * 24 * 3_600_000;
+/// The same of those that were to make one pass, and died in it.
+const ONCE_REMEMBERED_MILLIS: i64 = 10 * 60_000;
 
 text_enum! {
     /// What `dispatch --type` asks for.
@@ -73,8 +81,18 @@ pub struct Dispatch {
     /// Go on until a signal, or a request to stop
     #[arg(long)]
     pub watch: bool,
+    /// With --watch: go on in the background, without this terminal, until `dispatch stop`
+    ///
+    /// One for each task and type; asked for again, the one that runs is the answer. It writes a line of JSON for each
+    /// item into a log in the state root, which `dispatch status` names.
+    // clap forgets about what is required when that is in conflict with what was given.
+    #[arg(long, requires = "watch", conflicts_with = "once")]
+    pub detach: bool,
+    /// What a background dispatcher is started with
+    #[arg(long, value_name = "FILE", requires = "watch", conflicts_with_all = ["detach", "once"], hide = true)]
+    pub background_log: Option<PathBuf>,
     /// With --watch: stop after so many passes
-    #[arg(long, value_name = "COUNT", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", requires = "watch", conflicts_with = "once", value_parser = clap::value_parser!(u64).range(1..))]
     pub watch_iterations: Option<u64>,
     /// With --watch: seconds between passes when nothing else wakes it
     #[arg(long, value_name = "SECONDS", default_value_t = PASS_SECONDS, value_parser = seconds)]
@@ -106,6 +124,8 @@ impl Dispatch {
             verb: Some(verb),
             once: false,
             watch: false,
+            detach: false,
+            background_log: None,
             watch_iterations: None,
             interval: PASS_SECONDS,
             limit: PASS_LIMIT,
@@ -130,6 +150,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub enum Dispatched {
     /// One pass.
     Pass(Summary),
+    /// A dispatcher in the background.
+    Detached(Detached),
     /// What one of its verbs did.
     Control(Box<Controlled>),
 }
@@ -163,6 +185,9 @@ impl Action for Dispatch {
         if let Some(verb) = self.verb {
             return Ok(Dispatched::Control(Box::new(verb.run(cx)?)));
         }
+        if self.detach {
+            return Ok(Dispatched::Detached(detach::detach(cx, &self)?));
+        }
         let mut dispatcher = Dispatcher::begin(cx, &self, Host::Once)?;
         pass::take_rollouts(cx, &*cx.ledger_to_change()?)?;
         let mut processed = Vec::new();
@@ -184,13 +209,27 @@ impl Action for Dispatch {
     }
 
     fn argv(&self) -> Argv {
-        let Self { verb, once, watch, watch_iterations, interval, limit, dispatcher_id, wanted, task } = self;
+        let Self {
+            verb,
+            once,
+            watch,
+            detach,
+            background_log,
+            watch_iterations,
+            interval,
+            limit,
+            dispatcher_id,
+            wanted,
+            task,
+        } = self;
         let argv = Argv::new(Self::NAME);
         match verb {
             Some(verb) => verb.words(argv),
             None => argv
                 .switch("--once", *once)
                 .switch("--watch", *watch)
+                .switch("--detach", *detach)
+                .option("--background-log", background_log.as_ref().map(|path| path.display()).as_ref())
                 .option("--watch-iterations", *watch_iterations)
                 .option("--interval", Some(interval))
                 .option("--limit", Some(limit))
@@ -205,6 +244,7 @@ impl Outcome for Dispatched {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         match self {
             Self::Control(done) => done.human(out),
+            Self::Detached(detached) => detached.human(out),
             Self::Pass(summary) => summary.human(out),
         }
     }
@@ -227,6 +267,29 @@ pub struct Dispatcher {
     orders: Orders,
     servers: Servers,
     record: Record,
+    /// Looks at workers, where nobody else in this process does.
+    sight: Option<Sight>,
+}
+
+/// The looks of a dispatcher at the workers it serves.
+#[derive(Default)]
+pub(super) struct Sight {
+    observer: Observer,
+    looked_at: Option<i64>,
+}
+
+/// Between two looks at the workers, in milliseconds.
+const LOOK_MILLIS: i64 = 1_000;
+
+impl Sight {
+    pub(super) fn look(&mut self, cx: &Context, store: &Store, go_on: &dyn Fn() -> bool) -> Result<()> {
+        let now = cx.moment().uptime;
+        if self.looked_at.is_some_and(|at| now - at < LOOK_MILLIS) {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        blocked::look(cx, store, &mut self.observer, go_on)
+    }
 }
 
 /// Between signs of life, in milliseconds, when nothing was moved.
@@ -236,14 +299,17 @@ const BEAT_MILLIS: i64 = 2_000;
 struct Record {
     dispatcher_id: String,
     host: Host,
+    scope: Scope,
+    log_path: Option<String>,
     unwritten: Done,
     beaten_at: i64,
 }
 
 impl Record {
-    fn begin(cx: &Context, dispatcher_id: &str, host: Host) -> Result<Self> {
+    fn begin(cx: &Context, dispatcher_id: &str, host: Host, scope: Scope, log_path: Option<String>) -> Result<Self> {
         let dispatcher_id = dispatcher_id.to_owned();
-        let record = Self { dispatcher_id, host, unwritten: Done::default(), beaten_at: cx.moment().uptime };
+        let beaten_at = cx.moment().uptime;
+        let record = Self { dispatcher_id, host, scope, log_path, unwritten: Done::default(), beaten_at };
         record.write(cx)?;
         Ok(record)
     }
@@ -254,13 +320,36 @@ impl Record {
         let now = cx.moment();
         let id = &self.dispatcher_id;
         cx.ledger_to_change()?.write(|w| {
-            store::dispatchers::forget(w, REMEMBERED_MILLIS, &now)?;
+            for (host, age) in [
+                (Host::Once, ONCE_REMEMBERED_MILLIS),
+                (Host::Watch, REMEMBERED_MILLIS),
+                (Host::Cockpit, REMEMBERED_MILLIS),
+            ] {
+                store::dispatchers::forget(w, host, age, &now)?;
+            }
             let other = store::dispatchers::list(w.read())?.into_iter().find(|one| one.id == *id);
             if let Some(other) = other.filter(|one| one.pid != i64::from(pid) && health::may_act(cx, one, &now)) {
                 return Err(Error::conflict(format!("dispatcher \"{id}\" runs already, as process {}", other.pid))
                     .hint("use another --dispatcher-id, or none"));
             }
-            Ok(store::dispatchers::begin(w, id, self.host, i64::from(pid), pid_start, &now)?)
+            if self.log_path.is_some()
+                && let Some(other) = detach::running(cx, w.read(), &self.scope)?
+                && other.pid != i64::from(pid)
+            {
+                return Err(Error::conflict(format!(
+                    "a background dispatcher for the same runs already: {}, process {}",
+                    other.id, other.pid
+                )));
+            }
+            let new = store::dispatchers::New {
+                id,
+                host: self.host,
+                pid: i64::from(pid),
+                pid_start,
+                scope: &self.scope,
+                log_path: self.log_path.as_deref(),
+            };
+            Ok(store::dispatchers::begin(w, &new, &now)?)
         })
     }
 
@@ -290,18 +379,14 @@ impl Dispatcher {
     /// # Errors
     /// When the task is unknown, the id is not a name, or the ledger cannot be written.
     fn begin(cx: &Context, args: &Dispatch, host: Host) -> Result<Self> {
-        let store = cx.ledger_to_change()?;
-        let task_id = match &args.task {
-            Some(task) => Some(store.read(|r| lookup::task(r, task))?.id),
-            None => None,
-        };
+        let scope = detach::scope(cx, args)?;
         let dispatcher_id = match &args.dispatcher_id {
             Some(id) => id.to_string(),
             None => cx.fresh_id("dispatcher"),
         };
         let orders = Orders {
             dispatcher_id,
-            task_id,
+            task_id: scope.task_id.clone(),
             target_session_id: None,
             kind: match args.wanted {
                 Some(Wanted::NotifyManager) => Some(CommandKind::NotifyManager),
@@ -313,12 +398,15 @@ impl Dispatcher {
             signals: args.wanted.is_none_or(|wanted| wanted == Wanted::WorkerTaskComplete),
             limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
         };
-        Self::with(cx, orders, host)
+        let log_path = args.background_log.as_ref().map(|path| path.display().to_string());
+        Self::with(cx, orders, host, scope, log_path)
     }
 
-    fn with(cx: &Context, orders: Orders, host: Host) -> Result<Self> {
-        let record = Record::begin(cx, &orders.dispatcher_id, host)?;
-        Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record })
+    fn with(cx: &Context, orders: Orders, host: Host, scope: Scope, log_path: Option<String>) -> Result<Self> {
+        let record = Record::begin(cx, &orders.dispatcher_id, host, scope, log_path)?;
+        // The cockpit looks at everything anyway.
+        let sight = (host != Host::Cockpit && orders.signals).then(Sight::default);
+        Ok(Self { cx: cx.clone(), orders, servers: Servers::default(), record, sight })
     }
 
     /// Puts the dispatcher of `dispatch --watch` on record.
@@ -352,7 +440,7 @@ impl Dispatcher {
             commands: true,
             limit: usize::MAX,
         };
-        Self::with(cx, orders, host)
+        Self::with(cx, orders, host, Scope::default(), None)
     }
 
     /// Who this is.
@@ -366,7 +454,7 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger fails. The next pass goes on where this one was.
     pub fn pass(&mut self, tell: &mut dyn FnMut(Item), go_on: &dyn Fn() -> bool) -> Result<bool> {
-        let Self { cx, orders, servers, record } = self;
+        let Self { cx, orders, servers, record, sight } = self;
         let store = cx.ledger_to_change()?;
         record.unwritten.passes += 1;
         let mut tell_and_live = |item| {
@@ -377,7 +465,7 @@ impl Dispatcher {
                 let _ = record.beat(cx, None);
             }
         };
-        let passed = pass::run(cx, &store, servers, orders, &mut tell_and_live, go_on);
+        let passed = pass::run(cx, &store, servers, sight.as_mut(), orders, &mut tell_and_live, go_on);
         let error = passed.as_ref().err().map(ToString::to_string);
         let mut asked = false;
         if record.unwritten.moved > 0 || error.is_some() || record.is_due(cx) {
@@ -391,6 +479,10 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn end(&self) -> Result<()> {
+        if self.record.host == Host::Once {
+            // Its pass is over, and what it left is looked after by whoever comes next.
+            return Ok(self.cx.ledger_to_change()?.write(|w| store::dispatchers::remove(w, self.id()))?);
+        }
         Self::take_off(&self.cx, self.id(), self.record.unwritten)
     }
 

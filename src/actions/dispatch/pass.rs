@@ -15,7 +15,7 @@ use super::{
     typed, typed_after,
     ways::{self, way},
 };
-use crate::actions::{Context, ingest, routing};
+use crate::actions::{Context, blocked, ingest, routing};
 use crate::{
     base::{Error, Moment, Result},
     model::{
@@ -37,6 +37,11 @@ const BATCH: usize = 250;
 /// Why a command takes the server lane.
 pub(super) const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
 pub(super) const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
+
+/// Why a message is refused whose task has a limit that is reached.
+const OVER_BUDGET: &str = "its task's budget of nudges is spent";
+/// How long a word waits before it is looked again whether there is a way to its manager, in milliseconds.
+const NO_WAY_YET: i64 = 10_000;
 
 /// What a pass is to do.
 #[derive(Debug, Clone)]
@@ -94,8 +99,8 @@ pub struct Handled {
     pub side_effect_completed: bool,
     /// Something may have happened outside the ledger; never in the inbox lane.
     pub side_effect_started: bool,
-    /// The contract's word: `pull_required`, `delivered`, `failed`; or `unconfirmed`, `deferred` and, in a rehearsal,
-    /// `planned`.
+    /// The contract's word: `pull_required`, `delivered`, `failed`, `blocked`, and `suppressed` for what was not to be
+    /// delivered any more; or `unconfirmed`, `deferred` and, in a rehearsal, `planned`.
     pub state: &'static str,
     /// Name of the session it is for.
     pub target_session: String,
@@ -111,6 +116,8 @@ pub enum Item {
     Command(Box<Handled>),
     /// The end of a worker's turn.
     Completion(Box<routing::Routed>),
+    /// A question of a worker.
+    Blocked(Box<blocked::Told>),
 }
 
 impl Item {
@@ -127,6 +134,9 @@ impl Item {
                     "{} of {} to {}: {}",
                     routed.signal_type, routed.task, routed.target_session, routed.disposition
                 )
+            }
+            Self::Blocked(told) => {
+                format!("{} of {} to {}: {}", told.signal_type, told.task, told.target_session, told.question_id)
             }
         }
     }
@@ -157,6 +167,7 @@ pub(super) fn run(
     cx: &Context,
     store: &Store,
     servers: &mut Servers,
+    sight: Option<&mut super::Sight>,
     orders: &Orders,
     tell: &mut dyn FnMut(Item),
     go_on: &dyn Fn() -> bool,
@@ -164,11 +175,6 @@ pub(super) fn run(
     let mut moved = 0;
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
-        let now = cx.moment();
-        // Before anything is looked after: what is put off afterwards counts from this boot, its lease included.
-        if store.read(|r| store::commands::is_from_another_boot(r, &now))? {
-            store.write(|w| store::commands::count_from_this_boot(w, &now))?;
-        }
         let mut settled = push::look_after(cx, store, servers, orders)?;
         settled.extend(typed_after::look_after(cx, store, servers, orders)?);
         moved += settled.len();
@@ -208,9 +214,13 @@ pub(super) fn run(
         let paused = Paused::read(store)?;
         let wanted =
             |task: &str| orders.task_id.as_deref().is_none_or(|only| only == task) && !paused.covers(Some(task));
-        let mut is_reachable = |manager: &Session| !matches!(ways::choose(cx, servers, manager), Way::Inbox(_));
-        let routed = routing::route_all(cx, store, &orders.dispatcher_id, &mut is_reachable, &wanted)?;
+        let routed = routing::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
         routed.into_iter().for_each(|routed| tell(Item::Completion(Box::new(routed))));
+        if let Some(sight) = sight {
+            sight.look(cx, store, go_on)?;
+        }
+        let told = blocked::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
+        told.into_iter().for_each(|told| tell(Item::Blocked(Box::new(told))));
     }
     Ok(())
 }
@@ -253,7 +263,7 @@ impl Paused {
         Ok(store.read(Self::of)?)
     }
 
-    fn of(r: store::Read<'_>) -> Result<Self, store::Error> {
+    pub(super) fn of(r: store::Read<'_>) -> Result<Self, store::Error> {
         Ok(Self(store::dispatchers::pauses(r)?.into_iter().map(|pause| pause.scope).collect()))
     }
 
@@ -368,6 +378,10 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             None => {
                 held.insert(row.target_session_id);
             }
+            // What the word tells of lies in the inbox already: the word itself waits until there is a way.
+            Some(Way::Inbox(why)) if command.payload["notification_id"].is_i64() => {
+                store::commands::put_off(w, &command, NO_WAY_YET, why, now)?;
+            }
             Some(Way::Inbox(why)) => handled.push(put_into_inbox(w, orders, &command, &around, why, dry_run, now)?),
             Some(Way::Later(why)) => {
                 store::commands::put_off(w, &command, push::delay(command.defer_count), why, now)?;
@@ -419,11 +433,16 @@ pub(super) struct Around {
     binding_in_force: Option<String>,
     /// What the command tells about was seen, or is gone.
     is_moot: bool,
+    /// Nothing of its task's budget is left for it.
+    is_over_budget: bool,
 }
 
 pub(super) enum Verdict {
+    /// It may go.
     Deliver,
+    /// Not now.
     Waits,
+    /// It is closed, for this reason.
     Over(Phase, &'static str),
 }
 
@@ -459,7 +478,8 @@ impl Known {
             Some(id) => !inbox::is_unseen(r, id)?,
             None => false,
         };
-        Ok(Around { target, source, task, binding_in_force, is_moot })
+        let is_over_budget = store::budgets::exhausted(r, command)?.is_some();
+        Ok(Around { target, source, task, binding_in_force, is_moot, is_over_budget })
     }
 }
 
@@ -484,6 +504,9 @@ impl Around {
         }
         if command.binding_id.is_some() && self.binding_in_force != command.binding_id {
             return Verdict::Over(Phase::Failed, "the binding it was sent through has ended");
+        }
+        if self.is_over_budget {
+            return Verdict::Over(Phase::Blocked, OVER_BUDGET);
         }
         Verdict::Deliver
     }
@@ -527,6 +550,12 @@ fn close(
 ) -> Result<Handled> {
     let mut handled = around.handled(orders, command, phase, dry_run);
     handled.error = Some(why.to_owned());
+    handled.state = match phase {
+        _ if dry_run => handled.state,
+        Phase::Cancelled | Phase::Expired => "suppressed",
+        Phase::Blocked => "blocked",
+        _ => handled.state,
+    };
     // What expired or became moot was never tried.
     if phase == Phase::Failed {
         let tried = Tried {
@@ -548,7 +577,7 @@ fn close(
     Ok(handled)
 }
 
-fn put_into_inbox(
+pub(super) fn put_into_inbox(
     w: &Write<'_>,
     orders: &Orders,
     command: &Command,

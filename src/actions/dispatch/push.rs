@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    health,
+    handover, health,
     pass::{Around, Handled, Orders},
     servers::{Message, Seen, Servers},
 };
@@ -110,7 +110,11 @@ pub(super) fn perform(
         }
         Outcome::Refused(refusal) => {
             let (words, is_our_fault) = words(&refusal);
-            give_back(store, command, &words, is_our_fault, &now)?;
+            if is_our_fault && command.attempts >= command.max_attempts {
+                handover::to_inbox(store, orders, command, &words, &now)?;
+            } else {
+                give_back(store, command, &words, is_our_fault, &now)?;
+            }
         }
         Outcome::Unknown(error) => {
             let reason = format!("no usable answer: {error}");
@@ -157,16 +161,14 @@ pub(super) fn speaker(around: &Around) -> String {
 
 /// A try that is proven to have had no effect: the message waits again.
 pub(super) fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
-    let spent = is_our_fault && command.attempts >= command.max_attempts;
     store.write_durably(|w| {
-        let phase = if spent { Phase::Failed } else { Phase::Queued };
-        let step = Step { reason: Some(why), error: spent.then_some(why), ..Step::default() };
-        if !store::commands::advance(w, command, phase, step, now.wall)? {
+        let step = Step { reason: Some(why), ..Step::default() };
+        if !store::commands::advance(w, command, Phase::Queued, step, now.wall)? {
             // Somebody else has moved it since, and the try that runs may be theirs.
             return Ok(());
         }
         store::attempts::end(w, &command.id, AttemptState::Abandoned, false, None, Some(why), now.wall)?;
-        if !spent && let Some(queued) = store::commands::by_id(w.read(), &command.id)? {
+        if let Some(queued) = store::commands::by_id(w.read(), &command.id)? {
             if !is_our_fault {
                 store::commands::count_try(w, &queued, -1)?;
             }
@@ -219,7 +221,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
     let open = store.read(|r| store::commands::in_line(r, &now, 1))?;
     let mut settled = Vec::new();
     let is_ours = |row: &&InLine| {
-        matches!(row.phase, Phase::Started | Phase::Submitted)
+        is_open(row, row.phase)
             && row.lane != Some(Lane::Tmux)
             && row.is_due
             && orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id)
@@ -234,7 +236,9 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         else {
             continue;
         };
-        if command.phase == Phase::Started && is_at_work(cx, store, orders, &command, &now)? {
+        // No process has outlived the boot.
+        if command.phase == Phase::Started && !row.is_of_earlier_boot && is_at_work(cx, store, orders, &command, &now)?
+        {
             continue;
         }
         let Some(target) = around.target.as_ref().filter(|target| target.state == Registration::Active) else {
@@ -247,11 +251,14 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         // Read once more, for what stands in the way of reading it.
         let unread = ingest::ingest_while(cx, store, &target, &|| true).err();
         let Some(command) = store.read(|r| store::commands::by_id(r, &command.id))? else { continue };
-        if !matches!(command.phase, Phase::Started | Phase::Submitted) {
+        if !is_open(row, command.phase) {
             settled.push(told(store, orders, &around, &command)?);
             continue;
         }
-        let fate = if was_given_to_another_thread(&command, &target) {
+        let fate = if row.is_of_earlier_boot {
+            // The end of a rollout may be lost with the machine, so what it does not show proves nothing any more.
+            Fate::Never("the machine was booted anew before the session's rollout showed it".to_owned())
+        } else if was_given_to_another_thread(&command, &target) {
             Fate::Never("the session has another thread now, and the one it was given to is read no more".to_owned())
         } else {
             fate(cx, servers, &target, &command, unread.as_ref())
@@ -275,6 +282,11 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         store.write(|w| store::commands::put_off(w, &command, wait, why, &now))?;
     }
     Ok(settled)
+}
+
+/// Whether the fate of a command is open. After a boot that is so for what was only staged too: its composer is gone.
+fn is_open(row: &InLine, phase: Phase) -> bool {
+    matches!(phase, Phase::Started | Phase::Submitted) || (row.is_of_earlier_boot && phase == Phase::Staged)
 }
 
 /// What can be told of a message that no rollout shows.

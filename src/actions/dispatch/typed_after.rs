@@ -18,7 +18,7 @@ use crate::{
     base::{Error, Moment, Result, crash},
     model::{
         codex::CodexVersion,
-        delivery::{Command, Lane, Phase},
+        delivery::{Command, Phase},
         pane::{DeferReason, Deferral, EmptyComposer, ready_for_text},
         session::{Registration, Session},
         typing::Marker,
@@ -27,7 +27,7 @@ use crate::{
         process::ProcessId,
         tmux::{CaptureOptions, PaneId, PaneInfo, Press, Receipt, SignPlace, Target},
     },
-    store::{self, Store, commands::InLine, typed::TypedMessage},
+    store::{self, Store, typed::TypedMessage},
 };
 
 /// An idle session that shows nothing of a message is looked at once more after this long.
@@ -45,9 +45,9 @@ const ENDED: &str = "its session has ended; its rollout is read once more";
 /// When the ledger fails.
 pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders) -> Result<Vec<Handled>> {
     let now = cx.moment();
-    let rows = store.read(|r| store::commands::in_line(r, &now, 1))?;
+    let open = store.read(|r| store::typed::open(r, &now))?;
     let mut settled = Vec::new();
-    for row in rows.iter().filter(|row| row.lane == Some(Lane::Tmux) && row.is_in_flight()) {
+    for row in &open {
         let is_ours = orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id);
         if is_ours && (row.is_due || is_orphan(cx, store, orders, row, &now)?) {
             settled.extend(look(cx, store, servers, orders, row)?);
@@ -58,7 +58,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
 
 /// Whether a message is held by a dispatcher that is gone, or by this one, whose last pass broke off: nobody has to wait
 /// for the end of the lease.
-fn is_orphan(cx: &Context, store: &Store, orders: &Orders, row: &InLine, now: &Moment) -> Result<bool> {
+fn is_orphan(cx: &Context, store: &Store, orders: &Orders, row: &store::typed::Open, now: &Moment) -> Result<bool> {
     let Some(owner) = row.claimed_by.as_deref() else { return Ok(false) };
     if owner == orders.dispatcher_id {
         return Ok(true);
@@ -68,10 +68,16 @@ fn is_orphan(cx: &Context, store: &Store, orders: &Orders, row: &InLine, now: &M
 }
 
 /// One look at one message. Gives what became of it, if it is settled.
-fn look(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders, row: &InLine) -> Result<Option<Handled>> {
+fn look(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    orders: &Orders,
+    row: &store::typed::Open,
+) -> Result<Option<Handled>> {
     let now = cx.moment();
     let read = |id: &str| store.read(|r| store::commands::by_id(r, id));
-    let Some(command) = read(&row.id)?.filter(|command| command.phase == row.phase) else { return Ok(None) };
+    let Some(command) = read(&row.command_id)?.filter(|command| command.phase == row.phase) else { return Ok(None) };
     let taken = store.write_durably(|w| store::typed::take_over(w, &command, &orders.dispatcher_id, LEASE, &now))?;
     let Some(command) = taken else { return Ok(None) };
     crash::point("taken_over");
@@ -223,7 +229,8 @@ impl Open<'_> {
             return work.rest(LOOK_AGAIN, "dispatch is paused; it stands in the composer");
         }
         match self.around.verdict(&work.command) {
-            Verdict::Deliver => {}
+            // A word that has become moot: it is better sent than left in the composer, where it would be in the way.
+            Verdict::Deliver | Verdict::Over(Phase::Cancelled, _) => {}
             Verdict::Waits => return work.rest(LOOK_AGAIN, "its task is paused; it stands in the composer"),
             Verdict::Over(_, why) => {
                 return work.end(Phase::Failed, &format!("{why}; its text was left in the composer, not submitted"));

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use super::super::{Context, ingest, routing};
+use super::super::{Context, blocked, ingest, routing};
 use crate::{
     base::Result,
     model::session::{Registration, Role, Session},
@@ -60,12 +60,13 @@ impl News {
     }
 }
 
-/// Tells a worker's manager what its turns came to, when nobody has yet.
+/// Tells a worker's manager what its turns came to and what it asks, when nobody has yet.
 pub fn tell_manager(cx: &Context, store: &Store, worker_id: &str) -> Result<()> {
     if store.read(|r| store::signals::has_unrouted(r, worker_id))? {
         // Whoever looks into an inbox needs no waking.
-        routing::route(cx, store, worker_id, &cx.fresh_id("inbox"), &mut |_| false, &|_| true)?;
+        routing::route(cx, store, worker_id, &cx.fresh_id("inbox"), routing::Word::Spared, &|_| true)?;
     }
+    blocked::route(cx, store, worker_id, &cx.fresh_id("inbox"), routing::Word::Spared, &|_| true)?;
     Ok(())
 }
 

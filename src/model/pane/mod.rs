@@ -9,6 +9,7 @@ mod composer;
 mod contract;
 mod dialog;
 mod menu;
+mod question;
 mod reading;
 mod ready;
 mod screen;
@@ -23,6 +24,7 @@ mod tests;
 pub use classify::read_pane;
 pub use contract::{BusyPattern, BusyWait, Startup, StartupState, busy_wait, startup_state};
 pub use menu::MenuOption;
+pub use question::{DialogText, read_dialog};
 pub use reading::{Evidence, PaneReading, PaneState, Prompt};
 pub use ready::{
     DeferReason, Deferral, EmptyComposer, Held, Look, MIN_HEIGHT, MIN_WIDTH, Steering, composer_holds, ready_for_text,

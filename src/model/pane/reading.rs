@@ -116,6 +116,23 @@ impl Prompt {
     pub fn belongs_to_a_turn(self) -> bool {
         self.is_approval() || matches!(self, Self::Question | Self::PlanChoice | Self::TaskRunning)
     }
+
+    /// True for what stops a session until a person answers: approvals, questions, and the menus that Codex opens by
+    /// itself. A proposed plan is told by the end of its turn, and other menus a person has opened.
+    #[must_use]
+    pub fn stops_the_session(self) -> bool {
+        self.is_approval()
+            || matches!(
+                self,
+                Self::Question
+                    | Self::Trust
+                    | Self::Login
+                    | Self::ModelChoice
+                    | Self::Update
+                    | Self::HooksTrust
+                    | Self::RateLimitChoice
+            )
+    }
 }
 
 /// The row that decided.

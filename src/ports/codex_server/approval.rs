@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::notification::RequestId;
 use crate::{
@@ -37,6 +38,12 @@ pub struct Approval {
     pub reason: Option<String>,
     /// Since when it waits.
     pub asked_at: Option<Timestamp>,
+    /// Several questions can belong to one item; this tells them apart.
+    pub approval_id: Option<String>,
+    /// What a yes would give beyond what `action` says, in our words; such a question needs its own screen.
+    pub beyond: Option<String>,
+    /// The texts are shown as the server sent them: nothing was cut off or cleaned away.
+    pub is_exact: bool,
 }
 
 /// What an approval is asked for.
@@ -78,6 +85,11 @@ pub(super) fn read(id: &RequestId, method: &str, params: &str) -> Option<Approva
         cwd: Option<PathBuf>,
         reason: Option<String>,
         started_at_ms: Option<i64>,
+        approval_id: Option<String>,
+        kind: Option<String>,
+        network_approval_context: Option<Value>,
+        additional_permissions: Option<Value>,
+        grant_root: Option<Value>,
     }
 
     let is_command = match method {
@@ -87,6 +99,14 @@ pub(super) fn read(id: &RequestId, method: &str, params: &str) -> Option<Approva
     };
     let wire: Wire = serde_json::from_str(params).ok()?;
     let shown = |words: Option<String>| words.map(|words| text::bounded(&text::clean(&words), MAX_TEXT));
+    let is_exact = wire.command == shown(wire.command.clone());
+    let beyond = [
+        (wire.kind.as_deref().is_some_and(|kind| kind != "command"), "input to a running program"),
+        (wire.network_approval_context.is_some(), "network access"),
+        (wire.additional_permissions.is_some(), "more permissions"),
+        (wire.grant_root.is_some(), "writing below a folder for the rest of the session"),
+    ];
+    let beyond: Vec<&str> = beyond.iter().filter(|(is_so, _)| *is_so).map(|(_, what)| *what).collect();
     Some(Approval {
         id: id.clone(),
         thread_id: wire.thread_id,
@@ -99,6 +119,9 @@ pub(super) fn read(id: &RequestId, method: &str, params: &str) -> Option<Approva
         },
         reason: shown(wire.reason),
         asked_at: wire.started_at_ms.map(Timestamp::from_millis),
+        approval_id: wire.approval_id,
+        beyond: (!beyond.is_empty()).then(|| beyond.join(", ")),
+        is_exact,
     })
 }
 

@@ -15,6 +15,7 @@ mod link;
 mod notification;
 mod outcome;
 mod pipes;
+mod questions;
 mod socket;
 mod thread;
 
@@ -28,4 +29,5 @@ pub use error::ServerError;
 pub use link::{CodexServers, RunningServers, ServerLink};
 pub use notification::{Notification, RequestId, StatusChange};
 pub use outcome::{Outcome, Refusal};
+pub use questions::{OpenQuestions, OtherQuestion};
 pub use thread::{ThreadInfo, ThreadStatus};

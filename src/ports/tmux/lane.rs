@@ -135,6 +135,55 @@ pub struct Submission<'a> {
     pub steering: Steering,
 }
 
+/// Keys into an open dialog, pressed only while it stands on the screen row for row as it was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Answering<'a> {
+    /// The rows of the dialog that are not blank, each with its index from the top, as captured without escapes.
+    pub rows: &'a [(usize, String)],
+    /// The whole screen they were taken from.
+    pub screen: &'a str,
+    /// What is pressed.
+    pub keys: AnswerKeys,
+}
+
+/// What is pressed into a dialog.
+///
+/// No check can see a dialog that Codex has opened and not drawn yet. So an approval is two steps: [`Self::Mark`]
+/// moves the selection to the second option, and only when the screen shows it there comes [`Self::TakeFirst`], which
+/// moves it back and confirms. In a dialog that has just taken the place of the one that was marked the same keys go
+/// from the first option round to the last one, which is no; in a composer they send nothing. Measured with 0.169.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKeys {
+    /// Down: the second option is selected.
+    Mark,
+    /// Space, Up, Enter: from the second option back to the first, and taken.
+    TakeFirst,
+    /// Esc: no, which ends the turn.
+    Refuse,
+    /// Up: the mark is taken back.
+    Unmark,
+}
+
+impl AnswerKeys {
+    fn names(self) -> &'static str {
+        match self {
+            Self::Mark => "Down",
+            Self::TakeFirst => "Space Up Enter",
+            Self::Refuse => "Escape",
+            Self::Unmark => "Up",
+        }
+    }
+}
+
+impl Answering<'_> {
+    pub(super) fn effect(&self, target: &Target) -> String {
+        format!("send-keys -t {} {}", target.pane, self.keys.names())
+    }
+}
+
+/// The longest text of a dialog that is compared, in bytes: the command goes to the server as one message.
+const MAX_DIALOG: usize = 4_000;
+
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
@@ -235,6 +284,27 @@ impl Checks {
         let row = format!("#{{!=:{},0}}", search(&running_row()));
         checks.add(format!("#{{||:{row},{}}}", running_title()), Refusal::NotBusy);
         checks
+    }
+
+    /// For pressing keys into a dialog: each of its rows stands where it stood.
+    pub(super) fn answering(target: &Target, answering: &Answering<'_>) -> Result<Self, TmuxError> {
+        let size: usize = answering.rows.iter().map(|(_, row)| row.len()).sum();
+        if answering.rows.is_empty() || size > MAX_DIALOG {
+            return Err(TmuxError::Invalid("the dialog is too long to be compared row for row".to_owned()));
+        }
+        let mut checks = Self::of_process(target);
+        let at_least = |name: &str, least: u16| format!("#{{==:#{{e|>=|:#{{{name}}},{least}}},1}}");
+        checks.add(at_least("pane_width", MIN_WIDTH), Refusal::TooSmall);
+        checks.add(at_least("pane_height", MIN_HEIGHT), Refusal::TooSmall);
+        let screen: Vec<&str> = answering.screen.lines().map(str::trim_end).collect();
+        for (index, row) in answering.rows {
+            let pattern = pattern(row.trim_end());
+            // The search gives the first row that fits, counted from 1.
+            let first = screen.iter().position(|other| fits(&pattern, other)).unwrap_or(*index) + 1;
+            let found = search_exactly(&format!("^{pattern}$"));
+            checks.add(format!("#{{==:{found},{first}}}"), Refusal::TextMissing(row.trim().to_owned()));
+        }
+        Ok(checks)
     }
 
     fn of_process(target: &Target) -> Self {
@@ -453,6 +523,12 @@ fn running_row() -> String {
 fn running_title() -> String {
     let frames: Vec<String> = pane::spinner_frames().iter().map(char::to_string).collect();
     format!("#{{m/r:^({}),#{{pane_title}}}}", frames.join("|"))
+}
+
+/// Whether a row fits what [`pattern`] has made of another.
+fn fits(pattern: &str, row: &str) -> bool {
+    let mut chars = row.chars();
+    pattern.chars().all(|wanted| chars.next().is_some_and(|c| wanted == '.' || wanted == c)) && chars.next().is_none()
 }
 
 /// A text as a regular expression without anything that formats or command strings treat in a special way: what is no

@@ -16,7 +16,9 @@ mod tests;
 mod types;
 
 pub use guard::{Guard, Key, KeyOutcome, Refusal, ScreenText};
-pub use lane::{BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target};
+pub use lane::{
+    AnswerKeys, Answering, BufferName, Install, Press, Receipt, SendOutcome, SignPlace, Staging, Submission, Target,
+};
 pub use real::{DEFAULT_LIMIT, RealTmux, TmuxServer};
 pub use scripted::{Call, ScriptedPane, ScriptedTmux};
 pub use types::{
@@ -171,6 +173,13 @@ pub trait Tmux: Send + Sync {
     /// # Errors
     /// As [`Self::stage`].
     fn interrupt(&self, target: &Target) -> Result<SendOutcome>;
+
+    /// Presses keys into a dialog when, and only when, at that moment the pane is the right one and each row of the
+    /// dialog stands where it was seen.
+    ///
+    /// # Errors
+    /// As [`Self::stage`], and [`TmuxError::Invalid`] for a dialog that is too long to be compared.
+    fn answer_dialog(&self, target: &Target, answering: &Answering<'_>) -> Result<SendOutcome>;
 
     /// The marks that a pane bears of `install`, and where `sign` stands; none when there is no such pane.
     ///

@@ -19,9 +19,9 @@ use tmux_interface::{
 };
 
 use super::{
-    BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
-    PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
-    SessionInfo, Size, Split, SplitDirection, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
+    Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId,
+    PaneInfo, PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings,
+    SessionId, SessionInfo, Size, Split, SplitDirection, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
     lane::{self, Checks},
     parse,
     run::{Finished, RunError, run},
@@ -424,6 +424,17 @@ impl Tmux for RealTmux {
             before: None,
             input: b"",
             effect: format!("send-keys -t {} {}", target.pane, Key::Escape.tmux_name()),
+            otherwise: None,
+        })
+    }
+
+    fn answer_dialog(&self, target: &Target, answering: &Answering<'_>) -> Result<SendOutcome> {
+        self.type_step(Step {
+            target,
+            checks: Checks::answering(target, answering)?,
+            before: None,
+            input: b"",
+            effect: answering.effect(target),
             otherwise: None,
         })
     }

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo,
-    PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings, SessionId,
-    SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission, Support, Target, Tmux, TmuxError,
-    TmuxVersion, lane,
+    AnswerKeys, Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession,
+    NewWindow, PaneId, PaneInfo, PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome,
+    ServerInfo, ServerSettings, SessionId, SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission,
+    Support, Target, Tmux, TmuxError, TmuxVersion, lane,
 };
 use crate::{
     base::Timestamp,
@@ -42,6 +42,8 @@ pub enum Call {
     Forgo(PaneId, u64, SendOutcome),
     /// A turn was to be interrupted.
     Interrupt(PaneId, SendOutcome),
+    /// Keys were to be pressed into a dialog.
+    Answer(PaneId, AnswerKeys, SendOutcome),
     /// A pane was to be closed.
     KillPane(PaneId, KillOutcome),
     /// A session was to be closed.
@@ -567,6 +569,28 @@ impl Tmux for ScriptedTmux {
             },
         );
         state.calls.push(Call::Interrupt(target.pane, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn answer_dialog(&self, target: &Target, answering: &Answering<'_>) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.type_step(
+            target.pane,
+            |pane, _| {
+                let stands = |(index, row): &&(usize, String)| {
+                    pane.screen.lines().nth(*index).is_some_and(|now| now.trim_end() == row.trim_end())
+                };
+                let missing = || answering.rows.iter().find(|row| !stands(row)).map(|(_, row)| row.trim().to_owned());
+                pane.refusal(&Guard::process_only(target.pane, target.process))
+                    .or_else(|| missing().map(Refusal::TextMissing))
+            },
+            |pane| {
+                if let Some(screen) = pane.next_screens.pop_front() {
+                    pane.screen = screen;
+                }
+            },
+        );
+        state.calls.push(Call::Answer(target.pane, answering.keys, outcome.clone()));
         Ok(outcome)
     }
 

@@ -37,6 +37,7 @@ create table commands (
   max_attempts integer not null check (max_attempts > 0),
   crash_count integer not null default 0 check (crash_count >= 0),
   defer_count integer not null default 0 check (defer_count >= 0),
+  budget_spent integer not null default 0 check (budget_spent in (0, 1)),
   payload_json text not null check (json_valid(payload_json)),
   result_json text check (json_valid(result_json)),
   error text
@@ -50,6 +51,8 @@ create index commands_attention on commands (seq)
 create index commands_waiting on commands (target_session_id)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
 create index commands_task on commands (task_id, created_at);
+create index commands_typed on commands (seq)
+  where lane = 'tmux' and phase in ('started', 'staged', 'submitted');
 
 -- One row for each try at delivering a command.
 create table command_attempts (
@@ -124,6 +127,26 @@ create index routed_notifications_waiting on routed_notifications (target_sessio
 create index routed_notifications_dead on routed_notifications (target_session_id, id) where state = 'failed';
 create index routed_notifications_binding on routed_notifications (binding_id, id);
 
+-- What sessions ask of a person, as the sensors saw it. One row for each time that a question was open.
+create table session_questions (
+  id integer primary key autoincrement,
+  session_id text not null references sessions (id),
+  question_id text not null,
+  question_json text not null check (json_valid(question_json)),
+  opened_at text not null,
+  seen_at text not null,
+  closed_at text,
+  answer text check (answer in ('approve', 'decline', 'cancel')),
+  answered_by text,
+  answer_uptime integer,
+  answer_boot_id text,
+  routed_at text,
+  notification_id integer references routed_notifications (id)
+);
+create unique index session_questions_open on session_questions (session_id, question_id) where closed_at is null;
+create index session_questions_unrouted on session_questions (session_id, id)
+  where closed_at is null and routed_at is null;
+
 -- What a session says about something it got. History: any number, in any order.
 create table notification_acknowledgements (
   id integer primary key autoincrement,
@@ -181,7 +204,17 @@ create table dispatchers (
   processed integer not null default 0,
   state text not null check (state in ('running', 'stopped')),
   stop_requested_at text,
-  last_error text
+  last_error text,
+  only_task_id text references tasks (id),
+  only_type text,
+  log_path text
+);
+
+-- How many messages a task's worker may be given. No row is no limit. What was used may exceed a limit that was lowered.
+create table budgets (
+  task_id text primary key not null references tasks (id),
+  max_nudges integer not null check (max_nudges >= 0),
+  nudges_used integer not null default 0 check (nudges_used >= 0)
 );
 
 -- Where nothing may be delivered now: `all`, or a task.

@@ -181,7 +181,10 @@ fn handed_over(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
     let is_confirmed = row.item.is_some_and(|item| item.consumed_at.is_some());
     match row.phase {
         _ if is_confirmed => {}
-        Phase::Done => steps.push((Part::DoneUnseen, format!("done       {}", when(row.updated_at)))),
+        Phase::Done => {
+            let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+            steps.push((Part::DoneUnseen, format!("done       {}{reason}", when(row.updated_at))));
+        }
         _ => steps.push((Part::Dim, format!("done       not yet: {} has not confirmed it", row.target))),
     }
     steps

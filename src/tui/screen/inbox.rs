@@ -272,6 +272,9 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
                 lines.extend(fold(vec![(Part::Key, "R queues it again".to_owned())]));
             } else if row.phase == Phase::Queued {
                 lines.extend(fold(vec![(Part::Key, "X takes it back".to_owned())]));
+            } else if row.phase == Phase::Ambiguous {
+                let keys = "V it arrived; X it did not; R send it again, it may arrive twice";
+                lines.extend(fold(vec![(Part::Key, keys.to_owned())]));
             }
             (lines, &row.message, row.id.clone())
         }

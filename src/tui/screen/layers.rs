@@ -10,12 +10,15 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{put, span, styled};
-use crate::tui::{
-    app::App,
-    keymap::{self, Binding, Place},
-    layer::{About, Input, Layer, Purpose},
-    theme::Part,
-    wrap::{cut, pad, wrap},
+use crate::{
+    base::text,
+    tui::{
+        app::App,
+        keymap::{self, Binding, Place},
+        layer::{About, Asked, Input, Layer, Purpose},
+        theme::Part,
+        wrap::{cut, pad, wrap},
+    },
 };
 
 pub(super) const ASCII_BORDER: border::Set<'static> = border::Set {
@@ -67,6 +70,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Help { filter, scroll, .. } => (format!("keys: {filter}"), *scroll),
         Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
         Layer::Confirm { .. } => ("are you sure".to_owned(), 0),
+        Layer::Answer(asked) => (format!("what {} asks", asked.name), 0),
         Layer::Input(_) | Layer::Nudge(_) => return,
     };
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
@@ -117,8 +121,47 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             ]));
             lines
         }
+        Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Input(_) | Layer::Nudge(_) => Vec::new(),
     }
+}
+
+/// The open questions, the meant one in full.
+fn asked(app: &App, asked: &Asked, width: usize) -> Vec<Line<'static>> {
+    let views = match &asked.questions {
+        None => return wrapped(app, Part::Dim, "looking", width),
+        Some(Err(failure)) => return wrapped(app, Part::Error, &failure.message, width),
+        Some(Ok(views)) if views.is_empty() => return wrapped(app, Part::Text, "nothing is asked now", width),
+        Some(Ok(views)) => views,
+    };
+    let mut lines = Vec::new();
+    for (index, view) in views.iter().enumerate() {
+        let question = &view.question;
+        let mark = if index == asked.selected { "> " } else { "  " };
+        lines.extend(wrapped(app, Part::Title, &format!("{mark}{} {}", question.kind, question.id), width));
+        let seen = format!("seen by {}, open for {}", question.source, text::age(view.age_seconds));
+        lines.extend(wrapped(app, Part::Dim, &seen, width));
+        let facts =
+            [("asks", question.asks.clone()), ("in", question.cwd.clone()), ("reason", question.reason.clone())];
+        let files = question.files.iter().map(|file| ("changes", Some(file.clone())));
+        for (name, fact) in facts.into_iter().chain(files) {
+            if let Some(fact) = fact {
+                lines.extend(wrapped(app, Part::Text, &format!("{name}: {fact}"), width));
+            }
+        }
+        if let Some(why) = &question.not_approvable {
+            lines.extend(wrapped(app, Part::Warning, &format!("not to be approved from here: {why}"), width));
+        }
+        lines.push(Line::default());
+    }
+    let keys: Vec<String> = asked
+        .meant()
+        .map(|view| {
+            view.question.answers.iter().map(|verdict| format!("{} {verdict}", &verdict.as_str()[..1])).collect()
+        })
+        .unwrap_or_default();
+    lines.push(styled(app, Part::Key, format!("{}   Esc leave it", keys.join("   "))));
+    lines
 }
 
 pub(super) fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {
@@ -193,6 +236,7 @@ fn heading(place: Place) -> &'static str {
         Place::Help => "in this help",
         Place::Reader => "in a text",
         Place::Confirm => "in a question",
+        Place::Answer => "over what a session asks",
     }
 }
 

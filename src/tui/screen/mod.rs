@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     base::{Timestamp, text::age},
-    model::{board::Attention, delivery::Phase},
+    model::{board::Attention, delivery::Phase, state::Condition},
 };
 
 /// Smaller than this nothing can be shown.
@@ -88,7 +88,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         match layer {
             Layer::Input(input) => layers::input(app, frame, frames.footer, frames.banner, input),
             Layer::Nudge(nudge) => nudge::draw(app, frame, nudge),
-            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } => layers::draw(app, frame, layer),
+            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) => {
+                layers::draw(app, frame, layer);
+            }
         }
     }
 }
@@ -313,8 +315,15 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Nudge => super::messages::addressee(app).is_ok(),
-        Intent::Retry => inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter()),
-        Intent::TakeBack => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Queued),
+        Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
+        Intent::Answer => super::answers::is_in(app, Condition::Blocked),
+        Intent::Retry => {
+            inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)
+        }
+        Intent::TakeBack => {
+            inbox::selected_command(app).is_some_and(|row| matches!(row.phase, Phase::Queued | Phase::Ambiguous))
+        }
+        Intent::Arrived => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
         Intent::Inbox | Intent::Pause => app.board().is_some(),
         Intent::Adopt => !matches!(app.board, BoardState::Failed(_)),
         Intent::Open => match app.screen {
@@ -338,6 +347,9 @@ fn works(app: &App, intent: Intent) -> bool {
         | Intent::PageDown
         | Intent::PageUp
         | Intent::Accept
+        | Intent::Approve
+        | Intent::Decline
+        | Intent::CancelTurn
         | Intent::Erase
         | Intent::EraseAll
         | Intent::EraseNext

@@ -8,7 +8,7 @@ use std::sync::{
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
-    actions::{Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, PauseView, Report},
+    actions::{Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, PauseView, QuestionView, Report},
     base::{Error, Kind, Result, Timestamp},
     model::{
         board::{
@@ -278,12 +278,15 @@ pub fn dispatcher(host: DispatcherHost, pid: i64) -> DispatcherView {
         host,
         id: format!("dispatcher-{pid}"),
         last_error: None,
+        log_path: None,
         passes: 9,
         pid,
         processed: 3,
         started_at: ago(600),
         state: "running",
         stop_requested_at: None,
+        task_id: None,
+        wanted: None,
     }
 }
 
@@ -444,6 +447,10 @@ impl Backend for Fake {
     fn explain(&self, _: &str) -> Result<Explanation> {
         assert!(!self.panics, "the explainer broke");
         Ok(explanation())
+    }
+
+    fn questions(&self, _: &str) -> Result<Vec<QuestionView>> {
+        Ok(Vec::new())
     }
 
     fn attach(&self, _: &str) -> Result<Vec<String>> {

@@ -246,3 +246,32 @@ fn deliveries_are_asked_for_with_each_board_and_one_at_a_time() {
         "a message that moves is a change"
     );
 }
+
+#[test]
+fn what_is_uncertain_is_decided_by_the_operator_after_a_question() {
+    let mut app = app_with_messages(80, 24);
+    let mut deliveries = busy();
+    let mut uncertain = nudge(9, Phase::Ambiguous, 5, "Did this arrive?");
+    uncertain.reason = Some("the machine was booted anew".into());
+    deliveries.commands.insert(0, uncertain);
+    update(&mut app, Msg::Deliveries(Ok(deliveries)));
+    press(&mut app, "4 g");
+    assert_eq!(app.inbox.as_deref(), Some("command-9"), "{}", screen(&app));
+    assert!(screen(&app).contains("V it arrived; X it did not; R send it again"), "{}", screen(&app));
+    let reason = "'--reason=decided in the cockpit' -- command-9";
+    for (key, words, decision) in [
+        ("V", "recorded as your word", "delivered"),
+        ("X", "You say that it did not arrive", "not-delivered"),
+        ("R", "It may arrive twice", "rearm"),
+    ] {
+        assert!(press(&mut app, key).is_empty());
+        let frame = screen(&app);
+        assert!(frame.contains(words) && frame.contains("dispatch resolve"), "{frame}");
+        assert!(press(&mut app, "n").is_empty());
+        press(&mut app, key);
+        assert_eq!(lines(&press(&mut app, "y")), [format!("conveyor dispatch resolve '--as={decision}' {reason}")]);
+    }
+    press(&mut app, "G");
+    press(&mut app, "V");
+    assert!(screen(&app).contains("select an uncertain message"), "{}", screen(&app));
+}

@@ -1,5 +1,6 @@
 //! The cockpit tested at three levels: keys in and effects out, frames, the whole loop.
 
+mod answers;
 mod driven;
 mod fake;
 mod messages;

@@ -376,7 +376,14 @@ fn nothing_is_lost_or_given_twice_in_any_schedule() {
             });
         }
     });
-    tell(&format!("T1 look {:?} T2 end {:?} T3 setup {:?} T4 begin {:?} T5 passes {:?}", stage::T1, stage::T2, stage::T3, stage::T4, stage::T5));
+    tell(&format!(
+        "T1 look {:?} T2 end {:?} T3 setup {:?} T4 begin {:?} T5 passes {:?}",
+        stage::T1,
+        stage::T2,
+        stage::T3,
+        stage::T4,
+        stage::T5
+    ));
     let (counts, played) = (lock(&counts), next.load(Ordering::Relaxed));
     tell(&format!("{played} schedules from seed {first} in {:.1} s", begun.elapsed().as_secs_f64()));
     counts.iter().for_each(|(what, count)| tell(&format!("{count:>9}  {what}")));

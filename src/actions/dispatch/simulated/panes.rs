@@ -13,9 +13,9 @@ use crate::{
     ports::{
         process::ProcessId,
         tmux::{
-            BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId,
-            PaneInfo, PaneOption, PaneRef, Receipt, ScriptedTmux, SendOutcome, ServerInfo, ServerSettings, SessionId,
-            SessionInfo, Size, Split, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
+            Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow,
+            PaneId, PaneInfo, PaneOption, PaneRef, Receipt, ScriptedTmux, SendOutcome, ServerInfo, ServerSettings,
+            SessionId, SessionInfo, Size, Split, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
         },
     },
 };
@@ -153,6 +153,10 @@ impl Tmux for Panes {
 
     fn interrupt(&self, target: &Target) -> Result<SendOutcome> {
         self.direct().interrupt(target)
+    }
+
+    fn answer_dialog(&self, target: &Target, answering: &Answering<'_>) -> Result<SendOutcome> {
+        self.direct().answer_dialog(target, answering)
     }
 
     fn receipt(&self, pane: PaneId, install: &Install, sign: &Sign) -> Result<Option<Receipt>> {

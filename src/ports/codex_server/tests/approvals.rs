@@ -53,6 +53,9 @@ fn an_approval_is_read_whole_and_answered_by_its_number() {
         },
         reason: Some("needed".into()),
         asked_at: Some(Timestamp::from_millis(7)),
+        approval_id: None,
+        beyond: None,
+        is_exact: true,
     };
     assert_eq!(heard(&mut server), [Notification::Approval(Box::new(approval.clone()))]);
     for decision in [Decision::Accept, Decision::Decline, Decision::Cancel] {

@@ -5,3 +5,4 @@ mod client;
 mod fake;
 mod outcomes;
 mod pipes;
+mod questions;

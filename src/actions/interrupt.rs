@@ -1,0 +1,570 @@
+//! `session-interrupt`: end the turn that runs in a session, with the proof that it ended.
+//!
+//! Codex's server is told which turn is meant; without it one Esc goes to the pane, only while the screen shows that a
+//! turn runs and no dialog stands there, in which Esc would mean no. Nothing is pressed twice.
+
+use std::{
+    fmt, thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    Action, Argv, Context, Format, Outcome, SessionNudge, TIME_TO_LIVE, TextArg, answer, caller, fail, live, lookup,
+    questions::{self, QuestionView},
+    sense::Look,
+};
+use crate::{
+    base::{Error, Kind, Result, Timestamp},
+    model::{
+        pane::{self, PaneState},
+        progress::EndKind,
+        session::{Registration, Session},
+        state::Source,
+    },
+    ports::{
+        codex_server::{CodexServer, Outcome as Called, Refusal, ServerError, ThreadStatus},
+        tmux::{self, SendOutcome},
+    },
+    store::{self, Store, audit},
+    text_enum,
+};
+
+/// Between two looks at the rollout or the screen.
+const PAUSE: Duration = Duration::from_millis(40);
+/// How long a turn that is told of gets to show on the screen, or in the server's list.
+const SHOWN: Duration = Duration::from_secs(3);
+
+/// Interrupt the turn that runs in a session, and wait for the proof
+///
+/// Through Codex's server when it has the session, else with one Esc into its pane. An open approval or question is
+/// never touched: it is shown, and `session-answer` answers it. Exit code 0 means that no turn runs any more (the
+/// rollout shows the interrupted one, or there was none), 1 that nothing was done, 4 that the proof is still out, 5 that
+/// nobody can tell.
+///
+/// Example: `conveyor session-interrupt w1 --followup "stop the migration and report"`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct SessionInterrupt {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// A message for the session, queued once no turn runs any more; `-` reads standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub followup: Option<TextArg>,
+    /// Wait so many seconds for the proof
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub wait: u64,
+    /// Do not wait for the proof
+    #[arg(long, conflicts_with_all = ["wait", "followup"])]
+    pub no_wait: bool,
+}
+
+text_enum! {
+    /// What became of an interruption.
+    pub enum InterruptOutcome {
+        /// A rehearsal: this turn would be interrupted.
+        Planned => "planned",
+        /// The rollout shows that the turn was cut off.
+        Interrupted => "interrupted",
+        /// No turn runs; nothing was pressed or sent.
+        NothingToInterrupt => "nothing_to_interrupt",
+        /// The turn ended by itself before it was interrupted.
+        EndedByItself => "ended_by_itself",
+        /// An approval or a question is open; nothing was pressed or sent.
+        QuestionOpen => "question_open",
+        /// It cannot be done now; nothing was pressed or sent.
+        Refused => "refused",
+        /// It was asked for, and the rollout does not show it yet.
+        Unconfirmed => "unconfirmed",
+        /// Whether it was asked for cannot be told, and the rollout does not show it.
+        Unknown => "unknown",
+    }
+}
+
+/// Where the rollout shows the end of the turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TurnProof {
+    byte_offset: u64,
+    ended: EndKind,
+    path: String,
+    turn_id: Option<String>,
+}
+
+/// What became of an interruption.
+#[derive(Debug, Serialize)]
+pub struct Interrupted {
+    dry_run: bool,
+    /// What became of the message behind it; none when none was given.
+    followup: Option<Followup>,
+    /// The key that was pressed; none through the server, or when nothing was.
+    key: Option<&'static str>,
+    /// `server` or `screen`: the way it took.
+    lane: Option<Source>,
+    outcome: InterruptOutcome,
+    proof: Option<TurnProof>,
+    /// What is asked, when that is in the way.
+    questions: Vec<QuestionView>,
+    /// Why it ended so.
+    reason: Option<String>,
+    session: String,
+    /// The thread or the pane.
+    target: Option<String>,
+    time: Timestamp,
+    turn_id: Option<String>,
+}
+
+/// What became of the message behind an interruption.
+#[derive(Debug, Serialize)]
+pub struct Followup {
+    /// It was queued; the command says how far it has come.
+    queued: bool,
+    /// The command, as `session-nudge` shows it.
+    command: Option<serde_json::Value>,
+    /// Why it was not queued.
+    reason: Option<String>,
+    text: String,
+}
+
+/// What an interruption comes to, before the proof.
+enum Asked {
+    /// It was done.
+    Done,
+    /// Nothing was pressed or sent.
+    Not(InterruptOutcome, String),
+    /// It may have been done.
+    Unknown(String),
+}
+
+impl Action for SessionInterrupt {
+    const NAME: &'static str = "session-interrupt";
+    const FORMAT: Format = Format::Json;
+    type Output = Interrupted;
+
+    fn run(self, cx: &Context) -> Result<Interrupted> {
+        let followup = self.followup.as_ref().map(TextArg::get).transpose()?.map(str::to_owned);
+        if followup.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            return Err(Error::usage("--followup must not be empty"));
+        }
+        let store = cx.ledger_to_change()?;
+        let session = store.read(|r| lookup::session(r, &self.session))?;
+        if session.state != Registration::Active {
+            return Err(Error::refused(format!("session \"{}\" is gone", session.name))
+                .hint(format!("`conveyor resume {}` brings it back", session.name)));
+        }
+        let (session, look) = live::refresh(cx, &store, session)?;
+        let before = End::last(&store, &session)?;
+        let mut done = Interrupted {
+            dry_run: cx.dry_run(),
+            followup: None,
+            key: None,
+            lane: None,
+            outcome: InterruptOutcome::Refused,
+            proof: None,
+            questions: Vec::new(),
+            reason: None,
+            session: session.name.clone(),
+            target: None,
+            time: cx.now(),
+            turn_id: None,
+        };
+        let patience = Duration::from_secs(if self.no_wait { 0 } else { self.wait });
+        let run = Run {
+            cx,
+            store: &store,
+            session: &session,
+            followup_length: followup.as_ref().map_or(0, |text| text.chars().count()),
+        };
+        let asked = run.ask(&look, &mut done)?;
+        run.conclude(asked, &before, patience, &mut done)?;
+        if done.outcome == InterruptOutcome::QuestionOpen {
+            let now = cx.now();
+            let open = store.read(|r| store::questions::open(r, &session.id))?;
+            done.questions = open.into_iter().map(|asked| QuestionView::of(asked, now)).collect();
+        }
+        run.note("session_interrupted", &done)?;
+        if let Some(text) = followup {
+            done.followup = Some(run.follow_up(text, done.outcome, self.wait)?);
+        }
+        Ok(done)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session, followup, wait, no_wait } = self;
+        Argv::new(Self::NAME)
+            .text("--followup", followup.as_ref())
+            .option("--wait", (!no_wait).then_some(wait))
+            .switch("--no-wait", *no_wait)
+            .end_of_options()
+            .word(session)
+    }
+
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        self.followup.iter_mut().collect()
+    }
+}
+
+/// The newest end of a turn in the rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct End {
+    /// The open turn, when one is open.
+    open: Option<Option<String>>,
+    last: Option<TurnProof>,
+}
+
+impl End {
+    fn last(store: &Store, session: &Session) -> Result<Self> {
+        let cursor = store.read(|r| store::rollouts::current(r, &session.id))?;
+        let Some(cursor) = cursor else { return Ok(Self { open: None, last: None }) };
+        let path = cursor.path;
+        let last = cursor.progress.last_end.map(|end| TurnProof {
+            byte_offset: end.byte_offset,
+            ended: end.kind,
+            path,
+            turn_id: end.turn_id,
+        });
+        Ok(Self { open: cursor.progress.open_turn.map(|turn| turn.turn_id), last })
+    }
+}
+
+struct Run<'c> {
+    cx: &'c Context,
+    store: &'c Store,
+    session: &'c Session,
+    followup_length: usize,
+}
+
+impl Run<'_> {
+    /// Asks for the interruption by the way that there is.
+    fn ask(&self, look: &Look, done: &mut Interrupted) -> Result<Asked> {
+        let thread = self.session.codex_session_id.clone();
+        if let Some(thread) = thread {
+            match questions::connect(self.cx, self.session) {
+                Ok(mut link) => match self.status(&mut link, &thread) {
+                    Ok(ThreadStatus::NotLoaded) => {}
+                    Ok(status) => return self.through_server(&mut link, &thread, &status, done),
+                    Err(error) => {
+                        return Ok(Asked::Not(
+                            InterruptOutcome::Refused,
+                            format!("Codex's server does not say what it does: {error}"),
+                        ));
+                    }
+                },
+                Err(ServerError::NotRunning { .. }) => {}
+                Err(error) => {
+                    return Ok(Asked::Not(
+                        InterruptOutcome::Refused,
+                        format!("Codex's server cannot be asked: {error}"),
+                    ));
+                }
+            }
+        }
+        self.through_pane(look, done)
+    }
+
+    fn status(&self, link: &mut CodexServer, thread: &str) -> Result<ThreadStatus, ServerError> {
+        match link.read_thread(thread) {
+            Ok(info) => Ok(info.status),
+            // It does not know the thread.
+            Err(ServerError::Rpc { code: -32600 | -32602, .. }) => Ok(ThreadStatus::NotLoaded),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn through_server(
+        &self,
+        link: &mut CodexServer,
+        thread: &str,
+        status: &ThreadStatus,
+        done: &mut Interrupted,
+    ) -> Result<Asked> {
+        done.lane = Some(Source::Server);
+        done.target = Some(thread.to_owned());
+        match status {
+            ThreadStatus::Idle | ThreadStatus::SystemError => {
+                return Ok(Asked::Not(
+                    InterruptOutcome::NothingToInterrupt,
+                    "Codex's server says that no turn is open".to_owned(),
+                ));
+            }
+            ThreadStatus::Active { waiting_on_approval: true, .. } => return Ok(is_asked("an approval")),
+            ThreadStatus::Active { waiting_on_user_input: true, .. } => return Ok(is_asked("a question")),
+            ThreadStatus::Active { .. } => {}
+            ThreadStatus::NotLoaded | ThreadStatus::Other(_) => {
+                let reading = status.reading(None);
+                return Ok(Asked::Not(InterruptOutcome::Refused, reading.reason));
+            }
+        }
+        let deadline = Instant::now() + SHOWN;
+        let turn = loop {
+            // A thread can be active a moment before its turn is listed.
+            match link.open_turn(thread) {
+                Ok(Some(turn)) => break turn,
+                Ok(None) if Instant::now() < deadline => match self.status(link, thread) {
+                    Ok(ThreadStatus::Active { .. }) => thread::sleep(PAUSE),
+                    _ => return Ok(Asked::Not(InterruptOutcome::EndedByItself, "the turn ended by itself".to_owned())),
+                },
+                Ok(None) => {
+                    return Ok(Asked::Not(InterruptOutcome::Refused, "Codex's server names no open turn".to_owned()));
+                }
+                Err(error) => return Ok(Asked::Not(InterruptOutcome::Refused, error.to_string())),
+            }
+        };
+        done.turn_id = Some(turn.clone());
+        if self.cx.dry_run() {
+            return Ok(Asked::Not(InterruptOutcome::Planned, "nothing was sent".to_owned()));
+        }
+        self.note("session_interrupt_begun", done)?;
+        Ok(match link.interrupt_expected_turn(thread, &turn) {
+            Called::Accepted(()) => Asked::Done,
+            Called::Refused(Refusal::NoOpenTurn | Refusal::OtherTurn { .. } | Refusal::NoThread) => {
+                Asked::Not(InterruptOutcome::EndedByItself, "the turn ended by itself just then".to_owned())
+            }
+            Called::Refused(Refusal::NotSent(error)) => {
+                Asked::Not(InterruptOutcome::Refused, format!("it was not sent: {error}"))
+            }
+            Called::Refused(refusal) => {
+                Asked::Not(InterruptOutcome::Refused, format!("Codex's server refused it: {refusal:?}"))
+            }
+            Called::Unknown(error) => Asked::Unknown(format!("no usable answer: {error}")),
+        })
+    }
+
+    fn through_pane(&self, look: &Look, done: &mut Interrupted) -> Result<Asked> {
+        if self.session.tmux_pane_id.is_none() {
+            let name = &self.session.name;
+            return Err(Error::refused(format!("nothing can reach the turn of \"{name}\""))
+                .hint("it has no pane, and no Codex server holds its thread"));
+        }
+        done.lane = Some(Source::Screen);
+        done.target.clone_from(&self.session.tmux_pane_id);
+        if look.screen.is_none() {
+            let why = look.rows.iter().find(|row| row.source == Source::Screen);
+            let why =
+                why.and_then(|row| row.error.clone().or(row.reading.as_ref().map(|reading| reading.reason.clone())));
+            return Ok(Asked::Not(
+                InterruptOutcome::Refused,
+                why.unwrap_or_else(|| "its screen cannot be seen".to_owned()),
+            ));
+        }
+        let target = answer::target(self.session)?;
+        let tmux = self.cx.tmux(self.session.tmux_socket.as_deref());
+        let deadline = Instant::now() + SHOWN;
+        done.turn_id = End::last(self.store, self.session)?.open.flatten();
+        loop {
+            let info = tmux.pane(target.pane).map_err(fail::tmux)?;
+            let Some(info) = info.filter(|info| info.pid == target.process.pid && !info.dead) else {
+                return Ok(Asked::Not(
+                    InterruptOutcome::Refused,
+                    "its pane is gone, or holds another process now".to_owned(),
+                ));
+            };
+            let screen = tmux.capture(target.pane, tmux::CaptureOptions::default()).map_err(fail::tmux)?;
+            let seen = pane::read_pane(&screen, Some(&info.title));
+            let outcome = match seen.state {
+                PaneState::Waiting => {
+                    live::refresh(self.cx, self.store, self.session.clone())?;
+                    let what =
+                        seen.prompt.map_or_else(|| "a dialog".to_owned(), |prompt| format!("the dialog `{prompt}`"));
+                    return Ok(is_asked(&what));
+                }
+                PaneState::Exited => {
+                    return Ok(Asked::Not(InterruptOutcome::Refused, "Codex has left its pane".to_owned()));
+                }
+                PaneState::Busy if self.cx.dry_run() => {
+                    return Ok(Asked::Not(InterruptOutcome::Planned, "nothing was pressed".to_owned()));
+                }
+                PaneState::Busy => {
+                    self.note("session_interrupt_begun", done)?;
+                    done.key = Some("escape");
+                    tmux.interrupt(&target).map_err(fail::tmux)?
+                }
+                PaneState::Idle | PaneState::Unknown => SendOutcome::Refused(tmux::Refusal::NotBusy),
+            };
+            match outcome {
+                SendOutcome::Done => return Ok(Asked::Done),
+                SendOutcome::Unknown(why) => return Ok(Asked::Unknown(why)),
+                SendOutcome::Refused(refusal) => {
+                    done.key = None;
+                    // What streams an answer shows no sign of it in some versions: the rollout knows of the turn.
+                    live::take(self.cx, &self.session.id, &|| true).ok();
+                    let has_turn = End::last(self.store, self.session)?.open.is_some();
+                    if seen.state == PaneState::Idle && !has_turn {
+                        return Ok(Asked::Not(
+                            InterruptOutcome::NothingToInterrupt,
+                            "its screen shows no turn, and its rollout none that is open".to_owned(),
+                        ));
+                    }
+                    if Instant::now() >= deadline {
+                        let why = match seen.state {
+                            PaneState::Idle => {
+                                "its rollout has an open turn, but its screen shows no sign of it".to_owned()
+                            }
+                            PaneState::Busy => refusal.to_string(),
+                            _ => seen.reason,
+                        };
+                        return Ok(Asked::Not(InterruptOutcome::Refused, why));
+                    }
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Waits for what the rollout says, and writes down how it ended.
+    fn conclude(&self, asked: Asked, before: &End, patience: Duration, done: &mut Interrupted) -> Result<()> {
+        let (doubt, ended) = match asked {
+            Asked::Not(outcome, why) => {
+                (done.outcome, done.reason) = (outcome, Some(why));
+                return Ok(());
+            }
+            Asked::Done => (None, InterruptOutcome::Unconfirmed),
+            Asked::Unknown(why) => (Some(why), InterruptOutcome::Unknown),
+        };
+        let begun = Instant::now();
+        loop {
+            let unread = live::take(self.cx, &self.session.id, &|| true).err();
+            let now = End::last(self.store, self.session)?;
+            let is_ours = |end: &TurnProof| match (&done.turn_id, &end.turn_id) {
+                (Some(wanted), Some(turn)) => wanted == turn,
+                _ => before
+                    .last
+                    .as_ref()
+                    .is_none_or(|last| (&last.path, last.byte_offset) != (&end.path, end.byte_offset)),
+            };
+            if let Some(end) = now.last.filter(is_ours) {
+                let aborted = end.ended == EndKind::Aborted;
+                done.outcome = if aborted { InterruptOutcome::Interrupted } else { InterruptOutcome::EndedByItself };
+                done.turn_id = done.turn_id.take().or_else(|| end.turn_id.clone());
+                done.proof = Some(end);
+                done.reason = doubt;
+                return Ok(());
+            }
+            if begun.elapsed() >= patience {
+                let unread = unread.map(|error| format!("its rollout cannot be read: {error}"));
+                done.outcome = ended;
+                done.reason =
+                    doubt.or(unread).or_else(|| Some("its rollout does not show the end of the turn yet".to_owned()));
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn note(&self, kind: &str, done: &Interrupted) -> Result<()> {
+        let now = self.cx.now();
+        let by = caller::session(self.cx, self.store)?.map(|caller| caller.name);
+        let payload = json!({
+            "caller": by,
+            "followup_length": self.followup_length,
+            "key": done.key,
+            "lane": done.lane,
+            "outcome": (kind == "session_interrupted").then_some(done.outcome),
+            "proof": done.proof,
+            "reason": done.reason,
+            "session": self.session.name,
+            "turn_id": done.turn_id,
+        });
+        let about = audit::About { task_id: None, session_id: Some(&self.session.id) };
+        self.store.write_durably(|w| audit::append(w, now, self.cx.actor(), kind, about, &payload).map(drop))?;
+        Ok(())
+    }
+
+    /// Queues the message behind it. While the turn may still run it would be lost with it, so then it is not accepted.
+    fn follow_up(&self, text: String, outcome: InterruptOutcome, wait: u64) -> Result<Followup> {
+        let is_over = match outcome {
+            InterruptOutcome::Interrupted | InterruptOutcome::NothingToInterrupt | InterruptOutcome::EndedByItself => {
+                true
+            }
+            InterruptOutcome::Planned => false,
+            InterruptOutcome::QuestionOpen
+            | InterruptOutcome::Refused
+            | InterruptOutcome::Unconfirmed
+            | InterruptOutcome::Unknown => false,
+        };
+        if !is_over {
+            let reason = match outcome {
+                InterruptOutcome::Planned => "it would be queued once the turn has ended",
+                _ => "the turn may still run, and would take it along: send it with `session-nudge` when it has ended",
+            };
+            return Ok(Followup { queued: false, command: None, reason: Some(reason.to_owned()), text });
+        }
+        let nudge = SessionNudge {
+            session: self.session.name.clone(),
+            message: TextArg::Inline(text.clone()),
+            wait,
+            no_wait: false,
+            idempotency_key: None,
+            expires: TIME_TO_LIVE,
+        };
+        match nudge.run(self.cx) {
+            Ok(nudged) => {
+                let command = crate::base::json::value(&nudged).map_err(|error| {
+                    Error::new(Kind::Bug, "the follow-up cannot be written as JSON").caused_by(error)
+                })?;
+                Ok(Followup { queued: !self.cx.dry_run(), command: Some(command), reason: None, text })
+            }
+            // The interruption has happened, and its result must not be lost with the message.
+            Err(error) => Ok(Followup { queued: false, command: None, reason: Some(error.to_string()), text }),
+        }
+    }
+}
+
+fn is_asked(what: &str) -> Asked {
+    let why =
+        format!("{what} is open, in which Esc would be an answer: `conveyor session-answer` shows and answers it");
+    Asked::Not(InterruptOutcome::QuestionOpen, why)
+}
+
+impl Outcome for Interrupted {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let Self { session, outcome, .. } = self;
+        let why = self.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        match (outcome, &self.proof) {
+            (InterruptOutcome::Interrupted, Some(proof)) => {
+                writeln!(
+                    out,
+                    "the turn of {session} was interrupted: its rollout shows it at byte {}",
+                    proof.byte_offset
+                )?;
+            }
+            (InterruptOutcome::EndedByItself, Some(proof)) => {
+                writeln!(out, "the turn of {session} ended by itself ({}) at byte {}", proof.ended, proof.byte_offset)?;
+            }
+            (InterruptOutcome::Planned, _) => writeln!(out, "would interrupt the turn of {session}")?,
+            (InterruptOutcome::NothingToInterrupt, _) => writeln!(out, "nothing to interrupt in {session}{why}")?,
+            _ => writeln!(out, "{session}: {outcome}{why}")?,
+        }
+        self.questions.iter().try_for_each(|view| writeln!(out, "open: {}", view.line()))?;
+        if let Some(followup) = &self.followup {
+            match (&followup.reason, &followup.command) {
+                (Some(reason), _) => writeln!(out, "the follow-up was not queued: {reason}")?,
+                (None, Some(command)) => {
+                    let word = |key: &str| command[key].as_str().unwrap_or_default();
+                    writeln!(out, "follow-up {}: {}", word("command_id"), word("phase"))?;
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self.outcome {
+            // A message that was asked for and is not on its way is no success.
+            InterruptOutcome::Interrupted | InterruptOutcome::NothingToInterrupt | InterruptOutcome::EndedByItself
+                if self.followup.as_ref().is_some_and(|followup| !followup.queued && !self.dry_run) =>
+            {
+                Kind::Refused.exit_code()
+            }
+            InterruptOutcome::Planned
+            | InterruptOutcome::Interrupted
+            | InterruptOutcome::NothingToInterrupt
+            | InterruptOutcome::EndedByItself => 0,
+            InterruptOutcome::QuestionOpen | InterruptOutcome::Refused => Kind::Refused.exit_code(),
+            InterruptOutcome::Unconfirmed => Kind::Unconfirmed.exit_code(),
+            InterruptOutcome::Unknown => Kind::Ambiguous.exit_code(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `deregister`: a session is supervised no longer.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    actions::{Action, Argv, Context, Format, Outcome, lookup},
+    base::{Error, Result},
+    model::session::Registration,
+    store::{self, audit},
+};
+
+/// Mark a session gone
+///
+/// Its record and its history stay; the name can be registered again. A bound session must be unbound first.
+///
+/// Example: `conveyor deregister w1`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Deregister {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+}
+
+/// The deregistered session.
+#[derive(Debug, Serialize)]
+pub struct Deregistered {
+    dry_run: bool,
+    name: String,
+    state: Registration,
+}
+
+impl Action for Deregister {
+    const NAME: &'static str = "deregister";
+    const FORMAT: Format = Format::Json;
+    type Output = Deregistered;
+
+    fn run(self, cx: &Context) -> Result<Deregistered> {
+        let now = cx.now();
+        let name = cx.ledger_to_change()?.write(|w| {
+            let session = lookup::session(w.read(), &self.session)?;
+            if let Some(binding) = store::bindings::active_of_session(w.read(), &session.id)? {
+                let task = lookup::task_name(w.read(), &binding)?;
+                return Err(Error::refused(format!(
+                    "cannot deregister session \"{}\": it is still bound to task \"{task}\" (binding \"{}\")",
+                    session.name, binding.id
+                ))
+                .hint(format!("`conveyor unbind --task {task}` first")));
+            }
+            store::sessions::set_state(w, &session.id, Registration::Gone, now)?;
+            let about = audit::About { task_id: None, session_id: Some(&session.id) };
+            audit::append(w, now, cx.actor(), "session_deregistered", about, &json!({"name": session.name}))?;
+            Ok(session.name)
+        })?;
+        Ok(Deregistered { dry_run: cx.dry_run(), name, state: Registration::Gone })
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session } = self;
+        Argv::new(Self::NAME).end_of_options().word(session)
+    }
+}
+
+impl Outcome for Deregistered {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let verb = if self.dry_run { "would mark" } else { "marked" };
+        writeln!(out, "{verb} {} gone", self.name)
+    }
+}

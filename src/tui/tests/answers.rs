@@ -1,0 +1,109 @@
+//! Interrupting and answering by keys: nothing happens at one key, and what happens is quoted first.
+
+use super::fake::{app, lines, press, screen};
+use crate::{
+    actions::QuestionView,
+    base::Error,
+    model::{
+        pane::Prompt,
+        question::{Question, Verdict},
+        state::Source,
+    },
+    tui::{
+        app::{App, Effect, Load, Msg, update},
+        keymap::{BINDINGS, Place},
+        layer::Layer,
+    },
+};
+
+fn asks(command: &str, answers: &[Verdict]) -> QuestionView {
+    QuestionView {
+        question: Question {
+            id: Question::id_of(&[command]),
+            source: Source::Server,
+            kind: Prompt::ApprovalCommand,
+            asks: Some(command.to_owned()),
+            cwd: Some("/srv/project".to_owned()),
+            files: Vec::new(),
+            reason: Some("needs the network".to_owned()),
+            since: None,
+            answers: answers.to_vec(),
+            not_approvable: (!answers.contains(&Verdict::Approve)).then(|| "it is cut off".to_owned()),
+        },
+        age_seconds: 65,
+        seen_seconds_ago: 1,
+    }
+}
+
+fn arrive(app: &mut App, views: Vec<QuestionView>) {
+    assert!(update(app, Msg::Questions("session-w1".into(), Ok(views))).is_empty());
+}
+
+#[test]
+fn an_interruption_shows_its_command_line_and_asks() {
+    for keys in ["!", "i"] {
+        let mut app = app(80, 24);
+        assert!(press(&mut app, keys).is_empty(), "one key does nothing");
+        assert!(screen(&app).contains("Interrupt the turn that runs in w1?"), "{}", screen(&app));
+        assert!(screen(&app).contains("session-interrupt"), "{}", screen(&app));
+        assert!(press(&mut app, "n").is_empty() && app.layers.is_empty());
+        press(&mut app, keys);
+        assert_eq!(lines(&press(&mut app, "y")), ["conveyor session-interrupt '--wait=10' -- w1"]);
+    }
+}
+
+#[test]
+fn an_approval_takes_three_keys_and_quotes_what_it_approves() {
+    let mut app = app(100, 30);
+    assert_eq!(press(&mut app, "y"), [Effect::Load(Load::Questions("session-w1".into()))]);
+    assert!(press(&mut app, "y a y").is_empty(), "while nothing is shown nothing can be answered");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL), asks("rm -rf /", Verdict::ALL)]);
+    for part in ["asks: make install", "in: /srv/project", "reason: needs the network", "open for 1m", "asks: rm -rf /"]
+    {
+        assert!(screen(&app).contains(part), "{part}\n{}", screen(&app));
+    }
+    assert!(press(&mut app, "y Enter N 1").is_empty(), "no other key answers");
+    assert!(press(&mut app, "a").is_empty());
+    assert!(screen(&app).contains("Approve exactly this, this once?") && screen(&app).contains("make install"));
+    assert!(!screen(&app).contains("rm -rf /"), "{}", screen(&app));
+    let id = Question::id_of(&["make install"]);
+    let line = format!("conveyor session-answer '--decision=approve' '--question={id}' '--wait=10' -- w1");
+    assert_eq!(lines(&press(&mut app, "y")), [line]);
+    assert!(app.layers.is_empty());
+
+    press(&mut app, "N");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL), asks("rm -rf /", Verdict::ALL)]);
+    press(&mut app, "j d");
+    let id = Question::id_of(&["rm -rf /"]);
+    let line = format!("conveyor session-answer '--decision=decline' '--question={id}' '--wait=10' -- w1");
+    assert_eq!(lines(&press(&mut app, "y")), [line]);
+}
+
+#[test]
+fn what_cannot_be_approved_says_why_and_a_late_answer_moves_nothing() {
+    let mut app = app(100, 30);
+    press(&mut app, "y");
+    arrive(&mut app, vec![asks("a long one", &[Verdict::Decline, Verdict::Cancel])]);
+    assert!(screen(&app).contains("not to be approved from here: it is cut off"), "{}", screen(&app));
+    assert!(press(&mut app, "a").is_empty());
+    assert!(matches!(app.layers.last(), Some(Layer::Answer(_))), "it asks nothing");
+    // The question that was meant stays meant when others come in front of it.
+    let (first, second) = (asks("make one", Verdict::ALL), asks("make two", Verdict::ALL));
+    arrive(&mut app, vec![first.clone()]);
+    arrive(&mut app, vec![second, first]);
+    press(&mut app, "c");
+    assert!(screen(&app).contains("make one") && !screen(&app).contains("make two"), "{}", screen(&app));
+    press(&mut app, "n");
+    assert!(update(&mut app, Msg::Questions("session-w1".into(), Err(Error::refused("gone")))).is_empty());
+    press(&mut app, "y");
+    update(&mut app, Msg::Questions("session-w1".into(), Err(Error::refused("nothing tells"))));
+    assert!(screen(&app).contains("nothing tells"), "{}", screen(&app));
+    press(&mut app, "Esc");
+    assert!(app.layers.is_empty());
+}
+
+#[test]
+fn no_key_of_a_screen_approves() {
+    let at_once = BINDINGS.iter().filter(|row| row.intent.as_str() == "approve" && row.place != Place::Answer);
+    assert_eq!(at_once.count(), 0);
+}
