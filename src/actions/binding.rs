@@ -58,7 +58,7 @@ impl Action for Bind {
             }
             let worker = bindable(w.read(), &self.worker, Role::Worker)?;
             let manager = bindable(w.read(), &self.manager, Role::Manager)?;
-            tie(cx, w, binding_id.clone(), &task, [&worker, &manager], now)?;
+            tie(cx, w, binding_id.clone(), &task, [&worker, &manager], now, now)?;
             Ok(())
         })?;
         Ok(Bound { binding_id, dry_run: cx.dry_run(), manager: self.manager, task: self.task, worker: self.worker })
@@ -73,13 +73,14 @@ impl Action for Bind {
     }
 }
 
-/// Binds a worker and a manager that are [`bindable`] to an open task.
+/// Binds a worker and a manager that are [`bindable`] to an open task. What the worker did from `since` on belongs to it.
 pub(super) fn tie(
     cx: &Context,
     w: &Write<'_>,
     id: String,
     task: &Task,
     [worker, manager]: [&Session; 2],
+    since: Timestamp,
     now: Timestamp,
 ) -> Result<Binding> {
     if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
@@ -95,7 +96,7 @@ pub(super) fn tie(
         state: BindingState::Active,
         worker_session_id: worker.id.clone(),
         manager_session_id: manager.id.clone(),
-        created_at: now,
+        created_at: since,
         ended_at: None,
     };
     store::bindings::insert(w, &binding)?;

@@ -128,6 +128,14 @@ macro_rules! catalogue {
                 }
             }
 
+            /// Whether it opens sessions, and takes them back when it is told to end half-way.
+            #[must_use]
+            pub fn opens_sessions(&self) -> bool {
+                match self {
+                    $($(Self::$action(_) => super::$action::OPENS_SESSIONS,)+)+
+                }
+            }
+
             /// The arguments that may come from standard input.
             pub fn texts(&mut self) -> Vec<&mut TextArg> {
                 match self {
@@ -164,6 +172,8 @@ catalogue! {
     }
     Lifecycle {
         StartWorker,
+        StartManager,
+        Pair,
         Create,
         StartTest,
         Start,
@@ -181,6 +191,8 @@ catalogue! {
         SessionAnswer,
         EnqueueNudgeWorker,
         EnqueueNotifyManager,
+        RequestWorkerCompact,
+        CompactWorker,
         Dispatch,
         Commands,
         ManagerInbox,

@@ -78,6 +78,8 @@ pub struct Parts {
 pub struct Context {
     parts: Arc<Parts>,
     ledger: Arc<Ledger>,
+    /// Says whether somebody wants it to end.
+    interrupted: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -97,7 +99,7 @@ impl Context {
     /// A context over `parts`, with no ledger open yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), ledger: Arc::default() }
+        Self { parts: Arc::new(parts), ledger: Arc::default(), interrupted: None }
     }
 
     /// A context over `parts` whose ledger is `store`.
@@ -116,6 +118,18 @@ impl Context {
             return self;
         }
         Self { ledger: Arc::new(Ledger { with_reader: true, ..Ledger::default() }), ..self }
+    }
+
+    /// The same for actions that take back what they have begun when `interrupted` says so.
+    #[must_use]
+    pub fn until(self, interrupted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { interrupted: Some(Arc::new(interrupted)), ..self }
+    }
+
+    /// Whether the action is to end, and to take back what it has begun.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        self.interrupted.as_ref().is_some_and(|interrupted| interrupted())
     }
 
     /// The ledger for looking; it must exist. One that was removed or replaced since it was opened is opened anew.

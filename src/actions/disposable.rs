@@ -415,7 +415,7 @@ impl Plan {
         }
         let worker = self.register(cx, w, &self.worker, now)?;
         let manager = self.register(cx, w, &self.manager, now)?;
-        let binding = binding::tie(cx, w, cx.fresh_id("binding"), &task, [&worker, &manager], now)?;
+        let binding = binding::tie(cx, w, cx.fresh_id("binding"), &task, [&worker, &manager], now, now)?;
         let about = audit::About { task_id: Some(&task.id), session_id: None };
         let payload = json!({
             "binding_id": binding.id,

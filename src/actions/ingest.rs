@@ -17,7 +17,7 @@ use super::{
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
-        delivery::SignalKind,
+        delivery::{CommandKind, Phase, SignalKind},
         progress::{Progress, TurnEnd},
         rollout::{self, Fact, Record},
         session::{Registration, Role, Session},
@@ -359,6 +359,12 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
                 echo::of_typed(w, &place, text, now)?;
             }
         }
+        if let Content::Record(record) = &line.content
+            && matches!(record.fact, Fact::Compacted)
+            && !flags.has(Flags::INHERITED)
+        {
+            confirm_compaction(w, &batch.next, line, now)?;
+        }
         if role == Role::Worker
             && let Some(end) = &line.turn_end
         {
@@ -366,6 +372,20 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         }
     }
     Ok(Some(new_events))
+}
+
+/// A compaction was recorded: it ends the request for one that was made in this very file before this line.
+fn confirm_compaction(w: &store::Write<'_>, at: &Cursor, line: &Line, now: Timestamp) -> Result<()> {
+    let kind = CommandKind::RequestWorkerCompact;
+    let Some(command) = store::commands::on_its_way(w.read(), &at.session_id, kind)? else { return Ok(()) };
+    let Some(begun) = command.result.as_ref().filter(|_| command.phase != Phase::Queued) else { return Ok(()) };
+    let is_later = begun["from_offset"].as_u64().is_some_and(|from| line.offset >= from);
+    let same_file = begun["rollout"] == json!({"generation": at.generation, "path": at.path});
+    if is_later && same_file && begun["thread_id"] == at.thread_id.as_str() {
+        let place = Place { cursor: at, byte_offset: line.offset, hash: line.hash, is_inherited: false };
+        echo::confirm(w, &place, &command.id, now)?;
+    }
+    Ok(())
 }
 
 /// Records how a turn of a worker ended, for its manager. The turn is known by its id, or else by the line that ended

@@ -52,9 +52,9 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
-    Commands, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched, Dispatcher,
-    DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
-    SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
+    Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
+    Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
+    RequestWorkerCompact, SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{DbDoctor, Doctor, DoctorSelf};
@@ -64,8 +64,8 @@ pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, W
 pub use ingest::Ingest;
 pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
-    Create, Ending, LaunchArgs, Open, OpenManager, OpenWorker, Resume, Start, StartTest, StartWorker, Stop, Way,
-    attach_argv, launch_session,
+    Create, Ending, LaterArgs, LaunchArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager, StartTest,
+    StartWorker, Stop, Way, attach_argv, launch_session,
 };
 pub use list::{List, board};
 pub use manager_config::{Limit, ManagerConfig};
@@ -83,6 +83,8 @@ pub trait Action: clap::Args + Clone + PartialEq + fmt::Debug + Send + 'static {
     const NAME: &'static str;
     /// How the output is printed when neither `--json` nor `--text` is given.
     const FORMAT: Format = Format::Prose;
+    /// Whether it opens sessions, and takes them back when [`Context::interrupted`] says so half-way.
+    const OPENS_SESSIONS: bool = false;
     /// What it returns.
     type Output: Outcome + Send + 'static;
 

@@ -218,6 +218,8 @@ impl Stage {
             codex_home: Some(place("codex")),
             tmux_socket: Some(socket),
             codex: None,
+            // The played Codex has none, and a real one is not to be started for it.
+            codex_queue: false,
             ..parts.env
         };
         let parts = Parts { env, tmux: Arc::new(PlainTmux), dry_run: false, ..parts };

@@ -17,6 +17,7 @@ pub use output::{Printer, Style};
 
 use crate::actions::{Command, Context, Format, TextArg};
 use crate::base::{Error, Result};
+use crate::engine::Signals;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
@@ -71,7 +72,12 @@ pub fn run(cx: &Context, mut command: Command, style: Style, printer: &mut Print
     {
         return watch::dispatch(cx, args, style, printer);
     }
-    let report = command.run(cx)?;
+    let report = if command.opens_sessions() && !cx.dry_run() {
+        let signals = Signals::listen().map_err(|error| Error::io("cannot listen for signals").caused_by(error))?;
+        command.run(&cx.clone().until(move || signals.raised()))?
+    } else {
+        command.run(cx)?
+    };
     if let Some(program) =
         report.handover.as_deref().filter(|_| style == Style::Prose && !cx.dry_run() && at_terminal())
     {

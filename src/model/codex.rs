@@ -45,6 +45,12 @@ impl CodexVersion {
     /// The oldest version into whose terminal messages are typed without being told to.
     pub const PUSH_FLOOR: Self = Self { major: 0, minor: 125, patch: 0 };
 
+    /// Whether sessions of this version take messages from a queue that others can put them into.
+    #[must_use]
+    pub fn has_queue(self) -> bool {
+        self.since(150)
+    }
+
     fn since(self, minor: u32) -> bool {
         (self.major, self.minor) >= (0, minor)
     }

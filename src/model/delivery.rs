@@ -17,6 +17,8 @@ text_enum! {
         SessionNudge => "session_nudge",
         /// Tells a manager that something about its worker lies in its inbox.
         WorkerTaskComplete => "worker_task_complete",
+        /// Has a worker's Codex compact its context.
+        RequestWorkerCompact => "request_worker_compact",
     }
 }
 
@@ -131,6 +133,8 @@ text_enum! {
     pub enum Lane {
         /// Codex's background server gives it to the session.
         Server => "server",
+        /// It is put into Codex's own queue, from which the session takes it.
+        Queue => "queue",
         /// It is typed into the session's tmux pane.
         Tmux => "tmux",
         /// It is put into the target's inbox, and the target fetches it.

@@ -23,6 +23,8 @@ pub struct Env {
     pub codex_home: Option<PathBuf>,
     /// `$CONVEYOR_CODEX`: the codex program, instead of the one on `PATH`.
     pub codex: Option<PathBuf>,
+    /// Messages may go through Codex's own queue, unless `$CONVEYOR_CODEX_QUEUE` is `off`.
+    pub codex_queue: bool,
     /// `$PATH`.
     pub path: Option<std::ffi::OsString>,
     /// `$TMUX`, set inside tmux: socket path, server pid, session number.
@@ -74,6 +76,7 @@ impl Env {
             ledger,
             codex_home,
             codex: set("CONVEYOR_CODEX").map(|path| cwd.join(path)),
+            codex_queue: text("CONVEYOR_CODEX_QUEUE").is_none_or(|word| word != "off"),
             path: env::var_os("PATH"),
             tmux: text("TMUX"),
             tmux_pane: text("TMUX_PANE"),

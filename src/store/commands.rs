@@ -175,6 +175,21 @@ pub fn enqueue(w: &Write<'_>, new: &NewCommand<'_>, most_waiting: u64, now: &Mom
     Ok(Enqueued::Accepted(Box::new(stored)))
 }
 
+/// The first command of this kind that is on its way to this session.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn on_its_way(r: Read<'_>, target_session_id: &str, kind: CommandKind) -> Result<Option<Command>> {
+    let sql = format!(
+        "select {COLUMNS} from commands
+         where target_session_id = :target and type = :type
+            and phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
+         order by seq limit 1"
+    );
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(named_params! { ":target": target_session_id, ":type": kind }, command).optional()?)
+}
+
 /// How many commands are on their way to this session.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Rows of `manager_cycles` and `manager_cycle_spans`: what each observation found, and how long its phases took.
 
-use rusqlite::{Row, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 use serde_json::Value;
 
 use super::{Error, Read, Result, Write};
@@ -135,6 +135,15 @@ fn parsed((mut cycle, status): (CycleRecord, Option<String>)) -> Result<CycleRec
         .transpose()
         .map_err(|source| Error::Json { table: "manager_cycles", source })?;
     Ok(cycle)
+}
+
+/// The task of a cycle; none when there is no such cycle.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn task_of(r: Read<'_>, id: i64) -> Result<Option<String>> {
+    let mut statement = r.connection.prepare_cached("select task_id from manager_cycles where id = :id")?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get("task_id")).optional()?)
 }
 
 /// The newest cycles of a task, the newest first; `notable` keeps those that saw a notable pane pattern.

@@ -100,6 +100,18 @@ const SCENES: &[(&str, &[&str])] = &[
             "start-worker --name w6 --cwd .codex-workers/workerctl.db",
         ],
     ),
+    ("start-manager", &["start-manager --name m1", "start-manager --name m5 --task parser", "start-manager --name w1"]),
+    (
+        "pair",
+        &[
+            "pair --task docs --worker-name w5 --manager-name m5",
+            "pair --task docs --worker-name w1 --manager-name m5 --task-goal g",
+            "pair --task docs --worker-name w5 --manager-name w5 --task-goal g",
+            "pair --task docs --worker-name w5 --manager-name m5 --task-goal g",
+            "pair --task docs --worker-name w5 --manager-name m5 --manager-mode strict",
+            "pair --task docs --worker-name w5",
+        ],
+    ),
     ("create", &["create w5 --task 'do it'", "create w1"]),
     ("start-test", &["start-test", "start-test w1"]),
     ("start", &["start w5", "start 'a b'"]),
@@ -125,6 +137,24 @@ const SCENES: &[(&str, &[&str])] = &[
             "session-nudge w1 'run the tests again' --dry-run",
             "session-nudge nobody hello",
             "session-nudge w1 ''",
+        ],
+    ),
+    (
+        "request-worker-compact",
+        &[
+            "request-worker-compact parser --dry-run",
+            "request-worker-compact parser",
+            "request-worker-compact nothing",
+            "commands",
+        ],
+    ),
+    (
+        "compact-worker",
+        &[
+            "compact-worker parser",
+            "compact-worker parser --reason ' '",
+            "compact-worker parser --reason full --cycle-id 999",
+            "compact-worker parser --reason full",
         ],
     ),
     (

@@ -10,7 +10,8 @@ use std::process::Stdio;
 
 use crate::support::{Finished, TestEnv};
 
-/// The flags and positional arguments of a command that are its own, not the program's.
+/// The flags and positional arguments of a command that are its own, not the program's; those that are only refused
+/// are none.
 fn own_arguments(command: &clap::Command) -> Vec<&clap::Arg> {
     let global: Vec<String> = conveyor::app::definition()
         .get_arguments()
@@ -19,7 +20,7 @@ fn own_arguments(command: &clap::Command) -> Vec<&clap::Arg> {
         .collect();
     command
         .get_arguments()
-        .filter(|arg| !global.contains(&arg.get_id().to_string()) && arg.get_id() != "help")
+        .filter(|arg| !global.contains(&arg.get_id().to_string()) && arg.get_id() != "help" && !arg.is_hide_set())
         .collect()
 }
 

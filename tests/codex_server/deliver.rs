@@ -18,13 +18,13 @@ use super::pane::{PATIENCE, Pane};
 use crate::support::codex_lab::{CodexLab, skipped, within};
 
 /// A busy machine is no reason for an unknown outcome.
-const LIMITS: Timeouts = Timeouts { connect: Duration::from_secs(20), call: Duration::from_secs(20) };
+pub const LIMITS: Timeouts = Timeouts { connect: Duration::from_secs(20), call: Duration::from_secs(20) };
 
 /// A turn that nobody has ever had.
 const NO_TURN: &str = "01a1fc39-6e9e-7540-a0f0-843c7e6a0827";
 
 /// A lab whose background server runs. None without a Codex that has one.
-fn lab_with_server(also_needed: &[&str]) -> Option<CodexLab> {
+pub fn lab_with_server(also_needed: &[&str]) -> Option<CodexLab> {
     let lab = CodexLab::start(also_needed)?;
     if !lab.cli().has_server().unwrap() {
         skipped("codex 0.162 or later");
@@ -36,39 +36,40 @@ fn lab_with_server(also_needed: &[&str]) -> Option<CodexLab> {
 
 /// What a rollout says about a message with some id: the turn that has it, and what began that turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Receipt {
+pub struct Receipt {
     text: String,
     turn_id: String,
     trigger: Option<String>,
 }
 
 /// A thread and its rollout.
-struct Session {
+pub struct Session {
     thread: String,
     rollout: PathBuf,
 }
 
 impl Session {
     /// A new, named, idle thread in the lab's project.
-    fn start(lab: &CodexLab, server: &mut CodexServer) -> Self {
+    pub fn start(lab: &CodexLab, server: &mut CodexServer) -> Self {
         let project = lab.project();
         let new = NewThread {
             cwd: &project,
             sandbox: Sandbox::WorkspaceWrite,
             approval: ApprovalPolicy::OnRequest,
             model: None,
+            writable: &[],
         };
         let thread = server.start_thread(&new).unwrap();
         server.name_thread(&thread.id, "lab worker").unwrap();
         Self { thread: thread.id, rollout: thread.rollout.unwrap() }
     }
 
-    fn message<'a>(&'a self, client_id: &'a str, text: &'a str) -> Delivery<'a> {
+    pub fn message<'a>(&'a self, client_id: &'a str, text: &'a str) -> Delivery<'a> {
         Delivery { thread: &self.thread, text, client_id }
     }
 
     /// The facts of the whole lines that the rollout has now.
-    fn facts(&self) -> Vec<Fact> {
+    pub fn facts(&self) -> Vec<Fact> {
         let Ok(file) = RolloutFile::open(&self.rollout) else { return Vec::new() };
         let mut lines = file.lines(0, Limits::default()).unwrap();
         let mut facts = Vec::new();
@@ -81,7 +82,7 @@ impl Session {
     }
 
     /// Every receipt of the message with the id `wanted`.
-    fn receipts(&self, wanted: &str) -> Vec<Receipt> {
+    pub fn receipts(&self, wanted: &str) -> Vec<Receipt> {
         let mut turn = (String::new(), None);
         let mut receipts = Vec::new();
         for fact in self.facts() {
@@ -109,7 +110,7 @@ impl Session {
     }
 
     #[track_caller]
-    fn wait_until_idle(&self, server: &mut CodexServer) {
+    pub fn wait_until_idle(&self, server: &mut CodexServer) {
         let busy = |server: &mut CodexServer| {
             matches!(server.read_thread(&self.thread).unwrap().status, ThreadStatus::Active { .. })
         };
@@ -126,7 +127,7 @@ impl Session {
 }
 
 #[track_caller]
-fn accepted<T: std::fmt::Debug>(outcome: Outcome<T>) -> T {
+pub fn accepted<T: std::fmt::Debug>(outcome: Outcome<T>) -> T {
     match outcome {
         Outcome::Accepted(taken) => taken,
         other => panic!("not accepted: {other:?}"),

@@ -56,8 +56,13 @@ fn a_thread_made_through_the_server_is_followed_while_a_terminal_shows_it() {
     let mut server = CodexServer::connect(&lab.home(), Timeouts::default()).unwrap();
     assert_eq!(server.version(), Some(version));
     let project = lab.project();
-    let new =
-        NewThread { cwd: &project, sandbox: Sandbox::WorkspaceWrite, approval: ApprovalPolicy::OnRequest, model: None };
+    let new = NewThread {
+        cwd: &project,
+        sandbox: Sandbox::WorkspaceWrite,
+        approval: ApprovalPolicy::OnRequest,
+        model: None,
+        writable: &[],
+    };
     let thread = server.start_thread(&new).unwrap();
     let rollout = thread.rollout.clone().unwrap();
     assert!(rollout.starts_with(lab.home().join("sessions")) && rollout.to_string_lossy().contains(&thread.id));

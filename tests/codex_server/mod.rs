@@ -3,3 +3,4 @@
 mod deliver;
 mod follow;
 mod pane;
+mod races;

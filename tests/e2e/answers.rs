@@ -278,7 +278,7 @@ fn real(lab: &CodexLab, in_server: bool) {
 
     // An open approval is not interrupted.
     let proof = |name: &str| lab.project().join(name);
-    for name in ["yes", "no", "cancel"] {
+    for name in ["yes", "no", "cancel", "fresh"] {
         let script = format!("{{{{shell-esc touch {}}}}} {{{{say Over {name}.}}}}", proof(name).display());
         lab.rule(&format!("^touch {name}"), &script);
     }
@@ -320,6 +320,16 @@ fn real(lab: &CodexLab, in_server: bool) {
         world.wait_for_condition("w1", if goes_on { "done" } else { "aborted" });
         assert_eq!((said(), proof(name).exists()), (goes_on, false), "{}", world.screen("w1"));
     }
+
+    // The second step of an approval by keys says no to a dialog that has only just taken the place of the other one.
+    world.say("w1", "touch fresh");
+    world.wait_for_screen("w1", &format!("touch {}", proof("fresh").display()));
+    world.wait_for_screen("w1", "Press enter to confirm");
+    world.press("w1", &["Space", "Up", "Enter"]);
+    let closed = || (world.status("w1")["condition"] != "blocked").then_some(());
+    wait_for("the answer", closed, || world.screen("w1"));
+    world.wait_for_screen("w1", "› Ask Codex to do anything");
+    assert!(!proof("fresh").exists(), "{}", world.screen("w1"));
 }
 
 #[test]

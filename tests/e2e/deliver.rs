@@ -14,40 +14,46 @@ use super::world::{World, wait_for};
 use crate::support::codex_lab::CodexLab;
 
 /// A worker of real Codex in its server, bound to `parser`, after its first turn.
-struct Live<'l> {
-    lab: &'l CodexLab,
-    world: World,
+pub struct Live<'l> {
+    pub lab: &'l CodexLab,
+    pub world: World,
 }
 
 impl Live<'_> {
-    fn start(lab: &CodexLab) -> Option<Live<'_>> {
+    pub fn start(lab: &CodexLab) -> Option<Live<'_>> {
+        Live::start_with(lab, &[])
+    }
+
+    /// The same with further options of `start-worker`.
+    pub fn start_with<'l>(lab: &'l CodexLab, options: &[&str]) -> Option<Live<'l>> {
         let world = World::in_lab(lab)?;
         lab.rule("^hello", "{{say Hello.}}");
-        let started = world.run(&["start-worker", "--name", "w1", "--timeout-seconds", "120", "--task", "hello"]).ok();
-        assert!(started.json()["without_server"].is_null(), "{started}");
+        let start = ["start-worker", "--name", "w1", "--timeout-seconds", "120", "--task", "hello"];
+        let started = world.run(&[&start[..], options].concat()).ok();
+        assert_eq!(started.json()["without_server"].is_null(), options.is_empty(), "{started}");
         world.bind("parser", "w1");
         world.wait_for_condition("w1", "done");
         Some(Live { lab, world })
     }
 
-    fn nudge(&self, text: &str) -> String {
+    pub fn nudge(&self, text: &str) -> String {
         let queued = self.world.run(&["enqueue-nudge-worker", "parser", "--json", "--message", text]).ok().json();
         queued["command_id"].as_str().expect("an id").to_owned()
     }
 
-    fn dispatch(&self) -> Vec<Value> {
+    pub fn dispatch(&self) -> Vec<Value> {
         let pass = self.world.run(&["dispatch", "--json", "--type", "nudge_worker"]).ok().json();
         pass["processed"].as_array().expect("items").clone()
     }
 
-    fn command(&self, id: &str) -> Value {
+    pub fn command(&self, id: &str) -> Value {
         let commands = self.world.run(&["commands", "--attempts", "--json"]).ok().json();
         commands.as_array().expect("commands").iter().find(|one| one["id"] == id).expect("the command").clone()
     }
 
     /// Passes until the command has reached the phase.
     #[track_caller]
-    fn until(&self, id: &str, phase: &str) -> Value {
+    pub fn until(&self, id: &str, phase: &str) -> Value {
         wait_for(
             &format!("{id} to be {phase}"),
             || {
@@ -58,13 +64,26 @@ impl Live<'_> {
         )
     }
 
-    fn rollout(&self) -> String {
+    /// The same with passes that deliver everything.
+    #[track_caller]
+    pub fn until_any(&self, id: &str, phase: &str) -> Value {
+        wait_for(
+            &format!("{id} to be {phase}"),
+            || {
+                self.world.run(&["dispatch"]).ok();
+                Some(self.command(id)).filter(|command| command["phase"] == phase)
+            },
+            || format!("{:#}\n{}", self.command(id), self.world.screen("w1")),
+        )
+    }
+
+    pub fn rollout(&self) -> String {
         let session = self.world.session("w1");
         fs::read_to_string(session["codex_session_path"].as_str().expect("a rollout")).expect("the rollout")
     }
 
     /// The lines of the worker's rollout that tell a message under this id.
-    fn arrived(&self, id: &str) -> Vec<Value> {
+    pub fn arrived(&self, id: &str) -> Vec<Value> {
         let text = self.rollout();
         let lines = text.lines().filter(|line| line.contains(&format!("\"client_id\":\"{id}\"")));
         lines.map(|line| serde_json::from_str(line).expect("a record")).collect()
@@ -72,7 +91,7 @@ impl Live<'_> {
 
     /// A message that was received is one line, and the receipt names it.
     #[track_caller]
-    fn assert_received(&self, command: &Value) {
+    pub fn assert_received(&self, command: &Value) {
         let id = command["id"].as_str().expect("an id");
         assert_eq!(self.arrived(id).len(), 1, "{command:#}");
         let receipt = &command["result"]["receipt"];

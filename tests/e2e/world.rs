@@ -67,6 +67,11 @@ impl World {
         Some(world)
     }
 
+    /// From now on messages may go through Codex's own queue.
+    pub fn use_the_queue(&mut self) {
+        self.settings.push(("CONVEYOR_CODEX_QUEUE", PathBuf::from("on")));
+    }
+
     /// The private folder of programs, the first one in `PATH`.
     pub fn bin(&self) -> PathBuf {
         self.server.folder().join("bin")
@@ -145,6 +150,8 @@ impl World {
         command
             .env("PATH", format!("{}:{rest}", self.bin().display()))
             .env("CONVEYOR_TMUX_SOCKET", self.server.socket())
+            // The played Codex has none; tests with the real one switch it on.
+            .env("CONVEYOR_CODEX_QUEUE", "off")
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.project);
         command

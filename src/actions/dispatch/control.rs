@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    DispatchHealth, dispatch_health, health,
+    DispatchHealth, dispatch_health, health, in_queue,
     resolve::{self, Decision, Resolved},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub enum DispatchVerb {
         #[arg(long)]
         all: bool,
     },
-    /// Take a command back that nobody has begun to deliver
+    /// Take a command back that nobody has begun to deliver, or that lies in Codex's queue
     Cancel {
         /// The command
         #[arg(value_name = "COMMAND")]
@@ -236,13 +236,28 @@ fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
 
 /// Moves one command by an operator's hand.
 fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Controlled> {
+    let ledger = cx.ledger_to_change()?;
+    // What lies in Codex's queue is taken back there first; only then can it be said to be.
+    let lying = ledger.read(|r| store::commands::by_id(r, id))?;
+    let lying = lying.filter(|command| to == Phase::Cancelled && in_queue::lies_in_queue(command));
+    if let Some(command) = &lying
+        && !cx.dry_run()
+    {
+        in_queue::recall(cx, &ledger, command)?;
+    }
     let now = cx.moment();
-    let from = cx.ledger_to_change()?.write_durably(|w| {
+    let from = ledger.write_durably(|w| {
         let command = command(w, id)?;
-        check(w, &command, to)?;
+        let was_taken_back = lying.is_some() && in_queue::lies_in_queue(&command);
+        if !was_taken_back {
+            check(w, &command, to)?;
+        }
         if to == Phase::Queued {
             store::commands::requeue(w, &command, Some(RETRY_TIME_TO_LIVE), reason.unwrap_or("queued again"), &now)?;
             store::inbox::withdraw(w, &command.id)?;
+        } else if was_taken_back {
+            let step = Step { reason: Some(reason.unwrap_or("taken back from Codex's queue")), ..Step::default() };
+            in_queue::cancelled(w, &command, step, now.wall)?;
         } else {
             let step = Step { reason: Some(reason.unwrap_or("taken back")), ..Step::default() };
             store::commands::advance(w, &command, to, step, now.wall)?;
@@ -291,9 +306,10 @@ fn check(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
             refused(format!("command {} is {phase}; only what was given up can be queued again", command.id))
         }
         (_, Phase::Queued) => Ok(()),
-        (_, phase) => {
-            refused(format!("command {} is {phase} already; only what is queued can be taken back", command.id))
-        }
+        (_, phase) => refused(format!(
+            "command {} is {phase} already; only what is queued, here or in Codex's queue, can be taken back",
+            command.id
+        )),
     }
 }
 

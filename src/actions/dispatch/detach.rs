@@ -30,21 +30,21 @@ const LOOKS: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Serialize)]
 pub struct Detached {
     /// Its command line.
-    command: Vec<String>,
+    pub(in crate::actions) command: Vec<String>,
     /// Who dispatches.
-    dispatcher_id: String,
+    pub(in crate::actions) dispatcher_id: String,
     /// Nothing was started.
     dry_run: bool,
     /// Where it writes what it does; none when the one that runs is no background dispatcher.
     log_path: Option<String>,
     /// Its process.
-    pid: Option<i64>,
+    pub(in crate::actions) pid: Option<i64>,
     /// False when one for the same scope ran already.
-    started: bool,
+    pub(in crate::actions) started: bool,
 }
 
 /// Starts one, unless one for the same scope runs.
-pub(super) fn detach(cx: &Context, args: &Dispatch) -> Result<Detached> {
+pub(in crate::actions) fn detach(cx: &Context, args: &Dispatch) -> Result<Detached> {
     let store = cx.ledger_to_change()?;
     let scope = scope(cx, args)?;
     if let Some(known) = store.read(|r| running(cx, r, &scope))? {

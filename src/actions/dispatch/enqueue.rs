@@ -311,9 +311,10 @@ impl<'a> Request<'a> {
         let binding = lookup::active_binding(w.read(), task)?;
         let (source, target) = match self.kind {
             CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
-            CommandKind::NudgeWorker | CommandKind::SessionNudge | CommandKind::WorkerTaskComplete => {
-                (&binding.manager_session_id, &binding.worker_session_id)
-            }
+            CommandKind::NudgeWorker
+            | CommandKind::SessionNudge
+            | CommandKind::WorkerTaskComplete
+            | CommandKind::RequestWorkerCompact => (&binding.manager_session_id, &binding.worker_session_id),
         };
         let target = store::sessions::by_id(w.read(), target)?
             .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
@@ -328,6 +329,24 @@ impl<'a> Request<'a> {
     pub(super) fn for_session(&self, cx: &Context, w: &Write<'_>, session: &Session) -> Result<(Command, bool)> {
         let task_id = store::bindings::active_of_session(w.read(), &session.id)?.map(|binding| binding.task_id);
         self.accept(cx, w, &Ends { task_id: task_id.as_deref(), binding_id: None, source: None, target: session })
+    }
+
+    /// Accepts it for the worker of a task, through the binding in force.
+    pub(super) fn for_worker(
+        &self,
+        cx: &Context,
+        w: &Write<'_>,
+        task: &Task,
+        worker: &Session,
+    ) -> Result<(Command, bool)> {
+        let binding = lookup::active_binding(w.read(), task)?;
+        let ends = Ends {
+            task_id: Some(&task.id),
+            binding_id: Some(&binding.id),
+            source: Some(&binding.manager_session_id),
+            target: worker,
+        };
+        self.accept(cx, w, &ends)
     }
 
     fn accept(&self, cx: &Context, w: &Write<'_>, ends: &Ends<'_>) -> Result<(Command, bool)> {

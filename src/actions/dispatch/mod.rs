@@ -1,12 +1,15 @@
 //! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
 
+mod codex_queue;
 mod commands;
+mod compact;
 mod control;
 mod deliveries;
 mod detach;
 mod enqueue;
 mod handover;
 mod health;
+mod in_queue;
 mod nudge;
 mod panes;
 mod pass;
@@ -35,9 +38,11 @@ use crate::{
 };
 
 pub use commands::Commands;
+pub use compact::{CompactWorker, RequestWorkerCompact};
 pub use control::{Controlled, DispatchVerb};
 pub use deliveries::{Deliveries, Delivering, deliveries};
 pub use detach::Detached;
+pub(super) use detach::detach;
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE};
 pub(super) use health::of as health_of;
 pub use health::{DispatchHealth, DispatcherView, PauseView, dispatch_health};
@@ -130,6 +135,23 @@ impl Dispatch {
             interval: PASS_SECONDS,
             limit: PASS_LIMIT,
             dispatcher_id: None,
+            wanted: None,
+            task: None,
+        }
+    }
+
+    /// One in the background, for everything.
+    pub(in crate::actions) fn in_background(dispatcher_id: Option<Name>) -> Self {
+        Self {
+            verb: None,
+            once: false,
+            watch: true,
+            detach: true,
+            background_log: None,
+            watch_iterations: None,
+            interval: PASS_SECONDS,
+            limit: PASS_LIMIT,
+            dispatcher_id,
             wanted: None,
             task: None,
         }

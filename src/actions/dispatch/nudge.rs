@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Dispatcher, dispatch_health,
     enqueue::Request,
-    servers::{Servers, Way},
+    servers::{Next, Servers},
     ways,
 };
 use crate::{
@@ -146,7 +146,7 @@ impl Action for SessionNudge {
 }
 
 /// Passes over the session's line until the command is settled or the patience is at its end; at least one.
-fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Duration) -> Result<()> {
+pub(super) fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Duration) -> Result<()> {
     let store = cx.ledger_to_change()?;
     let clock = cx.clock();
     let end = clock.uptime_millis().saturating_add(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));
@@ -166,25 +166,23 @@ fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Durati
 /// What a rehearsal says: the way the message would take now.
 fn planned(cx: &Context, session: &Session, command: &Command) -> Nudged {
     let way = ways::choose(cx, &mut Servers::default(), session);
-    let why = ways::reason(&way).map(str::to_owned);
-    let (lane, why) = match way {
-        Way::Inbox(why) => (Some(Lane::Inbox), Some(why.to_owned())),
-        Way::Server { .. } => (Some(Lane::Server), why),
-        Way::Typed(_) => (Some(Lane::Tmux), why),
+    let (lane, why) = match way.next(command.kind) {
+        Next::Inbox(why) | Next::Never(why) => (Some(Lane::Inbox), why.to_owned()),
+        Next::Push(how) => (Some(how.lane()), how.why().to_owned()),
         // Which way is there when it can go is not known before.
-        Way::Later(why) => (None, Some(format!("it would wait: {why}"))),
+        Next::Later(why) => (None, format!("it would wait: {why}")),
     };
     let mut nudged = Nudged::of(command, session, false, false);
     nudged.dry_run = true;
     nudged.target = lane.and_then(|lane| target_of(session, lane));
-    (nudged.lane, nudged.lane_reason) = (lane, why);
+    (nudged.lane, nudged.lane_reason) = (lane, Some(why));
     nudged
 }
 
 /// The thread or pane of a session that a lane pushes to.
 fn target_of(session: &Session, lane: Lane) -> Option<String> {
     match lane {
-        Lane::Server => session.codex_session_id.clone(),
+        Lane::Server | Lane::Queue => session.codex_session_id.clone(),
         Lane::Tmux => session.tmux_pane_id.clone(),
         Lane::Inbox => None,
     }
@@ -236,19 +234,21 @@ impl Outcome for Nudged {
     }
 
     fn exit_code(&self) -> u8 {
-        if self.dry_run {
-            return 0;
-        }
-        match self.phase {
-            Phase::Done => 0,
-            Phase::Ambiguous => Kind::Ambiguous.exit_code(),
-            Phase::Blocked => Kind::Blocked.exit_code(),
-            Phase::Failed | Phase::Cancelled | Phase::Expired | Phase::Dead => Kind::Refused.exit_code(),
-            // Who does not wait asks no more than that it is accepted.
-            _ if !self.waited => 0,
-            Phase::Queued | Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted | Phase::Delivered => {
-                Kind::Unconfirmed.exit_code()
-            }
+        if self.dry_run { 0 } else { exit_code(self.phase, self.waited) }
+    }
+}
+
+/// What a phase comes to for whoever asked; `waited` says whether a proof was asked for.
+pub(super) fn exit_code(phase: Phase, waited: bool) -> u8 {
+    match phase {
+        Phase::Done => 0,
+        Phase::Ambiguous => Kind::Ambiguous.exit_code(),
+        Phase::Blocked => Kind::Blocked.exit_code(),
+        Phase::Failed | Phase::Cancelled | Phase::Expired | Phase::Dead => Kind::Refused.exit_code(),
+        // Who does not wait asks no more than that it is accepted.
+        _ if !waited => 0,
+        Phase::Queued | Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted | Phase::Delivered => {
+            Kind::Unconfirmed.exit_code()
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     push::{self, Effect},
-    servers::{Servers, Way},
+    servers::{How, Next, Servers, Way},
     typed, typed_after,
     ways::{self, way},
 };
@@ -34,9 +34,6 @@ use crate::{
 
 /// Commands of one transaction: some ten milliseconds of writing.
 const BATCH: usize = 250;
-/// Why a command takes the server lane.
-pub(super) const BEGINS_A_TURN: &str = "Codex's server has the session, and it is idle";
-pub(super) const INTO_OPEN_TURN: &str = "Codex's server has the session; it goes into the turn that is open";
 
 /// Why a message is refused whose task has a limit that is reached.
 const OVER_BUDGET: &str = "its task's budget of nudges is spent";
@@ -173,6 +170,7 @@ pub(super) fn run(
     go_on: &dyn Fn() -> bool,
 ) -> Result<()> {
     let mut moved = 0;
+    servers.queues.tidy(cx);
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
         let mut settled = push::look_after(cx, store, servers, orders)?;
@@ -195,7 +193,7 @@ pub(super) fn run(
             let is_fresh = place == 0;
             let handled = match push.way {
                 Way::Typed(_) => typed::deliver(cx, store, servers, orders, push, is_fresh)?,
-                Way::Server { .. } | Way::Inbox(_) | Way::Later(_) => {
+                Way::Server { .. } | Way::Queue { .. } | Way::Inbox(_) | Way::Later(_) => {
                     let begun = begin(cx, store, servers, orders, push, is_fresh)?;
                     begun.map(|effect| push::perform(cx, store, servers, orders, effect)).transpose()?
                 }
@@ -295,25 +293,39 @@ fn begin(
     is_fresh: bool,
 ) -> Result<Option<Effect>> {
     let Push { command, way } = push;
-    let mut is_busy = way == Way::Server { is_busy: true };
-    if !is_fresh {
-        // Calls to other sessions came in between.
-        let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
-            return Ok(None);
-        };
-        match servers.way(cx, &session) {
-            Way::Server { is_busy: now } if !(now && command.kind == CommandKind::WorkerTaskComplete) => is_busy = now,
-            Way::Server { .. } | Way::Typed(_) | Way::Inbox(_) | Way::Later(_) => return Ok(None),
-        }
+    let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
+        return Ok(None);
+    };
+    // Calls to other sessions came in between.
+    let way = if is_fresh { way } else { ways::choose(cx, servers, &session) };
+    let how = match way.next(command.kind) {
+        Next::Push(How::Types) | Next::Inbox(_) | Next::Later(_) | Next::Never(_) => return Ok(None),
+        Next::Push(how) => how,
+    };
+    if how == How::ThroughQueue
+        && let Err(error) = servers.queues.prepare(cx, &session)
+    {
+        let why = format!("its queue cannot be reached: {error}");
+        store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
+        return Ok(None);
     }
-    let why = if is_busy { INTO_OPEN_TURN } else { BEGINS_A_TURN };
+    if how == How::Compacts {
+        // What was compacted until now proves nothing about this request.
+        ingest::ingest_while(cx, store, &session, &|| true)?;
+    }
     let now = cx.moment();
     store.write_durably(|w| {
         let Some(around) = may_begin(w, &command)? else { return Ok(None) };
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
-        let (by, result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
-        let begun = store::commands::begin_try(w, &command, by, (Lane::Server, why), &result, push::LEASE, &now)?;
-        Ok(begun.map(|begun| Effect { begun, around, is_busy, begun_at: now.uptime }))
+        let (by, mut result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
+        if how == How::Compacts
+            && let Some(cursor) = store::rollouts::current(w.read(), &session.id)?
+        {
+            result["from_offset"] = json!(cursor.next_offset);
+            result["rollout"] = json!({"generation": cursor.generation, "path": cursor.path});
+        }
+        let begun = store::commands::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;
+        Ok(begun.map(|begun| Effect { begun, around, how, begun_at: now.uptime }))
     })
 }
 
@@ -373,33 +385,33 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             }
             Verdict::Deliver => ways.to(&row.target_session_id),
         };
-        match way {
+        match way.map(|way| way.next(command.kind)) {
             // It has come into line since the look.
             None => {
                 held.insert(row.target_session_id);
             }
             // What the word tells of lies in the inbox already: the word itself waits until there is a way.
-            Some(Way::Inbox(why)) if command.payload["notification_id"].is_i64() => {
+            Some(Next::Inbox(why)) if command.payload["notification_id"].is_i64() => {
                 store::commands::put_off(w, &command, NO_WAY_YET, why, now)?;
             }
-            Some(Way::Inbox(why)) => handled.push(put_into_inbox(w, orders, &command, &around, why, dry_run, now)?),
-            Some(Way::Later(why)) => {
+            Some(Next::Inbox(why)) => handled.push(put_into_inbox(w, orders, &command, &around, why, dry_run, now)?),
+            Some(Next::Later(why)) => {
                 store::commands::put_off(w, &command, push::delay(command.defer_count), why, now)?;
-                held.insert(row.target_session_id);
+                if !row.yields() {
+                    held.insert(row.target_session_id);
+                }
             }
-            // A word that something waits does not disturb a turn that runs.
-            Some(Way::Server { is_busy: true }) if command.kind == CommandKind::WorkerTaskComplete => {
-                store::commands::put_off(w, &command, push::delay(command.defer_count), "its turn runs", now)?;
+            Some(Next::Never(why)) => {
+                handled.push(close(w, orders, &command, &around, Phase::Failed, why, dry_run, now)?);
             }
-            Some(way @ (Way::Server { .. } | Way::Typed(_))) => {
+            Some(Next::Push(how)) => {
                 held.insert(row.target_session_id);
                 if dry_run {
-                    let lane = if matches!(way, Way::Typed(_)) { Lane::Tmux } else { Lane::Server };
                     let mut planned = around.handled(orders, &command, Phase::Submitted, true);
-                    (planned.lane, planned.lane_reason) = (Some(lane), ways::reason(way).map(str::to_owned));
+                    (planned.lane, planned.lane_reason) = (Some(how.lane()), Some(how.why().to_owned()));
                     planned.delivery_mode = Some("push");
                     handled.push(planned);
-                } else {
+                } else if let Some(way) = way {
                     pushes.push(Push { command, way: way.clone() });
                 }
             }

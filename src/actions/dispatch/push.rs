@@ -10,15 +10,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    handover, health,
+    compact, handover, health, in_queue,
     pass::{Around, Handled, Orders},
-    servers::{Message, Seen, Servers},
+    servers::{How, Message, Seen, Servers},
 };
 use crate::{
     actions::{Context, ingest, live},
     base::{Error, Moment, Result, crash, text},
     model::{
-        delivery::{AttemptState, Command, Lane, Phase},
+        delivery::{AttemptState, Command, CommandKind, Lane, Phase},
         session::{Registration, Session},
     },
     ports::codex_server::{Outcome, Refusal, ThreadStatus},
@@ -40,15 +40,15 @@ const PROOF_LOOKS: Duration = Duration::from_millis(15);
 /// Between two looks at a message without a proof.
 pub(super) const LOOK_AGAIN: i64 = 1_000;
 /// A session that answers and does not have a message is asked once more after this long.
-const SURE_AFTER: i64 = 5_000;
+pub(super) const SURE_AFTER: i64 = 5_000;
 /// What stands between the two looks.
-const ABSENT: &str = "the session does not have it; it is looked for once more";
+pub(super) const ABSENT: &str = "the session does not have it; it is looked for once more";
 
 /// A try on record, to be made.
 pub(super) struct Effect {
     pub begun: Begun,
     pub around: Around,
-    pub is_busy: bool,
+    pub how: How,
     /// When it was recorded, in milliseconds since the boot.
     pub begun_at: i64,
 }
@@ -69,7 +69,7 @@ pub(super) fn perform(
     orders: &Orders,
     effect: Effect,
 ) -> Result<Handled> {
-    let Effect { begun, around, is_busy, begun_at } = effect;
+    let Effect { begun, around, how, begun_at } = effect;
     let command = &begun.command;
     let mut handled = around.handled(orders, command, Phase::Started, false);
     handled.attempt_id = Some(begun.attempt_id);
@@ -85,19 +85,27 @@ pub(super) fn perform(
         finish(store, &mut handled, command)?;
         return Ok(handled);
     }
-    let outcome = servers.give(cx, target, &Message { id: &command.id, text: &text, is_busy });
+    let outcome = match how {
+        How::BeginsATurn | How::IntoOpenTurn => {
+            let is_busy = how == How::IntoOpenTurn;
+            let message = Message { id: &command.id, text: &text, is_busy };
+            let taken = servers.give(cx, target, &message);
+            taken.map(|taken| json!({"into_open_turn": is_busy, "turn_id": taken.turn_id}))
+        }
+        How::Compacts => servers.compact(cx, target).map(|()| command.result.clone().unwrap_or_else(|| json!({}))),
+        How::Types => unreachable!("`typed` makes these tries itself"),
+        How::ThroughQueue => {
+            let taken = servers.queues.give(cx, target, &command.id, &text);
+            taken.map(|entry| json!({"queue_entry_id": entry.entry_id}))
+        }
+    };
     crash::point("called");
     let now = cx.moment();
     match outcome {
-        Outcome::Accepted(taken) => {
+        Outcome::Accepted(mut result) => {
+            result["thread_id"] = json!(target.codex_session_id);
             store.write_durably(|w| {
-                let thread = &target.codex_session_id;
-                let result = json!({"into_open_turn": is_busy, "thread_id": thread, "turn_id": taken.turn_id});
-                let step = Step {
-                    reason: Some("the server has taken it; the session's rollout is awaited"),
-                    result: Some(&result),
-                    ..Step::default()
-                };
+                let step = Step { reason: Some(how.taken()), result: Some(&result), ..Step::default() };
                 if store::commands::advance(w, command, Phase::Submitted, step, now.wall)?
                     && let Some(submitted) = store::commands::by_id(w.read(), &command.id)?
                 {
@@ -106,11 +114,21 @@ pub(super) fn perform(
                 Ok::<_, store::Error>(())
             })?;
             crash::point("submitted");
-            await_proof(cx, store, target, command, if is_busy { BUSY_PROOF_PATIENCE } else { PROOF_PATIENCE });
+            await_proof(
+                cx,
+                store,
+                target,
+                command,
+                if how == How::BeginsATurn { PROOF_PATIENCE } else { BUSY_PROOF_PATIENCE },
+            );
         }
         Outcome::Refused(refusal) => {
             let (words, is_our_fault) = words(&refusal);
-            if is_our_fault && command.attempts >= command.max_attempts {
+            let is_spent = is_our_fault && command.attempts >= command.max_attempts;
+            if is_spent && command.kind == CommandKind::RequestWorkerCompact {
+                // An inbox compacts nothing.
+                give_up(store, command, &words, &now)?;
+            } else if is_spent {
                 handover::to_inbox(store, orders, command, &words, &now)?;
             } else {
                 give_back(store, command, &words, is_our_fault, &now)?;
@@ -241,6 +259,10 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         {
             continue;
         }
+        if command.lane == Some(Lane::Queue) {
+            settled.extend(in_queue::look_after(cx, store, &mut servers.queues, orders, row, &around, &command)?);
+            continue;
+        }
         let Some(target) = around.target.as_ref().filter(|target| target.state == Registration::Active) else {
             conclude(store, &command, "its target was deregistered before its rollout showed the message", true, &now)?;
             settled.push(told(store, orders, &around, &command)?);
@@ -261,14 +283,19 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         } else if was_given_to_another_thread(&command, &target) {
             Fate::Never("the session has another thread now, and the one it was given to is read no more".to_owned())
         } else {
-            fate(cx, servers, &target, &command, unread.as_ref())
+            fate(cx, store, servers, &target, &command, unread.as_ref())?
         };
         let now = cx.moment();
+        if let Fate::Failed(why) = &fate {
+            give_up(store, &command, why, &now)?;
+            settled.push(told(store, orders, &around, &command)?);
+            continue;
+        }
         let end = match &fate {
             Fate::Never(why) => Some((why.as_str(), true)),
             Fate::Unproven(why) if row.is_overdue => Some((why.as_str(), true)),
             Fate::Absent if command.reason.as_deref() == Some(ABSENT) => Some(("the session never got it", false)),
-            Fate::Absent | Fate::Open(_) | Fate::Unproven(_) => None,
+            Fate::Absent | Fate::Open(_) | Fate::Unproven(_) | Fate::Failed(_) => None,
         };
         if let Some((why, is_ambiguous)) = end {
             conclude(store, &command, why, is_ambiguous, &now)?;
@@ -277,7 +304,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
         }
         let (wait, why) = match &fate {
             Fate::Absent => (SURE_AFTER, ABSENT),
-            Fate::Open(why) | Fate::Unproven(why) | Fate::Never(why) => (LOOK_AGAIN, why.as_str()),
+            Fate::Open(why) | Fate::Unproven(why) | Fate::Never(why) | Fate::Failed(why) => (LOOK_AGAIN, why.as_str()),
         };
         store.write(|w| store::commands::put_off(w, &command, wait, why, &now))?;
     }
@@ -290,7 +317,7 @@ fn is_open(row: &InLine, phase: Phase) -> bool {
 }
 
 /// What can be told of a message that no rollout shows.
-enum Fate {
+pub(super) enum Fate {
     /// It may still arrive.
     Open(String),
     /// The session does not have it.
@@ -299,30 +326,44 @@ enum Fate {
     Unproven(String),
     /// Nobody will be able to tell.
     Never(String),
+    /// It came to nothing, and the same would come of another try.
+    Failed(String),
 }
 
-fn fate(cx: &Context, servers: &mut Servers, target: &Session, command: &Command, unread: Option<&Error>) -> Fate {
+fn fate(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    target: &Session,
+    command: &Command,
+    unread: Option<&Error>,
+) -> Result<Fate> {
     let without_server = || match unread {
         // Whoever held the message in memory is gone, and its rollout was read to its end.
         None => Fate::Absent,
         Some(error) => Fate::Unproven(format!("its rollout cannot be read: {error}")),
     };
-    match servers.look(cx, target) {
+    Ok(match servers.look(cx, target) {
         Seen::Silent(error) => Fate::Open(error.to_string()),
         Seen::Thread(ThreadStatus::Active { .. }) => {
             Fate::Open("its turn runs: the model has not taken it yet".to_owned())
         }
         Seen::Thread(ThreadStatus::Other(status)) => Fate::Open(format!("its server reports \"{status}\"")),
         Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => without_server(),
+        Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError)
+            if command.kind == CommandKind::RequestWorkerCompact =>
+        {
+            compact::fate(store, target, command, unread)?
+        }
         Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => match servers.has(cx, target, &command.id) {
             Ok(false) => Fate::Absent,
             Ok(true) => Fate::Unproven("the session has it; its rollout is awaited".to_owned()),
             Err(error) => Fate::Open(error.to_string()),
         },
-    }
+    })
 }
 
-fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
+pub(super) fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
     let thread = command.result.as_ref().and_then(|result| result["thread_id"].as_str());
     thread.is_some() && thread != target.codex_session_id.as_deref()
 }
@@ -356,6 +397,18 @@ pub(super) fn conclude(store: &Store, command: &Command, why: &str, ambiguous: b
         // Only if nobody else was faster: the try that runs would be theirs.
         if store::commands::advance(w, command, phase, step, now.wall)? {
             store::attempts::end(w, &command.id, AttemptState::Failed, ambiguous, None, Some(why), now.wall)?;
+        }
+        Ok::<_, store::Error>(())
+    })?;
+    Ok(())
+}
+
+/// Ends a command that came to nothing, for good.
+fn give_up(store: &Store, command: &Command, why: &str, now: &Moment) -> Result<()> {
+    store.write_durably(|w| {
+        let step = Step { reason: Some(why), error: Some(why), ..Step::default() };
+        if store::commands::advance(w, command, Phase::Failed, step, now.wall)? {
+            store::attempts::end(w, &command.id, AttemptState::Failed, true, None, Some(why), now.wall)?;
         }
         Ok::<_, store::Error>(())
     })?;

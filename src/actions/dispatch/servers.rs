@@ -1,11 +1,17 @@
-//! Codex's background servers as a way to sessions: what a session can take now, and the calls that give it.
+//! The ways to sessions: what a session can take now, and the calls to Codex's background servers that give it.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::panes::{Panes, Ready};
+use super::{
+    codex_queue::Queues,
+    panes::{self, Panes, Ready},
+};
 use crate::{
     actions::{Context, sense},
-    model::session::Session,
+    model::{
+        delivery::{CommandKind, Lane},
+        session::Session,
+    },
     ports::codex_server::{Delivery, Outcome, Refusal, ServerError, ServerLink, TakenBy, ThreadStatus, Timeouts},
 };
 
@@ -16,6 +22,8 @@ const NEWEST_ITEMS: usize = 400;
 #[derive(Default)]
 pub(super) struct Servers {
     links: BTreeMap<PathBuf, Box<dyn ServerLink>>,
+    /// Codex's own queues, for sessions that no such server holds.
+    pub(super) queues: Queues,
     /// The tmux servers beside them.
     pub(super) panes: Panes,
 }
@@ -30,10 +38,104 @@ pub(super) enum Way {
         /// A turn is open, and the message goes into it.
         is_busy: bool,
     },
+    /// It takes messages from its queue.
+    Queue {
+        /// A turn is open, and the message is taken when it has ended.
+        is_busy: bool,
+    },
     /// Its pane's composer takes a text.
     Typed(Box<Ready>),
     /// There is a way, but not now.
     Later(String),
+}
+
+/// How a message is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// The server begins a turn with it.
+    BeginsATurn,
+    /// The server gives it to the turn that is open.
+    IntoOpenTurn,
+    /// It is put into the session's queue.
+    ThroughQueue,
+    /// The server has the thread compact its context.
+    Compacts,
+    /// It is typed into the session's pane.
+    Types,
+}
+
+impl How {
+    /// The lane this is.
+    pub(super) fn lane(self) -> Lane {
+        match self {
+            Self::BeginsATurn | Self::IntoOpenTurn | Self::Compacts => Lane::Server,
+            Self::ThroughQueue => Lane::Queue,
+            Self::Types => Lane::Tmux,
+        }
+    }
+
+    /// Why this one is taken.
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Self::BeginsATurn | Self::Compacts => "Codex's server has the session, and it is idle",
+            Self::IntoOpenTurn => "Codex's server has the session; it goes into the turn that is open",
+            Self::ThroughQueue => {
+                "no Codex server holds the session; it takes messages from its queue when no turn runs"
+            }
+            Self::Types => panes::TYPED,
+        }
+    }
+
+    /// Where it stands once the call has been answered.
+    pub(super) fn taken(self) -> &'static str {
+        match self {
+            Self::BeginsATurn | Self::IntoOpenTurn => "the server has taken it; the session's rollout is awaited",
+            Self::ThroughQueue => super::in_queue::WAITS,
+            Self::Types => super::typed::SUBMITTED,
+            Self::Compacts => "the server has taken it; a compaction in the session's rollout is awaited",
+        }
+    }
+}
+
+/// What is to be done with a command for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    /// Push it.
+    Push(How),
+    /// Put it into the inbox, for this reason.
+    Inbox(&'static str),
+    /// Wait, for this reason.
+    Later(&'a str),
+    /// It cannot be done, for this reason.
+    Never(&'static str),
+}
+
+impl Way {
+    /// What it means for a command of this kind.
+    pub(super) fn next(&self, kind: CommandKind) -> Next<'_> {
+        if kind == CommandKind::RequestWorkerCompact {
+            return match self {
+                Self::Server { is_busy: false } => Next::Push(How::Compacts),
+                Self::Server { is_busy: true } => Next::Later("its turn runs, and compacting would cut it off"),
+                Self::Later(why) => Next::Later(why),
+                Self::Queue { .. } | Self::Typed(_) | Self::Inbox(_) => Next::Never("no Codex server holds its thread"),
+            };
+        }
+        match self {
+            Self::Inbox(why) => Next::Inbox(why),
+            Self::Later(why) => Next::Later(why),
+            // A word that something waits does not disturb a turn that runs, and is moot when the turn reads the inbox.
+            Self::Server { is_busy: true } | Self::Queue { is_busy: true }
+                if kind == CommandKind::WorkerTaskComplete =>
+            {
+                Next::Later("its turn runs")
+            }
+            Self::Server { is_busy: false } => Next::Push(How::BeginsATurn),
+            Self::Server { is_busy: true } => Next::Push(How::IntoOpenTurn),
+            Self::Queue { .. } => Next::Push(How::ThroughQueue),
+            Self::Typed(_) => Next::Push(How::Types),
+        }
+    }
 }
 
 /// What a server says about a thread.
@@ -112,6 +214,19 @@ impl Servers {
         } else {
             link.start_turn(&delivery)
         };
+        if matches!(&outcome, Outcome::Unknown(_) | Outcome::Refused(Refusal::NotSent(_))) {
+            self.forget(cx, session);
+        }
+        outcome
+    }
+
+    /// Has an idle session compact its context.
+    pub(super) fn compact(&mut self, cx: &Context, session: &Session) -> Outcome<()> {
+        let link = match self.link(cx, session) {
+            Ok(link) => link,
+            Err(error) => return Outcome::Refused(Refusal::NotSent(error)),
+        };
+        let outcome = link.compact_thread(session.codex_session_id.as_deref().unwrap_or_default());
         if matches!(&outcome, Outcome::Unknown(_) | Outcome::Refused(Refusal::NotSent(_))) {
             self.forget(cx, session);
         }

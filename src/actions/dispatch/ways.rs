@@ -1,7 +1,7 @@
 //! Which way a message takes to a session now, in one place: the first that is there wins, and the reason goes with it.
 
 use super::{
-    panes,
+    codex_queue::Usable,
     servers::{NO_THREAD, Servers, Way},
 };
 use crate::{
@@ -31,25 +31,18 @@ pub(super) fn way(cx: &Context, store: &Store, servers: &mut Servers, session: S
     choose(cx, servers, &session)
 }
 
-/// The order of the ways: Codex's server where it has the thread; else the session's pane, if it can be typed into; else
-/// the inbox, which is always there.
+/// The order of the ways: Codex's server where it has the thread; else Codex's own queue, if the session takes from it;
+/// else the session's pane, if it can be typed into; else the inbox, which is always there.
 pub(super) fn choose(cx: &Context, servers: &mut Servers, session: &Session) -> Way {
     if session.codex_session_id.is_none() {
         // Nothing would prove whose record a message is in.
         return Way::Inbox(NO_THREAD);
     }
     match servers.way(cx, session) {
-        Way::Inbox(why) => servers.panes.way(cx, session).unwrap_or(Way::Inbox(why)),
-        way @ (Way::Server { .. } | Way::Later(_) | Way::Typed(_)) => way,
-    }
-}
-
-/// Why a pushed message takes its way; none for a way that pushes nothing.
-pub(super) fn reason(way: &Way) -> Option<&'static str> {
-    match way {
-        Way::Server { is_busy: true } => Some(super::pass::INTO_OPEN_TURN),
-        Way::Server { is_busy: false } => Some(super::pass::BEGINS_A_TURN),
-        Way::Typed(_) => Some(panes::TYPED),
-        Way::Inbox(_) | Way::Later(_) => None,
+        Way::Inbox(why) => match servers.queues.usable(cx, session) {
+            Some(Usable { is_busy }) => Way::Queue { is_busy },
+            None => servers.panes.way(cx, session).unwrap_or(Way::Inbox(why)),
+        },
+        way @ (Way::Server { .. } | Way::Queue { .. } | Way::Later(_) | Way::Typed(_)) => way,
     }
 }

@@ -5,29 +5,24 @@ use std::{
     io::Write as _,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempPath;
 
-use super::{stop, trust};
+use super::{
+    by_server::{ByServer, taken_back, thread_by_server},
+    ready, stop,
+};
 use crate::{
     actions::{Context, fail},
-    base::{Error, Kind, Result, text},
-    model::{
-        pane::{self, PaneReading, PaneState, Prompt},
-        session::Session,
-        state::Source,
-    },
+    base::{Error, Kind, Result},
+    model::{pane::PaneReading, session::Session},
     ports::{
         codex_cli::{CodexCli, CodexVersion, find_codex},
-        codex_server::{ApprovalPolicy, CodexServer, NewThread, Sandbox, ServerError, ThreadStatus, Timeouts},
+        codex_server::{ApprovalPolicy, CodexServer, Sandbox, ThreadStatus, Timeouts},
         process::{LockState, ProcessId},
-        tmux::{
-            CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, NewSession, PaneId, PaneInfo, PaneRef, Program,
-            ScreenText, Size, Support, Tmux, TmuxError, TmuxName,
-        },
+        tmux::{KillOutcome, NewSession, PaneId, PaneInfo, PaneRef, Program, Size, Support, Tmux, TmuxError, TmuxName},
     },
 };
 
@@ -35,17 +30,11 @@ use crate::{
 const SIZE: Size = Size { width: 160, height: 50 };
 /// A prompt above this many bytes goes through a file: command lines are visible to everybody and limited.
 const ARGV_PROMPT: usize = 1_000;
-/// How long the thread's id may take to appear on a screen that is ready.
-const ID_PATIENCE: Duration = Duration::from_secs(4);
-const LOOK_EVERY: Duration = Duration::from_millis(150);
-const SERVER_START: Duration = Duration::from_secs(60);
-/// How long a turn that is to be taken back gets to end.
-const UNDO_PATIENCE: Duration = Duration::from_secs(5);
-/// Why a start goes without the server in a folder about which nobody has been asked.
-const ASKS_FOR_TRUST: &str = "nothing says whether this folder is trusted: Codex asks in its terminal";
 /// The status line that makes a pane show its own thread id, from Codex 0.107 on.
 const STATUS_LINE: &str = r#"tui.status_line=["run-state","session-id"]"#;
 const STATUS_LINE_SINCE: CodexVersion = CodexVersion { major: 0, minor: 107, patch: 0 };
+/// Since when `--add-dir` adds to the folders that the configuration names; before, they can only be replaced.
+const ADD_DIR_SINCE: CodexVersion = CodexVersion { major: 0, minor: 98, patch: 0 };
 
 /// How a session is to be started.
 #[derive(Debug, Clone)]
@@ -78,6 +67,10 @@ pub(super) struct Plan {
     pub patience: Duration,
     /// The codex program; none takes the one on `PATH`.
     pub program: Option<PathBuf>,
+    /// Folders that its commands may write to besides the working directory.
+    pub writable: Vec<PathBuf>,
+    /// Why its commands cannot write the ledger although they should; none when they can, or need not.
+    pub ledger_unwritable: Option<String>,
 }
 
 /// Whether Codex's background server may hold the session.
@@ -239,7 +232,8 @@ pub(super) fn tmux_socket(cx: &Context) -> Option<String> {
 pub(super) fn spawn(cx: &Context, prepared: &Prepared) -> Result<Spawned> {
     let by_server = thread_by_server(&prepared.plan, &prepared.cli);
     let made = by_server.thread.as_ref().map(|(id, _)| id.clone());
-    open(cx, prepared, by_server).map_err(|error| match made {
+    let opened = if cx.interrupted() { Err(super::interrupted()) } else { open(cx, prepared, by_server) };
+    opened.map_err(|error| match made {
         Some(thread) => taken_back(error, prepared, &thread),
         None => error,
     })
@@ -252,31 +246,6 @@ pub(super) fn undo(cx: &Context, prepared: &Prepared, spawned: &Spawned, error: 
         Some(thread) => taken_back(error, prepared, thread),
         None => error,
     }
-}
-
-/// Takes back a thread that a failed start has made. The terminal is closed already, but Codex's server goes on
-/// with the turn that the first message has begun.
-fn taken_back(error: Error, prepared: &Prepared, thread: &str) -> Error {
-    let Some(home) = &prepared.cli.codex_home else { return error };
-    match withdraw(home, thread) {
-        Ok(()) => error,
-        Err(left) => Error::new(
-            error.kind(),
-            format!("{}; Codex's server may still run the thread {thread} of this start: {left}", error.message()),
-        )
-        .hint(format!("its pane has been closed; `codex resume {thread}` shows it, `codex archive {thread}` ends it"))
-        .caused_by(error),
-    }
-}
-
-/// Interrupts the thread's turn, if one is open, and archives it.
-fn withdraw(home: &Path, thread: &str) -> Result<(), ServerError> {
-    let mut server = CodexServer::connect(home, Timeouts::default())?;
-    let deadline = Instant::now() + UNDO_PATIENCE;
-    while server.interrupt_turn(thread)? && Instant::now() < deadline {
-        thread::sleep(LOOK_EVERY);
-    }
-    server.archive_thread(thread)
 }
 
 fn open(cx: &Context, prepared: &Prepared, by_server: ByServer) -> Result<Spawned> {
@@ -300,7 +269,7 @@ fn open(cx: &Context, prepared: &Prepared, by_server: ByServer) -> Result<Spawne
     };
     // A new session outside the server is asked to show its id, which an older Codex cannot.
     let shows_id = thread.is_none() && plan.resume.is_none() && *version >= STATUS_LINE_SINCE;
-    let waited = wait(&*tmux, plan, &pane, process, shows_id);
+    let waited = ready::wait(&*tmux, plan, &pane, process, shows_id, &|| cx.interrupted());
     match waited {
         Ok((screen, trust_accepted)) => {
             let made_thread = thread.as_ref().map(|(id, _)| id.clone());
@@ -338,95 +307,6 @@ fn close(cx: &Context, tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
     }
 }
 
-/// What Codex's server has done for a start.
-#[derive(Debug, Default)]
-struct ByServer {
-    /// The thread it has made, with its rollout.
-    thread: Option<(String, Option<PathBuf>)>,
-    /// Why it has made none; none also when it holds the thread that is resumed.
-    without: Option<String>,
-    /// Whether it has written down that the folder is trusted.
-    trust_accepted: bool,
-}
-
-impl ByServer {
-    fn without(reason: impl ToString) -> Self {
-        Self { without: Some(reason.to_string()), ..Self::default() }
-    }
-}
-
-/// Why Codex's server is not even asked to hold the session; none when it is.
-fn without_server(plan: &Plan, cli: &CodexCli) -> Option<String> {
-    if plan.server == ServerUse::Off {
-        return Some("switched off".to_owned());
-    }
-    if plan.resume.is_some() {
-        return (!plan.loaded).then(|| "an existing thread is resumed".to_owned());
-    }
-    if cli.codex_home.is_none() {
-        return Some("there is no CODEX_HOME".to_owned());
-    }
-    match cli.has_server() {
-        Ok(true) => None,
-        Ok(false) => Some("this version of codex keeps no background server".to_owned()),
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-/// Whether the configuration says anything about the trust in the folder.
-fn trust_is_decided(server: &mut CodexServer, plan: &Plan) -> Result<bool, ServerError> {
-    Ok(trust::level(&server.trust_levels()?, &plan.cwd).is_some())
-}
-
-/// As far as it can be told without starting anything, why Codex's server will not hold the session.
-pub(super) fn foreseen_without_server(prepared: &Prepared) -> Option<String> {
-    let Prepared { plan, cli, .. } = prepared;
-    without_server(plan, cli).or_else(|| {
-        let home = cli.codex_home.as_deref().filter(|_| plan.resume.is_none() && plan.trust == Trust::Ask)?;
-        let mut server = CodexServer::connect(home, Timeouts::default()).ok()?;
-        (!trust_is_decided(&mut server, plan).ok()?).then(|| ASKS_FOR_TRUST.to_owned())
-    })
-}
-
-/// Creates the thread in Codex's server, so that its id and rollout are known before a terminal shows it.
-fn thread_by_server(plan: &Plan, cli: &CodexCli) -> ByServer {
-    if let Some(reason) = without_server(plan, cli) {
-        return ByServer::without(reason);
-    }
-    if plan.resume.is_some() {
-        return ByServer::default();
-    }
-    let (Some(home), Some(sandbox), Some(approval)) = (&cli.codex_home, plan.sandbox, plan.approval) else {
-        return ByServer::without("nothing says what it may do");
-    };
-    if let Err(error) = cli.ensure_server(SERVER_START) {
-        return ByServer::without(error);
-    }
-    let create = || {
-        let mut server = CodexServer::connect(home, Timeouts::default())?;
-        let decided = trust_is_decided(&mut server, plan)?;
-        // With a sandbox that may write, making a thread trusts the folder, and nobody is asked.
-        if !decided && plan.trust == Trust::Ask {
-            return Ok(ByServer::without(ASKS_FOR_TRUST));
-        }
-        let new = NewThread { cwd: &plan.cwd, sandbox, approval, model: plan.model.as_deref() };
-        let made = server.start_thread(&new).and_then(|thread| {
-            // Naming it writes the rollout, without which no terminal can show the thread.
-            server.name_thread(&thread.id, &plan.name)?;
-            Ok((thread.id, thread.rollout))
-        });
-        let (thread, without) = match made {
-            Ok(thread) => (Some(thread), None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        // Whatever came of the thread, the folder may be trusted now.
-        let trusted = |levels| trust::level(&levels, &plan.cwd) == Some("trusted");
-        let trust_accepted = !decided && server.trust_levels().is_ok_and(trusted);
-        Ok(ByServer { thread, without, trust_accepted })
-    };
-    create().unwrap_or_else(|error: ServerError| ByServer::without(error))
-}
-
 /// The words that start Codex.
 fn argv(
     cx: &Context,
@@ -453,6 +333,9 @@ fn argv(
             if let Some(model) = &plan.model {
                 argv.extend(["--model".to_owned(), model.clone()]);
             }
+            if plan.sandbox.is_none_or(|sandbox| sandbox == Sandbox::WorkspaceWrite) {
+                argv.extend(writable(plan, version));
+            }
             if version >= STATUS_LINE_SINCE {
                 argv.extend(["-c".to_owned(), STATUS_LINE.to_owned()]);
             }
@@ -467,6 +350,24 @@ fn argv(
         file = written;
     }
     Ok((argv, file))
+}
+
+/// The words that let commands write to further folders.
+fn writable(plan: &Plan, version: CodexVersion) -> Vec<String> {
+    if version >= ADD_DIR_SINCE {
+        return plan
+            .writable
+            .iter()
+            .flat_map(|folder| ["--add-dir".to_owned(), folder.display().to_string()])
+            .collect();
+    }
+    if plan.writable.is_empty() {
+        return Vec::new();
+    }
+    // A JSON text is a TOML text as well.
+    let folders =
+        serde_json::json!(plan.writable.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>());
+    vec!["-c".to_owned(), format!("sandbox_workspace_write.writable_roots={folders}")]
 }
 
 /// The prompt itself, or a pointer to the file that holds it.
@@ -494,202 +395,4 @@ fn environment(cx: &Context) -> Vec<(String, String)> {
     let path = env.path.as_ref().and_then(|path| path.to_str()).map(|path| ("PATH".to_owned(), path.to_owned()));
     let home = codex_home(cx).map(|home| ("CODEX_HOME".to_owned(), home.display().to_string()));
     path.into_iter().chain(home).collect()
-}
-
-/// An empty composer counts as ready when it has stood this long.
-const SETTLED: Duration = Duration::from_millis(1_200);
-/// How long the title of a terminal that was asked for nothing may spin before that is taken for a turn.
-const SPIN_OF_A_START: Duration = Duration::from_secs(5);
-
-/// How long what the screen shows has to stand before it is believed.
-fn settles_after(plan: &Plan, reading: &PaneReading) -> Duration {
-    match reading.state {
-        // A terminal that starts spins as well. Behind it may be a turn that goes on in Codex's server.
-        PaneState::Busy if reading.source == Source::Title && plan.prompt.is_none() => SPIN_OF_A_START,
-        PaneState::Busy => Duration::ZERO,
-        // Codex draws its composer before it knows that nobody is signed in, or that the thread is locked.
-        PaneState::Idle | PaneState::Waiting | PaneState::Exited | PaneState::Unknown => SETTLED,
-    }
-}
-
-/// Waits until the screen shows a composer, a running turn or a dialog, and for a moment more until it shows the
-/// thread's id; answers the trust prompt if it may.
-fn wait(
-    tmux: &dyn Tmux,
-    plan: &Plan,
-    pane: &PaneRef,
-    process: ProcessId,
-    shows_id: bool,
-) -> Result<(PaneReading, bool)> {
-    let mut stands: Option<(PaneState, Instant)> = None;
-    let deadline = Instant::now() + plan.patience;
-    let mut trust_accepted = false;
-    loop {
-        let Some((info, screen)) = look(tmux, pane)? else {
-            return Err(Error::refused(format!("codex ended while it started; its pane is gone (`{}`)", plan.name))
-                .hint("run the same command by hand in this folder to see why"));
-        };
-        if info.dead {
-            return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
-        }
-        let reading = pane::read_pane(&screen, Some(&info.title));
-        match (reading.state, reading.prompt) {
-            (state @ (PaneState::Idle | PaneState::Busy), _) => {
-                let now = Instant::now();
-                let since = stands.filter(|(before, _)| *before == state).map_or(now, |(_, since)| since);
-                stands = Some((state, since));
-                let stood = now - since;
-                // What came in time gets the time to settle.
-                let settled = stood >= settles_after(plan, &reading) || now >= deadline + SETTLED;
-                let id_is_late = stood >= ID_PATIENCE || now >= deadline;
-                if settled && (!shows_id || reading.thread_id.is_some() || id_is_late) {
-                    return Ok((reading, trust_accepted));
-                }
-            }
-            (PaneState::Waiting, Some(Prompt::Trust)) if plan.trust == Trust::Accept => {
-                if !trust_accepted {
-                    trust_accepted = accept_trust(tmux, pane, process, &reading)?;
-                }
-            }
-            (PaneState::Waiting, Some(Prompt::Locked)) => {
-                return Err(Error::conflict("another program has this Codex thread open")
-                    .hint("end it there first; the pane that was started has been closed again"));
-            }
-            (PaneState::Waiting, _) => return Ok((reading, trust_accepted)),
-            (PaneState::Exited, _) => {
-                return Err(Error::refused(format!("codex ended while it started: {}", last_words(&screen))));
-            }
-            (PaneState::Unknown, _) => stands = None,
-        }
-        if Instant::now() >= deadline && !matches!(reading.state, PaneState::Idle | PaneState::Busy) {
-            return Err(Error::new(
-                Kind::Unconfirmed,
-                format!("codex showed no composer within {} s: {}", plan.patience.as_secs(), last_words(&screen)),
-            )
-            .hint("give it more time with --timeout-seconds; what was started has been closed again"));
-        }
-        thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// The pane and its screen; none when it is gone, and its server perhaps with it.
-fn look(tmux: &dyn Tmux, pane: &PaneRef) -> Result<Option<(PaneInfo, String)>> {
-    let seen = tmux.pane(pane.pane).and_then(|info| match info {
-        Some(info) => Ok(Some((info, tmux.capture(pane.pane, CaptureOptions::default())?))),
-        None => Ok(None),
-    });
-    match seen {
-        Err(TmuxError::NoServer(_) | TmuxError::NotFound(_)) => Ok(None),
-        other => other.map_err(fail::tmux),
-    }
-}
-
-/// The wordings of the trust prompt, each with the option that says yes and is selected from the start.
-const TRUST_WORDS: &[(&str, &str)] = &[
-    ("Trust this folder", "1. Trust and continue"),
-    ("Do you trust the contents of this directory", "1. Yes"),
-    ("You are running Codex in", "1. Yes"),
-];
-
-/// What approvals say, in every version known. No key is pressed while one of these is on the screen.
-const APPROVAL_WORDS: &[&str] =
-    &["Would you like to run", "Would you like to make", "Would you like to grant", "Allow command", "Apply changes"];
-
-/// Presses Enter on a recognised trust prompt whose yes is selected; the server checks both texts once more.
-fn accept_trust(tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId, reading: &PaneReading) -> Result<bool> {
-    let yes_selected = reading.options.iter().any(|option| {
-        option.selected && (option.label.starts_with("Trust and continue") || option.label.starts_with("Yes"))
-    });
-    if !yes_selected {
-        return Ok(false);
-    }
-    for (question, yes) in TRUST_WORDS {
-        let text = |text: &str| ScreenText::new(text).map_err(fail::tmux);
-        let forbidden = APPROVAL_WORDS.iter().map(|words| text(words)).collect::<Result<_>>()?;
-        let guard = Guard { pane: pane.pane, process, required: vec![text(question)?, text(yes)?], forbidden };
-        if tmux.guarded_key(&guard, Key::Enter).map_err(fail::tmux)? == KeyOutcome::Sent {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The end of a screen in one line, for an error.
-fn last_words(screen: &str) -> String {
-    let cleaned = text::clean(screen);
-    let lines: Vec<&str> = cleaned.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(4)..].join(" / ");
-    if tail.is_empty() { "the screen is empty".to_owned() } else { text::bounded(&tail, 300) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ports::tmux::ScriptedTmux;
-
-    const PROCESS: ProcessId = ProcessId { pid: 7, start_ticks: 1 };
-
-    #[test]
-    fn trust_is_given_only_while_no_approval_is_on_the_screen() {
-        let process = PROCESS;
-        let trust = "Trust this folder?\n\n› 1. Trust and continue\n  2. Quit\n\n  Press enter to continue\n";
-        for approval in APPROVAL_WORDS {
-            let tmux = ScriptedTmux::default();
-            let pane = tmux.add_session("codex-w1", process);
-            let reading = pane::read_pane(trust, None);
-            tmux.set_screen(pane.pane, &format!("{trust}\n{approval} the following?\n"));
-            assert!(!accept_trust(&tmux, &pane, process, &reading).unwrap(), "{approval}");
-            tmux.set_screen(pane.pane, trust);
-            assert!(accept_trust(&tmux, &pane, process, &reading).unwrap(), "{:?}", tmux.calls());
-        }
-    }
-
-    /// A terminal that has just been opened without a message, and what its screen shows.
-    fn opened(seconds: u64, title: &str) -> (ScriptedTmux, PaneRef, Plan) {
-        let tmux = ScriptedTmux::default();
-        let pane = tmux.add_session("codex-w1", PROCESS);
-        tmux.set_screen(pane.pane, "› Ask Codex to do anything\n\n  gpt-5.5 · ~/project\n");
-        tmux.change(pane.pane, |pane| title.clone_into(&mut pane.info.title));
-        let plan = Plan {
-            name: "w1".to_owned(),
-            tmux_name: "codex-w1".to_owned(),
-            cwd: PathBuf::from("/"),
-            prompt: None,
-            sandbox: None,
-            approval: None,
-            model: None,
-            extra: Vec::new(),
-            server: ServerUse::Off,
-            resume: Some("t".to_owned()),
-            loaded: true,
-            trust: Trust::Ask,
-            patience: Duration::from_secs(seconds),
-            program: None,
-        };
-        (tmux, pane, plan)
-    }
-
-    #[test]
-    fn the_spinner_of_a_start_is_waited_out() {
-        let (tmux, pane, plan) = opened(30, "⠋ w1 | project");
-        let reading = thread::scope(|scope| {
-            scope.spawn(|| {
-                thread::sleep(Duration::from_millis(600));
-                tmux.change(pane.pane, |pane| "w1 | project".clone_into(&mut pane.info.title));
-            });
-            wait(&tmux, &plan, &pane, PROCESS, /*shows_id*/ false).unwrap().0
-        });
-        assert_eq!((reading.state, reading.rule), (PaneState::Idle, "composer_empty"));
-        // A turn that goes on in the server shows the same for as long as it runs.
-        let (tmux, pane, plan) = opened(1, "⠋ w1 | project");
-        let reading = wait(&tmux, &plan, &pane, PROCESS, /*shows_id*/ false).unwrap().0;
-        assert_eq!((reading.state, reading.rule), (PaneState::Busy, "title_spinner"));
-    }
-
-    #[test]
-    fn a_composer_that_stands_at_the_end_of_the_patience_is_one() {
-        let (tmux, pane, plan) = opened(1, "vm");
-        let reading = wait(&tmux, &plan, &pane, PROCESS, /*shows_id*/ false).unwrap().0;
-        assert_eq!(reading.rule, "composer_empty");
-    }
 }

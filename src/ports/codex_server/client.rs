@@ -105,6 +105,8 @@ pub struct NewThread<'a> {
     pub approval: ApprovalPolicy,
     /// Its model; none takes the configured one.
     pub model: Option<&'a str>,
+    /// Folders that its commands may write to, with a sandbox that may write; none takes the configured ones.
+    pub writable: &'a [PathBuf],
 }
 
 /// Which stored threads to list.
@@ -178,6 +180,23 @@ struct ThreadReply {
 struct Turn {
     id: String,
     status: Option<String>,
+}
+
+/// What is read of the configuration.
+#[derive(Deserialize)]
+struct Configuration {
+    projects: Option<BTreeMap<String, Project>>,
+    sandbox_workspace_write: Option<WorkspaceWrite>,
+}
+
+#[derive(Deserialize)]
+struct Project {
+    trust_level: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct WorkspaceWrite {
+    writable_roots: Option<Vec<PathBuf>>,
 }
 
 /// A page of a listing.
@@ -321,6 +340,10 @@ impl CodexServer {
         if let Some(model) = new.model {
             params["model"] = model.into();
         }
+        if !new.writable.is_empty() {
+            let folders: Vec<&str> = new.writable.iter().map(|path| sendable_path(path)).collect::<Result<_, _>>()?;
+            params["config"] = json!({ "sandbox_workspace_write.writable_roots": folders });
+        }
         let reply: ThreadReply = self.request("thread/start", &params)?;
         Ok(reply.thread)
     }
@@ -330,23 +353,27 @@ impl CodexServer {
     /// # Errors
     /// When the server does not answer as it should in time.
     pub fn trust_levels(&mut self) -> Result<BTreeMap<String, String>, ServerError> {
+        let projects = self.configuration()?.projects.unwrap_or_default();
+        Ok(projects.into_iter().filter_map(|(path, project)| Some((path, project.trust_level?))).collect())
+    }
+
+    /// The folders that the configuration lets commands write to.
+    ///
+    /// # Errors
+    /// When the server does not answer as it should in time.
+    pub fn writable_roots(&mut self) -> Result<Vec<PathBuf>, ServerError> {
+        Ok(self.configuration()?.sandbox_workspace_write.unwrap_or_default().writable_roots.unwrap_or_default())
+    }
+
+    /// The configuration. Without a folder no project's own has a say in it.
+    fn configuration(&mut self) -> Result<Configuration, ServerError> {
         #[derive(Deserialize)]
         struct Reply {
-            config: Config,
-        }
-        #[derive(Deserialize)]
-        struct Config {
-            projects: Option<BTreeMap<String, Project>>,
-        }
-        #[derive(Deserialize)]
-        struct Project {
-            trust_level: Option<String>,
+            config: Configuration,
         }
 
-        // Without a folder no project's own configuration has a say in it.
         let reply: Reply = self.request("config/read", &json!({ "includeLayers": false }))?;
-        let projects = reply.config.projects.unwrap_or_default();
-        Ok(projects.into_iter().filter_map(|(path, project)| Some((path, project.trust_level?))).collect())
+        Ok(reply.config)
     }
 
     /// Gives a thread its name, which also writes its rollout's first line.

@@ -80,7 +80,7 @@ impl<T> Outcome<T> {
     }
 
     /// What was accepted, with something made of it.
-    pub(super) fn map<U>(self, make: impl FnOnce(T) -> U) -> Outcome<U> {
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
             Self::Accepted(taken) => Outcome::Accepted(make(taken)),
             Self::Refused(refusal) => Outcome::Refused(refusal),

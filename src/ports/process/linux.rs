@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -50,6 +50,17 @@ pub(super) fn identify(pid: u32) -> Result<ProcessId, ProcessError> {
         return Err(ProcessError::Gone(pid));
     }
     Ok(ProcessId { pid, start_ticks: stat.starttime })
+}
+
+/// When the Codex sandbox began that this runs in, in clock ticks since boot; none outside of one. Its first process is
+/// the sandbox's own, and nothing from outside is shown below `/proc`.
+pub(super) fn sandbox() -> Option<u64> {
+    let first = open(1).ok()?;
+    is_sandbox(&first.cmdline().ok()?).then(|| first.stat().ok().map(|stat| stat.starttime))?
+}
+
+fn is_sandbox(argv: &[String]) -> bool {
+    argv.first().is_some_and(|program| Path::new(program).ends_with("codex-linux-sandbox"))
 }
 
 /// The wall-clock time of a start, as exact as the kernel's own idea of when it booted: a second.
@@ -197,6 +208,16 @@ mod tests {
         assert!(matches!(gone, ProcessError::Gone(7)));
         let ended = read_error(7, ProcError::Io(io::Error::from_raw_os_error(3), None));
         assert!(matches!(ended, ProcessError::Gone(7)));
+    }
+
+    #[test]
+    fn a_sandbox_is_known_by_its_first_process() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert!(is_sandbox(&words("codex-linux-sandbox --sandbox-policy-cwd /p")));
+        assert!(is_sandbox(&words("/opt/codex/codex-linux-sandbox --x")));
+        for other in ["/sbin/init splash", "bash -c codex-linux-sandbox", "my-codex-linux-sandbox"] {
+            assert!(!is_sandbox(&words(other)), "{other}");
+        }
     }
 
     #[test]

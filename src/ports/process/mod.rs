@@ -250,12 +250,7 @@ pub trait Processes: Send + Sync {
 
     /// What is known about a recorded process now.
     fn liveness(&self, id: ProcessId) -> Liveness {
-        match self.identify(id.pid) {
-            Ok(now) if now == id => Liveness::Alive,
-            Ok(_) => Liveness::Reused,
-            Err(ProcessError::Gone(_)) => Liveness::Dead,
-            Err(ProcessError::Denied(_) | ProcessError::Unsupported(_) | ProcessError::Io { .. }) => Liveness::Unknown,
-        }
+        told(self.identify(id.pid), id)
     }
 
     /// `CODEX_HOME` of a process; none when it uses the default.
@@ -264,6 +259,16 @@ pub trait Processes: Send + Sync {
     /// As [`Self::environment`].
     fn codex_home(&self, pid: u32) -> Result<Option<PathBuf>, ProcessError> {
         Ok(self.environment(pid, "CODEX_HOME")?.filter(|value| !value.is_empty()).map(PathBuf::from))
+    }
+}
+
+/// What an identification says about a recorded process.
+fn told(found: Result<ProcessId, ProcessError>, id: ProcessId) -> Liveness {
+    match found {
+        Ok(now) if now == id => Liveness::Alive,
+        Ok(_) => Liveness::Reused,
+        Err(ProcessError::Gone(_)) => Liveness::Dead,
+        Err(ProcessError::Denied(_) | ProcessError::Unsupported(_) | ProcessError::Io { .. }) => Liveness::Unknown,
     }
 }
 
@@ -300,7 +305,21 @@ impl Processes for SystemProcesses {
     }
 
     fn lock_state(&self, path: &Path) -> Result<LockState, ProcessError> {
-        kernel_locks::LockTable::read()?.state_of(path)
+        match kernel_locks::LockTable::read()?.state_of(path)? {
+            // The kernel lists no holder that cannot be seen from here.
+            LockState::Free if system::sandbox().is_some() => Err(ProcessError::Unsupported("locks of a sandbox")),
+            state => Ok(state),
+        }
+    }
+
+    fn liveness(&self, id: ProcessId) -> Liveness {
+        match told(self.identify(id.pid), id) {
+            // It began before the sandbox that this runs in, which shows nothing from outside.
+            Liveness::Dead | Liveness::Reused if system::sandbox().is_some_and(|began| id.start_ticks <= began) => {
+                Liveness::Unknown
+            }
+            liveness => liveness,
+        }
     }
 
     fn writer_locks(&self, codex_home: &Path) -> Result<Vec<WriterLock>, ProcessError> {

@@ -95,6 +95,7 @@ pub fn kind(kind: CommandKind) -> &'static str {
         CommandKind::NudgeWorker | CommandKind::SessionNudge => "nudge",
         CommandKind::NotifyManager => "notice",
         CommandKind::WorkerTaskComplete => "wake",
+        CommandKind::RequestWorkerCompact => "compact",
     }
 }
 

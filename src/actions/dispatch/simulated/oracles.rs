@@ -66,7 +66,7 @@ impl Book {
 
     /// Whether nothing holds a line any more.
     pub(super) fn is_settled(&self) -> bool {
-        !self.notes.values().any(|note| note.phase.holds_the_line())
+        !self.notes.values().any(|note| note.phase.holds_the_line() && !is_waiting_word(note.kind, note.phase))
     }
 
     /// A command that nobody has begun to deliver.
@@ -178,7 +178,7 @@ impl World {
         }
         for command in commands {
             let (id, phase) = (&command.id, command.phase);
-            if phase.holds_the_line() {
+            if phase.holds_the_line() && !is_waiting_word(command.kind, phase) {
                 let why = command.reason.as_deref().unwrap_or("no reason");
                 wrong.push(format!("{id} is still {phase}: {why}"));
             }
@@ -235,6 +235,11 @@ impl Seat {
             _ => None,
         }
     }
+}
+
+/// A word that something waits holds nothing up, and waits itself until there is a way.
+fn is_waiting_word(kind: CommandKind, phase: Phase) -> bool {
+    phase == Phase::Queued && kind == CommandKind::WorkerTaskComplete
 }
 
 fn tries_agree(command: &Command, tries: &[Attempt]) -> Option<String> {

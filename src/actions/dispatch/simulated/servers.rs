@@ -13,10 +13,12 @@ use super::{
 };
 use crate::{
     base::Timestamp,
+    model::codex::CodexVersion,
     ports::{
+        codex_cli::CodexCli,
         codex_server::{
-            CodexServers, Delivery, Outcome, Refusal, ServerError, ServerLink, TakenBy, ThreadInfo, ThreadStatus,
-            Timeouts,
+            CodexServers, Delivery, Outcome, QueuedMessage, Refusal, ServerError, ServerLink, TakenBy, ThreadInfo,
+            ThreadStatus, Timeouts,
         },
         process::{
             CodexProcess, CodexScope, LockState, ProcessError, ProcessId, ProcessInfo, ProcessSignal, Processes,
@@ -54,6 +56,11 @@ impl CodexServers for Servers {
             return Err(ServerError::Timeout { to: "connect", after: Duration::from_secs(1) });
         }
         Ok(Box::new(Link { servers: self.clone(), number }))
+    }
+
+    /// No session of this world has a queue.
+    fn start_own(&self, _cli: &CodexCli, _limits: Timeouts) -> Result<Box<dyn ServerLink>, ServerError> {
+        Err(ServerError::Closed)
     }
 }
 
@@ -181,6 +188,26 @@ impl Link {
 }
 
 impl ServerLink for Link {
+    fn version(&self) -> Option<CodexVersion> {
+        None
+    }
+
+    fn compact_thread(&mut self, _thread: &str) -> Outcome<()> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
+    fn queue_add(&mut self, _message: &Delivery<'_>) -> Outcome<QueuedMessage> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
+    fn queue_list(&mut self, _thread: &str) -> Result<Vec<QueuedMessage>, ServerError> {
+        Err(ServerError::Closed)
+    }
+
+    fn queue_remove(&mut self, _thread: &str, _entry_id: &str) -> Outcome<bool> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
     fn read_thread(&mut self, id: &str) -> Result<ThreadInfo, ServerError> {
         self.ask("thread/read", |world| {
             let loaded = world.seat_of_thread(id).filter(|seat| world.seats[*seat].lives == Lives::InServer);

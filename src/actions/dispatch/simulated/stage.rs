@@ -20,12 +20,6 @@ use crate::{
     store::ChangeMark,
 };
 
-pub static T1: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-pub static T2: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-pub static T3: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-pub static T4: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-pub static T5: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-
 /// A dispatcher is dead from here on.
 struct Killed;
 
@@ -217,9 +211,7 @@ impl Stage {
             // The operator's own commits move no mark.
             self.state().mark = None;
         }
-        let t = std::time::Instant::now();
         self.look_at_ledger();
-        T1.fetch_add(t.elapsed().as_micros() as u64, std::sync::atomic::Ordering::Relaxed);
         if !dies {
             dies = self.hand_over(me);
         }

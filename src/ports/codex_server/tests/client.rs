@@ -423,6 +423,7 @@ fn a_thread_is_started_with_what_was_asked_for() {
         sandbox: Sandbox::WorkspaceWrite,
         approval: ApprovalPolicy::OnRequest,
         model: Some("m"),
+        writable: &[],
     };
     assert_eq!(
         server.start_thread(&new).unwrap(),

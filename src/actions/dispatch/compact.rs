@@ -1,0 +1,334 @@
+//! `request-worker-compact` and `compact-worker`: have a worker's Codex compact its context, with the record of it.
+//!
+//! A request is a command like any other: it waits in the worker's line and for the end of its turn, because Codex
+//! would cut a turn off for it. The proof is the compaction that the worker's rollout records after the call; ingest
+//! ends the command in the transaction that stores the line.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    Dispatcher, dispatch_health,
+    enqueue::{Request, TIME_TO_LIVE},
+    nudge,
+    push::Fate,
+    servers::{Next, Servers},
+    ways,
+};
+use crate::{
+    actions::{Action, Argv, Context, Format, Outcome, lookup},
+    base::{Error, Result, Timestamp},
+    model::{
+        delivery::{Command, CommandKind, CommandState, Lane, Phase},
+        progress::EndKind,
+        session::Session,
+        task::Task,
+    },
+    store::{self, Store, audit},
+};
+
+/// What compacts the context.
+const COMPACT: &str = "/compact";
+
+/// Have a task's worker compact its context, and wait for the record of it
+///
+/// Asked again while one is on its way, the answer is that one. Exit code 0 means that the worker's own rollout records
+/// a compaction; 4 that it waits, for the end of a turn for example, and a dispatcher goes on.
+///
+/// Example: `conveyor request-worker-compact parser`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct RequestWorkerCompact {
+    /// Task name or id
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub wait: Waiting,
+}
+
+/// The same, with the reason for it on record
+///
+/// Example: `conveyor compact-worker parser --reason "its context is nearly full"`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct CompactWorker {
+    /// Task name or id
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    /// Why; it stands in the audit trail
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The cycle in which it was decided
+    #[arg(long, value_name = "CYCLE")]
+    pub cycle_id: Option<i64>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub wait: Waiting,
+}
+
+/// How long the record is waited for.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Waiting {
+    /// Wait so many seconds for the record
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub wait: u64,
+    /// Do not wait: the request is accepted, and one try is made
+    #[arg(long, conflicts_with = "wait")]
+    pub no_wait: bool,
+    /// Give up when it did not come to it within so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME_TO_LIVE, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub expires: u64,
+}
+
+/// How far a request has come.
+#[derive(Debug, Serialize)]
+pub struct Compaction {
+    /// The command.
+    command_id: String,
+    /// Ties together what belongs to it.
+    correlation_id: String,
+    /// Nothing was stored or sent.
+    dry_run: bool,
+    /// Decisions are not recorded yet: always none.
+    manager_decision: Option<()>,
+    /// Why it was asked for.
+    message: Option<String>,
+    /// No permission is asked for yet.
+    permission_check: Option<()>,
+    /// How far it has come.
+    phase: Phase,
+    /// Why it stands there.
+    reason: Option<String>,
+    /// Where the worker's rollout records the compaction.
+    receipt: Option<Value>,
+    /// One was on its way already: this is that one.
+    repeated: bool,
+    /// How it was handed over, or would be.
+    send_result: SendResult,
+    /// What was asked of Codex.
+    send_text: &'static str,
+    /// The same, as a command of Codex.
+    slash_command: Option<&'static str>,
+    /// The contract's word for the phase.
+    state: CommandState,
+    /// The task, by its name.
+    task: String,
+    /// When it was accepted.
+    time: Timestamp,
+    /// What an operator should know about delivery; none when it is done.
+    warning: Option<String>,
+    /// Name of the worker.
+    worker_session: String,
+    #[serde(skip)]
+    waited: bool,
+}
+
+/// The way of a request.
+#[derive(Debug, Serialize)]
+struct SendResult {
+    /// Nothing was sent.
+    dry_run: bool,
+    /// The way.
+    lane: Option<Lane>,
+    /// Why that way, or what is waited for.
+    lane_reason: Option<String>,
+    /// Codex was told.
+    sent: bool,
+}
+
+impl Action for RequestWorkerCompact {
+    const NAME: &'static str = "request-worker-compact";
+    const FORMAT: Format = Format::Json;
+    type Output = Compaction;
+
+    fn run(self, cx: &Context) -> Result<Compaction> {
+        request(cx, &self.task, &self.wait, None, None)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, wait } = self;
+        wait.words(Argv::new(Self::NAME)).end_of_options().word(task)
+    }
+}
+
+impl Action for CompactWorker {
+    const NAME: &'static str = "compact-worker";
+    const FORMAT: Format = Format::Json;
+    type Output = Compaction;
+
+    fn run(self, cx: &Context) -> Result<Compaction> {
+        if self.reason.trim().is_empty() {
+            return Err(Error::usage("--reason must be non-empty"));
+        }
+        request(cx, &self.task, &self.wait, Some(&self.reason), self.cycle_id)
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, reason, cycle_id, wait } = self;
+        let argv = Argv::new(Self::NAME).option("--reason", Some(reason)).option("--cycle-id", cycle_id.as_ref());
+        wait.words(argv).end_of_options().word(task)
+    }
+}
+
+impl Waiting {
+    fn words(&self, argv: Argv) -> Argv {
+        let Self { wait, no_wait, expires } = self;
+        argv.option("--wait", (!no_wait).then_some(wait))
+            .switch("--no-wait", *no_wait)
+            .option("--expires", Some(expires))
+    }
+}
+
+fn request(
+    cx: &Context,
+    reference: &str,
+    wait: &Waiting,
+    why: Option<&str>,
+    cycle_id: Option<i64>,
+) -> Result<Compaction> {
+    let store = cx.ledger_to_change()?;
+    let asked = Request {
+        kind: CommandKind::RequestWorkerCompact,
+        message: COMPACT,
+        correlation_id: None,
+        idempotency_key: None,
+        expires: wait.expires,
+    };
+    let (_, worker) = store.read(|r| worker_of(r, reference))?;
+    // The ways are looked at outside the transaction.
+    let way = ways::choose(cx, &mut Servers::default(), &worker);
+    let next = way.next(CommandKind::RequestWorkerCompact);
+    let (task, worker, command, repeated) = store.write_durably(|w| {
+        let (task, worker) = worker_of(w.read(), reference)?;
+        if let Some(cycle) = cycle_id
+            && store::cycles::task_of(w.read(), cycle)?.is_none_or(|id| id != task.id)
+        {
+            return Err(Error::not_found(format!("task \"{}\" has no cycle {cycle}", task.name)));
+        }
+        if let Some(known) = store::commands::on_its_way(w.read(), &worker.id, CommandKind::RequestWorkerCompact)? {
+            return Ok((task, worker, known, true));
+        }
+        if let Next::Never(why) = next {
+            return Err(Error::refused(format!(
+                "the context of \"{}\" cannot be compacted from here: {why}",
+                worker.name
+            ))
+            .hint(format!("attach to it with `conveyor open {}` and type /compact", worker.name)));
+        }
+        let (command, _) = asked.for_worker(cx, w, &task, &worker)?;
+        let about = audit::About { task_id: Some(&task.id), session_id: Some(&worker.id) };
+        let payload = json!({"command_id": command.id, "cycle_id": cycle_id, "reason": why});
+        audit::append(w, cx.now(), cx.actor(), "worker_compact_requested", about, &payload)?;
+        Ok::<_, Error>((task, worker, command, false))
+    })?;
+    let told = |command: &Command| Compaction::of(command, &task, &worker, why, repeated, !wait.no_wait);
+    if cx.dry_run() {
+        let mut planned = told(&command);
+        planned.dry_run = true;
+        planned.send_result.dry_run = true;
+        (planned.send_result.lane, planned.send_result.lane_reason) = match next {
+            Next::Push(how) => (Some(how.lane()), Some(how.why().to_owned())),
+            Next::Later(why) => (None, Some(format!("it would wait: {why}"))),
+            Next::Inbox(why) | Next::Never(why) => (None, Some(why.to_owned())),
+        };
+        return Ok(planned);
+    }
+    let mut dispatcher = Dispatcher::for_session(cx, &worker.id)?;
+    let patience = Duration::from_secs(if wait.no_wait { 0 } else { wait.wait });
+    let outcome = nudge::deliver(cx, &mut dispatcher, &command.id, patience);
+    dispatcher.end()?;
+    // What was accepted is accepted, also when this process could not hand it over.
+    let trouble = outcome.err().map(|error| error.to_string());
+    let now = store.read(|r| store::commands::by_id(r, &command.id))?.unwrap_or(command);
+    let mut told = told(&now);
+    if now.phase != Phase::Done {
+        told.warning = trouble.or_else(|| dispatch_health(cx).ok().and_then(|health| health.warning));
+    }
+    Ok(told)
+}
+
+/// A task that is open, and the worker that is bound to it.
+fn worker_of(r: store::Read<'_>, reference: &str) -> Result<(Task, Session)> {
+    let task = lookup::task(r, reference)?;
+    if !task.state.is_open() {
+        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+    }
+    let binding = lookup::active_binding(r, &task)?;
+    let worker = store::sessions::by_id(r, &binding.worker_session_id)?
+        .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
+    Ok((task, worker))
+}
+
+/// What can be told of a compaction that no rollout shows, of a session that is idle.
+pub(super) fn fate(store: &Store, target: &Session, command: &Command, unread: Option<&Error>) -> Result<Fate> {
+    if let Some(error) = unread {
+        return Ok(Fate::Unproven(format!("its rollout cannot be read: {error}")));
+    }
+    let from = command.result.as_ref().and_then(|result| result["from_offset"].as_u64()).unwrap_or_default();
+    let cursor = store.read(|r| store::rollouts::current(r, &target.id))?;
+    let end = cursor.and_then(|cursor| cursor.progress.last_end).filter(|end| end.byte_offset >= from);
+    Ok(match end {
+        Some(end) if matches!(end.kind, EndKind::Failed | EndKind::Aborted) => {
+            let why = end.error.map(|error| error.message).or(end.reason).unwrap_or_else(|| end.kind.to_string());
+            Fate::Failed(format!("nothing was compacted; the turn after the request ended with: {why}"))
+        }
+        Some(_) | None => Fate::Absent,
+    })
+}
+
+impl Compaction {
+    fn of(command: &Command, task: &Task, worker: &Session, why: Option<&str>, repeated: bool, waited: bool) -> Self {
+        Self {
+            command_id: command.id.clone(),
+            correlation_id: command.correlation_id.clone(),
+            dry_run: false,
+            manager_decision: None,
+            message: why.map(str::to_owned),
+            permission_check: None,
+            phase: command.phase,
+            reason: command.error.clone().or_else(|| command.reason.clone()),
+            receipt: command.result.as_ref().and_then(|result| result.get("receipt")).cloned(),
+            repeated,
+            send_result: SendResult {
+                dry_run: false,
+                lane: command.lane,
+                lane_reason: command.lane_reason.clone(),
+                sent: matches!(command.phase, Phase::Submitted | Phase::Done),
+            },
+            send_text: COMPACT,
+            slash_command: Some(COMPACT),
+            state: command.phase.state(),
+            task: task.name.clone(),
+            time: command.created_at,
+            warning: None,
+            worker_session: worker.name.clone(),
+            waited,
+        }
+    }
+}
+
+impl Outcome for Compaction {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let Self { worker_session, command_id, phase, .. } = self;
+        match (&self.receipt, phase) {
+            _ if self.dry_run => {
+                let way = self.send_result.lane_reason.as_deref().unwrap_or("no way yet");
+                writeln!(out, "would have {worker_session} compact its context: {way}")?;
+            }
+            (Some(receipt), Phase::Done) if receipt["byte_offset"].is_u64() => {
+                let byte = &receipt["byte_offset"];
+                writeln!(out, "{worker_session} has compacted its context: its rollout records it at byte {byte}")?;
+            }
+            (_, phase) => {
+                let why = self.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                writeln!(out, "{command_id} to {worker_session} is {phase}{why}")?;
+            }
+        }
+        self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
+    }
+
+    fn exit_code(&self) -> u8 {
+        if self.dry_run { 0 } else { nudge::exit_code(self.phase, self.waited) }
+    }
+}

@@ -1,0 +1,287 @@
+//! Messages in Codex's own queue whose session has not shown them yet: who waits, who is taken back, who arrived.
+//!
+//! The rollout ends everything. A message stays in the queue while its turn may still come. When that is over (its time
+//! ran out, its binding or task ended, its session's process is gone or shows another thread, or an idle session does
+//! not take it) it is taken back, which proves that the session does not get it. What the queue does not have any more
+//! was taken: then the rollout has it soon, or the process died with it.
+
+use serde_json::json;
+
+use super::{
+    codex_queue::{Holder, Queues, Recalled, holder},
+    pass::{Around, Handled, Orders, Verdict},
+    push::{self, ABSENT, LOOK_AGAIN, SURE_AFTER},
+};
+use crate::{
+    actions::{Context, ingest, live},
+    base::{Error, Result, crash},
+    model::{
+        delivery::{AttemptState, Command, Lane, Phase},
+        progress::EndKind,
+        session::{Registration, Session},
+    },
+    store::{
+        self, Store,
+        commands::{InLine, Step},
+    },
+};
+
+/// Where a message stands that the queue has.
+pub(super) const WAITS: &str = "it waits in Codex's queue; the session takes it when no turn runs";
+/// The same once the session was seen idle.
+const IDLE: &str = "it waits in Codex's queue; its session is idle, and looks about every ten seconds";
+/// The same when its last turn was cut off: Codex leaves the queue alone until another one has ended.
+const RESTS: &str = "its last turn was cut off, and its queue rests until another has ended";
+/// How long that may be, in milliseconds, before another way is taken.
+const RESTS_FOR: i64 = 3_000;
+const TAKEN: &str = "Codex's queue does not have it any more; the session's rollout is awaited";
+
+/// Looks after one message; none while its fate is open.
+///
+/// # Errors
+/// When the ledger fails.
+pub(super) fn look_after(
+    cx: &Context,
+    store: &Store,
+    queues: &mut Queues,
+    orders: &Orders,
+    row: &InLine,
+    around: &Around,
+    command: &Command,
+) -> Result<Option<Handled>> {
+    let told = |command: &Command| push::told(store, orders, around, command).map(Some);
+    let Some(target) = around.target.clone() else {
+        push::conclude(store, command, "its target is not registered any more", true, &cx.moment())?;
+        return told(command);
+    };
+    let is_active = target.state == Registration::Active;
+    // The pane may show another thread now.
+    let session =
+        if is_active { live::refresh(cx, store, target.clone()).map_or(target, |(now, _)| now) } else { target };
+    let unread = read(cx, store, &session);
+    let Some(command) = still_open(store, command)? else { return told(command) };
+    let thread = given_to(&command, &session);
+    let held = holder(cx, &session, &thread);
+    let progress = store
+        .read(|r| store::rollouts::current(r, &session.id))?
+        .filter(|cursor| cursor.thread_id == thread)
+        .map(|cursor| cursor.progress)
+        .unwrap_or_default();
+    // A process that was killed never ends its turn.
+    let is_busy = held != Holder::Nobody && progress.open_turn.is_some();
+    let rests = !is_busy && progress.last_end.is_some_and(|end| end.kind == EndKind::Aborted);
+    let over = what_is_over(held, &session, &thread, row, around, &command);
+    let in_vain = queues.waits_in_vain(cx, &command.id, !is_busy)
+        || (row.is_overdue && !is_busy && command.reason.as_deref() == Some(IDLE));
+    let why = match over {
+        Some(why) => why,
+        // Who cut it off may be about to say something.
+        None if rests && command.reason.as_deref() == Some(RESTS) => "its queue rests since its last turn was cut off",
+        None if in_vain => "its session is idle and does not take it from the queue",
+        None if command.phase == Phase::Submitted
+            && !row.is_of_earlier_boot
+            && !matches!(command.reason.as_deref(), Some(ABSENT | TAKEN)) =>
+        {
+            let (wait, reason) = match (is_busy, rests) {
+                (true, _) => (LOOK_AGAIN, WAITS),
+                (false, false) => (LOOK_AGAIN, IDLE),
+                (false, true) => (RESTS_FOR, RESTS),
+            };
+            store.write(|w| store::commands::put_off(w, &command, wait, reason, &cx.moment()))?;
+            return Ok(None);
+        }
+        // Whether the call that was being made had its effect.
+        None => match queues.find(cx, &session, &thread, &command.id) {
+            Ok(Some(entry)) => {
+                let result = json!({"queue_entry_id": entry.entry_id, "thread_id": thread});
+                stands_in_queue(cx, store, &command, &result)?;
+                return Ok(None);
+            }
+            Ok(None) => return absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
+            // That it is from before the boot must stay on record until it is known what became of it.
+            Err(_) if row.is_of_earlier_boot => return Ok(None),
+            Err(error) => {
+                store.write(|w| store::commands::put_off(w, &command, LOOK_AGAIN, &error.to_string(), &cx.moment()))?;
+                return Ok(None);
+            }
+        },
+    };
+    match queues.recall(cx, &session, &thread, &command.id) {
+        Recalled::Back => {
+            crash::point("recalled");
+            if in_vain {
+                queues.rest(cx, &session);
+            }
+            push::give_back(store, &command, why, false, &cx.moment())?;
+            told(&command)
+        }
+        Recalled::NotThere => absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
+        Recalled::Unsure(_) if row.is_of_earlier_boot => Ok(None),
+        Recalled::Unsure(error) => {
+            let reason = format!("{why}, but whether it can be taken back is not known: {error}");
+            store.write(|w| store::commands::put_off(w, &command, SURE_AFTER, &reason, &cx.moment()))?;
+            Ok(None)
+        }
+    }
+}
+
+/// Why a message may not stay in the queue any longer.
+fn what_is_over(
+    held: Holder,
+    session: &Session,
+    thread: &str,
+    row: &InLine,
+    around: &Around,
+    command: &Command,
+) -> Option<&'static str> {
+    if row.is_expired {
+        return Some("its time ran out in Codex's queue");
+    }
+    if let Verdict::Over(_, why) = around.verdict(command) {
+        return Some(why);
+    }
+    if session.codex_session_id.as_deref() != Some(thread) {
+        // The process goes on taking messages for the thread that it does not show any more.
+        return Some("the session has another thread now");
+    }
+    // It would come up whenever somebody resumes the thread.
+    (held == Holder::Nobody).then_some("no process works on its thread any more")
+}
+
+/// A message that the queue does not have: it was taken, and the rollout has it soon, or nobody has it.
+#[expect(clippy::too_many_arguments, reason = "all of it is about one command")]
+fn absent(
+    cx: &Context,
+    store: &Store,
+    orders: &Orders,
+    row: &InLine,
+    around: &Around,
+    session: &Session,
+    command: &Command,
+    is_busy: bool,
+    unread: Option<&Error>,
+) -> Result<Option<Handled>> {
+    // It may have been taken between the last look at the rollout and the one at the queue.
+    let unread = read(cx, store, session).or(unread.map(|error| Error::io(error.message())));
+    let told = |command: &Command| push::told(store, orders, around, command).map(Some);
+    let Some(command) = still_open(store, command)? else { return told(command) };
+    let now = cx.moment();
+    let ended = |why: &str, is_ambiguous: bool| push::conclude(store, &command, why, is_ambiguous, &now);
+    if session.state != Registration::Active {
+        ended("its target was deregistered when the queue did not have it any more", true)?;
+        return told(&command);
+    }
+    if push::was_given_to_another_thread(&command, session) {
+        ended("the queue of the thread that it was given to does not have it, and that thread is read no more", true)?;
+        return told(&command);
+    }
+    if row.is_of_earlier_boot {
+        // The end of a rollout may be lost with the machine, so what it does not show proves nothing any more.
+        ended("the machine was booted anew before the session's rollout showed it", true)?;
+        return told(&command);
+    }
+    if command.reason.as_deref() == Some(ABSENT) && !is_busy && unread.is_none() {
+        ended("neither the queue nor the session has it", false)?;
+        return told(&command);
+    }
+    let (wait, why) = match unread {
+        Some(error) => (LOOK_AGAIN, format!("its rollout cannot be read: {error}")),
+        // The turn that it began may have to compact the context before it takes the message.
+        None if is_busy => (LOOK_AGAIN, TAKEN.to_owned()),
+        None => (SURE_AFTER, ABSENT.to_owned()),
+    };
+    store.write(|w| store::commands::put_off(w, &command, wait, &why, &now))?;
+    Ok(None)
+}
+
+/// Takes a message back from its session's queue, for `dispatch cancel`.
+///
+/// # Errors
+/// When it is proven that the session has it, or nothing is proven.
+pub(super) fn recall(cx: &Context, store: &Store, command: &Command) -> Result<()> {
+    let session = store
+        .read(|r| store::sessions::by_id(r, &command.target_session_id))?
+        .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
+    let thread = given_to(command, &session);
+    match Queues::default().recall(cx, &session, &thread, &command.id) {
+        Recalled::Back => {
+            crash::point("recalled");
+            Ok(())
+        }
+        Recalled::NotThere => {
+            let _ = read(cx, store, &session);
+            Err(Error::refused(format!(
+                "command {} is not in Codex's queue any more: the session has taken it",
+                command.id
+            ))
+            .hint("`conveyor commands` tells when its rollout shows it"))
+        }
+        Recalled::Unsure(error) => Err(Error::new(
+            crate::base::Kind::Unconfirmed,
+            format!("whether command {} could be taken back from Codex's queue is not known: {error}", command.id),
+        )
+        .hint("nothing was written; try again")),
+    }
+}
+
+/// Ends a command that was just taken back: within one transaction it is nobody's, and then cancelled.
+///
+/// # Errors
+/// SQLite's own error.
+pub(super) fn cancelled(
+    w: &store::Write<'_>,
+    command: &Command,
+    step: Step<'_>,
+    now: crate::base::Timestamp,
+) -> Result<bool, store::Error> {
+    if !store::commands::advance(w, command, Phase::Queued, Step { reason: step.reason, ..Step::default() }, now)? {
+        return Ok(false);
+    }
+    store::attempts::end(w, &command.id, AttemptState::Abandoned, false, None, step.reason, now)?;
+    match store::commands::by_id(w.read(), &command.id)? {
+        Some(queued) => store::commands::advance(w, &queued, Phase::Cancelled, step, now),
+        None => Ok(false),
+    }
+}
+
+/// A message that may be taken back from Codex's queue.
+pub(super) fn lies_in_queue(command: &Command) -> bool {
+    command.lane == Some(Lane::Queue) && command.phase == Phase::Submitted
+}
+
+fn stands_in_queue(cx: &Context, store: &Store, command: &Command, result: &serde_json::Value) -> Result<()> {
+    let now = cx.moment();
+    store.write_durably(|w| {
+        if command.phase == Phase::Started {
+            let step = Step { reason: Some(WAITS), result: Some(result), ..Step::default() };
+            store::commands::advance(w, command, Phase::Submitted, step, now.wall)?;
+        }
+        if let Some(submitted) = store::commands::by_id(w.read(), &command.id)?
+            && submitted.phase == Phase::Submitted
+        {
+            store::commands::put_off(w, &submitted, LOOK_AGAIN, WAITS, &now)?;
+        }
+        Ok::<_, store::Error>(())
+    })?;
+    Ok(())
+}
+
+/// Takes the session's new lines; what stands in the way of it.
+fn read(cx: &Context, store: &Store, session: &Session) -> Option<Error> {
+    if session.state != Registration::Active {
+        return None;
+    }
+    ingest::ingest_while(cx, store, session, &|| true).err()
+}
+
+/// The command as it stands, while its fate is open.
+fn still_open(store: &Store, command: &Command) -> Result<Option<Command>> {
+    let now = store.read(|r| store::commands::by_id(r, &command.id))?;
+    Ok(now.filter(|now| matches!(now.phase, Phase::Started | Phase::Submitted)))
+}
+
+/// The thread whose queue a command was put into.
+fn given_to(command: &Command, session: &Session) -> String {
+    let thread = command.result.as_ref().and_then(|result| result["thread_id"].as_str());
+    thread.or(session.codex_session_id.as_deref()).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,111 @@
+//! `resume`: a session whose process or pane has died, in a new pane.
+
+use std::path::PathBuf;
+
+use super::{
+    LaunchArgs,
+    registering::{Before, register},
+    spawn::{self, DeadPane},
+    started::Started,
+    writable,
+};
+use crate::{
+    actions::{Action, Argv, Context, Format, lookup, session::check_thread_free},
+    base::{Error, Result},
+    model::session::{Registration, Role, Session},
+    store,
+};
+
+/// Bring back a session whose process or pane has died
+///
+/// Opens its Codex thread in a new pane and keeps its name, task and history.
+///
+/// Example: `conveyor resume w1`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Resume {
+    /// Session name
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub launch: LaunchArgs,
+}
+
+impl Action for Resume {
+    const NAME: &'static str = "resume";
+    const FORMAT: Format = Format::Json;
+    const OPENS_SESSIONS: bool = true;
+    type Output = Started;
+
+    fn run(self, cx: &Context) -> Result<Started> {
+        let (session, judgement) = cx.ledger_to_change()?.read(|r| {
+            let session = lookup::session(r, &self.session)?;
+            check_thread_free(r, &session)?;
+            let judgement = store::board::judgement(r, &session, cx.now())?;
+            Ok::<_, Error>((session, judgement))
+        })?;
+        let Some(thread) = session.codex_session_id.clone() else {
+            return Err(Error::refused(format!("session \"{}\" has no Codex thread to resume", session.name))
+                .hint("it never got a first message; start it anew"));
+        };
+        if session.state == Registration::Active && still_there(cx, &session) {
+            return Err(Error::refused(format!("session \"{}\" is still there: {}", session.name, judgement.reason))
+                .hint(format!("`conveyor open {}` shows it", session.name)));
+        }
+        let mut plan = self.launch.plan(cx, &session.name);
+        if self.launch.cwd.is_none() && !session.cwd.is_empty() {
+            plan.cwd = PathBuf::from(&session.cwd);
+        }
+        let (sandbox, approval) = self.launch.given_rights();
+        // Never wider than it was: what is not asked for is as it was started, or as the thread itself has it.
+        plan.sandbox = sandbox.or_else(|| session.sandbox.as_deref()?.parse().ok());
+        plan.approval = approval.or_else(|| session.approval.as_deref()?.parse().ok());
+        plan.model = plan.model.or_else(|| session.model.clone());
+        plan.resume = Some(thread.clone());
+        if session.role == Role::Manager {
+            writable::grant_ledger(cx, &mut plan);
+        }
+        let mut prepared = spawn::prepare(cx, plan)?;
+        if spawn::held_by_server(cx, &prepared, &session, &thread)? {
+            if sandbox.is_some() || approval.is_some() || self.launch.model.is_some() {
+                return Err(Error::refused(format!(
+                    "Codex's server holds the thread {thread} with its own sandbox, approvals and model"
+                ))
+                .hint("leave these options out, or wait until the server has let go of the thread"));
+            }
+            (prepared.plan.loaded, prepared.plan.sandbox, prepared.plan.approval) = (true, None, None);
+            prepared.plan.model = None;
+            // It has the folders that it was started with as well.
+            (prepared.plan.writable, prepared.plan.ledger_unwritable) = (Vec::new(), None);
+        }
+        let dead = DeadPane::of(cx, &session);
+        if cx.dry_run() {
+            if dead.is_none() {
+                spawn::check_name_free(cx, &prepared)?;
+            }
+            return Ok(Started::planned(&prepared, session.role));
+        }
+        if let Some(dead) = dead {
+            dead.close()?;
+        }
+        spawn::check_name_free(cx, &prepared)?;
+        let mut spawned = spawn::spawn(cx, &prepared)?;
+        spawned.rollout = session.codex_session_path.as_ref().map(PathBuf::from).filter(|path| path.exists());
+        match register(cx, &prepared, &spawned, session.role, Self::NAME, &Before::Resumed(&session)) {
+            Ok(session) => Ok(Started::of(&prepared, &spawned, session)),
+            Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),
+        }
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { session, launch } = self;
+        launch.argv(Argv::new(Self::NAME)).end_of_options().word(session)
+    }
+}
+
+/// Whether the session's pane still holds its process, as a fresh look tells.
+fn still_there(cx: &Context, session: &Session) -> bool {
+    let look = crate::actions::sense::Observer::default().look(cx, session);
+    !look.rows.is_empty()
+        && !look.rows.iter().filter_map(|row| row.reading.as_ref()).any(crate::model::state::Reading::says_gone)
+}

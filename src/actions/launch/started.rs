@@ -1,0 +1,155 @@
+//! What a start says about the session it started.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    by_server,
+    spawn::{Prepared, Spawned},
+};
+use crate::{
+    actions::Outcome,
+    model::{
+        pane::PaneState,
+        session::{Role, Session},
+    },
+    ports::codex_server::{ApprovalPolicy, Sandbox},
+};
+
+/// A started session.
+#[derive(Debug, Serialize)]
+pub struct Started {
+    /// Null when the thread keeps its own setting.
+    approval: Option<ApprovalPolicy>,
+    attach_command: Option<String>,
+    awaiting_first_prompt: bool,
+    codex_session_id: Option<String>,
+    codex_session_path: Option<String>,
+    codex_version: String,
+    cwd: String,
+    dry_run: bool,
+    /// Why its commands cannot write the ledger although it is a manager; null when they can.
+    ledger_unwritable: Option<String>,
+    name: String,
+    pid: Option<i64>,
+    role: Role,
+    /// Null when the thread keeps its own setting.
+    sandbox: Option<Sandbox>,
+    session_id: Option<String>,
+    /// What the screen showed last: idle, busy, waiting, unknown.
+    startup: Option<PaneState>,
+    startup_reason: Option<String>,
+    tmux_pane_id: Option<String>,
+    tmux_session: String,
+    trust_accepted: bool,
+    /// Why Codex's background server does not hold the session; null when it does.
+    without_server: Option<String>,
+    /// Folders that its commands may write to besides its working directory and those that the configuration names; null
+    /// when the thread keeps its own setting.
+    writable_roots: Option<Vec<String>>,
+}
+
+impl Started {
+    /// The session's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn planned(prepared: &Prepared, role: Role) -> Self {
+        let plan = &prepared.plan;
+        Self {
+            approval: plan.approval,
+            attach_command: None,
+            awaiting_first_prompt: plan.prompt.is_none(),
+            codex_session_id: plan.resume.clone(),
+            codex_session_path: None,
+            codex_version: prepared.version.to_string(),
+            cwd: plan.cwd.display().to_string(),
+            dry_run: true,
+            ledger_unwritable: plan.ledger_unwritable.clone(),
+            name: plan.name.clone(),
+            pid: None,
+            role,
+            sandbox: plan.sandbox,
+            session_id: None,
+            startup: None,
+            startup_reason: None,
+            tmux_pane_id: None,
+            tmux_session: prepared.tmux_name.to_string(),
+            trust_accepted: false,
+            without_server: by_server::foreseen_without_server(prepared),
+            writable_roots: roots(prepared),
+        }
+    }
+
+    pub(super) fn of(prepared: &Prepared, spawned: &Spawned, session: Session) -> Self {
+        let plan = &prepared.plan;
+        Self {
+            approval: plan.approval,
+            attach_command: Some(attach_line(&spawned.pane.socket, spawned.pane.pane.to_string().as_str())),
+            awaiting_first_prompt: session.codex_session_path.is_none() && plan.prompt.is_none(),
+            codex_session_id: session.codex_session_id,
+            codex_session_path: session.codex_session_path,
+            codex_version: spawned.codex_version.to_string(),
+            cwd: session.cwd,
+            dry_run: false,
+            ledger_unwritable: plan.ledger_unwritable.clone(),
+            name: session.name,
+            pid: session.pid,
+            role: session.role,
+            sandbox: plan.sandbox,
+            session_id: Some(session.id),
+            startup: Some(spawned.screen.state),
+            startup_reason: Some(spawned.screen.reason.clone()),
+            tmux_pane_id: session.tmux_pane_id,
+            tmux_session: spawned.pane.session_name.clone(),
+            trust_accepted: spawned.trust_accepted,
+            without_server: spawned.without_server.clone(),
+            writable_roots: roots(prepared),
+        }
+    }
+}
+
+fn roots(prepared: &Prepared) -> Option<Vec<String>> {
+    let plan = &prepared.plan;
+    plan.sandbox.is_some().then(|| plan.writable.iter().map(|folder| folder.display().to_string()).collect())
+}
+
+/// The command that shows a pane in this terminal.
+pub(super) fn attach_line(socket: &str, pane: &str) -> String {
+    shell_words::join(["tmux", "-S", socket, "attach-session", "-t", pane])
+}
+
+impl Outcome for Started {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let verb = if self.dry_run { "would start" } else { "started" };
+        writeln!(out, "{verb} {} {} in tmux session {}", self.role, self.name, self.tmux_session)?;
+        writeln!(out, "  {} in {}", self.codex_version, self.cwd)?;
+        let own = |text: Option<String>| text.unwrap_or_else(|| "as the thread has it".to_owned());
+        let (sandbox, approval) = (self.sandbox.map(|it| it.to_string()), self.approval.map(|it| it.to_string()));
+        writeln!(out, "  sandbox {}, asks {}", own(sandbox), own(approval))?;
+        if let (Some(state), Some(reason)) = (self.startup, &self.startup_reason) {
+            writeln!(out, "  {state}: {reason}")?;
+        }
+        if let Some(reason) = &self.without_server {
+            writeln!(out, "  without Codex's server: {reason}")?;
+        }
+        for folder in self.writable_roots.iter().flatten() {
+            writeln!(out, "  its commands may also write below {folder}, where the ledger is")?;
+        }
+        if let Some(reason) = &self.ledger_unwritable {
+            writeln!(out, "  ! its commands cannot write the ledger: {reason}")?;
+        }
+        if self.trust_accepted {
+            writeln!(out, "  the folder is trusted now")?;
+        }
+        if let Some(id) = &self.codex_session_id {
+            writeln!(out, "  Codex session {id}")?;
+        }
+        if let Some(attach) = &self.attach_command {
+            writeln!(out, "attach: {attach}")?;
+        }
+        Ok(())
+    }
+}
