@@ -118,6 +118,15 @@ impl Deed {
         if let Some(scope) = world.paused.keys().next().cloned() {
             return Some(Self::resume(world, &scope));
         }
+        // What was left in a composer is cleared away by a person.
+        for seat in 0..world.seats.len() {
+            let left = world.seats[seat].pane.as_ref().and_then(|pane| world.book.command_in(&pane.composer));
+            if let Some(pane) =
+                world.seats[seat].pane.as_mut().filter(|_| left.is_some_and(|left| world.book.is_over(&left)))
+            {
+                pane.composer.clear();
+            }
+        }
         if !world.server.is_up && world.server.starts_at.is_none() {
             world.server.starts_at = Some(world.uptime + 100);
         }

@@ -79,6 +79,18 @@ impl Book {
         self.notes.iter().find(|(_, note)| text.contains(&note.marker)).map(|(id, _)| id.clone())
     }
 
+    /// Why nothing may go out for a command now: its try was given back, or it is over without one.
+    pub(super) fn is_withdrawn(&self, command: &str) -> Option<String> {
+        let phase = self.notes.get(command)?.phase;
+        let is_so = matches!(phase, Phase::Queued | Phase::Cancelled | Phase::Expired);
+        is_so.then(|| format!("{command} went out while it was {phase}"))
+    }
+
+    /// Whether the text of a command is left in a composer for good.
+    pub(super) fn is_over(&self, command: &str) -> bool {
+        self.notes.get(command).is_some_and(|note| !note.phase.holds_the_line())
+    }
+
     pub(super) fn scopes_of(&self, command: &str) -> BTreeSet<String> {
         let task = self.notes.get(command).and_then(|note| note.task.clone());
         task.into_iter().chain([EVERYTHING.to_owned()]).collect()

@@ -185,8 +185,13 @@ impl Stage {
             world.go_on();
             let mut dies = false;
             if !world.is_healed && players[me].is_alive {
-                let odds = if matches!(at, At::Point(_)) { 25 } else { 120 };
-                if world.dice.once_in(odds) {
+                // Most dangerous is the moment before an effect.
+                let (kills, stops) = match at {
+                    _ if late.is_some() => (25, 12),
+                    At::Point(_) => (25, 40),
+                    At::Call(_) | At::Wait => (150, 90),
+                };
+                if world.dice.once_in(kills) {
                     dies = true;
                     let pid = players[me].pid;
                     world.processes.remove(&pid);
@@ -195,7 +200,7 @@ impl Stage {
                     if let Some(late) = late.filter(|_| world.dice.once_in(3)) {
                         world.arrives_late(late.clone());
                     }
-                } else if world.dice.once_in(60) {
+                } else if world.dice.once_in(stops) {
                     let span = world.dice.between(3_000, 70_000);
                     players[me].until = world.uptime + span;
                     world.count("dispatcher stopped");

@@ -575,7 +575,7 @@ impl World {
             self.fail("a text was typed into a process that is not the session's Codex");
         }
         if let Some(command) = self.book.command_in(text.as_str()) {
-            self.must_not_be_paused(&command, looked_at);
+            self.may_go_out(&command, looked_at);
         }
     }
 
@@ -604,7 +604,7 @@ impl World {
         let text = std::mem::take(&mut pane.composer);
         let command = self.book.command_in(&text);
         if let Some(command) = &command {
-            self.must_not_be_paused(command, looked_at);
+            self.may_go_out(command, looked_at);
         }
         self.submitted_in_pane(seat, text, command, "conveyor");
     }
@@ -653,7 +653,7 @@ impl World {
                 Some(_) => {}
             }
         }
-        self.must_not_be_paused(client_id, looked_at);
+        self.may_go_out(client_id, looked_at);
         let name = self.seats[seat].name.clone();
         if let Some(wrong) = self.book.reaches(client_id, &name) {
             self.fail(wrong);
@@ -677,9 +677,12 @@ impl World {
         Given::Taken { turn }
     }
 
-    /// Nothing goes where a pause was in force before it was looked for.
-    fn must_not_be_paused(&mut self, command: &str, looked_at: u64) {
+    /// Nothing goes out for what was given back, nor where a pause was in force before it was looked for.
+    fn may_go_out(&mut self, command: &str, looked_at: u64) {
         let scopes: BTreeSet<String> = self.book.scopes_of(command);
+        if let Some(wrong) = self.book.is_withdrawn(command) {
+            self.fail(wrong);
+        }
         if let Some(scope) = scopes.into_iter().find(|scope| self.paused.get(scope).is_some_and(|at| *at < looked_at)) {
             self.fail(format!("{command} went out although `{scope}` was paused before"));
         }
