@@ -1,9 +1,13 @@
 //! Points at which a test lets the program die, as if the machine had taken it away, or stand still.
 
+/// What a test does at a point.
+#[cfg(test)]
+type Hook = Box<dyn Fn(&str)>;
+
 #[cfg(test)]
 thread_local! {
     /// What a test does at each point that this thread comes by.
-    static HOOK: std::cell::RefCell<Option<Box<dyn Fn(&str)>>> = const { std::cell::RefCell::new(None) };
+    static HOOK: std::cell::RefCell<Option<Hook>> = const { std::cell::RefCell::new(None) };
 }
 
 /// From now on this thread calls `hook` with the name of each point that it comes by.
