@@ -102,6 +102,8 @@ impl Play for Schedule {
         let mut dispatcher = Dispatcher::hosted(&cx)?;
         let clock = cx.clock();
         loop {
+            // Nobody is in a pass when it is over.
+            stage.state().players[me].saw_rest = false;
             dispatcher.pass(&mut drop, &|| true)?;
             // What this pass did last is seen before it is said that nothing is to come.
             stage.look_at_ledger();
