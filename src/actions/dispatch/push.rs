@@ -5,7 +5,7 @@
 //! the transaction that stores the line. What the rollout does not show is tried again only when it is proven that the
 //! session does not have it: see [`look_after`].
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -228,7 +228,7 @@ pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command
         // What cannot be read now is read by the next pass, or by whoever tails it.
         let _ = live::take(cx, &target.id, &|| true);
         match store.read(|r| store::commands::by_id(r, &command.id)) {
-            Ok(Some(now)) if now.phase == Phase::Submitted => thread::sleep(PROOF_LOOKS),
+            Ok(Some(now)) if now.phase == Phase::Submitted => cx.clock().sleep(PROOF_LOOKS),
             _ => return,
         }
     }

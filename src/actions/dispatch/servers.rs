@@ -12,7 +12,7 @@ use crate::{
         delivery::{CommandKind, Lane},
         session::Session,
     },
-    ports::codex_server::{CodexServer, Delivery, Outcome, Refusal, ServerError, TakenBy, ThreadStatus, Timeouts},
+    ports::codex_server::{Delivery, Outcome, Refusal, ServerError, ServerLink, TakenBy, ThreadStatus, Timeouts},
 };
 
 /// Items among which a message is looked for that should have arrived.
@@ -25,7 +25,7 @@ const LEFT_ALONE: &str = "its Codex server did not answer in time, and is left a
 /// Connections, kept between passes.
 #[derive(Default)]
 pub(super) struct Servers {
-    links: BTreeMap<PathBuf, CodexServer>,
+    links: BTreeMap<PathBuf, Box<dyn ServerLink>>,
     /// By Codex home: until when a server that did not answer in time is left alone, in milliseconds since the boot.
     silent: BTreeMap<PathBuf, i64>,
     /// Codex's own queues, for sessions that no such server holds.
@@ -253,13 +253,13 @@ impl Servers {
         Ok(found?.is_some())
     }
 
-    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut CodexServer, ServerError> {
+    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut dyn ServerLink, ServerError> {
         let home = sense::codex_home(cx, session).unwrap_or_default();
         match self.links.entry(home) {
-            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::btree_map::Entry::Occupied(known) => Ok(&mut **known.into_mut()),
             std::collections::btree_map::Entry::Vacant(free) => {
-                let link = CodexServer::connect(free.key(), limits())?;
-                Ok(free.insert(link))
+                let link = cx.servers().connect(free.key(), limits())?;
+                Ok(&mut **free.insert(link))
             }
         }
     }

@@ -7,11 +7,7 @@
 //! What is too long, or cannot be typed as it is, lies in the inbox, and a pointer to it is typed: its echo makes the
 //! command `delivered`, and only the reader's confirmation makes it `done`.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -37,8 +33,8 @@ use crate::{
     store::{self, Store, commands::Step, typed::TypedMessage},
 };
 
-/// How long Codex may take to show a pasted text in the pass itself.
-const TEXT_PATIENCE: Duration = Duration::from_secs(1);
+/// How long Codex may take to show a pasted text in the pass itself, in milliseconds.
+const TEXT_PATIENCE: i64 = 1_000;
 const TEXT_LOOKS: Duration = Duration::from_millis(15);
 
 const IN_COMPOSER: &str = "it stands in the composer, not submitted yet";
@@ -270,14 +266,15 @@ impl Work<'_> {
 
     /// What the composer holds, once Codex has drawn the text or had its time for it.
     fn shown(&self) -> Result<Held, TmuxError> {
-        let begun = Instant::now();
+        let clock = self.cx.clock();
+        let begun = clock.uptime_millis();
         loop {
             let screen = self.tmux.capture(self.target.pane, CaptureOptions::default())?;
             let held = composer_holds(&screen, &self.text);
-            if matches!(held, Held::Whole | Held::End) || begun.elapsed() >= TEXT_PATIENCE {
+            if matches!(held, Held::Whole | Held::End) || clock.uptime_millis() - begun >= TEXT_PATIENCE {
                 return Ok(held);
             }
-            thread::sleep(TEXT_LOOKS);
+            clock.sleep(TEXT_LOOKS);
         }
     }
 
