@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Parts, Trouble, blocking};
@@ -10,6 +10,9 @@ use crate::{
     actions::{Context, DispatchItem, Dispatcher},
     base::{Kind, Result},
 };
+
+/// How long the ledger of a dispatcher may be missing. Whoever puts another one in its place needs less.
+const GONE: Duration = Duration::from_secs(10);
 
 /// Name of the task.
 pub(super) const TASK: &str = "dispatch";
@@ -62,6 +65,9 @@ pub(super) async fn run(parts: Parts, mut dispatching: Dispatching) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut changed = parts.changed.subscribe();
     let mut passes = 0;
+    // The cockpit waits for a ledger to come; a dispatcher on record has lost its own.
+    let is_on_record = dispatching.dispatcher.is_some();
+    let mut gone_since = None;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => break,
@@ -92,8 +98,11 @@ pub(super) async fn run(parts: Parts, mut dispatching: Dispatching) {
         };
         passes += 1;
         let asked = *passed.as_ref().unwrap_or(&false);
+        let is_gone = is_on_record && passed.as_ref().is_err_and(|error| error.kind() == Kind::NotFound);
+        gone_since = is_gone.then(|| gone_since.unwrap_or_else(Instant::now));
         trouble.update(&parts, passed.err().map(|error| error.to_string()));
-        if asked || dispatching.passes.is_some_and(|most| passes >= most) {
+        let is_lost = gone_since.is_some_and(|since| since.elapsed() >= GONE);
+        if asked || is_lost || dispatching.passes.is_some_and(|most| passes >= most) {
             break;
         }
     }

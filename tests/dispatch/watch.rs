@@ -119,6 +119,20 @@ fn a_killed_dispatcher_is_not_taken_for_a_living_one() {
 }
 
 #[test]
+fn it_does_not_outlive_its_ledger() {
+    let pair = Pair::new();
+    let mut watch = Watch::start(&pair, &["--interval", "0.1"]);
+    let removed = Instant::now();
+    std::fs::remove_dir_all(pair.env.ledger().parent().unwrap()).unwrap();
+    while watch.child.try_wait().unwrap().is_none() {
+        assert!(removed.elapsed() < Duration::from_secs(60), "it goes on for nobody");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(removed.elapsed() >= Duration::from_secs(9), "somebody may just be putting another one there");
+    assert_eq!(watch.end().0, Some(1), "there is no ledger");
+}
+
+#[test]
 fn a_busy_ledger_holds_it_up_and_does_not_end_it() {
     let pair = Pair::new();
     let mut watch = Watch::start(&pair, &["--interval", "0.2"]);
