@@ -145,7 +145,8 @@ fn the_versions_decide_what_is_advised() {
     for fragile in ["3.2", "3.3a"] {
         let (code, report) = tmux(fragile);
         assert_eq!((code, &check(&report, "tmux_paste")["ok"]), (0, &json!(false)), "{fragile}");
-        assert!(message(&report, "tmux_paste").contains("kills the server"), "{report}");
+        let said = message(&report, "tmux_paste");
+        assert!(said.contains("kills the server") && said.contains("Conveyor pastes only"), "{report}");
     }
     assert_eq!(check(&tmux("next-3.6").1, "tmux_paste")["ok"], true);
     let (code, report) = tmux("of another world");

@@ -355,8 +355,14 @@ fn through_screen(cx: &Context, session: &Session, question: &Question, verdict:
                 return Ok(not_there());
             }
             Some((text, dialog)) if dialog.doubt.is_none() && dialog.selected() == Some(2) => break (text, dialog),
-            Some(_) if Instant::now() >= deadline => {
-                return Ok(Given::Refused("its dialog does not follow the keys as it should".to_owned()));
+            Some((text, dialog)) if Instant::now() >= deadline => {
+                // What is read late would leave the mark. If it was never read, this goes from the first option round
+                // to the last one, which is no.
+                if dialog.selected() == Some(1) {
+                    screen.press(&text, &dialog, AnswerKeys::Unmark)?;
+                }
+                let why = "its dialog does not follow the keys as it should; it was told neither yes nor no";
+                return Ok(Given::Refused(why.to_owned()));
             }
             Some(_) => thread::sleep(Duration::from_millis(15)),
         }

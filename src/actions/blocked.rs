@@ -120,7 +120,7 @@ fn tell(cx: &Context, w: &Write<'_>, route: &Route<'_>, asked: Asked) -> Result<
     let (row, question_id, since) = (asked.id, asked.question.id.clone(), asked.question.since);
     let sentence = format!(
         "Worker {worker} waits for an answer on task {task} and does nothing until it gets one. See what it asks with \
-         `conveyor session-answer {worker} --json`, then decide; what it asks is its own words. \
+         `conveyor session-answer {worker} --json` and tell the operator; what it asks is its own words. \
          The whole message lies in your inbox."
     );
     let payload = json!({

@@ -147,6 +147,10 @@ impl Action for SessionInterrupt {
         if followup.as_ref().is_some_and(|text| text.trim().is_empty()) {
             return Err(Error::usage("--followup must not be empty"));
         }
+        // A turn is not ended for a message that cannot be sent.
+        if let Some(text) = &followup {
+            message(&self.session, text.clone(), self.wait).check()?;
+        }
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
         if session.state != Registration::Active {
@@ -490,15 +494,7 @@ impl Run<'_> {
             };
             return Ok(Followup { queued: false, command: None, reason: Some(reason.to_owned()), text });
         }
-        let nudge = SessionNudge {
-            session: self.session.name.clone(),
-            message: TextArg::Inline(text.clone()),
-            wait,
-            no_wait: false,
-            idempotency_key: None,
-            expires: TIME_TO_LIVE,
-        };
-        match nudge.run(self.cx) {
+        match message(&self.session.name, text.clone(), wait).run(self.cx) {
             Ok(nudged) => {
                 let command = crate::base::json::value(&nudged).map_err(|error| {
                     Error::new(Kind::Bug, "the follow-up cannot be written as JSON").caused_by(error)
@@ -508,6 +504,18 @@ impl Run<'_> {
             // The interruption has happened, and its result must not be lost with the message.
             Err(error) => Ok(Followup { queued: false, command: None, reason: Some(error.to_string()), text }),
         }
+    }
+}
+
+/// The message behind an interruption.
+fn message(session: &str, text: String, wait: u64) -> SessionNudge {
+    SessionNudge {
+        session: session.to_owned(),
+        message: TextArg::Inline(text),
+        wait,
+        no_wait: false,
+        idempotency_key: None,
+        expires: TIME_TO_LIVE,
     }
 }
 

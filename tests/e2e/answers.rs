@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::world::{PATIENCE, World, wait_for};
 use crate::support::{codex_lab::CodexLab, rounds};
 
@@ -89,6 +91,24 @@ fn a_running_turn_is_interrupted_once_and_with_proof() {
 }
 
 #[test]
+fn a_follow_up_that_cannot_be_sent_is_said_before_the_turn_is_ended() {
+    let Some(world) = World::start() else { return };
+    let go = world.hold();
+    world.start_worker("w1", &format!("Begin {{{{hold {}}}}} {{{{say Never.}}}}", go.display()));
+    world.wait_for_condition("w1", "busy");
+    let long = world.cwd().join("long.txt");
+    fs::write(&long, "a".repeat(2 << 20)).unwrap();
+    let mut command = world.command();
+    command.args(["session-interrupt", "w1", "--followup", "-"]).stdin(fs::File::open(&long).unwrap());
+    let refused = command.output().expect("the program starts");
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.stdout.is_empty() && why.contains("more than 1048576"), "{refused:?}");
+    assert_eq!(refused.status.code(), Some(2), "{why}");
+    assert_eq!(world.status("w1")["condition"], "busy", "nothing is pressed");
+    assert!(trail(&world, "session_interrupt_begun").is_empty(), "and nothing is written");
+}
+
+#[test]
 fn an_open_approval_is_shown_and_not_touched_by_an_interruption() {
     let Some(world) = World::start() else { return };
     world.start_worker("w1", "Change it {{shell-esc rm -rf build}} {{say Changed.}}");
@@ -152,6 +172,31 @@ fn only_the_named_question_is_answered_and_only_while_it_is_open() {
     assert_eq!(questions(&world), [] as [Value; 0]);
 }
 
+/// A terminal that is slow to read keys must not stay on "and don't ask again".
+#[test]
+fn a_mark_that_is_drawn_too_late_is_taken_back() {
+    let Some(world) = World::start() else { return };
+    // A child of the pane's process, as the real one is: tmux wakes what it started itself.
+    let file = world.cwd().join("pid");
+    let words = shell_words::join([env!("CARGO_BIN_EXE_conveyor"), "sim", "codex", "--no-daemon"]);
+    let at = shell_words::quote(file.to_str().expect("UTF-8")).into_owned();
+    let version = "case \"$1\" in --version) echo codex-cli 0.169.0; exit;; esac";
+    world.script("codex", &format!("{version}\nexec 3<&0\n{words} \"$@\" <&3 &\necho $! > {at}\nwait"));
+    world.start_worker("w1", "Change it {{shell-esc make install}} {{say Over.}}");
+    world.wait_for_condition("w1", "blocked");
+    let id = question(&world)["id"].as_str().expect("an id").to_owned();
+    let pid = fs::read_to_string(&file).expect("a pid").trim().parse().ok().and_then(Pid::from_raw);
+    let pid = pid.expect("a process");
+    kill_process(pid, Signal::STOP).expect("it is ours");
+    let (code, done) = answer(&world, &["--decision", "approve", "--question", &id, "--wait", "0"]);
+    kill_process(pid, Signal::CONT).expect("it is ours");
+    assert_eq!((code, &done["outcome"]), (1, &"refused".into()), "{done:#}");
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(question(&world)["id"], id.as_str(), "{}", world.screen("w1"));
+    assert!(world.screen("w1").contains("› 1. Yes"), "{}", world.screen("w1"));
+    assert!(done["reason"].as_str().expect("a reason").contains("neither yes nor no"), "{done:#}");
+}
+
 #[test]
 fn a_blocked_worker_is_one_message_to_its_manager_for_each_question() {
     let Some(world) = World::start() else { return };
@@ -173,6 +218,8 @@ fn a_blocked_worker_is_one_message_to_its_manager_for_each_question() {
     let text = inbox().to_string();
     assert_eq!(text.matches("\"signal_type\":\"worker_blocked\"").count(), 1, "{text}");
     assert!(text.contains("make install") && text.contains("session-answer w1"), "{text}");
+    // Approvals are for a person, as its first message says.
+    assert!(text.contains("tell the operator") && !text.contains("then decide"), "{text}");
 
     // Another question is another message, and what was not read goes when its question does.
     answer(&world, &["--decision", "approve", "--expect", "make install"]);

@@ -6,7 +6,7 @@ use std::{fs, process::Stdio};
 use conveyor::ports::codex_server::{CodexServer, ThreadStatus, Timeouts};
 use serde_json::Value;
 
-use super::world::{World, files, finish, wait_for};
+use super::world::{World, files, finish, rows, wait_for};
 use crate::support::codex_lab::CodexLab;
 
 /// From now on `codex` notes its words in the returned file.
@@ -176,9 +176,41 @@ fn a_thread_that_the_server_holds_is_resumed_through_it() {
     let resumed = run_in(&world, &lab, &["resume", "w1"]).ok().json();
     assert_eq!(resumed["without_server"], Value::Null, "{resumed:#}");
     assert_eq!(resumed["startup"], "idle", "the spinner of its own start is no turn: {resumed:#}");
-    assert_eq!(resumed["sandbox"], Value::Null);
+    assert_eq!(resumed["sandbox"], "read-only", "{resumed:#}");
     assert_eq!(resumed["codex_session_id"], started.json()["codex_session_id"]);
     run_in(&world, &lab, &["stop", "w1"]).ok();
+}
+
+/// A terminal that shows a thread of the server gives it the settings of its own command line, or the configured ones.
+#[test]
+fn turns_in_the_server_have_the_rights_that_were_asked_for() {
+    let Some(world) = World::start() else { return };
+    let Some(lab) = CodexLab::start(&["tmux"]) else { return };
+    if !lab.cli().has_server().unwrap() {
+        return;
+    }
+    real(&world, &lab, "");
+    let project = lab.project().display().to_string();
+    for (name, sandbox, approval) in [("w1", "read-only", "on-request"), ("w2", "danger-full-access", "never")] {
+        let rights = ["--sandbox", sandbox, "--ask-for-approval", approval];
+        let start = ["start-worker", "--name", name, "--cwd", &project, "--task", "look {{say Seen.}}"];
+        let started = run_in(&world, &lab, &[&start, &rights[..]].concat()).ok().json();
+        assert_eq!((&started["without_server"], &started["sandbox"]), (&Value::Null, &sandbox.into()), "{started:#}");
+        let nudge = ["session-nudge", name, "once more {{say Again.}}"];
+        run_in(&world, &lab, &nudge).ok();
+        let status = run_in(&world, &lab, &["sessions", "--name", name, "--json"]).ok().json();
+        let path = rows(&status)[0]["codex_session_path"].as_str().expect("a rollout").to_owned();
+        let lines = std::fs::read_to_string(path).unwrap();
+        let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let turns: Vec<Value> =
+            records.filter(|one| one["type"] == "turn_context").map(|one| one["payload"].clone()).collect();
+        assert_eq!(turns.len(), 2, "{turns:#?}");
+        for turn in turns {
+            let had = (&turn["sandbox_policy"]["type"], &turn["approval_policy"]);
+            assert_eq!(had, (&sandbox.into(), &approval.into()), "{turn:#}");
+        }
+        run_in(&world, &lab, &["stop", name]).ok();
+    }
 }
 
 #[test]

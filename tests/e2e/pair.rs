@@ -132,7 +132,14 @@ impl Drop for EndedAtLast<'_> {
 #[test]
 fn a_pair_has_a_dispatcher_in_the_background() {
     let Some(world) = World::start() else { return };
-    let rehearsed = world.run(&[NAMES, &["--json", "--task-goal", "prove it", "--dry-run"]].concat()).ok().json();
+    let rehearse = |more: &[&str]| {
+        let words = [NAMES, &["--json", "--task-goal", "prove it", "--dry-run"], more].concat();
+        world.run(&words).ok().json()
+    };
+    let named = rehearse(&["--dispatcher-id", "night"]);
+    let command = named["dispatch_command"].as_array().expect("a command");
+    assert!(command.contains(&"--dispatcher-id=night".into()), "{command:?}");
+    let rehearsed = rehearse(&[]);
     assert_eq!((&rehearsed["ensure_dispatch"], &rehearsed["dispatch"]["pid"]), (&true.into(), &Value::Null));
     assert!(!world.ledger().exists());
     let begin = ["--json", "--task-goal", "prove it", "--task-prompt", "Mend it {{say Mended.}}"];

@@ -48,7 +48,9 @@ pub struct RequestWorkerCompact {
     pub wait: Waiting,
 }
 
-/// The same, with the reason for it on record
+/// Have a task's worker compact its context, with the reason for it on record
+///
+/// As `request-worker-compact`, exit codes included.
 ///
 /// Example: `conveyor compact-worker parser --reason "its context is nearly full"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]

@@ -99,14 +99,7 @@ impl Action for SessionNudge {
     type Output = Nudged;
 
     fn run(self, cx: &Context) -> Result<Nudged> {
-        let request = Request {
-            kind: CommandKind::SessionNudge,
-            message: self.message.get()?,
-            correlation_id: None,
-            idempotency_key: self.idempotency_key.as_deref(),
-            expires: self.expires,
-        };
-        request.check()?;
+        let request = self.request()?;
         let store = cx.ledger_to_change()?;
         let (session, command, repeated) = store.write_durably(|w| {
             let session = lookup::session(w.read(), &self.session)?;
@@ -142,6 +135,26 @@ impl Action for SessionNudge {
 
     fn texts(&mut self) -> Vec<&mut TextArg> {
         vec![&mut self.message]
+    }
+}
+
+impl SessionNudge {
+    /// What is asked for, when it is one that can be sent.
+    fn request(&self) -> Result<Request<'_>> {
+        let request = Request {
+            kind: CommandKind::SessionNudge,
+            message: self.message.get()?,
+            correlation_id: None,
+            idempotency_key: self.idempotency_key.as_deref(),
+            expires: self.expires,
+        };
+        request.check()?;
+        Ok(request)
+    }
+
+    /// Refuses what cannot be sent, without sending anything.
+    pub(in crate::actions) fn check(&self) -> Result<()> {
+        self.request().map(drop)
     }
 }
 

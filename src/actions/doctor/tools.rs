@@ -153,7 +153,7 @@ fn paste(program: &TmuxVersion, server: Option<&TmuxVersion>, settings: Option<&
     let today = if keeps { ", and remain-on-exit is on" } else { ", if remain-on-exit keeps such panes" };
     let message = format!(
         "{which} is {version}: before 3.4 a paste into a dead pane kills the server with all its sessions{today}; \
-         this version of Conveyor pastes nothing, but people do"
+         Conveyor pastes only while the server itself sees the pane alive, but people do not"
     );
     let remedy = if keeps {
         "update tmux to 3.4 or newer; until then `tmux set -g remain-on-exit off`"

@@ -257,7 +257,7 @@ impl Pair {
         let (dispatch, trouble) = match dispatch {
             Ok(dispatch) => (dispatch, None),
             // The pair is there and works; that nobody delivers can be mended.
-            Err(error) => (Dispatching::wanted(cx), Some(format!("no dispatcher could be started: {error}"))),
+            Err(error) => (self.wanted_dispatch(cx), Some(format!("no dispatcher could be started: {error}"))),
         };
         Ok(Paired {
             binding_id,
@@ -283,7 +283,7 @@ impl Pair {
         if self.no_dispatch {
             return Ok(Dispatching { command: None, dispatcher_id: None, ensure: false, pid: None, started: false });
         }
-        let wanted = Dispatching::wanted(cx);
+        let wanted = self.wanted_dispatch(cx);
         if cx.dry_run() {
             return Ok(wanted);
         }
@@ -302,17 +302,19 @@ impl Pair {
     }
 }
 
-fn delivers_everything(one: &DispatcherView) -> bool {
-    one.alive && one.host != DispatcherHost::Once && one.task_id.is_none() && one.wanted.is_none()
+impl Pair {
+    /// What is to be there, before anybody looked.
+    fn wanted_dispatch(&self, cx: &Context) -> Dispatching {
+        let ledger = cx.env().ledger.display().to_string();
+        let mut command =
+            ["conveyor", "dispatch", "--watch", "--detach", "--path", &ledger].map(str::to_owned).to_vec();
+        command.extend(self.dispatcher_id.iter().map(|id| format!("--dispatcher-id={id}")));
+        Dispatching { command: Some(command), dispatcher_id: None, ensure: true, pid: None, started: false }
+    }
 }
 
-impl Dispatching {
-    /// What is to be there, before anybody looked.
-    fn wanted(cx: &Context) -> Self {
-        let ledger = cx.env().ledger.display().to_string();
-        let command = ["conveyor", "dispatch", "--watch", "--detach", "--path", &ledger].map(str::to_owned).to_vec();
-        Self { command: Some(command), dispatcher_id: None, ensure: true, pid: None, started: false }
-    }
+fn delivers_everything(one: &DispatcherView) -> bool {
+    one.alive && one.host != DispatcherHost::Once && one.task_id.is_none() && one.wanted.is_none()
 }
 
 /// Whether all of it can be done as things stand; what cannot is said before a session is opened.

@@ -73,8 +73,7 @@ impl Action for Resume {
                 ))
                 .hint("leave these options out, or wait until the server has let go of the thread"));
             }
-            (prepared.plan.loaded, prepared.plan.sandbox, prepared.plan.approval) = (true, None, None);
-            prepared.plan.model = None;
+            prepared.plan.loaded = true;
             // It has the folders that it was started with as well.
             (prepared.plan.writable, prepared.plan.ledger_unwritable) = (Vec::new(), None);
         }

@@ -59,7 +59,7 @@ pub(super) struct Plan {
     pub server: ServerUse,
     /// The thread to go on with, instead of a new one.
     pub resume: Option<String>,
-    /// Codex's server holds the resumed thread, so the terminal has to go through it and can set nothing.
+    /// Codex's server holds the resumed thread, so the terminal has to go through it and takes no `-c`.
     pub loaded: bool,
     /// Whether the trust prompt may be answered.
     pub trust: Trust,
@@ -307,6 +307,14 @@ fn close(cx: &Context, tmux: &dyn Tmux, pane: &PaneRef, process: ProcessId) {
     }
 }
 
+/// What the session may do, and the model, as options of Codex.
+fn rights(plan: &Plan) -> Vec<String> {
+    let sandbox = plan.sandbox.map(|sandbox| ("--sandbox", sandbox.to_string()));
+    let approval = plan.approval.map(|approval| ("--ask-for-approval", approval.to_string()));
+    let model = plan.model.clone().map(|model| ("--model", model));
+    [sandbox, approval, model].into_iter().flatten().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+}
+
 /// The words that start Codex.
 fn argv(
     cx: &Context,
@@ -317,22 +325,18 @@ fn argv(
 ) -> Result<(Vec<String>, Option<TempPath>)> {
     let mut argv = vec![cli.program.display().to_string()];
     match thread.or_else(|| plan.resume.as_deref().filter(|_| plan.loaded)) {
-        // The thread has its settings already. A `-c` would make Codex run this terminal without its server, which
-        // then shows the thread as locked by another program.
-        Some(thread) => argv.extend(["resume".to_owned(), thread.to_owned()]),
+        // The terminal gives the thread the rights of its own command line, and the configured ones when that names
+        // none. A `-c` would make Codex run it without its server, which then shows the thread as locked by another
+        // program.
+        Some(thread) => {
+            argv.extend(["resume".to_owned(), thread.to_owned()]);
+            argv.extend(rights(plan));
+        }
         None => {
             if let Some(thread) = &plan.resume {
                 argv.extend(["resume".to_owned(), thread.clone()]);
             }
-            if let Some(sandbox) = plan.sandbox {
-                argv.extend(["--sandbox".to_owned(), sandbox.to_string()]);
-            }
-            if let Some(approval) = plan.approval {
-                argv.extend(["--ask-for-approval".to_owned(), approval.to_string()]);
-            }
-            if let Some(model) = &plan.model {
-                argv.extend(["--model".to_owned(), model.clone()]);
-            }
+            argv.extend(rights(plan));
             if plan.sandbox.is_none_or(|sandbox| sandbox == Sandbox::WorkspaceWrite) {
                 argv.extend(writable(plan, version));
             }

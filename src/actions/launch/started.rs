@@ -113,7 +113,8 @@ impl Started {
 
 fn roots(prepared: &Prepared) -> Option<Vec<String>> {
     let plan = &prepared.plan;
-    plan.sandbox.is_some().then(|| plan.writable.iter().map(|folder| folder.display().to_string()).collect())
+    (plan.sandbox.is_some() && !plan.loaded)
+        .then(|| plan.writable.iter().map(|folder| folder.display().to_string()).collect())
 }
 
 /// The command that shows a pane in this terminal.

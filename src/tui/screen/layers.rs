@@ -33,7 +33,7 @@ pub(super) const ASCII_BORDER: border::Set<'static> = border::Set {
 };
 
 /// Columns of the keys in the help.
-const KEYS_COLUMNS: usize = 20;
+const KEYS_COLUMNS: usize = 21;
 
 /// The most lines that one sentence of the help takes.
 const HELP_LINES: usize = 10;

@@ -12,6 +12,7 @@ use crate::{
     base::{Error, Kind},
     tui::{
         app::{App, Msg, update},
+        keymap,
         screen::draw,
         theme::ThemeName,
     },
@@ -114,6 +115,13 @@ fn help() {
     press(&mut app, "?");
     write(&mut app, "scroll");
     insta::assert_snapshot!("help_searched", screen(&app));
+    let mut app = self::app(160, 200);
+    press(&mut app, "?");
+    let all = screen(&app);
+    for row in keymap::BINDINGS {
+        let keys: Vec<String> = row.keys.iter().map(|key| key.name()).collect();
+        assert!(all.contains(&format!("  {} ", keys.join(" "))), "{keys:?} stand apart from their sentence\n{all}");
+    }
 }
 
 #[test]
