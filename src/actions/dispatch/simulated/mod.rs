@@ -102,15 +102,13 @@ impl Play for Schedule {
         let mut dispatcher = Dispatcher::hosted(&cx)?;
         let clock = cx.clock();
         loop {
-            {
-                let mut state = stage.state();
-                // It was over while this one slept, and nobody looks at what it would do.
-                if state.is_over {
-                    return dispatcher.end();
-                }
-                // Nobody is in a pass when it is over.
-                state.players[me].saw_rest = false;
+            // It was over while this one slept, and nobody looks at what it would do.
+            let is_over = stage.state().is_over;
+            if is_over {
+                return dispatcher.end();
             }
+            // Nobody is in a pass when it is over.
+            stage.state().players[me].saw_rest = false;
             dispatcher.pass(&mut drop, &|| true)?;
             // What this pass did last is seen before it is said that nothing is to come.
             stage.look_at_ledger();
