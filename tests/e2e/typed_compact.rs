@@ -57,7 +57,7 @@ impl Typed {
         wait_for(
             &format!("{id}: {what}"),
             || {
-                self.world.run(&["dispatch", "--type", "request_worker_compact"]).ok();
+                self.world.run(&["dispatch"]).ok();
                 Some(self.command(id)).filter(&is_so)
             },
             || format!("{:#}\n{}", self.command(id), self.world.screen("w1")),
@@ -287,7 +287,7 @@ fn a_session_that_cannot_be_typed_into_is_refused_with_the_reason() {
     let Some(typed) = Typed::start() else { return };
     let old = "update sessions set codex_version = '0.124.9' where name = 'w1'";
     assert_eq!(typed.sql().execute(old, []).expect("the ledger"), 1);
-    let refused = typed.ask();
+    let refused = typed.world.run(&["request-worker-compact", "parser", "--no-wait", "--json"]);
     let message = refused.error()["message"].as_str().unwrap_or_default().to_owned();
     assert_eq!(
         (refused.code, message.contains("older than 0.125, into which nothing is typed")),

@@ -284,7 +284,7 @@ fn a_command_is_submitted_only_when_it_stands_alone() {
     let cases = [
         ("alone", "/compact ", true),
         // Tab would only complete its name.
-        ("without the blank", "/compact", false),
+        ("without-blank", "/compact", false),
         ("longer", "/compact now", false),
         ("other", "/clear", false),
         ("empty", "", false),
@@ -298,7 +298,7 @@ fn a_command_is_submitted_only_when_it_stands_alone() {
         assert_eq!(outcome, expected, "{name}\n{}", pane.screen());
         let place = match name {
             "alone" => SignPlace::InComposer,
-            "without the blank" => SignPlace::OnScreen,
+            "without-blank" => SignPlace::OnScreen,
             _ => SignPlace::Absent,
         };
         assert_eq!(pane.receipt(compact.sign()).sign, place, "{name}");
