@@ -78,8 +78,11 @@ impl Typed {
         let session = self.world.session("w1");
         let path = session["codex_session_path"].as_str().expect("a rollout");
         let mut file = fs::OpenOptions::new().append(true).open(path).expect("the rollout");
+        // What is older than the thread is taken for a copy.
+        let rollout = self.rollout();
+        let last: Value = serde_json::from_str(rollout.lines().last().expect("a line")).expect("a record");
         for (kind, payload) in payloads {
-            let line = json!({"timestamp": "2026-11-21T09:00:00.000Z", "type": kind, "payload": payload});
+            let line = json!({"timestamp": last["timestamp"], "type": kind, "payload": payload});
             writeln!(file, "{line}").expect("a line");
         }
     }
@@ -146,6 +149,8 @@ fn a_compaction_waits_for_what_stands_in_the_way() {
     world.wait_for_screen("w1", "summarize conversation");
     assert_eq!(waits("list of completions"), id, "it is one request");
     typed.press(&["C-u"]);
+    // An Enter that follows typed text so soon is taken for a part of it.
+    thread::sleep(Duration::from_millis(200));
     // An approval, which stays open.
     typed.sql().execute("update commands set available_uptime = 1 << 60", []).expect("the ledger");
     world.say("w1", "touch it {{shell-esc touch proof}} {{say Touched.}}");
