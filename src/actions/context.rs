@@ -11,8 +11,8 @@ pub use crate::store::audit::Actor;
 use crate::{
     base::{Clock, Ids, Moment, Result, Timestamp},
     ports::{
+        codex_server::CodexServers,
         env::Env,
-        machine,
         process::Processes,
         tmux::{RealTmux, Tmux, TmuxServer},
     },
@@ -61,6 +61,8 @@ pub struct Parts {
     pub env: Env,
     /// tmux.
     pub tmux: Arc<dyn TmuxServers>,
+    /// Codex's background servers.
+    pub servers: Arc<dyn CodexServers>,
     /// The process table.
     pub processes: Arc<dyn Processes>,
     /// Who asks.
@@ -193,7 +195,7 @@ impl Context {
     #[must_use]
     pub fn moment(&self) -> Moment {
         let clock = &self.parts.clock;
-        Moment { wall: clock.now(), boot_id: machine::boot_id(), uptime: clock.uptime_millis() }
+        Moment { wall: clock.now(), boot_id: self.parts.processes.boot_id(), uptime: clock.uptime_millis() }
     }
 
     /// The clock itself, for whoever needs the time between actions.
@@ -224,6 +226,12 @@ impl Context {
     #[must_use]
     pub fn quick_tmux(&self, socket: Option<&str>) -> Arc<dyn Tmux> {
         self.parts.tmux.quick(socket)
+    }
+
+    /// Codex's background servers.
+    #[must_use]
+    pub fn servers(&self) -> &dyn CodexServers {
+        &*self.parts.servers
     }
 
     /// The process table.

@@ -26,6 +26,8 @@ pub(super) struct Place<'a> {
     pub byte_offset: u64,
     /// Hash of the line.
     pub hash: i64,
+    /// It looks like a copy from another thread: it is older than this one, or the wall clock was set back.
+    pub is_inherited: bool,
 }
 
 impl Place<'_> {
@@ -38,11 +40,17 @@ impl Place<'_> {
         })
     }
 
+    /// Whether it is a record of something that was given to this thread. What names the thread counts here whatever the
+    /// time of the line says: only by being given to it can the message have come into it.
+    fn is_of(&self, thread: Option<&str>) -> bool {
+        thread.map_or(!self.is_inherited, |thread| thread == self.cursor.thread_id)
+    }
+
     /// Whether an echo of this text counts here: in the thread and from the byte on that were recorded before it was
     /// typed.
     fn counts_for(&self, typed: &TypedMessage) -> bool {
         typed.session_id == self.cursor.session_id
-            && typed.thread_id.as_deref().is_none_or(|thread| thread == self.cursor.thread_id)
+            && self.is_of(typed.thread_id.as_deref())
             && (typed.rollout_path.as_deref() != Some(&*self.cursor.path) || self.byte_offset >= typed.echo_from_offset)
     }
 }
@@ -50,6 +58,13 @@ impl Place<'_> {
 /// A message under an id that may be ours: the session has it.
 pub(super) fn confirm(w: &Write<'_>, place: &Place<'_>, id: &str, now: Timestamp) -> Result<()> {
     let (session_id, receipt) = (&place.cursor.session_id, place.receipt());
+    if place.is_inherited {
+        let result = commands::by_id(w.read(), id)?.and_then(|command| command.result);
+        let thread = result.as_ref().and_then(|result| result["thread_id"].as_str());
+        if thread != Some(&*place.cursor.thread_id) {
+            return Ok(());
+        }
+    }
     if commands::confirm(w, id, session_id, &receipt, now)? == Confirmed::Twice {
         let about = audit::About { task_id: None, session_id: Some(session_id) };
         let payload = json!({"command_id": id, "receipt": receipt});

@@ -353,13 +353,13 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         }
         if let Content::Record(record) = &line.content
             && let Fact::UserMessage { text, client_id, injected } = &record.fact
-            && !flags.has(Flags::INHERITED)
         {
+            let is_inherited = flags.has(Flags::INHERITED);
+            let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash, is_inherited };
             if let Some(id) = client_id {
-                confirm(w, from, line, id, now)?;
+                echo::confirm(w, &place, id, now)?;
             }
             if !injected {
-                let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash };
                 echo::of_typed(w, &place, text, now)?;
             }
         }
@@ -373,12 +373,6 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
         }
     }
     Ok(Some(new_events))
-}
-
-/// A message under an id that may be ours: the session has it, which is the one proof of a delivery.
-fn confirm(w: &store::Write<'_>, from: &Cursor, line: &Line, id: &str, now: Timestamp) -> Result<()> {
-    let place = Place { cursor: from, byte_offset: line.offset, hash: line.hash };
-    echo::confirm(w, &place, id, now)
 }
 
 /// Where the compaction began that a record tells of. None when Codex did it by itself: then it is part of a turn that
@@ -410,7 +404,8 @@ fn confirm_compaction(w: &store::Write<'_>, at: &Cursor, line: &Line, begun_at: 
     let is_later = begun["from_offset"].as_u64().is_some_and(|from| begun_at >= from);
     let same_file = begun["rollout"] == json!({"generation": at.generation, "path": at.path});
     if is_later && same_file && begun["thread_id"] == at.thread_id.as_str() {
-        confirm(w, at, line, &command.id, now)?;
+        let place = Place { cursor: at, byte_offset: line.offset, hash: line.hash, is_inherited: false };
+        echo::confirm(w, &place, &command.id, now)?;
     }
     Ok(())
 }

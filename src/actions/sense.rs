@@ -25,7 +25,7 @@ use crate::{
         state::{Condition, Readiness, Reading, Source},
     },
     ports::{
-        codex_server::{CodexServer, ServerError, ThreadStatus, Timeouts},
+        codex_server::{ServerError, ServerLink, ThreadStatus, Timeouts},
         process::{Liveness, LockState, ProcessId},
         tmux::{CaptureOptions, PaneId, PaneInfo, TmuxError},
     },
@@ -66,7 +66,7 @@ pub struct Observer {
 }
 
 struct Server {
-    link: Option<CodexServer>,
+    link: Option<Box<dyn ServerLink>>,
     retry_at: Timestamp,
 }
 
@@ -175,7 +175,7 @@ impl Observer {
         let now = cx.now();
         let server = self.servers.entry(home.clone()).or_insert(Server { link: None, retry_at: now });
         if server.link.is_none() && server.retry_at <= now {
-            server.link = CodexServer::connect(&home, limits()).ok();
+            server.link = cx.servers().connect(&home, limits()).ok();
             server.retry_at = Timestamp::from_millis(now.as_millis() + SERVER_PAUSE_MILLIS);
         }
         let link = server.link.as_mut()?;

@@ -17,7 +17,7 @@ use crate::{
     actions::{self, Actor, Context, Format, InstalledTmux, Parts},
     base::{Clock, Error, Ids, Kind, Result, clock, text},
     cli::{self, Global, Printer, Style},
-    ports::{env::Env, process::SystemProcesses},
+    ports::{codex_server::RunningServers, env::Env, process::SystemProcesses},
     sim::{self, SimArgs},
     store::Safety,
 };
@@ -196,6 +196,7 @@ fn parts(global: &Global) -> Result<Parts> {
         ids,
         env,
         tmux: Arc::new(InstalledTmux),
+        servers: Arc::new(RunningServers),
         processes: Arc::new(SystemProcesses),
         actor: Actor::Operator,
         dry_run: global.dry_run,

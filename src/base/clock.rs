@@ -6,6 +6,8 @@ use std::{
     fmt,
     str::FromStr,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -94,6 +96,11 @@ pub trait Clock: Send + Sync {
 
     /// Milliseconds since the machine was booted, sleep included. Never goes back.
     fn uptime_millis(&self) -> i64;
+
+    /// Waits.
+    fn sleep(&self, span: Duration) {
+        thread::sleep(span);
+    }
 }
 
 /// Where fresh ids come from.
@@ -165,6 +172,12 @@ impl Clock for FixedClock {
 
     fn uptime_millis(&self) -> i64 {
         self.uptime.load(Ordering::SeqCst)
+    }
+
+    /// Waits, so that others get on, and takes the time to have passed since the boot. The wall clock stands still.
+    fn sleep(&self, span: Duration) {
+        thread::sleep(span);
+        self.uptime.fetch_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 }
 

@@ -202,6 +202,17 @@ pub fn waiting(r: Read<'_>, target_session_id: &str) -> Result<u64> {
     Ok(statement.query_row(named_params! { ":target": target_session_id }, |row| convert::count(row, "waiting"))?)
 }
 
+/// What is queued and was counted from an earlier boot. The whole condition of the index stands in it, or SQLite would
+/// read every command.
+const STALE: &str = "select id, expires_at from commands indexed by commands_live
+     where phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and phase in ('queued', 'claimed')
+        and boot_id <> :boot_id";
+
+/// A time to live that was counted from an earlier boot, counted from this one: what is left of it by the wall clock.
+pub(super) fn expiry(expires_at: Option<Timestamp>, now: &Moment) -> Option<i64> {
+    expires_at.map(|at| now.uptime + (at.as_millis() - now.wall.as_millis()).max(0))
+}
+
 /// After a boot of the machine, or the first time on another one: numbers of what is queued that were counted from an
 /// earlier boot are counted anew. What was put off is due, and what was left of a time to live is taken from the wall
 /// clock, the only one that both boots know. What was in flight keeps its boot: that tells that nobody knows its fate.
@@ -209,15 +220,12 @@ pub fn waiting(r: Read<'_>, target_session_id: &str) -> Result<u64> {
 /// # Errors
 /// SQLite's own error.
 pub fn count_from_this_boot(w: &Write<'_>, now: &Moment) -> Result<usize> {
-    let mut statement = w.connection.prepare_cached(
-        "select id, expires_at from commands
-         where phase in ('queued', 'claimed') and boot_id <> :boot_id",
-    )?;
+    let mut statement = w.connection.prepare_cached(STALE)?;
     let stale = statement
         .query_map(named_params! { ":boot_id": now.boot_id }, |row| Ok((row.get("id")?, row.get("expires_at")?)))?
         .collect::<rusqlite::Result<Vec<(String, Option<Timestamp>)>>>()?;
     for (id, expires_at) in &stale {
-        let left = expires_at.map(|at| now.uptime + (at.as_millis() - now.wall.as_millis()).max(0));
+        let left = expiry(*expires_at, now);
         w.connection
             .prepare_cached(
                 "update commands
@@ -387,7 +395,8 @@ pub fn put_off(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &
         .prepare_cached(
             "update commands set
                 reason = :reason, updated_at = :now, available_at = :available_at, boot_id = :boot_id,
-                available_uptime = :uptime, defer_count = defer_count + 1
+                available_uptime = :uptime, defer_count = defer_count + 1,
+                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end
              where id = :id and fence = :fence and phase = :phase",
         )?
         .execute(named_params! {
@@ -399,6 +408,7 @@ pub fn put_off(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &
             ":available_at": available,
             ":boot_id": now.boot_id,
             ":uptime": now.uptime.saturating_add(wait),
+            ":expires_uptime": expiry(command.expires_at, now),
         })?;
     Ok(changed == 1)
 }
@@ -409,12 +419,18 @@ pub fn put_off(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &
 /// SQLite's own error.
 pub fn look_again(w: &Write<'_>, command: &Command, wait: i64, now: &Moment) -> Result<()> {
     w.connection
-        .prepare_cached("update commands set boot_id = :boot_id, available_uptime = :uptime where id = :id")?
+        .prepare_cached(
+            "update commands set
+                boot_id = :boot_id, available_uptime = :uptime,
+                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end
+             where id = :id",
+        )?
         .execute(named_params! {
-        ":id": command.id,
-        ":boot_id": now.boot_id,
-        ":uptime": now.uptime.saturating_add(wait),
-    })?;
+            ":id": command.id,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime.saturating_add(wait),
+            ":expires_uptime": expiry(command.expires_at, now),
+        })?;
     Ok(())
 }
 
@@ -534,7 +550,8 @@ pub fn advance(w: &Write<'_>, command: &Command, to: Phase, step: Step<'_>, now:
 /// decided not to have arrived, was none; and what turns up in the rollout after all was one.
 fn settle_budget(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
     match (command.phase, to) {
-        (Phase::Queued, Phase::Delivered) | (Phase::Queued | Phase::Failed, Phase::Done) => {
+        (Phase::Queued, Phase::Delivered)
+        | (Phase::Queued | Phase::Failed | Phase::Cancelled | Phase::Expired | Phase::Blocked, Phase::Done) => {
             budgets::spend(w, &command.id)
         }
         (Phase::Started | Phase::Staged | Phase::Submitted, Phase::Claimed | Phase::Queued | Phase::Failed)
@@ -628,4 +645,26 @@ pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>
     let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     found.reverse();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn no_pass_reads_every_command_that_ever_was() {
+        let plan = |r: Read<'_>, sql: &str| -> Result<String> {
+            let mut statement = r.connection.prepare(&format!("explain query plan {sql}"))?;
+            let mut rows = statement.raw_query();
+            let mut steps = Vec::new();
+            while let Some(row) = rows.next()? {
+                steps.push(row.get::<_, String>("detail")?);
+            }
+            Ok(steps.join("\n"))
+        };
+        let store = Store::memory().expect("a ledger");
+        let stale = store.read(|r| plan(r, STALE)).expect("a plan");
+        assert!(stale.contains("USING INDEX commands_live"), "{stale}");
+    }
 }

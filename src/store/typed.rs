@@ -197,7 +197,8 @@ pub fn take_over(
             "update commands set
                 fence = fence + 1, crash_count = crash_count + (claimed_by is not null and claimed_by <> :by),
                 claimed_by = :by, claimed_at = :now, claim_expires_at = :expires, boot_id = :boot_id,
-                lease_uptime = :until, available_uptime = :until
+                lease_uptime = :until, available_uptime = :until,
+                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end
              where id = :id and fence = :fence and phase = :phase",
         )?
         .execute(named_params! {
@@ -209,6 +210,7 @@ pub fn take_over(
             ":expires": expires,
             ":boot_id": now.boot_id,
             ":until": now.uptime.saturating_add(lease),
+            ":expires_uptime": commands::expiry(command.expires_at, now),
         })?;
     if changed == 0 {
         return Ok(None);

@@ -1,6 +1,14 @@
 //! What counts as the echo of a typed message: its text whole, in its thread, from the byte on that was noted before.
 
-use conveyor::model::typing::{Loss, Marker, Typing, typed_message};
+use std::{
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use conveyor::{
+    base::Timestamp,
+    model::typing::{Loss, Marker, Typing, typed_message},
+};
 use rusqlite::params;
 use serde_json::{Value, json};
 
@@ -85,4 +93,100 @@ fn what_arrives_joined_with_other_text_is_left_to_a_person() {
         ("ambiguous", Some("it arrived joined with other text, or changed"))
     );
     assert!(pair.result(&id)["altered"]["byte_offset"].is_u64() && pair.result(&id)["receipt"].is_null());
+}
+
+impl Pair {
+    /// A message that lies in the inbox because a pointer to it was to be typed before the machine was booted anew.
+    fn pointed_at(&self, text: &str, phase: &str, boot: &str) -> String {
+        let id = self.nudge(text);
+        self.env.sh("dispatch").ok();
+        let sql = self.sql();
+        let insert = "insert into typed_messages (command_id, session_id, number, marker, text_sha256, body, thread_id,
+                rollout_path, echo_from_offset, pane_id, pane_pid, pane_pid_start, boot_id, notification_id, created_at)
+             select ?1, s.id, 1, ?2, '', 'a pointer', codex_session_id, codex_session_path, 0, '%1', 1, 1, 'another',
+                n.id, ''
+             from sessions as s join routed_notifications as n on n.command_id = ?1 where s.name = 'w1'";
+        assert_eq!(sql.execute(insert, params![id, Marker::of_command(&id).as_str()]).unwrap(), 1);
+        let state = if phase == "queued" { "pending" } else { "attempted" };
+        let moved =
+            "update commands set phase = ?2, state = ?3, lane = 'tmux', fence = fence + 1, available_uptime = 0,
+                boot_id = coalesce(nullif(?4, ''), boot_id)
+             where id = ?1";
+        assert_eq!(sql.execute(moved, [id.as_str(), phase, state, boot]).unwrap(), 1);
+        id
+    }
+
+    fn items(&self, id: &str) -> i64 {
+        let count = "select count(*) from routed_notifications where command_id = ?1";
+        self.sql().query_row(count, [id], |row| row.get(0)).unwrap()
+    }
+
+    /// The message that the worker gets from its inbox, and its token.
+    fn received(&self) -> (Value, String) {
+        let received = self.env.sh("receive w1 --json").json()["received"].clone();
+        let token = received["lease_token"].as_str().unwrap_or_default().to_owned();
+        (received["payload"]["message"].clone(), token)
+    }
+}
+
+#[test]
+fn what_was_taken_back_or_ran_out_does_not_lie_in_the_inbox_for_a_pointer() {
+    let pair = Pair::new();
+    let id = pair.pointed_at("not any more", "queued", "");
+    pair.env.run(["dispatch", "cancel", &id]).ok();
+    assert_eq!((pair.stands(&id).0.as_str(), pair.received().0), ("cancelled", Value::Null));
+    let id = pair.pointed_at("too late", "queued", "");
+    pair.sql().execute("update commands set expires_uptime = 0 where id = ?1", [&id]).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert_eq!((pair.stands(&id).0.as_str(), pair.received().0), ("expired", Value::Null));
+    // In its reader's hands it was delivered.
+    let id = pair.pointed_at("in hand", "queued", "");
+    assert_eq!(pair.received().0, "in hand");
+    let refused = pair.env.run(["dispatch", "cancel", &id, "--json"]);
+    assert_eq!((refused.code, refused.error()["kind"].as_str()), (1, Some("refused")), "{refused}");
+    pair.sql().execute("update commands set expires_uptime = 0 where id = ?1", [&id]).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert_eq!((pair.stands(&id).0.as_str(), pair.items(&id)), ("delivered", 1));
+}
+
+#[test]
+fn what_was_confirmed_while_its_pointer_was_on_its_way_is_not_laid_there_again() {
+    let pair = Pair::new();
+    let id = pair.pointed_at("had", "started", "another");
+    let (message, token) = pair.received();
+    assert_eq!(message, "had");
+    pair.env.run(["ack", &token]).ok();
+    pair.env.sh("dispatch").ok();
+    pair.sql().execute("update commands set available_uptime = 0", []).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert_eq!((pair.stands(&id).0.as_str(), pair.items(&id)), ("done", 1));
+}
+
+#[test]
+fn a_pointer_to_a_session_that_was_deregistered_leaves_its_message_in_the_inbox() {
+    let pair = Pair::new();
+    let id = pair.pointed_at("still there", "submitted", "");
+    pair.env.sh("unbind --task parser").ok();
+    pair.env.sh("deregister w1").ok();
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&id).0, "delivered");
+}
+
+#[test]
+fn a_time_to_live_that_was_counted_from_an_earlier_boot_is_counted_anew_for_what_was_in_flight() {
+    let pair = Pair::new();
+    let id = pair.submitted("run it today", None, 0).0;
+    let soon = Timestamp::from_millis(i64::try_from(millis()).unwrap() + 1_500).to_string();
+    let change = "update commands set phase = 'started', boot_id = 'another', expires_uptime = 1 << 50, expires_at = ?2
+         where id = ?1";
+    assert_eq!(pair.sql().execute(change, [&id, &soon]).unwrap(), 1);
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&id).0, "queued", "it was never submitted");
+    thread::sleep(Duration::from_millis(1_600));
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&id).0, "expired");
+}
+
+fn millis() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }

@@ -10,8 +10,11 @@ use std::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::world::{World, wait_for};
-use crate::support::codex_lab::CodexLab;
+use super::{
+    chaos::{Chaos, Result},
+    world::{World, wait_for},
+};
+use crate::support::{codex_lab::CodexLab, rounds};
 
 /// A worker of real Codex in its server, bound to `parser`, after its first turn.
 pub struct Live<'l> {
@@ -167,35 +170,21 @@ fn real_codex_gets_each_message_once_and_nothing_is_approved() {
 }
 
 #[test]
-fn real_codex_gets_each_message_once_from_dispatchers_that_are_killed() {
+fn real_codex_gets_each_message_once_from_racing_dispatchers_that_are_killed() {
     let Some(lab) = CodexLab::start(&["tmux"]) else { return };
     let Some(live) = Live::start(&lab) else { return };
     lab.rule("number", "{{say Noted.}}");
-    let ids: Vec<String> = (0..12).map(|number| live.nudge(&format!("number {number}"))).collect();
-    let started = Instant::now();
-    let (mut dice, mut kills) = (4_711_u64, 0);
-    let open = |live: &Live<'_>| {
-        let commands = live.world.run(&["commands", "--json"]).ok().json();
-        commands.as_array().expect("commands").iter().filter(|one| one["phase"] != "done").count()
+    let chaos = Chaos {
+        texts: (0..rounds(12, 300)).map(|number| format!("number {number}.")).collect(),
+        dispatchers: 3,
+        longest_life: Duration::from_millis(900),
+        limit: Duration::from_secs(rounds(60, 1_800)),
     };
-    while open(&live) > 0 && started.elapsed() < Duration::from_secs(60) {
-        let mut command = live.world.command();
-        command.args(["dispatch", "--watch", "--type", "nudge_worker", "--interval", "0.05"]);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        thread::sleep(Duration::from_millis(20 + (dice >> 33) % 400));
-        // Its own process, by its handle.
-        child.kill().expect("it is killed");
-        if child.wait().expect("it ends").code().is_none() {
-            kills += 1;
-        }
-    }
+    let Result { ids, kills } = chaos.run(&live.world);
     for id in &ids {
         live.until(id, "done");
         live.assert_received(&live.command(id));
     }
-    crate::support::say(&format!("{kills} kills, {} messages, {:?}", ids.len(), started.elapsed()));
     assert!(kills >= 5, "the test proves nothing: {kills} kills");
     let text = live.rollout();
     let places: Vec<_> = ids.iter().map(|id| text.find(id.as_str()).expect("it is there")).collect();

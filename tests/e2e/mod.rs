@@ -2,6 +2,7 @@
 
 mod adopted;
 mod answers;
+mod chaos;
 mod cockpit;
 mod compact;
 mod deliver;

@@ -60,7 +60,8 @@ fn the_first_look_knows_what_has_happened_since_the_start() {
     world.wait_for_screen("w1", "esc to interrupt");
     let cycle = world.cycle("t");
     assert_eq!((&cycle["condition"], &cycle["judgement"]["awaiting_first_prompt"]), (&"busy".into(), &false.into()));
-    assert!(cycle["ingest"]["new_events"].as_u64().unwrap() > 0, "{cycle:#}");
+    // The start itself may have read it already.
+    assert!(cycle["ingest"]["new_offset"].as_u64().unwrap() > 0, "{cycle:#}");
     assert!(!cycle["last_event_subtype"].is_null(), "{cycle:#}");
 
     for (name, words) in [("w2", ["status", "w2", "--json"]), ("w3", ["explain", "w3", "--json"])] {

@@ -1,17 +1,16 @@
 //! Messages that are typed into real Codex, which runs without its server: idle, busy, with an approval open.
 
 use std::{
-    fs,
-    process::Stdio,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
 use super::{
+    chaos::{Chaos, Result},
     typed::Typed,
     world::{World, wait_for},
 };
-use crate::support::{codex_lab::CodexLab, say};
+use crate::support::{codex_lab::CodexLab, rounds, say};
 
 /// A worker of real Codex in a pane, bound to `parser`, after its first turn.
 fn start(lab: &CodexLab) -> Option<Typed> {
@@ -127,32 +126,21 @@ fn real_codex_without_its_server_gets_a_message_once_wherever_its_dispatcher_die
 }
 
 #[test]
-fn real_codex_without_its_server_gets_each_message_once_from_dispatchers_that_are_killed() {
+fn real_codex_without_its_server_gets_each_message_once_from_racing_dispatchers_that_are_killed() {
     let Some(lab) = CodexLab::start(&["tmux"]) else { return };
     let Some(typed) = start(&lab) else { return };
     lab.rule("number", "{{say Noted.}}");
-    let texts: Vec<String> = (0..12).map(|number| format!("number {number}")).collect();
-    let ids: Vec<String> = texts.iter().map(|text| typed.nudge(text)).collect();
-    let (begun, mut dice, mut kills) = (Instant::now(), 815_u64, 0);
-    let open = || -> i64 {
-        let sql = "select count(*) from commands where phase <> 'done'";
-        typed.sql().query_row(sql, [], |row| row.get(0)).expect("the ledger")
+    let texts: Vec<String> = (0..rounds(12, 200)).map(|number| format!("number {number}")).collect();
+    let chaos = Chaos {
+        texts: texts.clone(),
+        dispatchers: 3,
+        longest_life: Duration::from_millis(1_200),
+        limit: Duration::from_secs(rounds(90, 1_800)),
     };
-    while open() > 0 && begun.elapsed() < Duration::from_secs(90) {
-        let mut command = typed.world.command();
-        command.args(["dispatch", "--watch", "--type", "nudge_worker", "--interval", "0.05"]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut child = child.expect("it starts");
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        thread::sleep(Duration::from_millis(20 + (dice >> 33) % 600));
-        // Its own process, by its handle.
-        child.kill().expect("it is killed");
-        kills += usize::from(child.wait().expect("it ends").code().is_none());
-    }
+    let Result { ids, kills } = chaos.run(&typed.world);
     for id in &ids {
         typed.until(id, "done");
     }
-    say(&format!("{kills} kills, {} messages, {:?}", ids.len(), begun.elapsed()));
     assert!(kills >= 5, "the test proves nothing: {kills} kills");
     let heard: Vec<String> = typed.heard().into_iter().filter(|heard| heard.contains("number ")).collect();
     assert_eq!(heard.len(), texts.len(), "{heard:#?}");

@@ -4,11 +4,15 @@ use std::{
     fs,
     process::{Child, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use super::{typed::Typed, world::wait_for};
-use crate::support::say;
+use super::{
+    chaos::{Chaos, Result},
+    typed::Typed,
+    world::wait_for,
+};
+use crate::support::rounds;
 
 /// Stops when it is dropped.
 struct Stopped(Child);
@@ -100,42 +104,17 @@ fn a_number_that_was_given_up_is_not_typed_however_late_its_dispatcher_wakes() {
 #[test]
 fn racing_dispatchers_that_are_killed_type_each_message_once_and_in_order() {
     let Some(typed) = Typed::with(&["--speed", "50"]) else { return };
-    let texts: Vec<String> = (0..30).map(|number| format!("number {number} {{{{say ok}}}}")).collect();
-    let ids: Vec<String> = texts.iter().map(|text| typed.nudge(text)).collect();
-    let (begun, mut dice, mut kills) = (Instant::now(), 4_711_u64, 0);
-    let open = || -> i64 {
-        let sql = "select count(*) from commands where phase <> 'done'";
-        typed.sql().query_row(sql, [], |row| row.get(0)).expect("the ledger")
+    let texts: Vec<String> = (0..rounds(30, 1_000)).map(|number| format!("number {number} {{{{say ok}}}}")).collect();
+    let chaos = Chaos {
+        texts: texts.clone(),
+        dispatchers: 3,
+        longest_life: Duration::from_millis(900),
+        limit: Duration::from_secs(rounds(100, 2_400)),
     };
-    let mut racers: Vec<(Child, Instant)> = Vec::new();
-    while open() > 0 && begun.elapsed() < Duration::from_secs(100) {
-        while racers.len() < 3 {
-            let mut command = typed.world.command();
-            command.args(["dispatch", "--watch", "--type", "nudge_worker", "--interval", "0.05"]);
-            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            racers.push((child.expect("it starts"), Instant::now() + Duration::from_millis(30 + (dice >> 33) % 900)));
-        }
-        thread::sleep(Duration::from_millis(10));
-        let now = Instant::now();
-        racers.retain_mut(|(child, until)| {
-            if *until > now {
-                return true;
-            }
-            // Its own process, by its handle.
-            child.kill().expect("it is killed");
-            kills += usize::from(child.wait().expect("it ends").code().is_none());
-            false
-        });
-    }
-    for (mut child, _) in racers {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
+    let Result { ids, kills } = chaos.run(&typed.world);
     for id in &ids {
         typed.until(id, "done");
     }
-    say(&format!("{kills} kills, {} messages, {:?}", ids.len(), begun.elapsed()));
     assert!(kills >= 20, "the test proves nothing: {kills} kills");
     let heard: Vec<String> = typed.heard().into_iter().filter(|heard| heard.contains("number ")).collect();
     assert_eq!(heard.len(), texts.len(), "{heard:#?}");

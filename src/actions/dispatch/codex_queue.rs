@@ -17,7 +17,7 @@ use crate::{
     model::{codex::CodexVersion, progress::EndKind, session::Session},
     ports::{
         codex_cli::{CodexCli, find_codex},
-        codex_server::{CodexServer, Delivery, Outcome, QueuedMessage, Refusal, ServerError, Timeouts},
+        codex_server::{Delivery, Outcome, QueuedMessage, Refusal, ServerError, ServerLink, Timeouts},
         process::LockState,
     },
     store,
@@ -45,7 +45,7 @@ pub(super) struct Queues {
 }
 
 struct Link {
-    server: CodexServer,
+    server: Box<dyn ServerLink>,
     used_at: i64,
 }
 
@@ -130,7 +130,8 @@ impl Queues {
             Err(error) => Outcome::Refused(Refusal::NotSent(error)),
         };
         match &outcome {
-            Outcome::Accepted(_) => {}
+            // How long it waits counts from here on, also when it was here before.
+            Outcome::Accepted(_) => drop(self.waiting_for_an_idle_one.remove(id)),
             Outcome::Refused(Refusal::NotSent(_)) => self.forget(cx, session),
             Outcome::Refused(_) => self.rest(cx, session),
             // Ending our server is what makes sure that it does nothing more.
@@ -205,7 +206,7 @@ impl Queues {
     }
 
     /// The server of our own for the session's Codex home, started when there is none.
-    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut CodexServer, ServerError> {
+    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut dyn ServerLink, ServerError> {
         let home = sense::codex_home(cx, session);
         let now = cx.moment().uptime;
         let link = match self.links.entry(home.clone().unwrap_or_default()) {
@@ -216,7 +217,7 @@ impl Queues {
             }
         };
         link.used_at = now;
-        Ok(&mut link.server)
+        Ok(&mut *link.server)
     }
 
     /// Ends the server of the session's Codex home; the next call starts another.
@@ -225,12 +226,12 @@ impl Queues {
     }
 }
 
-fn start(cx: &Context, codex_home: Option<PathBuf>) -> Result<CodexServer, ServerError> {
+fn start(cx: &Context, codex_home: Option<PathBuf>) -> Result<Box<dyn ServerLink>, ServerError> {
     let unusable =
         |what: String| ServerError::Io { doing: "starting `codex app-server`", source: io::Error::other(what) };
     let program =
         find_codex(cx.env().path.as_deref(), cx.env().codex.as_deref()).map_err(|error| unusable(error.to_string()))?;
-    let server = CodexServer::start_own(&CodexCli { program, codex_home }, limits())?;
+    let server = cx.servers().start_own(&CodexCli { program, codex_home }, limits())?;
     match server.version() {
         Some(version) if !version.has_queue() => Err(unusable(format!("codex {version} has no queue"))),
         _ => Ok(server),

@@ -11,9 +11,11 @@ use super::{
     codex_queue::{Holder, Queues, Recalled, holder},
     pass::{Around, Handled, Orders, Verdict},
     push::{self, ABSENT, LOOK_AGAIN, SURE_AFTER},
+    servers::Servers,
+    ways,
 };
 use crate::{
-    actions::{Context, ingest, live},
+    actions::{Context, ingest},
     base::{Error, Result, crash},
     model::{
         delivery::{AttemptState, Command, Lane, Phase},
@@ -43,7 +45,7 @@ const TAKEN: &str = "Codex's queue does not have it any more; the session's roll
 pub(super) fn look_after(
     cx: &Context,
     store: &Store,
-    queues: &mut Queues,
+    servers: &mut Servers,
     orders: &Orders,
     row: &InLine,
     around: &Around,
@@ -56,8 +58,8 @@ pub(super) fn look_after(
     };
     let is_active = target.state == Registration::Active;
     // The pane may show another thread now.
-    let session =
-        if is_active { live::refresh(cx, store, target.clone()).map_or(target, |(now, _)| now) } else { target };
+    let session = if is_active { ways::refreshed(cx, store, &mut servers.panes, target) } else { target };
+    let queues = &mut servers.queues;
     let unread = read(cx, store, &session);
     let Some(command) = still_open(store, command)? else { return told(command) };
     let thread = given_to(&command, &session);

@@ -16,6 +16,8 @@ mod pass;
 mod push;
 mod resolve;
 mod servers;
+#[cfg(test)]
+mod simulated;
 mod typed;
 mod typed_after;
 mod ways;
@@ -28,7 +30,6 @@ use super::{Action, Argv, Context, Outcome, blocked, sense::Observer};
 use crate::{
     base::{Error, Name, Result},
     model::delivery::CommandKind,
-    ports::machine,
     store::{
         self, Store,
         dispatchers::{Done, Host, Scope},
@@ -336,7 +337,7 @@ impl Record {
     }
 
     fn write(&self, cx: &Context) -> Result<()> {
-        let pid = machine::own_pid();
+        let pid = cx.processes().own_pid();
         let pid_start = cx.processes().identify(pid).ok().and_then(|process| i64::try_from(process.start_ticks).ok());
         let now = cx.moment();
         let id = &self.dispatcher_id;

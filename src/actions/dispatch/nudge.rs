@@ -1,9 +1,6 @@
 //! `session-nudge`: a message to one session, delivered now if it can be, with the proof.
 
-use std::{
-    fmt, thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -151,7 +148,8 @@ impl Action for SessionNudge {
 /// Passes over the session's line until the command is settled or the patience is at its end; at least one.
 pub(super) fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patience: Duration) -> Result<()> {
     let store = cx.ledger_to_change()?;
-    let begun = Instant::now();
+    let clock = cx.clock();
+    let end = clock.uptime_millis().saturating_add(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));
     loop {
         let passed = dispatcher.pass(&mut drop, &|| true);
         let is_open =
@@ -159,8 +157,8 @@ pub(super) fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patie
         match passed {
             // Somebody else holds the ledger, or delivers just now.
             Err(error) if error.kind() != Kind::Busy => return Err(error),
-            _ if !is_open || begun.elapsed() >= patience => return Ok(()),
-            _ => thread::sleep(PAUSE),
+            _ if !is_open || clock.uptime_millis() >= end => return Ok(()),
+            _ => clock.sleep(PAUSE),
         }
     }
 }

@@ -38,6 +38,10 @@ const BATCH: usize = 250;
 
 /// Why a message is refused whose task has a limit that is reached.
 const OVER_BUDGET: &str = "its task's budget of nudges is spent";
+/// Why a message stays in the inbox that could go another way, or nowhere, now.
+const IN_HAND: &str = "its reader has taken it from the inbox already";
+/// Why it is taken out of the inbox.
+const ANOTHER_WAY: &str = "no pointer to it is typed: it goes another way";
 /// How long a word waits before it is looked again whether there is a way to its manager, in milliseconds.
 const NO_WAY_YET: i64 = 10_000;
 
@@ -313,9 +317,13 @@ fn begin(
         store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
         return Ok(None);
     }
-    if how == How::Compacts {
-        // What was compacted until now proves nothing about this request.
-        ingest::ingest_while(cx, store, &session, &|| true)?;
+    // What was compacted until now proves nothing about this request.
+    if how == How::Compacts
+        && let Err(error) = ingest::ingest_while(cx, store, &session, &|| true)
+    {
+        let why = format!("its rollout cannot be read: {error}");
+        store.write(|w| store::commands::put_off(w, &command, push::delay(command.defer_count), &why, &cx.moment()))?;
+        return Ok(None);
     }
     let now = cx.moment();
     store.write_durably(|w| {
@@ -378,6 +386,11 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
                 held.insert(row.target_session_id);
                 continue;
             }
+            // What its reader has in hand already was delivered, whatever has ended since.
+            Verdict::Over(_, why) if !take_from_inbox(w, &command, why)? => {
+                handled.push(put_into_inbox(w, orders, &command, &around, IN_HAND, dry_run, now)?);
+                continue;
+            }
             Verdict::Over(phase, why) => {
                 // What such a word tells of lies in the inbox: nothing is lost with it.
                 let phase = if row.yields() { Phase::Cancelled } else { phase };
@@ -404,6 +417,10 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             }
             Some(Next::Never(why)) => {
                 handled.push(close(w, orders, &command, &around, Phase::Failed, why, dry_run, now)?);
+            }
+            // It goes one way only: what lies in the inbox for a pointer is not pushed as well.
+            Some(Next::Push(how)) if how != How::Types && !take_from_inbox(w, &command, ANOTHER_WAY)? => {
+                handled.push(put_into_inbox(w, orders, &command, &around, IN_HAND, dry_run, now)?);
             }
             Some(Next::Push(how)) => {
                 held.insert(row.target_session_id);
@@ -665,6 +682,22 @@ pub(super) fn lay_into_inbox(
         payload: &payload,
     };
     Ok(inbox::deliver(w, &item, now.wall)?)
+}
+
+/// The message in the inbox that was laid there for a pointer to it to be typed.
+pub(super) fn pointed_at(r: Read<'_>, command: &Command) -> Result<Option<i64>> {
+    let pointed_at = store::typed::of(r, &command.id)?.and_then(|typed| typed.notification_id);
+    // What a word tells of is a message of its own.
+    Ok(pointed_at.filter(|id| command.payload["notification_id"].as_i64() != Some(*id)))
+}
+
+/// Makes sure that a queued command's message does not lie in the inbox, where a pointer that was not typed has left
+/// it; false when its reader has seen it there.
+pub(super) fn take_from_inbox(w: &Write<'_>, command: &Command, why: &str) -> Result<bool> {
+    match pointed_at(w.read(), command)? {
+        Some(id) if inbox::is_waiting(w.read(), id)? => Ok(inbox::settle_unseen(w, id, why)?),
+        Some(_) | None => Ok(true),
+    }
 }
 
 fn value(handled: &Handled) -> Result<Value> {

@@ -5,17 +5,18 @@
 //! the transaction that stores the line. What the rollout does not show is tried again only when it is proven that the
 //! session does not have it: see [`look_after`].
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::{
     compact, handover, health, in_queue,
-    pass::{Around, Handled, Orders},
+    pass::{self, Around, Handled, Orders},
     servers::{How, Message, Seen, Servers},
+    ways,
 };
 use crate::{
-    actions::{Context, ingest, live},
+    actions::{Context, echo, ingest, live},
     base::{Error, Moment, Result, crash, text},
     model::{
         delivery::{AttemptState, Command, CommandKind, Lane, Phase},
@@ -155,7 +156,9 @@ pub(super) fn finish(store: &Store, handled: &mut Handled, command: &Command) ->
             Phase::Done => "delivered",
             Phase::Delivered => "pull_required",
             Phase::Queued => "deferred",
-            Phase::Failed => "failed",
+            Phase::Failed | Phase::Dead => "failed",
+            Phase::Cancelled | Phase::Expired => "suppressed",
+            Phase::Blocked => "blocked",
             _ => "unconfirmed",
         };
     }
@@ -180,6 +183,12 @@ pub(super) fn speaker(around: &Around) -> String {
 /// A try that is proven to have had no effect: the message waits again.
 pub(super) fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
     store.write_durably(|w| {
+        // Read and confirmed in the inbox while a pointer to it was on its way.
+        if let Some(id) = pass::pointed_at(w.read(), command)?
+            && echo::confirm_had(w, command, id, &command.result.clone().unwrap_or_else(|| json!({})), now.wall)?
+        {
+            return Ok(());
+        }
         let step = Step { reason: Some(why), ..Step::default() };
         if !store::commands::advance(w, command, Phase::Queued, step, now.wall)? {
             // Somebody else has moved it since, and the try that runs may be theirs.
@@ -192,7 +201,7 @@ pub(super) fn give_back(store: &Store, command: &Command, why: &str, is_our_faul
             }
             store::commands::put_off(w, &queued, delay(queued.defer_count), why, now)?;
         }
-        Ok::<_, store::Error>(())
+        Ok::<_, Error>(())
     })?;
     Ok(())
 }
@@ -219,7 +228,7 @@ pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command
         // What cannot be read now is read by the next pass, or by whoever tails it.
         let _ = live::take(cx, &target.id, &|| true);
         match store.read(|r| store::commands::by_id(r, &command.id)) {
-            Ok(Some(now)) if now.phase == Phase::Submitted => thread::sleep(PROOF_LOOKS),
+            Ok(Some(now)) if now.phase == Phase::Submitted => cx.clock().sleep(PROOF_LOOKS),
             _ => return,
         }
     }
@@ -260,7 +269,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
             continue;
         }
         if command.lane == Some(Lane::Queue) {
-            settled.extend(in_queue::look_after(cx, store, &mut servers.queues, orders, row, &around, &command)?);
+            settled.extend(in_queue::look_after(cx, store, servers, orders, row, &around, &command)?);
             continue;
         }
         let Some(target) = around.target.as_ref().filter(|target| target.state == Registration::Active) else {
@@ -269,7 +278,7 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
             continue;
         };
         // The pane may show another thread now, and the rollout may have been found only since.
-        let target = live::refresh(cx, store, target.clone()).map_or_else(|_| target.clone(), |(session, _)| session);
+        let target = ways::refreshed(cx, store, &mut servers.panes, target.clone());
         // Read once more, for what stands in the way of reading it.
         let unread = ingest::ingest_while(cx, store, &target, &|| true).err();
         let Some(command) = store.read(|r| store::commands::by_id(r, &command.id))? else { continue };
@@ -344,7 +353,7 @@ fn fate(
         Some(error) => Fate::Unproven(format!("its rollout cannot be read: {error}")),
     };
     Ok(match servers.look(cx, target) {
-        Seen::Silent(error) => Fate::Open(error.to_string()),
+        Seen::Silent(why) => Fate::Open(why),
         Seen::Thread(ThreadStatus::Active { .. }) => {
             Fate::Open("its turn runs: the model has not taken it yet".to_owned())
         }

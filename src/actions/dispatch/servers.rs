@@ -12,16 +12,22 @@ use crate::{
         delivery::{CommandKind, Lane},
         session::Session,
     },
-    ports::codex_server::{CodexServer, Delivery, Outcome, Refusal, ServerError, TakenBy, ThreadStatus, Timeouts},
+    ports::codex_server::{Delivery, Outcome, Refusal, ServerError, ServerLink, TakenBy, ThreadStatus, Timeouts},
 };
 
 /// Items among which a message is looked for that should have arrived.
 const NEWEST_ITEMS: usize = 400;
 
+/// A server that did not answer in time is left alone this long, in milliseconds.
+const SILENCE: i64 = 10_000;
+const LEFT_ALONE: &str = "its Codex server did not answer in time, and is left alone for some seconds";
+
 /// Connections, kept between passes.
 #[derive(Default)]
 pub(super) struct Servers {
-    links: BTreeMap<PathBuf, CodexServer>,
+    links: BTreeMap<PathBuf, Box<dyn ServerLink>>,
+    /// By Codex home: until when a server that did not answer in time is left alone, in milliseconds since the boot.
+    silent: BTreeMap<PathBuf, i64>,
     /// Codex's own queues, for sessions that no such server holds.
     pub(super) queues: Queues,
     /// The tmux servers beside them.
@@ -145,7 +151,7 @@ pub(super) enum Seen {
     /// There is no server.
     NoServer,
     /// There is one, and it does not say.
-    Silent(ServerError),
+    Silent(String),
     /// This.
     Thread(ThreadStatus),
 }
@@ -162,10 +168,14 @@ impl Servers {
     /// Asks what the session's thread does.
     pub(super) fn look(&mut self, cx: &Context, session: &Session) -> Seen {
         let Some(thread) = session.codex_session_id.as_deref() else { return Seen::NoServer };
+        let home = sense::codex_home(cx, session).unwrap_or_default();
+        if self.silent.get(&home).is_some_and(|until| cx.moment().uptime < *until) {
+            return Seen::Silent(LEFT_ALONE.to_owned());
+        }
         let link = match self.link(cx, session) {
             Ok(link) => link,
             Err(ServerError::NotRunning { .. }) => return Seen::NoServer,
-            Err(error) => return Seen::Silent(error),
+            Err(error) => return Seen::Silent(self.unanswered(cx, session, &error)),
         };
         match link.read_thread(thread) {
             Ok(info) => Seen::Thread(info.status),
@@ -173,10 +183,10 @@ impl Servers {
                 Seen::Thread(ThreadStatus::NotLoaded)
             }
             // It has too much to do, or failed: that says nothing about the thread.
-            Err(error @ ServerError::Rpc { .. }) => Seen::Silent(error),
+            Err(error @ ServerError::Rpc { .. }) => Seen::Silent(error.to_string()),
             Err(error) => {
                 self.forget(cx, session);
-                Seen::Silent(error)
+                Seen::Silent(self.unanswered(cx, session, &error))
             }
         }
     }
@@ -188,7 +198,7 @@ impl Servers {
         }
         match self.look(cx, session) {
             Seen::NoServer | Seen::Thread(ThreadStatus::NotLoaded) => Way::Inbox(NO_SERVER),
-            Seen::Silent(error) => Way::Later(error.to_string()),
+            Seen::Silent(why) => Way::Later(why),
             Seen::Thread(ThreadStatus::Idle | ThreadStatus::SystemError) => Way::Server { is_busy: false },
             Seen::Thread(ThreadStatus::Active { waiting_on_approval: true, .. }) => {
                 Way::Later("an approval is open in it".to_owned())
@@ -247,15 +257,23 @@ impl Servers {
         Ok(found?.is_some())
     }
 
-    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut CodexServer, ServerError> {
+    fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut dyn ServerLink, ServerError> {
         let home = sense::codex_home(cx, session).unwrap_or_default();
         match self.links.entry(home) {
-            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::btree_map::Entry::Occupied(known) => Ok(&mut **known.into_mut()),
             std::collections::btree_map::Entry::Vacant(free) => {
-                let link = CodexServer::connect(free.key(), limits())?;
-                Ok(free.insert(link))
+                let link = cx.servers().connect(free.key(), limits())?;
+                Ok(&mut **free.insert(link))
             }
         }
+    }
+
+    /// What a failed call says; a server that did not answer in time is left alone for a while: others are waiting.
+    fn unanswered(&mut self, cx: &Context, session: &Session, error: &ServerError) -> String {
+        if let (ServerError::Timeout { .. }, Some(home)) = (error, sense::codex_home(cx, session)) {
+            self.silent.insert(home, cx.moment().uptime.saturating_add(SILENCE));
+        }
+        error.to_string()
     }
 
     /// A connection that failed is made anew.

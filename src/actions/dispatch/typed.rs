@@ -9,11 +9,7 @@
 //! What is too long, or cannot be typed as it is, lies in the inbox, and a pointer to it is typed: its echo makes the
 //! command `delivered`, and only the reader's confirmation makes it `done`.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -27,7 +23,7 @@ use super::{
 };
 use crate::{
     actions::{Context, echo, ingest},
-    base::{Error, Kind, Result, crash},
+    base::{Error, Kind, Result, Timestamp, crash},
     model::{
         codex::{CodexVersion, submit_key},
         delivery::{AttemptState, Command, CommandKind, Lane, Phase},
@@ -40,8 +36,8 @@ use crate::{
     store::{self, Store, commands::Step, typed::TypedMessage},
 };
 
-/// How long Codex may take to show a pasted text in the pass itself.
-const TEXT_PATIENCE: Duration = Duration::from_secs(1);
+/// How long Codex may take to show a pasted text in the pass itself, in milliseconds.
+const TEXT_PATIENCE: i64 = 1_000;
 const TEXT_LOOKS: Duration = Duration::from_millis(15);
 
 const IN_COMPOSER: &str = "it stands in the composer, not submitted yet";
@@ -315,14 +311,15 @@ impl Work<'_> {
 
     /// What the composer holds, once Codex has drawn the text or had its time for it.
     fn shown(&self) -> Result<Held, TmuxError> {
-        let begun = Instant::now();
+        let clock = self.cx.clock();
+        let begun = clock.uptime_millis();
         loop {
             let screen = self.tmux.capture(self.target.pane, CaptureOptions::default())?;
             let held = composer_holds(&screen, &self.text);
-            if matches!(held, Held::Whole | Held::End) || begun.elapsed() >= TEXT_PATIENCE {
+            if matches!(held, Held::Whole | Held::End) || clock.uptime_millis() - begun >= TEXT_PATIENCE {
                 return Ok(held);
             }
-            thread::sleep(TEXT_LOOKS);
+            clock.sleep(TEXT_LOOKS);
         }
     }
 
@@ -440,27 +437,9 @@ impl Work<'_> {
         Ok(false)
     }
 
-    /// Ends the command. A pointer that did not arrive leaves its message in the inbox, where it lies anyway.
+    /// Ends the command.
     pub(super) fn end(&self, phase: Phase, why: &str) -> Result<bool> {
-        let now = self.cx.now();
-        let lies_there = self.row.notification_id.is_some();
-        let phase = if lies_there { Phase::Delivered } else { phase };
-        let error = (!lies_there).then_some(why);
-        self.store.write_durably(|w| {
-            let result = self.command.result.clone().unwrap_or_else(|| json!({}));
-            if let Some(id) = self.row.notification_id
-                && echo::confirm_had(w, &self.command, id, &result, now)?
-            {
-                return Ok(());
-            }
-            let step = Step { reason: Some(why), error, ..Step::default() };
-            // Only if nobody else was faster: the try that runs would be theirs.
-            if store::commands::advance(w, &self.command, phase, step, now)? {
-                let is_open = phase == Phase::Ambiguous;
-                store::attempts::end(w, &self.command.id, AttemptState::Failed, is_open, None, Some(why), now)?;
-            }
-            Ok::<_, Error>(())
-        })?;
+        end(self.store, &self.command, &self.row, phase, why, self.cx.now())?;
         Ok(false)
     }
 
@@ -472,6 +451,35 @@ impl Work<'_> {
         handled.notification_id = self.row.notification_id;
         push::finish(self.store, handled, &self.command)
     }
+}
+
+/// Ends a command. A pointer that did not arrive leaves its message in the inbox, where it lies anyway.
+pub(super) fn end(
+    store: &Store,
+    command: &Command,
+    row: &TypedMessage,
+    phase: Phase,
+    why: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let lies_there = row.notification_id.is_some();
+    let phase = if lies_there { Phase::Delivered } else { phase };
+    let error = (!lies_there).then_some(why);
+    store.write_durably(|w| {
+        let result = command.result.clone().unwrap_or_else(|| json!({}));
+        if let Some(id) = row.notification_id
+            && echo::confirm_had(w, command, id, &result, now)?
+        {
+            return Ok(());
+        }
+        let step = Step { reason: Some(why), error, ..Step::default() };
+        // Only if nobody else was faster: the try that runs would be theirs.
+        if store::commands::advance(w, command, phase, step, now)? {
+            let is_open = phase == Phase::Ambiguous;
+            store::attempts::end(w, &command.id, AttemptState::Failed, is_open, None, Some(why), now)?;
+        }
+        Ok::<_, Error>(())
+    })
 }
 
 fn damaged(error: TmuxError) -> Error {

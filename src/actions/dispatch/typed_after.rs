@@ -11,7 +11,7 @@ use super::{
     pass::{Around, Handled, Orders, Paused, Verdict},
     push::{self, Fate, LEASE, LOOK_AGAIN},
     servers::Servers,
-    typed::{SUBMITTED, Work, retyped},
+    typed::{SUBMITTED, Work, end, retyped},
 };
 use crate::{
     actions::{Context, ingest, live},
@@ -84,9 +84,12 @@ fn look(
     let (around, typed) =
         store.read(|r| Ok::<_, Error>((Around::of(r, &command)?, store::typed::of(r, &command.id)?)))?;
     let session = around.target.clone().filter(|target| target.state == Registration::Active);
-    let (Some(session), Some(row)) = (session, typed) else {
+    let (Some(session), Some(row)) = (session, typed.as_ref()) else {
         let why = "its target was deregistered before its rollout showed the message";
-        push::conclude(store, &command, why, true, &now)?;
+        match &typed {
+            Some(row) => end(store, &command, row, Phase::Ambiguous, why, now.wall)?,
+            None => push::conclude(store, &command, why, true, &now)?,
+        }
         return push::told(store, orders, &around, &command).map(Some);
     };
     // The rollout first: it settles everything.
@@ -98,7 +101,7 @@ fn look(
     let unread = ingest::ingest_while(cx, store, &session, &|| true).err();
     let Some(command) = read(&command.id)? else { return Ok(None) };
     if in_flight(&command) {
-        let open = Open { cx, store, servers, around: &around, session, row, unread };
+        let open = Open { cx, store, servers, around: &around, session, row: row.clone(), unread };
         open.go_on(command.clone(), &now)?;
     }
     let after = read(&command.id)?;

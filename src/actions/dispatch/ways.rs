@@ -2,6 +2,7 @@
 
 use super::{
     codex_queue::Usable,
+    panes::Panes,
     servers::{NO_THREAD, Servers, Way},
 };
 use crate::{
@@ -32,6 +33,14 @@ pub(super) fn way(cx: &Context, store: &Store, servers: &mut Servers, session: S
         session
     };
     choose(cx, servers, &session, kind)
+}
+
+/// A session after a fresh look; as it is on record when that cannot be had, or its tmux server keeps others waiting.
+pub(super) fn refreshed(cx: &Context, store: &Store, panes: &mut Panes, session: Session) -> Session {
+    if session.tmux_pane_id.is_some() && panes.is_slow(cx, session.tmux_socket.as_deref()).is_some() {
+        return session;
+    }
+    live::refresh(cx, store, session.clone()).map_or(session, |(now, _)| now)
 }
 
 /// The order of the ways: Codex's server where it has the thread; else Codex's own queue, if the session takes from it;

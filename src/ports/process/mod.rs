@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use super::machine;
 use crate::base::Timestamp;
 
 pub use codex::{CodexProcess, CodexProcessKind, CodexScope};
@@ -171,6 +172,16 @@ pub enum SignalOutcome {
 
 /// The process table of a machine, real or scripted.
 pub trait Processes: Send + Sync {
+    /// Pid of this program.
+    fn own_pid(&self) -> u32 {
+        machine::own_pid()
+    }
+
+    /// Which boot of the machine this is.
+    fn boot_id(&self) -> String {
+        machine::boot_id()
+    }
+
     /// Pid and start time of a running process.
     ///
     /// # Errors

@@ -1,0 +1,438 @@
+//! T-SIM: Dispatch in a world that is played, with all faults that it has to stand, and the same for one seed each time.
+//!
+//! The code is the real one, over a real ledger and real rollouts in memory; only the ports are played: Codex's server,
+//! tmux, the process table, the clock. Two or three dispatchers run in threads of which one goes on at a time; what
+//! happens, who is killed or held up, and who goes on is decided by dice. `CONVEYOR_TEST_SEED=n` plays one schedule and
+//! prints it, `CONVEYOR_TEST_NIGHTLY=1` plays many more.
+
+mod deeds;
+mod dice;
+mod oracles;
+mod panes;
+mod servers;
+mod stage;
+mod thread;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread as threads,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use self::{
+    panes::Panes,
+    servers::{Servers, Table},
+    stage::{Stage, StageClock},
+    thread::Thread,
+    world::{Lives, Seat, World},
+};
+use super::Dispatcher;
+use crate::{
+    actions::context::{Actor, Context, Parts},
+    base::{Result, Timestamp, clock::CountedIds},
+    model::{
+        session::{Registration, Role, Session},
+        task::{Binding, BindingState, Task, TaskState},
+    },
+    ports::env::{Env, Terminal},
+    store::{self, Access, Opening, Safety, Store},
+};
+
+/// Schedules for a change, and how long they may take.
+const SCHEDULES: u64 = 10_000;
+const PATIENCE: Duration = Duration::from_secs(100);
+/// Schedules of a night.
+const IN_A_NIGHT: u64 = 200_000;
+/// When a healed world must have come to rest, in its own milliseconds.
+const REST: i64 = 900_000;
+
+/// What a thread of the stage does as long as it lives.
+trait Play: Sync {
+    fn dispatcher(&self, stage: &Arc<Stage>, me: usize) -> Result<()>;
+}
+
+/// One schedule.
+struct Schedule {
+    folder: PathBuf,
+    ids: Arc<CountedIds>,
+}
+
+impl Schedule {
+    fn context(&self, stage: &Arc<Stage>, player: Option<usize>) -> Context {
+        let home = self.folder.join("codex");
+        let parts = Parts {
+            clock: Arc::new(StageClock { stage: Arc::clone(stage), player }),
+            ids: self.ids.clone(),
+            env: Env {
+                cwd: self.folder.clone(),
+                home: None,
+                state_root: self.folder.clone(),
+                ledger: self.folder.join("ledger.db"),
+                codex_home: Some(home),
+                codex: None,
+                codex_queue: false,
+                path: None,
+                tmux: None,
+                tmux_pane: None,
+                tmux_socket: None,
+                terminal: Terminal::default(),
+            },
+            tmux: Arc::new(Panes { stage: Arc::clone(stage), player: player.unwrap_or_default() }),
+            servers: Arc::new(Servers { stage: Arc::clone(stage), player: player.unwrap_or_default() }),
+            processes: Arc::new(Table { stage: Arc::clone(stage), player }),
+            actor: Actor::Operator,
+            dry_run: false,
+            safety: Safety::Forced,
+        };
+        Context::new(parts)
+    }
+}
+
+impl Play for Schedule {
+    fn dispatcher(&self, stage: &Arc<Stage>, me: usize) -> Result<()> {
+        let cx = self.context(stage, Some(me));
+        let mut dispatcher = Dispatcher::hosted(&cx)?;
+        let clock = cx.clock();
+        loop {
+            // Nobody is in a pass when it is over.
+            stage.state().players[me].saw_rest = false;
+            dispatcher.pass(&mut drop, &|| true)?;
+            // What this pass did last is seen before it is said that nothing is to come.
+            stage.look_at_ledger();
+            let (is_over, pause) = {
+                let mut state = stage.state();
+                state.players[me].saw_rest = self.is_at_rest(&mut state.world);
+                state.is_over |= state.players.iter().all(|player| player.saw_rest);
+                let is_over = state.is_over;
+                let world = &mut state.world;
+                (is_over, if world.is_healed { world.dice.between(500, 9_000) } else { world.dice.between(20, 3_000) })
+            };
+            if is_over {
+                return dispatcher.end();
+            }
+            clock.sleep(Duration::from_millis(u64::try_from(pause).unwrap_or_default()));
+        }
+    }
+}
+
+impl Schedule {
+    /// Whether nothing is to come any more; or nothing ever will.
+    fn is_at_rest(&self, world: &mut World) -> bool {
+        if !world.is_healed {
+            return false;
+        }
+        let since = *world.healed_at.get_or_insert(world.uptime);
+        world.uptime - since > REST || world.is_at_rest()
+    }
+
+    /// Plays one schedule in a folder of its own.
+    fn play(template: &Path, folder: &Path, seed: u64) -> World {
+        for name in FILES {
+            let from = template.join(name);
+            if from.exists() {
+                fs::copy(&from, folder.join(name)).expect("a ledger");
+            }
+        }
+        let schedule = Self { folder: folder.to_owned(), ids: Arc::default() };
+        let mut world = World::new(seed, folder.join("codex"));
+        let players = 2 + world.dice.below(2);
+        let stage = Stage::new(world, players);
+        let operator = schedule.context(&stage, None);
+        schedule.set_up(&stage, &operator);
+        assert!(stage.operator.set(operator).is_ok(), "there is one operator");
+        threads::scope(|scope| {
+            for me in 0..players {
+                let (stage, schedule) = (&stage, &schedule);
+                scope.spawn(move || stage.live(me, schedule));
+            }
+        });
+        schedule.conclude(&stage);
+        fs::remove_dir_all(folder.join("codex")).unwrap_or_default();
+        for name in FILES {
+            fs::remove_file(folder.join(name)).unwrap_or_default();
+        }
+        stage.take_world()
+    }
+
+    /// The sessions of a schedule, and how they can be reached.
+    fn set_up(&self, stage: &Arc<Stage>, operator: &Context) {
+        let store = operator.ledger_to_change().expect("a ledger");
+        let now = operator.now();
+        let mut state = stage.state();
+        let world = &mut state.world;
+        let workers = 1 + world.dice.below(3);
+        let is_supervised = world.dice.once_in(2);
+        let mut sessions = Vec::new();
+        for number in 0..workers + usize::from(is_supervised) {
+            let role = if number == workers { Role::Manager } else { Role::Worker };
+            let lives =
+                [Lives::InServer, Lives::InServer, Lives::InPane, Lives::InPane, Lives::Nowhere][world.dice.below(5)];
+            let mut thread = world.new_thread();
+            let has_rollout = lives != Lives::InPane || !world.dice.once_in(4);
+            if has_rollout {
+                thread.open(now.as_millis());
+            }
+            let session = session(number, role, &thread, has_rollout, now);
+            world.seats.push(Seat {
+                session_id: session.id.clone(),
+                name: session.name.clone(),
+                lives,
+                thread,
+                former: Vec::new(),
+                turn: None,
+                waiting: Vec::new(),
+                pane: None,
+                is_deregistered: false,
+                excuse: None,
+            });
+            if lives == Lives::InPane {
+                world.open_pane(number);
+            }
+            let pane = world.seats[number].pane.as_ref();
+            sessions.push(Session {
+                tmux_pane_id: pane.map(|pane| pane.id.to_string()),
+                pane_pid: pane.map(|pane| i64::from(pane.process.pid)),
+                pane_pid_start: pane.and_then(|pane| i64::try_from(pane.process.start_ticks).ok()),
+                ..session
+            });
+        }
+        let task = Task {
+            id: "task-1".to_owned(),
+            name: "parser".to_owned(),
+            goal: "g".to_owned(),
+            summary: None,
+            state: TaskState::Managed,
+            created_at: now,
+            updated_at: now,
+        };
+        if is_supervised {
+            world.tasks.push(task.id.clone());
+        }
+        store
+            .write(|w| {
+                for session in &sessions {
+                    store::sessions::save(w, session)?;
+                    if let (Some(thread), Some(path)) = (&session.codex_session_id, &session.codex_session_path) {
+                        store::rollouts::adopt(w, &session.id, thread, path, now)?;
+                    }
+                }
+                if is_supervised {
+                    store::tasks::insert(w, &task)?;
+                    let binding = Binding {
+                        id: "binding-1".to_owned(),
+                        task_id: task.id.clone(),
+                        state: BindingState::Active,
+                        worker_session_id: sessions[0].id.clone(),
+                        manager_session_id: sessions[workers].id.clone(),
+                        created_at: now,
+                        ended_at: None,
+                    };
+                    store::bindings::insert(w, &binding)?;
+                }
+                Ok::<_, store::Error>(())
+            })
+            .expect("the sessions are on record");
+    }
+
+    /// The oracles of the end.
+    fn conclude(&self, stage: &Arc<Stage>) {
+        let store = stage.operator().ledger().expect("the ledger");
+        let (commands, attempts, references, damage) = store
+            .read(|r| {
+                let commands = store::commands::list(r, &store::commands::Filter::default(), 0)?;
+                let ids = commands.iter().map(|command| command.id.as_str()).collect();
+                let attempts = store::attempts::of(r, &ids)?;
+                Ok::<_, store::Error>((
+                    commands.clone(),
+                    attempts,
+                    store::health::broken_references(r, 5)?,
+                    store::health::damage(r, 5)?,
+                ))
+            })
+            .expect("the ledger can be read");
+        let world = &mut stage.state().world;
+        if world.failure.is_some() {
+            return;
+        }
+        if !references.is_empty() || !damage.is_empty() {
+            world.fail(format!("the ledger is damaged: {references:?} {damage:?}"));
+        }
+        world.conclude(&commands, &attempts);
+    }
+}
+
+const FILES: [&str; 3] = ["ledger.db", "ledger.db-wal", "ledger.db-shm"];
+
+fn session(number: usize, role: Role, thread: &Thread, has_rollout: bool, now: Timestamp) -> Session {
+    Session {
+        id: format!("session-{number}"),
+        name: format!("s{number}"),
+        role,
+        identity_token: format!("token-{number}"),
+        tmux_session: None,
+        tmux_pane_id: None,
+        tmux_socket: None,
+        tmux_owned: false,
+        pane_pid: None,
+        pane_pid_start: None,
+        codex_session_path: has_rollout.then(|| thread.path.display().to_string()),
+        codex_session_id: Some(thread.id.clone()),
+        codex_app_thread_id: None,
+        codex_app_thread_title: None,
+        codex_version: Some("0.169.0".to_owned()),
+        codex_home: None,
+        sandbox: None,
+        approval: None,
+        model: None,
+        pid: None,
+        pid_start: None,
+        cwd: "/home/user/project".to_owned(),
+        registered_at: now,
+        resumed_at: None,
+        last_heartbeat_at: None,
+        state: Registration::Active,
+        last_ingest_offset: None,
+    }
+}
+
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A folder in memory where there is one: a ledger waits for its disk.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a folder")
+}
+
+/// An empty ledger, to be copied.
+fn template() -> tempfile::TempDir {
+    let folder = folder();
+    let opening = Opening { access: Access::Create, safety: Safety::Forced, now: Timestamp::from_millis(0) };
+    drop(Store::open(&folder.path().join("ledger.db"), opening).expect("a ledger"));
+    folder
+}
+
+fn setting(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
+
+/// Plays a schedule and says what is wrong with it.
+fn broken(template: &Path, folder: &Path, seed: u64) -> (World, Option<String>) {
+    let world = Schedule::play(template, folder, seed);
+    let said = world.failure.clone().map(|failure| {
+        format!("seed {seed}: {failure}\n{}\nCONVEYOR_TEST_SEED={seed} plays it again", world.trace.join("\n"))
+    });
+    (world, said)
+}
+
+#[test]
+fn nothing_is_lost_or_given_twice_in_any_schedule() {
+    let template = template();
+    if let Some(seed) = setting("CONVEYOR_TEST_SEED") {
+        let (world, said) = broken(template.path(), folder().path(), seed);
+        tell(&world.trace.join("\n"));
+        assert!(said.is_none(), "{}", said.unwrap_or_default());
+        return;
+    }
+    let is_night = env::var_os("CONVEYOR_TEST_NIGHTLY").is_some_and(|value| value == "1");
+    let (wanted, patience) = if is_night { (IN_A_NIGHT, Duration::MAX) } else { (SCHEDULES, PATIENCE) };
+    let wanted = setting("CONVEYOR_TEST_SCHEDULES").unwrap_or(wanted);
+    // Other schedules each time; what breaks is printed with its seed.
+    let first = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64) << 20;
+    let (next, failures) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let (counts, begun) = (Mutex::new(BTreeMap::<&str, u64>::new()), Instant::now());
+    let hands = threads::available_parallelism().map_or(2, usize::from).min(4);
+    threads::scope(|scope| {
+        for _ in 0..hands {
+            scope.spawn(|| {
+                let folder = folder();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let is_enough = lock(&failures).len() >= 12 || begun.elapsed() > patience;
+                    if number >= wanted || is_enough {
+                        next.fetch_sub(1, Ordering::Relaxed);
+                        return;
+                    }
+                    let (world, said) = broken(template.path(), folder.path(), first + number);
+                    lock(&failures).extend(said);
+                    let mut counts = lock(&counts);
+                    world.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+                    *counts.entry("steps").or_default() += world.step;
+                }
+            });
+        }
+    });
+    let (counts, played) = (lock(&counts), next.load(Ordering::Relaxed));
+    tell(&format!("{played} schedules from seed {first} in {:.1} s", begun.elapsed().as_secs_f64()));
+    counts.iter().for_each(|(what, count)| tell(&format!("{count:>9}  {what}")));
+    let failures = lock(&failures);
+    let missing: Vec<&&str> = FAULTS.iter().filter(|fault| !counts.contains_key(**fault)).collect();
+    let heads: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {played} schedules are broken\n{}\n\n{}",
+        failures.len(),
+        heads.join("\n"),
+        failures[0]
+    );
+    assert!(played < ENOUGH || missing.is_empty(), "never occurred: {missing:?}");
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What has to occur among so many schedules, or the world is not what it is said to be.
+const ENOUGH: u64 = 1_000;
+const FAULTS: [&str; 40] = [
+    "altered text sent by a person",
+    "another thread in the pane",
+    "answer of the server lost",
+    "approval opened",
+    "call done by a server that wakes",
+    "call lost before the server read it",
+    "call read after its sender's end",
+    "call refused",
+    "codex anew in the pane",
+    "command taken back",
+    "dialog opened",
+    "dispatcher killed",
+    "dispatcher stopped",
+    "draft sent by a person",
+    "draft typed",
+    "given again after a loss",
+    "key lost",
+    "key repeated",
+    "key swallowed by a dialog that opens",
+    "line older than its thread",
+    "message dropped by an interruption",
+    "message lost with its process",
+    "pane died",
+    "paste swallowed by a dialog that opens",
+    "pause of a task",
+    "pause of everything",
+    "reboot",
+    "server dies after it has accepted",
+    "server hangs",
+    "server killed",
+    "session deregistered",
+    "session leaves its pane for the server",
+    "session leaves its server for a pane",
+    "shell in the pane",
+    "staged text cleared",
+    "staged text sent by a person",
+    "tmux look timed out",
+    "tmux step lost after its effect",
+    "tmux step lost before its effect",
+    "torn rollout line",
+];

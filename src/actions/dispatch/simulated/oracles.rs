@@ -1,0 +1,278 @@
+//! What must hold at each step and at the end, and what is remembered of each command for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::world::{Seat, World};
+use crate::{
+    model::{
+        delivery::{Attempt, AttemptState, Command, CommandKind, Lane, Phase},
+        typing::Marker,
+    },
+    store::dispatchers::EVERYTHING,
+};
+
+/// What became of a message that a session was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Waiting,
+    Shown,
+    Lost,
+}
+
+#[derive(Debug)]
+struct Note {
+    seq: i64,
+    kind: CommandKind,
+    target: String,
+    task: Option<String>,
+    marker: String,
+    phase: Phase,
+    fence: i64,
+    submissions: Vec<Fate>,
+    /// It ended once, without an echo: what is seen of it later has no place in the line.
+    was_given_up: bool,
+}
+
+/// What is known of the commands.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    notes: BTreeMap<String, Note>,
+    number: u32,
+    /// By session, the place in line of the last command that it has shown.
+    last_shown: BTreeMap<String, i64>,
+    /// Pauses in force when the ledger was compared last.
+    paused: BTreeSet<String>,
+}
+
+impl Book {
+    pub(super) fn next_number(&mut self) -> u32 {
+        self.number += 1;
+        self.number
+    }
+
+    pub(super) fn accepted(&mut self, command: &Command) {
+        self.notes.entry(command.id.clone()).or_insert_with(|| Note {
+            seq: command.seq,
+            kind: command.kind,
+            target: command.target_session_id.clone(),
+            task: command.task_id.clone(),
+            marker: Marker::of_command(&command.id).to_string(),
+            phase: command.phase,
+            fence: command.fence,
+            submissions: Vec::new(),
+            was_given_up: false,
+        });
+    }
+
+    /// Whether nothing holds a line any more.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.notes.values().any(|note| note.phase.holds_the_line() && !is_waiting_word(note.kind, note.phase))
+    }
+
+    /// A command that nobody has begun to deliver.
+    pub(super) fn queued(&self) -> Option<String> {
+        self.notes.iter().find(|(_, note)| note.phase == Phase::Queued).map(|(id, _)| id.clone())
+    }
+
+    /// The command whose typed text this is or holds.
+    pub(super) fn command_in(&self, text: &str) -> Option<String> {
+        self.notes.iter().find(|(_, note)| text.contains(&note.marker)).map(|(id, _)| id.clone())
+    }
+
+    /// Why nothing may go out for a command now: its try was given back, or it is over without one.
+    pub(super) fn is_withdrawn(&self, command: &str) -> Option<String> {
+        let phase = self.notes.get(command)?.phase;
+        let is_so = matches!(phase, Phase::Queued | Phase::Cancelled | Phase::Expired);
+        is_so.then(|| format!("{command} went out while it was {phase}"))
+    }
+
+    /// Whether the text of a command is left in a composer for good.
+    pub(super) fn is_over(&self, command: &str) -> bool {
+        self.notes.get(command).is_some_and(|note| !note.phase.holds_the_line())
+    }
+
+    pub(super) fn scopes_of(&self, command: &str) -> BTreeSet<String> {
+        let task = self.notes.get(command).and_then(|note| note.task.clone());
+        task.into_iter().chain([EVERYTHING.to_owned()]).collect()
+    }
+
+    /// A message gets to a session. Says what is wrong with that.
+    pub(super) fn reaches(&mut self, command: &str, session: &str) -> Option<String> {
+        let Some(note) = self.notes.get_mut(command) else {
+            return Some(format!("{session} got {command}, which nobody has accepted"));
+        };
+        let before = note.submissions.iter().find(|fate| **fate != Fate::Lost).copied();
+        note.submissions.push(Fate::Waiting);
+        before.map(|fate| format!("{session} got {command} twice: the first is {fate:?}"))
+    }
+
+    /// A message that a session had in memory is lost.
+    pub(super) fn lost(&mut self, command: &str) {
+        if let Some(note) = self.notes.get_mut(command) {
+            for fate in note.submissions.iter_mut().filter(|fate| **fate != Fate::Lost) {
+                *fate = Fate::Lost;
+            }
+        }
+    }
+
+    /// A rollout shows a message, or begins to. Says what is wrong with that.
+    pub(super) fn echoed(&mut self, command: &str, session: &str, _thread: &str, _text: &str) -> Option<String> {
+        let note = self.notes.get_mut(command)?;
+        if let Some(fate) = note.submissions.iter_mut().find(|fate| **fate == Fate::Waiting) {
+            *fate = Fate::Shown;
+        }
+        if note.target != session {
+            return Some(format!("{command} went to another session than its target"));
+        }
+        if note.was_given_up || note.kind == CommandKind::WorkerTaskComplete {
+            return None;
+        }
+        let last = self.last_shown.insert(session.to_owned(), note.seq).unwrap_or_default();
+        (last > note.seq).then(|| format!("{command}, number {}, came after number {last}", note.seq))
+    }
+}
+
+impl World {
+    /// Holds the ledger against what was so at the last look, and against the world.
+    /// True when a command has moved.
+    pub(super) fn compare(&mut self, commands: &[Command]) -> bool {
+        let mut wrong = Vec::new();
+        let mut seen = Vec::new();
+        let mut in_flight: BTreeSet<&str> = BTreeSet::new();
+        let known = self.book.notes.len();
+        for command in commands {
+            self.book.accepted(command);
+            let Some(note) = self.book.notes.get_mut(&command.id) else { continue };
+            let (id, from, to) = (&command.id, note.phase, command.phase);
+            if command.seq != note.seq || command.fence < note.fence {
+                wrong.push(format!("{id}: place or fence went back"));
+            }
+            let is_flying = matches!(to, Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted);
+            if is_flying && !in_flight.insert(&command.target_session_id) {
+                wrong.push(format!("{id} is in flight beside another one for its session"));
+            }
+            if from == to && command.fence == note.fence {
+                continue;
+            }
+            (note.phase, note.fence) = (to, command.fence);
+            if from != to {
+                let reason = command.reason.as_deref().unwrap_or_default();
+                seen.push(format!("{id}: {from} -> {to} {reason}"));
+            }
+            note.was_given_up |= !is_flying && !matches!(to, Phase::Queued | Phase::Done);
+            let covers = |scope: &String| scope == EVERYTHING || command.task_id.as_ref() == Some(scope);
+            if from == Phase::Queued && to == Phase::Started && self.book.paused.iter().any(covers) {
+                wrong.push(format!("a try of {id} began while it was paused"));
+            }
+            let seat = self.seats.iter().find(|seat| seat.session_id == command.target_session_id);
+            let Some(seat) = seat else { continue };
+            if to == Phase::Done && from != to && seat.echoes(command) == 0 {
+                wrong.push(format!("{id} is done, and no rollout shows it"));
+            }
+            if to == Phase::Ambiguous && from != to && seat.excuse.is_none() {
+                let why = command.reason.as_deref().unwrap_or_default();
+                wrong.push(format!("{id} is ambiguous ({why}), and nothing has happened that would explain it"));
+            }
+        }
+        let has_moved = !seen.is_empty() || self.book.notes.len() > known;
+        seen.into_iter().for_each(|line| self.say(line));
+        wrong.into_iter().for_each(|wrong| self.fail(wrong));
+        self.book.paused = self.paused.keys().cloned().collect();
+        has_moved
+    }
+
+    /// What must hold when everything has come to an end.
+    pub(super) fn conclude(&mut self, commands: &[Command], attempts: &BTreeMap<String, Vec<Attempt>>) {
+        let mut wrong = Vec::new();
+        let accepted = commands.iter().filter(|command| self.book.notes.contains_key(&command.id)).count();
+        if accepted != self.book.notes.len() {
+            wrong.push("an accepted command is not in the ledger".to_owned());
+        }
+        for command in commands {
+            let (id, phase) = (&command.id, command.phase);
+            if phase.holds_the_line() && !is_waiting_word(command.kind, phase) {
+                let why = command.reason.as_deref().unwrap_or("no reason");
+                wrong.push(format!("{id} is still {phase}: {why}"));
+            }
+            if !matches!(phase, Phase::Done | Phase::Delivered) && command.reason.is_none() {
+                wrong.push(format!("{id} is {phase} without a reason"));
+            }
+            if let Some(seat) = self.seats.iter().find(|seat| seat.session_id == command.target_session_id) {
+                wrong.extend(seat.is_consistent_with(command));
+            }
+            let tries = attempts.get(id).map(Vec::as_slice).unwrap_or_default();
+            wrong.extend(tries_agree(command, tries));
+            let state = match (phase, command.lane) {
+                (Phase::Done, Some(Lane::Server)) => "ended done, by the server",
+                (Phase::Done, Some(Lane::Tmux)) => "ended done, typed",
+                (Phase::Done, _) => "ended done, otherwise",
+                (Phase::Delivered, Some(Lane::Inbox)) => "ended in the inbox",
+                (Phase::Delivered, _) => "ended in the inbox with a pointer",
+                (Phase::Failed, _) => "ended failed",
+                (Phase::Ambiguous, _) => "ended ambiguous",
+                (Phase::Expired, _) => "ended expired",
+                (Phase::Cancelled, _) => "ended cancelled",
+                _ => "ended otherwise",
+            };
+            self.count(state);
+        }
+        let again: usize = self.book.notes.values().filter(|note| note.submissions.len() > 1).count();
+        for _ in 0..again {
+            self.count("given again after a loss");
+        }
+        wrong.into_iter().for_each(|wrong| self.fail(wrong));
+    }
+}
+
+impl Seat {
+    /// How often the session's rollouts show the message of a command, as it was sent.
+    fn echoes(&self, command: &Command) -> usize {
+        let marker = Marker::of_command(&command.id);
+        let threads = self.former.iter().chain([&self.thread]);
+        let messages = threads.flat_map(|thread| thread.messages());
+        let is_it = |(text, id): &(String, Option<String>)| {
+            id.as_deref() == Some(&*command.id) || (text.contains(marker.as_str()) && !text.ends_with("mine"))
+        };
+        messages.filter(is_it).count()
+    }
+
+    fn is_consistent_with(&self, command: &Command) -> Option<String> {
+        let (id, phase, echoes) = (&command.id, command.phase, self.echoes(command));
+        let reads_on = !self.is_deregistered && self.former.is_empty();
+        match (phase, echoes) {
+            (_, 2..) => Some(format!("the rollout shows {id} {echoes} times")),
+            (Phase::Done, 0) => Some(format!("{id} is done, and no rollout shows it")),
+            (Phase::Done | Phase::Delivered, _) => None,
+            (_, 1) if reads_on => Some(format!("the rollout shows {id}, and it is {phase}")),
+            _ => None,
+        }
+    }
+}
+
+/// A word that something waits holds nothing up, and waits itself until there is a way.
+fn is_waiting_word(kind: CommandKind, phase: Phase) -> bool {
+    phase == Phase::Queued && kind == CommandKind::WorkerTaskComplete
+}
+
+fn tries_agree(command: &Command, tries: &[Attempt]) -> Option<String> {
+    let id = &command.id;
+    if tries.iter().any(|one| one.state == AttemptState::Running) {
+        return Some(format!("a try of {id} still runs, and it is {}", command.phase));
+    }
+    // What is put into an inbox needs no claim.
+    let grows = |pair: &[Attempt]| match pair[1].lane {
+        Some(Lane::Inbox) | None => pair[0].fence <= pair[1].fence,
+        Some(_) => pair[0].fence < pair[1].fence,
+    };
+    if !tries.windows(2).all(grows) {
+        return Some(format!("the fences of the tries of {id} do not grow"));
+    }
+    if tries.iter().any(|one| one.fence > command.fence) {
+        return Some(format!("a try of {id} has a fence that the command never had"));
+    }
+    let has_succeeded = tries.iter().any(|one| one.state == AttemptState::Succeeded);
+    if matches!(command.phase, Phase::Done | Phase::Delivered) && tries.is_empty() {
+        return Some(format!("{id} is {} without a try", command.phase));
+    }
+    (command.phase == Phase::Failed && has_succeeded).then(|| format!("{id} failed with a try that succeeded"))
+}

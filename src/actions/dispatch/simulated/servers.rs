@@ -1,0 +1,327 @@
+//! Codex's background server, and the process table, as a dispatcher sees them.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    stage::{At, Stage},
+    world::{Effect, Given, Late, Lives},
+};
+use crate::{
+    base::Timestamp,
+    model::codex::CodexVersion,
+    ports::{
+        codex_cli::CodexCli,
+        codex_server::{
+            CodexServers, Delivery, Outcome, QueuedMessage, Refusal, ServerError, ServerLink, TakenBy, ThreadInfo,
+            ThreadStatus, Timeouts,
+        },
+        process::{
+            CodexProcess, CodexScope, LockState, ProcessError, ProcessId, ProcessInfo, ProcessSignal, Processes,
+            SessionFiles, SignalOutcome, WriterLock,
+        },
+    },
+};
+
+#[derive(Clone)]
+pub(super) struct Servers {
+    pub(super) stage: Arc<Stage>,
+    pub(super) player: usize,
+}
+
+struct Link {
+    servers: Servers,
+    /// To which of them, in the order of their starts.
+    number: u32,
+}
+
+const CALL: Duration = Duration::from_secs(5);
+
+impl CodexServers for Servers {
+    fn connect(&self, codex_home: &Path, _limits: Timeouts) -> Result<Box<dyn ServerLink>, ServerError> {
+        self.stage.come_by(self.player, At::Call("connect"), None);
+        let (is_up, number, hangs) = {
+            let world = &self.stage.state().world;
+            (world.server.is_up, world.server.number, world.server.hangs_until > world.uptime)
+        };
+        if !is_up {
+            return Err(ServerError::NotRunning { socket: codex_home.to_owned() });
+        }
+        if hangs {
+            self.stage.sleep(self.player, 1_000);
+            return Err(ServerError::Timeout { to: "connect", after: Duration::from_secs(1) });
+        }
+        Ok(Box::new(Link { servers: self.clone(), number }))
+    }
+
+    /// No session of this world has a queue.
+    fn start_own(&self, _cli: &CodexCli, _limits: Timeouts) -> Result<Box<dyn ServerLink>, ServerError> {
+        Err(ServerError::Closed)
+    }
+}
+
+impl Link {
+    /// A question. It fails when the server is another one or does not answer.
+    fn ask<T>(
+        &self,
+        name: &'static str,
+        answer: impl FnOnce(&mut super::world::World) -> Result<T, ServerError>,
+    ) -> Result<T, ServerError> {
+        let Servers { stage, player } = &self.servers;
+        stage.come_by(*player, At::Call(name), None);
+        if !self.is_open() {
+            return Err(ServerError::Closed);
+        }
+        if self.waits() {
+            return Err(ServerError::Timeout { to: name, after: CALL });
+        }
+        if !self.is_open() {
+            return Err(ServerError::Closed);
+        }
+        answer(&mut stage.state().world)
+    }
+
+    fn is_open(&self) -> bool {
+        let server = &self.servers.stage.state().world.server;
+        server.is_up && server.number == self.number
+    }
+
+    /// True when a server that hangs is waited for in vain.
+    fn waits(&self) -> bool {
+        let Servers { stage, player } = &self.servers;
+        let (now, hangs_until) = {
+            let world = &stage.state().world;
+            (world.uptime, world.server.hangs_until)
+        };
+        if hangs_until <= now {
+            return false;
+        }
+        stage.sleep(*player, (hangs_until - now).min(5_000));
+        hangs_until - now > 5_000
+    }
+
+    fn give(&self, name: &'static str, message: &Delivery<'_>, turn: Option<&str>) -> Outcome<TakenBy> {
+        let Servers { stage, player } = &self.servers;
+        let late = Late {
+            what: Effect::Give {
+                thread: message.thread.to_owned(),
+                text: message.text.to_owned(),
+                client_id: message.client_id.to_owned(),
+                turn: turn.map(str::to_owned),
+                server: self.number,
+            },
+            looked_at: stage.state().players[*player].looked_at,
+        };
+        stage.come_by(*player, At::Call(name), Some(&late));
+        if !self.is_open() {
+            return Outcome::Refused(Refusal::NotSent(ServerError::Closed));
+        }
+        let silent = || Outcome::Unknown(ServerError::Timeout { to: name, after: CALL });
+        if self.hangs() {
+            // What it was sent it does or does not when it wakes.
+            {
+                let world = &mut stage.state().world;
+                let wakes = world.server.hangs_until;
+                if world.dice.once_in(2) {
+                    world.count("call done by a server that wakes");
+                    world.arrives_at(wakes, late);
+                }
+            }
+            stage.sleep(*player, 5_000);
+            return silent();
+        }
+        let (given, is_silent) = {
+            let world = &mut stage.state().world;
+            let luck = if world.is_healed { 99 } else { world.dice.below(30) };
+            match luck {
+                0 => {
+                    world.count("call refused");
+                    let message = "not now".to_owned();
+                    return Outcome::Refused(Refusal::Said { code: -32_600, message });
+                }
+                1 => {
+                    world.count("call lost before the server read it");
+                    (None, true)
+                }
+                2 => {
+                    world.count("answer of the server lost");
+                    (world.carry_out(&late).1, true)
+                }
+                3 => {
+                    world.arrives_late(late);
+                    (None, true)
+                }
+                4 | 5 => {
+                    world.count("server dies after it has accepted");
+                    let given = world.carry_out(&late).1;
+                    let now = world.uptime;
+                    world.server.ends_at = Some(now + world.dice.between(0, 400));
+                    let pause = world.dice.between(500, 20_000);
+                    world.server.starts_at = Some(now + pause);
+                    (given, world.dice.once_in(2))
+                }
+                _ => (world.carry_out(&late).1, false),
+            }
+        };
+        if is_silent {
+            stage.sleep(*player, 5_000);
+        }
+        stage.come_by(*player, At::Call(name), None);
+        match given.filter(|_| !is_silent) {
+            None => silent(),
+            Some(Given::Taken { turn }) => Outcome::Accepted(TakenBy { turn_id: turn }),
+            Some(Given::Closed) => Outcome::Refused(Refusal::NotSent(ServerError::Closed)),
+            Some(Given::NoThread) => Outcome::Refused(Refusal::NoThread),
+            Some(Given::NoOpenTurn) => Outcome::Refused(Refusal::NoOpenTurn),
+            Some(Given::OtherTurn(open)) => Outcome::Refused(Refusal::OtherTurn { open: Some(open) }),
+        }
+    }
+
+    fn hangs(&self) -> bool {
+        let world = &self.servers.stage.state().world;
+        world.server.hangs_until > world.uptime
+    }
+}
+
+impl ServerLink for Link {
+    fn version(&self) -> Option<CodexVersion> {
+        None
+    }
+
+    fn compact_thread(&mut self, _thread: &str) -> Outcome<()> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
+    fn queue_add(&mut self, _message: &Delivery<'_>) -> Outcome<QueuedMessage> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
+    fn queue_list(&mut self, _thread: &str) -> Result<Vec<QueuedMessage>, ServerError> {
+        Err(ServerError::Closed)
+    }
+
+    fn queue_remove(&mut self, _thread: &str, _entry_id: &str) -> Outcome<bool> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
+    fn read_thread(&mut self, id: &str) -> Result<ThreadInfo, ServerError> {
+        self.ask("thread/read", |world| {
+            let loaded = world.seat_of_thread(id).filter(|seat| world.seats[*seat].lives == Lives::InServer);
+            let status = match loaded.map(|seat| &world.seats[seat].turn) {
+                None => ThreadStatus::NotLoaded,
+                Some(None) => ThreadStatus::Idle,
+                Some(Some(turn)) => {
+                    ThreadStatus::Active { waiting_on_approval: turn.asks, waiting_on_user_input: false }
+                }
+            };
+            let rollout = world.seat_of_thread(id).map(|seat| world.seats[seat].thread.path.clone());
+            Ok(ThreadInfo {
+                id: id.to_owned(),
+                status,
+                cwd: None,
+                rollout,
+                name: None,
+                preview: None,
+                source: None,
+                parent_id: None,
+                ephemeral: false,
+                model: None,
+                codex_version: None,
+                created_at: None,
+                updated_at: None,
+            })
+        })
+    }
+
+    fn open_turn(&mut self, thread: &str) -> Result<Option<String>, ServerError> {
+        self.ask("thread/turns/list", |world| {
+            let loaded = world.seat_of_thread(thread).filter(|seat| world.seats[*seat].lives == Lives::InServer);
+            Ok(loaded.and_then(|seat| world.seats[seat].turn.as_ref()).map(|turn| turn.id.clone()))
+        })
+    }
+
+    fn start_turn(&mut self, message: &Delivery<'_>) -> Outcome<TakenBy> {
+        self.give("turn/start", message, None)
+    }
+
+    fn steer_turn(&mut self, message: &Delivery<'_>, expected_turn: &str) -> Outcome<TakenBy> {
+        self.give("turn/steer", message, Some(expected_turn))
+    }
+
+    fn find_message(&mut self, thread: &str, client_id: &str, _: usize) -> Result<Option<TakenBy>, ServerError> {
+        self.ask("thread/items/list", |world| {
+            let has = |seat: usize| world.seats[seat].thread.items.iter().any(|item| item == client_id);
+            let found = world.seat_of_thread(thread).is_some_and(has);
+            Ok(found.then(|| TakenBy { turn_id: "turn".to_owned() }))
+        })
+    }
+}
+
+/// The process table of the world.
+pub(super) struct Table {
+    pub(super) stage: Arc<Stage>,
+    pub(super) player: Option<usize>,
+}
+
+impl Processes for Table {
+    fn own_pid(&self) -> u32 {
+        self.player.map_or(1, |player| self.stage.state().players[player].pid)
+    }
+
+    fn boot_id(&self) -> String {
+        format!("boot-{}", self.stage.state().world.boot)
+    }
+
+    fn identify(&self, pid: u32) -> Result<ProcessId, ProcessError> {
+        let start = self.stage.state().world.processes.get(&pid).copied();
+        start.map(|start_ticks| ProcessId { pid, start_ticks }).ok_or(ProcessError::Gone(pid))
+    }
+
+    fn info(&self, pid: u32) -> Result<ProcessInfo, ProcessError> {
+        Ok(ProcessInfo { id: self.identify(pid)?, parent: 1, argv: vec!["codex".to_owned()] })
+    }
+
+    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError> {
+        Ok(vec![self.info(root)?])
+    }
+
+    fn cwd(&self, pid: u32) -> Result<PathBuf, ProcessError> {
+        Err(ProcessError::Denied(pid))
+    }
+
+    fn environment(&self, pid: u32, _name: &str) -> Result<Option<OsString>, ProcessError> {
+        Err(ProcessError::Denied(pid))
+    }
+
+    fn session_files(&self, pid: u32) -> Result<SessionFiles, ProcessError> {
+        Err(ProcessError::Denied(pid))
+    }
+
+    fn lock_state(&self, _path: &Path) -> Result<LockState, ProcessError> {
+        Ok(LockState::Missing)
+    }
+
+    fn writer_locks(&self, _codex_home: &Path) -> Result<Vec<WriterLock>, ProcessError> {
+        Ok(Vec::new())
+    }
+
+    fn codex_processes(&self, _scope: CodexScope) -> Result<Vec<CodexProcess>, ProcessError> {
+        Ok(Vec::new())
+    }
+
+    fn signal(&self, _id: ProcessId, _signal: ProcessSignal) -> Result<SignalOutcome, ProcessError> {
+        Ok(SignalOutcome::AlreadyGone)
+    }
+
+    fn wait_gone(&self, id: ProcessId, _limit: Duration) -> bool {
+        self.identify(id.pid).is_err()
+    }
+
+    fn started_at(&self, _id: ProcessId) -> Option<Timestamp> {
+        None
+    }
+}
