@@ -17,7 +17,7 @@ use super::{
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
-        delivery::{CommandKind, Phase, SignalKind},
+        delivery::{CommandKind, Lane, Phase, SignalKind},
         progress::{Progress, TurnEnd},
         rollout::{self, Fact, Record},
         session::{Registration, Role, Session},
@@ -172,6 +172,8 @@ struct Line {
     repeated_ordinal: bool,
     /// The turn that this line ended.
     turn_end: Option<TurnEnd>,
+    /// First byte of the turn of a compaction that somebody asked for, when this line records one.
+    compacted_from: Option<u64>,
     content: Content,
 }
 
@@ -259,6 +261,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
     };
     let mut repeated_ordinal = false;
     let mut turn_end = None;
+    let mut compacted_from = None;
     let mut ordinal = line_number;
     let content = match parsed {
         Ok(record) => {
@@ -272,6 +275,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
                 repeated_ordinal = next.progress.max_ordinal.is_some_and(|max| own <= max);
             }
             next.progress.apply(&record, raw.offset);
+            compacted_from = asked_for(&record, &next.progress, raw.offset);
             turn_end = next.progress.last_end.as_ref().filter(|end| end.byte_offset == raw.offset).cloned();
             if let (Some(end), Fact::TurnEnded { last_message: Some(text), .. }) = (&mut turn_end, &record.fact) {
                 // The progress keeps its beginning only.
@@ -286,7 +290,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
         }
     };
     let (offset, length, hash) = (raw.offset, raw.len, raw.hash());
-    Line { offset, length, ordinal, hash, flags, repeated_ordinal, turn_end, content }
+    Line { offset, length, ordinal, hash, flags, repeated_ordinal, turn_end, compacted_from, content }
 }
 
 /// Stores a batch if the cursor still stands where it was read: how many lines were new, or none when another
@@ -359,11 +363,8 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
                 echo::of_typed(w, &place, text, now)?;
             }
         }
-        if let Content::Record(record) = &line.content
-            && matches!(record.fact, Fact::Compacted)
-            && !flags.has(Flags::INHERITED)
-        {
-            confirm_compaction(w, &batch.next, line, now)?;
+        if let Some(begun_at) = line.compacted_from.filter(|_| !flags.has(Flags::INHERITED)) {
+            confirm_compaction(w, &batch.next, line, begun_at, now)?;
         }
         if role == Role::Worker
             && let Some(end) = &line.turn_end
@@ -374,12 +375,33 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
     Ok(Some(new_events))
 }
 
-/// A compaction was recorded: it ends the request for one that was made in this very file before this line.
-fn confirm_compaction(w: &store::Write<'_>, at: &Cursor, line: &Line, now: Timestamp) -> Result<()> {
+/// Where the compaction began that a record tells of. None when Codex did it by itself: then it is part of a turn that
+/// something else began, or that has a message already, while one that was asked for is a turn of its own. Codex 0.150
+/// and older does not say what began a turn, so that one before a turn's first message looks as if it was asked for.
+fn asked_for(record: &Record, progress: &Progress, offset: u64) -> Option<u64> {
+    if !matches!(record.fact, Fact::Compacted) {
+        return None;
+    }
+    match &progress.open_turn {
+        Some(turn) if turn.trigger.is_some() || turn.user_messages > 0 => None,
+        Some(turn) => Some(turn.byte_offset),
+        // Up to 0.98 the rollout tells of no turns.
+        None => Some(offset),
+    }
+}
+
+/// A compaction was recorded: it ends the request for one that was made in this very file before it began.
+fn confirm_compaction(w: &store::Write<'_>, at: &Cursor, line: &Line, begun_at: u64, now: Timestamp) -> Result<()> {
     let kind = CommandKind::RequestWorkerCompact;
     let Some(command) = store::commands::on_its_way(w.read(), &at.session_id, kind)? else { return Ok(()) };
-    let Some(begun) = command.result.as_ref().filter(|_| command.phase != Phase::Queued) else { return Ok(()) };
-    let is_later = begun["from_offset"].as_u64().is_some_and(|from| line.offset >= from);
+    let may_be_ours = match command.phase {
+        // A command that is typed is submitted later: whoever compacts before that does not do it for this request.
+        Phase::Started => command.lane != Some(Lane::Tmux),
+        Phase::Staged | Phase::Submitted => true,
+        _ => false,
+    };
+    let Some(begun) = command.result.as_ref().filter(|_| may_be_ours) else { return Ok(()) };
+    let is_later = begun["from_offset"].as_u64().is_some_and(|from| begun_at >= from);
     let same_file = begun["rollout"] == json!({"generation": at.generation, "path": at.path});
     if is_later && same_file && begun["thread_id"] == at.thread_id.as_str() {
         let place = Place { cursor: at, byte_offset: line.offset, hash: line.hash, is_inherited: false };
@@ -406,4 +428,35 @@ fn record_signal(w: &store::Write<'_>, from: &Cursor, hash: i64, end: &TurnEnd, 
         detail,
     };
     Ok(store::signals::record(w, &new, now)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Every compaction of a recording: true when it was asked for.
+    fn compactions(recording: &str) -> Vec<bool> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rollouts").join(recording);
+        let bytes = fs::read(path).expect("the recording");
+        let (mut progress, mut found, mut offset) = (Progress::default(), Vec::new(), 0);
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let record = rollout::parse(line).expect("a record");
+            progress.apply(&record, offset);
+            if matches!(record.fact, Fact::Compacted) {
+                found.push(asked_for(&record, &progress, offset).is_some());
+            }
+            offset += line.len() as u64;
+        }
+        found
+    }
+
+    #[test]
+    fn a_compaction_that_was_asked_for_is_told_from_one_of_codex_itself() {
+        assert_eq!(compactions("compacted_manually.jsonl"), [true, true]);
+        // One by hand, and one before the message of a turn; each is told by two lines.
+        assert_eq!(compactions("compacted_automatically.jsonl"), [true, true, false, false]);
+        assert_eq!(compactions("v0.150.1_series.jsonl"), [true, true]);
+    }
 }

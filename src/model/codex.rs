@@ -112,8 +112,8 @@ text_enum! {
     }
 }
 
-/// The key to submit an ordinary message with, while no turn runs. None: the version is not known, so Enter is taken,
-/// which all of them understand.
+/// The key to submit a message or a command that ends with a blank, while no turn runs. None: the version is not known,
+/// so Enter is taken, which all of them understand.
 #[must_use]
 pub fn submit_key(version: Option<CodexVersion>) -> SubmitKey {
     match version {
@@ -134,12 +134,6 @@ pub fn queue_key(version: Option<CodexVersion>) -> Option<SubmitKey> {
 /// which no guard can know of it: this Enter would answer it. Where [`queue_key`] gives a key, that one is safe.
 #[must_use]
 pub fn steer_key() -> SubmitKey {
-    SubmitKey::Enter
-}
-
-/// The key that runs a `/command`. Tab would only complete its name.
-#[must_use]
-pub fn command_key() -> SubmitKey {
     SubmitKey::Enter
 }
 
@@ -194,7 +188,7 @@ mod tests {
         assert_eq!(keys, [Enter, Enter, Enter, Enter, Tab, Tab, Tab]);
         assert_eq!(submit_key(None), Enter);
         assert_eq!([150, 169].map(|minor| queue_key(version(minor))), [None, Some(Tab)]);
-        assert_eq!((queue_key(None), steer_key(), command_key()), (None, Enter, Enter));
+        assert_eq!((queue_key(None), steer_key()), (None, Enter));
         assert_eq!(submit_key(Some(CodexVersion { major: 1, minor: 0, patch: 0 })), Tab);
     }
 

@@ -95,7 +95,7 @@ impl fmt::Display for Marker {
 }
 
 text_enum! {
-    /// The commands of Codex that are ever typed: exactly these words, without header and marker.
+    /// The commands of Codex that are ever typed: exactly these words and a blank, without header and marker.
     pub enum ControlCommand {
         /// Compacts the conversation.
         Compact => "/compact",
@@ -104,12 +104,21 @@ text_enum! {
     }
 }
 
+impl ControlCommand {
+    /// What is typed. The blank closes the list of commands, in which Tab would only complete the name: then Tab runs
+    /// the command, which no dialog that opens too late takes for an answer. Seen with 0.125, 0.150 and 0.169.
+    #[must_use]
+    pub fn typed(self) -> String {
+        format!("{} ", self.as_str())
+    }
+}
+
 /// By what a typed text is recognised on the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sign {
     /// The marker at its end.
     Marker(Marker),
-    /// The text is a command and stands alone in the composer.
+    /// The text is a command and stands alone in the composer, with the blank behind it.
     Command(ControlCommand),
 }
 
@@ -124,7 +133,7 @@ impl TypedText {
     /// A command of Codex.
     #[must_use]
     pub fn command(command: ControlCommand) -> Self {
-        Self { text: command.as_str().to_owned(), sign: Sign::Command(command) }
+        Self { text: command.typed(), sign: Sign::Command(command) }
     }
 
     /// The text: at most [`MAX_TYPED_CHARS`] characters, line feeds and no other control characters.

@@ -275,7 +275,9 @@ fn composed(view: &View<'_>, columns: usize) -> (Vec<Row>, usize) {
     if let Some(first) = rows.first_mut() {
         first.text = format!("{glyph} {}", first.text.get(2..).unwrap_or(""));
     }
-    let column = rows.last().map_or(2, |row| row.text.chars().count().max(2));
+    // Blanks at the end are not drawn, and the cursor stands behind them.
+    let blanks = written.len() - written.trim_end_matches(' ').len();
+    let column = rows.last().map_or(2, |row| row.text.chars().count().max(2)) + blanks;
     (rows, column)
 }
 

@@ -76,16 +76,3 @@ fn real_codex_compacts_when_it_is_idle_and_its_rollout_says_so() {
     let gone = world.run(&["request-worker-compact", "parser"]);
     assert_eq!(gone.code, 1, "{gone}");
 }
-
-#[test]
-fn a_session_that_no_server_holds_is_refused_and_nothing_is_written() {
-    let Some(lab) = CodexLab::start(&["tmux"]) else { return };
-    let Some(live) = Live::start_with(&lab, &["--no-server"]) else { return };
-    for words in [&["request-worker-compact", "parser"][..], &["compact-worker", "parser", "--reason", "full"]] {
-        let refused = live.world.run(&[words, &["--json"]].concat());
-        assert_eq!((refused.code, refused.error()["kind"].as_str()), (1, Some("refused")), "{refused}");
-    }
-    let commands = live.world.run(&["commands", "--json"]).ok().json();
-    assert_eq!(commands.as_array().map(Vec::len), Some(0), "{commands}");
-    live.world.run(&["stop", "w1"]).ok();
-}

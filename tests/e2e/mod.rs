@@ -22,6 +22,7 @@ mod terminal;
 mod trust;
 mod turns;
 mod typed;
+mod typed_compact;
 mod typed_live;
 mod typed_races;
 mod unnamed;

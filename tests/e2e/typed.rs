@@ -359,7 +359,7 @@ fn what_a_person_does_to_a_staged_message_is_followed() {
 }
 
 /// Lets the pane count the message as submitted whose dispatcher died with the text in the composer.
-fn counted_as_submitted(typed: &Typed) {
+pub fn counted_as_submitted(typed: &Typed) {
     let sql = "select i.name, t.number from installation as i, typed_messages as t order by t.number desc limit 1";
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
     let (install, number) = typed.sql().query_row(sql, [], row).expect("the ledger");

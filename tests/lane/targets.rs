@@ -282,7 +282,9 @@ fn a_command_is_submitted_only_when_it_stands_alone() {
         format!(r"\033[2J\033[8;1H› /compact  summarize conversation\033[10;1H› {row}\033[10;{}H", row.len() + 3)
     };
     let cases = [
-        ("alone", "/compact", true),
+        ("alone", "/compact ", true),
+        // Tab would only complete its name.
+        ("without-blank", "/compact", false),
         ("longer", "/compact now", false),
         ("other", "/clear", false),
         ("empty", "", false),
@@ -291,10 +293,14 @@ fn a_command_is_submitted_only_when_it_stands_alone() {
         let pane = Pane::showing(&server, name, &screen(row), SIZE);
         server.plain(&["set-option", "-p", "-t", &pane.name(), "@cvy_owner", "test1"]);
         server.plain(&["set-option", "-p", "-t", &pane.name(), "@cvy_test1_paste", "1"]);
-        let outcome = pane.submit_with(server.tmux(), &pane.target(), 1, compact.sign(), SubmitKey::Enter);
+        let outcome = pane.submit_with(server.tmux(), &pane.target(), 1, compact.sign(), SubmitKey::Tab);
         let expected = if fits { SendOutcome::Done } else { refused(Refusal::SignNotInComposer) };
         assert_eq!(outcome, expected, "{name}\n{}", pane.screen());
-        let place = if fits { SignPlace::InComposer } else { SignPlace::Absent };
+        let place = match name {
+            "alone" => SignPlace::InComposer,
+            "without-blank" => SignPlace::OnScreen,
+            _ => SignPlace::Absent,
+        };
         assert_eq!(pane.receipt(compact.sign()).sign, place, "{name}");
     }
     let pane = Pane::start(&server, "fresh");
@@ -306,7 +312,7 @@ fn a_command_is_submitted_only_when_it_stands_alone() {
         steering: Steering::Waits,
     };
     assert_eq!(server.tmux().stage(&pane.target(), &staging), Ok(SendOutcome::Done));
-    assert_eq!(pane.wait_for_pastes(1), ["/compact"]);
+    assert_eq!(pane.wait_for_pastes(1), ["/compact "]);
 }
 
 #[test]

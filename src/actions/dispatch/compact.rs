@@ -199,7 +199,7 @@ fn request(
     };
     let (_, worker) = store.read(|r| worker_of(r, reference))?;
     // The ways are looked at outside the transaction.
-    let way = ways::choose(cx, &mut Servers::default(), &worker);
+    let way = ways::choose(cx, &mut Servers::default(), &worker, CommandKind::RequestWorkerCompact);
     let next = way.next(CommandKind::RequestWorkerCompact);
     let (task, worker, command, repeated) = store.write_durably(|w| {
         let (task, worker) = worker_of(w.read(), reference)?;
@@ -260,6 +260,15 @@ fn worker_of(r: store::Read<'_>, reference: &str) -> Result<(Task, Session)> {
     let worker = store::sessions::by_id(r, &binding.worker_session_id)?
         .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
     Ok((task, worker))
+}
+
+/// Notes where the worker's rollout ends before the call or the key: only a compaction behind that counts. False when
+/// there is no rollout.
+pub(super) fn note_end(r: store::Read<'_>, worker: &Session, result: &mut Value) -> Result<bool, store::Error> {
+    let Some(cursor) = store::rollouts::current(r, &worker.id)? else { return Ok(false) };
+    result["from_offset"] = json!(cursor.next_offset);
+    result["rollout"] = json!({"generation": cursor.generation, "path": cursor.path});
+    Ok(true)
 }
 
 /// What can be told of a compaction that no rollout shows, of a session that is idle.

@@ -178,7 +178,7 @@ pub(super) fn deliver(cx: &Context, dispatcher: &mut Dispatcher, id: &str, patie
 
 /// What a rehearsal says: the way the message would take now.
 fn planned(cx: &Context, session: &Session, command: &Command) -> Nudged {
-    let way = ways::choose(cx, &mut Servers::default(), session);
+    let way = ways::choose(cx, &mut Servers::default(), session, command.kind);
     let (lane, why) = match way.next(command.kind) {
         Next::Inbox(why) | Next::Never(why) => (Some(Lane::Inbox), why.to_owned()),
         Next::Push(how) => (Some(how.lane()), how.why().to_owned()),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
+    compact,
     push::{self, Effect},
     servers::{How, Next, Servers, Way},
     typed, typed_after,
@@ -228,7 +229,7 @@ pub(super) fn run(
 }
 
 /// The ways to the sessions whose messages are due, looked at before the transaction: in it nobody is asked anything.
-struct Ways(BTreeMap<String, Way>);
+struct Ways(BTreeMap<String, (CommandKind, Way)>);
 
 impl Ways {
     /// None when nothing is queued.
@@ -246,14 +247,17 @@ impl Ways {
                 && !waits(&row, &paused)
                 && let Some(session) = store.read(|r| store::sessions::by_id(r, &row.target_session_id))?
             {
-                ways.insert(row.target_session_id, way(cx, store, servers, session));
+                ways.insert(row.target_session_id, (row.kind, way(cx, store, servers, session, row.kind)));
             }
         }
         Ok(any.then_some(Self(ways)))
     }
 
-    fn to(&self, session_id: &str) -> Option<&Way> {
-        self.0.get(session_id)
+    /// The way that was seen for a command like this one: a compaction and a message may take different ones.
+    fn to(&self, row: &InLine) -> Option<&Way> {
+        let (looked_for, way) = self.0.get(&row.target_session_id)?;
+        let compacts = |kind: CommandKind| kind == CommandKind::RequestWorkerCompact;
+        (compacts(*looked_for) == compacts(row.kind)).then_some(way)
     }
 }
 
@@ -301,7 +305,7 @@ fn begin(
         return Ok(None);
     };
     // Calls to other sessions came in between.
-    let way = if is_fresh { way } else { ways::choose(cx, servers, &session) };
+    let way = if is_fresh { way } else { ways::choose(cx, servers, &session, command.kind) };
     let how = match way.next(command.kind) {
         Next::Push(How::Types) | Next::Inbox(_) | Next::Later(_) | Next::Never(_) => return Ok(None),
         Next::Push(how) => how,
@@ -326,11 +330,8 @@ fn begin(
         let Some(around) = may_begin(w, &command)? else { return Ok(None) };
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
         let (by, mut result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
-        if how == How::Compacts
-            && let Some(cursor) = store::rollouts::current(w.read(), &session.id)?
-        {
-            result["from_offset"] = json!(cursor.next_offset);
-            result["rollout"] = json!({"generation": cursor.generation, "path": cursor.path});
+        if how == How::Compacts {
+            compact::note_end(w.read(), &session, &mut result)?;
         }
         let begun = store::commands::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;
         Ok(begun.map(|begun| Effect { begun, around, how, begun_at: now.uptime }))
@@ -396,7 +397,7 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
                 handled.push(close(w, orders, &command, &around, phase, why, dry_run, now)?);
                 continue;
             }
-            Verdict::Deliver => ways.to(&row.target_session_id),
+            Verdict::Deliver => ways.to(&row),
         };
         match way.map(|way| way.next(command.kind)) {
             // It has come into line since the look.

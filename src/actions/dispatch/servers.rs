@@ -124,7 +124,9 @@ impl Way {
                 Self::Server { is_busy: false } => Next::Push(How::Compacts),
                 Self::Server { is_busy: true } => Next::Later("its turn runs, and compacting would cut it off"),
                 Self::Later(why) => Next::Later(why),
-                Self::Queue { .. } | Self::Typed(_) | Self::Inbox(_) => Next::Never("no Codex server holds its thread"),
+                Self::Typed(_) => Next::Push(How::Types),
+                Self::Inbox(why) => Next::Never(why.strip_suffix(FETCHES).unwrap_or(why)),
+                Self::Queue { .. } => Next::Never("nothing but messages is put into Codex's queue"),
             };
         }
         match self {
@@ -157,6 +159,8 @@ pub(super) enum Seen {
 /// Codes of the answer about a thread that the server does not know.
 const UNKNOWN_THREAD: &[i64] = &[-32600, -32602];
 
+/// What the reasons end with for which messages go to the inbox.
+const FETCHES: &str = ": it has to fetch its messages";
 const NO_SERVER: &str = "no Codex server holds its thread: it has to fetch its messages";
 pub(super) const NO_THREAD: &str = "it has no Codex thread yet: it has to fetch its messages";
 

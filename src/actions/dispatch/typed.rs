@@ -4,6 +4,8 @@
 //! of the text, and from where on its echo counts. `staged` and `submitted` follow what the pane has counted. `done` is
 //! written by ingest alone, with the line that shows the text. What was interrupted goes on in `typed_after`.
 //!
+//! A compaction is typed too, as the command `/compact` alone: the compaction that the rollout records is its proof.
+//!
 //! What is too long, or cannot be typed as it is, lies in the inbox, and a pointer to it is typed: its echo makes the
 //! command `delivered`, and only the reader's confirmation makes it `done`.
 
@@ -12,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 
 use super::{
+    compact,
     panes::{self, Ready},
     pass::{self, Around, Handled, Orders, Paused, Push},
     push::{self, LEASE, LOOK_AGAIN, PROOF_PATIENCE, TOO_LATE},
@@ -19,13 +22,13 @@ use super::{
     ways,
 };
 use crate::{
-    actions::{Context, echo},
+    actions::{Context, echo, ingest},
     base::{Error, Kind, Result, Timestamp, crash},
     model::{
         codex::{CodexVersion, submit_key},
-        delivery::{AttemptState, Command, Lane, Phase},
+        delivery::{AttemptState, Command, CommandKind, Lane, Phase},
         pane::{EmptyComposer, Held, Steering, composer_holds},
-        typing::{Loss, Marker, TypedText, Typing, typed_message},
+        typing::{ControlCommand, Loss, Marker, Sign, TypedText, Typing, typed_message},
     },
     ports::tmux::{
         BufferName, CaptureOptions, Press, Receipt, Refusal, SendOutcome, Staging, Submission, Target, Tmux, TmuxError,
@@ -69,12 +72,18 @@ pub(super) fn deliver(
     } else {
         // Other sessions came in between.
         match store.read(|r| store::sessions::by_id(r, &command.target_session_id))? {
-            Some(session) => ways::choose(cx, servers, &session),
+            Some(session) => ways::choose(cx, servers, &session, command.kind),
             None => return Ok(None),
         }
     };
     let Way::Typed(ready) = way else { return Ok(None) };
     let composer = ready.composer;
+    if command.kind == CommandKind::RequestWorkerCompact
+        && let Some(why) = unread(cx, store, &command)?
+    {
+        store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
+        return Ok(None);
+    }
     let Some(tried) = begin(cx, store, orders, &command, *ready)? else { return Ok(None) };
     let Tried { mut work, around, attempt_id, begun_at } = tried;
     crash::point("started");
@@ -87,6 +96,19 @@ pub(super) fn deliver(
     handled.attempt_id = Some(attempt_id);
     work.tell(&mut handled)?;
     Ok(Some(handled))
+}
+
+/// Takes what the session's rollout holds: what was compacted until now proves nothing about a request. Gives the reason
+/// why it cannot be taken.
+fn unread(cx: &Context, store: &Store, command: &Command) -> Result<Option<String>> {
+    let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
+        return Ok(None);
+    };
+    Ok(match ingest::ingest_while(cx, store, &session, &|| true) {
+        Ok(taken) if taken.awaiting_first_prompt => Some("its Codex has written no rollout yet".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(format!("its rollout cannot be read: {error}")),
+    })
 }
 
 /// A try on record, to be made.
@@ -123,7 +145,10 @@ fn begin<'a>(
             None => panes::TYPED.to_owned(),
         };
         let thread = session.codex_session_id.clone();
-        let result = json!({"pane": target.pane.to_string(), "thread_id": thread});
+        let mut result = json!({"pane": target.pane.to_string(), "thread_id": thread});
+        if command.kind == CommandKind::RequestWorkerCompact && !compact::note_end(w.read(), session, &mut result)? {
+            return Ok(None);
+        }
         let by = &orders.dispatcher_id;
         let Some(begun) = store::commands::begin_try(w, command, by, (Lane::Tmux, &why), &result, LEASE, &now)? else {
             return Ok(None);
@@ -167,9 +192,13 @@ fn begin<'a>(
     Ok(Some(Tried { work, around, attempt_id: begun.attempt_id, begun_at: now.uptime }))
 }
 
-/// What is typed: the message, or where it lies.
+/// What is typed: a command of Codex, the message, or where it lies.
 fn plan(command: &Command, around: &Around) -> Result<Plan> {
     let marker = Marker::of_command(&command.id);
+    if command.kind == CommandKind::RequestWorkerCompact {
+        let text = TypedText::command(ControlCommand::Compact);
+        return Ok(Plan { body: text.as_str().to_owned(), text, pointer: None });
+    }
     let speaker = push::speaker(around);
     let message = command.message().unwrap_or_default();
     let body = format!("{speaker}:\n\n{message}");
@@ -189,8 +218,16 @@ fn plan(command: &Command, around: &Around) -> Result<Plan> {
     Ok(Plan { text, body, pointer: Some(why) })
 }
 
+/// What was to be typed for a command, once more.
+pub(super) fn retyped(command: &Command, row: &TypedMessage) -> Result<TypedText> {
+    if command.kind == CommandKind::RequestWorkerCompact {
+        return Ok(TypedText::command(ControlCommand::Compact));
+    }
+    typed(&row.body, &Marker::parse(&row.marker).unwrap_or_else(|_| Marker::of_command(&command.id)))
+}
+
 /// A text of ours, of which is known that it can be typed.
-pub(super) fn typed(body: &str, marker: &Marker) -> Result<TypedText> {
+fn typed(body: &str, marker: &Marker) -> Result<TypedText> {
     match typed_message(body.as_bytes(), marker, Loss::Refused) {
         Ok(Typing::Typed { text, .. }) => Ok(text),
         Ok(Typing::ThroughInbox(reason)) => Err(untypable(&reason.to_string())),
@@ -215,6 +252,14 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// What its session's rollout is to show.
+    pub(super) fn sought(&self) -> &'static str {
+        match self.text.sign() {
+            Sign::Marker(_) => "the message",
+            Sign::Command(_) => "a compaction for it",
+        }
+    }
+
     /// Puts the text into the composer; true when it stands there.
     pub(super) fn stage(&mut self, composer: EmptyComposer) -> Result<bool> {
         let fence = u64::try_from(self.command.fence).unwrap_or_default();

@@ -6,12 +6,12 @@
 //! dispatcher still writes is refused by the ledger, and what it still types by the pane.
 
 use super::{
-    health,
+    compact, health,
     panes::{self, Held as Place},
     pass::{Around, Handled, Orders, Paused, Verdict},
-    push::{self, LEASE, LOOK_AGAIN},
+    push::{self, Fate, LEASE, LOOK_AGAIN},
     servers::Servers,
-    typed::{SUBMITTED, Work, end, typed},
+    typed::{SUBMITTED, Work, end, retyped},
 };
 use crate::{
     actions::{Context, ingest, live},
@@ -21,7 +21,7 @@ use crate::{
         delivery::{Command, Phase},
         pane::{DeferReason, Deferral, EmptyComposer, ready_for_text},
         session::{Registration, Session},
-        typing::Marker,
+        typing::Sign,
     },
     ports::{
         process::ProcessId,
@@ -147,12 +147,11 @@ impl Open<'_> {
             process: process.unwrap_or(ProcessId { pid: 0, start_ticks: 0 }),
             install,
         };
-        let marker = Marker::parse(&self.row.marker).unwrap_or_else(|_| Marker::of_command(&command.id));
         let version = self.session.codex_version.as_deref().and_then(|version| version.parse::<CodexVersion>().ok());
         let work = Work {
             cx: self.cx,
             store: self.store,
-            text: typed(&self.row.body, &marker)?,
+            text: retyped(&command, &self.row)?,
             row: self.row.clone(),
             command,
             tmux: panes::server(self.cx, socket.as_deref()),
@@ -190,13 +189,14 @@ impl Open<'_> {
             return work.end(Phase::Ambiguous, &format!("{why}, and its rollout cannot be read: {error}"));
         }
         if self.row.boot_id != now.boot_id {
-            return work.end(Phase::Ambiguous, "the machine went down before its rollout showed the message");
+            let sought = work.sought();
+            return work.end(Phase::Ambiguous, &format!("the machine went down before its rollout showed {sought}"));
         }
         if command.reason.as_deref() != Some(ENDED) {
             // What its writer was about to write is there by then.
             return work.rest(LOOK_AGAIN, ENDED);
         }
-        work.end(Phase::Failed, &format!("{why}, and its rollout does not show the message"))
+        work.end(Phase::Failed, &format!("{why}, and its rollout does not show {}", work.sought()))
     }
 
     fn by_marks(&self, mut work: Work<'_>, info: &PaneInfo, marks: &Receipt) -> Result<bool> {
@@ -245,7 +245,8 @@ impl Open<'_> {
         }
         match self.composer(&work, info) {
             Err(deferral) => work.put_off(&deferral.sentence),
-            Ok(_) if marks.sign == SignPlace::OnScreen => {
+            // A command leaves its own name nowhere: that one is somebody else's.
+            Ok(_) if marks.sign == SignPlace::OnScreen && matches!(work.text.sign(), Sign::Marker(_)) => {
                 work.rest(LOOK_AGAIN, "somebody has submitted it; the session's rollout is awaited")
             }
             // The second look in a row at an idle session with an empty composer, and its rollout was read before it.
@@ -278,9 +279,23 @@ impl Open<'_> {
             }
             SignPlace::InComposer => work.rest(SURE_AFTER, STILL_THERE),
             SignPlace::Absent | SignPlace::OnScreen if was_seen_so(UNSEEN) => {
+                if let Some(why) = self.came_to_nothing(&work, marks)? {
+                    return work.end(Phase::Failed, &why);
+                }
                 work.end(Phase::Ambiguous, "it was submitted, and the idle session's rollout does not show it")
             }
             SignPlace::Absent | SignPlace::OnScreen => work.rest(SURE_AFTER, UNSEEN),
+        }
+    }
+
+    /// What the rollout says of a compaction that was tried and failed.
+    fn came_to_nothing(&self, work: &Work<'_>, marks: &Receipt) -> Result<Option<String>> {
+        if matches!(work.text.sign(), Sign::Marker(_)) || marks.sign != SignPlace::Absent {
+            return Ok(None);
+        }
+        match compact::fate(self.store, &self.session, &work.command, self.unread.as_ref())? {
+            Fate::Failed(why) => Ok(Some(why)),
+            Fate::Open(_) | Fate::Absent | Fate::Unproven(_) | Fate::Never(_) => Ok(None),
         }
     }
 

@@ -7,12 +7,15 @@ use super::{
 };
 use crate::{
     actions::{Context, live},
-    model::session::{Registration, Session},
+    model::{
+        delivery::CommandKind,
+        session::{Registration, Session},
+    },
     store::Store,
 };
 
 /// The way to a session: whose pane shows another thread by now is followed first.
-pub(super) fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session) -> Way {
+pub(super) fn way(cx: &Context, store: &Store, servers: &mut Servers, session: Session, kind: CommandKind) -> Way {
     if session.state != Registration::Active {
         return Way::Inbox("it is gone");
     }
@@ -29,7 +32,7 @@ pub(super) fn way(cx: &Context, store: &Store, servers: &mut Servers, session: S
     } else {
         session
     };
-    choose(cx, servers, &session)
+    choose(cx, servers, &session, kind)
 }
 
 /// A session after a fresh look; as it is on record when that cannot be had, or its tmux server keeps others waiting.
@@ -41,17 +44,21 @@ pub(super) fn refreshed(cx: &Context, store: &Store, panes: &mut Panes, session:
 }
 
 /// The order of the ways: Codex's server where it has the thread; else Codex's own queue, if the session takes from it;
-/// else the session's pane, if it can be typed into; else the inbox, which is always there.
-pub(super) fn choose(cx: &Context, servers: &mut Servers, session: &Session) -> Way {
+/// else the session's pane, if it can be typed into; else the inbox, which is always there. A compaction is never put
+/// into the queue, from which it would come as a message.
+pub(super) fn choose(cx: &Context, servers: &mut Servers, session: &Session, kind: CommandKind) -> Way {
     if session.codex_session_id.is_none() {
         // Nothing would prove whose record a message is in.
         return Way::Inbox(NO_THREAD);
     }
     match servers.way(cx, session) {
-        Way::Inbox(why) => match servers.queues.usable(cx, session) {
-            Some(Usable { is_busy }) => Way::Queue { is_busy },
-            None => servers.panes.way(cx, session).unwrap_or(Way::Inbox(why)),
-        },
+        Way::Inbox(why) => {
+            let is_message = kind != CommandKind::RequestWorkerCompact;
+            match is_message.then(|| servers.queues.usable(cx, session)).flatten() {
+                Some(Usable { is_busy }) => Way::Queue { is_busy },
+                None => servers.panes.way(cx, session).unwrap_or(Way::Inbox(why)),
+            }
+        }
         way @ (Way::Server { .. } | Way::Queue { .. } | Way::Later(_) | Way::Typed(_)) => way,
     }
 }

@@ -490,7 +490,7 @@ fn in_composer(sign: &Sign) -> String {
             format!("#{{&&:{found},#{{||:{here},{wrapped}}}}}")
         }
         Sign::Command(command) => {
-            let column = 2 + command.as_str().len();
+            let column = 2 + command.typed().len();
             let here = in_cursor_row(&command_row(*command));
             format!("#{{&&:{here},#{{==:#{{cursor_x}},{column}}}}}")
         }

@@ -143,7 +143,7 @@ impl ScriptedPane {
             Sign::Marker(marker) => {
                 (self.composer.ends_with(&format!("{marker})")), self.screen.contains(marker.as_str()))
             }
-            Sign::Command(command) => (self.composer == command.as_str(), false),
+            Sign::Command(command) => (self.composer == command.typed(), false),
         };
         if ends {
             SignPlace::InComposer
