@@ -50,7 +50,7 @@ impl Live<'_> {
     }
 
     pub fn command(&self, id: &str) -> Value {
-        let commands = self.world.run(&["commands", "--attempts", "--json"]).ok().json();
+        let commands = self.world.run(&["commands", "--attempts", "--json", "--limit", "0"]).ok().json();
         commands.as_array().expect("commands").iter().find(|one| one["id"] == id).expect("the command").clone()
     }
 
