@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    DispatchHealth, dispatch_health, health, in_queue, pass,
+    DispatchHealth, dispatch_health, health, in_queue, into_inbox,
     resolve::{self, Decision, Resolved},
 };
 use crate::{
@@ -258,7 +258,7 @@ fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Contr
         } else if was_taken_back {
             let step = Step { reason: Some(reason.unwrap_or("taken back from Codex's queue")), ..Step::default() };
             in_queue::cancelled(w, &command, step, now.wall)?;
-        } else if !pass::take_from_inbox(w, &command, "its command was taken back")? {
+        } else if !into_inbox::take_from_inbox(w, &command, "its command was taken back")? {
             return Err(Error::refused(format!("the message of command {id} was taken from the inbox already"))
                 .hint("its reader confirms it; `conveyor session-inbox` shows it"));
         } else {

@@ -1,7 +1,10 @@
 //! A message that its way refuses again and again goes into its target's inbox: a lane hands over only what is proven
 //! to have had no effect.
 
-use super::pass::{Around, Orders, Paused, Verdict, put_into_inbox};
+use super::{
+    into_inbox::put_into_inbox,
+    pass::{Around, Orders, Paused, Verdict},
+};
 use crate::{
     base::{Moment, Result},
     model::delivery::{AttemptState, Command, Phase},

@@ -10,6 +10,7 @@ mod enqueue;
 mod handover;
 mod health;
 mod in_queue;
+mod into_inbox;
 mod nudge;
 mod panes;
 mod pass;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    compact, handover, health, in_queue,
-    pass::{self, Around, Handled, Orders},
+    compact, handover, health, in_queue, into_inbox,
+    pass::{Around, Handled, Orders},
     servers::{How, Message, Seen, Servers},
     ways,
 };
@@ -184,7 +184,7 @@ pub(super) fn speaker(around: &Around) -> String {
 pub(super) fn give_back(store: &Store, command: &Command, why: &str, is_our_fault: bool, now: &Moment) -> Result<()> {
     store.write_durably(|w| {
         // Read and confirmed in the inbox while a pointer to it was on its way.
-        if let Some(id) = pass::pointed_at(w.read(), command)?
+        if let Some(id) = into_inbox::pointed_at(w.read(), command)?
             && echo::confirm_had(w, command, id, &command.result.clone().unwrap_or_else(|| json!({})), now.wall)?
         {
             return Ok(());

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 
 use super::{
-    compact,
+    compact, into_inbox,
     panes::{self, Ready},
     pass::{self, Around, Handled, Orders, Paused, Push},
     push::{self, LEASE, LOOK_AGAIN, PROOF_PATIENCE, TOO_LATE},
@@ -154,7 +154,7 @@ fn begin<'a>(
             return Ok(None);
         };
         let notification_id = match plan.pointer {
-            Some(_) => Some(pass::lay_into_inbox(w, orders, &begun.command, &around, &now)?),
+            Some(_) => Some(into_inbox::lay_into_inbox(w, orders, &begun.command, &around, &now)?),
             None => None,
         };
         let cursor = store::rollouts::current(w.read(), &session.id)?;
