@@ -2,8 +2,9 @@
 //! to have had no effect.
 
 use super::{
+    around::{Around, Verdict},
     into_inbox::put_into_inbox,
-    pass::{Around, Orders, Paused, Verdict},
+    pass::{Orders, Paused},
 };
 use crate::{
     base::{Moment, Result},

@@ -8,8 +8,9 @@
 use serde_json::json;
 
 use super::{
+    around::{Around, Verdict},
     codex_queue::{Holder, Queues, Recalled, holder},
-    pass::{Around, Handled, Orders, Verdict},
+    pass::{Handled, Orders},
     push::{self, ABSENT, LOOK_AGAIN, SURE_AFTER},
     servers::Servers,
     ways,

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::pass::{Around, Handled, Orders, moved, value};
+use super::{
+    around::Around,
+    pass::{Handled, Orders, moved, value},
+};
 use crate::{
     base::{Moment, Result},
     model::{

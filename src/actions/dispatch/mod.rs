@@ -1,5 +1,6 @@
 //! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
 
+mod around;
 mod codex_queue;
 mod commands;
 mod compact;

@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
+    around::Around,
     compact, handover, health, in_queue, into_inbox,
-    pass::{Around, Handled, Orders},
+    pass::{Handled, Orders},
     servers::{How, Message, Seen, Servers},
     ways,
 };

@@ -14,9 +14,10 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 
 use super::{
+    around::Around,
     compact, into_inbox,
     panes::{self, Ready},
-    pass::{self, Around, Handled, Orders, Paused, Push},
+    pass::{self, Handled, Orders, Paused, Push},
     push::{self, LEASE, LOOK_AGAIN, PROOF_PATIENCE, TOO_LATE},
     servers::{Servers, Way},
     ways,

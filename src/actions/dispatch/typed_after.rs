@@ -6,9 +6,10 @@
 //! dispatcher still writes is refused by the ledger, and what it still types by the pane.
 
 use super::{
+    around::{Around, Verdict},
     compact, health,
     panes::{self, Held as Place},
-    pass::{Around, Handled, Orders, Paused, Verdict},
+    pass::{Handled, Orders, Paused},
     push::{self, Fate, LEASE, LOOK_AGAIN},
     servers::Servers,
     typed::{SUBMITTED, Work, end, retyped},
