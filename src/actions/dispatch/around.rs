@@ -1,0 +1,143 @@
+//! What decides whether a command may go: its target, task, binding and budget as they are now, not as they were when it
+//! was accepted.
+
+use std::collections::BTreeMap;
+
+use super::pass::{Handled, Orders};
+use crate::{
+    base::Result,
+    model::{
+        delivery::{Command, Phase},
+        session::{Registration, Session},
+        task::{Task, TaskState},
+    },
+    store::{self, Read, inbox},
+};
+
+/// Why a message is refused whose task has a limit that is reached.
+const OVER_BUDGET: &str = "its task's budget of nudges is spent";
+
+/// Sessions, tasks and bindings in force, each read once in a transaction.
+#[derive(Default)]
+pub(super) struct Known {
+    sessions: BTreeMap<String, Option<Session>>,
+    tasks: BTreeMap<String, (Option<Task>, Option<String>)>,
+}
+
+/// What decides about a command.
+pub(super) struct Around {
+    pub(super) target: Option<Session>,
+    pub(super) source: Option<Session>,
+    pub(super) task: Option<Task>,
+    binding_in_force: Option<String>,
+    /// What the command tells about was seen, or is gone.
+    is_moot: bool,
+    /// Nothing of its task's budget is left for it.
+    is_over_budget: bool,
+}
+
+/// Whether a command may go now.
+pub(super) enum Verdict {
+    /// It may go.
+    Deliver,
+    /// Not now.
+    Waits,
+    /// It is closed, for this reason.
+    Over(Phase, &'static str),
+}
+
+impl Known {
+    fn session(&mut self, r: Read<'_>, id: &str) -> Result<Option<Session>> {
+        if let Some(known) = self.sessions.get(id) {
+            return Ok(known.clone());
+        }
+        let found = store::sessions::by_id(r, id)?;
+        self.sessions.insert(id.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// What decides about a command.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) fn of(&mut self, r: Read<'_>, command: &Command) -> Result<Around> {
+        let (task, binding_in_force) = match command.task_id.as_deref() {
+            None => (None, None),
+            Some(id) => match self.tasks.get(id) {
+                Some(known) => known.clone(),
+                None => {
+                    let found =
+                        (store::tasks::find(r, id)?, store::bindings::active_of_task(r, id)?.map(|binding| binding.id));
+                    self.tasks.insert(id.to_owned(), found.clone());
+                    found
+                }
+            },
+        };
+        let target = self.session(r, &command.target_session_id)?;
+        let source = match command.source_session_id.as_deref() {
+            Some(id) => self.session(r, id)?,
+            None => None,
+        };
+        let is_moot = match command.payload["notification_id"].as_i64() {
+            Some(id) => !inbox::is_unseen(r, id)?,
+            None => false,
+        };
+        let is_over_budget = store::budgets::exhausted(r, command)?.is_some();
+        Ok(Around { target, source, task, binding_in_force, is_moot, is_over_budget })
+    }
+}
+
+impl Around {
+    /// What decides about one command alone.
+    pub(super) fn of(r: Read<'_>, command: &Command) -> Result<Self> {
+        Known::default().of(r, command)
+    }
+
+    /// What was true when the command was accepted is looked at again now.
+    pub(super) fn verdict(&self, command: &Command) -> Verdict {
+        if self.is_moot {
+            return Verdict::Over(Phase::Cancelled, "its reader has seen it already");
+        }
+        if self.target.as_ref().is_none_or(|target| target.state == Registration::Gone) {
+            return Verdict::Over(Phase::Failed, "its target is gone");
+        }
+        match &self.task {
+            Some(task) if !task.state.is_open() => return Verdict::Over(Phase::Failed, "its task has ended"),
+            Some(task) if task.state == TaskState::Paused => return Verdict::Waits,
+            _ => {}
+        }
+        if command.binding_id.is_some() && self.binding_in_force != command.binding_id {
+            return Verdict::Over(Phase::Failed, "the binding it was sent through has ended");
+        }
+        if self.is_over_budget {
+            return Verdict::Over(Phase::Blocked, OVER_BUDGET);
+        }
+        Verdict::Deliver
+    }
+
+    /// What there is to tell of the command, in this phase.
+    pub(super) fn handled(&self, orders: &Orders, command: &Command, phase: Phase, dry_run: bool) -> Handled {
+        Handled {
+            attempt_id: None,
+            command_id: command.id.clone(),
+            command_type: command.kind,
+            correlation_id: command.correlation_id.clone(),
+            delivery_mode: None,
+            dispatcher_id: orders.dispatcher_id.clone(),
+            dry_run,
+            error: None,
+            kind: "command",
+            lane: None,
+            lane_reason: None,
+            notification_id: None,
+            permission_check: None,
+            phase,
+            receipt: None,
+            side_effect_completed: false,
+            side_effect_started: false,
+            state: if dry_run { "planned" } else { "failed" },
+            target_session: self.target.as_ref().map(|target| target.name.clone()).unwrap_or_default(),
+            task: self.task.as_ref().map(|task| task.name.clone()),
+        }
+    }
+}
