@@ -14,6 +14,7 @@ pub mod keymap;
 mod layer;
 mod listing;
 mod loads;
+mod marks;
 mod message;
 mod messages;
 mod mouse;
