@@ -8,20 +8,25 @@ mod app;
 mod backend;
 mod event_loop;
 mod field;
+mod flow;
 mod input;
 mod jobs;
 pub mod keymap;
 mod layer;
 mod listing;
 mod loads;
+mod look;
+mod markdown;
 mod marks;
 mod message;
 mod messages;
 mod mouse;
 mod over;
 mod screen;
+mod talk;
 mod terminal;
 pub mod theme;
+mod views;
 mod wrap;
 
 #[cfg(test)]

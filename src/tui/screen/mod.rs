@@ -7,7 +7,9 @@ pub mod fleet;
 pub mod inbox;
 pub mod layers;
 mod nudge;
+mod pane;
 pub mod preview;
+pub mod talk;
 pub mod task;
 
 use ratatui::{
@@ -22,6 +24,7 @@ use super::{
     app::{App, BoardState, Look, Screen, count},
     keymap::{self, Binding, Intent},
     layer::Layer,
+    look,
     message::Failure,
     theme::{Glyphs, Part},
     wrap::{cut, wrap},
@@ -315,6 +318,9 @@ fn works(app: &App, intent: Intent) -> bool {
     }
     match intent {
         Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Unfold => look::can_unfold(app),
+        Intent::NextEntry | Intent::PreviousEntry => look::can_choose(app),
+        Intent::PanLeft | Intent::PanRight => look::can_pan(app),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Snooze | Intent::Pin => fleet::selected(app).is_some(),
