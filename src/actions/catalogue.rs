@@ -204,6 +204,7 @@ catalogue! {
     }
     Observe {
         List,
+        Mark,
         Status,
         Explain,
         Cycle,
