@@ -195,11 +195,14 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
 fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let rows = rows(app);
     let total = app.board().map_or(0, |board| board.sessions.len());
-    let title = if app.filter_text.is_empty() {
+    let mut title = if app.filter_text.is_empty() {
         "who needs you".to_owned()
     } else {
         format!("{} ({} of {total})", app.filter_text, rows.len())
     };
+    if !app.fleet.marks.is_empty() {
+        title = format!("{title}, {} marked", app.fleet.marks.len());
+    }
     put(frame, area, 0, heading(app, &title, app.fleet.look == Look::List, area.width));
     if rows.is_empty() {
         put(frame, area, 2, super::styled(app, Part::Dim, "  nothing passes the filter; Esc clears it"));
@@ -242,6 +245,11 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
     let who = match &row.task {
         Some(task) => format!("{pair}{}{task}", glyphs.separator()),
         None => pair,
+    };
+    let who = match app.fleet.marks.contains(&row.id) {
+        _ if app.fleet.marks.is_empty() => who,
+        true => format!("+ {who}"),
+        false => format!("  {who}"),
     };
     let disagree = row.judgement.agreement == Agreement::Disagree;
     let first = Line::from(vec![

@@ -3,6 +3,8 @@
 mod answers;
 mod driven;
 mod fake;
+mod forms;
 mod messages;
+mod palette;
 mod update;
 mod view;
