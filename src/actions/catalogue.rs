@@ -226,6 +226,7 @@ catalogue! {
     }
     Observe {
         List,
+        Mark,
         Status,
         Explain,
         Cycle,

@@ -14,6 +14,7 @@ use super::{
     layer::{About, Layer, Reader},
     listing::{Listing, Sides},
     loads::Slot,
+    marks::Attending,
     message::{Effect, Failure, Load, Msg},
     receipts::{self, Receipts},
     screen::{events::EventsState, fleet, inbox, preview, task},
@@ -81,8 +82,8 @@ pub struct FleetState {
     pub raw: bool,
     /// By how many lines the preview is scrolled back from its end.
     pub scroll: usize,
-    /// Ids of the marked sessions.
-    pub marks: BTreeSet<String>,
+    /// Ids of the sessions chosen for a nudge to all of them.
+    pub chosen: BTreeSet<String>,
 }
 
 /// What is known of the board.
@@ -145,6 +146,7 @@ pub struct App {
     pub(super) filter_text: String,
     pub(super) filter: Filter,
     pub(super) fleet: FleetState,
+    pub(super) attending: Attending,
     pub(super) task_view: Sides,
     pub(super) inbox_view: Sides,
     pub(super) events: EventsState,
@@ -183,6 +185,7 @@ impl App {
             filter_text: String::new(),
             filter: Filter::default(),
             fleet: FleetState::default(),
+            attending: Attending::default(),
             task_view: Sides::default(),
             inbox_view: Sides::default(),
             events: EventsState::default(),
@@ -245,7 +248,7 @@ impl App {
             // What the filter hides is not on screen, and no key is about it.
             Screen::Fleet => {
                 let id = self.fleet.list.id.as_deref()?;
-                board.sessions.iter().find(|row| row.id == id && self.filter.matches_session(row, self.now))
+                board.sessions.iter().find(|row| row.id == id && fleet::shows(self, row))
             }
             Screen::Events => {
                 let id = self.fleet.list.id.as_deref()?;
@@ -345,6 +348,18 @@ impl App {
     fn ask_conversation(&mut self) -> Option<Effect> {
         let id = self.session()?.id.clone();
         self.conversation_slot.ask(id).map(|id| Effect::Load(Load::Conversation(id)))
+    }
+
+    /// Whether everything that the board knows of a session is on its preview.
+    #[must_use]
+    pub fn shows_all_of(&self, session_id: &str) -> bool {
+        if self.fleet.raw {
+            self.pane.as_ref().is_some_and(|pane| pane.session == session_id && pane.value.is_ok())
+        } else {
+            let shown = self.conversation.as_ref();
+            self.conversation_slot.is_idle()
+                && shown.is_some_and(|said| said.session == session_id && said.value.is_ok())
+        }
     }
 
     fn ask_pane(&mut self) -> Option<Effect> {
@@ -562,6 +577,9 @@ fn newest(board: &Board) -> Option<Timestamp> {
 /// Takes a message; what has to be done in the world.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Click(..) | Msg::Wheel(..)) {
+        app.attending.touched(app.now);
+    }
     match msg {
         Msg::Key(key) => {
             app.receipts.key_pressed();
@@ -597,11 +615,23 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
-        Msg::Attach(Err(error)) => app.show_failure("attach", &Failure::from(&error)),
+        Msg::Attach(Err(error)) => {
+            app.attending.stays();
+            app.show_failure("attach", &Failure::from(&error));
+        }
         Msg::Returned(result) => {
-            if let Err(error) = result {
-                app.show_failure("attach", &Failure::from(&error));
+            match result {
+                Ok(()) => super::marks::returned(app, &mut effects),
+                Err(error) => {
+                    app.attending.stays();
+                    app.show_failure("attach", &Failure::from(&error));
+                }
             }
+            app.attending.touched(app.now);
+            effects.extend(app.ask_board());
+        }
+        Msg::Noted { line, by_key, result } => {
+            super::marks::noted(app, &line, by_key, result);
             effects.extend(app.ask_board());
         }
         Msg::Done(line, result) => {
@@ -614,20 +644,12 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
     }
     app.settle(&mut effects);
+    super::marks::look(app, &mut effects);
     effects
 }
 
-/// How many sessions ask for this much.
+/// How many sessions ask for this much and are not put aside.
 #[must_use]
-pub fn count(board: &Board, attention: Attention) -> usize {
-    board.sessions.iter().filter(|row| row.attention == attention).count()
-}
-
-/// Whether a row is one that the operator should look at.
-#[must_use]
-pub fn wants_look(attention: Attention) -> bool {
-    match attention {
-        Attention::NeedsYou | Attention::Failed | Attention::DoneUnseen => true,
-        Attention::Working | Attention::Idle | Attention::Unknown | Attention::Gone => false,
-    }
+pub fn count(board: &Board, attention: Attention, now: Timestamp) -> usize {
+    board.sessions.iter().filter(|row| row.attention == attention && !row.marks.is_snoozed(now)).count()
 }

@@ -3,10 +3,11 @@
 use super::{
     acts::{self, Deed},
     answers,
-    app::{App, Look, Screen, wants_look},
+    app::{App, Look, Screen},
     form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
+    marks,
     message::{Effect, Load},
     messages, over,
     palette::{self, Palette},
@@ -39,6 +40,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Form) => form::keys::key(app, key, intent, effects),
             Some(Place::Palette) => palette::key(app, key, intent, effects),
             Some(Place::Receipts) => receipts::keys::key(app, intent, effects),
+            Some(Place::Snooze) => marks::snoozing(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
                     on_screen(app, intent, effects);
@@ -114,7 +116,11 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         }
         Intent::Explain => explain(app, effects),
         Intent::Attach => match app.session() {
-            Some(session) => effects.push(Effect::Load(Load::Attach(session.id.clone()))),
+            Some(session) => {
+                let (id, name) = (session.id.clone(), session.name.clone());
+                app.attending.attaches(name);
+                effects.push(Effect::Load(Load::Attach(id)));
+            }
             None => app.say(Part::Warning, "no session is selected"),
         },
         Intent::RawPane => {
@@ -129,6 +135,10 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Snooze => marks::snooze(app),
+        Intent::Pin => marks::pin(app, effects),
+        Intent::Unread => marks::unread(app, effects),
+        Intent::Gone => marks::toggle_gone(app),
         Intent::Nudge => messages::nudge(app),
         Intent::Interrupt => answers::interrupt(app),
         Intent::Answer => answers::open(app, effects),
@@ -144,7 +154,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Resume => form::keys::open(app, Subject::Resume, effects),
         Intent::Stop => acts::ask(app, Deed::Stop),
         Intent::Unbind => acts::ask(app, Deed::Unbind),
-        Intent::Mark => messages::mark(app),
+        Intent::Choose => messages::choose(app),
         Intent::Palette => app.layers.push(Layer::Palette(Palette::default())),
         Intent::Receipts => receipts::keys::open(app),
         Intent::Follow => {
@@ -310,7 +320,7 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
             app.events.set_search("");
             effects.extend(app.ask_events(None));
         }
-        Screen::Fleet if !app.fleet.marks.is_empty() => app.fleet.marks.clear(),
+        Screen::Fleet if !app.fleet.chosen.is_empty() => app.fleet.chosen.clear(),
         Screen::Fleet | Screen::Task | Screen::Inbox if !app.filter_text.is_empty() => {
             app.filter_text.clear();
             app.filter = Filter::default();
@@ -350,8 +360,8 @@ enum Step {
 
 fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     let rows = fleet::rows(app);
-    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), wants_look(row.attention()))).collect();
-    let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)));
+    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), row.wants_look(app.now))).collect();
+    let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)));
     if !ids.iter().any(|(_, needs)| *needs) {
         let text = if hidden { "who needs you is hidden by the filter" } else { "nobody needs you" };
         app.say(Part::Dim, text);
@@ -415,7 +425,7 @@ pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) 
 fn shown(app: &App) -> Argv {
     match (app.screen, app.session()) {
         (Screen::Fleet, Some(session)) => Explain { session: session.name.clone(), no_refresh: false }.argv(),
-        (Screen::Fleet, None) => List { all: false }.argv(),
+        (Screen::Fleet, None) => List { all: false, filter: None }.argv(),
         (Screen::Events, Some(session)) => {
             Tail { session: session.name.clone(), limit: 50, subtype: None, include_content: false }.argv()
         }
@@ -429,10 +439,11 @@ fn shown(app: &App) -> Argv {
             redact: false,
             limit: 200,
             before: None,
+            filter: None,
         }
         .argv(),
         (Screen::Task, _) | (Screen::Events, None) => {
-            Tasks { create: None, goal: None, summary: None, active: false }.argv()
+            Tasks { create: None, goal: None, summary: None, active: false, filter: None }.argv()
         }
     }
 }

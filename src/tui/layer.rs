@@ -8,7 +8,7 @@ use super::{
     palette::Palette,
     theme::Part,
 };
-use crate::actions::QuestionView;
+use crate::actions::{Mark, QuestionView};
 
 /// One layer. The top one has the keyboard.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub enum Layer {
     Palette(Palette),
     /// The receipts, the one of this number selected.
     Receipts(u64),
+    /// For how long something is put aside.
+    Snooze(Snoozing),
 }
 
 impl Layer {
@@ -59,6 +61,7 @@ impl Layer {
             Self::Form(_) => Place::Form,
             Self::Palette(_) => Place::Palette,
             Self::Receipts(_) => Place::Receipts,
+            Self::Snooze(_) => Place::Snooze,
         }
     }
 }
@@ -94,7 +97,7 @@ pub struct Input {
 pub struct Nudge {
     /// Ids and names of the sessions that it goes to.
     pub to: Vec<(String, String)>,
-    /// Names of marked sessions that it does not go to, each with the reason.
+    /// Names of chosen sessions that it does not go to, each with the reason.
     pub left_out: Vec<(String, String)>,
     /// What was typed.
     pub field: Field,
@@ -128,6 +131,17 @@ pub struct Reader {
     pub scroll: usize,
     /// The command line that shows the same.
     pub command: Option<String>,
+}
+
+/// For how long something is put aside.
+#[derive(Debug)]
+pub struct Snoozing {
+    /// Its name.
+    pub name: String,
+    /// What can be done; never empty.
+    pub choices: Vec<Mark>,
+    /// Which of them is meant.
+    pub selected: usize,
 }
 
 /// What a session asks, to be answered.

@@ -22,7 +22,7 @@ const WAIT: u64 = 10;
 /// The longest message that is written here, in bytes.
 pub(super) const MAX_MESSAGE: usize = 32 * 1024;
 
-/// Opens the message to the selected session or the marked ones, or says why there is none to be written.
+/// Opens the message to the selected session or the chosen ones, or says why there is none to be written.
 pub(super) fn nudge(app: &mut App) {
     match addressees(app) {
         Ok((to, left_out)) => {
@@ -35,23 +35,23 @@ pub(super) fn nudge(app: &mut App) {
 /// Whom a nudge from here goes to, by id and name, and by name who is left out and why; or why it goes nowhere.
 #[expect(clippy::type_complexity, reason = "two lists of pairs, told apart by their names where they are taken")]
 pub(super) fn addressees(app: &App) -> Result<(Vec<(String, String)>, Vec<(String, String)>), String> {
-    if app.fleet.marks.is_empty() {
+    if app.fleet.chosen.is_empty() {
         let session = app.session().ok_or("no session is selected")?;
         return match out_of_reach(app, session) {
             None => Ok((vec![(session.id.clone(), session.name.clone())], Vec::new())),
             Some(why) => Err(format!("{} {why}", session.name)),
         };
     }
-    let marked =
-        app.board().into_iter().flat_map(|board| &board.sessions).filter(|row| app.fleet.marks.contains(&row.id));
+    let chosen =
+        app.board().into_iter().flat_map(|board| &board.sessions).filter(|row| app.fleet.chosen.contains(&row.id));
     let (mut to, mut left_out) = (Vec::new(), Vec::new());
-    for session in marked {
+    for session in chosen {
         match out_of_reach(app, session) {
             None => to.push((session.id.clone(), session.name.clone())),
             Some(why) => left_out.push((session.name.clone(), why.to_owned())),
         }
     }
-    if to.is_empty() { Err("none of the marked sessions can be reached".to_owned()) } else { Ok((to, left_out)) }
+    if to.is_empty() { Err("none of the chosen sessions can be reached".to_owned()) } else { Ok((to, left_out)) }
 }
 
 /// Why a message from here does not go to this session.
@@ -66,14 +66,14 @@ fn out_of_reach(app: &App, session: &SessionRow) -> Option<&'static str> {
     }
 }
 
-/// Marks the selected session, or takes its mark away.
-pub(super) fn mark(app: &mut App) {
+/// Chooses the selected session for what goes to several, or lets it go.
+pub(super) fn choose(app: &mut App) {
     let Some(id) = app.session().map(|session| session.id.clone()) else {
-        app.say(Part::Warning, "only sessions can be marked");
+        app.say(Part::Warning, "only sessions can be chosen");
         return;
     };
-    if !app.fleet.marks.remove(&id) {
-        app.fleet.marks.insert(id);
+    if !app.fleet.chosen.remove(&id) {
+        app.fleet.chosen.insert(id);
     }
 }
 
@@ -133,7 +133,7 @@ fn send(app: &mut App, effects: &mut Vec<Effect>) {
         submit(app, send_to(name, nudge.field.text()), effects);
     }
     if nudge.to.len() > 1 {
-        app.fleet.marks.clear();
+        app.fleet.chosen.clear();
         receipts::keys::open(app);
     }
 }

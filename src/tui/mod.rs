@@ -17,6 +17,7 @@ pub mod keymap;
 mod layer;
 mod listing;
 mod loads;
+mod marks;
 mod message;
 mod messages;
 mod mouse;

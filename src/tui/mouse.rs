@@ -60,6 +60,7 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
             | Layer::Nudge(_)
             | Layer::Confirm { .. }
             | Layer::Answer(_)
+            | Layer::Snooze(_)
             | Layer::Form(_)
             | Layer::Palette(_)
             | Layer::Receipts(_),

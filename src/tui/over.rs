@@ -191,7 +191,8 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             | Layer::Receipts(_)
             | Layer::Reader(_)
             | Layer::Confirm { .. }
-            | Layer::Answer(_),
+            | Layer::Answer(_)
+            | Layer::Snooze(_),
         )
         | None => {}
     }

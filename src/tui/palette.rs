@@ -174,7 +174,10 @@ fn act(app: &App, row: &keymap::Binding) -> Option<Item> {
             (title.to_owned(), Some(Dispatch::of(verb).argv()))
         }
         Intent::Retry | Intent::TakeBack | Intent::Arrived => (format!("{} the selected message", row.short), None),
-        Intent::Mark => (format!("mark {}", session()?), None),
+        Intent::Snooze | Intent::Pin => (format!("{} {}", row.short, screen::fleet::selected(app)?.name()), None),
+        Intent::Unread => (format!("mark {} unread", session()?), None),
+        Intent::Gone => ("show or fold what is gone".to_owned(), None),
+        Intent::Choose => (format!("choose {}", session()?), None),
         Intent::NextNeed
         | Intent::PreviousNeed
         | Intent::Filter

@@ -23,7 +23,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     acts::{self, Deed},
-    app::{App, BoardState, Look, Screen, count, wants_look},
+    app::{App, BoardState, Look, Screen, count},
     form::Subject,
     keymap::{self, Binding, Intent},
     layer::Layer,
@@ -97,7 +97,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             Layer::Form(form) => form::draw(app, frame, form),
             Layer::Palette(palette) => palette::draw(app, frame, palette),
             Layer::Receipts(selected) => receipts::draw(app, frame, *selected),
-            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) => {
+            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_) => {
                 layers::draw(app, frame, layer);
             }
         }
@@ -189,16 +189,18 @@ fn header(app: &App) -> Line<'static> {
         ));
     }
     if let Some(board) = app.board() {
-        let needing = count(board, Attention::NeedsYou);
+        let needing = count(board, Attention::NeedsYou, app.now);
         spans.push(Span::raw("  "));
         spans.push(if needing > 0 && app.size.width < ROOMY {
             span(app, Part::NeedsYou, format!("! {needing}"))
         } else if needing > 0 {
             span(app, Part::NeedsYou, format!("! {needing} need{} you", if needing == 1 { "s" } else { "" }))
         } else {
-            span(app, Part::Dim, "nobody needs you")
+            let aside = board.sessions.iter().filter(|row| row.attention == Attention::NeedsYou).count();
+            let aside = if aside > 0 { format!(" ({aside} snoozed)") } else { String::new() };
+            span(app, Part::Dim, format!("nobody needs you{aside}"))
         });
-        let failed = count(board, Attention::Failed);
+        let failed = count(board, Attention::Failed, app.now);
         if failed > 0 {
             let sign = app.settings.glyphs.attention(Attention::Failed);
             let words = if app.size.width < ROOMY { "" } else { " failed" };
@@ -346,7 +348,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Nudge => super::messages::addressees(app).is_ok(),
-        Intent::Mark => app.session().is_some(),
+        Intent::Choose => app.session().is_some(),
         Intent::NewTask => acts::is_offered(app, Subject::CreateTask),
         Intent::StartWorker => acts::is_offered(app, Subject::StartWorker),
         Intent::Bind => acts::is_offered(app, Subject::Bind),
@@ -356,6 +358,9 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Stop => acts::question(app, Deed::Stop).is_ok(),
         Intent::Unbind => acts::question(app, Deed::Unbind).is_ok(),
         Intent::Receipts => !app.receipts.list().is_empty(),
+        Intent::Snooze | Intent::Pin => fleet::selected(app).is_some(),
+        Intent::Unread => app.session().is_some_and(|row| !row.marks.unread),
+        Intent::Gone => fleet::gone(app) > 0,
         Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
         Intent::Answer => super::answers::is_in(app, Condition::Blocked),
         Intent::Retry => {
@@ -373,11 +378,13 @@ pub fn works(app: &App, intent: Intent) -> bool {
             Screen::Events => app.events.selected_row().is_some(),
         },
         Intent::NextNeed | Intent::PreviousNeed => {
-            app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)))
+            app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)))
         }
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {
-            Screen::Fleet => app.fleet.look != Look::List || !app.filter_text.is_empty() || !app.fleet.marks.is_empty(),
+            Screen::Fleet => {
+                app.fleet.look != Look::List || !app.filter_text.is_empty() || !app.fleet.chosen.is_empty()
+            }
             Screen::Task | Screen::Events | Screen::Inbox => true,
         },
         Intent::Filter | Intent::Copy | Intent::Mouse | Intent::NextPane | Intent::Fleet => app.board().is_some(),

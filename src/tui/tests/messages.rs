@@ -103,17 +103,17 @@ fn a_session_that_has_become_another_one_meanwhile_gets_no_message() {
 }
 
 #[test]
-fn a_marked_set_is_listed_and_each_gets_a_command_of_its_own() {
+fn a_chosen_set_is_listed_and_each_gets_a_command_of_its_own() {
     let mut app = app(80, 24);
     // w1, w2, w3 and m1 in the order of the list; the task is no session.
     press(&mut app, "Space j Space j Space j Space");
-    assert_eq!(app.fleet.marks.len(), 4);
+    assert_eq!(app.fleet.chosen.len(), 4);
     press(&mut app, "k Space");
     let mut now = board();
     now.sessions.iter_mut().find(|row| row.name == "w2").unwrap().registration = Registration::Gone;
     update(&mut app, Msg::Board(Ok(now)));
     let frame = screen(&app);
-    assert!(frame.contains("3 marked") && frame.contains("+ w1"), "{frame}");
+    assert!(frame.contains("3 chosen") && frame.contains("+ w1"), "{frame}");
     press(&mut app, "n");
     write(&mut app, "stop that");
     let frame = screen(&app);
@@ -124,12 +124,12 @@ fn a_marked_set_is_listed_and_each_gets_a_command_of_its_own() {
     let line = |name: &str| format!("conveyor session-nudge --no-wait '--expires=1800' -- {name} 'stop that'");
     assert_eq!(sent.len(), 2);
     assert!(sent.contains(&line("w1")) && sent.contains(&line("m1")), "{sent:?}");
-    assert!(app.fleet.marks.is_empty());
+    assert!(app.fleet.chosen.is_empty());
     assert!(screen(&app).contains("receipts: 1 of 2"), "{}", screen(&app));
 }
 
 #[test]
-fn what_the_filter_hides_is_left_out_and_esc_takes_the_marks_away() {
+fn what_the_filter_hides_is_left_out_and_esc_lets_the_chosen_go() {
     let mut app = app(80, 24);
     press(&mut app, "Space j Space /");
     write(&mut app, "w2");
@@ -137,7 +137,7 @@ fn what_the_filter_hides_is_left_out_and_esc_takes_the_marks_away() {
     let frame = screen(&app);
     assert!(frame.contains("nudge w2") && frame.contains("not to w1: it is hidden by the filter"), "{frame}");
     press(&mut app, "Esc Esc");
-    assert!(app.fleet.marks.is_empty() && !app.filter_text.is_empty());
+    assert!(app.fleet.chosen.is_empty() && !app.filter_text.is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod answers;
 mod driven;
 mod fake;
 mod forms;
+mod marks;
 mod messages;
 mod palette;
 mod update;

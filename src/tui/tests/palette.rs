@@ -68,7 +68,7 @@ fn every_row_of_the_palette_can_be_chosen() {
         assert!(!matches!(app.layers.last(), Some(Layer::Palette(_))), "{chosen:?}");
         let notice = app.notice.as_ref().map_or("", |notice| notice.text.as_str());
         let did = !effects.is_empty() || !app.layers.is_empty() || app.screen != Screen::Inbox || !notice.is_empty();
-        let is_where_it_was = chosen.title == format!("mark {}", app.session().map_or("", |row| &row.name));
+        let is_where_it_was = chosen.title == format!("choose {}", app.session().map_or("", |row| &row.name));
         assert!(did || is_where_it_was, "nothing came of {chosen:?}");
     }
 }
