@@ -1,10 +1,13 @@
-//! Which registered session a command runs in: told by the processes above it, not by what it says.
+//! Where a command comes from: told by the processes above it, not by what it says.
 
-use super::Context;
+use super::{Actor, Context};
 use crate::{
     base::Result,
-    model::session::{Registration, Session},
-    ports::{machine, process::ProcessId},
+    model::session::{Registration, Role, Session},
+    ports::{
+        machine,
+        process::{CodexProcessKind, ProcessId},
+    },
     store::{self, Store},
 };
 
@@ -44,6 +47,49 @@ pub(super) fn session(cx: &Context, store: &Store) -> Result<Option<Session>> {
         sessions.into_iter().filter_map(|session| Some((place(&session)?, session))).collect();
     found.sort_by_key(|(distance, _)| *distance);
     Ok(found.into_iter().next().map(|(_, session)| session))
+}
+
+/// Where a command comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Origin {
+    /// No session that is supervised: a person's shell, a script of theirs, the cockpit.
+    Operator,
+    /// This registered session.
+    Session(Box<Session>),
+    /// Some session of Codex's, in a sandbox or below Codex's server, which hide which one.
+    Hidden,
+}
+
+impl Origin {
+    /// Who acts, for the audit trail. Of a hidden session the trail says that it is one (`origin`): only managers are
+    /// given the ledger's folder.
+    pub(super) fn actor(&self, cx: &Context) -> Actor {
+        match self {
+            Self::Operator => cx.actor(),
+            Self::Session(session) if session.role == Role::Worker => Actor::Worker,
+            Self::Session(_) | Self::Hidden => Actor::Manager,
+        }
+    }
+
+    /// It in words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Operator => "the operator".to_owned(),
+            Self::Session(session) => format!("{} {}", session.role, session.name),
+            Self::Hidden => "a session of Codex's that cannot be told from here".to_owned(),
+        }
+    }
+}
+
+/// Where this command comes from.
+pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
+    if let Some(session) = session(cx, store)? {
+        return Ok(Origin::Session(Box::new(session)));
+    }
+    let is_server =
+        |pid: &u32| cx.processes().info(*pid).is_ok_and(|info| info.codex_kind() == Some(CodexProcessKind::Server));
+    let is_hidden = cx.processes().in_sandbox() || ancestors(cx).iter().any(is_server);
+    Ok(if is_hidden { Origin::Hidden } else { Origin::Operator })
 }
 
 /// The processes that are the session's own: its Codex, and the first one of its pane.

@@ -4,6 +4,7 @@
 //! `&Write`, so nothing can be changed outside an immediate transaction. One file per aggregate holds all SQL for
 //! its tables.
 
+pub mod acknowledgements;
 pub mod attempts;
 pub mod audit;
 pub mod bindings;
@@ -13,12 +14,15 @@ pub mod codex_state;
 pub mod commands;
 mod convert;
 pub mod cycles;
+pub mod decisions;
 pub mod deliveries;
 pub mod dispatchers;
 mod error;
 pub mod events;
+pub mod handoffs;
 pub mod health;
 pub mod inbox;
+pub mod manager_configs;
 mod open;
 pub mod questions;
 pub mod rollouts;
