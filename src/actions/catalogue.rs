@@ -214,6 +214,7 @@ catalogue! {
     }
     Observe {
         List,
+        Mark,
         Status,
         Explain,
         Cycle,

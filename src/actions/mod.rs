@@ -28,6 +28,7 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
+mod mark;
 mod questions;
 mod routing;
 mod sense;
@@ -68,6 +69,7 @@ pub use launch::{
     StartWorker, Stop, Way, attach_argv, launch_session,
 };
 pub use list::{List, board};
+pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};

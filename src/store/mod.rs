@@ -23,6 +23,7 @@ pub mod handoffs;
 pub mod health;
 pub mod inbox;
 pub mod manager_configs;
+pub mod marks;
 mod open;
 pub mod questions;
 pub mod rollouts;

@@ -21,11 +21,12 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt};
 
 use super::{
-    app::{App, Effect, Msg, update},
+    app::{App, update},
     backend::Backend,
     input::command_line,
     jobs::Jobs,
     keymap::Key,
+    message::{Effect, Msg},
     screen,
     terminal::Host,
 };
@@ -194,6 +195,10 @@ impl<H: Host> Driver<'_, H> {
                 Effect::Submit(command) => {
                     let line = command_line(self.app, &command.argv());
                     self.jobs.submit(command, line);
+                }
+                Effect::Note { command, by_key } => {
+                    let line = command_line(self.app, &command.argv());
+                    self.jobs.note(command, line, by_key);
                 }
                 Effect::Copy(text) => self.host.copy(&text)?,
                 Effect::Mouse(on) => self.host.set_mouse(on)?,

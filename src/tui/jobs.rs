@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    app::{Load, Msg},
     backend::Backend,
+    message::{Load, Msg},
     terminal::payload_text,
 };
 use crate::{
@@ -65,6 +65,16 @@ impl Jobs {
             let result =
                 spawn_blocking(move || backend.submit(command)).await.unwrap_or_else(|error| Err(fault(error)));
             let _ = inbox.send(Msg::Done(line, result)).await;
+        });
+    }
+
+    /// Runs a command whose receipt is a line.
+    pub(super) fn note(&self, command: Command, line: String, by_key: bool) {
+        let (backend, inbox) = (Arc::clone(&self.backend), self.inbox.clone());
+        tokio::spawn(async move {
+            let result =
+                spawn_blocking(move || backend.submit(command)).await.unwrap_or_else(|error| Err(fault(error)));
+            let _ = inbox.send(Msg::Noted { line, by_key, result }).await;
         });
     }
 }

@@ -24,6 +24,12 @@ impl<K> Slot<K> {
         Some(key)
     }
 
+    /// Whether no answer is out.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.in_flight
+    }
+
     /// The answer has come; the question to send next.
     pub fn answered(&mut self) -> Option<K> {
         self.in_flight = false;

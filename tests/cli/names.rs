@@ -61,6 +61,8 @@ const FIELDS: &[&str] = &[
     "handoff --summary s -- {}",
     "commands --task={}",
     "commands --session={}",
+    "mark --pin -- {}",
+    "mark --pin --task={}",
     "status -- {}",
     "explain -- {}",
     "cycle -- {}",

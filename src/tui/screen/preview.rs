@@ -24,7 +24,7 @@ const REASON_LINES: usize = 3;
 
 /// Draws the preview.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
-    let focused = app.look != Look::List;
+    let focused = app.fleet.look != Look::List;
     let Some(row) = app.session() else {
         match selected_task(app) {
             Some(task) => task_goal(app, frame, area, task, focused),
@@ -32,7 +32,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
         }
         return;
     };
-    let what = if app.raw { "pane" } else { "conversation" };
+    let what = if app.fleet.raw { "pane" } else { "conversation" };
     put(frame, area, 0, heading(app, &format!("{} {}: {what}", row.role, row.name), focused, area.width));
     let state = state_lines(app, row, usize::from(area.width));
     for (index, (part, line)) in state.iter().enumerate() {
@@ -41,10 +41,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let used = u16::try_from(state.len() + 1).unwrap_or(u16::MAX).min(area.height);
     let text = Rect { y: area.y + used, height: area.height - used, ..area };
     let height = usize::from(text.height);
-    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.scroll);
+    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.fleet.scroll);
     // The newest stands at the bottom; scrolling counts from there.
     let hidden = lines.len().saturating_sub(height);
-    let first = hidden - app.scroll.min(hidden);
+    let first = hidden - app.fleet.scroll.min(hidden);
     for (index, (part, line)) in lines.iter().skip(first).take(height).enumerate() {
         put(frame, text, index, styled(app, *part, format!(" {line}")));
     }
@@ -57,12 +57,12 @@ pub fn overflow(app: &App) -> usize {
     let Some(row) = app.session() else { return 0 };
     let used = state_lines(app, row, usize::from(area.width)).len() + 1;
     let height = usize::from(area.height).saturating_sub(used);
-    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.scroll);
-    lines.len().saturating_sub(height).min(app.scroll)
+    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.fleet.scroll);
+    lines.len().saturating_sub(height).min(app.fleet.scroll)
 }
 
 fn selected_task(app: &App) -> Option<&TaskRow> {
-    let id = app.selected.as_deref()?;
+    let id = app.fleet.list.id.as_deref()?;
     app.board()?.tasks.iter().find(|row| row.task.id == id)
 }
 
@@ -104,7 +104,7 @@ pub(super) fn provenance(app: &App, judgement: &Judgement) -> String {
 
 /// The conversation or the pane in lines of `width` columns; of a long one the last `need` lines or some more.
 fn lines(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {
-    if app.raw { pane(app, row, width) } else { conversation(app, row, width, need) }
+    if app.fleet.raw { pane(app, row, width) } else { conversation(app, row, width, need) }
 }
 
 fn conversation(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {
@@ -184,6 +184,18 @@ fn wrap_as(part: Part, text: &str, width: usize) -> Vec<(Part, String)> {
     wrap(text, width, 50).into_iter().map(|line| (part, line)).collect()
 }
 
+/// What the operator has seen of it.
+fn seen(app: &App, row: &SessionRow) -> String {
+    let what = if row.marks.unread { "unread" } else { "nothing unread" };
+    match (row.marks.seen_at, row.marks.seen_offset) {
+        (Some(at), Some(byte)) => {
+            format!("{what}; looked at {} ago, to byte {byte}", ago(Some(at), app.now))
+        }
+        (Some(at), None) => format!("{what}; looked at {} ago", ago(Some(at), app.now)),
+        (None, _) => format!("{what}; never looked at"),
+    }
+}
+
 /// The third column: what is on record about the session.
 pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
     put(frame, area, 0, heading(app, "on record", false, area.width));
@@ -206,7 +218,8 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("thread    {}", row.codex_session_id.clone().unwrap_or_else(unknown))),
         (Part::Text, format!("folder    {}", if row.cwd.is_empty() { "unknown" } else { &row.cwd })),
         (Part::Text, format!("ingested  {} bytes, {} unfinished", row.ingested_bytes, row.pending_bytes)),
-        (Part::Text, format!("seen      {} ago", ago(row.last_heartbeat_at, app.now))),
+        (Part::Text, format!("observed  {} ago", ago(row.last_heartbeat_at, app.now))),
+        (Part::Text, format!("seen      {}", seen(app, row))),
         (Part::Dim, String::new()),
         (Part::Dim, "what each sensor says".to_owned()),
     ];

@@ -17,14 +17,16 @@ use crate::{
         },
         deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
         delivery::{AckStatus, CommandKind, ItemState, Phase},
+        marks::MarksView,
         session::{Registration, Role, SessionKind},
         state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
         task::{BindingState, Task, TaskState},
     },
     tui::{
-        app::{App, Effect, Msg, Settings, update},
+        app::{App, Settings, update},
         backend::{Backend, EventQuery, Explanation, PaneText},
         keymap::Key,
+        message::{Effect, Msg},
         screen,
         theme::{Glyphs, Theme, ThemeName},
     },
@@ -88,6 +90,10 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
         ingest_error: None,
         last_heartbeat_at: Some(ago(2)),
         unread: 0,
+        marks: MarksView {
+            unread: matches!(attention, Attention::Failed | Attention::DoneUnseen),
+            ..MarksView::default()
+        },
     }
 }
 
@@ -121,6 +127,7 @@ fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
             .into_iter()
             .collect(),
         cycles: Vec::new(),
+        marks: MarksView::default(),
     }
 }
 
@@ -544,6 +551,9 @@ pub fn lines(effects: &[Effect]) -> Vec<String> {
         .iter()
         .map(|effect| match effect {
             Effect::Submit(command) => format!("conveyor {}", command.argv().shell_line()),
+            Effect::Note { command, by_key } => {
+                format!("{} {}", if *by_key { "note" } else { "look" }, command.argv().shell_line())
+            }
             Effect::RunInTerminal(argv) => argv.join(" "),
             Effect::Copy(text) => format!("copy {text}"),
             Effect::Load(load) => format!("{load:?}"),
