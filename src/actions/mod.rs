@@ -29,13 +29,13 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
-mod manager_config;
 mod mark;
 mod questions;
 mod routing;
 mod sense;
 mod session;
 mod status;
+mod supervise;
 mod tail;
 mod task;
 
@@ -71,11 +71,14 @@ pub use launch::{
     StartWorker, Stop, Way, attach_argv, launch_session,
 };
 pub use list::{List, board};
-pub use manager_config::{Limit, ManagerConfig};
 pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
+pub use supervise::{
+    Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
+    WorkerAck,
+};
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;
 
