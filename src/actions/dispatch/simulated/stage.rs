@@ -261,6 +261,10 @@ impl Stage {
             return;
         }
         state.mark = Some(mark);
+        let standings = store.read(crate::store::commands::standings).expect("the commands");
+        if !state.world.have_moved(&standings) {
+            return;
+        }
         let commands = store
             .read(|r| crate::store::commands::list(r, &crate::store::commands::Filter::default(), 0))
             .expect("the commands");

@@ -161,6 +161,8 @@ pub(super) struct World {
     pub(super) commands_to_come: usize,
     pub(super) paused: BTreeMap<String, u64>,
     pub(super) tasks: Vec<String>,
+    /// Messages that readers of inboxes hold.
+    pub(super) tokens: Vec<String>,
     pub(super) trace: Vec<String>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) failure: Option<String>,
@@ -203,6 +205,7 @@ impl World {
             commands_to_come: 1 + dice.below(4),
             paused: BTreeMap::new(),
             tasks: Vec::new(),
+            tokens: Vec::new(),
             trace: Vec::new(),
             counts: BTreeMap::new(),
             failure: None,
@@ -240,6 +243,12 @@ impl World {
 
     pub(super) fn seat_of_pane(&self, pane: PaneId) -> Option<usize> {
         self.seats.iter().position(|seat| seat.pane.as_ref().is_some_and(|known| known.id == pane))
+    }
+
+    /// Whether a composer holds the text of a command.
+    pub(super) fn is_in_a_composer(&self, command: &str) -> bool {
+        let panes = self.seats.iter().filter_map(|seat| seat.pane.as_ref());
+        panes.into_iter().any(|pane| self.book.command_in(&pane.composer).as_deref() == Some(command))
     }
 
     pub(super) fn seat_of_thread(&self, thread: &str) -> Option<usize> {
