@@ -7,11 +7,14 @@
 
 mod deeds;
 mod dice;
+mod effects;
 mod oracles;
 mod panes;
+mod screen;
 mod servers;
 mod stage;
 mod thread;
+mod turns;
 mod world;
 
 use std::{

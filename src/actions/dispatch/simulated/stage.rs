@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Play,
-    deeds::Deed,
-    world::{Late, World},
-};
+use super::{Play, deeds::Deed, effects::Late, world::World};
 use crate::{
     actions::Context,
     base::{Clock, Timestamp, crash},
