@@ -222,7 +222,7 @@ impl FileId {
 fn snapshot<'c>(connection: &'c mut MutexGuard<'_, Connection>) -> Result<Transaction<'c>> {
     connection.busy_timeout(open::READ_PATIENCE)?;
     let transaction = begin(connection, TransactionBehavior::Deferred)?;
-    transaction.query_row("pragma user_version", [], |_| Ok(()))?;
+    transaction.prepare_cached("pragma user_version")?.query_row([], |_| Ok(()))?;
     transaction.busy_timeout(open::WRITE_PATIENCE)?;
     Ok(transaction)
 }

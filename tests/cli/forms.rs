@@ -533,3 +533,16 @@ fn the_first_help_lists_every_command_under_its_heading() {
     let bare = env.sh("tasks --help").ok();
     assert!(bare.out.contains("--create <NAME>"));
 }
+
+#[test]
+fn a_value_that_begins_with_a_dash_gets_the_right_hint() {
+    let env = TestEnv::pair();
+    let run = env.run(["dispatch", "pause", "--reason", "-not now"]);
+    assert_eq!(run.code, 2, "{run}");
+    assert!(run.err.contains("'--reason=-not now'") && !run.err.contains("'-- -not"), "{run}");
+    let json = env.run(["dispatch", "pause", "--reason", "-n", "--json"]).error();
+    assert!(json["hint"].as_str().unwrap().contains("'--reason=-n'"), "{json}");
+    env.run(["dispatch", "pause", "--reason=-not now"]).ok();
+    let other = env.run(["dispatch", "--once", "--bogus"]);
+    assert!(other.code == 2 && !other.err.contains("equals sign"), "{other}");
+}

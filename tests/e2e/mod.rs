@@ -2,6 +2,7 @@
 
 mod adopted;
 mod answers;
+mod bound;
 mod chaos;
 mod cockpit;
 mod compact;
