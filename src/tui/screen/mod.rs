@@ -11,6 +11,7 @@ mod pane;
 pub mod preview;
 pub mod talk;
 pub mod task;
+pub mod usage;
 
 use ratatui::{
     Frame,

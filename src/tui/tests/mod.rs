@@ -4,5 +4,6 @@ mod answers;
 mod driven;
 mod fake;
 mod messages;
+mod talk;
 mod update;
 mod view;
