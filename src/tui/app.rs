@@ -14,6 +14,7 @@ use super::{
     listing::{Listing, Sides},
     loads::Slot,
     markdown::Paint,
+    marks::Attending,
     message::{Effect, Failure, Load, Msg},
     screen::{events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
@@ -129,6 +130,7 @@ pub struct App {
     pub(super) filter_text: String,
     pub(super) filter: Filter,
     pub(super) fleet: FleetState,
+    pub(super) attending: Attending,
     pub(super) task_view: Sides,
     pub(super) inbox_view: Sides,
     pub(super) events: EventsState,
@@ -163,6 +165,7 @@ impl App {
             filter_text: String::new(),
             filter: Filter::default(),
             fleet: FleetState::default(),
+            attending: Attending::default(),
             task_view: Sides::default(),
             inbox_view: Sides::default(),
             events: EventsState::default(),
@@ -221,7 +224,7 @@ impl App {
             // What the filter hides is not on screen, and no key is about it.
             Screen::Fleet => {
                 let id = self.fleet.list.id.as_deref()?;
-                board.sessions.iter().find(|row| row.id == id && self.filter.matches_session(row, self.now))
+                board.sessions.iter().find(|row| row.id == id && fleet::shows(self, row))
             }
             Screen::Events => {
                 let id = self.fleet.list.id.as_deref()?;
@@ -313,6 +316,12 @@ impl App {
     /// How text is set; the width is that of the place.
     pub(super) fn paint(&self, width: usize) -> Paint {
         Paint { theme: self.settings.theme, glyphs: self.settings.glyphs, width }
+    }
+
+    /// Whether everything that the board knows of a session is on its preview.
+    #[must_use]
+    pub fn shows_all_of(&self, session_id: &str) -> bool {
+        self.views.shows_all_of(session_id, self.fleet.raw)
     }
 
     /// The panes that are on screen, asked anew.
@@ -534,6 +543,9 @@ fn newest(board: &Board) -> Option<Timestamp> {
 /// Takes a message; what has to be done in the world.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Click(..) | Msg::Wheel(..)) {
+        app.attending.touched(app.now);
+    }
     match msg {
         Msg::Key(key) => {
             let intent = keymap::lookup(&app.places(), key);
@@ -572,11 +584,23 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
-        Msg::Attach(Err(error)) => app.show_failure("attach", &Failure::from(&error)),
+        Msg::Attach(Err(error)) => {
+            app.attending.stays();
+            app.show_failure("attach", &Failure::from(&error));
+        }
         Msg::Returned(result) => {
-            if let Err(error) = result {
-                app.show_failure("attach", &Failure::from(&error));
+            match result {
+                Ok(()) => super::marks::returned(app, &mut effects),
+                Err(error) => {
+                    app.attending.stays();
+                    app.show_failure("attach", &Failure::from(&error));
+                }
             }
+            app.attending.touched(app.now);
+            effects.extend(app.ask_board());
+        }
+        Msg::Noted { line, by_key, result } => {
+            super::marks::noted(app, &line, by_key, result);
             effects.extend(app.ask_board());
         }
         Msg::Done(line, result) => {
@@ -589,20 +613,12 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
     }
     app.settle(&mut effects);
+    super::marks::look(app, &mut effects);
     effects
 }
 
-/// How many sessions ask for this much.
+/// How many sessions ask for this much and are not put aside.
 #[must_use]
-pub fn count(board: &Board, attention: Attention) -> usize {
-    board.sessions.iter().filter(|row| row.attention == attention).count()
-}
-
-/// Whether a row is one that the operator should look at.
-#[must_use]
-pub fn wants_look(attention: Attention) -> bool {
-    match attention {
-        Attention::NeedsYou | Attention::Failed | Attention::DoneUnseen => true,
-        Attention::Working | Attention::Idle | Attention::Unknown | Attention::Gone => false,
-    }
+pub fn count(board: &Board, attention: Attention, now: Timestamp) -> usize {
+    board.sessions.iter().filter(|row| row.attention == attention && !row.marks.is_snoozed(now)).count()
 }

@@ -2,10 +2,10 @@
 
 use super::{
     answers,
-    app::{App, Look, Screen, wants_look},
+    app::{App, Look, Screen},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
-    look,
+    look, marks,
     message::{Effect, Load},
     messages, over,
     screen::{self, fleet},
@@ -35,6 +35,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Reader) => over::reader(app, intent, effects),
             Some(Place::Confirm) => over::confirm(app, intent, effects),
             Some(Place::Answer) => answers::key(app, intent, effects),
+            Some(Place::Snooze) => marks::snoozing(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
                     on_screen(app, intent, effects);
@@ -99,7 +100,11 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         }
         Intent::Explain => explain(app, effects),
         Intent::Attach => match app.session() {
-            Some(session) => effects.push(Effect::Load(Load::Attach(session.id.clone()))),
+            Some(session) => {
+                let (id, name) = (session.id.clone(), session.name.clone());
+                app.attending.attaches(name);
+                effects.push(Effect::Load(Load::Attach(id)));
+            }
             None => app.say(Part::Warning, "no session is selected"),
         },
         Intent::RawPane => {
@@ -118,6 +123,10 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Snooze => marks::snooze(app),
+        Intent::Pin => marks::pin(app, effects),
+        Intent::Unread => marks::unread(app, effects),
+        Intent::Gone => marks::toggle_gone(app),
         Intent::Nudge => messages::nudge(app),
         Intent::Interrupt => answers::interrupt(app),
         Intent::Answer => answers::open(app, effects),
@@ -337,8 +346,8 @@ enum Step {
 
 fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     let rows = fleet::rows(app);
-    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), wants_look(row.attention()))).collect();
-    let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)));
+    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), row.wants_look(app.now))).collect();
+    let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)));
     if !ids.iter().any(|(_, needs)| *needs) {
         let text = if hidden { "who needs you is hidden by the filter" } else { "nobody needs you" };
         app.say(Part::Dim, text);

@@ -67,6 +67,16 @@ impl Jobs {
             let _ = inbox.send(Msg::Done(line, result)).await;
         });
     }
+
+    /// Runs a command whose receipt is a line.
+    pub(super) fn note(&self, command: Command, line: String, by_key: bool) {
+        let (backend, inbox) = (Arc::clone(&self.backend), self.inbox.clone());
+        tokio::spawn(async move {
+            let result =
+                spawn_blocking(move || backend.submit(command)).await.unwrap_or_else(|error| Err(fault(error)));
+            let _ = inbox.send(Msg::Noted { line, by_key, result }).await;
+        });
+    }
 }
 
 fn ask(backend: &dyn Backend, load: Load) -> Msg {

@@ -35,6 +35,8 @@ text_enum! {
         Confirm => "confirm",
         /// Over what a session asks.
         Answer => "answer",
+        /// Over the lengths of a snooze.
+        Snooze => "snooze",
     }
 }
 
@@ -137,6 +139,14 @@ text_enum! {
         TakeBack => "take_back",
         /// Say that an uncertain message arrived.
         Arrived => "arrived",
+        /// Put the row aside for a while.
+        Snooze => "snooze",
+        /// Pin the row, or let it go.
+        Pin => "pin",
+        /// Mark the session unread.
+        Unread => "unread",
+        /// Show the sessions that are gone, or fold them.
+        Gone => "gone",
         /// Register the sessions that run unregistered.
         Adopt => "adopt",
         /// Follow new events.
@@ -262,7 +272,7 @@ use KeyCode::{Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, Pa
 
 /// The table. The footer shows the rows of the place in this order, as many as fit.
 pub const BINDINGS: &[Binding] = &[
-    moves(Place::Fleet, &[k(Enter)], Intent::Open, "peek", "look at the selection; again for the full screen"),
+    moves(Place::Fleet, &[k(Enter)], Intent::Open, "peek", "look at it, and it is seen; again for the full screen"),
     does(
         Place::Screen,
         &[c('x')],
@@ -314,6 +324,17 @@ pub const BINDINGS: &[Binding] = &[
         "pane",
         "show the pane itself, or the conversation again",
     ),
+    does(
+        Place::Fleet,
+        &[c('s')],
+        Intent::Snooze,
+        "mark",
+        "snooze",
+        "put it aside; it wakes by itself, or when it asks or fails",
+    ),
+    does(Place::Fleet, &[c('P')], Intent::Pin, "mark", "pin", "let it stand first in its tier, or let it go"),
+    does(Place::Fleet, &[c('u')], Intent::Unread, "mark", "unread", "mark it unread, to come back to it"),
+    moves(Place::Fleet, &[c('H')], Intent::Gone, "gone", "show the sessions that are gone, or fold them"),
     moves(Place::Task, &[k(Enter)], Intent::Open, "worker", "show the worker of the task in the fleet"),
     does(Place::Fleet, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
     does(Place::Task, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
@@ -330,7 +351,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     moves(Place::Screen, &[c('?')], Intent::Help, "help", "show the keys"),
     moves(Place::Screen, &[c('q')], Intent::Quit, "quit", "leave the cockpit"),
-    moves(Place::Screen, &[c('w')], Intent::NextNeed, "next", "the next session that needs you"),
+    moves(Place::Screen, &[c('w')], Intent::NextNeed, "next", "the next one that needs you, or that you have not seen"),
     moves(Place::Screen, &[k(Esc)], Intent::Back, "back", "back out one level; at the top, clear the filter"),
     moves(Place::Screen, &[k(Tab)], Intent::NextPane, "pane", "give the keyboard to the next pane"),
     moves(Place::Screen, &[c('1')], Intent::Fleet, "fleet", "the fleet: who needs you"),
@@ -438,6 +459,10 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Answer, &[c('k'), k(Up)], Intent::Up, "up", "previous question"),
     moves(Place::Answer, &[c('r')], Intent::Reload, "look", "look again"),
     moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
+    does(Place::Snooze, &[k(Enter)], Intent::Accept, "mark", "do it", "do what is chosen"),
+    moves(Place::Snooze, &[c('j'), k(Down)], Intent::Down, "longer", "next choice"),
+    moves(Place::Snooze, &[c('k'), k(Up)], Intent::Up, "shorter", "previous choice"),
+    moves(Place::Snooze, &[k(Esc), c('q')], Intent::Back, "leave", "leave it as it is"),
     moves(Place::Always, &[ctrl('c')], Intent::Quit, "quit", "leave the cockpit"),
     moves(Place::Always, &[ctrl('l')], Intent::Repaint, "repaint", "draw the screen anew"),
     moves(Place::Always, &[ctrl('z')], Intent::Suspend, "suspend", "go to the background; `fg` comes back"),

@@ -57,6 +57,12 @@ impl<K> Queue<K> {
         None
     }
 
+    /// Whether no answer is out.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.in_flight
+    }
+
     /// An answer has come; the question to send next: the oldest about something that is still `wanted`.
     pub fn answered(&mut self, wanted: impl Fn(&str) -> bool) -> Option<(String, K)> {
         self.in_flight = false;

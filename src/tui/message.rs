@@ -78,6 +78,15 @@ pub enum Msg {
     Returned(Result<()>),
     /// A submitted command is done: its command line and its result.
     Done(String, Result<Report>),
+    /// A command whose receipt is a line is done.
+    Noted {
+        /// Its command line.
+        line: String,
+        /// The operator has pressed a key for it; otherwise it followed from a look.
+        by_key: bool,
+        /// What came of it.
+        result: Result<Report>,
+    },
     /// A background task has something to tell.
     Notice(engine::Notice),
     /// A background task has panicked: which one, and what it said.
@@ -91,6 +100,13 @@ pub enum Effect {
     Load(Load),
     /// Run an action of the catalogue.
     Submit(Command),
+    /// Run an action of the catalogue whose receipt is a line.
+    Note {
+        /// The action.
+        command: Command,
+        /// The operator has pressed a key for it; otherwise it follows from a look, and is told only when it fails.
+        by_key: bool,
+    },
     /// Hand the terminal to a program.
     RunInTerminal(Vec<String>),
     /// Put text on the clipboard.

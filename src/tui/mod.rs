@@ -17,6 +17,7 @@ mod listing;
 mod loads;
 mod look;
 mod markdown;
+mod marks;
 mod message;
 mod messages;
 mod mouse;

@@ -174,6 +174,12 @@ impl Talk {
         self.entries.is_empty()
     }
 
+    /// Whether the newest is loaded and in the window.
+    #[must_use]
+    pub fn shows_the_end(&self) -> bool {
+        self.loaded && self.failure.is_none() && self.follows()
+    }
+
     /// Whether the window hangs at the end.
     #[must_use]
     pub fn follows(&self) -> bool {

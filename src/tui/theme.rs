@@ -305,6 +305,24 @@ impl Glyphs {
         self.pick(unicode, ascii)
     }
 
+    /// The operator has put it aside.
+    #[must_use]
+    pub fn snoozed(self) -> &'static str {
+        "z"
+    }
+
+    /// The operator has pinned it.
+    #[must_use]
+    pub fn pinned(self) -> &'static str {
+        "^"
+    }
+
+    /// The operator has not looked at it.
+    #[must_use]
+    pub fn unread(self) -> &'static str {
+        self.pick("•", "+")
+    }
+
     /// Two sensors contradict each other.
     #[must_use]
     pub fn disagree(self) -> &'static str {
@@ -371,10 +389,10 @@ mod tests {
     fn every_attention_has_a_sign_of_its_own() {
         for glyphs in [Glyphs::new(false), Glyphs::new(true)] {
             let mut signs: Vec<_> = Attention::ALL.iter().map(|attention| glyphs.attention(*attention)).collect();
-            signs.push(glyphs.disagree());
+            signs.extend([glyphs.disagree(), glyphs.snoozed(), glyphs.pinned(), glyphs.unread()]);
             signs.sort_unstable();
             signs.dedup();
-            assert_eq!(signs.len(), Attention::ALL.len() + 1);
+            assert_eq!(signs.len(), Attention::ALL.len() + 4);
         }
     }
 

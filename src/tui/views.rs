@@ -119,6 +119,13 @@ impl Views {
         self.agents.answered(wanted).map(|(session, ())| Effect::Load(Load::Agents(session)))
     }
 
+    /// Whether the newest of a session is there to be seen, and no answer is out that may bring more.
+    #[must_use]
+    pub fn shows_all_of(&self, session: &str, raw: bool) -> bool {
+        let Some(view) = self.of(session) else { return false };
+        if raw { view.pane.text().is_some() } else { self.talks.is_idle() && view.talk.shows_the_end() }
+    }
+
     /// Takes a page of a conversation; what is to be asked next, for what is on screen at `spots`.
     pub fn talk_arrived(
         &mut self,

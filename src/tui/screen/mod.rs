@@ -22,7 +22,7 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    app::{App, BoardState, Look, Screen, count, wants_look},
+    app::{App, BoardState, Look, Screen, count},
     keymap::{self, Binding, Intent},
     layer::Layer,
     look,
@@ -93,7 +93,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         match layer {
             Layer::Input(input) => layers::input(app, frame, frames.footer, frames.banner, input),
             Layer::Nudge(nudge) => nudge::draw(app, frame, nudge),
-            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) => {
+            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_) => {
                 layers::draw(app, frame, layer);
             }
         }
@@ -185,16 +185,18 @@ fn header(app: &App) -> Line<'static> {
         ));
     }
     if let Some(board) = app.board() {
-        let needing = count(board, Attention::NeedsYou);
+        let needing = count(board, Attention::NeedsYou, app.now);
         spans.push(Span::raw("  "));
         spans.push(if needing > 0 && app.size.width < ROOMY {
             span(app, Part::NeedsYou, format!("! {needing}"))
         } else if needing > 0 {
             span(app, Part::NeedsYou, format!("! {needing} need{} you", if needing == 1 { "s" } else { "" }))
         } else {
-            span(app, Part::Dim, "nobody needs you")
+            let aside = board.sessions.iter().filter(|row| row.attention == Attention::NeedsYou).count();
+            let aside = if aside > 0 { format!(" ({aside} snoozed)") } else { String::new() };
+            span(app, Part::Dim, format!("nobody needs you{aside}"))
         });
-        let failed = count(board, Attention::Failed);
+        let failed = count(board, Attention::Failed, app.now);
         if failed > 0 {
             let sign = app.settings.glyphs.attention(Attention::Failed);
             let words = if app.size.width < ROOMY { "" } else { " failed" };
@@ -322,6 +324,9 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::PanLeft | Intent::PanRight => look::can_pan(app),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
+        Intent::Snooze | Intent::Pin => fleet::selected(app).is_some(),
+        Intent::Unread => app.session().is_some_and(|row| !row.marks.unread),
+        Intent::Gone => fleet::gone(app) > 0,
         Intent::Nudge => super::messages::addressee(app).is_ok(),
         Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
         Intent::Answer => super::answers::is_in(app, Condition::Blocked),
@@ -340,7 +345,7 @@ fn works(app: &App, intent: Intent) -> bool {
             Screen::Events => app.events.selected_row().is_some(),
         },
         Intent::NextNeed | Intent::PreviousNeed => {
-            app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)))
+            app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)))
         }
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {

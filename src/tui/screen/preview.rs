@@ -177,6 +177,18 @@ fn conversation(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, 
     }
 }
 
+/// What the operator has seen of it.
+fn seen(app: &App, row: &SessionRow) -> String {
+    let what = if row.marks.unread { "unread" } else { "nothing unread" };
+    match (row.marks.seen_at, row.marks.seen_offset) {
+        (Some(at), Some(byte)) => {
+            format!("{what}; looked at {} ago, to byte {byte}", ago(Some(at), app.now))
+        }
+        (Some(at), None) => format!("{what}; looked at {} ago", ago(Some(at), app.now)),
+        (None, _) => format!("{what}; never looked at"),
+    }
+}
+
 /// The third column: what is on record about the session.
 pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
     put(frame, area, 0, heading(app, "on record", false, area.width));
@@ -202,7 +214,8 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("thread    {}", row.codex_session_id.clone().unwrap_or_else(unknown))),
         (Part::Text, format!("folder    {}", if row.cwd.is_empty() { "unknown" } else { &row.cwd })),
         (Part::Text, format!("ingested  {} bytes, {} unfinished", row.ingested_bytes, row.pending_bytes)),
-        (Part::Text, format!("seen      {} ago", ago(row.last_heartbeat_at, app.now))),
+        (Part::Text, format!("observed  {} ago", ago(row.last_heartbeat_at, app.now))),
+        (Part::Text, format!("seen      {}", seen(app, row))),
         (Part::Dim, String::new()),
         (Part::Dim, "what each sensor says".to_owned()),
     ]);

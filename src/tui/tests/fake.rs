@@ -603,6 +603,9 @@ pub fn lines(effects: &[Effect]) -> Vec<String> {
         .iter()
         .map(|effect| match effect {
             Effect::Submit(command) => format!("conveyor {}", command.argv().shell_line()),
+            Effect::Note { command, by_key } => {
+                format!("{} {}", if *by_key { "note" } else { "look" }, command.argv().shell_line())
+            }
             Effect::RunInTerminal(argv) => argv.join(" "),
             Effect::Copy(text) => format!("copy {text}"),
             Effect::Load(load) => format!("{load:?}"),

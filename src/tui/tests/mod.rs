@@ -3,6 +3,7 @@
 mod answers;
 mod driven;
 mod fake;
+mod marks;
 mod messages;
 mod talk;
 mod update;

@@ -58,7 +58,7 @@ fn acts_are_command_lines() {
     assert_eq!(lines(&press(&mut app, "a")), ["Attach(\"session-w1\")"]);
     let argv = vec!["tmux".into(), "attach".into(), "-t".into(), "%3".into()];
     assert_eq!(lines(&update(&mut app, Msg::Attach(Ok(argv)))), ["tmux attach -t %3"]);
-    assert_eq!(lines(&update(&mut app, Msg::Returned(Ok(())))), ["Board"]);
+    assert_eq!(lines(&update(&mut app, Msg::Returned(Ok(())))), ["look mark --seen -- w1", "Board"]);
     assert_eq!(lines(&press(&mut app, "M Ctrl-L Ctrl-Z")), ["mouse false", "Repaint", "Suspend"]);
 }
 
