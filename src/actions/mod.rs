@@ -3,6 +3,7 @@
 //! `cli` parses into the same structs that `tui` fills from its dialogs; both get the same typed result. What an
 //! action may touch is its [`Context`]; nothing here prints or draws.
 
+mod agents;
 mod answer;
 mod argv;
 mod binding;
@@ -45,6 +46,7 @@ use serde::Serialize;
 
 pub use crate::ports::background::{BoundedLog, leave_terminal};
 pub use crate::store::dispatchers::Host as DispatcherHost;
+pub use agents::sub_agents;
 pub use answer::{AnswerOutcome, Answers, SessionAnswer};
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};

@@ -7,5 +7,6 @@ mod forms;
 mod marks;
 mod messages;
 mod palette;
+mod talk;
 mod update;
 mod view;
