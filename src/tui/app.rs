@@ -516,6 +516,7 @@ impl App {
     fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
         self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
+        self.drafts.message_ended(line, result.is_ok());
         let receipt = self.receipts.end(line, result.as_ref(), self.now);
         if let Ok(Report { handover: Some(argv), .. }) = result {
             return Some(Effect::RunInTerminal(argv.clone()));
