@@ -195,6 +195,7 @@ catalogue! {
         CompactWorker,
         Dispatch,
         Commands,
+        Chain,
         ManagerInbox,
         WorkerInbox,
         SessionInbox,
@@ -204,6 +205,7 @@ catalogue! {
     }
     Observe {
         List,
+        StatusLine,
         Status,
         Explain,
         Cycle,

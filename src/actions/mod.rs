@@ -34,6 +34,7 @@ mod routing;
 mod sense;
 mod session;
 mod status;
+mod status_line;
 mod tail;
 mod task;
 
@@ -52,12 +53,13 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
 pub use discover::{Discover, KnownBy};
 pub use dispatch::{
-    Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
-    Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
-    RequestWorkerCompact, SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
+    Chain, Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb,
+    Dispatched, Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Exchange, Item as DispatchItem,
+    Lease, Link, MessageArgs, PauseView, RequestWorkerCompact, SessionNudge, Step as ChainStep, StepKind,
+    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health, exchange,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
-pub use doctor::{DbDoctor, Doctor, DoctorSelf};
+pub use doctor::{Adoptable, Area, Checkup, DbDoctor, Doctor, DoctorSelf, Finding, Verdict, checkup};
 pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
@@ -72,6 +74,7 @@ pub use manager_config::{Limit, ManagerConfig};
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
+pub use status_line::StatusLine;
 pub use tail::{EventQuery, Tail, conversation, event_page};
 pub use task::Tasks;
 

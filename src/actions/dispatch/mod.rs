@@ -1,6 +1,7 @@
 //! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
 
 mod around;
+mod chain;
 mod codex_queue;
 mod commands;
 mod compact;
@@ -39,6 +40,7 @@ use crate::{
     text_enum,
 };
 
+pub use chain::{Chain, Exchange, Lease, Link, Step, StepKind, exchange};
 pub use commands::Commands;
 pub use compact::{CompactWorker, RequestWorkerCompact};
 pub use control::{Controlled, DispatchVerb};
