@@ -2,10 +2,11 @@
 //! with its command line, and asked about.
 
 use super::{
-    app::{App, Effect, Failure, Load},
+    app::App,
     input::ask_first,
     keymap::Intent,
     layer::{Asked, Layer},
+    message::{Effect, Failure, Load},
     theme::Part,
 };
 use crate::{

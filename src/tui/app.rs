@@ -9,18 +9,20 @@ use ratatui::layout::Size;
 
 use super::{
     backend::{EventQuery, Explanation, PaneText},
-    keymap::{self, Key, Place},
+    keymap::{self, Place},
     layer::{About, Layer, Reader},
+    listing::{Listing, Sides},
     loads::Slot,
-    screen::{events::EventsState, fleet, inbox, preview},
+    message::{Effect, Failure, Load, Msg},
+    screen::{events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report},
-    base::{Error, Kind, Result, Timestamp, text::one_line},
+    actions::{Deliveries, Report},
+    base::{Kind, Result, Timestamp, text::one_line},
     engine,
     model::{
-        board::{Attention, Board, Entry, EventRow, SessionRow, TaskRow},
+        board::{Attention, Board, Entry, SessionRow, TaskRow},
         filter::Filter,
         state::Judgement,
         task::BindingState,
@@ -55,9 +57,10 @@ text_enum! {
 }
 
 /// How closely the selection is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Look {
     /// The list has the keyboard.
+    #[default]
     List,
     /// The preview has the keyboard.
     Peek,
@@ -65,111 +68,17 @@ pub enum Look {
     Full,
 }
 
-/// A question to the backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Load {
-    /// The board.
-    Board,
-    /// What is under way between sessions; with this command, however old it is.
-    Deliveries(Option<String>),
-    /// The conversation of a session.
-    Conversation(String),
-    /// Events of a session.
-    Events(String, EventQuery),
-    /// The pane of a session.
-    Pane(String),
-    /// Why a session is in its state.
-    Explain(String),
-    /// What a session asks.
-    Questions(String),
-    /// How to attach to a session.
-    Attach(String),
-}
-
-/// Something that happened.
-pub enum Msg {
-    /// A key was pressed.
-    Key(Key),
-    /// Text was pasted.
-    Paste(String),
-    /// The left button was pressed at this column and row.
-    Click(u16, u16),
-    /// The wheel was turned there; true means downwards.
-    Wheel(u16, u16, bool),
-    /// The terminal has this size.
-    Resized(Size),
-    /// Time passes.
-    Tick(Timestamp),
-    /// The ledger has changed.
-    Changed,
-    /// The answer to [`Load::Board`].
-    Board(Result<Board>),
-    /// The answer to [`Load::Deliveries`].
-    Deliveries(Result<Deliveries>),
-    /// The answer to [`Load::Conversation`].
-    Conversation(String, Result<Vec<Entry>>),
-    /// The answer to [`Load::Events`].
-    Events(String, EventQuery, Result<Vec<EventRow>>),
-    /// The answer to [`Load::Pane`].
-    Pane(String, Result<Option<PaneText>>),
-    /// The answer to [`Load::Explain`].
-    Explained(String, Result<Explanation>),
-    /// The answer to [`Load::Questions`].
-    Questions(String, Result<Vec<QuestionView>>),
-    /// The answer to [`Load::Attach`].
-    Attach(Result<Vec<String>>),
-    /// The program that had the terminal has ended.
-    Returned(Result<()>),
-    /// A submitted command is done: its command line and its result.
-    Done(String, Result<Report>),
-    /// A background task has something to tell.
-    Notice(engine::Notice),
-    /// A background task has panicked: which one, and what it said.
-    TaskPanicked(String, String),
-}
-
-/// Something to be done in the world.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Ask the backend.
-    Load(Load),
-    /// Run an action of the catalogue.
-    Submit(Command),
-    /// Hand the terminal to a program.
-    RunInTerminal(Vec<String>),
-    /// Put text on the clipboard.
-    Copy(String),
-    /// Take the mouse, or give it back.
-    Mouse(bool),
-    /// Draw everything anew.
-    Repaint,
-    /// Go to the background.
-    Suspend,
-    /// Leave.
-    Quit,
-}
-
-/// An error as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Its kind.
-    pub kind: Kind,
-    /// Message and causes.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        let mut message = error.message().to_owned();
-        for cause in error.causes() {
-            if !message.contains(&cause) {
-                message = format!("{message}: {cause}");
-            }
-        }
-        Self { kind: error.kind(), message, hint: error.hint_text().map(str::to_owned) }
-    }
+/// The Fleet screen's own state.
+#[derive(Debug, Clone, Default)]
+pub struct FleetState {
+    /// The attention list.
+    pub list: Listing,
+    /// How closely its selection is looked at.
+    pub look: Look,
+    /// The preview shows the pane instead of the conversation.
+    pub raw: bool,
+    /// By how many lines the preview is scrolled back from its end.
+    pub scroll: usize,
 }
 
 /// What is known of the board.
@@ -231,19 +140,9 @@ pub struct App {
     pub(super) layers: Vec<Layer>,
     pub(super) filter_text: String,
     pub(super) filter: Filter,
-    pub(super) selected: Option<String>,
-    pub(super) look: Look,
-    pub(super) raw: bool,
-    pub(super) scroll: usize,
-    pub(super) top: usize,
-    pub(super) task: Option<String>,
-    pub(super) task_top: usize,
-    pub(super) task_detail: bool,
-    pub(super) task_scroll: usize,
-    pub(super) inbox: Option<String>,
-    pub(super) inbox_top: usize,
-    pub(super) inbox_detail: bool,
-    pub(super) inbox_scroll: usize,
+    pub(super) fleet: FleetState,
+    pub(super) task_view: Sides,
+    pub(super) inbox_view: Sides,
     pub(super) events: EventsState,
     pub(super) conversation: Option<Loaded<Vec<Entry>>>,
     pub(super) pane: Option<Loaded<Option<PaneText>>>,
@@ -252,9 +151,6 @@ pub struct App {
     pub(super) running: usize,
     /// Background tasks that cannot do their work, and why.
     pub(super) troubles: Vec<(&'static str, String)>,
-    position: usize,
-    task_position: usize,
-    inbox_position: usize,
     board_asked_at: Timestamp,
     /// When the question was sent whose answer is still out.
     board_sent_at: Option<Timestamp>,
@@ -280,19 +176,9 @@ impl App {
             layers: Vec::new(),
             filter_text: String::new(),
             filter: Filter::default(),
-            selected: None,
-            look: Look::List,
-            raw: false,
-            scroll: 0,
-            top: 0,
-            task: None,
-            task_top: 0,
-            task_detail: false,
-            task_scroll: 0,
-            inbox: None,
-            inbox_top: 0,
-            inbox_detail: false,
-            inbox_scroll: 0,
+            fleet: FleetState::default(),
+            task_view: Sides::default(),
+            inbox_view: Sides::default(),
             events: EventsState::default(),
             conversation: None,
             pane: None,
@@ -300,9 +186,6 @@ impl App {
             notice: None,
             running: 0,
             troubles: Vec::new(),
-            position: 0,
-            task_position: 0,
-            inbox_position: 0,
             board_asked_at: now,
             board_sent_at: None,
             board_slot: Slot::default(),
@@ -343,7 +226,7 @@ impl App {
     /// The selected task of the Task screen.
     #[must_use]
     pub fn selected_task(&self) -> Option<&TaskRow> {
-        let id = self.task.as_deref()?;
+        let id = self.task_view.list.id.as_deref()?;
         self.board()?.tasks.iter().find(|row| row.task.id == id)
     }
 
@@ -354,11 +237,11 @@ impl App {
         match self.screen {
             // What the filter hides is not on screen, and no key is about it.
             Screen::Fleet => {
-                let id = self.selected.as_deref()?;
+                let id = self.fleet.list.id.as_deref()?;
                 board.sessions.iter().find(|row| row.id == id && self.filter.matches_session(row, self.now))
             }
             Screen::Events => {
-                let id = self.selected.as_deref()?;
+                let id = self.fleet.list.id.as_deref()?;
                 board.sessions.iter().find(|row| row.id == id)
             }
             Screen::Task => {
@@ -470,7 +353,7 @@ impl App {
         match self.screen {
             Screen::Fleet => {
                 effects.extend(self.ask_conversation());
-                if self.raw {
+                if self.fleet.raw {
                     effects.extend(self.ask_pane());
                 }
             }
@@ -483,26 +366,26 @@ impl App {
     /// Brings selection, scrolling and loaded things in line with what is there now.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let before = self.session().map(|row| row.id.clone());
-        let ids: Vec<String> = fleet::rows(self).iter().map(|row| row.id().to_owned()).collect();
-        keep(&mut self.selected, &mut self.position, &ids);
-        let tasks: Vec<String> = self.tasks().iter().map(|row| row.task.id.clone()).collect();
-        keep(&mut self.task, &mut self.task_position, &tasks);
-        self.top = follow(self.top, self.position, ids.len(), fleet::visible_rows(self));
-        let rows: Vec<String> = inbox::rows(self).iter().map(|row| row.id()).collect();
-        if rows.is_empty() {
-            self.inbox = None;
+        let ids = fleet::ids(self);
+        let visible = fleet::visible_rows(self);
+        self.fleet.list.settle(&ids, visible);
+        if self.fleet.scroll > 0 {
+            self.fleet.scroll = self.fleet.scroll.min(preview::overflow(self));
         }
-        keep(&mut self.inbox, &mut self.inbox_position, &rows);
-        self.inbox_top = follow(self.inbox_top, self.inbox_position, rows.len(), inbox::visible_rows(self));
-        if self.inbox_scroll > 0 {
-            self.inbox_scroll = self.inbox_scroll.min(inbox::overflow(self));
+        let ids = task::ids(self);
+        let visible = task::visible_rows(self);
+        self.task_view.list.settle(&ids, visible);
+        if self.task_view.scroll > 0 {
+            self.task_view.scroll = self.task_view.scroll.min(task::overflow(self));
         }
-        self.task_top = follow(self.task_top, self.task_position, tasks.len(), super::screen::task::visible_rows(self));
-        if self.scroll > 0 {
-            self.scroll = self.scroll.min(preview::overflow(self));
+        let ids = inbox::ids(self);
+        let visible = inbox::visible_rows(self);
+        if ids.is_empty() {
+            self.inbox_view.list.id = None;
         }
-        if self.task_scroll > 0 {
-            self.task_scroll = self.task_scroll.min(super::screen::task::overflow(self));
+        self.inbox_view.list.settle(&ids, visible);
+        if self.inbox_view.scroll > 0 {
+            self.inbox_view.scroll = self.inbox_view.scroll.min(inbox::overflow(self));
         }
         self.events.settle(super::screen::events::visible_rows(self));
         let after = self.session().map(|row| row.id.clone());
@@ -513,14 +396,14 @@ impl App {
 
     /// The selection is another one: what was loaded for the old one does not count.
     pub(super) fn selection_changed(&mut self, effects: &mut Vec<Effect>) {
-        self.scroll = 0;
+        self.fleet.scroll = 0;
         effects.extend(self.ask_details());
     }
 
     /// Selects a row of the fleet.
     pub(super) fn select(&mut self, id: Option<String>, effects: &mut Vec<Effect>) {
-        if id.is_some() && id != self.selected {
-            self.selected = id;
+        if id.is_some() && id != self.fleet.list.id {
+            self.fleet.list.id = id;
             self.selection_changed(effects);
         }
     }
@@ -538,8 +421,8 @@ impl App {
                     self.changed_at = if first { newest(&board) } else { Some(board.taken_at) };
                 }
                 self.board = BoardState::Ready(Arc::new(board));
-                if self.selected.is_none() {
-                    self.selected = fleet::rows(self).first().map(|row| row.id().to_owned());
+                if self.fleet.list.id.is_none() {
+                    self.fleet.list.id = fleet::rows(self).first().map(|row| row.id().to_owned());
                 }
                 if !same {
                     effects.extend(self.ask_details());
@@ -583,7 +466,7 @@ impl App {
         if self.board_asked_at.age_seconds(now) >= patience {
             effects.extend(self.ask_board());
         }
-        if self.screen == Screen::Fleet && self.raw {
+        if self.screen == Screen::Fleet && self.fleet.raw {
             effects.extend(self.ask_pane());
         }
     }
@@ -660,26 +543,6 @@ fn newest(board: &Board) -> Option<Timestamp> {
     sessions.chain(board.tasks.iter().map(|row| row.task.updated_at)).max()
 }
 
-/// Keeps a selection by id; a vanished one passes to the row that took its place.
-fn keep(selected: &mut Option<String>, position: &mut usize, ids: &[String]) {
-    let found = selected.as_ref().and_then(|id| ids.iter().position(|other| other == id));
-    if let Some(index) = found {
-        *position = index;
-    } else if !ids.is_empty() {
-        *position = (*position).min(ids.len() - 1);
-        *selected = Some(ids[*position].clone());
-    }
-}
-
-/// The first row to show so that `position` is visible.
-pub(super) fn follow(top: usize, position: usize, count: usize, visible: usize) -> usize {
-    if visible == 0 {
-        return 0;
-    }
-    let lowest = position.saturating_sub(visible - 1);
-    top.clamp(lowest, position.max(lowest)).min(count.saturating_sub(visible))
-}
-
 /// Takes a message; what has to be done in the world.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
@@ -688,9 +551,9 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             let intent = keymap::lookup(&app.places(), key);
             super::input::key(app, key, intent, &mut effects);
         }
-        Msg::Paste(text) => super::input::paste(app, &text, &mut effects),
-        Msg::Click(column, row) => super::input::click(app, column, row, &mut effects),
-        Msg::Wheel(column, row, down) => super::input::wheel(app, column, row, down, &mut effects),
+        Msg::Paste(text) => super::over::paste(app, &text, &mut effects),
+        Msg::Click(column, row) => super::mouse::click(app, column, row, &mut effects),
+        Msg::Wheel(column, row, down) => super::mouse::wheel(app, column, row, down, &mut effects),
         Msg::Resized(size) => app.size = size,
         Msg::Tick(now) => app.tick(now, &mut effects),
         Msg::Changed => effects.extend(app.ask_board()),

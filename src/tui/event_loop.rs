@@ -21,11 +21,12 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt};
 
 use super::{
-    app::{App, Effect, Msg, update},
+    app::{App, update},
     backend::Backend,
     input::command_line,
     jobs::Jobs,
     keymap::Key,
+    message::{Effect, Msg},
     screen,
     terminal::Host,
 };

@@ -1,13 +1,12 @@
-//! What keys, pastes and the mouse do: the second half of `update`.
-
-use ratatui::layout::Position;
+//! What keys do on the screens.
 
 use super::{
     answers,
-    app::{App, Effect, Load, Look, Screen, wants_look},
+    app::{App, Look, Screen, wants_look},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
-    messages,
+    message::{Effect, Load},
+    messages, over,
     screen::{self, fleet},
     theme::Part,
 };
@@ -22,9 +21,6 @@ const BUSY_WAIT_SECONDS: i64 = 90;
 /// Most sessions adopted by one key.
 const ADOPTED_AT_ONCE: usize = 50;
 
-/// The longest text an input line takes, in characters.
-const MAX_INPUT: usize = 500;
-
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     match intent {
@@ -32,11 +28,11 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         Some(Intent::Suspend) => effects.push(Effect::Suspend),
         Some(Intent::Quit) => quit(app, effects),
         intent => match app.layers.last().map(Layer::place) {
-            Some(Place::Help) => help(app, key, intent),
-            Some(Place::Input) => input(app, key, intent, effects),
+            Some(Place::Help) => over::help(app, key, intent),
+            Some(Place::Input) => over::input(app, key, intent, effects),
             Some(Place::Message) => messages::message(app, key, intent, effects),
-            Some(Place::Reader) => reader(app, intent, effects),
-            Some(Place::Confirm) => confirm(app, intent, effects),
+            Some(Place::Reader) => over::reader(app, intent, effects),
+            Some(Place::Confirm) => over::confirm(app, intent, effects),
             Some(Place::Answer) => answers::key(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
@@ -93,7 +89,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
                 Screen::Fleet | Screen::Task | Screen::Inbox => (Purpose::Filter, app.filter_text.clone()),
                 Screen::Events => (Purpose::Search, app.events.search.clone()),
             };
-            let selected = app.selected.clone();
+            let selected = app.fleet.list.id.clone();
             app.layers.push(Layer::Input(Input { purpose, before: text.clone(), text, error: None, selected }));
         }
         Intent::Help => {
@@ -106,8 +102,8 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             None => app.say(Part::Warning, "no session is selected"),
         },
         Intent::RawPane => {
-            app.raw = !app.raw;
-            app.scroll = 0;
+            app.fleet.raw = !app.fleet.raw;
+            app.fleet.scroll = 0;
             effects.extend(app.ask_details());
         }
         Intent::Cycle => match app.task_name() {
@@ -199,40 +195,31 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
 const FAR: isize = isize::MAX / 4;
 
 fn page(app: &App) -> isize {
-    let rows = match (app.screen, app.look) {
+    let rows = match (app.screen, app.fleet.look) {
         (Screen::Fleet, Look::List) => fleet::visible_rows(app),
         (Screen::Events, _) => screen::events::visible_rows(app),
-        (Screen::Inbox, _) if !app.inbox_detail => screen::inbox::visible_rows(app),
+        (Screen::Inbox, _) if !app.inbox_view.detail => screen::inbox::visible_rows(app),
         _ => usize::from(app.size.height).saturating_sub(6),
     };
     isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
 }
 
 /// Moves the selection, or scrolls the pane that has the keyboard.
-fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
+pub(super) fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
     match app.screen {
-        Screen::Fleet if app.look == Look::List => {
-            let ids: Vec<String> = fleet::rows(app).iter().map(|row| row.id().to_owned()).collect();
-            let next = moved(&ids, app.selected.as_deref(), by);
+        Screen::Fleet if app.fleet.look == Look::List => {
+            let next = app.fleet.list.moved(&fleet::ids(app), by);
             app.select(next, effects);
         }
         // The preview hangs at its end: scrolling counts from the bottom.
-        Screen::Fleet => app.scroll = app.scroll.saturating_add_signed(by.saturating_neg()),
-        Screen::Task if app.task_detail => app.task_scroll = app.task_scroll.saturating_add_signed(by),
+        Screen::Fleet => app.fleet.scroll = app.fleet.scroll.saturating_add_signed(by.saturating_neg()),
         Screen::Task => {
-            let ids: Vec<String> = app.tasks().iter().map(|row| row.task.id.clone()).collect();
-            if let Some(id) = moved(&ids, app.task.as_deref(), by) {
-                app.task = Some(id);
-                app.task_scroll = 0;
-            }
+            let ids = screen::task::ids(app);
+            app.task_view.step(&ids, by);
         }
-        Screen::Inbox if app.inbox_detail => app.inbox_scroll = app.inbox_scroll.saturating_add_signed(by),
         Screen::Inbox => {
-            let ids: Vec<String> = screen::inbox::rows(app).iter().map(|row| row.id()).collect();
-            if let Some(id) = moved(&ids, app.inbox.as_deref(), by) {
-                app.inbox = Some(id);
-                app.inbox_scroll = 0;
-            }
+            let ids = screen::inbox::ids(app);
+            app.inbox_view.step(&ids, by);
         }
         Screen::Events => {
             let followed = app.events.follows();
@@ -246,17 +233,10 @@ fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
     }
 }
 
-/// The id `by` rows further on, kept inside the list.
-fn moved(ids: &[String], from: Option<&str>, by: isize) -> Option<String> {
-    let last = ids.len().checked_sub(1)?;
-    let index = from.and_then(|id| ids.iter().position(|other| other == id)).unwrap_or(0);
-    Some(ids[index.saturating_add_signed(by).min(last)].clone())
-}
-
 fn open(app: &mut App, effects: &mut Vec<Effect>) {
     match app.screen {
         Screen::Fleet => {
-            app.look = match app.look {
+            app.fleet.look = match app.fleet.look {
                 Look::List => Look::Peek,
                 Look::Peek | Look::Full => Look::Full,
             };
@@ -264,7 +244,7 @@ fn open(app: &mut App, effects: &mut Vec<Effect>) {
         Screen::Task => match app.session().map(|session| session.id.clone()) {
             Some(id) => {
                 app.screen = Screen::Fleet;
-                app.selected = Some(id);
+                app.fleet.list.id = Some(id);
                 app.selection_changed(effects);
             }
             None => app.say(Part::Warning, "the task has no worker now"),
@@ -272,7 +252,7 @@ fn open(app: &mut App, effects: &mut Vec<Effect>) {
         Screen::Inbox => match app.session().map(|session| session.id.clone()) {
             Some(id) => {
                 app.screen = Screen::Fleet;
-                app.selected = Some(id);
+                app.fleet.list.id = Some(id);
                 app.selection_changed(effects);
             }
             None => app.say(Part::Warning, "nothing is selected"),
@@ -289,24 +269,24 @@ fn open(app: &mut App, effects: &mut Vec<Effect>) {
 fn next_pane(app: &mut App) {
     match app.screen {
         Screen::Fleet => {
-            app.look = match app.look {
+            app.fleet.look = match app.fleet.look {
                 Look::List => Look::Peek,
                 Look::Peek | Look::Full => Look::List,
             };
         }
-        Screen::Task => app.task_detail = !app.task_detail,
-        Screen::Inbox => app.inbox_detail = !app.inbox_detail,
+        Screen::Task => app.task_view.detail = !app.task_view.detail,
+        Screen::Inbox => app.inbox_view.detail = !app.inbox_view.detail,
         Screen::Events => {}
     }
 }
 
 fn back(app: &mut App, effects: &mut Vec<Effect>) {
     match app.screen {
-        Screen::Fleet if app.look != Look::List => {
-            app.look = if app.look == Look::Full { Look::Peek } else { Look::List };
+        Screen::Fleet if app.fleet.look != Look::List => {
+            app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
         }
-        Screen::Task if app.task_detail => app.task_detail = false,
-        Screen::Inbox if app.inbox_detail => app.inbox_detail = false,
+        Screen::Task if app.task_view.detail => app.task_view.detail = false,
+        Screen::Inbox if app.inbox_view.detail => app.inbox_view.detail = false,
         Screen::Events if app.events.stop_looking() => {}
         Screen::Events if !app.events.search.is_empty() => {
             app.events.set_search("");
@@ -329,11 +309,15 @@ fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
     let session = app.session().map(|row| (row.id.clone(), row.task_id.clone()));
     let left = std::mem::replace(&mut app.screen, screen);
     match (left, session) {
-        (Screen::Inbox, Some((_, Some(task)))) if screen == Screen::Task => app.task = Some(task),
-        (Screen::Task | Screen::Inbox, Some((id, _))) => app.selected = Some(id),
-        (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => app.task = Some(task),
+        (Screen::Inbox, Some((_, Some(task)))) if screen == Screen::Task => app.task_view.list.id = Some(task),
+        (Screen::Task | Screen::Inbox, Some((id, _))) => app.fleet.list.id = Some(id),
+        (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => {
+            app.task_view.list.id = Some(task)
+        }
         // A row of the fleet that is no session is a task.
-        (Screen::Fleet, None) if app.board().is_some() && app.selected.is_some() => app.task.clone_from(&app.selected),
+        (Screen::Fleet, None) if app.board().is_some() && app.fleet.list.id.is_some() => {
+            app.task_view.list.id.clone_from(&app.fleet.list.id)
+        }
         _ => {}
     }
     app.selection_changed(effects);
@@ -354,7 +338,7 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
         app.say(Part::Dim, text);
         return;
     }
-    let from = ids.iter().position(|(id, _)| Some(id) == app.selected.as_ref()).unwrap_or(0);
+    let from = ids.iter().position(|(id, _)| Some(id) == app.fleet.list.id.as_ref()).unwrap_or(0);
     let next = (1..=ids.len()).map(|distance| match step {
         Step::Next => (from + distance) % ids.len(),
         Step::Previous => (from + ids.len() - distance) % ids.len(),
@@ -397,7 +381,7 @@ pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
     app.layers.push(Layer::Confirm { question, then: Effect::Submit(command) });
 }
 
-fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
+pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
     let line = command_line(app, &command.argv());
     app.say(Part::Dim, format!("running: {line}"));
     app.running += 1;
@@ -437,237 +421,8 @@ pub(super) fn command_line(app: &App, argv: &Argv) -> String {
     Argv { words, stdin: None }.shell_line()
 }
 
-fn copy(app: &mut App, line: String, effects: &mut Vec<Effect>) {
+pub(super) fn copy(app: &mut App, line: String, effects: &mut Vec<Effect>) {
     // Nobody answers an OSC 52: tmux, for one, drops it unless `set-clipboard` is on.
     app.say(Part::Dim, format!("sent to the clipboard, if the terminal takes it: {line}"));
     effects.push(Effect::Copy(line));
-}
-
-fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    match intent {
-        Some(Intent::Yes) => match app.layers.pop() {
-            Some(Layer::Confirm { then: Effect::Submit(command), .. }) => begin(app, command, effects),
-            Some(Layer::Confirm { then, .. }) => effects.push(then),
-            _ => {}
-        },
-        Some(Intent::No) => {
-            app.layers.pop();
-        }
-        _ => {}
-    }
-}
-
-fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
-    let limit = screen::layers::overflow(app);
-    let Some(Layer::Reader(reader)) = app.layers.last_mut() else { return };
-    match intent {
-        Some(Intent::Back) => {
-            app.layers.pop();
-        }
-        Some(Intent::Down) => reader.scroll = (reader.scroll + 1).min(limit),
-        Some(Intent::Up) => reader.scroll = reader.scroll.saturating_sub(1),
-        Some(Intent::PageDown) => reader.scroll = (reader.scroll + page).min(limit),
-        Some(Intent::PageUp) => reader.scroll = reader.scroll.saturating_sub(page),
-        Some(Intent::Top) => reader.scroll = 0,
-        Some(Intent::Bottom) => reader.scroll = limit,
-        Some(Intent::Copy) => {
-            if let Some(line) = reader.command.clone() {
-                copy(app, line, effects);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn help(app: &mut App, key: Key, intent: Option<Intent>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
-    let limit = screen::layers::overflow(app);
-    let Some(Layer::Help { filter, scroll, .. }) = app.layers.last_mut() else { return };
-    match intent {
-        Some(Intent::Back | Intent::Accept) => {
-            app.layers.pop();
-        }
-        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
-        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
-        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
-        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
-        Some(Intent::Erase) => {
-            filter.pop();
-            *scroll = 0;
-        }
-        Some(Intent::EraseAll) => {
-            filter.clear();
-            *scroll = 0;
-        }
-        _ => {
-            if let Some(c) = key.character().filter(|_| filter.chars().count() < MAX_INPUT) {
-                filter.push(c);
-                *scroll = 0;
-            }
-        }
-    }
-}
-
-fn input(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let Some(Layer::Input(input)) = app.layers.last_mut() else { return };
-    match intent {
-        Some(Intent::Accept) => {
-            let (purpose, text) = (input.purpose, input.text.clone());
-            take(app, purpose, &text, effects);
-            return;
-        }
-        Some(Intent::Back) => {
-            let (purpose, before, selected) = (input.purpose, input.before.clone(), input.selected.clone());
-            app.layers.pop();
-            if purpose == Purpose::Filter {
-                apply_filter(app, &before);
-                app.select(selected, effects);
-            }
-            return;
-        }
-        Some(Intent::Erase) => {
-            input.text.pop();
-        }
-        Some(Intent::EraseAll) => input.text.clear(),
-        _ => {
-            if let Some(c) = key.character().filter(|_| input.text.chars().count() < MAX_INPUT) {
-                input.text.push(c);
-            }
-        }
-    }
-    typed(app, effects);
-}
-
-/// A filter works while it is typed; while it cannot be understood the former one is in force.
-fn typed(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some(Layer::Input(input)) = app.layers.last_mut() else { return };
-    if input.purpose != Purpose::Filter {
-        input.error = None;
-        return;
-    }
-    input.error = input.text.parse::<Filter>().err().map(|error| error.to_string());
-    let text = if input.error.is_none() { input.text.clone() } else { input.before.clone() };
-    let selected = input.selected.clone();
-    apply_filter(app, &text);
-    app.select(selected, effects);
-}
-
-fn apply_filter(app: &mut App, text: &str) {
-    if let Ok(filter) = text.parse::<Filter>() {
-        app.filter = filter;
-        app.filter_text = text.trim().to_owned();
-    }
-}
-
-fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) {
-    match purpose {
-        Purpose::Filter => {
-            // A filter with a fault stays open, so that the fault can be read.
-            if text.parse::<Filter>().is_ok() {
-                app.layers.pop();
-            }
-        }
-        Purpose::Search => {
-            app.layers.pop();
-            app.events.set_search(text.trim());
-            effects.extend(app.ask_events(None));
-        }
-        Purpose::Jump => match text.trim().replace('_', "").parse::<u64>() {
-            Ok(offset) => {
-                app.layers.pop();
-                if let Some(before) = app.events.jump_to(offset) {
-                    effects.extend(app.ask_events(Some(before)));
-                }
-            }
-            Err(_) => {
-                if let Some(Layer::Input(input)) = app.layers.last_mut() {
-                    input.error = Some(format!("`{}` is no byte offset", text.trim()));
-                }
-            }
-        },
-    }
-}
-
-/// Takes pasted text into the line that is edited; elsewhere a paste means nothing, so that it runs no keys.
-pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
-    let text = crate::base::text::clean(text);
-    if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
-        // Tabs have no width of their own in a field.
-        let fits = nudge.field.insert(&text.replace('\t', "    "), messages::MAX_MESSAGE);
-        nudge.error = (!fits).then(messages::too_long);
-        return;
-    }
-    let text = crate::base::text::one_line(&text);
-    match app.layers.last_mut() {
-        Some(Layer::Input(input)) => {
-            input.text.extend(text.chars().take(MAX_INPUT));
-            typed(app, effects);
-        }
-        Some(Layer::Help { filter, scroll, .. }) => {
-            filter.extend(text.chars().take(MAX_INPUT));
-            *scroll = 0;
-        }
-        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_)) | None => {}
-    }
-}
-
-/// A click only ever selects.
-pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
-    if !app.layers.is_empty() {
-        return;
-    }
-    let at = Position::new(column, row);
-    match app.screen {
-        Screen::Fleet => match fleet::hit(app, at) {
-            fleet::Hit::Row(id) => {
-                app.look = Look::List;
-                app.select(Some(id), effects);
-            }
-            fleet::Hit::Preview if app.look == Look::List => app.look = Look::Peek,
-            fleet::Hit::Preview | fleet::Hit::Nothing => {}
-        },
-        Screen::Task => {
-            if let Some(id) = screen::task::hit(app, at) {
-                app.task = Some(id);
-                app.task_scroll = 0;
-            }
-        }
-        Screen::Inbox => {
-            if let Some(id) = screen::inbox::hit(app, at) {
-                app.inbox = Some(id);
-                app.inbox_scroll = 0;
-            }
-        }
-        Screen::Events => screen::events::click(app, at),
-    }
-}
-
-/// The wheel scrolls what is under it.
-pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec<Effect>) {
-    let by: isize = if down { 3 } else { -3 };
-    match app.layers.last_mut() {
-        Some(Layer::Reader(_)) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Reader(reader)) = app.layers.last_mut() {
-                reader.scroll = reader.scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(Layer::Help { .. }) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Help { scroll, .. }) = app.layers.last_mut() {
-                *scroll = scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. } | Layer::Answer(_)) => {}
-        None => {
-            let over_preview = app.screen == Screen::Fleet
-                && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);
-            if over_preview {
-                app.scroll = app.scroll.saturating_add_signed(-by);
-            } else {
-                step(app, by.signum(), effects);
-            }
-        }
-    }
 }

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    app::{Load, Msg},
     backend::Backend,
+    message::{Load, Msg},
     terminal::payload_text,
 };
 use crate::{

@@ -1,9 +1,9 @@
 //! What can lie on top of a screen: help, an input line, a message that is written, a text to read, a question.
 
 use super::{
-    app::{Effect, Failure},
     field::Field,
     keymap::Place,
+    message::{Effect, Failure},
     theme::Part,
 };
 use crate::actions::QuestionView;

@@ -1,11 +1,12 @@
 //! Messages between sessions from the keyboard: write one, stop and resume deliveries, decide about one that stands.
 
 use super::{
-    app::{App, Effect},
+    app::App,
     field::Field,
     input::{ask_first, submit},
     keymap::{Intent, Key},
     layer::{Layer, Nudge},
+    message::Effect,
     screen,
     theme::Part,
 };

@@ -30,7 +30,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 
-use super::app::Msg;
+use super::message::Msg;
 use crate::base::{Error, Result};
 
 /// What the loop needs of a terminal. The other implementation is the tests'.

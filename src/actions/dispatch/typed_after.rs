@@ -314,6 +314,10 @@ fn restage(work: &mut Work<'_>, composer: EmptyComposer) -> Result<bool> {
     let now = work.cx.now();
     let step = store::commands::Step { reason: Some("it is typed once more"), ..store::commands::Step::default() };
     let moved = work.store.write_durably(|w| {
+        // Nothing is begun once a pause is in force, and one may have come since the last look.
+        if Paused::of(w.read())?.covers(work.command.task_id.as_deref()) {
+            return Ok(None);
+        }
         if !store::commands::advance(w, &work.command, Phase::Started, step, now)? {
             return Ok(None);
         }

@@ -16,9 +16,11 @@ use crate::{
     model::board::{ContextUse, EventRow},
     text_enum,
     tui::{
-        app::{App, Failure, follow},
+        app::App,
         backend::EventQuery,
         layer::{About, Reader},
+        listing::follow,
+        message::Failure,
         theme::Part,
         wrap::{cut, pad},
     },

@@ -92,6 +92,12 @@ pub fn rows(app: &App) -> Vec<Row<'_>> {
     rows
 }
 
+/// The ids of the rows, in their order.
+#[must_use]
+pub fn ids(app: &App) -> Vec<String> {
+    rows(app).iter().map(|row| row.id().to_owned()).collect()
+}
+
 /// Whether what is shown of a session is too old to be relied on.
 #[must_use]
 pub fn is_stale(row: &SessionRow, now: Timestamp) -> bool {
@@ -113,12 +119,12 @@ pub(super) fn areas(app: &App) -> Areas {
     let body = frames(app.size).body;
     let Rect { x, y, width, height } = body;
     let column = |from: u16, to: u16| Rect::new(x + from, y, to.saturating_sub(from), height);
-    match app.look {
+    match app.fleet.look {
         Look::Full => Areas { preview: body, ..Areas::default() },
         Look::Peek if width < 50 => Areas { preview: body, ..Areas::default() },
         Look::List if width < 50 => Areas { list: body, ..Areas::default() },
         Look::List | Look::Peek if width < 80 => {
-            let list = if app.look == Look::Peek { height / 3 } else { height / 2 };
+            let list = if app.fleet.look == Look::Peek { height / 3 } else { height / 2 };
             Areas {
                 list: Rect::new(x, y, width, list),
                 preview: Rect::new(x, y + list, width, height - list),
@@ -126,7 +132,7 @@ pub(super) fn areas(app: &App) -> Areas {
             }
         }
         Look::List | Look::Peek if width < 160 => {
-            let split = if app.look == Look::Peek { width * 2 / 5 } else { width / 2 };
+            let split = if app.fleet.look == Look::Peek { width * 2 / 5 } else { width / 2 };
             Areas { list: column(0, split), preview: column(split + 1, width), ..Areas::default() }
         }
         Look::List | Look::Peek => {
@@ -161,7 +167,7 @@ pub fn hit(app: &App, at: Position) -> Hit {
     }
     if areas.list.contains(at) && at.y > areas.list.y {
         let line = usize::from((at.y - areas.list.y - 1) / ROW_LINES);
-        if let Some(row) = rows(app).get(app.top + line).filter(|_| line < visible_rows(app)) {
+        if let Some(row) = rows(app).get(app.fleet.list.top + line).filter(|_| line < visible_rows(app)) {
             return Hit::Row(row.id().to_owned());
         }
     }
@@ -194,24 +200,24 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     } else {
         format!("{} ({} of {total})", app.filter_text, rows.len())
     };
-    put(frame, area, 0, heading(app, &title, app.look == Look::List, area.width));
+    put(frame, area, 0, heading(app, &title, app.fleet.look == Look::List, area.width));
     if rows.is_empty() {
         put(frame, area, 2, super::styled(app, Part::Dim, "  nothing passes the filter; Esc clears it"));
     }
     let visible = usize::from(area.height.saturating_sub(1) / ROW_LINES);
-    for (index, row) in rows.iter().enumerate().skip(app.top).take(visible) {
-        let line = 1 + (index - app.top) * usize::from(ROW_LINES);
+    for (index, row) in rows.iter().enumerate().skip(app.fleet.list.top).take(visible) {
+        let line = 1 + (index - app.fleet.list.top) * usize::from(ROW_LINES);
         let (first, second) = match row {
             Row::Session(row) => session(app, row, usize::from(area.width)),
             Row::Task(row) => orphan(app, row, usize::from(area.width)),
         };
         put(frame, area, line, first);
         put(frame, area, line + 1, second);
-        if app.selected.as_deref() == Some(row.id())
+        if app.fleet.list.id.as_deref() == Some(row.id())
             && let Ok(line) = u16::try_from(line)
         {
             let marked = Rect::new(area.x, area.y + line, area.width, 1);
-            mark(app, frame, marked, app.look == Look::List);
+            mark(app, frame, marked, app.fleet.look == Look::List);
         }
     }
 }

@@ -97,7 +97,7 @@ fn passes(app: &App, session_id: &str) -> bool {
 /// The selected row.
 #[must_use]
 pub fn selected(app: &App) -> Option<Row<'_>> {
-    let id = app.inbox.as_deref()?;
+    let id = app.inbox_view.list.id.as_deref()?;
     rows(app).into_iter().find(|row| row.id() == id)
 }
 
@@ -115,7 +115,7 @@ fn areas(app: &App) -> (Rect, Rect) {
     let body = frames(app.size).body;
     let Rect { x, y, width, height } = body;
     match width {
-        0..50 if app.inbox_detail => (Rect::default(), body),
+        0..50 if app.inbox_view.detail => (Rect::default(), body),
         0..50 => (body, Rect::default()),
         50..100 => {
             let list = height / 2;
@@ -126,6 +126,12 @@ fn areas(app: &App) -> (Rect, Rect) {
             (Rect::new(x, y, split, height), Rect::new(x + split + 1, y, width - split - 1, height))
         }
     }
+}
+
+/// The ids of the rows, in their order.
+#[must_use]
+pub fn ids(app: &App) -> Vec<String> {
+    rows(app).iter().map(Row::id).collect()
 }
 
 /// How many rows the list shows.
@@ -149,7 +155,7 @@ pub fn hit(app: &App, at: Position) -> Option<String> {
     if !list.contains(at) || at.y == list.y {
         return None;
     }
-    rows(app).get(app.inbox_top + usize::from(at.y - list.y - 1)).map(Row::id)
+    rows(app).get(app.inbox_view.list.top + usize::from(at.y - list.y - 1)).map(Row::id)
 }
 
 /// Draws the screen.
@@ -165,13 +171,15 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
         divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
     }
     let Some(row) = selected(app) else {
-        put(frame, detail_area, 0, heading(app, "no message", app.inbox_detail, detail_area.width));
+        put(frame, detail_area, 0, heading(app, "no message", app.inbox_view.detail, detail_area.width));
         return;
     };
-    put(frame, detail_area, 0, heading(app, &title(row), app.inbox_detail, detail_area.width));
+    put(frame, detail_area, 0, heading(app, &title(row), app.inbox_view.detail, detail_area.width));
     let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
     let lines = detail(app, row, usize::from(text.width));
-    for (index, (part, line)) in lines.into_iter().skip(app.inbox_scroll).enumerate().take(usize::from(text.height)) {
+    for (index, (part, line)) in
+        lines.into_iter().skip(app.inbox_view.scroll).enumerate().take(usize::from(text.height))
+    {
         put(frame, text, index, styled(app, part, format!(" {line}")));
     }
 }
@@ -180,7 +188,7 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let rows = rows(app);
     let title =
         if app.filter_text.is_empty() { "messages".to_owned() } else { format!("messages: {}", app.filter_text) };
-    put(frame, area, 0, heading(app, &title, !app.inbox_detail, area.width));
+    put(frame, area, 0, heading(app, &title, !app.inbox_view.detail, area.width));
     if rows.is_empty() {
         let text = match (&app.deliveries, app.filter_text.is_empty()) {
             (None, _) => "looking",
@@ -191,13 +199,13 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
         put(frame, area, 2, styled(app, Part::Dim, format!("  {text}")));
     }
     let visible = usize::from(area.height.saturating_sub(1));
-    for (index, row) in rows.iter().enumerate().skip(app.inbox_top).take(visible) {
-        let at = index - app.inbox_top + 1;
+    for (index, row) in rows.iter().enumerate().skip(app.inbox_view.list.top).take(visible) {
+        let at = index - app.inbox_view.list.top + 1;
         put(frame, area, at, line(app, *row, usize::from(area.width)));
-        if app.inbox.as_deref() == Some(row.id().as_str())
+        if app.inbox_view.list.id.as_deref() == Some(row.id().as_str())
             && let Ok(at) = u16::try_from(at)
         {
-            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !app.inbox_detail);
+            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !app.inbox_view.detail);
         }
     }
 }

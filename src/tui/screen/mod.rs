@@ -19,9 +19,10 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    app::{App, BoardState, Failure, Look, Screen, count, wants_look},
+    app::{App, BoardState, Look, Screen, count, wants_look},
     keymap::{self, Binding, Intent},
     layer::Layer,
+    message::Failure,
     theme::{Glyphs, Part},
     wrap::{cut, wrap},
 };
@@ -327,7 +328,7 @@ fn works(app: &App, intent: Intent) -> bool {
         Intent::Inbox | Intent::Pause => app.board().is_some(),
         Intent::Adopt => !matches!(app.board, BoardState::Failed(_)),
         Intent::Open => match app.screen {
-            Screen::Fleet => app.selected.is_some() && app.look != Look::Full,
+            Screen::Fleet => app.fleet.list.id.is_some() && app.fleet.look != Look::Full,
             Screen::Task | Screen::Inbox => app.session().is_some(),
             Screen::Events => app.events.selected_row().is_some(),
         },
@@ -336,7 +337,7 @@ fn works(app: &App, intent: Intent) -> bool {
         }
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {
-            Screen::Fleet => app.look != Look::List || !app.filter_text.is_empty(),
+            Screen::Fleet => app.fleet.look != Look::List || !app.filter_text.is_empty(),
             Screen::Task | Screen::Events | Screen::Inbox => true,
         },
         Intent::Filter | Intent::Copy | Intent::Mouse | Intent::NextPane | Intent::Fleet => app.board().is_some(),

@@ -24,7 +24,7 @@ const REASON_LINES: usize = 3;
 
 /// Draws the preview.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
-    let focused = app.look != Look::List;
+    let focused = app.fleet.look != Look::List;
     let Some(row) = app.session() else {
         match selected_task(app) {
             Some(task) => task_goal(app, frame, area, task, focused),
@@ -32,7 +32,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
         }
         return;
     };
-    let what = if app.raw { "pane" } else { "conversation" };
+    let what = if app.fleet.raw { "pane" } else { "conversation" };
     put(frame, area, 0, heading(app, &format!("{} {}: {what}", row.role, row.name), focused, area.width));
     let state = state_lines(app, row, usize::from(area.width));
     for (index, (part, line)) in state.iter().enumerate() {
@@ -41,10 +41,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let used = u16::try_from(state.len() + 1).unwrap_or(u16::MAX).min(area.height);
     let text = Rect { y: area.y + used, height: area.height - used, ..area };
     let height = usize::from(text.height);
-    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.scroll);
+    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.fleet.scroll);
     // The newest stands at the bottom; scrolling counts from there.
     let hidden = lines.len().saturating_sub(height);
-    let first = hidden - app.scroll.min(hidden);
+    let first = hidden - app.fleet.scroll.min(hidden);
     for (index, (part, line)) in lines.iter().skip(first).take(height).enumerate() {
         put(frame, text, index, styled(app, *part, format!(" {line}")));
     }
@@ -57,12 +57,12 @@ pub fn overflow(app: &App) -> usize {
     let Some(row) = app.session() else { return 0 };
     let used = state_lines(app, row, usize::from(area.width)).len() + 1;
     let height = usize::from(area.height).saturating_sub(used);
-    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.scroll);
-    lines.len().saturating_sub(height).min(app.scroll)
+    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.fleet.scroll);
+    lines.len().saturating_sub(height).min(app.fleet.scroll)
 }
 
 fn selected_task(app: &App) -> Option<&TaskRow> {
-    let id = app.selected.as_deref()?;
+    let id = app.fleet.list.id.as_deref()?;
     app.board()?.tasks.iter().find(|row| row.task.id == id)
 }
 
@@ -104,7 +104,7 @@ pub(super) fn provenance(app: &App, judgement: &Judgement) -> String {
 
 /// The conversation or the pane in lines of `width` columns; of a long one the last `need` lines or some more.
 fn lines(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {
-    if app.raw { pane(app, row, width) } else { conversation(app, row, width, need) }
+    if app.fleet.raw { pane(app, row, width) } else { conversation(app, row, width, need) }
 }
 
 fn conversation(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {

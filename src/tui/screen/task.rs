@@ -35,7 +35,7 @@ fn areas(app: &App) -> (Rect, Rect) {
     let body = frames(app.size).body;
     let Rect { x, y, width, height } = body;
     match width {
-        0..50 if app.task_detail => (Rect::default(), body),
+        0..50 if app.task_view.detail => (Rect::default(), body),
         0..50 => (body, Rect::default()),
         50..80 => {
             let list = height / 3;
@@ -46,6 +46,12 @@ fn areas(app: &App) -> (Rect, Rect) {
             (Rect::new(x, y, split, height), Rect::new(x + split + 1, y, width - split - 1, height))
         }
     }
+}
+
+/// The ids of the rows, in their order.
+#[must_use]
+pub fn ids(app: &App) -> Vec<String> {
+    app.tasks().iter().map(|row| row.task.id.clone()).collect()
 }
 
 /// How many tasks the list shows.
@@ -69,7 +75,7 @@ pub fn hit(app: &App, at: Position) -> Option<String> {
     if !list.contains(at) || at.y == list.y {
         return None;
     }
-    let index = app.task_top + usize::from(at.y - list.y - 1);
+    let index = app.task_view.list.top + usize::from(at.y - list.y - 1);
     app.tasks().get(index).map(|row| row.task.id.clone())
 }
 
@@ -86,13 +92,19 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, _body: Rect) {
         divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
     }
     let Some(row) = app.selected_task() else {
-        put(frame, detail_area, 0, heading(app, "no task", app.task_detail, detail_area.width));
+        put(frame, detail_area, 0, heading(app, "no task", app.task_view.detail, detail_area.width));
         return;
     };
-    put(frame, detail_area, 0, heading(app, &format!("task {}", row.task.name), app.task_detail, detail_area.width));
+    put(
+        frame,
+        detail_area,
+        0,
+        heading(app, &format!("task {}", row.task.name), app.task_view.detail, detail_area.width),
+    );
     let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
     let lines = detail_lines(app, row, usize::from(text.width));
-    for (index, (part, line)) in lines.into_iter().skip(app.task_scroll).enumerate().take(usize::from(text.height)) {
+    for (index, (part, line)) in lines.into_iter().skip(app.task_view.scroll).enumerate().take(usize::from(text.height))
+    {
         put(frame, text, index, styled(app, part, format!(" {line}")));
     }
 }
@@ -100,12 +112,14 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, _body: Rect) {
 fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let tasks = app.tasks();
     let title = if app.filter_text.is_empty() { "tasks".to_owned() } else { format!("tasks: {}", app.filter_text) };
-    put(frame, area, 0, heading(app, &title, !app.task_detail, area.width));
+    put(frame, area, 0, heading(app, &title, !app.task_view.detail, area.width));
     if tasks.is_empty() {
         put(frame, area, 2, styled(app, Part::Dim, "  no task here"));
     }
     let glyphs = app.settings.glyphs;
-    for (index, row) in tasks.iter().enumerate().skip(app.task_top).take(usize::from(area.height.saturating_sub(1))) {
+    for (index, row) in
+        tasks.iter().enumerate().skip(app.task_view.list.top).take(usize::from(area.height.saturating_sub(1)))
+    {
         let right = format!("{:>9} {:>5} ", row.task.state.as_str(), ago(Some(row.task.updated_at), app.now));
         let room = usize::from(area.width).saturating_sub(right.len() + 1);
         let line = Line::from(vec![
@@ -113,12 +127,12 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
             span(app, Part::Title, pad(&row.task.name, room, glyphs)),
             span(app, state_part(row.task.state), right),
         ]);
-        let at = index - app.task_top + 1;
+        let at = index - app.task_view.list.top + 1;
         put(frame, area, at, line);
-        if app.task.as_deref() == Some(row.task.id.as_str())
+        if app.task_view.list.id.as_deref() == Some(row.task.id.as_str())
             && let Ok(at) = u16::try_from(at)
         {
-            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !app.task_detail);
+            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !app.task_view.detail);
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::{
         state::Source,
     },
     tui::{
-        app::{App, Effect, Load, Msg, update},
+        app::{App, update},
         keymap::{BINDINGS, Place},
         layer::Layer,
+        message::{Effect, Load, Msg},
     },
 };
 

@@ -22,9 +22,10 @@ use crate::{
         task::{BindingState, Task, TaskState},
     },
     tui::{
-        app::{App, Effect, Msg, Settings, update},
+        app::{App, Settings, update},
         backend::{Backend, EventQuery, Explanation, PaneText},
         keymap::Key,
+        message::{Effect, Msg},
         screen,
         theme::{Glyphs, Theme, ThemeName},
     },

@@ -11,8 +11,9 @@ use crate::{
     engine::Notice,
     model::{delivery::Phase, session::Registration},
     tui::{
-        app::{App, Effect, Load, Msg, Screen, update},
+        app::{App, Screen, update},
         layer::Layer,
+        message::{Effect, Load, Msg},
     },
 };
 
@@ -70,7 +71,7 @@ fn who_cannot_be_nudged_is_told_why() {
         ("task-docs", "no worker is selected"),
     ] {
         let mut app = app(80, 24);
-        app.selected = Some(id.into());
+        app.fleet.list.id = Some(id.into());
         assert!(press(&mut app, "n").is_empty());
         assert!(app.layers.is_empty() && screen(&app).contains(why), "{}", screen(&app));
     }
@@ -194,19 +195,19 @@ fn what_was_given_up_is_queued_again_and_what_waits_is_taken_back_after_a_questi
     let mut app = app_with_messages(80, 24);
     press(&mut app, "4");
     assert_eq!(app.screen, Screen::Inbox);
-    assert_eq!(app.inbox.as_deref(), Some("command-3"), "what has to be decided stands first");
+    assert_eq!(app.inbox_view.list.id.as_deref(), Some("command-3"), "what has to be decided stands first");
     assert!(press(&mut app, "R").is_empty());
     assert!(screen(&app).contains("Queue the nudge to w1 again? It was given up: expired."), "{}", screen(&app));
     assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch retry -- command-3"]);
     assert!(press(&mut app, "X").is_empty());
     assert!(screen(&app).contains("only what is queued can be taken back"));
     press(&mut app, "j j");
-    assert_eq!(app.inbox.as_deref(), Some("command-4"));
+    assert_eq!(app.inbox_view.list.id.as_deref(), Some("command-4"));
     press(&mut app, "X");
     assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch cancel -- command-4"]);
     assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor commands --attempts '--limit=200'"]);
     press(&mut app, "G");
-    assert_eq!(app.inbox.as_deref(), Some("item-7"));
+    assert_eq!(app.inbox_view.list.id.as_deref(), Some("item-7"));
     let frame = screen(&app);
     assert!(frame.contains("worker_task_complete of w1") && frame.contains("it says    accepted"), "{frame}");
     press(&mut app, "R");
@@ -214,7 +215,7 @@ fn what_was_given_up_is_queued_again_and_what_waits_is_taken_back_after_a_questi
     press(&mut app, "/");
     write(&mut app, "role:manager");
     press(&mut app, "Enter g");
-    assert_eq!(app.inbox.as_deref(), Some("item-8"), "{}", screen(&app));
+    assert_eq!(app.inbox_view.list.id.as_deref(), Some("item-8"), "{}", screen(&app));
 }
 
 #[test]
@@ -256,7 +257,7 @@ fn what_is_uncertain_is_decided_by_the_operator_after_a_question() {
     deliveries.commands.insert(0, uncertain);
     update(&mut app, Msg::Deliveries(Ok(deliveries)));
     press(&mut app, "4 g");
-    assert_eq!(app.inbox.as_deref(), Some("command-9"), "{}", screen(&app));
+    assert_eq!(app.inbox_view.list.id.as_deref(), Some("command-9"), "{}", screen(&app));
     assert!(screen(&app).contains("V it arrived; X it did not; R send it again"), "{}", screen(&app));
     let reason = "'--reason=decided in the cockpit' -- command-9";
     for (key, words, decision) in [

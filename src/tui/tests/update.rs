@@ -9,15 +9,16 @@ use crate::{
     engine::Notice,
     model::board::Attention,
     tui::{
-        app::{App, BoardState, Effect, Load, Look, Msg, Screen, update},
+        app::{App, BoardState, Look, Screen, update},
         backend::EventQuery,
         layer::Layer,
+        message::{Effect, Load, Msg},
         screen::fleet,
     },
 };
 
 fn selected(app: &App) -> &str {
-    app.selected.as_deref().unwrap_or("")
+    app.fleet.list.id.as_deref().unwrap_or("")
 }
 
 fn order(app: &App) -> Vec<String> {
@@ -90,7 +91,7 @@ fn trouble_in_the_background_stays_until_it_is_over() {
 #[test]
 fn a_session_without_task_is_not_cycled() {
     let mut app = app(80, 24);
-    app.selected = Some("session-w3".into());
+    app.fleet.list.id = Some("session-w3".into());
     assert_eq!(lines(&press(&mut app, "c")), Vec::<String>::new());
     assert!(screen(&app).contains("bind the session to a task first"));
 }
@@ -115,17 +116,17 @@ fn moving_loads_what_the_preview_shows_once_per_kind() {
 fn enter_looks_closer_and_esc_backs_out() {
     let mut app = app(80, 24);
     press(&mut app, "Enter");
-    assert_eq!(app.look, Look::Peek);
+    assert_eq!(app.fleet.look, Look::Peek);
     press(&mut app, "Enter");
-    assert_eq!(app.look, Look::Full);
+    assert_eq!(app.fleet.look, Look::Full);
     press(&mut app, "k k");
     assert_eq!(selected(&app), "session-w1", "keys scroll the preview now");
     press(&mut app, "Esc");
-    assert_eq!(app.look, Look::Peek);
+    assert_eq!(app.fleet.look, Look::Peek);
     press(&mut app, "Esc Tab");
-    assert_eq!(app.look, Look::Peek);
+    assert_eq!(app.fleet.look, Look::Peek);
     press(&mut app, "Tab");
-    assert_eq!(app.look, Look::List);
+    assert_eq!(app.fleet.look, Look::List);
     assert!(press(&mut app, "Esc").is_empty());
 }
 
@@ -347,10 +348,10 @@ fn a_resize_storm_keeps_the_selection_visible() {
 fn screens_take_the_selection_along() {
     let mut app = app(80, 24);
     press(&mut app, "j 2");
-    assert_eq!(app.task.as_deref(), Some("task-cli"));
+    assert_eq!(app.task_view.list.id.as_deref(), Some("task-cli"));
     assert_eq!(app.session().map(|row| row.name.as_str()), Some("w2"));
     press(&mut app, "k");
-    assert_eq!(app.task.as_deref(), Some("task-parser"));
+    assert_eq!(app.task_view.list.id.as_deref(), Some("task-parser"));
     let effects = press(&mut app, "3");
     assert_eq!(selected(&app), "session-w1");
     let query = EventQuery { limit: 300, ..EventQuery::default() };
@@ -359,9 +360,9 @@ fn screens_take_the_selection_along() {
     assert_eq!(app.screen, Screen::Fleet);
     press(&mut app, "2 Enter");
     assert_eq!((app.screen, selected(&app)), (Screen::Fleet, "session-w1"));
-    app.selected = Some("task-docs".into());
+    app.fleet.list.id = Some("task-docs".into());
     press(&mut app, "2");
-    assert_eq!(app.task.as_deref(), Some("task-docs"), "a task that nobody works on as well");
+    assert_eq!(app.task_view.list.id.as_deref(), Some("task-docs"), "a task that nobody works on as well");
 }
 
 fn with_events(count: i64) -> App {
@@ -499,7 +500,7 @@ fn clicks_select_and_the_wheel_scrolls() {
     update(&mut app, Msg::Wheel(3, 5, true));
     assert_eq!(selected(&app), "session-w3");
     update(&mut app, Msg::Click(60, 5));
-    assert_eq!(app.look, Look::Peek);
+    assert_eq!(app.fleet.look, Look::Peek);
     press(&mut app, "?");
     update(&mut app, Msg::Click(3, 4));
     assert_eq!(selected(&app), "session-w3", "a layer hides the screen from clicks");

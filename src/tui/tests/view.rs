@@ -11,8 +11,9 @@ use super::fake::{
 use crate::{
     base::{Error, Kind},
     tui::{
-        app::{App, Msg, update},
+        app::{App, update},
         keymap,
+        message::Msg,
         screen::draw,
         theme::ThemeName,
     },
@@ -357,7 +358,7 @@ fn a_crowded_frame_is_quick() {
     for entry in &mut long {
         entry.text = "a line of the conversation that is long enough to be wrapped\n".repeat(40);
     }
-    let id = app.selected.clone().expect("a selection");
+    let id = app.fleet.list.id.clone().expect("a selection");
     update(&mut app, Msg::Conversation(id, Ok(long.iter().cycle().take(200).cloned().collect())));
     let quickest = (0..5)
         .map(|_| {

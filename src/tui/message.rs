@@ -1,0 +1,121 @@
+//! What reaches the cockpit and what it asks for: the messages of [`update`](super::app::update) and its effects.
+
+use ratatui::layout::Size;
+
+use super::{
+    backend::{EventQuery, Explanation, PaneText},
+    keymap::Key,
+};
+use crate::{
+    actions::{Command, Deliveries, QuestionView, Report},
+    base::{Error, Kind, Result, Timestamp},
+    engine,
+    model::board::{Board, Entry, EventRow},
+};
+
+/// A question to the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Load {
+    /// The board.
+    Board,
+    /// What is under way between sessions; with this command, however old it is.
+    Deliveries(Option<String>),
+    /// The conversation of a session.
+    Conversation(String),
+    /// Events of a session.
+    Events(String, EventQuery),
+    /// The pane of a session.
+    Pane(String),
+    /// Why a session is in its state.
+    Explain(String),
+    /// What a session asks.
+    Questions(String),
+    /// How to attach to a session.
+    Attach(String),
+}
+
+/// Something that happened.
+pub enum Msg {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Paste(String),
+    /// The left button was pressed at this column and row.
+    Click(u16, u16),
+    /// The wheel was turned there; true means downwards.
+    Wheel(u16, u16, bool),
+    /// The terminal has this size.
+    Resized(Size),
+    /// Time passes.
+    Tick(Timestamp),
+    /// The ledger has changed.
+    Changed,
+    /// The answer to [`Load::Board`].
+    Board(Result<Board>),
+    /// The answer to [`Load::Deliveries`].
+    Deliveries(Result<Deliveries>),
+    /// The answer to [`Load::Conversation`].
+    Conversation(String, Result<Vec<Entry>>),
+    /// The answer to [`Load::Events`].
+    Events(String, EventQuery, Result<Vec<EventRow>>),
+    /// The answer to [`Load::Pane`].
+    Pane(String, Result<Option<PaneText>>),
+    /// The answer to [`Load::Explain`].
+    Explained(String, Result<Explanation>),
+    /// The answer to [`Load::Questions`].
+    Questions(String, Result<Vec<QuestionView>>),
+    /// The answer to [`Load::Attach`].
+    Attach(Result<Vec<String>>),
+    /// The program that had the terminal has ended.
+    Returned(Result<()>),
+    /// A submitted command is done: its command line and its result.
+    Done(String, Result<Report>),
+    /// A background task has something to tell.
+    Notice(engine::Notice),
+    /// A background task has panicked: which one, and what it said.
+    TaskPanicked(String, String),
+}
+
+/// Something to be done in the world.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the backend.
+    Load(Load),
+    /// Run an action of the catalogue.
+    Submit(Command),
+    /// Hand the terminal to a program.
+    RunInTerminal(Vec<String>),
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Take the mouse, or give it back.
+    Mouse(bool),
+    /// Draw everything anew.
+    Repaint,
+    /// Go to the background.
+    Suspend,
+    /// Leave.
+    Quit,
+}
+
+/// An error as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its kind.
+    pub kind: Kind,
+    /// Message and causes.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let mut message = error.message().to_owned();
+        for cause in error.causes() {
+            if !message.contains(&cause) {
+                message = format!("{message}: {cause}");
+            }
+        }
+        Self { kind: error.kind(), message, hint: error.hint_text().map(str::to_owned) }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the mouse does: a click only selects, the wheel scrolls.
+
+use ratatui::layout::Position;
+
+use super::{
+    app::{App, Look, Screen},
+    input::step,
+    layer::Layer,
+    message::Effect,
+    screen::{self, fleet},
+};
+
+/// A click only ever selects.
+pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
+    if !app.layers.is_empty() {
+        return;
+    }
+    let at = Position::new(column, row);
+    match app.screen {
+        Screen::Fleet => match fleet::hit(app, at) {
+            fleet::Hit::Row(id) => {
+                app.fleet.look = Look::List;
+                app.select(Some(id), effects);
+            }
+            fleet::Hit::Preview if app.fleet.look == Look::List => app.fleet.look = Look::Peek,
+            fleet::Hit::Preview | fleet::Hit::Nothing => {}
+        },
+        Screen::Task => {
+            if let Some(id) = screen::task::hit(app, at) {
+                app.task_view.select(id);
+            }
+        }
+        Screen::Inbox => {
+            if let Some(id) = screen::inbox::hit(app, at) {
+                app.inbox_view.select(id);
+            }
+        }
+        Screen::Events => screen::events::click(app, at),
+    }
+}
+
+/// The wheel scrolls what is under it.
+pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec<Effect>) {
+    let by: isize = if down { 3 } else { -3 };
+    match app.layers.last_mut() {
+        Some(Layer::Reader(_)) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Reader(reader)) = app.layers.last_mut() {
+                reader.scroll = reader.scroll.saturating_add_signed(by).min(limit);
+            }
+        }
+        Some(Layer::Help { .. }) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Help { scroll, .. }) = app.layers.last_mut() {
+                *scroll = scroll.saturating_add_signed(by).min(limit);
+            }
+        }
+        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. } | Layer::Answer(_)) => {}
+        None => {
+            let over_preview = app.screen == Screen::Fleet
+                && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);
+            if over_preview {
+                app.fleet.scroll = app.fleet.scroll.saturating_add_signed(-by);
+            } else {
+                step(app, by.signum(), effects);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Keys and pastes in what lies over a screen: questions, texts to read, the help, input lines.
+
+use super::{
+    app::App,
+    input::{begin, copy},
+    keymap::{Intent, Key},
+    layer::{Layer, Purpose},
+    message::Effect,
+    messages, screen,
+};
+use crate::model::filter::Filter;
+
+/// The longest text an input line takes, in characters.
+const MAX_INPUT: usize = 500;
+
+pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    match intent {
+        Some(Intent::Yes) => match app.layers.pop() {
+            Some(Layer::Confirm { then: Effect::Submit(command), .. }) => begin(app, command, effects),
+            Some(Layer::Confirm { then, .. }) => effects.push(then),
+            _ => {}
+        },
+        Some(Intent::No) => {
+            app.layers.pop();
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let limit = screen::layers::overflow(app);
+    let Some(Layer::Reader(reader)) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Back) => {
+            app.layers.pop();
+        }
+        Some(Intent::Down) => reader.scroll = (reader.scroll + 1).min(limit),
+        Some(Intent::Up) => reader.scroll = reader.scroll.saturating_sub(1),
+        Some(Intent::PageDown) => reader.scroll = (reader.scroll + page).min(limit),
+        Some(Intent::PageUp) => reader.scroll = reader.scroll.saturating_sub(page),
+        Some(Intent::Top) => reader.scroll = 0,
+        Some(Intent::Bottom) => reader.scroll = limit,
+        Some(Intent::Copy) => {
+            if let Some(line) = reader.command.clone() {
+                copy(app, line, effects);
+            }
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn help(app: &mut App, key: Key, intent: Option<Intent>) {
+    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let limit = screen::layers::overflow(app);
+    let Some(Layer::Help { filter, scroll, .. }) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Back | Intent::Accept) => {
+            app.layers.pop();
+        }
+        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
+        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
+        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
+        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
+        Some(Intent::Erase) => {
+            filter.pop();
+            *scroll = 0;
+        }
+        Some(Intent::EraseAll) => {
+            filter.clear();
+            *scroll = 0;
+        }
+        _ => {
+            if let Some(c) = key.character().filter(|_| filter.chars().count() < MAX_INPUT) {
+                filter.push(c);
+                *scroll = 0;
+            }
+        }
+    }
+}
+
+pub(super) fn input(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let Some(Layer::Input(input)) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Accept) => {
+            let (purpose, text) = (input.purpose, input.text.clone());
+            take(app, purpose, &text, effects);
+            return;
+        }
+        Some(Intent::Back) => {
+            let (purpose, before, selected) = (input.purpose, input.before.clone(), input.selected.clone());
+            app.layers.pop();
+            if purpose == Purpose::Filter {
+                apply_filter(app, &before);
+                app.select(selected, effects);
+            }
+            return;
+        }
+        Some(Intent::Erase) => {
+            input.text.pop();
+        }
+        Some(Intent::EraseAll) => input.text.clear(),
+        _ => {
+            if let Some(c) = key.character().filter(|_| input.text.chars().count() < MAX_INPUT) {
+                input.text.push(c);
+            }
+        }
+    }
+    typed(app, effects);
+}
+
+/// A filter works while it is typed; while it cannot be understood the former one is in force.
+fn typed(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(Layer::Input(input)) = app.layers.last_mut() else { return };
+    if input.purpose != Purpose::Filter {
+        input.error = None;
+        return;
+    }
+    input.error = input.text.parse::<Filter>().err().map(|error| error.to_string());
+    let text = if input.error.is_none() { input.text.clone() } else { input.before.clone() };
+    let selected = input.selected.clone();
+    apply_filter(app, &text);
+    app.select(selected, effects);
+}
+
+fn apply_filter(app: &mut App, text: &str) {
+    if let Ok(filter) = text.parse::<Filter>() {
+        app.filter = filter;
+        app.filter_text = text.trim().to_owned();
+    }
+}
+
+fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) {
+    match purpose {
+        Purpose::Filter => {
+            // A filter with a fault stays open, so that the fault can be read.
+            if text.parse::<Filter>().is_ok() {
+                app.layers.pop();
+            }
+        }
+        Purpose::Search => {
+            app.layers.pop();
+            app.events.set_search(text.trim());
+            effects.extend(app.ask_events(None));
+        }
+        Purpose::Jump => match text.trim().replace('_', "").parse::<u64>() {
+            Ok(offset) => {
+                app.layers.pop();
+                if let Some(before) = app.events.jump_to(offset) {
+                    effects.extend(app.ask_events(Some(before)));
+                }
+            }
+            Err(_) => {
+                if let Some(Layer::Input(input)) = app.layers.last_mut() {
+                    input.error = Some(format!("`{}` is no byte offset", text.trim()));
+                }
+            }
+        },
+    }
+}
+
+/// Takes pasted text into the line that is edited; elsewhere a paste means nothing, so that it runs no keys.
+pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
+    let text = crate::base::text::clean(text);
+    if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
+        // Tabs have no width of their own in a field.
+        let fits = nudge.field.insert(&text.replace('\t', "    "), messages::MAX_MESSAGE);
+        nudge.error = (!fits).then(messages::too_long);
+        return;
+    }
+    let text = crate::base::text::one_line(&text);
+    match app.layers.last_mut() {
+        Some(Layer::Input(input)) => {
+            input.text.extend(text.chars().take(MAX_INPUT));
+            typed(app, effects);
+        }
+        Some(Layer::Help { filter, scroll, .. }) => {
+            filter.extend(text.chars().take(MAX_INPUT));
+            *scroll = 0;
+        }
+        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_)) | None => {}
+    }
+}
