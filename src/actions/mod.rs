@@ -67,7 +67,7 @@ pub use ingest::Ingest;
 pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
     Create, Ending, LaterArgs, LaunchArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager, StartTest,
-    StartWorker, Stop, Way, attach_argv, launch_session,
+    StartWorker, Stop, Way, attach_argv, beside, launch_session,
 };
 pub use list::{List, board};
 pub use manager_config::{Limit, ManagerConfig};

@@ -131,9 +131,9 @@ impl Counts {
         }
         let waiting = if self.waiting > 0 { format!(", {} wait", self.waiting) } else { String::new() };
         match (self.paused, self.delivers) {
-            (true, _) => pieces.push(("fg=yellow,bold", format!("PAUSED{waiting}"))),
-            (false, false) => pieces.push(("fg=yellow", format!("nobody delivers{waiting}"))),
-            (false, true) if self.waiting > 0 => pieces.push(("dim", format!("{} wait", self.waiting))),
+            (true, _) => pieces.push(("fg=yellow,bold", format!("| PAUSED{waiting}"))),
+            (false, false) => pieces.push(("fg=yellow", format!("| nobody delivers{waiting}"))),
+            (false, true) if self.waiting > 0 => pieces.push(("dim", format!("| {} wait", self.waiting))),
             (false, true) => {}
         }
         pieces
@@ -169,10 +169,10 @@ mod tests {
         let busy = Counts { needs_you: 2, failed: 1, working: 3, finished: 1, ..quiet() };
         assert_eq!(line(&quiet()), "nobody needs you\n");
         assert_eq!(line(&busy), "!2 x1 v1 *3\n");
-        assert_eq!(line(&Counts { waiting: 4, ..busy.clone() }), "!2 x1 v1 *3 4 wait\n");
+        assert_eq!(line(&Counts { waiting: 4, ..busy.clone() }), "!2 x1 v1 *3 | 4 wait\n");
         let stuck = Counts { delivers: false, waiting: 1, ambiguous: 1, dead_letters: 2, ..quiet() };
-        assert_eq!(line(&stuck), "uncertain 1 given-up 2 nobody delivers, 1 wait\n");
-        assert_eq!(line(&Counts { paused: true, delivers: false, ..busy }), "!2 x1 v1 *3 PAUSED\n");
+        assert_eq!(line(&stuck), "uncertain 1 given-up 2 | nobody delivers, 1 wait\n");
+        assert_eq!(line(&Counts { paused: true, delivers: false, ..busy }), "!2 x1 v1 *3 | PAUSED\n");
     }
 
     #[test]

@@ -216,6 +216,7 @@ pub fn dispatch_until(
         let over = CancellationToken::new();
         let dispatching = Dispatching {
             dispatcher: Some(dispatcher),
+            id: None,
             interval,
             passes,
             tell: Box::new(move |item| {

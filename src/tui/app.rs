@@ -9,12 +9,14 @@ use ratatui::layout::Size;
 
 use super::{
     backend::{EventQuery, Explanation, PaneText},
-    keymap::{self, Place},
+    calls::{Notifier, Ringing},
+    keymap::{Intent, Keymap, Place},
     layer::{About, Layer, Reader},
     listing::{Listing, Sides},
     loads::Slot,
+    machine::{DispatchState, DoctorState},
     message::{Effect, Failure, Load, Msg},
-    screen::{events::EventsState, fleet, inbox, preview, task},
+    screen::{dispatch, events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
 };
 use crate::{
@@ -53,6 +55,25 @@ text_enum! {
         Events => "events",
         /// Messages on their way and in inboxes.
         Inbox => "inbox",
+        /// Who delivers, queues, tries and proofs.
+        Dispatch => "dispatch",
+        /// What is wrong with installation and ledger.
+        Doctor => "doctor",
+    }
+}
+
+impl Screen {
+    /// The key that shows it. Some digits belong to screens of capabilities that have not landed.
+    #[must_use]
+    pub fn digit(self) -> char {
+        match self {
+            Self::Fleet => '1',
+            Self::Task => '2',
+            Self::Events => '3',
+            Self::Inbox => '4',
+            Self::Dispatch => '5',
+            Self::Doctor => '8',
+        }
     }
 }
 
@@ -125,6 +146,10 @@ pub struct Settings {
     pub prefix: Vec<String>,
     /// Whether ledger changes are announced; if not, the board is loaded every second.
     pub announced: bool,
+    /// The keys.
+    pub keymap: Arc<Keymap>,
+    /// For how many seconds something has to last before it calls the operator.
+    pub dwell: i64,
 }
 
 /// The cockpit.
@@ -143,10 +168,15 @@ pub struct App {
     pub(super) fleet: FleetState,
     pub(super) task_view: Sides,
     pub(super) inbox_view: Sides,
+    pub(super) dispatch: DispatchState,
+    pub(super) doctor: DoctorState,
     pub(super) events: EventsState,
     pub(super) conversation: Option<Loaded<Vec<Entry>>>,
     pub(super) pane: Option<Loaded<Option<PaneText>>>,
     pub(super) mouse: bool,
+    /// How the operator is called.
+    pub(super) ringing: Ringing,
+    notifier: Notifier,
     pub(super) notice: Option<Notice>,
     pub(super) running: usize,
     /// Background tasks that cannot do their work, and why.
@@ -179,10 +209,14 @@ impl App {
             fleet: FleetState::default(),
             task_view: Sides::default(),
             inbox_view: Sides::default(),
+            dispatch: DispatchState::default(),
+            doctor: DoctorState::default(),
             events: EventsState::default(),
             conversation: None,
             pane: None,
             mouse,
+            ringing: Ringing::Off,
+            notifier: Notifier::default(),
             notice: None,
             running: 0,
             troubles: Vec::new(),
@@ -193,6 +227,14 @@ impl App {
             conversation_slot: Slot::default(),
             events_slot: Slot::default(),
             pane_slot: Slot::default(),
+        }
+    }
+
+    /// Shows this task as soon as the board is there.
+    pub(super) fn open_on(&mut self, task: Option<String>) {
+        if task.is_some() {
+            self.screen = Screen::Task;
+            self.task_view.list.id = task;
         }
     }
 
@@ -253,6 +295,11 @@ impl App {
                 let id = inbox::selected(self)?.target_id().to_owned();
                 board.sessions.iter().find(|session| session.id == id)
             }
+            Screen::Dispatch => {
+                let id = dispatch::selected(self)?.target_id()?.to_owned();
+                board.sessions.iter().find(|session| session.id == id)
+            }
+            Screen::Doctor => None,
         }
     }
 
@@ -261,7 +308,9 @@ impl App {
     pub fn task_name(&self) -> Option<&str> {
         match self.screen {
             Screen::Task => self.selected_task().map(|row| row.task.name.as_str()),
-            Screen::Fleet | Screen::Events | Screen::Inbox => self.session()?.task.as_deref(),
+            Screen::Fleet | Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => {
+                self.session()?.task.as_deref()
+            }
         }
     }
 
@@ -271,13 +320,27 @@ impl App {
         if let Some(layer) = self.layers.last() {
             return vec![layer.place(), Place::Always];
         }
+        self.screen_places().to_vec()
+    }
+
+    /// Whose keys count on this screen while nothing lies over it.
+    fn screen_places(&self) -> [Place; 3] {
         let own = match self.screen {
             Screen::Fleet => Place::Fleet,
             Screen::Task => Place::Task,
             Screen::Events => Place::Events,
             Screen::Inbox => Place::Inbox,
+            Screen::Dispatch => Place::Dispatch,
+            Screen::Doctor => Place::Doctor,
         };
-        vec![own, Place::Screen, Place::Always]
+        [own, Place::Screen, Place::Always]
+    }
+
+    /// The key of a meaning on this screen, to be named in a sentence.
+    #[must_use]
+    pub fn key(&self, intent: Intent) -> String {
+        let keymap = &self.settings.keymap;
+        keymap.key_of(&self.screen_places(), intent).unwrap_or_else(|| "(no key)".to_owned())
     }
 
     pub(super) fn say(&mut self, part: Part, text: impl Into<String>) {
@@ -359,6 +422,8 @@ impl App {
             }
             Screen::Task | Screen::Inbox => {}
             Screen::Events => effects.extend(self.ask_events(None)),
+            Screen::Dispatch => effects.extend(self.ask_exchange()),
+            Screen::Doctor => effects.extend(self.ask_first_checkup()),
         }
         effects
     }
@@ -387,6 +452,7 @@ impl App {
         if self.inbox_view.scroll > 0 {
             self.inbox_view.scroll = self.inbox_view.scroll.min(inbox::overflow(self));
         }
+        self.settle_machine(effects);
         self.events.settle(super::screen::events::visible_rows(self));
         let after = self.session().map(|row| row.id.clone());
         if after != before {
@@ -420,6 +486,7 @@ impl App {
                 if !same {
                     self.changed_at = if first { newest(&board) } else { Some(board.taken_at) };
                 }
+                self.notifier.saw(&board, self.now);
                 self.board = BoardState::Ready(Arc::new(board));
                 if self.fleet.list.id.is_none() {
                     self.fleet.list.id = fleet::rows(self).first().map(|row| row.id().to_owned());
@@ -428,10 +495,16 @@ impl App {
                     effects.extend(self.ask_details());
                 }
                 effects.extend(self.ask_deliveries());
+                if self.board().is_some_and(|board| board.sessions.is_empty() && board.tasks.is_empty()) {
+                    effects.extend(self.ask_first_checkup());
+                }
             }
             Err(error) => {
                 let failure = Failure::from(&error);
                 self.deliveries = None;
+                if failure.kind == Kind::NotFound {
+                    effects.extend(self.ask_first_checkup());
+                }
                 self.board = match failure.kind {
                     Kind::NotFound => BoardState::Missing(failure),
                     _ => BoardState::Failed(failure),
@@ -452,6 +525,9 @@ impl App {
             self.changed_at = Some(new.taken_at);
         }
         self.deliveries = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
+        if self.screen == Screen::Dispatch {
+            effects.extend(self.ask_exchange());
+        }
     }
 
     fn tick(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -468,6 +544,22 @@ impl App {
         }
         if self.screen == Screen::Fleet && self.fleet.raw {
             effects.extend(self.ask_pane());
+        }
+        // Also when nobody is to be called: what is told is told, whatever is switched on later.
+        if let Some(call) = self.notifier.due(now, self.settings.dwell)
+            && self.ringing != Ringing::Off
+        {
+            effects.push(Effect::Ring(self.ringing, call));
+        }
+    }
+
+    /// What the terminal's title is to say: how many need the operator.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.board().map(|board| (count(board, Attention::NeedsYou), count(board, Attention::Failed))) {
+            None | Some((0, 0)) => "conveyor".to_owned(),
+            Some((0, failed)) => format!("x{failed} conveyor"),
+            Some((needing, _)) => format!("!{needing} conveyor"),
         }
     }
 
@@ -548,7 +640,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
         Msg::Key(key) => {
-            let intent = keymap::lookup(&app.places(), key);
+            let intent = app.settings.keymap.lookup(&app.places(), key);
             super::input::key(app, key, intent, &mut effects);
         }
         Msg::Paste(text) => super::over::paste(app, &text, &mut effects),
@@ -576,6 +668,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             let value = result.map_err(|error| Failure::from(&error));
             app.pane = Some(Loaded { session, value });
         }
+        Msg::Exchange(id, result) => app.exchange_arrived(id, result, &mut effects),
+        Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),

@@ -6,6 +6,7 @@
 mod answers;
 mod app;
 mod backend;
+pub mod calls;
 mod event_loop;
 mod field;
 mod input;
@@ -14,9 +15,11 @@ pub mod keymap;
 mod layer;
 mod listing;
 mod loads;
+mod machine;
 mod message;
 mod messages;
 mod mouse;
+
 mod over;
 mod screen;
 mod terminal;
@@ -42,6 +45,7 @@ use self::{
     terminal::{Host, PanicGuard, Tty},
     theme::{Glyphs, Theme, ThemeName},
 };
+pub use self::{calls::Ringing, keymap::Keymap, terminal::Desktop};
 use crate::{
     base::{Clock, Error, Kind, Result},
     engine::Engine,
@@ -64,6 +68,16 @@ pub struct Options {
     pub ascii: bool,
     /// Take the mouse from the start; `M` switches.
     pub mouse: bool,
+    /// The keys.
+    pub keymap: Keymap,
+    /// How the operator is called when a session newly needs somebody; `B` switches.
+    pub ringing: Ringing,
+    /// For how many seconds something has to last before it calls.
+    pub dwell: i64,
+    /// How a notification of the desktop is asked for; none when none gets through.
+    pub desktop: Option<Desktop>,
+    /// The task that is shown first.
+    pub task: Option<String>,
     /// What comes before the command word in a copied command line: the program and its global flags.
     pub prefix: Vec<String>,
     /// The time.
@@ -86,7 +100,7 @@ pub fn run(backend: impl Backend, options: Options) -> Result<u8> {
 }
 
 async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
-    let Options { theme, ascii, mouse, prefix, clock, start } = options;
+    let Options { theme, ascii, mouse, keymap, ringing, dwell, desktop, task, prefix, clock, start } = options;
     let theme = theme.unwrap_or_else(|| {
         ThemeName::detect(env::var("NO_COLOR").ok().as_deref(), env::var("COLORFGBG").ok().as_deref())
     });
@@ -94,15 +108,23 @@ async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
     let mut engine = start.map(|start| start(&Handle::current()));
     let changes = engine.as_ref().map(Engine::changed);
     let notices = engine.as_mut().and_then(Engine::notices);
-    let settings =
-        Settings { theme: Theme::new(theme), glyphs: Glyphs::new(ascii), prefix, announced: changes.is_some() };
+    let settings = Settings {
+        theme: Theme::new(theme),
+        glyphs: Glyphs::new(ascii),
+        prefix,
+        announced: changes.is_some(),
+        keymap: Arc::new(keymap),
+        dwell,
+    };
     let result = {
         let signals = listen()?;
         let _hook = PanicGuard::install(sender.clone());
-        let mut tty = Tty::take(mouse)?;
+        let mut tty = Tty::take(mouse, desktop)?;
         let size = tty.size()?;
         let wires = Wires { backend, clock: Arc::clone(&clock), changes, notices, inbox, sender, signals };
         let mut app = App::new(settings, clock.now(), size, mouse);
+        app.ringing = ringing;
+        app.open_on(task);
         event_loop::drive(&mut tty, &mut app, wires).await
         // The terminal is given back here, before anything is waited for.
     };

@@ -101,12 +101,13 @@ pub struct Exchange {
 /// Show one exchange from end to end: turn, message, tries, proof, confirmation
 ///
 /// Everything under one correlation id, in the order in which it happened, with the byte of the rollout that proves an
-/// arrival. Take the id of a command (`conveyor commands`), or the correlation id itself.
+/// arrival. Take the id of a command (`conveyor commands`), the number of a message in an inbox, or the correlation id
+/// itself.
 ///
 /// Example: `conveyor chain command-4f0c9d3e-0f7e-4b0e-9f57-2f1d4b6f6b3a`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Chain {
-    /// A command, or a correlation id
+    /// A command, the number of a message, or a correlation id
     #[arg(value_name = "ID")]
     pub id: String,
 }
@@ -132,9 +133,13 @@ impl Action for Chain {
 pub fn exchange(cx: &Context, id: &str) -> Result<Exchange> {
     let now = cx.moment();
     cx.ledger()?.read(|r| {
+        let number = id.parse::<i64>().ok();
         let correlation_id = match store::commands::by_id(r, id)? {
             Some(command) => command.correlation_id,
-            None => id.to_owned(),
+            None => match number.map(|number| store::inbox::by_id(r, number, &now)).transpose()?.flatten() {
+                Some(item) => item.correlation_id,
+                None => id.to_owned(),
+            },
         };
         let commands = store::commands::of_correlation(r, &correlation_id, MOST)?;
         let items = store::inbox::of_correlation(r, &correlation_id, MOST, &now)?;
@@ -219,7 +224,7 @@ fn of_command(r: Read<'_>, command: &Command, attempts: &[Attempt], now: &Moment
         });
     } else if !matches!(command.phase, Phase::Delivered | Phase::Done) {
         let wait = command.expires_at.filter(|_| command.phase == Phase::Queued).map_or_else(String::new, |at| {
-            format!(", for {} more", text::age((at.as_millis() - now.wall.as_millis()).max(0) / 1000))
+            format!(", given up in {}", text::age((at.as_millis() - now.wall.as_millis()).max(0) / 1000))
         });
         steps.push(Step {
             at: Some(command.updated_at),

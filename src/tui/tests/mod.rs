@@ -2,7 +2,8 @@
 
 mod answers;
 mod driven;
-mod fake;
+pub(super) mod fake;
+mod machine;
 mod messages;
 mod update;
 mod view;

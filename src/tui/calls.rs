@@ -163,10 +163,7 @@ fn call(row: &SessionRow) -> Call {
     // What it said last tells more of an answer than that it answered.
     let said = row.last_event.as_ref().filter(|_| row.attention == Attention::DoneUnseen).map(|event| &event.text);
     let why = said.filter(|text| !text.trim().is_empty()).unwrap_or(&row.judgement.reason);
-    Call {
-        title: plain(&format!("{} {word}{task}", row.name)),
-        body: text::bounded(&plain(why), LONGEST),
-    }
+    Call { title: plain(&format!("{} {word}{task}", row.name)), body: text::bounded(&plain(why), LONGEST) }
 }
 
 /// One line without anything that ends a sequence of the terminal.
@@ -269,7 +266,10 @@ mod tests {
             assert_eq!(plain.matches('\u{7}').count(), 1, "{plain:?}");
             assert_eq!(plain.matches('\u{1b}').count(), 1, "{plain:?}");
             let wrapped = sequence(&call, *protocol, true);
-            assert!(wrapped.starts_with("\u{1b}Ptmux;\u{1b}\u{1b}]") && wrapped.ends_with("\u{7}\u{1b}\\"), "{wrapped:?}");
+            assert!(
+                wrapped.starts_with("\u{1b}Ptmux;\u{1b}\u{1b}]") && wrapped.ends_with("\u{7}\u{1b}\\"),
+                "{wrapped:?}"
+            );
         }
         assert!(sequence(&call, Protocol::Osc777, false).starts_with("\u{1b}]777;notify;w3 needs you (x,y);"));
     }
