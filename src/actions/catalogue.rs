@@ -206,6 +206,7 @@ catalogue! {
     Observe {
         List,
         StatusLine,
+        Mark,
         Status,
         Explain,
         Cycle,

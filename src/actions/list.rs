@@ -9,6 +9,7 @@ use crate::{
     base::{Result, text},
     model::{
         board::{Attention, Board, SessionRow},
+        filter::Filter,
         state::Agreement,
     },
     store,
@@ -18,18 +19,25 @@ use crate::{
 ///
 /// What the cockpit's first screen shows, once. It reads the ledger only; `conveyor` keeps it fresh.
 ///
-/// Example: `conveyor list --json`
+/// Example: `conveyor list --filter "state:blocked age>10m" --json`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct List {
     /// Also sessions that are gone
     #[arg(long)]
     pub all: bool,
+    /// Only what matches, in the filter language: "state:blocked age>10m is:unread"
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<Filter>,
 }
 
 /// The board as printed.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct Listing(Board);
+pub struct Listing {
+    board: Board,
+    #[serde(skip)]
+    is_filtered: bool,
+}
 
 impl Action for List {
     const NAME: &'static str = "list";
@@ -37,15 +45,19 @@ impl Action for List {
 
     fn run(self, cx: &Context) -> Result<Listing> {
         let mut board = board(cx)?;
-        if !self.all {
+        let filter = self.filter.unwrap_or_default();
+        let now = board.taken_at;
+        if !self.all && !filter.asks_for_gone() {
             board.sessions.retain(|row| row.attention != Attention::Gone);
         }
-        Ok(Listing(board))
+        board.sessions.retain(|row| filter.matches_session(row, now));
+        board.tasks.retain(|row| filter.matches_task(row, now));
+        Ok(Listing { board, is_filtered: !filter.is_empty() })
     }
 
     fn argv(&self) -> Argv {
-        let Self { all } = self;
-        Argv::new(Self::NAME).switch("--all", *all)
+        let Self { all, filter } = self;
+        Argv::new(Self::NAME).switch("--all", *all).option("--filter", filter.as_ref())
     }
 }
 
@@ -61,14 +73,18 @@ pub fn board(cx: &Context) -> Result<Board> {
 
 impl Outcome for Listing {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        if self.0.sessions.is_empty() {
+        let sessions = &self.board.sessions;
+        if sessions.is_empty() && self.is_filtered {
+            return writeln!(out, "nothing passes the filter");
+        }
+        if sessions.is_empty() {
             return writeln!(
                 out,
                 "no sessions; `conveyor start-worker` starts one, `conveyor discover` finds running ones"
             );
         }
-        let width = self.0.sessions.iter().map(|row| row.name.len()).max().unwrap_or(0);
-        self.0.sessions.iter().try_for_each(|row| line(out, row, width))
+        let width = sessions.iter().map(|row| row.name.len()).max().unwrap_or(0);
+        sessions.iter().try_for_each(|row| line(out, row, width))
     }
 }
 
@@ -86,6 +102,16 @@ fn line(out: &mut dyn fmt::Write, row: &SessionRow, width: usize) -> fmt::Result
     }
     if row.unread > 0 {
         write!(out, "  {} unread", row.unread)?;
+    }
+    let marks = &row.marks;
+    if marks.unread {
+        write!(out, "  not looked at")?;
+    }
+    if marks.pinned {
+        write!(out, "  pinned")?;
+    }
+    if let Some(until) = marks.snoozed_until {
+        write!(out, "  snoozed until {until}")?;
     }
     if let Some(error) = &row.ingest_error {
         write!(out, "  ! {error}")?;

@@ -29,6 +29,7 @@ mod list;
 pub mod live;
 mod lookup;
 mod manager_config;
+mod mark;
 mod questions;
 mod routing;
 mod sense;
@@ -71,6 +72,7 @@ pub use launch::{
 };
 pub use list::{List, board};
 pub use manager_config::{Limit, ManagerConfig};
+pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};

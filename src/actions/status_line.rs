@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Action, Argv, Context, DispatchHealth, Outcome, dispatch::health_of};
 use crate::{
-    base::{Kind, Result},
+    base::{Kind, Result, Timestamp},
     model::board::{Attention, SessionRow},
     store,
 };
@@ -64,20 +64,23 @@ impl Action for StatusLine {
 
 fn counted(cx: &Context) -> Result<Counts> {
     cx.ledger()?.read(|r| {
-        let board = store::board::load(r, "", cx.now())?;
-        Ok(Counts::of(&board.sessions, &health_of(cx, r)?))
+        let now = cx.now();
+        let board = store::board::load(r, "", now)?;
+        Ok(Counts::of(&board.sessions, &health_of(cx, r)?, now))
     })
 }
 
 impl Counts {
-    fn of(sessions: &[SessionRow], health: &DispatchHealth) -> Self {
-        let count = |attention| sessions.iter().filter(|row| row.attention == attention).count();
+    /// What is put aside counts for nothing, and neither does what has finished and was looked at.
+    fn of(sessions: &[SessionRow], health: &DispatchHealth, now: Timestamp) -> Self {
+        let awake = || sessions.iter().filter(|row| !row.marks.is_snoozed(now));
+        let count = |attention| awake().filter(|row| row.attention == attention).count();
         Self {
             ambiguous: health.ambiguous,
             dead_letters: health.dead_letters,
             delivers: health.running && !health.paused,
             failed: count(Attention::Failed),
-            finished: count(Attention::DoneUnseen),
+            finished: awake().filter(|row| row.attention == Attention::DoneUnseen && row.marks.unread).count(),
             needs_you: count(Attention::NeedsYou),
             paused: health.paused,
             unknown: None,

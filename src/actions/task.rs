@@ -8,7 +8,12 @@ use serde_json::json;
 use super::{Action, Argv, Context, Outcome, TextArg};
 use crate::{
     base::{Error, Name, Result, text},
-    model::task::{Task, TaskState},
+    model::{
+        board::TaskRow,
+        filter::Filter,
+        marks::MarksView,
+        task::{Task, TaskState},
+    },
     store::{self, Write, audit, budgets::Budget},
 };
 
@@ -34,6 +39,9 @@ pub struct Tasks {
     /// List only tasks that have not ended
     #[arg(long, conflicts_with = "create")]
     pub active: bool,
+    /// List only what matches, in the filter language: "state:managed age>2h is:pinned"
+    #[arg(long, value_name = "FILTER", conflicts_with = "create")]
+    pub filter: Option<Filter>,
 }
 
 /// What `tasks` did.
@@ -62,6 +70,8 @@ pub struct TaskView {
     task: Task,
     /// The limit of messages to its worker; none is no limit.
     budget: Option<Budget>,
+    /// What the operator has put on it.
+    marks: MarksView,
 }
 
 impl Action for Tasks {
@@ -75,10 +85,16 @@ impl Action for Tasks {
                 create(cx, &name, goal.get()?, self.summary.as_ref().map(TextArg::get).transpose()?)
             }
             None => {
+                let now = cx.now();
+                let filter = self.filter.unwrap_or_default();
                 let tasks = cx.ledger()?.read(|r| {
-                    let tasks = store::tasks::list(r)?.into_iter();
-                    let wanted = tasks.filter(|task| !self.active || task.state.is_open());
-                    let view = |task: Task| Ok(TaskView { budget: store::budgets::of_task(r, &task.id)?, task });
+                    let tasks = store::board::tasks(r, now)?.into_iter();
+                    let wanted =
+                        tasks.filter(|row| (!self.active || row.task.state.is_open()) && filter.matches_task(row, now));
+                    let view = |row: TaskRow| {
+                        let TaskRow { task, marks, .. } = row;
+                        Ok(TaskView { budget: store::budgets::of_task(r, &task.id)?, task, marks })
+                    };
                     wanted.map(view).collect::<Result<_, store::Error>>()
                 })?;
                 Ok(TasksOutput::List(tasks))
@@ -87,12 +103,13 @@ impl Action for Tasks {
     }
 
     fn argv(&self) -> Argv {
-        let Self { create, goal, summary, active } = self;
+        let Self { create, goal, summary, active, filter } = self;
         Argv::new(Self::NAME)
             .option("--create", create.as_ref())
             .text("--goal", goal.as_ref())
             .text("--summary", summary.as_ref())
             .switch("--active", *active)
+            .option("--filter", filter.as_ref())
     }
 
     fn texts(&mut self) -> Vec<&mut TextArg> {

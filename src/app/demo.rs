@@ -126,7 +126,7 @@ pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Pri
     if ended == Ended::Signal {
         return Err(interrupted());
     }
-    let listing = List { all: true }.run(&stage.cx)?;
+    let listing = List { all: true, filter: None }.run(&stage.cx)?;
     cast.end();
     printer.outcome(&listing, style)?;
     match ended {
@@ -246,6 +246,7 @@ impl Stage {
             goal: Some(TextArg::Inline("The parser accepts empty input, and a test proves it".to_owned())),
             summary: None,
             active: false,
+            filter: None,
         }
         .run(cx)?;
         let mut with_tmux = !no_tmux && cx.tmux(self.socket().as_deref()).version().is_ok();

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::{
+    marks::MarksView,
     session::{Registration, Role, SessionKind},
     state::Judgement,
     task::{BindingState, Task},
@@ -19,7 +20,7 @@ text_enum! {
         NeedsYou => "needs_you",
         /// Its last turn failed, was aborted, or its process died.
         Failed => "failed",
-        /// Finished with an answer. Whether somebody has looked is not recorded yet, so every answer counts.
+        /// Finished with an answer that the operator has not looked at.
         DoneUnseen => "done_unseen",
         /// A turn is open.
         Working => "working",
@@ -92,6 +93,51 @@ pub struct SessionRow {
     pub last_heartbeat_at: Option<Timestamp>,
     /// Messages in its inbox that nobody has seen.
     pub unread: u64,
+    /// What the operator has put on it.
+    pub marks: MarksView,
+}
+
+/// How urgent a row is: the smaller, the nearer to the top. Its tier first; within it what is pinned, then what has
+/// stood longest; at the end what is put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Urgency {
+    attention: Attention,
+    is_snoozed: bool,
+    is_unpinned: bool,
+    since: i64,
+}
+
+impl Urgency {
+    fn of(attention: Attention, marks: &MarksView, since: Option<Timestamp>, now: Timestamp) -> Self {
+        Self {
+            attention,
+            is_snoozed: marks.is_snoozed(now),
+            is_unpinned: !marks.pinned,
+            since: since.map_or(i64::MAX, Timestamp::as_millis),
+        }
+    }
+}
+
+impl SessionRow {
+    /// How urgent it is at the moment `now`.
+    #[must_use]
+    pub fn urgency(&self, now: Timestamp) -> Urgency {
+        Urgency::of(self.attention, &self.marks, self.judgement.since, now)
+    }
+
+    /// Whether the operator should look at it: it needs an answer, or its turn ended and nobody has looked, or the
+    /// operator wanted to come back to it. What is put aside can wait.
+    #[must_use]
+    pub fn wants_look(&self, now: Timestamp) -> bool {
+        let wants = match self.attention {
+            Attention::NeedsYou => true,
+            Attention::Gone => false,
+            Attention::Failed | Attention::DoneUnseen | Attention::Working | Attention::Idle | Attention::Unknown => {
+                self.marks.unread
+            }
+        };
+        wants && !self.marks.is_snoozed(now)
+    }
 }
 
 /// The newest event of a session in a few words.
@@ -131,10 +177,20 @@ pub struct TaskRow {
     /// The task.
     #[serde(flatten)]
     pub task: Task,
+    /// What the operator has put on it.
+    pub marks: MarksView,
     /// Its bindings, the newest first.
     pub bindings: Vec<BindingRow>,
     /// Its newest observation cycles, the newest first, at most ten.
     pub cycles: Vec<CycleRow>,
+}
+
+impl TaskRow {
+    /// How urgent it is at the moment `now`, while nobody works on it.
+    #[must_use]
+    pub fn urgency(&self, now: Timestamp) -> Urgency {
+        Urgency::of(Attention::Idle, &self.marks, Some(self.task.created_at), now)
+    }
 }
 
 /// A binding with the names of its sessions.

@@ -1,21 +1,27 @@
-//! The filter language of the cockpit and the listings: `state:blocked task:parser role:worker age>10m text`.
+//! The filter language of the cockpit and the listings: `state:blocked task:parser is:unread age>10m text`.
 //!
 //! All terms have to hold; `-` before a term turns it round, a comma offers alternatives. Pure: parses and
-//! compares, nothing else.
+//! compares, nothing else. `docs/cli.md` tells it to users.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use super::{
     board::{Attention, SessionRow, TaskRow},
+    delivery::{CommandState, Phase},
+    marks::MarksView,
     session::Role,
     state::Condition,
-    task::TaskState,
+    task::{BindingState, TaskState},
 };
-use crate::base::Timestamp;
+use crate::{
+    base::{Span, Timestamp},
+    text_enum,
+};
 
 /// A parsed filter. The empty one lets everything through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
+    text: String,
     terms: Vec<Term>,
 }
 
@@ -27,22 +33,48 @@ struct Term {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
-    /// Condition, attention or task state, by name.
+    /// Condition, attention, task state, command phase or command state, by name.
     State(Vec<String>),
     /// Part of the task's name, in lower case.
     Task(Vec<String>),
+    /// Part of the name of a session, in lower case.
+    Session(Vec<String>),
     Role(Vec<Role>),
-    /// In its state for longer than so many seconds.
-    Older(i64),
-    /// In its state for less than so many seconds.
-    Younger(i64),
+    /// What the operator has put on it.
+    Is(Vec<Mark>),
+    /// In its state for longer than so long.
+    Older(Span),
+    /// In its state for less than so long.
+    Younger(Span),
     /// Words anywhere in the row, in lower case.
     Text(String),
 }
 
-/// Why a filter cannot be understood.
+text_enum! {
+    /// What `is:` takes.
+    pub enum Mark {
+        /// The operator has pinned it.
+        Pinned => "pinned",
+        /// The operator has put it aside.
+        Snoozed => "snoozed",
+        /// The operator has not looked at it.
+        Unread => "unread",
+    }
+}
+
+/// Why a filter cannot be understood, and at which of its characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FilterError {
+#[error("column {column}: {fault}")]
+pub struct FilterError {
+    /// The first character of the word that is wrong, from 1.
+    pub column: usize,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with a word of a filter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
     /// A state nobody is ever in.
     #[error("`{word}` is no state; states are {}", states().join(", "))]
     State {
@@ -52,6 +84,12 @@ pub enum FilterError {
     /// A role that does not exist.
     #[error("`{word}` is no role; roles are worker, manager")]
     Role {
+        /// What was given.
+        word: String,
+    },
+    /// A mark that does not exist.
+    #[error("`is:{word}` means nothing; there are is:pinned, is:snoozed, is:unread")]
+    Is {
         /// What was given.
         word: String,
     },
@@ -68,10 +106,14 @@ pub enum FilterError {
 
 /// Every word that `state:` takes.
 fn states() -> Vec<&'static str> {
+    let conditions = Condition::ALL.iter().map(|state| state.as_str());
+    let all = conditions
+        .chain(Attention::ALL.iter().map(|state| state.as_str()))
+        .chain(TaskState::ALL.iter().map(|state| state.as_str()))
+        .chain(Phase::ALL.iter().map(|phase| phase.as_str()))
+        .chain(CommandState::ALL.iter().map(|state| state.as_str()));
     let mut words: Vec<&'static str> = Vec::new();
-    let all = Condition::ALL.iter().map(|state| state.as_str());
-    let all = all.chain(Attention::ALL.iter().map(|state| state.as_str()));
-    for word in all.chain(TaskState::ALL.iter().map(|state| state.as_str())) {
+    for word in all {
         if !words.contains(&word) {
             words.push(word);
         }
@@ -79,11 +121,35 @@ fn states() -> Vec<&'static str> {
     words
 }
 
+/// What a filter asks about a command.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandFacts<'a> {
+    /// How far it has come.
+    pub phase: Phase,
+    /// Name of its task.
+    pub task: Option<&'a str>,
+    /// Names of the sessions that it goes between.
+    pub sessions: [Option<&'a str>; 2],
+    /// When it moved last.
+    pub updated_at: Timestamp,
+    /// What else stands in its row.
+    pub texts: [Option<&'a str>; 4],
+}
+
 impl Filter {
     /// True when everything passes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
+    }
+
+    /// Whether it asks for sessions that are gone; lists leave them out otherwise.
+    #[must_use]
+    pub fn asks_for_gone(&self) -> bool {
+        let gone = |word: &String| word == Attention::Gone.as_str();
+        self.terms
+            .iter()
+            .any(|term| !term.negated && matches!(&term.test, Test::State(words) if words.iter().any(gone)))
     }
 
     /// Whether a session passes, at the moment `now`.
@@ -94,12 +160,12 @@ impl Filter {
                 Test::State(words) => words
                     .iter()
                     .any(|word| *word == row.judgement.condition.as_str() || *word == row.attention.as_str()),
-                Test::Task(parts) => {
-                    row.task.as_ref().is_some_and(|task| parts.iter().any(|part| contains(task, part)))
-                }
+                Test::Task(parts) => holds_any(row.task.as_deref(), parts),
+                Test::Session(parts) => holds_any(Some(&row.name), parts),
                 Test::Role(roles) => roles.contains(&row.role),
-                Test::Older(seconds) => row.judgement.since.is_some_and(|since| since.age_seconds(now) > *seconds),
-                Test::Younger(seconds) => row.judgement.since.is_some_and(|since| since.age_seconds(now) < *seconds),
+                Test::Is(marks) => is_any(marks, &row.marks, now),
+                Test::Older(span) => row.judgement.since.is_some_and(|since| since.age_seconds(now) > span.seconds()),
+                Test::Younger(span) => row.judgement.since.is_some_and(|since| since.age_seconds(now) < span.seconds()),
                 Test::Text(words) => session_texts(row).into_iter().any(|text| contains(text, words)),
             };
             holds != term.negated
@@ -109,14 +175,39 @@ impl Filter {
     /// Whether a task passes, at the moment `now`. Roles are a matter of sessions: no task has one.
     #[must_use]
     pub fn matches_task(&self, row: &TaskRow, now: Timestamp) -> bool {
+        let sessions = || row.bindings.iter().filter(|binding| binding.state == BindingState::Active);
         self.terms.iter().all(|term| {
             let holds = match &term.test {
                 Test::State(words) => words.iter().any(|word| *word == row.task.state.as_str()),
-                Test::Task(parts) => parts.iter().any(|part| contains(&row.task.name, part)),
+                Test::Task(parts) => holds_any(Some(&row.task.name), parts),
+                Test::Session(parts) => sessions()
+                    .any(|bound| [&bound.worker, &bound.manager].iter().any(|name| holds_any(Some(name), parts))),
                 Test::Role(_) => false,
-                Test::Older(seconds) => row.task.updated_at.age_seconds(now) > *seconds,
-                Test::Younger(seconds) => row.task.updated_at.age_seconds(now) < *seconds,
+                Test::Is(marks) => is_any(marks, &row.marks, now),
+                Test::Older(span) => row.task.updated_at.age_seconds(now) > span.seconds(),
+                Test::Younger(span) => row.task.updated_at.age_seconds(now) < span.seconds(),
                 Test::Text(words) => contains(&row.task.name, words) || contains(&row.task.goal, words),
+            };
+            holds != term.negated
+        })
+    }
+
+    /// Whether a command passes, at the moment `now`. It has neither a role nor marks.
+    #[must_use]
+    pub fn matches_command(&self, command: &CommandFacts<'_>, now: Timestamp) -> bool {
+        let (phase, state) = (command.phase.as_str(), command.phase.state());
+        self.terms.iter().all(|term| {
+            let holds = match &term.test {
+                Test::State(words) => words.iter().any(|word| *word == phase || *word == state.as_str()),
+                Test::Task(parts) => holds_any(command.task, parts),
+                Test::Session(parts) => command.sessions.iter().any(|name| holds_any(*name, parts)),
+                Test::Role(_) | Test::Is(_) => false,
+                Test::Older(span) => command.updated_at.age_seconds(now) > span.seconds(),
+                Test::Younger(span) => command.updated_at.age_seconds(now) < span.seconds(),
+                Test::Text(words) => {
+                    let names = command.sessions.iter().chain([&command.task]);
+                    command.texts.iter().chain(names).flatten().any(|text| contains(text, words))
+                }
             };
             holds != term.negated
         })
@@ -131,6 +222,18 @@ fn session_texts(row: &SessionRow) -> Vec<&str> {
     texts
 }
 
+fn is_any(marks: &[Mark], row: &MarksView, now: Timestamp) -> bool {
+    marks.iter().any(|mark| match mark {
+        Mark::Pinned => row.pinned,
+        Mark::Snoozed => row.is_snoozed(now),
+        Mark::Unread => row.unread,
+    })
+}
+
+fn holds_any(text: Option<&str>, parts: &[String]) -> bool {
+    text.is_some_and(|text| parts.iter().any(|part| contains(text, part)))
+}
+
 /// Whether `text` contains `part`, which is in lower case already.
 fn contains(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(part)
@@ -140,44 +243,49 @@ impl FromStr for Filter {
     type Err = FilterError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let terms = words(text)?.iter().map(|word| term(word)).collect::<Result<_, _>>()?;
-        Ok(Self { terms })
+        let terms = words(text)?
+            .into_iter()
+            .map(|(column, word)| term(&word).map_err(|fault| FilterError { column, fault }))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { text: text.to_owned(), terms })
     }
 }
 
-/// Splits at white space; quotation marks hold words together.
-fn words(text: &str) -> Result<Vec<String>, FilterError> {
+/// As it was written.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Splits at white space; quotation marks hold words together. Each word with the column of its first character.
+fn words(text: &str) -> Result<Vec<(usize, String)>, FilterError> {
     let mut words = Vec::new();
     let mut word = String::new();
-    let (mut quoted, mut begun) = (false, false);
-    for c in text.chars() {
+    let (mut quote, mut begun) = (None, None);
+    for (column, c) in (1..).zip(text.chars()) {
         match c {
             '"' => {
-                quoted = !quoted;
-                begun = true;
+                quote = if quote.is_none() { Some(column) } else { None };
+                begun = begun.or(Some(column));
             }
-            c if c.is_whitespace() && !quoted => {
-                if begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                begun = false;
+            c if c.is_whitespace() && quote.is_none() => {
+                words.extend(begun.take().map(|from| (from, std::mem::take(&mut word))));
             }
             c => {
                 word.push(c);
-                begun = true;
+                begun = begun.or(Some(column));
             }
         }
     }
-    if quoted {
-        return Err(FilterError::Quote);
+    if let Some(column) = quote {
+        return Err(FilterError { column, fault: Fault::Quote });
     }
-    if begun {
-        words.push(word);
-    }
+    words.extend(begun.map(|from| (from, word)));
     Ok(words)
 }
 
-fn term(word: &str) -> Result<Term, FilterError> {
+fn term(word: &str) -> Result<Term, Fault> {
     let (negated, word) = match word.strip_prefix('-') {
         Some(rest) if !rest.is_empty() => (true, rest),
         _ => (false, word),
@@ -186,12 +294,16 @@ fn term(word: &str) -> Result<Term, FilterError> {
         Test::State(alternatives(value).map(state).collect::<Result<_, _>>()?)
     } else if let Some(value) = word.strip_prefix("task:") {
         Test::Task(alternatives(value).collect())
+    } else if let Some(value) = word.strip_prefix("session:") {
+        Test::Session(alternatives(value).collect())
     } else if let Some(value) = word.strip_prefix("role:") {
         Test::Role(alternatives(value).map(role).collect::<Result<_, _>>()?)
+    } else if let Some(value) = word.strip_prefix("is:") {
+        Test::Is(alternatives(value).map(mark).collect::<Result<_, _>>()?)
     } else if let Some(value) = word.strip_prefix("age>") {
-        Test::Older(seconds(value)?)
+        Test::Older(span(value)?)
     } else if let Some(value) = word.strip_prefix("age<") {
-        Test::Younger(seconds(value)?)
+        Test::Younger(span(value)?)
     } else {
         Test::Text(word.to_lowercase())
     };
@@ -202,28 +314,21 @@ fn alternatives(value: &str) -> impl Iterator<Item = String> {
     value.split(',').map(str::to_lowercase)
 }
 
-fn state(word: String) -> Result<String, FilterError> {
+fn state(word: String) -> Result<String, Fault> {
     let word = word.replace('-', "_");
-    if states().contains(&word.as_str()) { Ok(word) } else { Err(FilterError::State { word }) }
+    if states().contains(&word.as_str()) { Ok(word) } else { Err(Fault::State { word }) }
 }
 
-fn role(word: String) -> Result<Role, FilterError> {
-    word.parse().map_err(|_| FilterError::Role { word })
+fn role(word: String) -> Result<Role, Fault> {
+    word.parse().map_err(|_| Fault::Role { word })
 }
 
-/// Reads `90s`, `10m`, `2h`, `3d`.
-fn seconds(text: &str) -> Result<i64, FilterError> {
-    let wrong = || FilterError::Age { word: text.to_owned() };
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let factor = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86400,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    Ok(i64::from(number) * factor)
+fn mark(word: String) -> Result<Mark, Fault> {
+    word.parse().map_err(|_| Fault::Is { word })
+}
+
+fn span(text: &str) -> Result<Span, Fault> {
+    text.parse().map_err(|_| Fault::Age { word: text.to_owned() })
 }
 
 #[cfg(test)]
@@ -263,6 +368,7 @@ mod tests {
             ingest_error: None,
             last_heartbeat_at: None,
             unread: 0,
+            marks: MarksView { pinned: true, unread: true, ..MarksView::default() },
         }
     }
 
@@ -284,13 +390,26 @@ mod tests {
             "cargo",
             "\"run CARGO\"",
             "m1",
+            "session:w",
+            "is:pinned",
+            "is:snoozed,unread -is:snoozed",
             "state:blocked task:x,parser role:worker age>10m project",
         ] {
             assert!(passes(filter), "{filter}");
         }
-        for filter in
-            ["state:idle", "-state:blocked", "task:other", "role:manager", "age>11m", "age<1m", "\"cargo run\"", "zz"]
-        {
+        for filter in [
+            "state:idle",
+            "-state:blocked",
+            "task:other",
+            "session:m1",
+            "role:manager",
+            "is:snoozed",
+            "-is:unread",
+            "age>11m",
+            "age<1m",
+            "\"cargo run\"",
+            "zz",
+        ] {
             assert!(!passes(filter), "{filter}");
         }
     }
@@ -305,14 +424,41 @@ mod tests {
     }
 
     #[test]
-    fn faults_name_the_word() {
+    fn faults_name_the_word_and_its_place() {
         let message = |filter: &str| filter.parse::<Filter>().unwrap_err().to_string();
-        assert!(message("state:angry").starts_with("`angry` is no state; states are busy, idle, blocked"));
-        assert_eq!(message("role:boss"), "`boss` is no role; roles are worker, manager");
+        assert!(message("state:angry").starts_with("column 1: `angry` is no state; states are busy, idle, blocked"));
+        assert_eq!(message("  \"é ü\" role:boss"), "column 9: `boss` is no role; roles are worker, manager");
+        assert!(message("x -is:red").starts_with("column 3: `is:red` means nothing"));
         for age in ["age>", "age>10", "age>m", "age>1é", "age>-1m"] {
             assert!(message(age).contains("is no age"), "{age}");
         }
-        assert_eq!(message("task:\"a b"), "the quotation mark has no end");
+        assert_eq!(message("x task:\"a b"), "column 8: the quotation mark has no end");
+    }
+
+    #[test]
+    fn commands_are_told_by_phase_and_state() {
+        let command = CommandFacts {
+            phase: Phase::Dead,
+            task: Some("Parser"),
+            sessions: [None, Some("w1")],
+            updated_at: Timestamp::from_millis(10_000_000 - 11 * 60_000),
+            texts: [Some("run the Tests"), None, None, None],
+        };
+        let passes = |filter: &str| filter.parse::<Filter>().unwrap().matches_command(&command, NOW);
+        for filter in ["", "state:dead", "state:failed", "task:pars session:w1 age>10m", "tests", "-role:worker"] {
+            assert!(passes(filter), "{filter}");
+        }
+        for filter in ["state:queued", "state:succeeded", "session:m1", "is:unread", "role:worker", "age<1m", "zz"] {
+            assert!(!passes(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_written_as_it_was_given_and_tells_whether_it_means_the_gone() {
+        let filter: Filter = "state:idle,gone  x".parse().unwrap();
+        assert_eq!(filter.to_string(), "state:idle,gone  x");
+        let asks = |text: &str| text.parse::<Filter>().unwrap().asks_for_gone();
+        assert!(asks("state:idle,gone x") && !asks("gone") && !asks("-state:gone") && !asks(""));
     }
 
     #[test]

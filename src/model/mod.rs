@@ -8,6 +8,7 @@ pub mod deliveries;
 pub mod delivery;
 pub mod filter;
 pub mod judge;
+pub mod marks;
 pub mod pane;
 pub mod progress;
 pub mod question;

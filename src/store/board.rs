@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::{Read, Result, bindings, cycles, deliveries, rollouts, sensors, sessions, tasks};
+use super::{Read, Result, bindings, cycles, deliveries, marks, questions, rollouts, sensors, sessions, tasks};
 use crate::{
     base::Timestamp,
     model::{
         board::{Attention, BindingRow, Board, ContextUse, EventBrief, SessionRow, TaskRow},
         judge::{Evidence, Sighting, judge},
+        marks::{MarksView, Standing},
         session::{Communication, Registration, Session},
         state::{Condition, Judgement},
-        task::Binding,
+        task::{Binding, Task},
     },
 };
 
@@ -37,6 +38,8 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
     let errors = sessions::ingest_errors(r)?;
     let unread: HashMap<String, u64> =
         deliveries::inboxes(r)?.into_iter().map(|inbox| (inbox.session_id, inbox.unread)).collect();
+    let mut marks = marks::all(r)?;
+    let asked = questions::newest_asked(r)?;
 
     let names: HashMap<&str, &str> =
         sessions.iter().map(|session| (session.id.as_str(), session.name.as_str())).collect();
@@ -56,7 +59,12 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let partner = binding.map(|binding| name_of(binding.other_end(&session.id)));
             let rollout = rollouts.remove(&session.id);
             let seen = sightings.remove(&session.id).unwrap_or_default();
+            let marks = marks.sessions.remove(&session.id).unwrap_or_default();
             let mut row = session_row(session, rollout.as_ref(), &seen, now);
+            let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
+            let asked_at = asked.get(&session.id).copied();
+            row.marks = marks.of_session(Standing { judgement: &row.judgement, rollout, asked_at }, now);
+            row.attention = attention(session.state, &row.judgement, &row.marks);
             row.task_id = binding.map(|binding| binding.task_id.clone());
             row.task = binding.and_then(|binding| task_names.get(binding.task_id.as_str()).map(ToString::to_string));
             row.partner = partner;
@@ -66,38 +74,53 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
         })
         .collect();
     rows.sort_by(|a, b| {
-        let age = |row: &SessionRow| row.judgement.since.unwrap_or(Timestamp::from_millis(i64::MAX));
-        a.attention.cmp(&b.attention).then(age(a).cmp(&age(b))).then(a.role.cmp(&b.role)).then(a.name.cmp(&b.name))
+        a.urgency(now).cmp(&b.urgency(now)).then(a.role.cmp(&b.role)).then_with(|| a.name.cmp(&b.name))
     });
 
     let mut task_rows = Vec::with_capacity(tasks.len());
-    for task in &tasks {
-        let of_task = |binding: &&Binding| binding.task_id == task.id;
-        task_rows.push(TaskRow {
-            task: task.clone(),
-            bindings: bindings
-                .iter()
-                .filter(of_task)
-                .map(|binding| BindingRow {
-                    id: binding.id.clone(),
-                    state: binding.state,
-                    worker: name_of(&binding.worker_session_id),
-                    manager: name_of(&binding.manager_session_id),
-                    created_at: binding.created_at,
-                    ended_at: binding.ended_at,
-                })
-                .collect(),
-            cycles: cycles::brief(
-                r,
-                &task.id,
-                if task.state.is_open() { CYCLES_PER_TASK } else { CYCLES_PER_CLOSED_TASK },
-            )?,
-        });
+    for task in tasks {
+        let limit = if task.state.is_open() { CYCLES_PER_TASK } else { CYCLES_PER_CLOSED_TASK };
+        let cycles = cycles::brief(r, &task.id, limit)?;
+        let marks = marks.tasks.remove(&task.id).unwrap_or_default();
+        task_rows.push(TaskRow { cycles, ..task_row(task, &bindings, &name_of, marks.of_task(now)) });
     }
     task_rows.sort_by(|a, b| {
         b.task.state.is_open().cmp(&a.task.state.is_open()).then(b.task.created_at.cmp(&a.task.created_at))
     });
     Ok(Board { taken_at: now, ledger: ledger.to_owned(), sessions: rows, tasks: task_rows })
+}
+
+/// All tasks, the oldest first, without their cycles.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn tasks(r: Read<'_>, now: Timestamp) -> Result<Vec<TaskRow>> {
+    let bindings = bindings::list(r)?;
+    let names: HashMap<String, String> =
+        sessions::list(r)?.into_iter().map(|session| (session.id, session.name)).collect();
+    let name_of = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
+    let mut marks = marks::all(r)?.tasks;
+    let mut row = |task: Task| {
+        let marks = marks.remove(&task.id).unwrap_or_default().of_task(now);
+        task_row(task, &bindings, &name_of, marks)
+    };
+    Ok(tasks::list(r)?.into_iter().map(&mut row).collect())
+}
+
+fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, marks: MarksView) -> TaskRow {
+    let bindings = bindings
+        .iter()
+        .filter(|binding| binding.task_id == task.id)
+        .map(|binding| BindingRow {
+            id: binding.id.clone(),
+            state: binding.state,
+            worker: name_of(&binding.worker_session_id),
+            manager: name_of(&binding.manager_session_id),
+            created_at: binding.created_at,
+            ended_at: binding.ended_at,
+        })
+        .collect();
+    TaskRow { task, marks, bindings, cycles: Vec::new() }
 }
 
 /// What everything known about a session adds up to.
@@ -108,6 +131,19 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
     let rollout = rollouts::current(r, &session.id)?;
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
     Ok(judged(session, rollout.as_ref(), &seen, now))
+}
+
+/// What the operator has put on a session, as it stands at the moment `now`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn marks_of(r: Read<'_>, session: &Session, now: Timestamp) -> Result<MarksView> {
+    let judgement = judgement(r, session, now)?;
+    let rollout = rollouts::current(r, &session.id)?;
+    let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
+    let asked_at = questions::open(r, &session.id)?.into_iter().map(|asked| asked.opened_at).max();
+    let standing = Standing { judgement: &judgement, rollout, asked_at };
+    Ok(marks::of(r, marks::Subject::Session(&session.id))?.of_session(standing, now))
 }
 
 fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> Judgement {
@@ -126,6 +162,7 @@ fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sightin
     judgement
 }
 
+/// A session by itself; what lies beside it in the ledger comes later, and with it how much it asks for.
 fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> SessionRow {
     let judgement = judged(session, rollout, seen, now);
     let progress = rollout.map(|cursor| &cursor.progress);
@@ -134,7 +171,7 @@ fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Si
         name: session.name.clone(),
         role: session.role,
         registration: session.state,
-        attention: attention(session.state, &judgement),
+        attention: Attention::Unknown,
         judgement,
         task_id: None,
         task: None,
@@ -163,20 +200,21 @@ fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Si
             .chain(session.last_heartbeat_at)
             .max(),
         unread: 0,
+        marks: MarksView::default(),
     }
 }
 
 /// How much a session asks for the operator.
-fn attention(registration: Registration, judgement: &Judgement) -> Attention {
+fn attention(registration: Registration, judgement: &Judgement, marks: &MarksView) -> Attention {
     if registration == Registration::Gone {
         return Attention::Gone;
     }
     match judgement.condition {
         Condition::Blocked => Attention::NeedsYou,
         Condition::Aborted => Attention::Failed,
-        Condition::Done => Attention::DoneUnseen,
+        Condition::Done if marks.unread => Attention::DoneUnseen,
         Condition::Busy => Attention::Working,
-        Condition::Idle => Attention::Idle,
+        Condition::Done | Condition::Idle => Attention::Idle,
         Condition::Unknown => Attention::Unknown,
     }
 }

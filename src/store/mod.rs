@@ -19,6 +19,7 @@ mod error;
 pub mod events;
 pub mod health;
 pub mod inbox;
+pub mod marks;
 mod open;
 pub mod questions;
 pub mod rollouts;

@@ -3,6 +3,8 @@
 //! Written with the look that saw it. A question that a look no longer sees is closed; what it had put into an inbox
 //! and nobody has seen is taken out of the way with it.
 
+use std::collections::HashMap;
+
 use rusqlite::{Row, named_params};
 
 use super::{Error, Read, Result, Write, inbox};
@@ -68,6 +70,19 @@ pub fn open(r: Read<'_>, session_id: &str) -> Result<Vec<Asked>> {
     let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map(named_params! { ":session_id": session_id }, raw)?;
     rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
+}
+
+/// When the newest open question of each session was seen first, by session id.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn newest_asked(r: Read<'_>) -> Result<HashMap<String, Timestamp>> {
+    let mut statement = r.connection.prepare_cached(
+        "select session_id, max(opened_at) as asked_at from session_questions where closed_at is null
+         group by session_id",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get("session_id")?, row.get("asked_at")?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Writes down that exactly these questions of a session are open; true when that is news.

@@ -99,7 +99,7 @@ impl Notifier {
         let mut former = self.standing.take().unwrap_or_default();
         let mut standing = HashMap::new();
         for row in &board.sessions {
-            let Some(ask) = ask(row) else { continue };
+            let Some(ask) = ask(row, now) else { continue };
             let (since, told) = match former.remove(&row.id) {
                 Some(before) if before.ask == ask => (before.since, before.told),
                 _ => (now, first),
@@ -138,8 +138,11 @@ impl Notifier {
     }
 }
 
-/// What a row calls for; none when nobody has to come.
-fn ask(row: &SessionRow) -> Option<Ask> {
+/// What a row calls for; none when nobody has to come, somebody has looked already, or it is put aside.
+fn ask(row: &SessionRow, now: Timestamp) -> Option<Ask> {
+    if !row.wants_look(now) {
+        return None;
+    }
     let judgement = &row.judgement;
     let which = match row.attention {
         // A question stays the same however often it is seen.
@@ -201,6 +204,7 @@ mod tests {
     fn with(attention: Attention, reason: &str) -> Board {
         let mut board = calm();
         board.sessions[4].attention = attention;
+        board.sessions[4].marks.unread = true;
         board.sessions[4].judgement.reason = reason.into();
         board
     }
@@ -249,11 +253,28 @@ mod tests {
         assert_eq!(call.body, "All 41 files are read. Nothing is left.");
         done.sessions[4].judgement.since = Some(at(50));
         done.sessions[0].attention = Attention::Failed;
+        done.sessions[0].marks.unread = true;
         notifier.saw(&done, at(51));
         let call = notifier.due(at(56), 5).unwrap();
         assert_eq!(call.title, "2 sessions want you");
         assert_eq!(call.body, "m1 failed (parser), w3 has finished");
         assert_eq!(notifier.due(at(99), 5), None);
+    }
+
+    #[test]
+    fn what_was_looked_at_or_is_put_aside_calls_nobody() {
+        let mut notifier = Notifier::default();
+        notifier.saw(&calm(), at(0));
+        let mut done = with(Attention::DoneUnseen, "the turn ended with an answer");
+        done.sessions[4].marks.unread = false;
+        notifier.saw(&done, at(1));
+        assert_eq!(notifier.due(at(60), 5), None);
+        let mut snoozed = with(Attention::NeedsYou, "asks");
+        snoozed.sessions[4].marks.snoozed_until = Some(at(1_000));
+        notifier.saw(&snoozed, at(61));
+        assert_eq!(notifier.due(at(100), 5), None);
+        notifier.saw(&snoozed, at(1_001));
+        assert!(notifier.due(at(1_006), 5).is_some(), "it has woken");
     }
 
     #[test]

@@ -441,7 +441,7 @@ pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) 
 fn shown(app: &App) -> Argv {
     match (app.screen, app.session()) {
         (Screen::Fleet, Some(session)) => Explain { session: session.name.clone(), no_refresh: false }.argv(),
-        (Screen::Fleet, None) => List { all: false }.argv(),
+        (Screen::Fleet, None) => List { all: false, filter: None }.argv(),
         (Screen::Events, Some(session)) => {
             Tail { session: session.name.clone(), limit: 50, subtype: None, include_content: false }.argv()
         }
@@ -455,6 +455,7 @@ fn shown(app: &App) -> Argv {
             redact: false,
             limit: 200,
             before: None,
+            filter: None,
         }
         .argv(),
         (Screen::Dispatch, _) => match screen::dispatch::exchange_of(app) {
@@ -463,7 +464,7 @@ fn shown(app: &App) -> Argv {
         },
         (Screen::Doctor, _) => Doctor { cwd: None, codex_home: None }.argv(),
         (Screen::Task, _) | (Screen::Events, None) => {
-            Tasks { create: None, goal: None, summary: None, active: false }.argv()
+            Tasks { create: None, goal: None, summary: None, active: false, filter: None }.argv()
         }
     }
 }

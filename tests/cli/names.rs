@@ -56,6 +56,8 @@ const FIELDS: &[&str] = &[
     "manager-config -- {}",
     "commands --task={}",
     "commands --session={}",
+    "mark --pin -- {}",
+    "mark --pin --task={}",
     "status -- {}",
     "explain -- {}",
     "cycle -- {}",

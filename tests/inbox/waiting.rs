@@ -29,7 +29,8 @@ fn a_reader_is_woken_by_what_another_process_puts_there() {
         let told = end(reader).ok().json();
         assert_eq!(message(&told["consumed"]), format!("message {round}"));
         assert_eq!((&told["wait"]["timed_out"], &told["wait"]["enabled"]), (&json!(false), &json!(true)));
-        assert!(told["wait"]["elapsed_seconds"].as_f64().unwrap() >= 0.2, "{told:#}");
+        // It had looked in vain before; by how long depends on how busy the machine is.
+        assert!(told["wait"]["poll_count"].as_u64().unwrap() >= 2, "{told:#}");
         latencies.push(millis(&told["consumed"], "consumed_at") - millis(&told["consumed"], "delivered_at"));
     }
     latencies.sort_unstable();

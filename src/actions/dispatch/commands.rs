@@ -12,9 +12,15 @@ use sha2::{Digest, Sha256};
 use crate::{
     actions::{Action, Argv, Context, Outcome, lookup},
     base::{Error, Result, Timestamp, text},
-    model::delivery::{Attempt, Command, CommandKind, CommandState, Lane, Phase},
-    store::{self, commands::Filter},
+    model::{
+        delivery::{Attempt, Command, CommandKind, CommandState, Lane, Phase},
+        filter::{CommandFacts, Filter as Wanted},
+    },
+    store::{self, Read, commands::Filter},
 };
+
+/// The longest piece of a message in the prose form, in characters.
+const SHOWN_MESSAGE: usize = 80;
 
 /// List commands, the newest last
 ///
@@ -50,6 +56,9 @@ pub struct Commands {
     /// Only those before this command, to page back
     #[arg(long, value_name = "COMMAND")]
     pub before: Option<String>,
+    /// Only what matches, in the filter language: "state:queued age>10m session:w1"
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<Wanted>,
 }
 
 /// The commands.
@@ -121,16 +130,22 @@ impl Action for Commands {
                 phases: &self.phase,
                 before,
             };
-            let commands = store::commands::list(r, &filter, self.limit)?;
+            let names: HashMap<String, String> =
+                store::sessions::list(r)?.into_iter().map(|session| (session.id, session.name)).collect();
+            let tasks: HashMap<String, String> =
+                store::tasks::list(r)?.into_iter().map(|task| (task.id, task.name)).collect();
+            let commands = match &self.filter {
+                None => store::commands::list(r, &filter, self.limit)?,
+                Some(wanted) => {
+                    let passes = |command: &Command| wanted.matches_command(&facts(command, &names, &tasks), cx.now());
+                    passing(r, filter, self.limit, &passes)?
+                }
+            };
             let mut attempts = if self.attempts {
                 store::attempts::of(r, &commands.iter().map(|command| &*command.id).collect::<BTreeSet<_>>())?
             } else {
                 Default::default()
             };
-            let names: HashMap<String, String> =
-                store::sessions::list(r)?.into_iter().map(|session| (session.id, session.name)).collect();
-            let tasks: HashMap<String, String> =
-                store::tasks::list(r)?.into_iter().map(|task| (task.id, task.name)).collect();
             Ok(CommandList(
                 commands
                     .into_iter()
@@ -144,7 +159,7 @@ impl Action for Commands {
     }
 
     fn argv(&self) -> Argv {
-        let Self { task, session, kind, state, phase, attempts, redact, limit, before } = self;
+        let Self { task, session, kind, state, phase, attempts, redact, limit, before, filter } = self;
         let argv = Argv::new(Self::NAME)
             .option("--task", task.as_ref())
             .option("--session", session.as_ref())
@@ -157,6 +172,44 @@ impl Action for Commands {
             .switch("--redact", *redact)
             .option("--limit", Some(limit))
             .option("--before", before.as_ref())
+            .option("--filter", filter.as_ref())
+    }
+}
+
+/// How many commands are read at once while a filter looks through them.
+const PAGE: u32 = 500;
+
+/// The newest `limit` commands that pass, the newest last; 0 is all.
+fn passing(r: Read<'_>, mut filter: Filter<'_>, limit: u32, passes: &dyn Fn(&Command) -> bool) -> Result<Vec<Command>> {
+    let wanted = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
+    let mut found: Vec<Command> = Vec::new();
+    loop {
+        let page = store::commands::list(r, &filter, PAGE)?;
+        let Some(first) = page.first() else { break };
+        filter.before = Some(first.seq);
+        found.extend(page.into_iter().rev().filter(passes));
+        if found.len() >= wanted {
+            found.truncate(wanted);
+            break;
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// What a filter asks about a command.
+fn facts<'c>(
+    command: &'c Command,
+    sessions: &'c HashMap<String, String>,
+    tasks: &'c HashMap<String, String>,
+) -> CommandFacts<'c> {
+    let name = |id: &str| sessions.get(id).map(String::as_str);
+    CommandFacts {
+        phase: command.phase,
+        task: command.task_id.as_deref().and_then(|id| tasks.get(id).map(String::as_str)),
+        sessions: [command.source_session_id.as_deref().and_then(name), name(&command.target_session_id)],
+        updated_at: command.updated_at,
+        texts: [Some(command.id.as_str()), Some(command.kind.as_str()), command.reason.as_deref(), command.message()],
     }
 }
 
@@ -212,6 +265,21 @@ fn redacted(mut payload: Value) -> Value {
     payload
 }
 
+impl CommandView {
+    /// How its message begins: the first line that says something.
+    fn begins(&self) -> String {
+        let message = &self.payload["message"];
+        match message.as_str() {
+            Some(message) => {
+                let message = text::clean(message);
+                let first = message.lines().map(text::one_line).find(|line| !line.is_empty()).unwrap_or_default();
+                text::bounded(&first, SHOWN_MESSAGE)
+            }
+            None => message["chars"].as_u64().map_or_else(|| "-".to_owned(), |chars| format!("({chars} characters)")),
+        }
+    }
+}
+
 impl Outcome for CommandList {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         for view in &self.0 {
@@ -224,7 +292,7 @@ impl Outcome for CommandList {
             if let Some(history) = &view.attempt_history {
                 write!(out, "\tattempts={}", history.len())?;
             }
-            writeln!(out)?;
+            writeln!(out, "\t{}", view.begins())?;
         }
         Ok(())
     }

@@ -1,14 +1,17 @@
 //! `sessions`, and how a session is printed wherever one is.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome},
     base::{Error, Result, Timestamp},
-    model::session::{Communication, Registration, Role, Session},
-    store,
+    model::{
+        filter::Filter,
+        session::{Communication, Registration, Role, Session},
+    },
+    store::{self, Read},
 };
 
 /// The contract's communication block: [`Communication`] plus how the session gets its messages.
@@ -92,6 +95,9 @@ pub struct Sessions {
     /// Redact identity tokens; this is the default
     #[arg(long)]
     pub redact_identity_token: bool,
+    /// Only what matches, in the filter language: "state:blocked age>10m"; `state:gone` needs no --state
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<Filter>,
     /// Accepted for older scripts; app sessions are always listed
     #[arg(long, hide = true)]
     pub include_legacy: bool,
@@ -163,11 +169,16 @@ impl Action for Sessions {
     type Output = SessionList;
 
     fn run(self, cx: &Context) -> Result<SessionList> {
-        let sessions = cx.ledger()?.read(store::sessions::list)?;
+        let filter = self.filter.unwrap_or_default();
+        let (sessions, passing) = cx.ledger()?.read(|r| {
+            let passing = if filter.is_empty() { None } else { Some(passing(r, &filter, cx.now())?) };
+            Ok::<_, store::Error>((store::sessions::list(r)?, passing))
+        })?;
         if let Some(unknown) = self.name.iter().find(|name| !sessions.iter().any(|session| session.name == **name)) {
             return Err(Error::not_found(format!("no session registered with name \"{unknown}\"")));
         }
-        let state = self.state.unwrap_or(StateFilter::Active);
+        let usual = if filter.asks_for_gone() { StateFilter::All } else { StateFilter::Active };
+        let state = self.state.unwrap_or(usual);
         let wanted = |session: &Session| {
             let in_state = match state {
                 StateFilter::All => true,
@@ -175,6 +186,7 @@ impl Action for Sessions {
                 StateFilter::Gone => session.state == Registration::Gone,
             };
             in_state
+                && passing.as_ref().is_none_or(|ids| ids.contains(&session.id))
                 && self.role.is_none_or(|role| role == session.role)
                 && (self.name.is_empty() || self.name.contains(&session.name))
         };
@@ -188,7 +200,7 @@ impl Action for Sessions {
     }
 
     fn argv(&self) -> Argv {
-        let Self { role, state, name, show_identity_token, redact_identity_token, include_legacy } = self;
+        let Self { role, state, name, show_identity_token, redact_identity_token, filter, include_legacy } = self;
         let state = state.map(|state| match state {
             StateFilter::Active => "active",
             StateFilter::Gone => "gone",
@@ -199,8 +211,15 @@ impl Action for Sessions {
             .fold(argv, |argv, name| argv.option("--name", Some(name)))
             .switch("--show-identity-token", *show_identity_token)
             .switch("--redact-identity-token", *redact_identity_token)
+            .option("--filter", filter.as_ref())
             .switch("--include-legacy", *include_legacy)
     }
+}
+
+/// The ids of the sessions that pass: what they are doing stands on the board.
+fn passing(r: Read<'_>, filter: &Filter, now: Timestamp) -> Result<BTreeSet<String>, store::Error> {
+    let board = store::board::load(r, "", now)?;
+    Ok(board.sessions.into_iter().filter(|row| filter.matches_session(row, now)).map(|row| row.id).collect())
 }
 
 impl Outcome for SessionList {

@@ -226,3 +226,22 @@ create table dispatch_pauses (
   paused_by text not null check (paused_by in ('operator', 'manager', 'worker', 'conveyor')),
   reason text
 );
+
+-- What the operator has put on a session or a task. `seen_offset` is the first byte of the rollout `seen_path` that was
+-- not looked at.
+create table marks (
+  id integer primary key,
+  session_id text unique references sessions (id),
+  task_id text unique references tasks (id),
+  pinned_at text,
+  snoozed_at text,
+  snoozed_until text,
+  seen_at text,
+  seen_path text,
+  seen_generation integer,
+  seen_offset integer check (seen_offset >= 0),
+  unread_at text,
+  check ((session_id is null) <> (task_id is null)),
+  check ((snoozed_at is null) = (snoozed_until is null)),
+  check ((seen_path is null) = (seen_offset is null) and (seen_path is null) = (seen_generation is null))
+);

@@ -20,6 +20,7 @@ use crate::{
         },
         deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
         delivery::{AckStatus, Attempt, AttemptState, CommandKind, ItemState, Lane, Phase},
+        marks::MarksView,
         session::{Registration, Role, SessionKind},
         state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
         task::{BindingState, Task, TaskState},
@@ -92,6 +93,10 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
         ingest_error: None,
         last_heartbeat_at: Some(ago(2)),
         unread: 0,
+        marks: MarksView {
+            unread: matches!(attention, Attention::Failed | Attention::DoneUnseen),
+            ..MarksView::default()
+        },
     }
 }
 
@@ -125,6 +130,7 @@ fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
             .into_iter()
             .collect(),
         cycles: Vec::new(),
+        marks: MarksView::default(),
     }
 }
 
