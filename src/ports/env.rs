@@ -55,8 +55,6 @@ pub struct Terminal {
     pub term: Option<String>,
     /// `$COLORTERM`.
     pub colorterm: Option<String>,
-    /// `$COLORFGBG`: the colours of text and background, as some terminals tell them.
-    pub colorfgbg: Option<String>,
     /// `$TERM_PROGRAM`: the terminal's own name.
     pub program: Option<String>,
     /// `$VTE_VERSION` is set: a terminal of GNOME's kind.
@@ -112,7 +110,6 @@ impl Env {
             terminal: Terminal {
                 term: text("TERM"),
                 colorterm: text("COLORTERM"),
-                colorfgbg: text("COLORFGBG"),
                 program: text("TERM_PROGRAM"),
                 is_vte: set("VTE_VERSION").is_some(),
                 no_color: set("NO_COLOR").is_some(),

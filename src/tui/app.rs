@@ -565,6 +565,12 @@ impl App {
 
     fn noticed(&mut self, notice: engine::Notice) {
         let (task, trouble) = match notice {
+            engine::Notice::Replaced { .. } => {
+                // What stands in it is no news.
+                self.notifier = Notifier::default();
+                self.say(Part::Warning, "another file lies at the ledger's path now; what is shown comes from it");
+                return;
+            }
             engine::Notice::Trouble { task, message } => (task, Some(one_line(&message))),
             engine::Notice::Died { task } => (task, Some("ended by itself; start conveyor again".to_owned())),
             engine::Notice::Recovered { task } => (task, None),

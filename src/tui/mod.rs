@@ -6,6 +6,7 @@
 mod answers;
 mod app;
 mod backend;
+mod background;
 pub mod calls;
 mod event_loop;
 mod field;
@@ -102,7 +103,7 @@ pub fn run(backend: impl Backend, options: Options) -> Result<u8> {
 async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
     let Options { theme, ascii, mouse, keymap, ringing, dwell, desktop, task, prefix, clock, start } = options;
     let theme = theme.unwrap_or_else(|| {
-        ThemeName::detect(env::var("NO_COLOR").ok().as_deref(), env::var("COLORFGBG").ok().as_deref())
+        background::theme(env::var("NO_COLOR").ok().as_deref(), env::var("COLORFGBG").ok().as_deref())
     });
     let (sender, inbox) = mpsc::channel(INBOX);
     let mut engine = start.map(|start| start(&Handle::current()));

@@ -52,10 +52,7 @@ fn the_dispatch_screen_shows_a_command_from_end_to_end_and_takes_one_back() {
     world.run(&["enqueue-nudge-worker", "parser", "--message", "again"]).ok();
     world.run(&["dispatch", "--once", "--dispatcher-id", "d1"]).ok();
     terminal.wait_for("delivered nudge   again");
-    terminal.press(&["g"]);
-    let screen = terminal.wait_for("dispatcher d1");
-    assert!(screen.contains("one pass"), "{screen}");
-    terminal.press(&["G", "k"]);
+    terminal.press(&["g", "j", "j"]);
     terminal.wait_until("the newest command", |screen| {
         screen.contains("by inbox: succeeded") && screen.contains("nudge_worker into the inbox of w1")
     });
@@ -82,8 +79,10 @@ fn doctor_is_on_the_first_screen_and_on_its_own() {
     world.start_worker("w1", "Begin {{say Done.}}");
     world.server().plain(&["kill-session", "-t", "codex-w1"]);
     terminal.press(&["r"]);
-    let screen = terminal.wait_for("its pane");
-    assert!(screen.contains("conveyor resume w1"), "{screen}");
+    terminal.wait_for("problem w1");
+    terminal.press(&["g"]);
+    let screen = terminal.wait_for("to mend it");
+    assert!(screen.contains("`conveyor resume w1`"), "{screen}");
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
 }
@@ -150,6 +149,23 @@ fn the_configuration_changes_keys_and_a_wrong_one_is_refused_with_its_place() {
     assert_eq!(terminal.wait_for_shell(), 2);
     assert_eq!(world.run(&["config"]).code, 2);
     assert_eq!(world.run(&["list"]).code, 0, "no other command reads it");
+}
+
+#[test]
+fn the_theme_follows_the_background_of_the_terminal() {
+    let Some(world) = World::start() else { return };
+    pair(&world);
+    // The keys of the footer are bright blue on dark and blue on light.
+    for (background, blue) in [("black", "\u{1b}[1m\u{1b}[94m"), ("white", "\u{1b}[1m\u{1b}[34m")] {
+        let terminal = Terminal::open(&world, &world.shell_environment(), 100, 30);
+        terminal.paint(background);
+        terminal.conveyor("");
+        terminal.wait_for("help");
+        let coloured = terminal.coloured();
+        assert!(coloured.contains(blue), "{background}: {coloured:?}");
+        terminal.press(&["q"]);
+        assert_eq!(terminal.wait_for_shell(), 0, "no answer of the terminal is left over");
+    }
 }
 
 #[test]

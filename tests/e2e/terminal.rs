@@ -83,6 +83,16 @@ impl Terminal {
         self.server.plain(&["resize-window", "-t", &pane, "-x", &width, "-y", &height]);
     }
 
+    /// Gives the terminal this background.
+    pub fn paint(&self, colour: &str) {
+        self.server.plain(&["select-pane", "-t", &self.pane.to_string(), "-P", &format!("bg={colour}")]);
+    }
+
+    /// The screen with its colours.
+    pub fn coloured(&self) -> String {
+        self.server.plain(&["capture-pane", "-p", "-e", "-t", &self.pane.to_string()])
+    }
+
     /// From now on everything that programs write to the terminal goes into this file too.
     pub fn record(&self, file: &std::path::Path) {
         let command = format!("cat >> {}", shell_words::quote(&file.display().to_string()));
