@@ -115,6 +115,8 @@ fn fixed_packages_stay_in_their_layer() {
         ("tungstenite", &["ports"]),
         ("terminal_colorsaurus", &["tui"]),
         ("toml", &["app"]),
+        ("vt100", &["model"]),
+        ("pulldown_cmark", &["tui"]),
     ];
     let mut wrong = Vec::new();
     for path in source_files(&source_root()) {

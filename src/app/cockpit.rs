@@ -5,11 +5,14 @@ use std::{env, os::unix::process::CommandExt as _, process::Command as Process};
 
 use super::config;
 use crate::{
-    actions::{self, Command, Context, Deliveries, Report},
+    actions::{self, Command, Context, Deliveries, Report, TalkQuery},
     base::{Error, Result},
     cli::Global,
     engine::{Dispatching, Engine},
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+    },
     ports::machine,
     tui::{self, Backend, Desktop, EventQuery, Explanation, Options, PaneText, calls::Protocol, theme::ThemeName},
 };
@@ -153,13 +156,17 @@ impl Backend for Live {
         actions::event_page(&self.0, session_id, &actions::EventQuery { before, text, kinds, limit })
     }
 
-    fn conversation(&self, session_id: &str, limit: usize) -> Result<Vec<Entry>> {
-        actions::conversation(&self.0, session_id, limit)
+    fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>> {
+        actions::conversation(&self.0, session_id, query)
     }
 
     fn pane(&self, session_id: &str) -> Result<Option<PaneText>> {
         let seen = actions::pane_text(&self.0, session_id)?;
-        Ok(seen.map(|actions::PaneText { lines, captured_at, note }| PaneText { lines, captured_at, note }))
+        Ok(seen.map(|actions::PaneText { picture, captured_at, note }| PaneText {
+            picture,
+            captured_at,
+            note: note.map(str::to_owned),
+        }))
     }
 
     fn explain(&self, session_id: &str) -> Result<Explanation> {

@@ -8,32 +8,32 @@ use std::sync::Arc;
 use ratatui::layout::Size;
 
 use super::{
-    backend::{EventQuery, Explanation, PaneText},
+    backend::{EventQuery, Explanation},
     calls::{Notifier, Ringing},
     keymap::{Intent, Keymap, Place},
     layer::{About, Layer, Reader},
     listing::{Listing, Sides},
     loads::Slot,
     machine::{DispatchState, DoctorState},
+    markdown::Paint,
+    marks::Attending,
     message::{Effect, Failure, Load, Msg},
     screen::{dispatch, events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
+    views::Views,
 };
 use crate::{
     actions::{Deliveries, Report},
     base::{Kind, Result, Timestamp, text::one_line},
     engine,
     model::{
-        board::{Attention, Board, Entry, SessionRow, TaskRow},
+        board::{Attention, Board, SessionRow, TaskRow},
         filter::Filter,
         state::Judgement,
         task::BindingState,
     },
     text_enum,
 };
-
-/// How many conversation entries are loaded.
-pub const CONVERSATION: usize = 200;
 
 /// How long a notice stays, in seconds.
 const NOTICE_SECONDS: i64 = 8;
@@ -98,8 +98,6 @@ pub struct FleetState {
     pub look: Look,
     /// The preview shows the pane instead of the conversation.
     pub raw: bool,
-    /// By how many lines the preview is scrolled back from its end.
-    pub scroll: usize,
 }
 
 /// What is known of the board.
@@ -124,15 +122,6 @@ pub struct Notice {
     pub text: String,
     /// When it was said.
     pub at: Timestamp,
-}
-
-/// Something loaded for a session.
-#[derive(Debug, Clone)]
-pub struct Loaded<T> {
-    /// The session.
-    pub session: String,
-    /// What came.
-    pub value: Result<T, Failure>,
 }
 
 /// What stays the same for the whole run.
@@ -166,13 +155,14 @@ pub struct App {
     pub(super) filter_text: String,
     pub(super) filter: Filter,
     pub(super) fleet: FleetState,
+    pub(super) attending: Attending,
     pub(super) task_view: Sides,
     pub(super) inbox_view: Sides,
     pub(super) dispatch: DispatchState,
     pub(super) doctor: DoctorState,
     pub(super) events: EventsState,
-    pub(super) conversation: Option<Loaded<Vec<Entry>>>,
-    pub(super) pane: Option<Loaded<Option<PaneText>>>,
+    /// What is loaded of the sessions that are shown.
+    pub(super) views: Views,
     pub(super) mouse: bool,
     /// How the operator is called.
     pub(super) ringing: Ringing,
@@ -186,9 +176,7 @@ pub struct App {
     board_sent_at: Option<Timestamp>,
     board_slot: Slot<()>,
     deliveries_slot: Slot<Option<String>>,
-    conversation_slot: Slot<String>,
     events_slot: Slot<(String, EventQuery)>,
-    pane_slot: Slot<String>,
 }
 
 impl App {
@@ -207,13 +195,13 @@ impl App {
             filter_text: String::new(),
             filter: Filter::default(),
             fleet: FleetState::default(),
+            attending: Attending::default(),
             task_view: Sides::default(),
             inbox_view: Sides::default(),
             dispatch: DispatchState::default(),
             doctor: DoctorState::default(),
             events: EventsState::default(),
-            conversation: None,
-            pane: None,
+            views: Views::default(),
             mouse,
             ringing: Ringing::Off,
             notifier: Notifier::default(),
@@ -224,9 +212,7 @@ impl App {
             board_sent_at: None,
             board_slot: Slot::default(),
             deliveries_slot: Slot::default(),
-            conversation_slot: Slot::default(),
             events_slot: Slot::default(),
-            pane_slot: Slot::default(),
         }
     }
 
@@ -280,7 +266,7 @@ impl App {
             // What the filter hides is not on screen, and no key is about it.
             Screen::Fleet => {
                 let id = self.fleet.list.id.as_deref()?;
-                board.sessions.iter().find(|row| row.id == id && self.filter.matches_session(row, self.now))
+                board.sessions.iter().find(|row| row.id == id && fleet::shows(self, row))
             }
             Screen::Events => {
                 let id = self.fleet.list.id.as_deref()?;
@@ -390,14 +376,21 @@ impl App {
         (seconds >= BOARD_PATIENCE).then_some(seconds)
     }
 
-    fn ask_conversation(&mut self) -> Option<Effect> {
-        let id = self.session()?.id.clone();
-        self.conversation_slot.ask(id).map(|id| Effect::Load(Load::Conversation(id)))
+    /// How text is set; the width is that of the place.
+    pub(super) fn paint(&self, width: usize) -> Paint {
+        Paint { theme: self.settings.theme, glyphs: self.settings.glyphs, width }
     }
 
-    fn ask_pane(&mut self) -> Option<Effect> {
-        let id = self.session()?.id.clone();
-        self.pane_slot.ask(id).map(|id| Effect::Load(Load::Pane(id)))
+    /// Whether everything that the board knows of a session is on its preview.
+    #[must_use]
+    pub fn shows_all_of(&self, session_id: &str) -> bool {
+        self.views.shows_all_of(session_id, self.fleet.raw)
+    }
+
+    /// The panes that are on screen, asked anew.
+    fn ask_panes(&mut self) -> Vec<Effect> {
+        let spots = preview::spots(self).into_iter().filter(|spot| spot.raw);
+        spots.filter_map(|spot| self.views.ask_pane(&spot.session)).collect()
     }
 
     /// Asks for a page of the selected session's events; `before` none means the newest.
@@ -415,9 +408,11 @@ impl App {
         let mut effects = Vec::new();
         match self.screen {
             Screen::Fleet => {
-                effects.extend(self.ask_conversation());
-                if self.fleet.raw {
-                    effects.extend(self.ask_pane());
+                for spot in preview::spots(self) {
+                    effects.extend(self.views.ask_talk(&spot.session, None));
+                    if spot.raw {
+                        effects.extend(self.views.ask_pane(&spot.session));
+                    }
                 }
             }
             Screen::Task | Screen::Inbox => {}
@@ -434,9 +429,6 @@ impl App {
         let ids = fleet::ids(self);
         let visible = fleet::visible_rows(self);
         self.fleet.list.settle(&ids, visible);
-        if self.fleet.scroll > 0 {
-            self.fleet.scroll = self.fleet.scroll.min(preview::overflow(self));
-        }
         let ids = task::ids(self);
         let visible = task::visible_rows(self);
         self.task_view.list.settle(&ids, visible);
@@ -454,6 +446,9 @@ impl App {
         }
         self.settle_machine(effects);
         self.events.settle(super::screen::events::visible_rows(self));
+        let spots = preview::spots(self);
+        let paint = self.paint(0);
+        self.views.settle(&spots, paint);
         let after = self.session().map(|row| row.id.clone());
         if after != before {
             self.selection_changed(effects);
@@ -462,7 +457,6 @@ impl App {
 
     /// The selection is another one: what was loaded for the old one does not count.
     pub(super) fn selection_changed(&mut self, effects: &mut Vec<Effect>) {
-        self.fleet.scroll = 0;
         effects.extend(self.ask_details());
     }
 
@@ -542,9 +536,7 @@ impl App {
         if self.board_asked_at.age_seconds(now) >= patience {
             effects.extend(self.ask_board());
         }
-        if self.screen == Screen::Fleet && self.fleet.raw {
-            effects.extend(self.ask_pane());
-        }
+        effects.extend(self.ask_panes());
         // Also when nobody is to be called: what is told is told, whatever is switched on later.
         if let Some(call) = self.notifier.due(now, self.settings.dwell)
             && self.ringing != Ringing::Off
@@ -556,10 +548,11 @@ impl App {
     /// What the terminal's title is to say: how many need the operator.
     #[must_use]
     pub fn title(&self) -> String {
-        match self.board().map(|board| (count(board, Attention::NeedsYou), count(board, Attention::Failed))) {
-            None | Some((0, 0)) => "conveyor".to_owned(),
-            Some((0, failed)) => format!("x{failed} conveyor"),
-            Some((needing, _)) => format!("!{needing} conveyor"),
+        let counted = |attention| self.board().map_or(0, |board| count(board, attention, self.now));
+        match (counted(Attention::NeedsYou), counted(Attention::Failed)) {
+            (0, 0) => "conveyor".to_owned(),
+            (0, failed) => format!("x{failed} conveyor"),
+            (needing, _) => format!("!{needing} conveyor"),
         }
     }
 
@@ -644,6 +637,9 @@ fn newest(board: &Board) -> Option<Timestamp> {
 /// Takes a message; what has to be done in the world.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Click(..) | Msg::Wheel(..)) {
+        app.attending.touched(app.now);
+    }
     match msg {
         Msg::Key(key) => {
             let intent = app.settings.keymap.lookup(&app.places(), key);
@@ -657,10 +653,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Changed => effects.extend(app.ask_board()),
         Msg::Board(result) => app.board_arrived(result, &mut effects),
         Msg::Deliveries(result) => app.deliveries_arrived(result, &mut effects),
-        Msg::Conversation(session, result) => {
-            effects.extend(app.conversation_slot.answered().map(|id| Effect::Load(Load::Conversation(id))));
-            let value = result.map_err(|error| Failure::from(&error));
-            app.conversation = Some(Loaded { session, value });
+        Msg::Conversation(session, query, result) => {
+            let spots = preview::spots(app);
+            let page = result.map_err(|error| Failure::from(&error));
+            effects.extend(app.views.talk_arrived(&session, query, page, &spots));
         }
         Msg::Events(session, query, result) => {
             let next = app.events_slot.answered();
@@ -670,20 +666,32 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             }
         }
         Msg::Pane(session, result) => {
-            effects.extend(app.pane_slot.answered().map(|id| Effect::Load(Load::Pane(id))));
-            let value = result.map_err(|error| Failure::from(&error));
-            app.pane = Some(Loaded { session, value });
+            let spots = preview::spots(app);
+            let seen = result.map_err(|error| Failure::from(&error));
+            effects.extend(app.views.pane_arrived(&session, seen, &spots));
         }
         Msg::Exchange(id, result) => app.exchange_arrived(id, result, &mut effects),
         Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
-        Msg::Attach(Err(error)) => app.show_failure("attach", &Failure::from(&error)),
+        Msg::Attach(Err(error)) => {
+            app.attending.stays();
+            app.show_failure("attach", &Failure::from(&error));
+        }
         Msg::Returned(result) => {
-            if let Err(error) = result {
-                app.show_failure("attach", &Failure::from(&error));
+            match result {
+                Ok(()) => super::marks::returned(app, &mut effects),
+                Err(error) => {
+                    app.attending.stays();
+                    app.show_failure("attach", &Failure::from(&error));
+                }
             }
+            app.attending.touched(app.now);
+            effects.extend(app.ask_board());
+        }
+        Msg::Noted { line, by_key, result } => {
+            super::marks::noted(app, &line, by_key, result);
             effects.extend(app.ask_board());
         }
         Msg::Done(line, result) => {
@@ -696,20 +704,12 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
     }
     app.settle(&mut effects);
+    super::marks::look(app, &mut effects);
     effects
 }
 
-/// How many sessions ask for this much.
+/// How many sessions ask for this much and are not put aside.
 #[must_use]
-pub fn count(board: &Board, attention: Attention) -> usize {
-    board.sessions.iter().filter(|row| row.attention == attention).count()
-}
-
-/// Whether a row is one that the operator should look at.
-#[must_use]
-pub fn wants_look(attention: Attention) -> bool {
-    match attention {
-        Attention::NeedsYou | Attention::Failed | Attention::DoneUnseen => true,
-        Attention::Working | Attention::Idle | Attention::Unknown | Attention::Gone => false,
-    }
+pub fn count(board: &Board, attention: Attention, now: Timestamp) -> usize {
+    board.sessions.iter().filter(|row| row.attention == attention && !row.marks.is_snoozed(now)).count()
 }

@@ -2,10 +2,11 @@
 
 use super::{
     answers,
-    app::{App, Look, Screen, wants_look},
+    app::{App, Look, Screen},
     calls::Ringing,
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
+    look, marks,
     message::{Effect, Load},
     messages, over,
     screen::{self, fleet},
@@ -38,6 +39,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Reader) => over::reader(app, intent, effects),
             Some(Place::Confirm) => over::confirm(app, intent, effects),
             Some(Place::Answer) => answers::key(app, intent, effects),
+            Some(Place::Snooze) => marks::snoozing(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
                     on_screen(app, intent, effects);
@@ -107,14 +109,22 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         }
         Intent::Explain => explain(app, effects),
         Intent::Attach => match app.session() {
-            Some(session) => effects.push(Effect::Load(Load::Attach(session.id.clone()))),
+            Some(session) => {
+                let (id, name) = (session.id.clone(), session.name.clone());
+                app.attending.attaches(name);
+                effects.push(Effect::Load(Load::Attach(id)));
+            }
             None => app.say(Part::Warning, "no session is selected"),
         },
         Intent::RawPane => {
             app.fleet.raw = !app.fleet.raw;
-            app.fleet.scroll = 0;
             effects.extend(app.ask_details());
         }
+        Intent::Unfold => look::unfold(app),
+        Intent::NextEntry => look::choose(app, 1, effects),
+        Intent::PreviousEntry => look::choose(app, -1, effects),
+        Intent::PanLeft => look::pan(app, -1),
+        Intent::PanRight => look::pan(app, 1),
         Intent::Cycle => match app.task_name() {
             Some(task) => {
                 let cycle = Cycle { task: task.to_owned(), busy_wait_seconds: BUSY_WAIT_SECONDS };
@@ -122,6 +132,10 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Snooze => marks::snooze(app),
+        Intent::Pin => marks::pin(app, effects),
+        Intent::Unread => marks::unread(app, effects),
+        Intent::Gone => marks::toggle_gone(app),
         Intent::Nudge => messages::nudge(app),
         Intent::Interrupt => answers::interrupt(app),
         Intent::Answer => answers::open(app, effects),
@@ -235,8 +249,7 @@ pub(super) fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
             let next = app.fleet.list.moved(&fleet::ids(app), by);
             app.select(next, effects);
         }
-        // The preview hangs at its end: scrolling counts from the bottom.
-        Screen::Fleet => app.fleet.scroll = app.fleet.scroll.saturating_add_signed(by.saturating_neg()),
+        Screen::Fleet => look::scroll(app, by, effects),
         Screen::Task => {
             let ids = screen::task::ids(app);
             app.task_view.step(&ids, by);
@@ -326,7 +339,9 @@ fn next_pane(app: &mut App) {
 fn back(app: &mut App, effects: &mut Vec<Effect>) {
     match app.screen {
         Screen::Fleet if app.fleet.look != Look::List => {
-            app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
+            if !look::choose_none(app) {
+                app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
+            }
         }
         Screen::Task if app.task_view.detail => app.task_view.detail = false,
         Screen::Inbox if app.inbox_view.detail => app.inbox_view.detail = false,
@@ -380,8 +395,8 @@ enum Step {
 
 fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     let rows = fleet::rows(app);
-    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), wants_look(row.attention()))).collect();
-    let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)));
+    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), row.wants_look(app.now))).collect();
+    let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)));
     if !ids.iter().any(|(_, needs)| *needs) {
         let text = if hidden { "who needs you is hidden by the filter" } else { "nobody needs you" };
         app.say(Part::Dim, text);

@@ -41,6 +41,8 @@ text_enum! {
         Confirm => "confirm",
         /// Over what a session asks.
         Answer => "answer",
+        /// Over the lengths of a snooze.
+        Snooze => "snooze",
     }
 }
 
@@ -61,6 +63,16 @@ text_enum! {
         PageUp => "page_up",
         /// Look closer.
         Open => "open",
+        /// Show a long entry in full.
+        Unfold => "unfold",
+        /// Choose the next entry.
+        NextEntry => "next_entry",
+        /// Choose the previous entry.
+        PreviousEntry => "previous_entry",
+        /// See more of the left.
+        PanLeft => "pan_left",
+        /// See more of the right.
+        PanRight => "pan_right",
         /// The next pane gets the keyboard.
         NextPane => "next_pane",
         /// Back out one level.
@@ -137,6 +149,14 @@ text_enum! {
         TakeBack => "take_back",
         /// Say that an uncertain message arrived.
         Arrived => "arrived",
+        /// Put the row aside for a while.
+        Snooze => "snooze",
+        /// Pin the row, or let it go.
+        Pin => "pin",
+        /// Mark the session unread.
+        Unread => "unread",
+        /// Show the sessions that are gone, or fold them.
+        Gone => "gone",
         /// Register the sessions that run unregistered.
         Adopt => "adopt",
         /// Follow new events.
@@ -317,7 +337,7 @@ use KeyCode::{Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, Pa
 
 /// The table. The footer shows the rows of the place in this order, as many as fit.
 pub const BINDINGS: &[Binding] = &[
-    moves(Place::Fleet, &[k(Enter)], Intent::Open, "peek", "look at the selection; again for the full screen"),
+    moves(Place::Fleet, &[k(Enter)], Intent::Open, "peek", "look at it, and it is seen; again for the full screen"),
     does(
         Place::Screen,
         &[c('x')],
@@ -369,6 +389,17 @@ pub const BINDINGS: &[Binding] = &[
         "pane",
         "show the pane itself, or the conversation again",
     ),
+    does(
+        Place::Fleet,
+        &[c('s')],
+        Intent::Snooze,
+        "mark",
+        "snooze",
+        "put it aside; it wakes by itself, or when it asks or fails",
+    ),
+    does(Place::Fleet, &[c('P')], Intent::Pin, "mark", "pin", "let it stand first in its tier, or let it go"),
+    does(Place::Fleet, &[c('u')], Intent::Unread, "mark", "unread", "mark it unread, to come back to it"),
+    moves(Place::Fleet, &[c('H')], Intent::Gone, "gone", "show the sessions that are gone, or fold them"),
     moves(Place::Task, &[k(Enter)], Intent::Open, "worker", "show the worker of the task in the fleet"),
     does(Place::Fleet, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
     does(Place::Task, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
@@ -412,7 +443,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     moves(Place::Screen, &[c('?')], Intent::Help, "help", "show the keys"),
     moves(Place::Screen, &[c('q')], Intent::Quit, "quit", "leave the cockpit"),
-    moves(Place::Screen, &[c('w')], Intent::NextNeed, "next", "the next session that needs you"),
+    moves(Place::Screen, &[c('w')], Intent::NextNeed, "next", "the next one that needs you, or that you have not seen"),
     moves(Place::Screen, &[k(Esc)], Intent::Back, "back", "back out one level; at the top, clear the filter"),
     moves(Place::Screen, &[k(Tab)], Intent::NextPane, "pane", "give the keyboard to the next pane"),
     moves(Place::Screen, &[c('1')], Intent::Fleet, "fleet", "the fleet: who needs you"),
@@ -438,6 +469,17 @@ pub const BINDINGS: &[Binding] = &[
         "adopt",
         "register the Codex sessions that run here unregistered",
     ),
+    moves(Place::Fleet, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
+    moves(
+        Place::Fleet,
+        &[c('[')],
+        Intent::PreviousEntry,
+        "entry back",
+        "choose the previous entry of the conversation",
+    ),
+    moves(Place::Fleet, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
+    moves(Place::Fleet, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
+    moves(Place::Fleet, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
     moves(Place::Screen, &[c('j'), k(Down)], Intent::Down, "down", "next row or line"),
     moves(Place::Screen, &[c('k'), k(Up)], Intent::Up, "up", "previous row or line"),
     moves(Place::Screen, &[c('g'), k(Home)], Intent::Top, "top", "first row or line"),
@@ -512,6 +554,10 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Answer, &[c('k'), k(Up)], Intent::Up, "up", "previous question"),
     moves(Place::Answer, &[c('r')], Intent::Reload, "look", "look again"),
     moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
+    does(Place::Snooze, &[k(Enter)], Intent::Accept, "mark", "do it", "do what is chosen"),
+    moves(Place::Snooze, &[c('j'), k(Down)], Intent::Down, "longer", "next choice"),
+    moves(Place::Snooze, &[c('k'), k(Up)], Intent::Up, "shorter", "previous choice"),
+    moves(Place::Snooze, &[k(Esc), c('q')], Intent::Back, "leave", "leave it as it is"),
     moves(Place::Always, &[ctrl('c')], Intent::Quit, "quit", "leave the cockpit"),
     moves(Place::Always, &[ctrl('l')], Intent::Repaint, "repaint", "draw the screen anew"),
     moves(Place::Always, &[ctrl('z')], Intent::Suspend, "suspend", "go to the background; `fg` comes back"),
@@ -656,9 +702,14 @@ impl Place {
             Self::Screen | Self::Fleet | Self::Task | Self::Events | Self::Inbox | Self::Dispatch | Self::Doctor => {
                 true
             }
-            Self::Always | Self::Input | Self::Message | Self::Help | Self::Reader | Self::Confirm | Self::Answer => {
-                false
-            }
+            Self::Always
+            | Self::Input
+            | Self::Message
+            | Self::Help
+            | Self::Reader
+            | Self::Confirm
+            | Self::Answer
+            | Self::Snooze => false,
         }
     }
 }

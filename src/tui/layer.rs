@@ -6,7 +6,7 @@ use super::{
     message::{Effect, Failure},
     theme::Part,
 };
-use crate::actions::QuestionView;
+use crate::actions::{Mark, QuestionView};
 
 /// One layer. The top one has the keyboard.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub enum Layer {
     },
     /// What a session asks.
     Answer(Asked),
+    /// For how long something is put aside.
+    Snooze(Snoozing),
 }
 
 impl Layer {
@@ -48,6 +50,7 @@ impl Layer {
             Self::Reader(_) => Place::Reader,
             Self::Confirm { .. } => Place::Confirm,
             Self::Answer(_) => Place::Answer,
+            Self::Snooze(_) => Place::Snooze,
         }
     }
 }
@@ -115,6 +118,17 @@ pub struct Reader {
     pub scroll: usize,
     /// The command line that shows the same.
     pub command: Option<String>,
+}
+
+/// For how long something is put aside.
+#[derive(Debug)]
+pub struct Snoozing {
+    /// Its name.
+    pub name: String,
+    /// What can be done; never empty.
+    pub choices: Vec<Mark>,
+    /// Which of them is meant.
+    pub selected: usize,
 }
 
 /// What a session asks, to be answered.

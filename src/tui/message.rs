@@ -8,10 +8,13 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report},
+    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery},
     base::{Error, Kind, Result, Timestamp},
     engine,
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+    },
 };
 
 /// A question to the backend.
@@ -21,8 +24,8 @@ pub enum Load {
     Board,
     /// What is under way between sessions; with this command, however old it is.
     Deliveries(Option<String>),
-    /// The conversation of a session.
-    Conversation(String),
+    /// A page of the conversation of a session.
+    Conversation(String, TalkQuery),
     /// Events of a session.
     Events(String, EventQuery),
     /// The pane of a session.
@@ -60,7 +63,7 @@ pub enum Msg {
     /// The answer to [`Load::Deliveries`].
     Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
-    Conversation(String, Result<Vec<Entry>>),
+    Conversation(String, TalkQuery, Result<Vec<Entry>>),
     /// The answer to [`Load::Events`].
     Events(String, EventQuery, Result<Vec<EventRow>>),
     /// The answer to [`Load::Pane`].
@@ -79,6 +82,15 @@ pub enum Msg {
     Returned(Result<()>),
     /// A submitted command is done: its command line and its result.
     Done(String, Result<Report>),
+    /// A command whose receipt is a line is done.
+    Noted {
+        /// Its command line.
+        line: String,
+        /// The operator has pressed a key for it; otherwise it followed from a look.
+        by_key: bool,
+        /// What came of it.
+        result: Result<Report>,
+    },
     /// A background task has something to tell.
     Notice(engine::Notice),
     /// A background task has panicked: which one, and what it said.
@@ -92,6 +104,13 @@ pub enum Effect {
     Load(Load),
     /// Run an action of the catalogue.
     Submit(Command),
+    /// Run an action of the catalogue whose receipt is a line.
+    Note {
+        /// The action.
+        command: Command,
+        /// The operator has pressed a key for it; otherwise it follows from a look, and is told only when it fails.
+        by_key: bool,
+    },
     /// Hand the terminal to a program.
     RunInTerminal(Vec<String>),
     /// Put text on the clipboard.

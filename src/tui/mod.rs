@@ -10,21 +10,27 @@ mod background;
 pub mod calls;
 mod event_loop;
 mod field;
+mod flow;
 mod input;
 mod jobs;
 pub mod keymap;
 mod layer;
 mod listing;
 mod loads;
+mod look;
 mod machine;
+mod markdown;
+mod marks;
 mod message;
 mod messages;
 mod mouse;
 
 mod over;
 mod screen;
+mod talk;
 mod terminal;
 pub mod theme;
+mod views;
 mod wrap;
 
 #[cfg(test)]

@@ -178,6 +178,7 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             filter.extend(text.chars().take(MAX_INPUT));
             *scroll = 0;
         }
-        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_)) | None => {}
+        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_))
+        | None => {}
     }
 }

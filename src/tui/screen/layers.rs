@@ -11,11 +11,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{put, span, styled};
 use crate::{
+    actions::Action,
     base::text,
     tui::{
         app::App,
+        input::command_line,
         keymap::{Binding, Place},
-        layer::{About, Asked, Input, Layer, Purpose},
+        layer::{About, Asked, Input, Layer, Purpose, Snoozing},
         theme::Part,
         wrap::{cut, pad, wrap},
     },
@@ -71,6 +73,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
         Layer::Confirm { .. } => ("are you sure".to_owned(), 0),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), 0),
+        Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
         Layer::Input(_) | Layer::Nudge(_) => return,
     };
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
@@ -122,8 +125,27 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             lines
         }
         Layer::Answer(asked) => self::asked(app, asked, width),
+        Layer::Snooze(asked) => snoozing(app, asked, width),
         Layer::Input(_) | Layer::Nudge(_) => Vec::new(),
     }
+}
+
+/// The lengths of a snooze, and what the chosen one runs.
+fn snoozing(app: &App, asked: &Snoozing, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for (index, choice) in asked.choices.iter().enumerate() {
+        let text = choice.snooze.map_or_else(|| "wake it now".to_owned(), |span| format!("for {span}"));
+        let (mark, part) = if index == asked.selected { ("> ", Part::Title) } else { ("  ", Part::Text) };
+        lines.push(styled(app, part, format!("{mark}{text}")));
+    }
+    lines.push(Line::default());
+    let what = "It stands last in its tier, and w passes it by. Before its time is over it wakes when it asks something new \
+                or fails.";
+    lines.extend(wrapped(app, Part::Dim, what, width));
+    if let Some(choice) = asked.choices.get(asked.selected) {
+        lines.extend(wrapped(app, Part::Dim, &format!("runs: {}", command_line(app, &choice.argv())), width));
+    }
+    lines
 }
 
 /// The open questions, the meant one in full.
@@ -240,6 +262,7 @@ fn heading(place: Place) -> &'static str {
         Place::Reader => "in a text",
         Place::Confirm => "in a question",
         Place::Answer => "over what a session asks",
+        Place::Snooze => "over the lengths of a snooze",
     }
 }
 
@@ -261,7 +284,9 @@ pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, i
     frame.set_cursor_position(Position::new(column.min(line.right().saturating_sub(1)), line.y));
     let hint = match (&input.error, input.purpose) {
         (Some(error), _) => (Part::Error, error.as_str()),
-        (None, Purpose::Filter) => (Part::Dim, "state:blocked task:name role:worker age>10m -state:idle \"any text\""),
+        (None, Purpose::Filter) => {
+            (Part::Dim, "state:blocked is:unread task:name session:w1 age>10m -state:idle \"text\"")
+        }
         (None, Purpose::Search) => (Part::Dim, "events that hold this text; Enter searches"),
         (None, Purpose::Jump) => (Part::Dim, "the line that holds this byte; Enter goes there"),
     };

@@ -9,7 +9,9 @@ pub mod fleet;
 pub mod inbox;
 pub mod layers;
 mod nudge;
+mod pane;
 pub mod preview;
+pub mod talk;
 pub mod task;
 
 use ratatui::{
@@ -21,9 +23,10 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    app::{App, BoardState, Look, Screen, count, wants_look},
+    app::{App, BoardState, Look, Screen, count},
     keymap::{Binding, Intent},
     layer::Layer,
+    look,
     message::Failure,
     theme::{Glyphs, Part},
     wrap::{cut, wrap},
@@ -95,7 +98,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         match layer {
             Layer::Input(input) => layers::input(app, frame, frames.footer, frames.banner, input),
             Layer::Nudge(nudge) => nudge::draw(app, frame, nudge),
-            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) => {
+            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_) => {
                 layers::draw(app, frame, layer);
             }
         }
@@ -229,18 +232,19 @@ fn header_with(app: &App, words: Words) -> Line<'static> {
         spans.push(span(app, part, if is_named { format!(" {digit} {name} ") } else { format!(" {digit} ") }));
     }
     if let Some(board) = app.board() {
-        let needing = count(board, Attention::NeedsYou);
+        let needing = count(board, Attention::NeedsYou, app.now);
         spans.push(Span::raw("  "));
         spans.push(if needing > 0 && !words.counts {
             span(app, Part::NeedsYou, format!("! {needing}"))
         } else if needing > 0 {
             span(app, Part::NeedsYou, format!("! {needing} need{} you", if needing == 1 { "s" } else { "" }))
-        } else if words.counts {
-            span(app, Part::Dim, "nobody needs you")
         } else {
-            span(app, Part::Dim, "! 0")
+            let aside = board.sessions.iter().filter(|row| row.attention == Attention::NeedsYou).count();
+            let aside = if aside > 0 { format!(" ({aside} snoozed)") } else { String::new() };
+            let nobody = if words.counts { "nobody needs you" } else { "! 0" };
+            span(app, Part::Dim, format!("{nobody}{aside}"))
         });
-        let failed = count(board, Attention::Failed);
+        let failed = count(board, Attention::Failed, app.now);
         if failed > 0 {
             let sign = app.settings.glyphs.attention(Attention::Failed);
             let word = if words.counts { " failed" } else { "" };
@@ -368,8 +372,14 @@ fn works(app: &App, intent: Intent) -> bool {
     }
     match intent {
         Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Unfold => look::can_unfold(app),
+        Intent::NextEntry | Intent::PreviousEntry => look::can_choose(app),
+        Intent::PanLeft | Intent::PanRight => look::can_pan(app),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
+        Intent::Snooze | Intent::Pin => fleet::selected(app).is_some(),
+        Intent::Unread => app.session().is_some_and(|row| !row.marks.unread),
+        Intent::Gone => fleet::gone(app) > 0,
         Intent::Nudge => super::messages::addressee(app).is_ok(),
         Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
         Intent::Answer => super::answers::is_in(app, Condition::Blocked),
@@ -391,7 +401,7 @@ fn works(app: &App, intent: Intent) -> bool {
             Screen::Events => app.events.selected_row().is_some(),
         },
         Intent::NextNeed | Intent::PreviousNeed => {
-            app.board().is_some_and(|board| board.sessions.iter().any(|row| wants_look(row.attention)))
+            app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)))
         }
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {

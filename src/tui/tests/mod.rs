@@ -4,6 +4,7 @@ mod answers;
 mod driven;
 pub(super) mod fake;
 mod machine;
+mod marks;
 mod messages;
 mod update;
 mod view;
