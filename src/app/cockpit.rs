@@ -117,6 +117,7 @@ pub(super) fn run(cx: &Context, args: &CockpitArgs, prefix: Vec<String>, show: S
         mouse: config.mouse && !args.no_mouse,
         desktop: desktop(&cx, config.protocol),
         keymap: config.keymap,
+        columns: config.columns,
         ringing: config.ringing,
         dwell: i64::from(config.dwell),
         task: show.task,

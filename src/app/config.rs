@@ -14,6 +14,7 @@ use crate::{
     ports::env::Env,
     tui::{
         calls::{Protocol, Ringing},
+        columns::{self, Column},
         keymap::{Intent, Key, Keymap, KeymapError, Place, Rebinding},
         theme::ThemeName,
     },
@@ -36,8 +37,15 @@ struct File {
     ascii: bool,
     mouse: Option<bool>,
     notifications: Notifications,
+    fleet: Fleet,
     /// For each place the keys of some meanings.
     keys: BTreeMap<Place, BTreeMap<Intent, Spanned<Vec<String>>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Fleet {
+    columns: Option<Vec<Column>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,6 +66,7 @@ pub(super) struct Config {
     pub(super) dwell: u32,
     pub(super) protocol: Option<Protocol>,
     pub(super) keymap: Keymap,
+    pub(super) columns: Vec<Column>,
     rebindings: Vec<Rebinding>,
 }
 
@@ -137,6 +146,7 @@ fn understand(text: &str, place: &str) -> Result<Config> {
         dwell,
         protocol: file.notifications.protocol,
         keymap,
+        columns: file.fleet.columns.unwrap_or_else(|| columns::DEFAULT.to_vec()),
         rebindings,
     })
 }
@@ -145,6 +155,8 @@ fn understand(text: &str, place: &str) -> Result<Config> {
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
     ascii: bool,
+    /// Of a row of the fleet, at its right end.
+    columns: Vec<Column>,
     /// Where it is looked for.
     file: Option<String>,
     found: bool,
@@ -181,6 +193,7 @@ pub(super) fn show(env: &Env) -> Result<Shown> {
     let names = |keys: &[Key]| keys.iter().map(|key| key.name()).collect();
     Ok(Shown {
         ascii: config.ascii,
+        columns: config.columns,
         file: env.config.as_ref().map(|config| config.path.display().to_string()),
         found: text.is_some(),
         keys: config
@@ -205,6 +218,8 @@ impl Outcome for Shown {
         writeln!(out, "theme          {}", self.theme.map_or("the terminal decides", ThemeName::as_str))?;
         writeln!(out, "ascii          {}", self.ascii)?;
         writeln!(out, "mouse          {}", self.mouse)?;
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.as_str()).collect();
+        writeln!(out, "fleet columns  {}", columns.join(", "))?;
         let Self { notifications, .. } = self;
         let protocol = notifications.protocol.map_or("the environment decides", Protocol::as_str);
         writeln!(out, "notifications  {}, after {} s, {protocol}", notifications.how, notifications.dwell_seconds)?;
@@ -237,7 +252,8 @@ mod tests {
         let config = understand(
             "theme = \"colour-blind\"\nascii = true\nmouse = false\n\
              [notifications]\nhow = \"desktop\"\ndwell_seconds = 30\nprotocol = \"osc777\"\n\
-             [keys.screen]\nnudge = [\"m\", \"F2\"]\npause = [\"Ctrl-P\"]\n[keys.fleet]\nraw_pane = []\n",
+             [keys.screen]\nnudge = [\"m\", \"F2\"]\npause = [\"Ctrl-P\"]\n[keys.fleet]\nraw_pane = []\n\
+             [fleet]\ncolumns = [\"context\"]\n",
             "config.toml",
         )
         .unwrap();
@@ -247,6 +263,7 @@ mod tests {
         assert_eq!(key(Place::Screen, Intent::Nudge).as_deref(), Some("m"));
         assert_eq!(key(Place::Screen, Intent::Pause).as_deref(), Some("Ctrl-P"));
         assert_eq!(key(Place::Fleet, Intent::RawPane), None);
+        assert_eq!(config.columns, [Column::Context]);
     }
 
     #[test]

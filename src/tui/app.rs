@@ -10,6 +10,7 @@ use ratatui::layout::Size;
 use super::{
     backend::{EventQuery, Explanation},
     calls::{Notifier, Ringing},
+    columns::Column,
     keymap::{Intent, Keymap, Place},
     layer::{About, Layer, Reader},
     listing::{Listing, Sides},
@@ -137,6 +138,8 @@ pub struct Settings {
     pub announced: bool,
     /// The keys.
     pub keymap: Arc<Keymap>,
+    /// What stands at the right end of a row of the fleet.
+    pub columns: Vec<Column>,
     /// For how many seconds something has to last before it calls the operator.
     pub dwell: i64,
 }

@@ -8,6 +8,7 @@ mod app;
 mod backend;
 mod background;
 pub mod calls;
+pub mod columns;
 mod event_loop;
 mod field;
 mod flow;
@@ -77,6 +78,8 @@ pub struct Options {
     pub mouse: bool,
     /// The keys.
     pub keymap: Keymap,
+    /// What stands at the right end of a row of the fleet.
+    pub columns: Vec<columns::Column>,
     /// How the operator is called when a session newly needs somebody; `B` switches.
     pub ringing: Ringing,
     /// For how many seconds something has to last before it calls.
@@ -107,7 +110,7 @@ pub fn run(backend: impl Backend, options: Options) -> Result<u8> {
 }
 
 async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
-    let Options { theme, ascii, mouse, keymap, ringing, dwell, desktop, task, prefix, clock, start } = options;
+    let Options { theme, ascii, mouse, keymap, columns, ringing, dwell, desktop, task, prefix, clock, start } = options;
     let theme = theme.unwrap_or_else(|| {
         background::theme(env::var("NO_COLOR").ok().as_deref(), env::var("COLORFGBG").ok().as_deref())
     });
@@ -121,6 +124,7 @@ async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
         prefix,
         announced: changes.is_some(),
         keymap: Arc::new(keymap),
+        columns,
         dwell,
     };
     let result = {

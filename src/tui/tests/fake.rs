@@ -28,6 +28,7 @@ use crate::{
     tui::{
         app::{App, Settings, update},
         backend::{Backend, EventQuery, Explanation, PaneText},
+        columns,
         keymap::Key,
         message::{Effect, Msg},
         screen,
@@ -612,6 +613,7 @@ pub fn settings(theme: ThemeName, ascii: bool) -> Settings {
         prefix: vec!["conveyor".into()],
         announced: true,
         keymap: Arc::default(),
+        columns: columns::DEFAULT.to_vec(),
         dwell: 5,
     }
 }
