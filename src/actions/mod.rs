@@ -54,7 +54,7 @@ pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use conversation::{TalkQuery, conversation};
 pub use cycle::{Cycle, Divergences};
-pub use discover::{Discover, KnownBy};
+pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
 pub use dispatch::{
     Chain, Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb,
     Dispatched, Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Exchange, Item as DispatchItem,

@@ -3,7 +3,7 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery},
+    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Result, Timestamp},
     model::{
         board::{Board, EventRow},
@@ -68,6 +68,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the machine does not let it look.
     fn checkup(&self) -> Result<Checkup>;
+
+    /// The Codex sessions that run on this machine unregistered.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    fn unregistered(&self) -> Result<Unregistered>;
 
     /// The program to hand the terminal to, with its arguments.
     ///

@@ -41,6 +41,12 @@ text_enum! {
         Confirm => "confirm",
         /// Over what a session asks.
         Answer => "answer",
+        /// In a form.
+        Form => "form",
+        /// In the palette.
+        Palette => "palette",
+        /// In the list of receipts.
+        Receipts => "receipts",
         /// Over the lengths of a snooze.
         Snooze => "snooze",
     }
@@ -159,6 +165,38 @@ text_enum! {
         Gone => "gone",
         /// Register the sessions that run unregistered.
         Adopt => "adopt",
+        /// Choose a row for what goes to several, or let it go.
+        Choose => "choose",
+        /// Record a task.
+        NewTask => "new_task",
+        /// Start a worker.
+        StartWorker => "start_worker",
+        /// Bind worker and manager to a task.
+        Bind => "bind",
+        /// End a binding.
+        Unbind => "unbind",
+        /// Have a worker compact its context.
+        Compact => "compact",
+        /// Limit a task's nudges.
+        Budget => "budget",
+        /// End a session.
+        Stop => "stop",
+        /// Bring a session back.
+        Resume => "resume",
+        /// Everything that can be done now, by name.
+        Palette => "palette",
+        /// What was submitted from here.
+        Receipts => "receipts",
+        /// The next field of a form.
+        NextField => "next_field",
+        /// The previous field of a form.
+        PreviousField => "previous_field",
+        /// Do what the form says.
+        Submit => "submit",
+        /// The next value, or check and uncheck.
+        Toggle => "toggle",
+        /// Empty the form.
+        StartOver => "start_over",
         /// Follow new events.
         Follow => "follow",
         /// Show only one kind of events.
@@ -231,6 +269,7 @@ impl Key {
             KeyCode::Insert => "Ins".to_owned(),
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::BackTab => "Shift-Tab".to_owned(),
             code => code.to_string(),
         };
         if self.control { format!("Ctrl-{name}") } else { name }
@@ -262,6 +301,7 @@ impl FromStr for Key {
             _ => match rest {
                 "Enter" => Enter,
                 "Tab" => Tab,
+                "Shift-Tab" => KeyCode::BackTab,
                 "Esc" => Esc,
                 "Space" => KeyCode::Char(' '),
                 "PgDn" => PageDown,
@@ -333,7 +373,7 @@ const fn does(
     Binding { place, keys: Cow::Borrowed(keys), intent, short, help, verb: Some(verb) }
 }
 
-use KeyCode::{Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
+use KeyCode::{BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
 
 /// The table. The footer shows the rows of the place in this order, as many as fit.
 pub const BINDINGS: &[Binding] = &[
@@ -350,9 +390,9 @@ pub const BINDINGS: &[Binding] = &[
         Place::Screen,
         &[c('n')],
         Intent::Nudge,
-        "enqueue-nudge-worker",
+        "session-nudge",
         "nudge",
-        "write a message to the worker; a dispatcher delivers it",
+        "write a message to the session, or to all chosen ones",
     ),
     does(
         Place::Screen,
@@ -467,7 +507,7 @@ pub const BINDINGS: &[Binding] = &[
         Intent::Adopt,
         "discover",
         "adopt",
-        "register the Codex sessions that run here unregistered",
+        "choose Codex sessions that run here and register them",
     ),
     moves(Place::Fleet, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
     moves(
@@ -480,6 +520,37 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Fleet, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
     moves(Place::Fleet, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
     moves(Place::Fleet, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
+    moves(
+        Place::Screen,
+        &[c(':'), ctrl('p')],
+        Intent::Palette,
+        "palette",
+        "find anything that can be done now, and sessions and tasks",
+    ),
+    moves(Place::Screen, &[c('L')], Intent::Receipts, "receipts", "what was submitted from here, and what came of it"),
+    moves(Place::Fleet, &[c(' ')], Intent::Choose, "choose", "choose the session: a nudge goes to all chosen ones"),
+    does(Place::Screen, &[c('T')], Intent::NewTask, "tasks", "new task", "record a new task"),
+    does(Place::Screen, &[c('+')], Intent::StartWorker, "start-worker", "start", "start a worker"),
+    does(Place::Screen, &[c('b')], Intent::Bind, "bind", "bind", "bind a worker and a manager to a task"),
+    does(Place::Screen, &[c('U')], Intent::Unbind, "unbind", "unbind", "end the task's binding, after a question"),
+    does(
+        Place::Screen,
+        &[c('C')],
+        Intent::Compact,
+        "compact-worker",
+        "compact",
+        "have a task's worker compact its context",
+    ),
+    does(
+        Place::Screen,
+        &[c('B')],
+        Intent::Budget,
+        "manager-config",
+        "budget",
+        "limit how often a task's worker is nudged",
+    ),
+    does(Place::Screen, &[c('K')], Intent::Stop, "stop", "end", "end the session, after a question"),
+    does(Place::Screen, &[c('Z')], Intent::Resume, "resume", "resume", "bring back a session that has ended"),
     moves(Place::Screen, &[c('j'), k(Down)], Intent::Down, "down", "next row or line"),
     moves(Place::Screen, &[c('k'), k(Up)], Intent::Up, "up", "previous row or line"),
     moves(Place::Screen, &[c('g'), k(Home)], Intent::Top, "top", "first row or line"),
@@ -489,7 +560,7 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Screen, &[c('r')], Intent::Reload, "reload", "load everything again"),
     moves(Place::Screen, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
     moves(Place::Screen, &[c('M')], Intent::Mouse, "mouse", "give the mouse to the terminal for selecting, or take it"),
-    moves(Place::Screen, &[c('B')], Intent::Ringing, "bell", "call you by bell, by the desktop, or not at all"),
+    moves(Place::Screen, &[c('A')], Intent::Ringing, "alarm", "call you by bell, by the desktop, or not at all"),
     moves(Place::Input, &[k(Enter)], Intent::Accept, "take", "take what is typed"),
     moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
     moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
@@ -554,6 +625,60 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Answer, &[c('k'), k(Up)], Intent::Up, "up", "previous question"),
     moves(Place::Answer, &[c('r')], Intent::Reload, "look", "look again"),
     moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
+    does(Place::Reader, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing; again: go on"),
+    does(Place::Confirm, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing anywhere"),
+    does(Place::Answer, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing; again: go on"),
+    does(
+        Place::Receipts,
+        &[c('S')],
+        Intent::Pause,
+        "dispatch",
+        "stop",
+        "emergency stop: deliver nothing; again: go on",
+    ),
+    moves(Place::Form, &[k(Tab)], Intent::NextField, "next", "the next field; completes a name"),
+    moves(Place::Form, &[k(BackTab)], Intent::PreviousField, "previous", "the previous field"),
+    moves(Place::Form, &[ctrl('s')], Intent::Submit, "do it", "do what the form says"),
+    moves(Place::Form, &[k(Enter)], Intent::Accept, "next", "the next field; in the last one do what the form says"),
+    moves(Place::Form, &[k(Esc)], Intent::Back, "leave", "leave it; what was typed comes back with the form"),
+    moves(Place::Form, &[ctrl('j')], Intent::LineBreak, "new line", "begin a new line"),
+    moves(Place::Form, &[c(' ')], Intent::Toggle, "choose", "the next value, or check and uncheck; a blank in a text"),
+    moves(Place::Form, &[ctrl('r')], Intent::StartOver, "empty", "empty the form and begin again"),
+    moves(Place::Form, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
+    moves(Place::Form, &[k(Delete), ctrl('d')], Intent::EraseNext, "delete", "delete the character under the cursor"),
+    moves(Place::Form, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
+    moves(Place::Form, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed in the field"),
+    moves(Place::Form, &[k(Left), ctrl('b')], Intent::Left, "left", "one character back; the previous value"),
+    moves(Place::Form, &[k(Right), ctrl('f')], Intent::Right, "right", "one character on; the next value"),
+    moves(Place::Form, &[ctrl_k(Left)], Intent::WordLeft, "word back", "one word back"),
+    moves(Place::Form, &[ctrl_k(Right)], Intent::WordRight, "word on", "one word on"),
+    moves(Place::Form, &[k(Home), ctrl('a')], Intent::LineStart, "start", "to the beginning of the line; check all"),
+    moves(Place::Form, &[k(End), ctrl('e')], Intent::LineEnd, "end", "to the end of the line"),
+    moves(Place::Form, &[k(Up), ctrl('p')], Intent::Up, "up", "one line, name or field up"),
+    moves(Place::Form, &[k(Down), ctrl('n')], Intent::Down, "down", "one line, name or field down"),
+    moves(Place::Palette, &[k(Enter)], Intent::Accept, "do it", "do what is selected"),
+    moves(Place::Palette, &[k(Esc)], Intent::Back, "close", "close the palette"),
+    moves(Place::Palette, &[k(Down), ctrl('n')], Intent::Down, "down", "next row"),
+    moves(Place::Palette, &[k(Up), ctrl('p')], Intent::Up, "up", "previous row"),
+    moves(Place::Palette, &[k(PageDown)], Intent::PageDown, "page", "one page on"),
+    moves(Place::Palette, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
+    moves(Place::Palette, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
+    moves(Place::Palette, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
+    moves(Place::Palette, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
+    moves(Place::Receipts, &[k(Enter)], Intent::Open, "whole", "show the whole receipt"),
+    moves(
+        Place::Receipts,
+        &[k(Esc), c('q'), c('L')],
+        Intent::Back,
+        "close",
+        "close the list; what failed counts as seen",
+    ),
+    moves(Place::Receipts, &[c('j'), k(Down)], Intent::Down, "down", "next receipt"),
+    moves(Place::Receipts, &[c('k'), k(Up)], Intent::Up, "up", "previous receipt"),
+    moves(Place::Receipts, &[c('g'), k(Home)], Intent::Top, "top", "the newest receipt"),
+    moves(Place::Receipts, &[c('G'), k(End)], Intent::Bottom, "bottom", "the oldest receipt"),
+    moves(Place::Receipts, &[c('Y')], Intent::Copy, "copy", "copy the command line"),
+    does(Place::Always, &[ctrl('x')], Intent::Pause, "dispatch", "stop", "emergency stop, also while one types"),
     does(Place::Snooze, &[k(Enter)], Intent::Accept, "mark", "do it", "do what is chosen"),
     moves(Place::Snooze, &[c('j'), k(Down)], Intent::Down, "longer", "next choice"),
     moves(Place::Snooze, &[c('k'), k(Up)], Intent::Up, "shorter", "previous choice"),
@@ -702,7 +827,10 @@ impl Place {
             Self::Screen | Self::Fleet | Self::Task | Self::Events | Self::Inbox | Self::Dispatch | Self::Doctor => {
                 true
             }
-            Self::Always
+            Self::Form
+            | Self::Palette
+            | Self::Receipts
+            | Self::Always
             | Self::Input
             | Self::Message
             | Self::Help
@@ -755,11 +883,11 @@ mod tests {
     #[test]
     fn keys_of_screens_can_be_changed_and_conflicts_are_refused() {
         let change = |place, intent, keys: &[Key]| Keymap::with(&[Rebinding { place, intent, keys: keys.to_vec() }]);
-        let keymap = change(Place::Screen, Intent::Nudge, &[c('m'), k(KeyCode::F(2))]).unwrap();
+        let keymap = change(Place::Screen, Intent::Nudge, &[c('z'), k(KeyCode::F(2))]).unwrap();
         let places = [Place::Fleet, Place::Screen, Place::Always];
-        assert_eq!(keymap.lookup(&places, c('m')), Some(Intent::Nudge));
+        assert_eq!(keymap.lookup(&places, c('z')), Some(Intent::Nudge));
         assert_eq!(keymap.lookup(&places, c('n')), None);
-        assert_eq!(keymap.key_of(&places, Intent::Nudge).as_deref(), Some("m"));
+        assert_eq!(keymap.key_of(&places, Intent::Nudge).as_deref(), Some("z"));
         let conflict = change(Place::Fleet, Intent::RawPane, &[c('n')]).unwrap_err();
         assert_eq!(conflict.to_string(), "n would mean both nudge and raw_pane in fleet");
         assert_eq!(
@@ -769,7 +897,7 @@ mod tests {
         assert_eq!(change(Place::Confirm, Intent::Yes, &[c('q')]).unwrap_err(), KeymapError::Fixed(Place::Confirm));
         assert_eq!(change(Place::Answer, Intent::Approve, &[]).unwrap_err(), KeymapError::Fixed(Place::Answer));
         assert_eq!(
-            change(Place::Fleet, Intent::Nudge, &[c('m')]).unwrap_err(),
+            change(Place::Fleet, Intent::Nudge, &[c('z')]).unwrap_err(),
             KeymapError::Unknown(Place::Fleet, Intent::Nudge)
         );
         assert_eq!(change(Place::Screen, Intent::Quit, &[]).unwrap_err(), KeymapError::Needed(Intent::Quit));

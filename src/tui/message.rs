@@ -8,7 +8,7 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery},
+    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
     model::{
@@ -34,6 +34,8 @@ pub enum Load {
     Explain(String),
     /// What a session asks.
     Questions(String),
+    /// What runs here unregistered.
+    Unregistered,
     /// How to attach to a session.
     Attach(String),
     /// Everything that belongs to a command or message.
@@ -72,6 +74,8 @@ pub enum Msg {
     Explained(String, Result<Explanation>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
+    /// The answer to [`Load::Unregistered`].
+    Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
     /// The answer to [`Load::Exchange`].

@@ -3,15 +3,18 @@
 //! State and decisions are pure (`app`), drawing reads them (`screen`), the loop carries out effects. All it
 //! knows of the world comes through [`Backend`]; all it does there is an action of the catalogue.
 
+mod acts;
 mod answers;
 mod app;
 mod backend;
 mod background;
 pub mod calls;
 pub mod columns;
+mod editing;
 mod event_loop;
 mod field;
 mod flow;
+mod form;
 mod input;
 mod jobs;
 pub mod keymap;
@@ -27,6 +30,8 @@ mod messages;
 mod mouse;
 
 mod over;
+mod palette;
+mod receipts;
 mod screen;
 mod talk;
 mod terminal;
@@ -80,7 +85,7 @@ pub struct Options {
     pub keymap: Keymap,
     /// What stands at the right end of a row of the fleet.
     pub columns: Vec<columns::Column>,
-    /// How the operator is called when a session newly needs somebody; `B` switches.
+    /// How the operator is called when a session newly needs somebody; `A` switches.
     pub ringing: Ringing,
     /// For how many seconds something has to last before it calls.
     pub dwell: i64,

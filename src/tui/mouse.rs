@@ -66,7 +66,16 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 *scroll = scroll.saturating_add_signed(by).min(limit);
             }
         }
-        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_)) => {}
+        Some(
+            Layer::Input(_)
+            | Layer::Nudge(_)
+            | Layer::Confirm { .. }
+            | Layer::Answer(_)
+            | Layer::Snooze(_)
+            | Layer::Form(_)
+            | Layer::Palette(_)
+            | Layer::Receipts(_),
+        ) => {}
         None => {
             let over_preview = app.screen == Screen::Fleet
                 && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);

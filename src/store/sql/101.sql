@@ -8,7 +8,7 @@ create table commands (
   request_sha256 text not null,
   created_at text not null,
   updated_at text not null,
-  created_by text not null check (created_by in ('operator', 'manager', 'worker', 'conveyor')),
+  created_by text not null check (created_by in ('operator', 'manager', 'worker', 'conveyor', 'session')),
   task_id text references tasks (id),
   binding_id text references bindings (id),
   source_session_id text references sessions (id),

@@ -3,8 +3,10 @@
 mod answers;
 mod driven;
 pub(super) mod fake;
+mod forms;
 mod machine;
 mod marks;
 mod messages;
+mod palette;
 mod update;
 mod view;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use super::fake::{
-    app, app_with_messages, board, busy, conversation, crowd, empty, entry, events, explanation, pane, pause, press,
-    run, said, screen, settings, write,
+    app, app_with_messages, board, busy, conversation, crowd, empty, entry, events, explanation, finish, pane, pause,
+    press, run, said, screen, settings, write,
 };
 use crate::{
     base::{Error, Kind},
@@ -117,7 +117,7 @@ fn help() {
     press(&mut app, "?");
     write(&mut app, "scroll");
     insta::assert_snapshot!("help_searched", screen(&app));
-    let mut app = self::app(160, 200);
+    let mut app = self::app(160, 300);
     press(&mut app, "?");
     let all = screen(&app);
     for row in keymap::BINDINGS {
@@ -252,7 +252,7 @@ fn a_receipt() {
         exit_code: 0,
         handover: None,
     };
-    update(&mut app, Msg::Done("conveyor cycle parser".into(), Ok(report)));
+    finish(&mut app, Ok(report));
     insta::assert_snapshot!(screen(&app));
 }
 
