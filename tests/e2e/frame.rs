@@ -261,8 +261,9 @@ fn a_tmux_server_and_a_codex_that_vanish_are_said_and_the_cockpit_goes_on() {
         ["its pane", "tmux server", "no server", "gone", "ended"].iter().any(|word| screen.contains(word))
     });
     terminal.press(&["a"]);
-    terminal.wait_for("Esc close");
+    terminal.wait_for("\u{250c} attach");
     terminal.press(&["Escape"]);
+    terminal.wait_gone("\u{250c} attach");
     terminal.press(&["8"]);
     let screen = terminal.wait_for("conveyor resume w1");
     assert!(screen.contains("problem"), "{screen}");

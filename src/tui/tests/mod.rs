@@ -8,5 +8,6 @@ mod machine;
 mod marks;
 mod messages;
 mod palette;
+mod talk;
 mod update;
 mod view;
