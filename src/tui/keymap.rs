@@ -560,7 +560,7 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Screen, &[c('r')], Intent::Reload, "reload", "load everything again"),
     moves(Place::Screen, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
     moves(Place::Screen, &[c('M')], Intent::Mouse, "mouse", "give the mouse to the terminal for selecting, or take it"),
-    moves(Place::Screen, &[c('B')], Intent::Ringing, "bell", "call you by bell, by the desktop, or not at all"),
+    moves(Place::Screen, &[c('A')], Intent::Ringing, "alarm", "call you by bell, by the desktop, or not at all"),
     moves(Place::Input, &[k(Enter)], Intent::Accept, "take", "take what is typed"),
     moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
     moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
@@ -827,7 +827,10 @@ impl Place {
             Self::Screen | Self::Fleet | Self::Task | Self::Events | Self::Inbox | Self::Dispatch | Self::Doctor => {
                 true
             }
-            Self::Always
+            Self::Form
+            | Self::Palette
+            | Self::Receipts
+            | Self::Always
             | Self::Input
             | Self::Message
             | Self::Help
@@ -883,11 +886,11 @@ mod tests {
     #[test]
     fn keys_of_screens_can_be_changed_and_conflicts_are_refused() {
         let change = |place, intent, keys: &[Key]| Keymap::with(&[Rebinding { place, intent, keys: keys.to_vec() }]);
-        let keymap = change(Place::Screen, Intent::Nudge, &[c('m'), k(KeyCode::F(2))]).unwrap();
+        let keymap = change(Place::Screen, Intent::Nudge, &[c('z'), k(KeyCode::F(2))]).unwrap();
         let places = [Place::Fleet, Place::Screen, Place::Always];
-        assert_eq!(keymap.lookup(&places, c('m')), Some(Intent::Nudge));
+        assert_eq!(keymap.lookup(&places, c('z')), Some(Intent::Nudge));
         assert_eq!(keymap.lookup(&places, c('n')), None);
-        assert_eq!(keymap.key_of(&places, Intent::Nudge).as_deref(), Some("m"));
+        assert_eq!(keymap.key_of(&places, Intent::Nudge).as_deref(), Some("z"));
         let conflict = change(Place::Fleet, Intent::RawPane, &[c('n')]).unwrap_err();
         assert_eq!(conflict.to_string(), "n would mean both nudge and raw_pane in fleet");
         assert_eq!(
@@ -897,7 +900,7 @@ mod tests {
         assert_eq!(change(Place::Confirm, Intent::Yes, &[c('q')]).unwrap_err(), KeymapError::Fixed(Place::Confirm));
         assert_eq!(change(Place::Answer, Intent::Approve, &[]).unwrap_err(), KeymapError::Fixed(Place::Answer));
         assert_eq!(
-            change(Place::Fleet, Intent::Nudge, &[c('m')]).unwrap_err(),
+            change(Place::Fleet, Intent::Nudge, &[c('z')]).unwrap_err(),
             KeymapError::Unknown(Place::Fleet, Intent::Nudge)
         );
         assert_eq!(change(Place::Screen, Intent::Quit, &[]).unwrap_err(), KeymapError::Needed(Intent::Quit));

@@ -84,7 +84,7 @@ pub struct Options {
     pub keymap: Keymap,
     /// What stands at the right end of a row of the fleet.
     pub columns: Vec<columns::Column>,
-    /// How the operator is called when a session newly needs somebody; `B` switches.
+    /// How the operator is called when a session newly needs somebody; `A` switches.
     pub ringing: Ringing,
     /// For how many seconds something has to last before it calls.
     pub dwell: i64,
