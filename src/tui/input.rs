@@ -7,7 +7,7 @@ use super::{
     form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
-    marks,
+    look, marks,
     message::{Effect, Load},
     messages, over,
     palette::{self, Palette},
@@ -125,9 +125,13 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         },
         Intent::RawPane => {
             app.fleet.raw = !app.fleet.raw;
-            app.fleet.scroll = 0;
             effects.extend(app.ask_details());
         }
+        Intent::Unfold => look::unfold(app),
+        Intent::NextEntry => look::choose(app, 1, effects),
+        Intent::PreviousEntry => look::choose(app, -1, effects),
+        Intent::PanLeft => look::pan(app, -1),
+        Intent::PanRight => look::pan(app, 1),
         Intent::Cycle => match app.task_name() {
             Some(task) => {
                 let cycle = Cycle { task: task.to_owned(), busy_wait_seconds: BUSY_WAIT_SECONDS };
@@ -239,8 +243,7 @@ pub(super) fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
             let next = app.fleet.list.moved(&fleet::ids(app), by);
             app.select(next, effects);
         }
-        // The preview hangs at its end: scrolling counts from the bottom.
-        Screen::Fleet => app.fleet.scroll = app.fleet.scroll.saturating_add_signed(by.saturating_neg()),
+        Screen::Fleet => look::scroll(app, by, effects),
         Screen::Task => {
             let ids = screen::task::ids(app);
             app.task_view.step(&ids, by);
@@ -311,7 +314,9 @@ fn next_pane(app: &mut App) {
 fn back(app: &mut App, effects: &mut Vec<Effect>) {
     match app.screen {
         Screen::Fleet if app.fleet.look != Look::List => {
-            app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
+            if !look::choose_none(app) {
+                app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
+            }
         }
         Screen::Task if app.task_view.detail => app.task_view.detail = false,
         Screen::Inbox if app.inbox_view.detail => app.inbox_view.detail = false,

@@ -63,6 +63,16 @@ text_enum! {
         PageUp => "page_up",
         /// Look closer.
         Open => "open",
+        /// Show a long entry in full.
+        Unfold => "unfold",
+        /// Choose the next entry.
+        NextEntry => "next_entry",
+        /// Choose the previous entry.
+        PreviousEntry => "previous_entry",
+        /// See more of the left.
+        PanLeft => "pan_left",
+        /// See more of the right.
+        PanRight => "pan_right",
         /// The next pane gets the keyboard.
         NextPane => "next_pane",
         /// Back out one level.
@@ -404,6 +414,17 @@ pub const BINDINGS: &[Binding] = &[
         "adopt",
         "choose Codex sessions that run here and register them",
     ),
+    moves(Place::Fleet, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
+    moves(
+        Place::Fleet,
+        &[c('[')],
+        Intent::PreviousEntry,
+        "entry back",
+        "choose the previous entry of the conversation",
+    ),
+    moves(Place::Fleet, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
+    moves(Place::Fleet, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
+    moves(Place::Fleet, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
     moves(
         Place::Screen,
         &[c(':'), ctrl('p')],

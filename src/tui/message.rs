@@ -7,10 +7,13 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report, Unregistered},
+    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+    },
 };
 
 /// A question to the backend.
@@ -20,8 +23,8 @@ pub enum Load {
     Board,
     /// What is under way between sessions; with this command, however old it is.
     Deliveries(Option<String>),
-    /// The conversation of a session.
-    Conversation(String),
+    /// A page of the conversation of a session.
+    Conversation(String, TalkQuery),
     /// Events of a session.
     Events(String, EventQuery),
     /// The pane of a session.
@@ -57,7 +60,7 @@ pub enum Msg {
     /// The answer to [`Load::Deliveries`].
     Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
-    Conversation(String, Result<Vec<Entry>>),
+    Conversation(String, TalkQuery, Result<Vec<Entry>>),
     /// The answer to [`Load::Events`].
     Events(String, EventQuery, Result<Vec<EventRow>>),
     /// The answer to [`Load::Pane`].

@@ -10,6 +10,7 @@ mod backend;
 mod editing;
 mod event_loop;
 mod field;
+mod flow;
 mod form;
 mod input;
 mod jobs;
@@ -17,6 +18,8 @@ pub mod keymap;
 mod layer;
 mod listing;
 mod loads;
+mod look;
+mod markdown;
 mod marks;
 mod message;
 mod messages;
@@ -25,8 +28,10 @@ mod over;
 mod palette;
 mod receipts;
 mod screen;
+mod talk;
 mod terminal;
 pub mod theme;
+mod views;
 mod wrap;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{
     app::{App, Look, Screen},
     input::step,
     layer::Layer,
+    look,
     message::Effect,
     screen::{self, fleet},
 };
@@ -69,7 +70,7 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
             let over_preview = app.screen == Screen::Fleet
                 && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);
             if over_preview {
-                app.fleet.scroll = app.fleet.scroll.saturating_add_signed(-by);
+                look::scroll(app, by, effects);
             } else {
                 step(app, by.signum(), effects);
             }

@@ -32,6 +32,7 @@ create table commands (
   claimed_at text,
   claim_expires_at text,
   lease_uptime integer,
+  begun_uptime integer,
   fence integer not null default 0 check (fence >= 0),
   attempts integer not null default 0 check (attempts >= 0),
   max_attempts integer not null check (max_attempts > 0),
@@ -51,6 +52,7 @@ create index commands_attention on commands (seq)
 create index commands_waiting on commands (target_session_id)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
 create index commands_task on commands (task_id, created_at);
+create index commands_begun on commands (target_session_id, begun_uptime) where begun_uptime is not null;
 create index commands_typed on commands (seq)
   where lane = 'tmux' and phase in ('started', 'staged', 'submitted');
 

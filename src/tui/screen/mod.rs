@@ -9,8 +9,10 @@ pub mod inbox;
 pub mod layers;
 mod nudge;
 pub mod palette;
+mod pane;
 pub mod preview;
 mod receipts;
+pub mod talk;
 pub mod task;
 
 use ratatui::{
@@ -27,6 +29,7 @@ use super::{
     form::Subject,
     keymap::{self, Binding, Intent},
     layer::Layer,
+    look,
     message::Failure,
     theme::{Glyphs, Part},
     wrap::{cut, wrap},
@@ -345,6 +348,9 @@ fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
 pub fn works(app: &App, intent: Intent) -> bool {
     match intent {
         Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Unfold => look::can_unfold(app),
+        Intent::NextEntry | Intent::PreviousEntry => look::can_choose(app),
+        Intent::PanLeft | Intent::PanRight => look::can_pan(app),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Nudge => super::messages::addressees(app).is_ok(),

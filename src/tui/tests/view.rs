@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use super::fake::{
-    app, app_with_messages, board, busy, conversation, crowd, empty, events, explanation, finish, pane, pause, press,
-    screen, settings, unregistered, write,
+    app, app_with_messages, board, busy, conversation, crowd, empty, entry, events, explanation, finish, pane, pause,
+    press, run, said, screen, settings, unregistered, write,
 };
 use crate::{
     actions::Report,
     base::{Error, Kind},
-    model::session::Registration,
+    model::{
+        conversation::{Said, Sender},
+        session::Registration,
+    },
     tui::{
         app::{App, update},
         keymap,
@@ -50,7 +53,7 @@ fn fleet_in_ascii_is_ascii() {
     let frame = screen(&ascii);
     insta::assert_snapshot!("fleet_ascii", frame);
     // The conversation is the worker's own text; everything that is ours has to be plain.
-    update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+    update(&mut ascii, said("session-w1", Vec::new()));
     assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
 }
 
@@ -248,8 +251,8 @@ fn forms_palette_and_receipts_in_ascii_are_ascii() {
     for make in [filled_in, adopting, picking, finding, with_receipts, to_several] {
         let mut ascii = make(80, 24);
         ascii.settings = settings(ThemeName::Mono, true);
-        update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
-        update(&mut ascii, Msg::Conversation("session-w2".into(), Ok(Vec::new())));
+        update(&mut ascii, said("session-w1", Vec::new()));
+        update(&mut ascii, said("session-w2", Vec::new()));
         assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
         let mut mono = make(80, 24);
         mono.settings = settings(ThemeName::Mono, false);
@@ -262,9 +265,9 @@ fn messages_in_ascii_are_ascii() {
     for keys in ["n", "4", "2"] {
         let mut ascii = app_with_messages(80, 24);
         ascii.settings = settings(ThemeName::Mono, true);
-        update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        update(&mut ascii, said("session-w1", Vec::new()));
         let mut unicode = app_with_messages(80, 24);
-        update(&mut unicode, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        update(&mut unicode, said("session-w1", Vec::new()));
         press(&mut ascii, keys);
         press(&mut unicode, keys);
         assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
@@ -415,11 +418,13 @@ fn hostile_text_stays_in_its_place() {
         row.ingest_error = Some(evil.clone());
     }
     let mut entries = conversation();
-    entries[0].text = evil;
+    entries[1].said = Said::User { text: evil.clone(), sender: Sender::Conveyor(Some(evil.clone())) };
+    entries[2].said = Said::Note(evil.clone());
+    entries[3].said = run(&evil, 1, &evil);
     for (width, height) in [(20, 5), (40, 16), (80, 24), (160, 50)] {
         let mut app = app(width, height);
         update(&mut app, Msg::Board(Ok(hostile.clone())));
-        update(&mut app, Msg::Conversation("session-w1".into(), Ok(entries.clone())));
+        update(&mut app, said("session-w1", entries.clone()));
         let frame = screen(&app);
         assert!(!frame.contains('\u{1b}') && !frame.contains('\u{0}'), "{frame}");
         assert_eq!(frame.lines().count(), usize::from(height));
@@ -439,12 +444,10 @@ fn too_small_is_said() {
 fn a_crowded_frame_is_quick() {
     let mut app = app(160, 50);
     update(&mut app, Msg::Board(Ok(crowd(50))));
-    let mut long = conversation();
-    for entry in &mut long {
-        entry.text = "a line of the conversation that is long enough to be wrapped\n".repeat(40);
-    }
+    let text = "a line of the conversation that is long enough to be wrapped\n".repeat(40);
+    let long = (1..=200).map(|id| entry(id, 300, Said::Agent(text.clone()))).collect();
     let id = app.fleet.list.id.clone().expect("a selection");
-    update(&mut app, Msg::Conversation(id, Ok(long.iter().cycle().take(200).cloned().collect())));
+    update(&mut app, said(&id, long));
     let quickest = (0..5)
         .map(|_| {
             let start = Instant::now();
