@@ -543,7 +543,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     does(
         Place::Screen,
-        &[c('$')],
+        &[c('B')],
         Intent::Budget,
         "manager-config",
         "budget",
