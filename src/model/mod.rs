@@ -3,7 +3,9 @@
 //! Nothing here touches a file, a process, a clock or the ledger.
 
 pub mod board;
+pub mod cells;
 pub mod codex;
+pub mod conversation;
 pub mod deliveries;
 pub mod delivery;
 pub mod filter;
@@ -15,5 +17,6 @@ pub mod question;
 pub mod rollout;
 pub mod session;
 pub mod state;
+pub mod supervision;
 pub mod task;
 pub mod typing;

@@ -196,6 +196,10 @@ impl<H: Host> Driver<'_, H> {
                     let line = command_line(self.app, &command.argv());
                     self.jobs.submit(command, line);
                 }
+                Effect::Note { command, by_key } => {
+                    let line = command_line(self.app, &command.argv());
+                    self.jobs.note(command, line, by_key);
+                }
                 Effect::Copy(text) => self.host.copy(&text)?,
                 Effect::Mouse(on) => self.host.set_mouse(on)?,
                 Effect::Repaint => self.host.repaint()?,

@@ -67,15 +67,25 @@ impl Jobs {
             let _ = inbox.send(Msg::Done(line, result)).await;
         });
     }
+
+    /// Runs a command whose receipt is a line.
+    pub(super) fn note(&self, command: Command, line: String, by_key: bool) {
+        let (backend, inbox) = (Arc::clone(&self.backend), self.inbox.clone());
+        tokio::spawn(async move {
+            let result =
+                spawn_blocking(move || backend.submit(command)).await.unwrap_or_else(|error| Err(fault(error)));
+            let _ = inbox.send(Msg::Noted { line, by_key, result }).await;
+        });
+    }
 }
 
 fn ask(backend: &dyn Backend, load: Load) -> Msg {
     match load {
         Load::Board => Msg::Board(backend.board()),
         Load::Deliveries(watched) => Msg::Deliveries(backend.deliveries(watched.as_deref())),
-        Load::Conversation(id) => {
-            let answer = backend.conversation(&id, super::app::CONVERSATION);
-            Msg::Conversation(id, answer)
+        Load::Conversation(id, query) => {
+            let answer = backend.conversation(&id, query);
+            Msg::Conversation(id, query, answer)
         }
         Load::Events(id, query) => {
             let answer = backend.events(&id, query.clone());
@@ -93,6 +103,7 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.questions(&id);
             Msg::Questions(id, answer)
         }
+        Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
     }
 }
@@ -101,11 +112,12 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
     match load {
         Load::Board => Msg::Board(Err(fault(error))),
         Load::Deliveries(_) => Msg::Deliveries(Err(fault(error))),
-        Load::Conversation(id) => Msg::Conversation(id, Err(fault(error))),
+        Load::Conversation(id, query) => Msg::Conversation(id, query, Err(fault(error))),
         Load::Events(id, query) => Msg::Events(id, query, Err(fault(error))),
         Load::Pane(id) => Msg::Pane(id, Err(fault(error))),
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
+        Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
     }
 }

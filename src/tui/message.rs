@@ -7,10 +7,13 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report},
+    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+    },
 };
 
 /// A question to the backend.
@@ -20,8 +23,8 @@ pub enum Load {
     Board,
     /// What is under way between sessions; with this command, however old it is.
     Deliveries(Option<String>),
-    /// The conversation of a session.
-    Conversation(String),
+    /// A page of the conversation of a session.
+    Conversation(String, TalkQuery),
     /// Events of a session.
     Events(String, EventQuery),
     /// The pane of a session.
@@ -30,6 +33,8 @@ pub enum Load {
     Explain(String),
     /// What a session asks.
     Questions(String),
+    /// What runs here unregistered.
+    Unregistered,
     /// How to attach to a session.
     Attach(String),
 }
@@ -55,7 +60,7 @@ pub enum Msg {
     /// The answer to [`Load::Deliveries`].
     Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
-    Conversation(String, Result<Vec<Entry>>),
+    Conversation(String, TalkQuery, Result<Vec<Entry>>),
     /// The answer to [`Load::Events`].
     Events(String, EventQuery, Result<Vec<EventRow>>),
     /// The answer to [`Load::Pane`].
@@ -64,12 +69,23 @@ pub enum Msg {
     Explained(String, Result<Explanation>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
+    /// The answer to [`Load::Unregistered`].
+    Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
     /// The program that had the terminal has ended.
     Returned(Result<()>),
     /// A submitted command is done: its command line and its result.
     Done(String, Result<Report>),
+    /// A command whose receipt is a line is done.
+    Noted {
+        /// Its command line.
+        line: String,
+        /// The operator has pressed a key for it; otherwise it followed from a look.
+        by_key: bool,
+        /// What came of it.
+        result: Result<Report>,
+    },
     /// A background task has something to tell.
     Notice(engine::Notice),
     /// A background task has panicked: which one, and what it said.
@@ -83,6 +99,13 @@ pub enum Effect {
     Load(Load),
     /// Run an action of the catalogue.
     Submit(Command),
+    /// Run an action of the catalogue whose receipt is a line.
+    Note {
+        /// The action.
+        command: Command,
+        /// The operator has pressed a key for it; otherwise it follows from a look, and is told only when it fails.
+        by_key: bool,
+    },
     /// Hand the terminal to a program.
     RunInTerminal(Vec<String>),
     /// Put text on the clipboard.

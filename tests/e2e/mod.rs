@@ -12,6 +12,7 @@ mod hardened;
 mod launch;
 mod live;
 mod live_pair;
+mod marks;
 mod messages;
 mod open;
 mod pair;

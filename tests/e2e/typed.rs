@@ -129,7 +129,7 @@ fn an_idle_session_gets_a_message_typed_once_with_its_proof() {
     );
     typed.assert_received(&typed.command(&id), "status please");
     let heard = typed.heard().pop().expect("a message");
-    assert!(heard.starts_with("[conveyor] From manager m1 on task parser:\n\nstatus please (cvy"), "{heard}");
+    assert!(heard.starts_with("[conveyor] From the operator on task parser:\n\nstatus please (cvy"), "{heard}");
 }
 
 #[test]

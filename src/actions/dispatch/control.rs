@@ -10,8 +10,12 @@ use super::{
     resolve::{self, Decision, MAX_REASON, Resolved},
 };
 use crate::{
-    actions::{Argv, Context, lookup},
-    base::{Error, Result, Timestamp, text},
+    actions::{
+        Argv, Context,
+        caller::{self, Origin},
+        lookup,
+    },
+    base::{Error, Kind, Result, Timestamp, text},
     model::delivery::{Command, Phase},
     store::{self, Write, audit, commands::Step, dispatchers::EVERYTHING},
 };
@@ -198,7 +202,12 @@ fn presentable(reason: Option<String>) -> Result<Option<String>> {
 
 fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>) -> Result<Controlled> {
     let now = cx.now();
-    let (scope, changed) = cx.ledger_to_change()?.write_durably(|w| {
+    let ledger = cx.ledger_to_change()?;
+    if !pause && caller::origin(cx, &ledger)? != Origin::Operator {
+        return Err(Error::new(Kind::Blocked, "an operator ends a pause, and this command runs in a session")
+            .hint("tell the operator that the work waits"));
+    }
+    let (scope, changed) = ledger.write_durably(|w| {
         let task = task.map(|task| lookup::task(w.read(), task)).transpose()?;
         let scope = task.as_ref().map_or(EVERYTHING, |task| &task.id);
         let changed = if pause {
@@ -251,6 +260,7 @@ fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
 /// Moves one command by an operator's hand.
 fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Controlled> {
     let ledger = cx.ledger_to_change()?;
+    let origin = caller::origin(cx, &ledger)?;
     // What lies in Codex's queue is taken back there first; only then can it be said to be.
     let lying = ledger.read(|r| store::commands::by_id(r, id))?;
     let lying = lying.filter(|command| to == Phase::Cancelled && in_queue::lies_in_queue(command));
@@ -262,6 +272,10 @@ fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Contr
     let now = cx.moment();
     let from = ledger.write_durably(|w| {
         let command = command(w, id)?;
+        if origin != Origin::Operator && command.phase == Phase::Blocked {
+            return Err(Error::new(Kind::Blocked, format!("an operator decides about {id}, which is blocked"))
+                .hint("tell the operator what is wanted, and why"));
+        }
         let was_taken_back = lying.is_some() && in_queue::lies_in_queue(&command);
         if !was_taken_back {
             check(w, &command, to)?;

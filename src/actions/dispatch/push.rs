@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::{
     around::{Around, CRASHES, MOST_CRASHES},
-    compact, handover, health, in_queue, into_inbox,
+    compact,
+    enqueue::SOME_SESSION,
+    handover, health, in_queue, into_inbox,
     pass::{Handled, Orders},
     servers::{How, Message, Seen, Servers},
     ways,
@@ -172,16 +174,17 @@ pub(super) fn finish(store: &Store, handled: &mut Handled, command: &Command) ->
 
 /// What the session reads: who speaks, then the message.
 fn spoken(command: &Command, around: &Around) -> String {
-    format!("[conveyor] {}:\n\n{}", speaker(around), text::clean(command.message().unwrap_or_default()))
+    format!("[conveyor] {}:\n\n{}", speaker(command, around), text::clean(command.message().unwrap_or_default()))
 }
 
 /// Who speaks.
-pub(super) fn speaker(around: &Around) -> String {
+pub(super) fn speaker(command: &Command, around: &Around) -> String {
     let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
-    let from = around
-        .source
-        .as_ref()
-        .map_or_else(|| "the operator".to_owned(), |source| format!("{} {}", source.role, source.name));
+    let from = match &around.source {
+        Some(source) => format!("{} {}", source.role, source.name),
+        None if command.created_by == SOME_SESSION => "some Codex session".to_owned(),
+        None => "the operator".to_owned(),
+    };
     format!("From {from}{task}")
 }
 

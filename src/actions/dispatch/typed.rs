@@ -226,7 +226,7 @@ fn plan(env: &Env, command: &Command, around: &Around) -> Result<Plan, String> {
         let text = TypedText::command(ControlCommand::Compact);
         return Ok(Plan { body: text.as_str().to_owned(), text, pointer: None });
     }
-    let speaker = push::speaker(around);
+    let speaker = push::speaker(command, around);
     let message = command.message().unwrap_or_default();
     let body = format!("{speaker}:\n\n{message}");
     let why = match typed_message(body.as_bytes(), &marker, Loss::Refused) {

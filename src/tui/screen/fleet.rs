@@ -3,21 +3,26 @@
 use ratatui::{
     Frame,
     layout::{Position, Rect},
+    style::Style,
     text::{Line, Span},
 };
 use unicode_width::UnicodeWidthStr;
 
 use super::{ago, divider, frames, heading, mark, preview, put, span};
 use crate::{
-    base::{Timestamp, text::one_line},
+    base::{
+        Timestamp,
+        text::{age, one_line},
+    },
     model::{
-        board::{Attention, SessionRow, TaskRow},
+        board::{Attention, SessionRow, TaskRow, Urgency},
+        marks::MarksView,
         session::Role,
         state::Agreement,
         task::BindingState,
     },
     tui::{
-        app::{App, Look},
+        app::{App, Look, Screen},
         theme::Part,
         wrap::{cut, pad},
     },
@@ -51,23 +56,34 @@ impl Row<'_> {
         }
     }
 
-    /// How much it asks for the operator.
+    /// What the operator has put on it.
     #[must_use]
-    pub fn attention(&self) -> Attention {
+    pub fn marks(&self) -> &MarksView {
         match self {
-            Self::Session(row) => row.attention,
-            Self::Task(_) => Attention::Idle,
+            Self::Session(row) => &row.marks,
+            Self::Task(row) => &row.marks,
         }
     }
 
-    fn since(&self) -> Option<Timestamp> {
+    /// Whether the operator should look at it.
+    #[must_use]
+    pub fn wants_look(&self, now: Timestamp) -> bool {
         match self {
-            Self::Session(row) => row.judgement.since,
-            Self::Task(row) => Some(row.task.created_at),
+            Self::Session(row) => row.wants_look(now),
+            Self::Task(_) => false,
         }
     }
 
-    fn name(&self) -> &str {
+    fn urgency(&self, now: Timestamp) -> Urgency {
+        match self {
+            Self::Session(row) => row.urgency(now),
+            Self::Task(row) => row.urgency(now),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
         match self {
             Self::Session(row) => &row.name,
             Self::Task(row) => &row.task.name,
@@ -75,20 +91,43 @@ impl Row<'_> {
     }
 }
 
+/// Whether a session has a row: it passes the filter, and when it is gone, those are asked for.
+#[must_use]
+pub fn shows(app: &App, row: &SessionRow) -> bool {
+    let is_folded = row.attention == Attention::Gone && !app.attending.shows_gone && !app.filter.asks_for_gone();
+    !is_folded && app.filter.matches_session(row, app.now)
+}
+
+/// How many sessions that pass the filter are gone.
+#[must_use]
+pub fn gone(app: &App) -> usize {
+    let sessions = app.board().map_or(&[][..], |board| &board.sessions);
+    sessions.iter().filter(|row| row.attention == Attention::Gone && app.filter.matches_session(row, app.now)).count()
+}
+
+/// How many of them are folded into the line below the rows.
+fn folded(app: &App) -> usize {
+    if app.attending.shows_gone || app.filter.asks_for_gone() { 0 } else { gone(app) }
+}
+
+/// The selected row.
+#[must_use]
+pub fn selected(app: &App) -> Option<Row<'_>> {
+    let id = app.fleet.list.id.as_deref().filter(|_| app.screen == Screen::Fleet)?;
+    rows(app).into_iter().find(|row| row.id() == id)
+}
+
 /// The rows that pass the filter: the most urgent first, then the one that waits longest.
 #[must_use]
 pub fn rows(app: &App) -> Vec<Row<'_>> {
     let Some(board) = app.board() else { return Vec::new() };
-    let sessions = board.sessions.iter().filter(|row| app.filter.matches_session(row, app.now)).map(Row::Session);
+    let sessions = board.sessions.iter().filter(|row| shows(app, row)).map(Row::Session);
     let orphans = board.tasks.iter().filter(|row| {
         let bound = row.bindings.iter().any(|binding| binding.state == BindingState::Active);
         row.task.state.is_open() && !bound && app.filter.matches_task(row, app.now)
     });
     let mut rows: Vec<Row<'_>> = sessions.chain(orphans.map(Row::Task)).collect();
-    rows.sort_by(|a, b| {
-        let key = |row: &Row<'_>| (row.attention(), row.since().map_or(i64::MAX, Timestamp::as_millis));
-        key(a).cmp(&key(b)).then_with(|| a.name().cmp(b.name()))
-    });
+    rows.sort_by(|a, b| a.urgency(app.now).cmp(&b.urgency(app.now)).then_with(|| a.name().cmp(b.name())));
     rows
 }
 
@@ -145,7 +184,13 @@ pub(super) fn areas(app: &App) -> Areas {
 /// How many rows the list shows.
 #[must_use]
 pub fn visible_rows(app: &App) -> usize {
-    usize::from(areas(app).list.height.saturating_sub(1) / ROW_LINES)
+    rows_in(app, areas(app).list)
+}
+
+/// How many rows fit below the heading, and above the line of those that are gone.
+fn rows_in(app: &App, list: Rect) -> usize {
+    let taken = 1 + u16::from(folded(app) > 0);
+    usize::from(list.height.saturating_sub(taken) / ROW_LINES)
 }
 
 /// What lies under a click.
@@ -195,16 +240,28 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
 fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let rows = rows(app);
     let total = app.board().map_or(0, |board| board.sessions.len());
-    let title = if app.filter_text.is_empty() {
+    let mut title = if app.filter_text.is_empty() {
         "who needs you".to_owned()
     } else {
         format!("{} ({} of {total})", app.filter_text, rows.len())
     };
+    if !app.fleet.chosen.is_empty() {
+        title = format!("{title}, {} chosen", app.fleet.chosen.len());
+    }
     put(frame, area, 0, heading(app, &title, app.fleet.look == Look::List, area.width));
-    if rows.is_empty() {
+    let folded = folded(app);
+    if rows.is_empty() && app.filter_text.is_empty() {
+        put(frame, area, 2, super::styled(app, Part::Dim, "  every session is gone"));
+    } else if rows.is_empty() {
         put(frame, area, 2, super::styled(app, Part::Dim, "  nothing passes the filter; Esc clears it"));
     }
-    let visible = usize::from(area.height.saturating_sub(1) / ROW_LINES);
+    let visible = rows_in(app, area);
+    if folded > 0 {
+        let text = format!(" {} {folded} gone (H shows)", app.settings.glyphs.attention(Attention::Gone));
+        let below = 1 + rows.len().max(1).min(visible) * usize::from(ROW_LINES);
+        let last = usize::from(area.height.saturating_sub(1));
+        put(frame, area, (below + usize::from(rows.is_empty())).min(last), super::styled(app, Part::Dim, text));
+    }
     for (index, row) in rows.iter().enumerate().skip(app.fleet.list.top).take(visible) {
         let line = 1 + (index - app.fleet.list.top) * usize::from(ROW_LINES);
         let (first, second) = match row {
@@ -226,14 +283,16 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
 fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'static>) {
     let glyphs = app.settings.glyphs;
     let stale = is_stale(row, app.now);
-    let sign = app.settings.theme.attention(row.attention);
+    let (glyph, sign) = sign(app, row.attention, &row.marks);
+    let aside = row.marks.is_snoozed(app.now);
     let context = row.context.map_or_else(|| "  ?%".to_owned(), |context| format!("{:>3}%", context.percent()));
     let last = match &row.last_event {
         Some(event) => format!("{:>5}", ago(event.at, app.now)),
         None => "    -".to_owned(),
     };
     let right = format!("{last} {context}{}", unread(app, row));
-    let room = width.saturating_sub(right.width() + 3);
+    let marks = marks(app, row.attention, &row.marks);
+    let room = width.saturating_sub(right.width() + 3 + marks.width());
     let pair = match (&row.partner, row.role) {
         (Some(partner), _) => format!("{} {} {partner}", row.name, glyphs.pair()),
         (None, Role::Worker) => row.name.clone(),
@@ -243,11 +302,17 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
         Some(task) => format!("{pair}{}{task}", glyphs.separator()),
         None => pair,
     };
+    let who = match app.fleet.chosen.contains(&row.id) {
+        _ if app.fleet.chosen.is_empty() => who,
+        true => format!("+ {who}"),
+        false => format!("  {who}"),
+    };
     let disagree = row.judgement.agreement == Agreement::Disagree;
     let first = Line::from(vec![
-        Span::styled(glyphs.attention(row.attention), sign),
+        Span::styled(glyph, sign),
         span(app, Part::Warning, if disagree { glyphs.disagree() } else { " " }),
-        span(app, Part::Title, pad(&who, room, glyphs)),
+        span(app, Part::Title, marks),
+        span(app, if aside { Part::Dim } else { Part::Title }, pad(&who, room, glyphs)),
         span(app, Part::Dim, format!(" {right}")),
     ]);
     let why = why(row, app.now);
@@ -264,6 +329,32 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
     ];
     second.extend(event.map(|event| span(app, Part::Dim, format!(" {event}"))));
     (first, Line::from(second))
+}
+
+/// The sign of a row and its style. What is put aside is dim.
+fn sign(app: &App, attention: Attention, marks: &MarksView) -> (&'static str, Style) {
+    if marks.is_snoozed(app.now) {
+        (app.settings.glyphs.snoozed(), app.settings.theme.style(Part::Dim))
+    } else {
+        (app.settings.glyphs.attention(attention), app.settings.theme.attention(attention))
+    }
+}
+
+/// Pins and what is unread, each in a column of its own as soon as any row has it. An answer that nobody has looked at
+/// has a sign already.
+fn marks(app: &App, attention: Attention, marks: &MarksView) -> String {
+    let Some(board) = app.board() else { return String::new() };
+    let is_told = |attention: Attention, marks: &MarksView| marks.unread && attention != Attention::DoneUnseen;
+    let glyphs = app.settings.glyphs;
+    let mut text = String::new();
+    let all = || board.sessions.iter().map(|row| &row.marks).chain(board.tasks.iter().map(|row| &row.marks));
+    if all().any(|marks| marks.pinned) {
+        text.push_str(if marks.pinned { glyphs.pinned() } else { " " });
+    }
+    if board.sessions.iter().any(|row| is_told(row.attention, &row.marks)) {
+        text.push_str(if is_told(attention, marks) { glyphs.unread() } else { " " });
+    }
+    text
 }
 
 /// Unread messages in a column of their own, as soon as any session has some.
@@ -294,20 +385,33 @@ fn why(row: &SessionRow, now: Timestamp) -> String {
         None if is_stale(row, now) => " (not seen)".to_owned(),
         _ => String::new(),
     };
-    format!("{word}{since}{seen}: {}", one_line(&row.judgement.reason))
+    format!("{}{word}{since}{seen}: {}", aside(&row.marks, now), one_line(&row.judgement.reason))
+}
+
+/// For how long a row is still put aside.
+fn aside(marks: &MarksView, now: Timestamp) -> String {
+    match marks.snoozed_until.filter(|_| marks.is_snoozed(now)) {
+        Some(until) => format!("snoozed for {}, ", age(now.age_seconds(until))),
+        None => String::new(),
+    }
 }
 
 fn orphan(app: &App, row: &TaskRow, width: usize) -> (Line<'static>, Line<'static>) {
     let glyphs = app.settings.glyphs;
-    let sign = app.settings.theme.attention(Attention::Idle);
+    let (glyph, sign) = sign(app, Attention::Idle, &row.marks);
+    let marks = marks(app, Attention::Idle, &row.marks);
     let right = format!("{:>5}     ", ago(Some(row.task.updated_at), app.now));
-    let room = width.saturating_sub(right.width() + 3);
+    let room = width.saturating_sub(right.width() + 3 + marks.width());
+    let title = if row.marks.is_snoozed(app.now) { Part::Dim } else { Part::Title };
     let first = Line::from(vec![
-        Span::styled(glyphs.attention(Attention::Idle), sign),
-        span(app, Part::Title, pad(&format!(" task {}", row.task.name), room + 1, glyphs)),
+        Span::styled(glyph, sign),
+        Span::raw(" "),
+        span(app, Part::Title, marks),
+        span(app, title, pad(&format!("task {}", row.task.name), room, glyphs)),
         span(app, Part::Dim, format!(" {right}")),
     ]);
-    let text = format!("{}, nobody works on it: {}", row.task.state, one_line(&row.task.goal));
+    let aside = aside(&row.marks, app.now);
+    let text = format!("{aside}{}, nobody works on it: {}", row.task.state, one_line(&row.task.goal));
     let second = Line::from(vec![Span::raw("  "), Span::styled(cut(&text, width.saturating_sub(2), glyphs), sign)]);
     (first, second)
 }

@@ -11,17 +11,19 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{put, span, styled};
 use crate::{
+    actions::Action,
     base::text,
     tui::{
         app::App,
+        input::command_line,
         keymap::{self, Binding, Place},
-        layer::{About, Asked, Input, Layer, Purpose},
+        layer::{About, Asked, Input, Layer, Purpose, Snoozing},
         theme::Part,
         wrap::{cut, pad, wrap},
     },
 };
 
-pub(super) const ASCII_BORDER: border::Set<'static> = border::Set {
+const ASCII_BORDER: border::Set<'static> = border::Set {
     top_left: "+",
     top_right: "+",
     bottom_left: "+",
@@ -48,6 +50,20 @@ pub(super) fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
     (outer, inner)
 }
 
+/// Draws the empty box of a layer with so many lines; the place for its text.
+pub(super) fn boxed(app: &App, frame: &mut Frame<'_>, title: &str, lines: usize) -> Rect {
+    let glyphs = app.settings.glyphs;
+    let (outer, inner) = boxes(app.size, lines);
+    let title = cut(title, usize::from(outer.width).saturating_sub(6), glyphs);
+    let block = Block::bordered()
+        .border_set(if glyphs.is_ascii() { ASCII_BORDER } else { border::PLAIN })
+        .border_style(app.settings.theme.style(Part::BorderFocus))
+        .title(span(app, Part::Title, format!(" {title} ")));
+    frame.render_widget(Clear, outer);
+    frame.render_widget(block, outer);
+    inner
+}
+
 /// The text width of every box.
 fn text_width(app: &App) -> usize {
     usize::from(boxes(app.size, 0).1.width)
@@ -71,16 +87,11 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
         Layer::Confirm { .. } => ("are you sure".to_owned(), 0),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), 0),
-        Layer::Input(_) | Layer::Nudge(_) => return,
+        Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
+        Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
-    let title = cut(&title, usize::from(outer.width).saturating_sub(6), app.settings.glyphs);
-    let block = Block::bordered()
-        .border_set(if app.settings.glyphs.is_ascii() { ASCII_BORDER } else { border::PLAIN })
-        .border_style(app.settings.theme.style(Part::BorderFocus))
-        .title(span(app, Part::Title, format!(" {title} ")));
-    frame.render_widget(Clear, outer);
-    frame.render_widget(block, outer);
+    boxed(app, frame, &title, lines.len());
     let scroll = scroll.min(hidden);
     for (index, line) in lines.into_iter().skip(scroll).enumerate() {
         put(frame, inner, index, line);
@@ -122,8 +133,27 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             lines
         }
         Layer::Answer(asked) => self::asked(app, asked, width),
-        Layer::Input(_) | Layer::Nudge(_) => Vec::new(),
+        Layer::Snooze(asked) => snoozing(app, asked, width),
+        Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
+}
+
+/// The lengths of a snooze, and what the chosen one runs.
+fn snoozing(app: &App, asked: &Snoozing, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for (index, choice) in asked.choices.iter().enumerate() {
+        let text = choice.snooze.map_or_else(|| "wake it now".to_owned(), |span| format!("for {span}"));
+        let (mark, part) = if index == asked.selected { ("> ", Part::Title) } else { ("  ", Part::Text) };
+        lines.push(styled(app, part, format!("{mark}{text}")));
+    }
+    lines.push(Line::default());
+    let what = "It stands last in its tier, and w passes it by. Before its time is over it wakes when it asks something new \
+                or fails.";
+    lines.extend(wrapped(app, Part::Dim, what, width));
+    if let Some(choice) = asked.choices.get(asked.selected) {
+        lines.extend(wrapped(app, Part::Dim, &format!("runs: {}", command_line(app, &choice.argv())), width));
+    }
+    lines
 }
 
 /// The open questions, the meant one in full.
@@ -237,6 +267,10 @@ fn heading(place: Place) -> &'static str {
         Place::Reader => "in a text",
         Place::Confirm => "in a question",
         Place::Answer => "over what a session asks",
+        Place::Form => "in a form",
+        Place::Palette => "in the palette",
+        Place::Receipts => "in the list of receipts",
+        Place::Snooze => "over the lengths of a snooze",
     }
 }
 
@@ -258,7 +292,9 @@ pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, i
     frame.set_cursor_position(Position::new(column.min(line.right().saturating_sub(1)), line.y));
     let hint = match (&input.error, input.purpose) {
         (Some(error), _) => (Part::Error, error.as_str()),
-        (None, Purpose::Filter) => (Part::Dim, "state:blocked task:name role:worker age>10m -state:idle \"any text\""),
+        (None, Purpose::Filter) => {
+            (Part::Dim, "state:blocked is:unread task:name session:w1 age>10m -state:idle \"text\"")
+        }
         (None, Purpose::Search) => (Part::Dim, "events that hold this text; Enter searches"),
         (None, Purpose::Jump) => (Part::Dim, "the line that holds this byte; Enter goes there"),
     };

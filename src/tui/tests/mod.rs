@@ -3,6 +3,9 @@
 mod answers;
 mod driven;
 mod fake;
+mod forms;
+mod marks;
 mod messages;
+mod palette;
 mod update;
 mod view;

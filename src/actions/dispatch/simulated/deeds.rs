@@ -8,6 +8,7 @@ use super::{
 use crate::{
     actions::{
         Ack, Action as _, Deregister, Receive, WaitArgs,
+        caller::Origin,
         dispatch::{control::DispatchVerb, enqueue::Request, resolve::Decision},
     },
     base::{Error, Kind},
@@ -161,6 +162,16 @@ impl Deed {
                 pane.composer.clear();
             }
         }
+        // Nothing is typed whose marker stands on the screen: what was let go again after it was seen waits for that.
+        for seat in 0..world.seats.len() {
+            let Some(pane) = &world.seats[seat].pane else { continue };
+            let is_open = |text: &String| world.book.command_in(text).is_some_and(|id| world.book.is_left_over(&id));
+            if pane.transcript.iter().any(is_open)
+                && let Some(pane) = &mut world.seats[seat].pane
+            {
+                pane.transcript.clear();
+            }
+        }
         if !world.server.is_up && world.server.starts_at.is_none() {
             world.server.starts_at = Some(world.uptime + 100);
         }
@@ -295,7 +306,7 @@ fn enqueue(stage: &Stage, seat: usize, text: &str, key: Option<&str>, expires: u
     let accept = || {
         store.write_durably(|w| {
             let session = store::sessions::by_id(w.read(), &id)?.ok_or_else(|| Error::refused("no session"))?;
-            request.for_session(cx, w, &session)
+            request.for_session(cx, w, &Origin::Operator, &session)
         })
     };
     match accept() {

@@ -87,6 +87,7 @@ impl Schedule {
                 codex_home: Some(home),
                 codex: None,
                 codex_queue: false,
+                codex_thread: None,
                 path: None,
                 tmux: None,
                 tmux_pane: None,
