@@ -16,6 +16,7 @@ use super::{
     markdown::Paint,
     marks::Attending,
     message::{Effect, Failure, Load, Msg},
+    pair::{self, End, PairState},
     screen::{events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
     views::Views,
@@ -28,7 +29,6 @@ use crate::{
         board::{Attention, Board, SessionRow, TaskRow},
         filter::Filter,
         state::Judgement,
-        task::BindingState,
     },
     text_enum,
 };
@@ -132,6 +132,7 @@ pub struct App {
     pub(super) fleet: FleetState,
     pub(super) attending: Attending,
     pub(super) task_view: Sides,
+    pub(super) pair: PairState,
     pub(super) inbox_view: Sides,
     pub(super) events: EventsState,
     /// What is loaded of the sessions that are shown.
@@ -167,6 +168,7 @@ impl App {
             fleet: FleetState::default(),
             attending: Attending::default(),
             task_view: Sides::default(),
+            pair: PairState::default(),
             inbox_view: Sides::default(),
             events: EventsState::default(),
             views: Views::default(),
@@ -230,11 +232,11 @@ impl App {
                 let id = self.fleet.list.id.as_deref()?;
                 board.sessions.iter().find(|row| row.id == id)
             }
-            Screen::Task => {
-                let row = self.selected_task()?;
-                let binding = row.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
-                board.sessions.iter().find(|session| session.name == binding.worker)
-            }
+            Screen::Task => match (pair::sessions(self), pair::focus(self)) {
+                (Some((_, manager)), Some(End::Manager)) => Some(manager),
+                (Some((worker, _)), _) => Some(worker),
+                (None, _) => None,
+            },
             Screen::Inbox => {
                 let id = inbox::selected(self)?.target_id().to_owned();
                 board.sessions.iter().find(|session| session.id == id)
@@ -344,7 +346,7 @@ impl App {
     pub(super) fn ask_details(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         match self.screen {
-            Screen::Fleet => {
+            Screen::Fleet | Screen::Task => {
                 for spot in preview::spots(self) {
                     effects.extend(self.views.ask_talk(&spot.session, None));
                     let board = self.board();
@@ -357,7 +359,7 @@ impl App {
                     }
                 }
             }
-            Screen::Task | Screen::Inbox => {}
+            Screen::Inbox => {}
             Screen::Events => effects.extend(self.ask_events(None)),
         }
         effects

@@ -22,6 +22,7 @@ mod message;
 mod messages;
 mod mouse;
 mod over;
+mod pair;
 mod screen;
 mod talk;
 mod terminal;

@@ -17,6 +17,7 @@ mod open;
 mod pair;
 mod queued;
 mod registering;
+mod shown;
 mod start;
 mod stop;
 mod terminal;
