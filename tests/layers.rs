@@ -109,6 +109,7 @@ fn fixed_packages_stay_in_their_layer() {
         ("tokio_util", &["engine", "tui"]),
         ("tokio_stream", &["engine", "tui"]),
         ("ratatui", &["tui"]),
+        ("nucleo_matcher", &["tui"]),
         ("crossterm", &["tui", "sim"]),
         ("clap", &["actions", "cli", "sim", "app"]),
         ("color_eyre", &["app", "main"]),

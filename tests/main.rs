@@ -17,6 +17,7 @@ mod panes;
 mod process;
 mod rollouts;
 mod sim;
+mod supervision;
 mod support;
 mod tmux;
 mod truth;

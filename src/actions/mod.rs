@@ -30,13 +30,13 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
-mod manager_config;
 mod mark;
 mod questions;
 mod routing;
 mod sense;
 mod session;
 mod status;
+mod supervise;
 mod tail;
 mod task;
 
@@ -55,7 +55,7 @@ pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use conversation::{TalkQuery, conversation};
 pub use cycle::{Cycle, Divergences};
-pub use discover::{Discover, KnownBy};
+pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
 pub use dispatch::{
     Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
     Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
@@ -73,11 +73,14 @@ pub use launch::{
     StartWorker, Stop, Way, attach_argv, launch_session,
 };
 pub use list::{List, board};
-pub use manager_config::{Limit, ManagerConfig};
 pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
+pub use supervise::{
+    Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
+    WorkerAck,
+};
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;
 

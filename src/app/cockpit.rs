@@ -91,6 +91,10 @@ impl Backend for Live {
         actions::open_questions(&self.0, session_id)
     }
 
+    fn unregistered(&self) -> Result<actions::Unregistered> {
+        actions::unregistered(&self.0)
+    }
+
     fn attach(&self, session_id: &str) -> Result<Vec<String>> {
         actions::attach_argv(&self.0, session_id)
     }

@@ -18,6 +18,7 @@ pub mod question;
 pub mod rollout;
 pub mod session;
 pub mod state;
+pub mod supervision;
 pub mod task;
 pub mod typing;
 pub mod usage;

@@ -9,4 +9,5 @@ pub mod env;
 pub mod machine;
 pub mod process;
 pub mod rollout;
+pub mod terminal;
 pub mod tmux;

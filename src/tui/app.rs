@@ -3,12 +3,13 @@
 //! [`update`] takes a message and returns what has to be done in the world; it neither reads nor draws. Rows are
 //! selected by id, so that they may move under the cursor.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ratatui::layout::Size;
 
 use super::{
     backend::{EventQuery, Explanation},
+    form::Drafts,
     keymap::{self, Place},
     layer::{About, Layer, Reader},
     listing::{Listing, Sides},
@@ -17,6 +18,7 @@ use super::{
     marks::Attending,
     message::{Effect, Failure, Load, Msg},
     pair::{self, End, PairState},
+    receipts::{self, Receipts},
     screen::{events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
     views::Views,
@@ -77,6 +79,8 @@ pub struct FleetState {
     pub look: Look,
     /// The preview shows the pane instead of the conversation.
     pub raw: bool,
+    /// Ids of the sessions chosen for a nudge to all of them.
+    pub chosen: BTreeSet<String>,
 }
 
 /// What is known of the board.
@@ -139,7 +143,9 @@ pub struct App {
     pub(super) views: Views,
     pub(super) mouse: bool,
     pub(super) notice: Option<Notice>,
-    pub(super) running: usize,
+    pub(super) receipts: Receipts,
+    /// What was typed into forms and not done.
+    pub(super) drafts: Drafts,
     /// Background tasks that cannot do their work, and why.
     pub(super) troubles: Vec<(&'static str, String)>,
     board_asked_at: Timestamp,
@@ -174,7 +180,8 @@ impl App {
             views: Views::default(),
             mouse,
             notice: None,
-            running: 0,
+            receipts: Receipts::default(),
+            drafts: Drafts::default(),
             troubles: Vec::new(),
             board_asked_at: now,
             board_sent_at: None,
@@ -259,13 +266,21 @@ impl App {
         if let Some(layer) = self.layers.last() {
             return vec![layer.place(), Place::Always];
         }
+        let mut places = self.places_below();
+        places.push(Place::Always);
+        places
+    }
+
+    /// Whose keys count on the screen, whatever lies over it.
+    #[must_use]
+    pub fn places_below(&self) -> Vec<Place> {
         let own = match self.screen {
             Screen::Fleet => Place::Fleet,
             Screen::Task => Place::Task,
             Screen::Events => Place::Events,
             Screen::Inbox => Place::Inbox,
         };
-        vec![own, Place::Screen, Place::Always]
+        vec![own, Place::Screen]
     }
 
     pub(super) fn say(&mut self, part: Part, text: impl Into<String>) {
@@ -447,10 +462,11 @@ impl App {
             (Some(old), Ok(new)) => old.commands != new.commands || old.items != new.items,
             _ => false,
         };
-        if let Ok(new) = &result
-            && moved
-        {
-            self.changed_at = Some(new.taken_at);
+        if let Ok(new) = &result {
+            self.receipts.learn(new);
+            if moved {
+                self.changed_at = Some(new.taken_at);
+            }
         }
         self.deliveries = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
     }
@@ -497,30 +513,31 @@ impl App {
         };
     }
 
-    /// Shows what a command returned, or hands the terminal to the program it returned.
-    fn done(&mut self, line: String, result: Result<Report>) -> Option<Effect> {
-        self.running = self.running.saturating_sub(1);
+    /// Takes down what a command returned, or hands the terminal to the program it returned. It is shown at once when
+    /// the operator does nothing else; otherwise its receipt waits.
+    fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
-        match result {
-            Ok(Report { handover: Some(argv), .. }) => return Some(Effect::RunInTerminal(argv)),
-            Ok(report) => {
-                let title =
-                    if report.exit_code == 0 { "done".to_owned() } else { format!("exit {}", report.exit_code) };
-                // How far a command has come moves on while one looks.
-                let about = match report.json.get("command_id").and_then(serde_json::Value::as_str) {
-                    Some(id) => About::Command(id.to_owned()),
-                    None => About::Message,
-                };
-                self.layers.push(Layer::Reader(Reader {
-                    about,
-                    title,
-                    text: vec![(Part::Text, report.prose.trim_end().to_owned())],
-                    scroll: 0,
-                    command: Some(line),
-                }));
-            }
-            Err(error) => self.show_failure(&line, &Failure::from(&error)),
+        self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
+        self.drafts.message_ended(line, result.is_ok());
+        let receipt = self.receipts.end(line, result.as_ref(), self.now);
+        if let Ok(Report { handover: Some(argv), .. }) = result {
+            return Some(Effect::RunInTerminal(argv.clone()));
         }
+        let (number, awaited, reader) = (receipt.number, receipt.awaited, receipts::keys::reader(receipt));
+        let open = self.layers.iter_mut().find_map(|layer| match layer {
+            Layer::Reader(reader) if reader.about == About::Running(number) => Some(reader),
+            _ => None,
+        });
+        if let Some(open) = open {
+            *open = reader;
+        } else if awaited && self.layers.is_empty() {
+            self.layers.push(Layer::Reader(reader));
+        } else {
+            let part = if result.is_ok() { Part::Dim } else { Part::Failed };
+            self.say(part, format!("{}: {line} (L shows it)", reader.title));
+            return None;
+        }
+        self.receipts.see(|receipt| receipt.number == number);
         None
     }
 }
@@ -550,6 +567,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     }
     match msg {
         Msg::Key(key) => {
+            app.receipts.key_pressed();
             let intent = keymap::lookup(&app.places(), key);
             super::input::key(app, key, intent, &mut effects);
         }
@@ -585,6 +603,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
+        Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
         Msg::Attach(Err(error)) => {
             app.attending.stays();
@@ -606,7 +625,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             effects.extend(app.ask_board());
         }
         Msg::Done(line, result) => {
-            effects.extend(app.done(line, result));
+            effects.extend(app.done(&line, &result));
             effects.extend(app.ask_board());
         }
         Msg::Notice(notice) => app.noticed(notice),

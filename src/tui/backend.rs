@@ -3,7 +3,7 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report, TalkQuery},
+    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
     base::{Result, Timestamp},
     model::{
         board::{Board, EventRow},
@@ -63,6 +63,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the session is unknown or gone, or nothing tells.
     fn questions(&self, session_id: &str) -> Result<Vec<QuestionView>>;
+
+    /// The Codex sessions that run on this machine unregistered.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    fn unregistered(&self) -> Result<Unregistered>;
 
     /// The program to hand the terminal to, with its arguments.
     ///

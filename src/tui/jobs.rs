@@ -107,6 +107,7 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.questions(&id);
             Msg::Questions(id, answer)
         }
+        Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
     }
 }
@@ -121,6 +122,7 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Pane(id) => Msg::Pane(id, Err(fault(error))),
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
+        Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
     }
 }

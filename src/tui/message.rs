@@ -7,7 +7,7 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report, TalkQuery},
+    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
     model::{
@@ -36,6 +36,8 @@ pub enum Load {
     Explain(String),
     /// What a session asks.
     Questions(String),
+    /// What runs here unregistered.
+    Unregistered,
     /// How to attach to a session.
     Attach(String),
 }
@@ -72,6 +74,8 @@ pub enum Msg {
     Explained(String, Result<Explanation>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
+    /// The answer to [`Load::Unregistered`].
+    Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
     /// The program that had the terminal has ended.

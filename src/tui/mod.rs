@@ -3,12 +3,15 @@
 //! State and decisions are pure (`app`), drawing reads them (`screen`), the loop carries out effects. All it
 //! knows of the world comes through [`Backend`]; all it does there is an action of the catalogue.
 
+mod acts;
 mod answers;
 mod app;
 mod backend;
+mod editing;
 mod event_loop;
 mod field;
 mod flow;
+mod form;
 mod input;
 mod jobs;
 pub mod keymap;
@@ -23,6 +26,8 @@ mod messages;
 mod mouse;
 mod over;
 mod pair;
+mod palette;
+mod receipts;
 mod screen;
 mod talk;
 mod terminal;

@@ -60,7 +60,16 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 *scroll = scroll.saturating_add_signed(by).min(limit);
             }
         }
-        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_)) => {}
+        Some(
+            Layer::Input(_)
+            | Layer::Nudge(_)
+            | Layer::Confirm { .. }
+            | Layer::Answer(_)
+            | Layer::Snooze(_)
+            | Layer::Form(_)
+            | Layer::Palette(_)
+            | Layer::Receipts(_),
+        ) => {}
         None => {
             if !look::scroll_at(app, Position::new(column, row), by, effects) {
                 step(app, by.signum(), effects);

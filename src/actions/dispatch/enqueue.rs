@@ -8,7 +8,12 @@ use sha2::{Digest, Sha256};
 
 use super::health;
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, TextArg, list, lookup},
+    actions::{
+        Action, Argv, Context, Format, Outcome, TextArg,
+        caller::{self, Origin},
+        list, lookup,
+        supervise::gate,
+    },
     base::{Error, Kind, Moment, Result, text},
     model::{
         delivery::{Command, CommandKind, CommandState, Phase},
@@ -19,7 +24,7 @@ use crate::{
     store::{
         self, Read, Store, Write, audit,
         budgets::Budget,
-        commands::{Enqueued, NewCommand, OWN_KEYS},
+        commands::{Enqueued, NewCommand, OWN_KEYS, Step},
     },
 };
 
@@ -33,6 +38,8 @@ pub const TIME_TO_LIVE: u64 = 30 * 60;
 const MOST_WAITING: u64 = 10_000;
 /// Tries allowed.
 const MAX_ATTEMPTS: i64 = 5;
+/// Who made a command that some Codex gave, when nothing tells which session of its.
+pub(super) const SOME_SESSION: &str = "session";
 
 /// What both commands take beside their task.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -95,12 +102,14 @@ pub struct Queued {
     correlation_id: String,
     /// Nothing was stored.
     dry_run: bool,
-    /// How far it has come.
+    /// How far it has come; `blocked` when whoever sends it may not.
     phase: Phase,
+    /// Why it stands there.
+    reason: Option<String>,
     /// The key had been accepted before with the same message: this is that command.
     repeated: bool,
-    /// Always none.
-    required_permission: Option<()>,
+    /// What the terms have to allow when it is delivered; none for what a person sends.
+    required_permission: Option<String>,
     /// The contract's word for the phase.
     state: CommandState,
     /// Name of the session it is for.
@@ -138,7 +147,8 @@ impl Action for EnqueueNotifyManager {
     fn run(self, cx: &Context) -> Result<Queued> {
         let request = Request::new(CommandKind::NotifyManager, &self.message)?;
         let store = cx.ledger_to_change()?;
-        let queued = store.write_durably(|w| request.for_task(cx, w, &self.task))?;
+        let origin = caller::origin(cx, &store)?;
+        let queued = store.write_durably(|w| request.for_task(cx, w, &origin, &self.task))?;
         warned(cx, &store, queued)
     }
 
@@ -160,9 +170,10 @@ impl Action for EnqueueNudgeWorker {
     fn run(self, cx: &Context) -> Result<Nudges> {
         let request = Request::new(CommandKind::NudgeWorker, &self.message)?;
         let store = cx.ledger_to_change()?;
+        let origin = caller::origin(cx, &store)?;
         let Some(filter) = self.filter else {
             let task = self.task.ok_or_else(|| Error::usage("enqueue-nudge-worker requires a task"))?;
-            let queued = store.write_durably(|w| request.for_task(cx, w, &task))?;
+            let queued = store.write_durably(|w| request.for_task(cx, w, &origin, &task))?;
             return Ok(Nudges::One(Box::new(warned(cx, &store, queued)?)));
         };
         let tasks = bound_workers(cx, &filter)?;
@@ -171,8 +182,10 @@ impl Action for EnqueueNudgeWorker {
                 .hint("`conveyor list` shows the sessions; a nudge goes to workers that are bound to a task"));
         }
         // All of them or none.
-        let commands = store
-            .write_durably(|w| tasks.iter().map(|task| request.for_task(cx, w, task)).collect::<Result<Vec<_>>>())?;
+        let commands = store.write_durably(|w| {
+            let queued = tasks.iter().map(|task| request.for_task(cx, w, &origin, task));
+            queued.collect::<Result<Vec<_>>>()
+        })?;
         let warning = store.read(|r| health::of(cx, r))?.warning;
         Ok(Nudges::Many { commands, dry_run: cx.dry_run(), filter, warning })
     }
@@ -239,8 +252,28 @@ pub(super) struct Request<'a> {
 struct Ends<'a> {
     task_id: Option<&'a str>,
     binding_id: Option<&'a str>,
-    source: Option<&'a str>,
+    sender: Sender<'a>,
     target: &'a Session,
+}
+
+/// Who a message is from, as the ledger keeps it and as its reader is told.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    session_id: Option<&'a str>,
+    created_by: &'a str,
+}
+
+impl<'a> Sender<'a> {
+    /// Who really gave the command. A Codex that cannot be told apart speaks for the end of the binding that `presumed`
+    /// names, because such messages are that end's; without one it is some session, and never a person.
+    fn of(cx: &Context, origin: &'a Origin, presumed: Option<(Role, &'a str)>) -> Self {
+        match (origin, presumed) {
+            (Origin::Session(session), _) => Self { session_id: Some(&session.id), created_by: session.role.as_str() },
+            (Origin::Hidden, Some((role, id))) => Self { session_id: Some(id), created_by: role.as_str() },
+            (Origin::Hidden, None) => Self { session_id: None, created_by: SOME_SESSION },
+            (Origin::Operator, _) => Self { session_id: None, created_by: cx.actor().as_str() },
+        }
+    }
 }
 
 impl<'a> Request<'a> {
@@ -283,9 +316,9 @@ impl<'a> Request<'a> {
     }
 
     /// Accepts it for the other end of a task.
-    fn for_task(&self, cx: &Context, w: &Write<'_>, reference: &str) -> Result<Queued> {
+    fn for_task(&self, cx: &Context, w: &Write<'_>, origin: &Origin, reference: &str) -> Result<Queued> {
         let task = lookup::task(w.read(), reference)?;
-        let refusal = match self.accept_now(cx, w, &task, reference) {
+        let refusal = match self.accept_now(cx, w, origin, &task, reference) {
             Err(error) if matches!(error.kind(), Kind::Refused | Kind::Blocked) => error,
             accepted => return accepted,
         };
@@ -304,31 +337,42 @@ impl<'a> Request<'a> {
         Ok(Some(Queued::new(&known, true, target.unwrap_or_default(), reference, dry_run)))
     }
 
-    fn accept_now(&self, cx: &Context, w: &Write<'_>, task: &Task, reference: &str) -> Result<Queued> {
+    fn accept_now(&self, cx: &Context, w: &Write<'_>, origin: &Origin, task: &Task, reference: &str) -> Result<Queued> {
         if !task.state.is_open() {
             return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
         }
         let binding = lookup::active_binding(w.read(), task)?;
-        let (source, target) = match self.kind {
-            CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
+        let (presumed, target) = match self.kind {
+            CommandKind::NotifyManager => {
+                ((Role::Worker, binding.worker_session_id.as_str()), &binding.manager_session_id)
+            }
             CommandKind::NudgeWorker
             | CommandKind::SessionNudge
             | CommandKind::WorkerTaskComplete
-            | CommandKind::RequestWorkerCompact => (&binding.manager_session_id, &binding.worker_session_id),
+            | CommandKind::RequestWorkerCompact => {
+                ((Role::Manager, binding.manager_session_id.as_str()), &binding.worker_session_id)
+            }
         };
         let target = store::sessions::by_id(w.read(), target)?
             .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
-        let ends =
-            Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), source: Some(source), target: &target };
-        let (command, repeated) = self.accept(cx, w, &ends)?;
+        let sender = Sender::of(cx, origin, Some(presumed));
+        let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: &target };
+        let (command, repeated) = self.accept(cx, w, origin, &ends)?;
         Ok(Queued::new(&command, repeated, target.name, reference, cx.dry_run()))
     }
 
     /// Accepts it for one session. It belongs to the task that the session is bound to, if any, but not to the
     /// binding: it goes to the session whoever supervises it.
-    pub(super) fn for_session(&self, cx: &Context, w: &Write<'_>, session: &Session) -> Result<(Command, bool)> {
+    pub(super) fn for_session(
+        &self,
+        cx: &Context,
+        w: &Write<'_>,
+        origin: &Origin,
+        session: &Session,
+    ) -> Result<(Command, bool)> {
         let task_id = store::bindings::active_of_session(w.read(), &session.id)?.map(|binding| binding.task_id);
-        self.accept(cx, w, &Ends { task_id: task_id.as_deref(), binding_id: None, source: None, target: session })
+        let sender = Sender::of(cx, origin, None);
+        self.accept(cx, w, origin, &Ends { task_id: task_id.as_deref(), binding_id: None, sender, target: session })
     }
 
     /// Accepts it for the worker of a task, through the binding in force.
@@ -336,26 +380,24 @@ impl<'a> Request<'a> {
         &self,
         cx: &Context,
         w: &Write<'_>,
+        origin: &Origin,
         task: &Task,
         worker: &Session,
     ) -> Result<(Command, bool)> {
         let binding = lookup::active_binding(w.read(), task)?;
-        let ends = Ends {
-            task_id: Some(&task.id),
-            binding_id: Some(&binding.id),
-            source: Some(&binding.manager_session_id),
-            target: worker,
-        };
-        self.accept(cx, w, &ends)
+        let sender = Sender::of(cx, origin, Some((Role::Manager, &binding.manager_session_id)));
+        let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: worker };
+        self.accept(cx, w, origin, &ends)
     }
 
-    fn accept(&self, cx: &Context, w: &Write<'_>, ends: &Ends<'_>) -> Result<(Command, bool)> {
+    fn accept(&self, cx: &Context, w: &Write<'_>, origin: &Origin, ends: &Ends<'_>) -> Result<(Command, bool)> {
         let now: Moment = cx.moment();
         let target = ends.target;
         if target.state == Registration::Gone {
             return Err(Error::refused(format!("session \"{}\" is gone", target.name))
                 .hint("register it again, or bring it back with `conveyor resume`"));
         }
+        let check = gate::check(w.read(), origin, gate::deed_of(self.kind), target)?;
         let id = cx.fresh_id("command");
         let payload = json!({"message": self.message});
         let correlation_id = self.correlation_id.map_or_else(|| cx.fresh_id("dispatch"), str::to_owned);
@@ -363,14 +405,14 @@ impl<'a> Request<'a> {
             id: &id,
             idempotency_key: self.idempotency_key.unwrap_or(&id),
             request_sha256: &self.digest(&target.id),
-            created_by: cx.actor().as_str(),
+            created_by: ends.sender.created_by,
             task_id: ends.task_id,
             binding_id: ends.binding_id,
-            source_session_id: ends.source,
+            source_session_id: ends.sender.session_id,
             target_session_id: &target.id,
             correlation_id: &correlation_id,
             kind: self.kind,
-            required_permission: None,
+            required_permission: check.to_be_checked_again(),
             time_to_live: Some(i64::try_from(self.expires.saturating_mul(1_000)).unwrap_or(i64::MAX)),
             max_attempts: MAX_ATTEMPTS,
             payload: &payload,
@@ -384,11 +426,23 @@ impl<'a> Request<'a> {
                 let payload = json!({
                     "command_id": command.id,
                     "correlation_id": command.correlation_id,
+                    "created_by": command.created_by,
                     "idempotency_key": command.idempotency_key,
                     "type": command.kind,
                 });
-                audit::append(w, now.wall, cx.actor(), "command_created", about, &payload)?;
-                Ok((*command, false))
+                let actor = command.created_by.parse::<audit::Actor>().unwrap_or_else(|_| cx.actor());
+                audit::append(w, now.wall, actor, "command_created", about, &payload)?;
+                if check.needs_record() {
+                    check.record(cx, w, origin, target, ends.task_id)?;
+                }
+                if check.allowed {
+                    return Ok((*command, false));
+                }
+                // It stays on record, where `commands` shows why it went nowhere.
+                let why = check.refusal(target);
+                let step = Step { reason: Some(&why), error: Some(&why), ..Step::default() };
+                store::commands::advance(w, &command, Phase::Blocked, step, now.wall)?;
+                Ok((store::commands::by_id(w.read(), &command.id)?.unwrap_or(*command), false))
             }
             Enqueued::Repeated(command) => Ok((*command, true)),
             Enqueued::KeyTaken(command) => Err(Error::conflict(format!(
@@ -428,8 +482,9 @@ impl Queued {
             correlation_id: command.correlation_id.clone(),
             dry_run,
             phase: command.phase,
+            reason: command.reason.clone(),
             repeated,
-            required_permission: None,
+            required_permission: command.required_permission.clone(),
             state: command.phase.state(),
             target_session,
             task: task.to_owned(),
@@ -439,7 +494,9 @@ impl Queued {
 
     fn line(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let (kind, id) = (self.command_type, &self.command_id);
-        if self.repeated {
+        if self.phase == Phase::Blocked && !self.repeated {
+            writeln!(out, "{kind} command {id} is blocked: {}", self.reason.as_deref().unwrap_or_default())
+        } else if self.repeated {
             writeln!(out, "{kind} command {id} was accepted before; it is {}", self.phase)
         } else {
             let queued = if self.dry_run { "would queue" } else { "queued" };
@@ -448,7 +505,17 @@ impl Queued {
     }
 }
 
+impl Queued {
+    fn code(&self) -> u8 {
+        if self.phase == Phase::Blocked && !self.repeated { Kind::Blocked.exit_code() } else { 0 }
+    }
+}
+
 impl Outcome for Queued {
+    fn exit_code(&self) -> u8 {
+        self.code()
+    }
+
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         self.line(out)?;
         self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
@@ -456,6 +523,13 @@ impl Outcome for Queued {
 }
 
 impl Outcome for Nudges {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::One(queued) => queued.code(),
+            Self::Many { commands, .. } => commands.iter().map(Queued::code).max().unwrap_or_default(),
+        }
+    }
+
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         match self {
             Self::One(queued) => queued.human(out),

@@ -12,7 +12,7 @@ use super::{
     ways,
 };
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, TextArg, lookup},
+    actions::{Action, Argv, Context, Format, Outcome, TextArg, caller, lookup},
     base::{Error, Kind, Result, Timestamp},
     model::{
         delivery::{Command, CommandKind, CommandState, Lane, Phase},
@@ -101,11 +101,15 @@ impl Action for SessionNudge {
     fn run(self, cx: &Context) -> Result<Nudged> {
         let request = self.request()?;
         let store = cx.ledger_to_change()?;
+        let origin = caller::origin(cx, &store)?;
         let (session, command, repeated) = store.write_durably(|w| {
             let session = lookup::session(w.read(), &self.session)?;
-            let (command, repeated) = request.for_session(cx, w, &session)?;
+            let (command, repeated) = request.for_session(cx, w, &origin, &session)?;
             Ok::<_, Error>((session, command, repeated))
         })?;
+        if command.phase == Phase::Blocked {
+            return Ok(Nudged { dry_run: cx.dry_run(), ..Nudged::of(&command, &session, repeated, !self.no_wait) });
+        }
         if cx.dry_run() {
             return Ok(planned(cx, &session, &command));
         }
@@ -232,7 +236,9 @@ impl Outcome for Nudged {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let Self { session, command_id, phase, .. } = self;
         match (&self.receipt, phase) {
-            _ if self.dry_run => writeln!(out, "would send it to {session}: {}", self.way())?,
+            _ if self.dry_run && *phase != Phase::Blocked => {
+                writeln!(out, "would send it to {session}: {}", self.way())?
+            }
             (Some(receipt), Phase::Done) if receipt["byte_offset"].is_u64() => {
                 writeln!(out, "{session} has it: its rollout shows it at byte {}", receipt["byte_offset"])?;
             }
@@ -247,7 +253,7 @@ impl Outcome for Nudged {
     }
 
     fn exit_code(&self) -> u8 {
-        if self.dry_run { 0 } else { exit_code(self.phase, self.waited) }
+        if self.dry_run && self.phase != Phase::Blocked { 0 } else { exit_code(self.phase, self.waited) }
     }
 }
 

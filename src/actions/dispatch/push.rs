@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::{
     around::{Around, CRASHES, MOST_CRASHES},
-    compact, handover, health, in_queue, into_inbox,
+    compact,
+    enqueue::SOME_SESSION,
+    handover, health, in_queue, into_inbox,
     pass::{Handled, Orders},
     servers::{How, Message, Seen, Servers},
     ways,
@@ -39,7 +41,10 @@ pub(super) const TOO_LATE: i64 = 10_000;
 pub(super) const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
 /// The same when the message went into an open turn, whose model takes it when it likes.
 const BUSY_PROOF_PATIENCE: Duration = Duration::from_millis(200);
+/// Between two looks for it: close together where it mostly comes, then further apart.
 const PROOF_LOOKS: Duration = Duration::from_millis(15);
+const LATER_PROOF_LOOKS: Duration = Duration::from_millis(60);
+const MOSTLY_THERE: Duration = Duration::from_millis(150);
 /// Between two looks at a message without a proof.
 pub(super) const LOOK_AGAIN: i64 = 1_000;
 /// A session that answers and does not have a message is asked once more after this long.
@@ -169,16 +174,17 @@ pub(super) fn finish(store: &Store, handled: &mut Handled, command: &Command) ->
 
 /// What the session reads: who speaks, then the message.
 fn spoken(command: &Command, around: &Around) -> String {
-    format!("[conveyor] {}:\n\n{}", speaker(around), text::clean(command.message().unwrap_or_default()))
+    format!("[conveyor] {}:\n\n{}", speaker(command, around), text::clean(command.message().unwrap_or_default()))
 }
 
 /// Who speaks.
-pub(super) fn speaker(around: &Around) -> String {
+pub(super) fn speaker(command: &Command, around: &Around) -> String {
     let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
-    let from = around
-        .source
-        .as_ref()
-        .map_or_else(|| "the operator".to_owned(), |source| format!("{} {}", source.role, source.name));
+    let from = match &around.source {
+        Some(source) => format!("{} {}", source.role, source.name),
+        None if command.created_by == SOME_SESSION => "some Codex session".to_owned(),
+        None => "the operator".to_owned(),
+    };
     format!("From {from}{task}")
 }
 
@@ -225,12 +231,16 @@ fn words(refusal: &Refusal) -> (String, bool) {
 
 /// Takes the session's new lines until its record of the message is among them, or the patience is at its end.
 pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
-    let rounds = patience.as_millis() / PROOF_LOOKS.as_millis();
-    for _ in 0..rounds {
+    let mut waited = Duration::ZERO;
+    while waited < patience {
         // What cannot be read now is read by the next pass, or by whoever tails it.
         let _ = live::take(cx, &target.id, &|| true);
         match store.read(|r| store::commands::by_id(r, &command.id)) {
-            Ok(Some(now)) if now.phase == Phase::Submitted => cx.clock().sleep(PROOF_LOOKS),
+            Ok(Some(now)) if now.phase == Phase::Submitted => {
+                let pause = if waited < MOSTLY_THERE { PROOF_LOOKS } else { LATER_PROOF_LOOKS };
+                cx.clock().sleep(pause);
+                waited += pause;
+            }
             _ => return,
         }
     }

@@ -9,7 +9,8 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
     actions::{
-        Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, PauseView, QuestionView, Report, TalkQuery,
+        Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, Found, KnownBy, PauseView, QuestionView,
+        Report, TalkQuery, Unregistered,
     },
     base::{Error, Kind, Result, Timestamp},
     model::{
@@ -394,6 +395,7 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
         updated_at: ago(seconds),
         expires_at: Some(ago(seconds - 1_800)),
         attempts: 1,
+        proof: (phase == Phase::Done).then_some(40_960),
         message: Preview::Text(text.into()),
         item: matches!(phase, Phase::Delivered | Phase::Done).then_some(ItemFacts {
             state: ItemState::Delivered,
@@ -402,6 +404,31 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
             consumed_at: None,
             acknowledged: None,
         }),
+    }
+}
+
+/// Two sessions that run unregistered, and one of which nobody knows what it is.
+pub fn unregistered() -> Unregistered {
+    Unregistered {
+        sessions: vec![
+            Found {
+                thread_id: "019a2b3c-0000-7000-8000-00000000000a".into(),
+                cwd: Some("/home/me/lexer".into()),
+                known_by: vec![KnownBy::OpenRollout, KnownBy::Screen],
+                tmux_session: Some("work".into()),
+                pid: Some(4_711),
+                about: Some("Make the lexer faster".into()),
+            },
+            Found {
+                thread_id: "019a2b3c-0000-7000-8000-00000000000b".into(),
+                cwd: Some("/home/me/docs".into()),
+                known_by: vec![KnownBy::Server],
+                tmux_session: None,
+                pid: None,
+                about: None,
+            },
+        ],
+        unknown: 1,
     }
 }
 
@@ -511,6 +538,10 @@ impl Backend for Fake {
         Ok(Vec::new())
     }
 
+    fn unregistered(&self) -> Result<Unregistered> {
+        Ok(unregistered())
+    }
+
     fn attach(&self, _: &str) -> Result<Vec<String>> {
         Ok(self.attach.clone())
     }
@@ -565,6 +596,12 @@ pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
     keys.split_whitespace().flat_map(|name| update(app, Msg::Key(key(name)))).collect()
 }
 
+/// The newest command that was submitted comes to this end.
+pub fn finish(app: &mut App, result: Result<Report>) -> Vec<Effect> {
+    let line = app.receipts.list().first().expect("a submitted command").line.clone();
+    update(app, Msg::Done(line, result))
+}
+
 /// Types every character.
 pub fn write(app: &mut App, text: &str) -> Vec<Effect> {
     text.chars().flat_map(|c| update(app, Msg::Key(Key::pressed(KeyCode::Char(c).into()).expect("a key")))).collect()
@@ -582,6 +619,8 @@ pub fn event(name: &str) -> KeyEvent {
         "Enter" => KeyCode::Enter,
         "Esc" => KeyCode::Esc,
         "Tab" => KeyCode::Tab,
+        "Shift-Tab" => KeyCode::BackTab,
+        "Space" => KeyCode::Char(' '),
         "Left" => KeyCode::Left,
         "Right" => KeyCode::Right,
         "Home" => KeyCode::Home,

@@ -3,7 +3,7 @@
 use ratatui::layout::Size;
 
 use super::fake::{
-    NOW, ago, app, board, conversation, crowd, empty, events, explanation, lines, press, said, screen, write,
+    NOW, ago, app, board, conversation, crowd, empty, events, explanation, finish, lines, press, said, screen, write,
 };
 use crate::{
     actions::Report,
@@ -70,17 +70,6 @@ fn a_command_may_want_the_terminal() {
     let effects = update(&mut app, Msg::Done("conveyor open w1".into(), Ok(report)));
     assert_eq!(lines(&effects), ["tmux attach", "Board"]);
     assert!(app.layers.is_empty());
-}
-
-#[test]
-fn adopting_asks_first_and_shows_its_command_line() {
-    let mut app = app(80, 24);
-    assert!(press(&mut app, "D").is_empty(), "nothing happens before the answer");
-    assert!(screen(&app).contains("conveyor discover '--limit=50' --adopt '--role=worker'"), "{}", screen(&app));
-    assert!(press(&mut app, "n").is_empty());
-    press(&mut app, "D");
-    assert_eq!(lines(&press(&mut app, "y")), ["conveyor discover '--limit=50' --adopt '--role=worker'"]);
-    assert_eq!(app.running, 1);
 }
 
 #[test]
@@ -242,9 +231,8 @@ fn quitting_asks_while_a_command_runs() {
     assert!(press(&mut app, "q").is_empty());
     assert!(press(&mut app, "n").is_empty());
     assert_eq!(press(&mut app, "q y"), [Effect::Quit]);
-    update(&mut app, Msg::Done("conveyor cycle parser".into(), Err(Error::refused("no"))));
-    press(&mut app, "Esc");
-    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
+    finish(&mut app, Err(Error::refused("no")));
+    assert_eq!(press(&mut app, "Esc q"), [Effect::Quit]);
 }
 
 #[test]
