@@ -212,6 +212,7 @@ catalogue! {
         IdleCheck,
         UpdateStatus,
         Capture,
+        Diff,
         Classify,
         Ingest,
         Tail,

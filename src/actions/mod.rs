@@ -12,6 +12,7 @@ mod capture;
 mod catalogue;
 mod context;
 mod cycle;
+mod diff;
 mod discover;
 mod dispatch;
 mod disposable;
@@ -43,6 +44,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use crate::ports::background::{BoundedLog, leave_terminal};
+pub use crate::ports::git::FileStatus;
 pub use crate::store::dispatchers::Host as DispatcherHost;
 pub use answer::{AnswerOutcome, Answers, SessionAnswer};
 pub use argv::{Argv, TextArg};
@@ -51,7 +53,8 @@ pub use capture::{Capture, Classify, PaneText, pane_text};
 pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use cycle::{Cycle, Divergences};
-pub use discover::{Discover, KnownBy};
+pub use diff::{Diff, Differing, FileView, tree_diff};
+pub use discover::{Adoptable, Discover, KnownBy, adoptable};
 pub use dispatch::{
     Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
     Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,

@@ -2,9 +2,10 @@
 
 use crate::{
     actions::{self, Command, Context, Deliveries, Report},
-    base::Result,
+    base::{Error, Result},
     engine::{Dispatching, Engine},
     model::board::{Board, Entry, EventRow},
+    ports::env::Terminal,
     tui::{self, Backend, EventQuery, Explanation, Options, PaneText, theme::ThemeName},
 };
 
@@ -25,8 +26,26 @@ pub struct CockpitArgs {
     pub no_dispatch: bool,
 }
 
+/// Refuses a terminal that says of itself that it can only print lines: the screens would be a heap of escape sequences.
+///
+/// # Errors
+/// When `$TERM` is `dumb`, or says nothing.
+fn check_terminal(terminal: &Terminal) -> Result<()> {
+    let why = match terminal.term.as_deref() {
+        Some("dumb") => "this terminal cannot draw screens (TERM is dumb)",
+        None | Some("") => "nothing tells what this terminal can draw (TERM is not set)",
+        Some(_) => return Ok(()),
+    };
+    Err(Error::refused(why).hint(
+        "without screens: `conveyor list` shows the sessions, `conveyor explain NAME` one of them, `conveyor commands` \
+         the messages, `conveyor dispatch --watch` delivers; `conveyor --help` lists all. In a terminal that can draw, \
+         set TERM, for example to xterm-256color",
+    ))
+}
+
 /// Runs the cockpit until the operator leaves.
 pub(super) fn run(cx: &Context, args: &CockpitArgs, prefix: Vec<String>) -> Result<u8> {
+    check_terminal(&cx.env().terminal)?;
     // The engine writes while the screens read.
     let cx = cx.clone().with_reader();
     let engine_context = cx.clone();
@@ -75,8 +94,16 @@ impl Backend for Live {
         Ok(Explanation { lines, judgement: explained.judgement })
     }
 
+    fn diff(&self, session_id: &str) -> Result<actions::Differing> {
+        actions::tree_diff(&self.0, session_id)
+    }
+
     fn questions(&self, session_id: &str) -> Result<Vec<actions::QuestionView>> {
         actions::open_questions(&self.0, session_id)
+    }
+
+    fn adoptable(&self) -> Result<Vec<actions::Adoptable>> {
+        actions::adoptable(&self.0)
     }
 
     fn attach(&self, session_id: &str) -> Result<Vec<String>> {

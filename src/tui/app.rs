@@ -595,7 +595,9 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.pane = Some(Loaded { session, value });
         }
         Msg::Explained(session, result) => app.explained(&session, result),
+        Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
+        Msg::Adoptable(result) => super::adopt::arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
         Msg::Attach(Err(error)) => {
             app.attending.stays();

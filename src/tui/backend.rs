@@ -3,7 +3,7 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report},
+    actions::{Adoptable, Command, Deliveries, Differing, QuestionView, Report},
     base::{Result, Timestamp},
     model::{
         board::{Board, Entry, EventRow},
@@ -49,11 +49,23 @@ pub trait Backend: Send + Sync + 'static {
     /// As [`Backend::events`].
     fn explain(&self, session_id: &str) -> Result<Explanation>;
 
+    /// What the working tree of a session holds beyond its newest commit.
+    ///
+    /// # Errors
+    /// When its folder is in no git repository, or git does not say.
+    fn diff(&self, session_id: &str) -> Result<Differing>;
+
     /// What a session asks now, after a fresh look.
     ///
     /// # Errors
     /// When the session is unknown or gone, or nothing tells.
     fn questions(&self, session_id: &str) -> Result<Vec<QuestionView>>;
+
+    /// The Codex sessions that run here and could be registered.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    fn adoptable(&self) -> Result<Vec<Adoptable>>;
 
     /// The program to hand the terminal to, with its arguments.
     ///

@@ -1,8 +1,9 @@
 //! What keys do on the screens.
 
 use super::{
-    answers,
+    adopt, answers,
     app::{App, Look, Screen},
+    diff,
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
     marks,
@@ -12,15 +13,12 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{Action, Argv, Command, Commands, Cycle, Discover, Explain, List, Listed, Tail, Tasks},
-    model::{filter::Filter, session::Role},
+    actions::{Action, Argv, Command, Commands, Cycle, Explain, List, Listed, Tail, Tasks},
+    model::filter::Filter,
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
 const BUSY_WAIT_SECONDS: i64 = 90;
-
-/// Most sessions adopted by one key.
-const ADOPTED_AT_ONCE: usize = 50;
 
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
@@ -119,6 +117,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Diff => diff::open(app, effects),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),
         Intent::Unread => marks::unread(app, effects),
@@ -130,21 +129,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Retry => messages::retry(app),
         Intent::TakeBack => messages::take_back(app),
         Intent::Arrived => messages::arrived(app),
-        Intent::Adopt => {
-            let adopt = Discover {
-                query: None,
-                all: false,
-                limit: ADOPTED_AT_ONCE,
-                adopt: true,
-                role: Role::Worker,
-                name: None,
-            };
-            ask_first(
-                app,
-                "Register every Codex session that runs here and is not registered yet, as a worker?",
-                adopt,
-            );
-        }
+        Intent::Adopt => adopt::look(app, effects),
         Intent::Follow => {
             app.events.toggle_follow();
             if app.events.follows() {

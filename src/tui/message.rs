@@ -7,7 +7,7 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report},
+    actions::{Adoptable, Command, Deliveries, Differing, QuestionView, Report},
     base::{Error, Kind, Result, Timestamp},
     engine,
     model::board::{Board, Entry, EventRow},
@@ -28,8 +28,12 @@ pub enum Load {
     Pane(String),
     /// Why a session is in its state.
     Explain(String),
+    /// What a session has changed in its working tree.
+    Diff(String),
     /// What a session asks.
     Questions(String),
+    /// Which running sessions could be registered.
+    Adoptable,
     /// How to attach to a session.
     Attach(String),
 }
@@ -62,8 +66,12 @@ pub enum Msg {
     Pane(String, Result<Option<PaneText>>),
     /// The answer to [`Load::Explain`].
     Explained(String, Result<Explanation>),
+    /// The answer to [`Load::Diff`].
+    Diff(String, Result<Differing>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
+    /// The answer to [`Load::Adoptable`].
+    Adoptable(Result<Vec<Adoptable>>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
     /// The program that had the terminal has ended.

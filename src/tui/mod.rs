@@ -3,9 +3,11 @@
 //! State and decisions are pure (`app`), drawing reads them (`screen`), the loop carries out effects. All it
 //! knows of the world comes through [`Backend`]; all it does there is an action of the catalogue.
 
+mod adopt;
 mod answers;
 mod app;
 mod backend;
+mod diff;
 mod event_loop;
 mod field;
 mod input;

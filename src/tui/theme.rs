@@ -75,6 +75,10 @@ text_enum! {
         Tool => "tool",
         /// What Codex itself reports.
         Codex => "codex",
+        /// A line that came.
+        Added => "added",
+        /// A line that went.
+        Removed => "removed",
         /// A frame.
         Border => "border",
         /// The frame of the pane that has the keyboard.
@@ -179,7 +183,8 @@ fn coloured(part: Part, palette: &Palette) -> Style {
         Part::SelectedAway => plain.add_modifier(Modifier::UNDERLINED),
         Part::NeedsYou => plain.fg(palette.need).add_modifier(Modifier::BOLD),
         Part::Failed | Part::Error => plain.fg(palette.failed).add_modifier(Modifier::BOLD),
-        Part::DoneUnseen => plain.fg(palette.done),
+        Part::DoneUnseen | Part::Added => plain.fg(palette.done),
+        Part::Removed => plain.fg(palette.failed),
         Part::Working => plain.fg(palette.working),
         Part::User => plain.fg(palette.user).add_modifier(Modifier::BOLD),
         Part::Tool => plain.fg(palette.tool),
@@ -200,6 +205,8 @@ fn high_contrast(part: Part) -> Style {
         Part::NeedsYou => bold.fg(Color::Black).bg(Color::LightYellow),
         Part::Failed | Part::Error => bold.fg(Color::White).bg(Color::Red),
         Part::DoneUnseen => bold.fg(Color::Black).bg(Color::LightGreen),
+        Part::Added => bold.fg(Color::LightGreen),
+        Part::Removed => bold.fg(Color::LightRed),
         Part::Tool | Part::Codex | Part::Warning => bold.add_modifier(Modifier::UNDERLINED),
     }
 }
@@ -207,7 +214,7 @@ fn high_contrast(part: Part) -> Style {
 fn mono(part: Part) -> Style {
     let plain = Style::new();
     match part {
-        Part::Text | Part::Idle | Part::Agent | Part::Tool => plain,
+        Part::Text | Part::Idle | Part::Agent | Part::Tool | Part::Removed => plain,
         Part::Dim | Part::Unknown | Part::Border | Part::Stale | Part::Codex => plain.add_modifier(Modifier::DIM),
         Part::Selected => plain.add_modifier(Modifier::REVERSED),
         Part::SelectedAway => plain.add_modifier(Modifier::UNDERLINED),
@@ -219,6 +226,7 @@ fn mono(part: Part) -> Style {
         | Part::User
         | Part::BorderFocus
         | Part::Key
+        | Part::Added
         | Part::Error
         | Part::Warning => plain.add_modifier(Modifier::BOLD),
     }

@@ -7,6 +7,7 @@ mod cockpit;
 mod compact;
 mod deliver;
 mod demo;
+mod diff;
 mod hardened;
 mod launch;
 mod live;

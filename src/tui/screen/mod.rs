@@ -314,7 +314,9 @@ fn works(app: &App, intent: Intent) -> bool {
         return true;
     }
     match intent {
-        Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Explain | Intent::Diff | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => {
+            app.session().is_some()
+        }
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Snooze | Intent::Pin => fleet::selected(app).is_some(),

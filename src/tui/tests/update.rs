@@ -4,7 +4,7 @@ use ratatui::layout::Size;
 
 use super::fake::{NOW, ago, app, board, conversation, crowd, empty, events, explanation, lines, press, screen, write};
 use crate::{
-    actions::Report,
+    actions::{Adoptable, Command, Report},
     base::{Error, Kind, Timestamp},
     engine::Notice,
     model::board::Attention,
@@ -68,12 +68,32 @@ fn a_command_may_want_the_terminal() {
 #[test]
 fn adopting_asks_first_and_shows_its_command_line() {
     let mut app = app(80, 24);
-    assert!(press(&mut app, "D").is_empty(), "nothing happens before the answer");
-    assert!(screen(&app).contains("conveyor discover '--limit=50' --adopt '--role=worker'"), "{}", screen(&app));
+    let found = |count: usize| {
+        let one = |number: usize| Adoptable {
+            name: format!("free-{number}"),
+            thread: format!("019a2b3c-{number}"),
+            folder: Some(format!("/home/me/project/part-{number}")),
+            tmux_session: (number == 1).then(|| "mine".to_owned()),
+        };
+        Msg::Adoptable(Ok((1..=count).map(one).collect()))
+    };
+    assert_eq!(lines(&press(&mut app, "D")), ["Adoptable"], "nothing happens before it is told which ones");
+    update(&mut app, found(2));
+    insta::assert_snapshot!("adopting", screen(&app));
+    let command = "conveyor discover '--limit=2' --adopt '--thread=019a2b3c-1' '--thread=019a2b3c-2' '--role=worker'";
     assert!(press(&mut app, "n").is_empty());
     press(&mut app, "D");
-    assert_eq!(lines(&press(&mut app, "y")), ["conveyor discover '--limit=50' --adopt '--role=worker'"]);
+    update(&mut app, found(2));
+    assert_eq!(lines(&press(&mut app, "y")), [command]);
     assert_eq!(app.running, 1);
+    press(&mut app, "D");
+    update(&mut app, found(0));
+    assert!(app.layers.is_empty() && screen(&app).contains("no Codex session runs here unregistered"));
+    press(&mut app, "D");
+    update(&mut app, found(20));
+    assert!(screen(&app).contains("12 more run here; ask again"), "{}", screen(&app));
+    let Some(Effect::Submit(Command::Discover(adopt))) = press(&mut app, "y").pop() else { panic!("a submission") };
+    assert_eq!(adopt.thread.len(), 8, "never one that was not named");
 }
 
 #[test]
