@@ -1,12 +1,49 @@
-//! Which registered session a command runs in: told by the processes above it, not by what it says.
+//! Who gave a command, and which registered session it runs in: told by the processes above it, not by what it says.
 
 use super::Context;
 use crate::{
     base::Result,
     model::session::{Registration, Session},
-    ports::{machine, process::ProcessId},
+    ports::{
+        machine,
+        process::{CodexScope, ProcessId},
+    },
     store::{self, Store},
 };
+
+/// Who gave a command.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// No Codex is above it: a person, or a script of theirs.
+    Operator,
+    /// A registered session.
+    Session(Box<Session>),
+    /// Some Codex is above it, and nothing tells which session of its.
+    SomeCodex,
+}
+
+/// Who gave this command. Below Codex's server and in its sandbox the processes above do not say which session it is;
+/// there the thread that Codex names counts, and only there: a shell elsewhere may have inherited the name.
+pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
+    if let Some(session) = session(cx, store)? {
+        return Ok(Origin::Session(Box::new(session)));
+    }
+    let above = ancestors(cx);
+    // Who cannot be told apart from a Codex is not called a person.
+    let is_below_codex = cx
+        .processes()
+        .codex_processes(CodexScope::All)
+        .map_or(true, |all| all.iter().any(|process| above.contains(&process.id.pid)));
+    if !is_below_codex {
+        return Ok(Origin::Operator);
+    }
+    let Some(thread) = cx.env().codex_thread.as_deref() else { return Ok(Origin::SomeCodex) };
+    let sessions = store.read(store::sessions::list)?;
+    let named = sessions
+        .into_iter()
+        .find(|session| session.state == Registration::Active && session.codex_session_id.as_deref() == Some(thread));
+    Ok(named.map_or(Origin::SomeCodex, |session| Origin::Session(Box::new(session))))
+}
 
 /// How far up the process tree is looked.
 const MAX_ANCESTORS: usize = 64;

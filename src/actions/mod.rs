@@ -11,6 +11,7 @@ mod caller;
 mod capture;
 mod catalogue;
 mod context;
+mod conversation;
 mod cycle;
 mod diff;
 mod discover;
@@ -52,9 +53,10 @@ pub use binding::{Bind, Unbind};
 pub use capture::{Capture, Classify, PaneText, pane_text};
 pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
+pub use conversation::{TalkQuery, conversation};
 pub use cycle::{Cycle, Divergences};
 pub use diff::{Diff, Differing, FileView, tree_diff};
-pub use discover::{Adoptable, Discover, KnownBy, adoptable};
+pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
 pub use dispatch::{
     Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
     Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
@@ -77,7 +79,7 @@ pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
-pub use tail::{EventQuery, Tail, conversation, event_page};
+pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;
 
 use crate::base::Result;

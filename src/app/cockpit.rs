@@ -1,10 +1,13 @@
 //! Opens the cockpit over the real ledger, with the background tasks beside it.
 
 use crate::{
-    actions::{self, Command, Context, Deliveries, Report},
+    actions::{self, Command, Context, Deliveries, Report, TalkQuery},
     base::{Error, Result},
     engine::{Dispatching, Engine},
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+    },
     ports::env::Terminal,
     tui::{self, Backend, EventQuery, Explanation, Options, PaneText, theme::ThemeName},
 };
@@ -78,13 +81,17 @@ impl Backend for Live {
         actions::event_page(&self.0, session_id, &actions::EventQuery { before, text, kinds, limit })
     }
 
-    fn conversation(&self, session_id: &str, limit: usize) -> Result<Vec<Entry>> {
-        actions::conversation(&self.0, session_id, limit)
+    fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>> {
+        actions::conversation(&self.0, session_id, query)
     }
 
     fn pane(&self, session_id: &str) -> Result<Option<PaneText>> {
         let seen = actions::pane_text(&self.0, session_id)?;
-        Ok(seen.map(|actions::PaneText { lines, captured_at, note }| PaneText { lines, captured_at, note }))
+        Ok(seen.map(|actions::PaneText { picture, captured_at, note }| PaneText {
+            picture,
+            captured_at,
+            note: note.map(str::to_owned),
+        }))
     }
 
     fn explain(&self, session_id: &str) -> Result<Explanation> {
@@ -102,8 +109,8 @@ impl Backend for Live {
         actions::open_questions(&self.0, session_id)
     }
 
-    fn adoptable(&self) -> Result<Vec<actions::Adoptable>> {
-        actions::adoptable(&self.0)
+    fn unregistered(&self) -> Result<actions::Unregistered> {
+        actions::unregistered(&self.0)
     }
 
     fn attach(&self, session_id: &str) -> Result<Vec<String>> {

@@ -249,32 +249,3 @@ pub struct EventRow {
     /// Marks: `inherited`, `lossy`, `torn_prefix`, `bad_line`, `huge`, `ordinal_conflict`.
     pub flags: Vec<String>,
 }
-
-/// Who speaks in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Speaker {
-    /// A person or a supervisor.
-    User,
-    /// The agent.
-    Agent,
-    /// The agent's note on the way.
-    Note,
-    /// A command, an edit, a tool.
-    Tool,
-    /// Codex itself: aborts, errors, compaction.
-    Codex,
-}
-
-/// One entry of a session's conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// Who speaks.
-    pub speaker: Speaker,
-    /// When.
-    pub at: Option<Timestamp>,
-    /// What, cleaned and bounded.
-    pub text: String,
-    /// First byte of the rollout line.
-    pub byte_offset: u64,
-}

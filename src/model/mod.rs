@@ -3,7 +3,9 @@
 //! Nothing here touches a file, a process, a clock or the ledger.
 
 pub mod board;
+pub mod cells;
 pub mod codex;
+pub mod conversation;
 pub mod deliveries;
 pub mod delivery;
 pub mod filter;

@@ -25,6 +25,8 @@ pub struct Env {
     pub codex: Option<PathBuf>,
     /// Messages may go through Codex's own queue, unless `$CONVEYOR_CODEX_QUEUE` is `off`.
     pub codex_queue: bool,
+    /// `$CODEX_THREAD_ID`, which Codex sets for the commands it runs: the thread that runs this one.
+    pub codex_thread: Option<String>,
     /// `$PATH`.
     pub path: Option<std::ffi::OsString>,
     /// `$TMUX`, set inside tmux: socket path, server pid, session number.
@@ -77,6 +79,7 @@ impl Env {
             codex_home,
             codex: set("CONVEYOR_CODEX").map(|path| cwd.join(path)),
             codex_queue: text("CONVEYOR_CODEX_QUEUE").is_none_or(|word| word != "off"),
+            codex_thread: text("CODEX_THREAD_ID"),
             path: env::var_os("PATH"),
             tmux: text("TMUX"),
             tmux_pane: text("TMUX_PANE"),

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod bindings;
 pub mod board;
 pub mod budgets;
+pub mod claims;
 pub mod codex_state;
 pub mod commands;
 mod convert;

@@ -3,10 +3,12 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Adoptable, Command, Deliveries, Differing, QuestionView, Report},
+    actions::{Command, Deliveries, Differing, QuestionView, Report, TalkQuery, Unregistered},
     base::{Result, Timestamp},
     model::{
-        board::{Board, Entry, EventRow},
+        board::{Board, EventRow},
+        cells::Picture,
+        conversation::Entry,
         state::Judgement,
     },
 };
@@ -31,11 +33,11 @@ pub trait Backend: Send + Sync + 'static {
     /// When the session is unknown or the ledger cannot be read.
     fn events(&self, session_id: &str, query: EventQuery) -> Result<Vec<EventRow>>;
 
-    /// The newest `limit` entries of a session's conversation, oldest first.
+    /// A page of a session's conversation, oldest first.
     ///
     /// # Errors
     /// As [`Backend::events`].
-    fn conversation(&self, session_id: &str, limit: usize) -> Result<Vec<Entry>>;
+    fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>>;
 
     /// What a session's pane shows now; none when it has no pane.
     ///
@@ -61,11 +63,11 @@ pub trait Backend: Send + Sync + 'static {
     /// When the session is unknown or gone, or nothing tells.
     fn questions(&self, session_id: &str) -> Result<Vec<QuestionView>>;
 
-    /// The Codex sessions that run here and could be registered.
+    /// The Codex sessions that run on this machine unregistered.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    fn adoptable(&self) -> Result<Vec<Adoptable>>;
+    fn unregistered(&self) -> Result<Unregistered>;
 
     /// The program to hand the terminal to, with its arguments.
     ///
@@ -93,11 +95,11 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
-/// The visible text of a pane.
+/// The visible screen of a pane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaneText {
-    /// Its lines, top first.
-    pub lines: Vec<String>,
+    /// Its screen, in cells.
+    pub picture: Picture,
     /// When it was captured.
     pub captured_at: Timestamp,
     /// What has to be known about it (copy mode, a dead pane).

@@ -7,10 +7,13 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Adoptable, Command, Deliveries, Differing, QuestionView, Report},
+    actions::{Command, Deliveries, Differing, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+    },
 };
 
 /// A question to the backend.
@@ -20,8 +23,8 @@ pub enum Load {
     Board,
     /// What is under way between sessions; with this command, however old it is.
     Deliveries(Option<String>),
-    /// The conversation of a session.
-    Conversation(String),
+    /// A page of the conversation of a session.
+    Conversation(String, TalkQuery),
     /// Events of a session.
     Events(String, EventQuery),
     /// The pane of a session.
@@ -32,8 +35,8 @@ pub enum Load {
     Diff(String),
     /// What a session asks.
     Questions(String),
-    /// Which running sessions could be registered.
-    Adoptable,
+    /// What runs here unregistered.
+    Unregistered,
     /// How to attach to a session.
     Attach(String),
 }
@@ -59,7 +62,7 @@ pub enum Msg {
     /// The answer to [`Load::Deliveries`].
     Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
-    Conversation(String, Result<Vec<Entry>>),
+    Conversation(String, TalkQuery, Result<Vec<Entry>>),
     /// The answer to [`Load::Events`].
     Events(String, EventQuery, Result<Vec<EventRow>>),
     /// The answer to [`Load::Pane`].
@@ -70,8 +73,8 @@ pub enum Msg {
     Diff(String, Result<Differing>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
-    /// The answer to [`Load::Adoptable`].
-    Adoptable(Result<Vec<Adoptable>>),
+    /// The answer to [`Load::Unregistered`].
+    Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
     /// The program that had the terminal has ended.

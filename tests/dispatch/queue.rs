@@ -29,7 +29,10 @@ fn a_queued_message_is_delivered_into_the_inbox_and_every_step_is_on_record() {
     let inbox = pair.inbox();
     assert_eq!(inbox.len(), 1);
     assert_eq!(inbox[0].1["message"], "run the tests\n", "as it was sent, to the byte");
-    assert_eq!((&inbox[0].1["source_session"], &inbox[0].1["target_session"]), (&"m1".into(), &"w1".into()));
+    assert_eq!(
+        (&inbox[0].1["source_session"], &inbox[0].1["target_session"]),
+        (&serde_json::Value::Null, &"w1".into())
+    );
 
     let commands = pair.env.sh("commands --attempts --json").ok().json();
     let command = &commands[0];

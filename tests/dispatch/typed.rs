@@ -163,6 +163,23 @@ fn what_was_confirmed_while_its_pointer_was_on_its_way_is_not_laid_there_again()
 }
 
 #[test]
+fn a_text_that_cannot_be_typed_any_more_concerns_its_own_message_only() {
+    let pair = Pair::new();
+    let (id, _) = pair.submitted("written down by another program", None, 0);
+    let sql = pair.sql();
+    sql.execute("update typed_messages set body = 'a bell: ' || char(7)", []).unwrap();
+    sql.execute("update commands set available_uptime = 0, phase = 'staged'", []).unwrap();
+    let queued = ["enqueue-notify-manager", "parser", "--message", "not held up", "--json"];
+    let other = pair.env.run(queued).ok().json()["command_id"].as_str().unwrap().to_owned();
+    let pass = pair.env.sh("dispatch --json");
+    assert_eq!(pass.code, 0, "{pass}");
+    let (phase, reason) = pair.stands(&id);
+    let reason = reason.unwrap();
+    assert_eq!((phase.as_str(), pair.stands(&other).0.as_str()), ("ambiguous", "delivered"), "{reason}");
+    assert!(reason.starts_with("what was typed for it cannot be looked for any more"), "{reason}");
+}
+
+#[test]
 fn a_pointer_to_a_session_that_was_deregistered_leaves_its_message_in_the_inbox() {
     let pair = Pair::new();
     let id = pair.pointed_at("still there", "submitted", "");

@@ -120,10 +120,13 @@ fn adopting_takes_the_sessions_of_this_folder_unless_more_is_asked_for() {
     }
     let names = |run: crate::support::Finished| run.ok().json();
     let rehearsed = names(world.run(&["discover", "--adopt", "--dry-run", "--json"]));
-    assert_eq!((&rehearsed["adopted"], &rehearsed["left_out"]), (&serde_json::json!(["here"]), &1.into()));
+    // Others may run on this machine that are none of this test's business.
+    let left_out = rehearsed["left_out"].as_u64();
+    assert_eq!(rehearsed["adopted"], serde_json::json!(["here"]));
+    assert!(left_out >= Some(1), "{rehearsed:#}");
     let said = world.run(&["discover", "--adopt", "--text"]).ok();
     assert!(said.out.contains("adopted here  ") && said.out.contains(&here.display().to_string()), "{said}");
-    assert!(said.out.contains("1 in other folders left alone; --cwd DIR or --all takes them"), "{said}");
+    assert!(said.out.contains(" in other folders left alone; --cwd DIR or --all takes them"), "{said}");
     assert!(said.out.contains("next: conveyor discover --adopt --all"), "{said}");
     assert_eq!(said.out.matches(&here.display().to_string()).count(), 2, "once as adopted, once as a session: {said}");
     let away = away.display().to_string();

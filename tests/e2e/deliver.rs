@@ -123,7 +123,7 @@ fn real_codex_gets_each_message_once_and_nothing_is_approved() {
     live.assert_received(&live.command(&id));
     world.wait_for_condition("w1", "done");
     assert_eq!(world.cycle("parser")["manager_context"]["worker_receipt"]["last_agent_message"], "All is well.");
-    assert!(world.screen("w1").contains("From manager m1 on task parser"), "{}", world.screen("w1"));
+    assert!(world.screen("w1").contains("From the operator on task parser"), "{}", world.screen("w1"));
 
     // What would be a shell command or a slash command when typed is a message like any other.
     let canary = lab.project().join("canary");

@@ -69,7 +69,7 @@ pub struct Discovered {
     adopted: Vec<String>,
     bindings: Vec<BindingHit>,
     dry_run: bool,
-    /// With --adopt: how many unregistered sessions match and run in other folders.
+    /// With --adopt and without --cwd: how many unregistered sessions match and run in other folders.
     left_out: usize,
     query: Option<String>,
     running: Vec<RunningView>,
@@ -185,6 +185,59 @@ impl Action for Discover {
     }
 }
 
+/// What runs here unregistered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unregistered {
+    /// What can be adopted.
+    pub sessions: Vec<Found>,
+    /// How many more run whose thread nobody tells.
+    pub unknown: usize,
+}
+
+/// A session that runs unregistered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its thread.
+    pub thread_id: String,
+    /// The folder it works in.
+    pub cwd: Option<String>,
+    /// What told which thread it is.
+    pub known_by: Vec<KnownBy>,
+    /// Name of the tmux session that it runs in.
+    pub tmux_session: Option<String>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Its name, or the beginning of its first message.
+    pub about: Option<String>,
+}
+
+/// What runs here unregistered and can be adopted.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn unregistered(cx: &Context) -> Result<Unregistered> {
+    let sessions = known_sessions(cx)?;
+    let mut answer = Unregistered::default();
+    for running in running::scan(cx) {
+        if registered_as(&running, &sessions).is_some() || running.unattended {
+            continue;
+        }
+        let Some(thread_id) = running.thread_id else {
+            answer.unknown += 1;
+            continue;
+        };
+        answer.sessions.push(Found {
+            thread_id,
+            cwd: running.cwd.map(|cwd| cwd.display().to_string()),
+            known_by: running.ways.into_iter().collect(),
+            tmux_session: running.pane.map(|pane| pane.session_name),
+            pid: running.process.map(|process| process.pid),
+            about: running.name.or(running.preview),
+        });
+    }
+    Ok(answer)
+}
+
 impl Discover {
     fn at_most(&self) -> usize {
         if self.limit == 0 { usize::MAX } else { self.limit }
@@ -282,41 +335,6 @@ pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<S
     sessions.iter().find(same).map(|session| session.name.clone())
 }
 
-/// A session that `--adopt` could register.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Adoptable {
-    /// The name that it would get.
-    pub name: String,
-    /// Codex's thread id.
-    pub thread: String,
-    /// Its folder, when that is known.
-    pub folder: Option<String>,
-    /// The tmux session that it runs in.
-    pub tmux_session: Option<String>,
-}
-
-/// Every session on this machine that `--adopt --all` would register.
-///
-/// # Errors
-/// When there is a ledger that cannot be read.
-pub fn adoptable(cx: &Context) -> Result<Vec<Adoptable>> {
-    let sessions = known_sessions(cx)?;
-    let mut taken: BTreeSet<String> = sessions.iter().map(|session| session.name.clone()).collect();
-    let found = running::scan(cx);
-    let free = found.iter().filter(|running| is_adoptable(running, &sessions));
-    let one = |running: &Running| {
-        let name = free_name(running, &taken);
-        taken.insert(name.clone());
-        Some(Adoptable {
-            name,
-            thread: running.thread_id.clone()?,
-            folder: running.cwd.as_ref().map(|cwd| cwd.display().to_string()),
-            tmux_session: running.pane.as_ref().map(|pane| pane.session_name.clone()),
-        })
-    };
-    Ok(free.filter_map(one).collect())
-}
-
 fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
     running.thread_id.is_some() && !running.unattended && registered_as(running, sessions).is_none()
 }
@@ -340,7 +358,8 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
     let meant = found.iter().filter(|running| scope.means(running) && is_adoptable(running, &sessions));
     let (here, elsewhere): (Vec<&Running>, Vec<&Running>) = meant.partition(|running| scope.is_here(running));
     let wanted: Vec<&Running> = here.into_iter().take(request.at_most()).collect();
-    let left_out = elsewhere.len();
+    // Whoever names a folder knows that there are others.
+    let left_out = if request.cwd.is_none() { elsewhere.len() } else { 0 };
     if request.name.is_some() && wanted.len() != 1 {
         return Err(Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()))
             .hint("narrow the search with a part of its id, folder or tmux session"));

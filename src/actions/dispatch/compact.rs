@@ -18,7 +18,7 @@ use super::{
     ways,
 };
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, lookup},
+    actions::{Action, Argv, Context, Format, Outcome, caller, lookup},
     base::{Error, Result, Timestamp},
     model::{
         delivery::{Command, CommandKind, CommandState, Lane, Phase},
@@ -198,7 +198,8 @@ fn request(
         expires: wait.expires,
     };
     let (_, worker) = store.read(|r| worker_of(r, reference))?;
-    // The ways are looked at outside the transaction.
+    // The ways, and who asks, are looked at outside the transaction.
+    let origin = caller::origin(cx, &store)?;
     let way = ways::choose(cx, &mut Servers::default(), &worker, CommandKind::RequestWorkerCompact);
     let next = way.next(CommandKind::RequestWorkerCompact);
     let (task, worker, command, repeated) = store.write_durably(|w| {
@@ -218,7 +219,7 @@ fn request(
             ))
             .hint(format!("attach to it with `conveyor open {}` and type /compact", worker.name)));
         }
-        let (command, _) = asked.for_worker(cx, w, &task, &worker)?;
+        let (command, _) = asked.for_worker(cx, w, &origin, &task, &worker)?;
         let about = audit::About { task_id: Some(&task.id), session_id: Some(&worker.id) };
         let payload = json!({"command_id": command.id, "cycle_id": cycle_id, "reason": why});
         audit::append(w, cx.now(), cx.actor(), "worker_compact_requested", about, &payload)?;

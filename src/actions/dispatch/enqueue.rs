@@ -8,7 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::health;
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, TextArg, list, lookup},
+    actions::{
+        Action, Argv, Context, Format, Outcome, TextArg,
+        caller::{self, Origin},
+        list, lookup,
+    },
     base::{Error, Kind, Moment, Result, text},
     model::{
         delivery::{Command, CommandKind, CommandState, Phase},
@@ -33,6 +37,8 @@ pub const TIME_TO_LIVE: u64 = 30 * 60;
 const MOST_WAITING: u64 = 10_000;
 /// Tries allowed.
 const MAX_ATTEMPTS: i64 = 5;
+/// Who made a command that some Codex gave, when nothing tells which session of its.
+pub(super) const SOME_SESSION: &str = "session";
 
 /// What both commands take beside their task.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -138,7 +144,8 @@ impl Action for EnqueueNotifyManager {
     fn run(self, cx: &Context) -> Result<Queued> {
         let request = Request::new(CommandKind::NotifyManager, &self.message)?;
         let store = cx.ledger_to_change()?;
-        let queued = store.write_durably(|w| request.for_task(cx, w, &self.task))?;
+        let origin = caller::origin(cx, &store)?;
+        let queued = store.write_durably(|w| request.for_task(cx, w, &origin, &self.task))?;
         warned(cx, &store, queued)
     }
 
@@ -160,9 +167,10 @@ impl Action for EnqueueNudgeWorker {
     fn run(self, cx: &Context) -> Result<Nudges> {
         let request = Request::new(CommandKind::NudgeWorker, &self.message)?;
         let store = cx.ledger_to_change()?;
+        let origin = caller::origin(cx, &store)?;
         let Some(filter) = self.filter else {
             let task = self.task.ok_or_else(|| Error::usage("enqueue-nudge-worker requires a task"))?;
-            let queued = store.write_durably(|w| request.for_task(cx, w, &task))?;
+            let queued = store.write_durably(|w| request.for_task(cx, w, &origin, &task))?;
             return Ok(Nudges::One(Box::new(warned(cx, &store, queued)?)));
         };
         let tasks = bound_workers(cx, &filter)?;
@@ -171,8 +179,10 @@ impl Action for EnqueueNudgeWorker {
                 .hint("`conveyor list` shows the sessions; a nudge goes to workers that are bound to a task"));
         }
         // All of them or none.
-        let commands = store
-            .write_durably(|w| tasks.iter().map(|task| request.for_task(cx, w, task)).collect::<Result<Vec<_>>>())?;
+        let commands = store.write_durably(|w| {
+            let queued = tasks.iter().map(|task| request.for_task(cx, w, &origin, task));
+            queued.collect::<Result<Vec<_>>>()
+        })?;
         let warning = store.read(|r| health::of(cx, r))?.warning;
         Ok(Nudges::Many { commands, dry_run: cx.dry_run(), filter, warning })
     }
@@ -239,8 +249,28 @@ pub(super) struct Request<'a> {
 struct Ends<'a> {
     task_id: Option<&'a str>,
     binding_id: Option<&'a str>,
-    source: Option<&'a str>,
+    sender: Sender<'a>,
     target: &'a Session,
+}
+
+/// Who a message is from, as the ledger keeps it and as its reader is told.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    session_id: Option<&'a str>,
+    created_by: &'a str,
+}
+
+impl<'a> Sender<'a> {
+    /// Who really gave the command. A Codex that cannot be told apart speaks for the end of the binding that `presumed`
+    /// names, because such messages are that end's; without one it is some session, and never a person.
+    fn of(cx: &Context, origin: &'a Origin, presumed: Option<(Role, &'a str)>) -> Self {
+        match (origin, presumed) {
+            (Origin::Session(session), _) => Self { session_id: Some(&session.id), created_by: session.role.as_str() },
+            (Origin::SomeCodex, Some((role, id))) => Self { session_id: Some(id), created_by: role.as_str() },
+            (Origin::SomeCodex, None) => Self { session_id: None, created_by: SOME_SESSION },
+            (Origin::Operator, _) => Self { session_id: None, created_by: cx.actor().as_str() },
+        }
+    }
 }
 
 impl<'a> Request<'a> {
@@ -283,9 +313,9 @@ impl<'a> Request<'a> {
     }
 
     /// Accepts it for the other end of a task.
-    fn for_task(&self, cx: &Context, w: &Write<'_>, reference: &str) -> Result<Queued> {
+    fn for_task(&self, cx: &Context, w: &Write<'_>, origin: &Origin, reference: &str) -> Result<Queued> {
         let task = lookup::task(w.read(), reference)?;
-        let refusal = match self.accept_now(cx, w, &task, reference) {
+        let refusal = match self.accept_now(cx, w, origin, &task, reference) {
             Err(error) if matches!(error.kind(), Kind::Refused | Kind::Blocked) => error,
             accepted => return accepted,
         };
@@ -304,31 +334,42 @@ impl<'a> Request<'a> {
         Ok(Some(Queued::new(&known, true, target.unwrap_or_default(), reference, dry_run)))
     }
 
-    fn accept_now(&self, cx: &Context, w: &Write<'_>, task: &Task, reference: &str) -> Result<Queued> {
+    fn accept_now(&self, cx: &Context, w: &Write<'_>, origin: &Origin, task: &Task, reference: &str) -> Result<Queued> {
         if !task.state.is_open() {
             return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
         }
         let binding = lookup::active_binding(w.read(), task)?;
-        let (source, target) = match self.kind {
-            CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
+        let (presumed, target) = match self.kind {
+            CommandKind::NotifyManager => {
+                ((Role::Worker, binding.worker_session_id.as_str()), &binding.manager_session_id)
+            }
             CommandKind::NudgeWorker
             | CommandKind::SessionNudge
             | CommandKind::WorkerTaskComplete
-            | CommandKind::RequestWorkerCompact => (&binding.manager_session_id, &binding.worker_session_id),
+            | CommandKind::RequestWorkerCompact => {
+                ((Role::Manager, binding.manager_session_id.as_str()), &binding.worker_session_id)
+            }
         };
         let target = store::sessions::by_id(w.read(), target)?
             .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
-        let ends =
-            Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), source: Some(source), target: &target };
+        let sender = Sender::of(cx, origin, Some(presumed));
+        let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: &target };
         let (command, repeated) = self.accept(cx, w, &ends)?;
         Ok(Queued::new(&command, repeated, target.name, reference, cx.dry_run()))
     }
 
     /// Accepts it for one session. It belongs to the task that the session is bound to, if any, but not to the
     /// binding: it goes to the session whoever supervises it.
-    pub(super) fn for_session(&self, cx: &Context, w: &Write<'_>, session: &Session) -> Result<(Command, bool)> {
+    pub(super) fn for_session(
+        &self,
+        cx: &Context,
+        w: &Write<'_>,
+        origin: &Origin,
+        session: &Session,
+    ) -> Result<(Command, bool)> {
         let task_id = store::bindings::active_of_session(w.read(), &session.id)?.map(|binding| binding.task_id);
-        self.accept(cx, w, &Ends { task_id: task_id.as_deref(), binding_id: None, source: None, target: session })
+        let sender = Sender::of(cx, origin, None);
+        self.accept(cx, w, &Ends { task_id: task_id.as_deref(), binding_id: None, sender, target: session })
     }
 
     /// Accepts it for the worker of a task, through the binding in force.
@@ -336,16 +377,13 @@ impl<'a> Request<'a> {
         &self,
         cx: &Context,
         w: &Write<'_>,
+        origin: &Origin,
         task: &Task,
         worker: &Session,
     ) -> Result<(Command, bool)> {
         let binding = lookup::active_binding(w.read(), task)?;
-        let ends = Ends {
-            task_id: Some(&task.id),
-            binding_id: Some(&binding.id),
-            source: Some(&binding.manager_session_id),
-            target: worker,
-        };
+        let sender = Sender::of(cx, origin, Some((Role::Manager, &binding.manager_session_id)));
+        let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: worker };
         self.accept(cx, w, &ends)
     }
 
@@ -363,10 +401,10 @@ impl<'a> Request<'a> {
             id: &id,
             idempotency_key: self.idempotency_key.unwrap_or(&id),
             request_sha256: &self.digest(&target.id),
-            created_by: cx.actor().as_str(),
+            created_by: ends.sender.created_by,
             task_id: ends.task_id,
             binding_id: ends.binding_id,
-            source_session_id: ends.source,
+            source_session_id: ends.sender.session_id,
             target_session_id: &target.id,
             correlation_id: &correlation_id,
             kind: self.kind,
@@ -384,10 +422,12 @@ impl<'a> Request<'a> {
                 let payload = json!({
                     "command_id": command.id,
                     "correlation_id": command.correlation_id,
+                    "created_by": command.created_by,
                     "idempotency_key": command.idempotency_key,
                     "type": command.kind,
                 });
-                audit::append(w, now.wall, cx.actor(), "command_created", about, &payload)?;
+                let actor = command.created_by.parse::<audit::Actor>().unwrap_or_else(|_| cx.actor());
+                audit::append(w, now.wall, actor, "command_created", about, &payload)?;
                 Ok((*command, false))
             }
             Enqueued::Repeated(command) => Ok((*command, true)),

@@ -12,7 +12,7 @@ use super::{
     ways,
 };
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, TextArg, lookup},
+    actions::{Action, Argv, Context, Format, Outcome, TextArg, caller, lookup},
     base::{Error, Kind, Result, Timestamp},
     model::{
         delivery::{Command, CommandKind, CommandState, Lane, Phase},
@@ -101,9 +101,10 @@ impl Action for SessionNudge {
     fn run(self, cx: &Context) -> Result<Nudged> {
         let request = self.request()?;
         let store = cx.ledger_to_change()?;
+        let origin = caller::origin(cx, &store)?;
         let (session, command, repeated) = store.write_durably(|w| {
             let session = lookup::session(w.read(), &self.session)?;
-            let (command, repeated) = request.for_session(cx, w, &session)?;
+            let (command, repeated) = request.for_session(cx, w, &origin, &session)?;
             Ok::<_, Error>((session, command, repeated))
         })?;
         if cx.dry_run() {

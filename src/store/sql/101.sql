@@ -8,7 +8,7 @@ create table commands (
   request_sha256 text not null,
   created_at text not null,
   updated_at text not null,
-  created_by text not null check (created_by in ('operator', 'manager', 'worker', 'conveyor')),
+  created_by text not null check (created_by in ('operator', 'manager', 'worker', 'conveyor', 'session')),
   task_id text references tasks (id),
   binding_id text references bindings (id),
   source_session_id text references sessions (id),
@@ -32,6 +32,7 @@ create table commands (
   claimed_at text,
   claim_expires_at text,
   lease_uptime integer,
+  begun_uptime integer,
   fence integer not null default 0 check (fence >= 0),
   attempts integer not null default 0 check (attempts >= 0),
   max_attempts integer not null check (max_attempts > 0),
@@ -51,6 +52,7 @@ create index commands_attention on commands (seq)
 create index commands_waiting on commands (target_session_id)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
 create index commands_task on commands (task_id, created_at);
+create index commands_begun on commands (target_session_id, begun_uptime) where begun_uptime is not null;
 create index commands_typed on commands (seq)
   where lane = 'tmux' and phase in ('started', 'staged', 'submitted');
 

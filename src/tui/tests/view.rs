@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use super::fake::{
-    app, app_with_messages, board, busy, conversation, crowd, empty, events, explanation, pane, pause, press, screen,
-    settings, write,
+    app, app_with_messages, board, busy, conversation, crowd, empty, entry, events, explanation, finish, pane, pause,
+    press, run, said, screen, settings, write,
 };
 use crate::{
     base::{Error, Kind},
+    model::conversation::{Said, Sender},
     tui::{
         app::{App, update},
         keymap,
@@ -48,7 +49,7 @@ fn fleet_in_ascii_is_ascii() {
     let frame = screen(&ascii);
     insta::assert_snapshot!("fleet_ascii", frame);
     // The conversation is the worker's own text; everything that is ours has to be plain.
-    update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+    update(&mut ascii, said("session-w1", Vec::new()));
     assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
 }
 
@@ -116,7 +117,7 @@ fn help() {
     press(&mut app, "?");
     write(&mut app, "scroll");
     insta::assert_snapshot!("help_searched", screen(&app));
-    let mut app = self::app(160, 200);
+    let mut app = self::app(160, 300);
     press(&mut app, "?");
     let all = screen(&app);
     for row in keymap::BINDINGS {
@@ -177,9 +178,9 @@ fn messages_in_ascii_are_ascii() {
     for keys in ["n", "4", "2"] {
         let mut ascii = app_with_messages(80, 24);
         ascii.settings = settings(ThemeName::Mono, true);
-        update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        update(&mut ascii, said("session-w1", Vec::new()));
         let mut unicode = app_with_messages(80, 24);
-        update(&mut unicode, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        update(&mut unicode, said("session-w1", Vec::new()));
         press(&mut ascii, keys);
         press(&mut unicode, keys);
         assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
@@ -251,7 +252,7 @@ fn a_receipt() {
         exit_code: 0,
         handover: None,
     };
-    update(&mut app, Msg::Done("conveyor cycle parser".into(), Ok(report)));
+    finish(&mut app, Ok(report));
     insta::assert_snapshot!(screen(&app));
 }
 
@@ -330,11 +331,13 @@ fn hostile_text_stays_in_its_place() {
         row.ingest_error = Some(evil.clone());
     }
     let mut entries = conversation();
-    entries[0].text = evil;
+    entries[1].said = Said::User { text: evil.clone(), sender: Sender::Conveyor(Some(evil.clone())) };
+    entries[2].said = Said::Note(evil.clone());
+    entries[3].said = run(&evil, 1, &evil);
     for (width, height) in [(20, 5), (40, 16), (80, 24), (160, 50)] {
         let mut app = app(width, height);
         update(&mut app, Msg::Board(Ok(hostile.clone())));
-        update(&mut app, Msg::Conversation("session-w1".into(), Ok(entries.clone())));
+        update(&mut app, said("session-w1", entries.clone()));
         let frame = screen(&app);
         assert!(!frame.contains('\u{1b}') && !frame.contains('\u{0}'), "{frame}");
         assert_eq!(frame.lines().count(), usize::from(height));
@@ -354,12 +357,10 @@ fn too_small_is_said() {
 fn a_crowded_frame_is_quick() {
     let mut app = app(160, 50);
     update(&mut app, Msg::Board(Ok(crowd(50))));
-    let mut long = conversation();
-    for entry in &mut long {
-        entry.text = "a line of the conversation that is long enough to be wrapped\n".repeat(40);
-    }
+    let text = "a line of the conversation that is long enough to be wrapped\n".repeat(40);
+    let long = (1..=200).map(|id| entry(id, 300, Said::Agent(text.clone()))).collect();
     let id = app.fleet.list.id.clone().expect("a selection");
-    update(&mut app, Msg::Conversation(id, Ok(long.iter().cycle().take(200).cloned().collect())));
+    update(&mut app, said(&id, long));
     let quickest = (0..5)
         .map(|_| {
             let start = Instant::now();

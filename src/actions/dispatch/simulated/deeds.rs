@@ -8,6 +8,7 @@ use super::{
 use crate::{
     actions::{
         Action as _, Deregister,
+        caller::Origin,
         dispatch::{control::DispatchVerb, enqueue::Request},
     },
     base::{Error, Kind},
@@ -210,7 +211,7 @@ fn enqueue(stage: &Stage, seat: usize, text: &str, key: Option<&str>, expires: u
     let accept = || {
         store.write_durably(|w| {
             let session = store::sessions::by_id(w.read(), &id)?.ok_or_else(|| Error::refused("no session"))?;
-            request.for_session(cx, w, &session)
+            request.for_session(cx, w, &Origin::Operator, &session)
         })
     };
     match accept() {

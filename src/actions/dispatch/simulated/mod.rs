@@ -79,6 +79,7 @@ impl Schedule {
                 codex_home: Some(home),
                 codex: None,
                 codex_queue: false,
+                codex_thread: None,
                 path: None,
                 tmux: None,
                 tmux_pane: None,
@@ -103,18 +104,20 @@ impl Play for Schedule {
         let clock = cx.clock();
         loop {
             // It was over while this one slept, and nobody looks at what it would do.
-            let is_over = stage.state().is_over;
-            if is_over {
-                return dispatcher.end();
-            }
-            // Nobody is in a pass when it is over.
-            stage.state().players[me].saw_rest = false;
+            let moves_before = {
+                let mut state = stage.state();
+                // Nobody is in a pass when it is over.
+                state.players[me].saw_rest = false;
+                (!state.is_over).then_some(state.moves)
+            };
+            let Some(moves_before) = moves_before else { return dispatcher.end() };
             dispatcher.pass(&mut drop, &|| true)?;
             // What this pass did last is seen before it is said that nothing is to come.
             stage.look_at_ledger();
             let (is_over, pause) = {
                 let mut state = stage.state();
-                state.players[me].saw_rest = self.is_at_rest(&mut state.world);
+                // What came up in this pass, or since it began, is for another one.
+                state.players[me].saw_rest = self.is_at_rest(&mut state.world) && state.moves == moves_before;
                 state.is_over |= state.players.iter().all(|player| player.saw_rest);
                 let is_over = state.is_over;
                 let world = &mut state.world;

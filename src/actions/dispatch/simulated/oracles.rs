@@ -169,7 +169,7 @@ impl World {
             if to == Phase::Done && from != to && seat.echoes(command) == 0 {
                 wrong.push(format!("{id} is done, and no rollout shows it"));
             }
-            if to == Phase::Ambiguous && from != to && seat.excuse.is_none() {
+            if to == Phase::Ambiguous && from != to && seat.excuse.is_none() && !has_run_out(command) {
                 let why = command.reason.as_deref().unwrap_or_default();
                 wrong.push(format!("{id} is ambiguous ({why}), and nothing has happened that would explain it"));
             }
@@ -222,6 +222,13 @@ impl World {
         }
         wrong.into_iter().for_each(|wrong| self.fail(wrong));
     }
+}
+
+/// Whether it is said that a message's time ran out which had little.
+fn has_run_out(command: &Command) -> bool {
+    let life = command.expires_at.map(|expires| expires.as_millis() - command.created_at.as_millis());
+    let reason = command.reason.as_deref().unwrap_or_default();
+    life.is_some_and(|life| life <= 20_000) && reason.starts_with("its time ran out")
 }
 
 impl Seat {

@@ -52,6 +52,8 @@ pub(super) struct State {
     running: usize,
     pub(super) is_over: bool,
     mark: Option<ChangeMark>,
+    /// How often a look at the ledger found that a command has moved.
+    pub(super) moves: u64,
 }
 
 /// Where a dispatcher hands over the baton.
@@ -74,7 +76,14 @@ impl Stage {
             looked_at: 0,
         };
         Arc::new(Self {
-            state: Mutex::new(State { world, players: vec![player; players], running: 0, is_over: false, mark: None }),
+            state: Mutex::new(State {
+                world,
+                players: vec![player; players],
+                running: 0,
+                is_over: false,
+                mark: None,
+                moves: 0,
+            }),
             turns: (0..players).map(|_| Condvar::new()).collect(),
             operator: OnceLock::new(),
         })
@@ -255,8 +264,9 @@ impl Stage {
         let commands = store
             .read(|r| crate::store::commands::list(r, &crate::store::commands::Filter::default(), 0))
             .expect("the commands");
-        let State { world, is_over, players, .. } = &mut *state;
+        let State { world, is_over, players, moves, .. } = &mut *state;
         if world.compare(&commands) {
+            *moves += 1;
             players.iter_mut().for_each(|player| player.saw_rest = false);
         }
         *is_over |= world.failure.is_some();
