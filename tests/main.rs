@@ -18,6 +18,7 @@ mod panes;
 mod process;
 mod rollouts;
 mod sim;
+mod supervision;
 mod support;
 mod tmux;
 mod truth;

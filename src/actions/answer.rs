@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{
     Action, Argv, Context, Outcome, TextArg, caller, fail, live, lookup,
     questions::{self, QuestionView},
+    supervise::gate,
 };
 use crate::{
     base::{Error, Kind, Result, Timestamp},
@@ -22,8 +23,9 @@ use crate::{
         pane::DialogText,
         progress::EndKind,
         question::{Question, Verdict},
-        session::{Role, Session},
+        session::Session,
         state::{Condition, Source},
+        supervision::Deed,
     },
     ports::{
         codex_server::{Decision, Outcome as Called, Refusal},
@@ -46,7 +48,7 @@ const DRAWN: Duration = Duration::from_millis(1_500);
 /// for this once. `decline` says no; `cancel` says no and ends the turn (on a screen both are the same key). Exit code
 /// 0 means that the question was answered, 1 that it was not, 4 that the proof is still out, 5 that nobody can tell.
 ///
-/// Example: `conveyor session-answer w1 --decision approve --question q-1f5bd2a4c6e80937`
+/// Example: `conveyor session-answer w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct SessionAnswer {
     /// Session name
@@ -136,8 +138,10 @@ impl Action for SessionAnswer {
             Some(caller) => format!("{} {}", caller.role, caller.name),
             None => cx.actor().to_string(),
         };
-        if self.decision.is_some() && caller.as_ref().is_some_and(|caller| caller.role == Role::Worker) {
-            return Err(Error::refused(format!("{answered_by} is a worker, and workers answer no approvals")));
+        // Whoever approves is a person.
+        if let Some(verdict) = self.decision {
+            let deed = if verdict == Verdict::Approve { Deed::Approve } else { Deed::Decline };
+            gate::hold(cx, &store, deed, &session)?;
         }
         let (session, questions) = questions::look(cx, &store, session)?;
         let mut answers = Answers {

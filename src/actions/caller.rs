@@ -1,9 +1,9 @@
 //! Who gave a command, and which registered session it runs in: told by the processes above it, not by what it says.
 
-use super::Context;
+use super::{Actor, Context};
 use crate::{
     base::Result,
-    model::session::{Registration, Session},
+    model::session::{Registration, Role, Session},
     ports::{
         machine,
         process::{CodexScope, ProcessId},
@@ -12,14 +12,35 @@ use crate::{
 };
 
 /// Who gave a command.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Origin {
     /// No Codex is above it: a person, or a script of theirs.
     Operator,
     /// A registered session.
     Session(Box<Session>),
     /// Some Codex is above it, and nothing tells which session of its.
-    SomeCodex,
+    Hidden,
+}
+
+impl Origin {
+    /// Who acts, for the audit trail. Of a hidden session the trail says that it is one (`origin`): only managers are
+    /// given the ledger's folder.
+    pub(super) fn actor(&self, cx: &Context) -> Actor {
+        match self {
+            Self::Operator => cx.actor(),
+            Self::Session(session) if session.role == Role::Worker => Actor::Worker,
+            Self::Session(_) | Self::Hidden => Actor::Manager,
+        }
+    }
+
+    /// It in words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Operator => "the operator".to_owned(),
+            Self::Session(session) => format!("{} {}", session.role, session.name),
+            Self::Hidden => "a session of Codex's that cannot be told from here".to_owned(),
+        }
+    }
 }
 
 /// Who gave this command. Below Codex's server and in its sandbox the processes above do not say which session it is;
@@ -28,21 +49,21 @@ pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
     if let Some(session) = session(cx, store)? {
         return Ok(Origin::Session(Box::new(session)));
     }
-    let above = ancestors(cx);
     // Who cannot be told apart from a Codex is not called a person.
-    let is_below_codex = cx
-        .processes()
-        .codex_processes(CodexScope::All)
-        .map_or(true, |all| all.iter().any(|process| above.contains(&process.id.pid)));
-    if !is_below_codex {
+    let is_below_codex = || {
+        let above = ancestors(cx);
+        let all = cx.processes().codex_processes(CodexScope::All);
+        all.map_or(true, |all| all.iter().any(|process| above.contains(&process.id.pid)))
+    };
+    if !cx.processes().in_sandbox() && !is_below_codex() {
         return Ok(Origin::Operator);
     }
-    let Some(thread) = cx.env().codex_thread.as_deref() else { return Ok(Origin::SomeCodex) };
+    let Some(thread) = cx.env().codex_thread.as_deref() else { return Ok(Origin::Hidden) };
     let sessions = store.read(store::sessions::list)?;
     let named = sessions
         .into_iter()
         .find(|session| session.state == Registration::Active && session.codex_session_id.as_deref() == Some(thread));
-    Ok(named.map_or(Origin::SomeCodex, |session| Origin::Session(Box::new(session))))
+    Ok(named.map_or(Origin::Hidden, |session| Origin::Session(Box::new(session))))
 }
 
 /// How far up the process tree is looked.

@@ -22,6 +22,8 @@ text_enum! {
         Deliver => "Messages",
         /// What sessions are doing.
         Observe => "Watch",
+        /// The terms of managers.
+        Supervise => "Supervision",
         /// Health of the installation.
         Health => "Health",
     }
@@ -188,7 +190,6 @@ catalogue! {
         Bind,
         Unbind,
         CreateDisposableBinding,
-        ManagerConfig,
         #[command(visible_alias = "search")]
         Discover,
     }
@@ -223,6 +224,15 @@ catalogue! {
         Receive,
         Ack,
         InboxAck,
+    }
+    Supervise {
+        ManagerConfig,
+        ManagerRecipes,
+        ManagerPermission,
+        WorkerAck,
+        ManagerAck,
+        RecordDecision,
+        Handoff,
     }
     Observe {
         List,

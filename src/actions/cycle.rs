@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 use super::{
     Action, Argv, Context, Format, Outcome, dispatch, follow, inbox, ingest, live, lookup,
     sense::{Look, Observer},
+    supervise::{
+        ManagerSettings,
+        acks::{self, AckView},
+    },
 };
 use crate::{
     base::{Error, Kind, Result, Timestamp, text},
@@ -18,13 +22,14 @@ use crate::{
         judge,
         pane::{self, BusyWait},
         progress::{EndKind, Progress},
-        session::Session,
+        session::{Role, Session},
         state::{CoarseState, Condition, Judgement},
         task::{Binding, Task},
     },
     store::{
-        self, Store, audit,
+        self, Read, Store, audit,
         cycles::{CycleRecord, Span, SpanState},
+        handoffs::Handoff,
     },
 };
 
@@ -102,7 +107,31 @@ struct PaneSignal {
 /// What a manager needs besides the state.
 #[derive(Debug, Serialize)]
 struct ManagerContext {
+    manager_ack: Option<AckView>,
+    /// The terms; none when nothing was ever set.
+    manager_config: Option<ManagerSettings>,
+    worker_ack: Option<AckView>,
+    /// The worker's newest handoff.
+    worker_handoff: Option<Handoff>,
     worker_receipt: Option<WorkerReceipt>,
+}
+
+impl ManagerContext {
+    /// What is on record of it.
+    fn load(r: Read<'_>, cx: &Context, task: &Task) -> Result<Self> {
+        let ack = |role| {
+            let newest = store::acknowledgements::newest(r, &task.id, role)?;
+            newest.map(|ack| AckView::of(r, cx, task, ack)).transpose()
+        };
+        let config = ManagerSettings::of(r, cx, task)?;
+        Ok(Self {
+            manager_ack: ack(Role::Manager)?,
+            manager_config: Some(config).filter(ManagerSettings::is_configured),
+            worker_ack: ack(Role::Worker)?,
+            worker_handoff: store::handoffs::newest(r, &task.id)?,
+            worker_receipt: None,
+        })
+    }
 }
 
 /// How the worker's last turn ended, when it did so within the binding.
@@ -153,6 +182,7 @@ impl Action for Cycle {
 
 /// What is told about the manager.
 struct ManagerSide {
+    context: ManagerContext,
     judgement: Judgement,
     inbox: inbox::Mail,
     /// What stands in the way of messages.
@@ -174,6 +204,17 @@ struct Run<'c> {
 
 impl Run<'_> {
     fn observe(&mut self, busy_wait_seconds: i64) -> Result<CycleReport> {
+        let context = self.phase("load_manager_context", |run| {
+            acks::require(run.store, &run.task)?;
+            let context = run.store.read(|r| ManagerContext::load(r, run.cx, &run.task))?;
+            let attributes = json!({
+                "manager_ack_present": context.manager_ack.is_some(),
+                "manager_config_present": context.manager_config.is_some(),
+                "worker_ack_present": context.worker_ack.is_some(),
+                "worker_handoff_present": context.worker_handoff.is_some(),
+            });
+            Ok((context, SpanState::Succeeded, attributes))
+        })?;
         let mut ingested = self.ingest()?;
         let (look, moved) = self.phase("look_at_sensors", |run| {
             let mut observer = Observer::default();
@@ -217,12 +258,17 @@ impl Run<'_> {
             Ok((mail, SpanState::Succeeded, attributes))
         })?;
         let warnings = self.store.read(|r| dispatch::health_of(self.cx, r))?.warning.into_iter().collect();
-        let manager = ManagerSide { judgement: manager_judgement, inbox: mail, warnings };
+        let manager = ManagerSide { context, judgement: manager_judgement, inbox: mail, warnings };
         let report = self.report(busy_wait_seconds, ingested, &look, judgement, &progress, manager);
         let mut status = serde_json::to_value(&report)
             .map_err(|error| Error::new(Kind::Bug, "the cycle cannot be written as JSON").caused_by(error))?;
         // The messages are kept where they lie, not once more with each cycle.
         status["manager_inbox"] = report.manager_inbox.in_short();
+        for kept in ["manager_ack", "manager_config", "worker_ack", "worker_handoff"] {
+            let whole = status["manager_context"][kept].take();
+            let number = if kept == "manager_config" { "revision" } else { "id" };
+            status["manager_context"][kept] = json!({number: whole[number]});
+        }
         if !self.cx.dry_run() {
             let at = report.cycle_completed_at;
             self.store.write(|w| store::cycles::complete(w, self.id, &self.task.id, &status, None, &self.spans, at))?;
@@ -312,7 +358,7 @@ impl Run<'_> {
             last_event_subtype: progress.last_event.as_ref().map(|event| event.label.clone()),
             last_state_event_at,
             manager_alive: manager.judgement.runs(),
-            manager_context: ManagerContext { worker_receipt: self.receipt(progress) },
+            manager_context: ManagerContext { worker_receipt: self.receipt(progress), ..manager.context },
             manager_inbox: manager.inbox,
             manager_session: self.manager.name.clone(),
             notable_pane_pattern: pane_signal.notable_pattern.clone(),

@@ -15,6 +15,7 @@ use super::{
     Action, Argv, Context, Format, Outcome, SessionNudge, TIME_TO_LIVE, TextArg, answer, caller, fail, live, lookup,
     questions::{self, QuestionView},
     sense::Look,
+    supervise::gate,
 };
 use crate::{
     base::{Error, Kind, Result, Timestamp},
@@ -23,6 +24,7 @@ use crate::{
         progress::EndKind,
         session::{Registration, Session},
         state::Source,
+        supervision::Deed,
     },
     ports::{
         codex_server::{CodexServer, Outcome as Called, Refusal, ServerError, ThreadStatus},
@@ -157,6 +159,7 @@ impl Action for SessionInterrupt {
             return Err(Error::refused(format!("session \"{}\" is gone", session.name))
                 .hint(format!("`conveyor resume {}` brings it back", session.name)));
         }
+        gate::hold(cx, &store, Deed::Interrupt, &session)?;
         let (session, look) = live::refresh(cx, &store, session)?;
         let before = End::last(&store, &session)?;
         let mut done = Interrupted {

@@ -3,6 +3,7 @@
 //! `cli` parses into the same structs that `tui` fills from its dialogs; both get the same typed result. What an
 //! action may touch is its [`Context`]; nothing here prints or draws.
 
+mod agents;
 mod answer;
 mod argv;
 mod binding;
@@ -30,13 +31,13 @@ mod launch;
 mod list;
 pub mod live;
 mod lookup;
-mod manager_config;
 mod mark;
 mod questions;
 mod routing;
 mod sense;
 mod session;
 mod status;
+mod supervise;
 mod tail;
 mod task;
 
@@ -47,6 +48,7 @@ use serde::Serialize;
 pub use crate::ports::background::{BoundedLog, leave_terminal};
 pub use crate::ports::git::FileStatus;
 pub use crate::store::dispatchers::Host as DispatcherHost;
+pub use agents::sub_agents;
 pub use answer::{AnswerOutcome, Answers, SessionAnswer};
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
@@ -74,11 +76,14 @@ pub use launch::{
     StartWorker, Stop, Way, attach_argv, launch_session,
 };
 pub use list::{List, board};
-pub use manager_config::{Limit, ManagerConfig};
 pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
+pub use supervise::{
+    Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
+    WorkerAck,
+};
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;
 

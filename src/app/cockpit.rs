@@ -7,6 +7,7 @@ use crate::{
     model::{
         board::{Board, EventRow},
         conversation::Entry,
+        family::AgentView,
     },
     ports::env::Terminal,
     tui::{self, Backend, EventQuery, Explanation, Options, PaneText, theme::ThemeName},
@@ -83,6 +84,10 @@ impl Backend for Live {
 
     fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>> {
         actions::conversation(&self.0, session_id, query)
+    }
+
+    fn agents(&self, session_id: &str) -> Result<Vec<AgentView>> {
+        actions::sub_agents(&self.0, session_id)
     }
 
     fn pane(&self, session_id: &str) -> Result<Option<PaneText>> {

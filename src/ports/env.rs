@@ -54,6 +54,8 @@ pub struct Terminal {
 
 /// The ledger's file name inside the state root.
 pub const LEDGER_FILE: &str = "workerctl.db";
+/// The state root below a working directory, unless the environment names another.
+const STATE_FOLDER: &str = ".codex-workers";
 
 impl Env {
     /// Reads the environment; `ledger` (from `--path`) replaces the ledger file, not the state root.
@@ -64,7 +66,7 @@ impl Env {
         let cwd = env::current_dir()?;
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let home = set("HOME").map(PathBuf::from);
-        let state_root = set("WORKERCTL_STATE_ROOT").map_or_else(|| cwd.join(".codex-workers"), |root| cwd.join(root));
+        let state_root = set("WORKERCTL_STATE_ROOT").map_or_else(|| cwd.join(STATE_FOLDER), |root| cwd.join(root));
         let ledger = match ledger {
             Some(path) => cwd.join(expand_home(path, home.as_deref())),
             None => state_root.join(LEDGER_FILE),
@@ -92,6 +94,16 @@ impl Env {
             },
             cwd,
         })
+    }
+
+    /// What a command line of ours needs so that it finds this ledger where it is run in `cwd`: ` --path FILE`, or
+    /// nothing when it finds it there by itself.
+    #[must_use]
+    pub fn path_option(&self, cwd: &str) -> String {
+        if self.ledger == Path::new(cwd).join(STATE_FOLDER).join(LEDGER_FILE) {
+            return String::new();
+        }
+        format!(" --path {}", shell_words::quote(&self.ledger.to_string_lossy()))
     }
 
     /// `path` made absolute, with a leading `~` or `~/` replaced by the home folder.

@@ -11,4 +11,5 @@ pub mod machine;
 pub mod process;
 pub mod rollout;
 mod run;
+pub mod terminal;
 pub mod tmux;

@@ -600,6 +600,17 @@ pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>
     Ok(found)
 }
 
+/// How far each command has come, with its fence, for a test that looks after every commit.
+///
+/// # Errors
+/// SQLite's own error.
+#[cfg(test)]
+pub(crate) fn standings(r: Read<'_>) -> Result<Vec<(String, Phase, i64)>> {
+    let mut statement = r.connection.prepare_cached("select id, phase, fence from commands")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

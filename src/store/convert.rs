@@ -14,6 +14,7 @@ use crate::model::{
     delivery::{AckStatus, AttemptState, CommandKind, CommandState, Disposition, ItemState, Lane, Phase, SignalKind},
     session::{Registration, Role},
     state::Source,
+    supervision::{Deciding, Mode, NudgeOnCompletion},
     task::{BindingState, TaskState},
 };
 
@@ -64,9 +65,12 @@ stored_as_text!(
     AttemptState,
     CommandKind,
     CommandState,
+    Deciding,
     Disposition,
     ItemState,
     Lane,
+    Mode,
+    NudgeOnCompletion,
     Phase,
     SignalKind,
     super::dispatchers::Host,

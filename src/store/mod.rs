@@ -4,6 +4,7 @@
 //! `&Write`, so nothing can be changed outside an immediate transaction. One file per aggregate holds all SQL for
 //! its tables.
 
+pub mod acknowledgements;
 pub mod attempts;
 pub mod audit;
 pub mod bindings;
@@ -14,12 +15,15 @@ pub mod codex_state;
 pub mod commands;
 mod convert;
 pub mod cycles;
+pub mod decisions;
 pub mod deliveries;
 pub mod dispatchers;
 mod error;
 pub mod events;
+pub mod handoffs;
 pub mod health;
 pub mod inbox;
+pub mod manager_configs;
 pub mod marks;
 mod open;
 pub mod questions;
@@ -218,7 +222,7 @@ impl FileId {
 fn snapshot<'c>(connection: &'c mut MutexGuard<'_, Connection>) -> Result<Transaction<'c>> {
     connection.busy_timeout(open::READ_PATIENCE)?;
     let transaction = begin(connection, TransactionBehavior::Deferred)?;
-    transaction.query_row("pragma user_version", [], |_| Ok(()))?;
+    transaction.prepare_cached("pragma user_version")?.query_row([], |_| Ok(()))?;
     transaction.busy_timeout(open::WRITE_PATIENCE)?;
     Ok(transaction)
 }

@@ -362,6 +362,11 @@ impl App {
             Screen::Fleet => {
                 for spot in preview::spots(self) {
                     effects.extend(self.views.ask_talk(&spot.session, None));
+                    let board = self.board();
+                    let row = board.and_then(|board| board.sessions.iter().find(|row| row.id == spot.session));
+                    if row.is_some_and(|row| !row.agents.is_empty()) {
+                        effects.extend(self.views.ask_agents(&spot.session));
+                    }
                     if spot.raw {
                         effects.extend(self.views.ask_pane(&spot.session));
                     }
@@ -511,6 +516,7 @@ impl App {
     fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
         self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
+        self.drafts.message_ended(line, result.is_ok());
         let receipt = self.receipts.end(line, result.as_ref(), self.now);
         if let Ok(Report { handover: Some(argv), .. }) = result {
             return Some(Effect::RunInTerminal(argv.clone()));
@@ -575,6 +581,11 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             let spots = preview::spots(app);
             let page = result.map_err(|error| Failure::from(&error));
             effects.extend(app.views.talk_arrived(&session, query, page, &spots));
+        }
+        Msg::Agents(session, result) => {
+            let spots = preview::spots(app);
+            // What cannot be found out is shown as unknown.
+            effects.extend(app.views.agents_arrived(&session, result.unwrap_or_default(), &spots));
         }
         Msg::Events(session, query, result) => {
             let next = app.events_slot.answered();

@@ -9,6 +9,7 @@ use crate::{
         board::{Board, EventRow},
         cells::Picture,
         conversation::Entry,
+        family::AgentView,
         state::Judgement,
     },
 };
@@ -38,6 +39,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// As [`Backend::events`].
     fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>>;
+
+    /// The sub-agents of a session, with what their own rollouts tell.
+    ///
+    /// # Errors
+    /// As [`Backend::events`].
+    fn agents(&self, session_id: &str) -> Result<Vec<AgentView>>;
 
     /// What a session's pane shows now; none when it has no pane.
     ///

@@ -13,6 +13,7 @@ use crate::{
     model::{
         board::{Board, EventRow},
         conversation::Entry,
+        family::AgentView,
     },
 };
 
@@ -25,6 +26,8 @@ pub enum Load {
     Deliveries(Option<String>),
     /// A page of the conversation of a session.
     Conversation(String, TalkQuery),
+    /// The sub-agents of a session.
+    Agents(String),
     /// Events of a session.
     Events(String, EventQuery),
     /// The pane of a session.
@@ -63,6 +66,8 @@ pub enum Msg {
     Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
     Conversation(String, TalkQuery, Result<Vec<Entry>>),
+    /// The answer to [`Load::Agents`].
+    Agents(String, Result<Vec<AgentView>>),
     /// The answer to [`Load::Events`].
     Events(String, EventQuery, Result<Vec<EventRow>>),
     /// The answer to [`Load::Pane`].

@@ -146,6 +146,8 @@ const SCENES: &[(&str, &[&str])] = &[
         "request-worker-compact",
         &[
             "request-worker-compact parser --dry-run",
+            "request-worker-compact parser --prompt-only --dry-run",
+            "request-worker-compact parser --strict-decisions --decision-id 7",
             "request-worker-compact parser",
             "request-worker-compact nothing",
             "commands",
@@ -200,6 +202,73 @@ const SCENES: &[(&str, &[&str])] = &[
             "manager-config parser --max-nudges 3",
             "manager-config parser --max-nudges none --dry-run",
             "manager-config parser --max-nudges some",
+            "manager-config parser --mode strict --permit worker_session.compact --require-acks --guideline 'ask first'",
+            "manager-config parser --recipe nudge-whats-next --confirm --dry-run",
+            "manager-config parser --unset permit --unset guideline --objective x",
+            "manager-config parser --permit repo.open",
+            "manager-config parser --questions",
+            "manager-config nothing",
+        ],
+    ),
+    (
+        "manager-recipes",
+        &[
+            "manager-recipes --list",
+            "manager-recipes --show 'ship it'",
+            "manager-recipes --show nothing",
+            "manager-recipes",
+        ],
+    ),
+    (
+        "manager-permission",
+        &[
+            "manager-permission parser repo.open_pr",
+            "manager-config parser --allow-pr",
+            "manager-permission parser create_pr --require",
+            "manager-permission parser repo --list",
+            "manager-permission parser repo",
+            "manager-permission parser repo.open",
+            "manager-permission nothing repo.open_pr",
+        ],
+    ),
+    (
+        "worker-ack",
+        &[
+            "worker-ack parser",
+            "worker-ack parser '--from-stdin={\"ready_to_start\": true}' --correlation-id c1",
+            "worker-ack parser",
+            "manager-config parser --mode strict",
+            "worker-ack parser",
+            "worker-ack parser --from-stdin=[]",
+            "worker-ack nothing",
+        ],
+    ),
+    (
+        "manager-ack",
+        &[
+            "manager-ack parser '--from-stdin={\"task\": \"parser\"}' --dry-run",
+            "manager-ack parser",
+            "manager-ack nothing",
+        ],
+    ),
+    (
+        "record-decision",
+        &[
+            "record-decision parser nudge --reason 'no tests were run'",
+            "record-decision parser wait --reason r --payload-json '{\"a\": 1}' --dry-run",
+            "record-decision parser perhaps --reason r",
+            "record-decision parser wait --reason r --cycle-id 99",
+            "record-decision nothing wait --reason r",
+        ],
+    ),
+    (
+        "handoff",
+        &[
+            "handoff parser --summary 'the lexer is done' --next-step 'nested quotes' --next-step 'the docs'",
+            "handoff parser --summary s --dry-run",
+            "handoff parser --summary ''",
+            "handoff parser",
+            "handoff nothing --summary s",
         ],
     ),
     (
@@ -464,4 +533,17 @@ fn the_first_help_lists_every_command_under_its_heading() {
     }
     let bare = env.sh("tasks --help").ok();
     assert!(bare.out.contains("--create <NAME>"));
+}
+
+#[test]
+fn a_value_that_begins_with_a_dash_gets_the_right_hint() {
+    let env = TestEnv::pair();
+    let run = env.run(["dispatch", "pause", "--reason", "-not now"]);
+    assert_eq!(run.code, 2, "{run}");
+    assert!(run.err.contains("'--reason=-not now'") && !run.err.contains("'-- -not"), "{run}");
+    let json = env.run(["dispatch", "pause", "--reason", "-n", "--json"]).error();
+    assert!(json["hint"].as_str().unwrap().contains("'--reason=-n'"), "{json}");
+    env.run(["dispatch", "pause", "--reason=-not now"]).ok();
+    let other = env.run(["dispatch", "--once", "--bogus"]);
+    assert!(other.code == 2 && !other.err.contains("equals sign"), "{other}");
 }

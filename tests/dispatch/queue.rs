@@ -279,3 +279,22 @@ fn no_sender_s_key_is_one_of_our_own() {
     let words = "select count(*) from commands where type = 'worker_task_complete'";
     assert_eq!(pair.sql().query_row(words, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
 }
+
+#[test]
+fn a_reason_is_bounded_and_cleaned_before_it_is_recorded() {
+    let pair = Pair::new();
+    let id = pair.nudge("x");
+    let long = "a".repeat(1_001);
+    for words in [vec!["dispatch", "pause"], vec!["dispatch", "cancel", &id], vec!["dispatch", "retry", &id]] {
+        let run = pair.env.run(words.iter().copied().chain(["--reason", &long]));
+        assert_eq!(run.code, 2, "{words:?}: {run}");
+    }
+    assert_eq!(pair.env.sh("dispatch status --json").ok().json()["pauses"], serde_json::json!([]));
+    pair.env.run(["dispatch", "pause", "--reason", " red \u{1b}[31mflag\u{202e} "]).ok();
+    let reason = pair.env.sh("dispatch status --json").ok().json()["pauses"][0]["reason"].clone();
+    let reason = reason.as_str().unwrap();
+    assert!(reason.starts_with("red") && reason.contains("flag"), "{reason:?}");
+    assert!(!reason.contains(['\u{1b}', '\u{202e}']), "{reason:?}");
+    pair.env.run(["dispatch", "cancel", &id, "--reason", " "]).ok();
+    assert_eq!(pair.stands(&id), ("cancelled".to_owned(), Some("taken back".to_owned())));
+}

@@ -11,7 +11,10 @@ use std::{
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::world::{World, wait_for};
+use super::{
+    bound::Bound,
+    world::{World, wait_for},
+};
 use crate::support::say;
 
 /// A worker `w1` of the simulator, bound to the task `parser`, after its first turn.
@@ -31,34 +34,6 @@ impl Typed {
         world.bind("parser", "w1");
         world.wait_for_condition("w1", "done");
         Some(Self { world })
-    }
-
-    pub fn nudge(&self, text: &str) -> String {
-        let queued = self.world.run(&["enqueue-nudge-worker", "parser", "--json", "--message", text]).ok().json();
-        queued["command_id"].as_str().expect("an id").to_owned()
-    }
-
-    pub fn dispatch(&self) -> Vec<Value> {
-        let pass = self.world.run(&["dispatch", "--json", "--type", "nudge_worker"]).ok().json();
-        pass["processed"].as_array().expect("items").clone()
-    }
-
-    pub fn command(&self, id: &str) -> Value {
-        let commands = self.world.run(&["commands", "--attempts", "--json"]).ok().json();
-        commands.as_array().expect("commands").iter().find(|one| one["id"] == id).expect("the command").clone()
-    }
-
-    /// Passes until the command has reached the phase.
-    #[track_caller]
-    pub fn until(&self, id: &str, phase: &str) -> Value {
-        wait_for(
-            &format!("{id} to be {phase}"),
-            || {
-                self.dispatch();
-                Some(self.command(id)).filter(|command| command["phase"] == phase)
-            },
-            || format!("{:#}\n{}", self.command(id), self.world.screen("w1")),
-        )
     }
 
     /// Waits until a pass has put the message off for a reason that holds these words.
@@ -133,6 +108,12 @@ impl Typed {
         let line = bytes[at..].split(|byte| *byte == b'\n').next().expect("a line");
         let line: Value = serde_json::from_slice(line).expect("a record");
         assert!(line.to_string().contains("[conveyor]"), "the receipt names the very line: {line:#}");
+    }
+}
+
+impl Bound for Typed {
+    fn world(&self) -> &World {
+        &self.world
     }
 }
 

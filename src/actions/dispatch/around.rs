@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::pass::{Handled, Orders};
 use crate::{
     base::Result,
     model::{
         delivery::{Command, Phase},
         session::{Registration, Session},
+        supervision::{ManagerConfig, Permission},
         task::{Task, TaskState},
     },
     store::{self, Read, inbox},
@@ -16,6 +19,8 @@ use crate::{
 
 /// Why a message is refused whose task has a limit that is reached.
 const OVER_BUDGET: &str = "its task's budget of nudges is spent";
+/// Why what a session has asked for is refused when the terms do not allow it any more.
+const NOT_PERMITTED: &str = "its task's terms do not allow its manager to do this";
 
 /// Dispatchers that may vanish one after the other with a command in hand, without bringing it any further.
 pub(super) const MOST_CRASHES: i64 = 20;
@@ -39,6 +44,31 @@ pub(super) struct Around {
     is_moot: bool,
     /// Nothing of its task's budget is left for it.
     is_over_budget: bool,
+    /// What the terms of its task say about the permission that it needs.
+    permission: Option<PermissionCheck>,
+}
+
+/// Whether the terms of a task allow a command that a session has sent, as they are now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct PermissionCheck {
+    allowed: bool,
+    /// The task has terms.
+    configured: bool,
+    required_permission: String,
+}
+
+impl PermissionCheck {
+    fn of(r: Read<'_>, command: &Command) -> Result<Option<Self>> {
+        let Some(name) = &command.required_permission else { return Ok(None) };
+        let config = match &command.task_id {
+            Some(task_id) => store::manager_configs::of_task(r, task_id)?,
+            None => None,
+        };
+        // A name that nobody knows is allowed to nobody.
+        let needed = name.parse::<Permission>().ok();
+        let allowed = needed.is_some_and(|needed| ManagerConfig::missing(config.as_ref(), &[needed]).is_empty());
+        Ok(Some(Self { allowed, configured: config.is_some(), required_permission: name.clone() }))
+    }
 }
 
 /// Whether a command may go now.
@@ -88,7 +118,8 @@ impl Known {
             None => false,
         };
         let is_over_budget = store::budgets::exhausted(r, command)?.is_some();
-        Ok(Around { target, source, task, binding_in_force, is_moot, is_over_budget })
+        let permission = PermissionCheck::of(r, command)?;
+        Ok(Around { target, source, task, binding_in_force, is_moot, is_over_budget, permission })
     }
 }
 
@@ -117,6 +148,9 @@ impl Around {
         if command.binding_id.is_some() && self.binding_in_force != command.binding_id {
             return Verdict::Over(Phase::Failed, "the binding it was sent through has ended");
         }
+        if self.permission.as_ref().is_some_and(|check| !check.allowed) {
+            return Verdict::Over(Phase::Blocked, NOT_PERMITTED);
+        }
         if self.is_over_budget {
             return Verdict::Over(Phase::Blocked, OVER_BUDGET);
         }
@@ -138,7 +172,7 @@ impl Around {
             lane: None,
             lane_reason: None,
             notification_id: None,
-            permission_check: None,
+            permission_check: self.permission.clone(),
             phase,
             receipt: None,
             side_effect_completed: false,

@@ -18,12 +18,19 @@ use super::{
     ways,
 };
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, caller, lookup},
-    base::{Error, Result, Timestamp},
+    actions::{
+        Action, Argv, Context, Format, Outcome, TextArg, caller, lookup,
+        supervise::{
+            decisions::{self, DecisionCheck},
+            gate::{self, Check},
+        },
+    },
+    base::{Error, Kind, Result, Timestamp, json as text_json},
     model::{
         delivery::{Command, CommandKind, CommandState, Lane, Phase},
         progress::EndKind,
         session::Session,
+        supervision::Deciding,
         task::Task,
     },
     store::{self, Store, audit},
@@ -31,11 +38,17 @@ use crate::{
 
 /// What compacts the context.
 const COMPACT: &str = "/compact";
+/// What is said instead with `--prompt-only`.
+const PROMPT: &str = "Your context is getting full. Finish the step that you are at, then end your turn with a handoff: \
+    what is done and how it was checked, what is open, what comes next, and what must not be forgotten. Your context \
+    may be compacted after that.";
 
 /// Have a task's worker compact its context, and wait for the record of it
 ///
 /// Asked again while one is on its way, the answer is that one. Exit code 0 means that the worker's own rollout records
-/// a compaction; 4 that it waits, for the end of a turn for example, and a dispatcher goes on.
+/// a compaction; 4 that it waits, for the end of a turn for example, and a dispatcher goes on. A command that runs in a
+/// session needs the permission worker_session.compact and a handoff that still holds; else the request is `blocked`,
+/// and the exit code is 3.
 ///
 /// Example: `conveyor request-worker-compact parser`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -43,6 +56,15 @@ pub struct RequestWorkerCompact {
     /// Task name or id
     #[arg(value_name = "TASK")]
     pub task: String,
+    /// The decision that carries it, a nudge that is not older than 15 minutes; see `record-decision`
+    #[arg(long, value_name = "DECISION")]
+    pub decision_id: Option<i64>,
+    /// Refuse without such a decision
+    #[arg(long)]
+    pub strict_decisions: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub what: Asking,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its fields are the documentation")]
     pub wait: Waiting,
@@ -50,7 +72,8 @@ pub struct RequestWorkerCompact {
 
 /// Have a task's worker compact its context, with the reason for it on record
 ///
-/// As `request-worker-compact`, exit codes included.
+/// As `request-worker-compact`, exit codes included. The decision behind it is recorded with the request; nothing is
+/// when the request is refused or blocked.
 ///
 /// Example: `conveyor compact-worker parser --reason "its context is nearly full"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -66,7 +89,21 @@ pub struct CompactWorker {
     pub cycle_id: Option<i64>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub what: Asking,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
     pub wait: Waiting,
+}
+
+/// What the worker gets.
+#[derive(Debug, Clone, PartialEq, Default, clap::Args)]
+pub struct Asking {
+    /// Compact nothing: send a message that asks the worker for a handoff
+    #[arg(long)]
+    pub prompt_only: bool,
+    /// With `--prompt-only` this message instead; else it is only recorded. `-` reads standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub message: Option<TextArg>,
 }
 
 /// How long the record is waited for.
@@ -92,12 +129,12 @@ pub struct Compaction {
     correlation_id: String,
     /// Nothing was stored or sent.
     dry_run: bool,
-    /// Decisions are not recorded yet: always none.
-    manager_decision: Option<()>,
-    /// Why it was asked for.
+    /// Whether a decision carries it.
+    manager_decision: DecisionCheck,
+    /// What was said about it.
     message: Option<String>,
-    /// No permission is asked for yet.
-    permission_check: Option<()>,
+    /// Whether whoever asks may.
+    permission_check: Check,
     /// How far it has come.
     phase: Phase,
     /// Why it stands there.
@@ -109,7 +146,7 @@ pub struct Compaction {
     /// How it was handed over, or would be.
     send_result: SendResult,
     /// What was asked of Codex.
-    send_text: &'static str,
+    send_text: String,
     /// The same, as a command of Codex.
     slash_command: Option<&'static str>,
     /// The contract's word for the phase.
@@ -145,12 +182,20 @@ impl Action for RequestWorkerCompact {
     type Output = Compaction;
 
     fn run(self, cx: &Context) -> Result<Compaction> {
-        request(cx, &self.task, &self.wait, None, None)
+        let behind = Behind::Given { decision_id: self.decision_id, strict: self.strict_decisions };
+        request(cx, &self.task, &self.wait, &self.what, &behind)
     }
 
     fn argv(&self) -> Argv {
-        let Self { task, wait } = self;
-        wait.words(Argv::new(Self::NAME)).end_of_options().word(task)
+        let Self { task, decision_id, strict_decisions, what, wait } = self;
+        let argv = Argv::new(Self::NAME)
+            .option("--decision-id", decision_id.as_ref())
+            .switch("--strict-decisions", *strict_decisions);
+        wait.words(what.words(argv)).end_of_options().word(task)
+    }
+
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        self.what.message.iter_mut().collect()
     }
 }
 
@@ -163,14 +208,45 @@ impl Action for CompactWorker {
         if self.reason.trim().is_empty() {
             return Err(Error::usage("--reason must be non-empty"));
         }
-        request(cx, &self.task, &self.wait, Some(&self.reason), self.cycle_id)
+        let behind = Behind::Made { reason: &self.reason, cycle_id: self.cycle_id };
+        request(cx, &self.task, &self.wait, &self.what, &behind)
     }
 
     fn argv(&self) -> Argv {
-        let Self { task, reason, cycle_id, wait } = self;
+        let Self { task, reason, cycle_id, what, wait } = self;
         let argv = Argv::new(Self::NAME).option("--reason", Some(reason)).option("--cycle-id", cycle_id.as_ref());
-        wait.words(argv).end_of_options().word(task)
+        wait.words(what.words(argv)).end_of_options().word(task)
     }
+
+    fn texts(&mut self) -> Vec<&mut TextArg> {
+        self.what.message.iter_mut().collect()
+    }
+}
+
+impl Asking {
+    fn words(&self, argv: Argv) -> Argv {
+        let Self { prompt_only, message } = self;
+        argv.switch("--prompt-only", *prompt_only).text("--message", message.as_ref())
+    }
+
+    fn kind(&self) -> CommandKind {
+        if self.prompt_only { CommandKind::NudgeWorker } else { CommandKind::RequestWorkerCompact }
+    }
+}
+
+/// The decision behind a request.
+enum Behind<'a> {
+    /// One that is on record, or none.
+    Given { decision_id: Option<i64>, strict: bool },
+    /// One that is recorded with the request.
+    Made { reason: &'a str, cycle_id: Option<i64> },
+}
+
+/// What a request came to in the ledger.
+enum Accepted {
+    Yes(Box<(Task, Session, Command, bool, DecisionCheck, Check)>),
+    /// The decision that it needs does not carry it; on record.
+    NoDecision(Box<DecisionCheck>),
 }
 
 impl Waiting {
@@ -182,37 +258,48 @@ impl Waiting {
     }
 }
 
-fn request(
-    cx: &Context,
-    reference: &str,
-    wait: &Waiting,
-    why: Option<&str>,
-    cycle_id: Option<i64>,
-) -> Result<Compaction> {
+fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind: &Behind<'_>) -> Result<Compaction> {
     let store = cx.ledger_to_change()?;
-    let asked = Request {
-        kind: CommandKind::RequestWorkerCompact,
-        message: COMPACT,
-        correlation_id: None,
-        idempotency_key: None,
-        expires: wait.expires,
-    };
-    let (_, worker) = store.read(|r| worker_of(r, reference))?;
-    // The ways, and who asks, are looked at outside the transaction.
     let origin = caller::origin(cx, &store)?;
-    let way = ways::choose(cx, &mut Servers::default(), &worker, CommandKind::RequestWorkerCompact);
-    let next = way.next(CommandKind::RequestWorkerCompact);
-    let (task, worker, command, repeated) = store.write_durably(|w| {
+    let kind = what.kind();
+    let given = what.message.as_ref().map(TextArg::get).transpose()?;
+    let text = if what.prompt_only { given.unwrap_or(PROMPT) } else { COMPACT };
+    let asked = Request { kind, message: text, correlation_id: None, idempotency_key: None, expires: wait.expires };
+    asked.check()?;
+    let (_, worker) = store.read(|r| worker_of(r, reference))?;
+    // The ways are looked at outside the transaction.
+    let way = ways::choose(cx, &mut Servers::default(), &worker, kind);
+    let next = way.next(kind);
+    let accepted = store.write_durably(|w| {
         let (task, worker) = worker_of(w.read(), reference)?;
-        if let Some(cycle) = cycle_id
-            && store::cycles::task_of(w.read(), cycle)?.is_none_or(|id| id != task.id)
+        let check = gate::check(w.read(), &origin, gate::deed_of(kind), &worker)?;
+        let carried = |id| decisions::check(w.read(), &task, id, &[Deciding::Nudge], cx.now());
+        let mut decision = match behind {
+            Behind::Given { decision_id, .. } => carried(*decision_id)?,
+            Behind::Made { .. } => carried(None)?,
+        };
+        if let Behind::Given { strict: true, .. } = behind
+            && !decision.ok
+        {
+            let about = audit::About { task_id: Some(&task.id), session_id: Some(&worker.id) };
+            let payload = json!({"manager_decision": decision, "origin": origin.words(), "permission_check": check});
+            audit::append(w, cx.now(), origin.actor(cx), "worker_compact_request_refused", about, &payload)?;
+            return Ok(Accepted::NoDecision(Box::new(decision)));
+        }
+        if let Behind::Made { cycle_id: Some(cycle), .. } = behind
+            && store::cycles::task_of(w.read(), *cycle)?.is_none_or(|id| id != task.id)
         {
             return Err(Error::not_found(format!("task \"{}\" has no cycle {cycle}", task.name)));
         }
-        if let Some(known) = store::commands::on_its_way(w.read(), &worker.id, CommandKind::RequestWorkerCompact)? {
-            return Ok((task, worker, known, true));
+        if kind == CommandKind::RequestWorkerCompact
+            && let Some(known) = store::commands::on_its_way(w.read(), &worker.id, kind)?
+        {
+            return Ok(Accepted::Yes(Box::new((task, worker, known, true, decision, check))));
         }
-        if let Next::Never(why) = next {
+        // Who may not learns that first.
+        if check.allowed
+            && let Next::Never(why) = next
+        {
             return Err(Error::refused(format!(
                 "the context of \"{}\" cannot be compacted from here: {why}",
                 worker.name
@@ -220,12 +307,42 @@ fn request(
             .hint(format!("attach to it with `conveyor open {}` and type /compact", worker.name)));
         }
         let (command, _) = asked.for_worker(cx, w, &origin, &task, &worker)?;
+        if command.phase == Phase::Blocked {
+            return Ok(Accepted::Yes(Box::new((task, worker, command, false, decision, check))));
+        }
+        if let Behind::Made { reason, cycle_id } = behind {
+            let payload = json!({"command_id": command.id, "source": CompactWorker::NAME});
+            let made = decisions::record(cx, w, &origin, &task, Deciding::Nudge, reason, *cycle_id, &payload)?;
+            decision = carried(Some(made.id))?;
+        }
         let about = audit::About { task_id: Some(&task.id), session_id: Some(&worker.id) };
-        let payload = json!({"command_id": command.id, "cycle_id": cycle_id, "reason": why});
-        audit::append(w, cx.now(), cx.actor(), "worker_compact_requested", about, &payload)?;
-        Ok::<_, Error>((task, worker, command, false))
+        let payload = json!({
+            "command_id": command.id,
+            "decision_id": decision.decision_id,
+            "message": given,
+            "origin": origin.words(),
+            "permission_check": check,
+            "prompt_only": what.prompt_only,
+        });
+        audit::append(w, cx.now(), origin.actor(cx), "worker_compact_requested", about, &payload)?;
+        Ok::<_, Error>(Accepted::Yes(Box::new((task, worker, command, false, decision, check))))
     })?;
-    let told = |command: &Command| Compaction::of(command, &task, &worker, why, repeated, !wait.no_wait);
+    let (task, worker, command, repeated, decision, check) = match accepted {
+        Accepted::Yes(accepted) => *accepted,
+        Accepted::NoDecision(check) => {
+            let why = text_json::compact(&check).unwrap_or_default();
+            return Err(Error::new(Kind::Blocked, format!("strict manager decision validation failed: {why}"))
+                .hint(format!("record one with `conveyor record-decision {reference} nudge --reason TEXT`")));
+        }
+    };
+    let told = |command: &Command| {
+        let mut told = Compaction::of(command, &task, &worker, repeated, !wait.no_wait, &decision, &check);
+        told.message = given.map(str::to_owned);
+        told
+    };
+    if command.phase == Phase::Blocked {
+        return Ok(told(&command));
+    }
     if cx.dry_run() {
         let mut planned = told(&command);
         planned.dry_run = true;
@@ -290,14 +407,23 @@ pub(super) fn fate(store: &Store, target: &Session, command: &Command, unread: O
 }
 
 impl Compaction {
-    fn of(command: &Command, task: &Task, worker: &Session, why: Option<&str>, repeated: bool, waited: bool) -> Self {
+    fn of(
+        command: &Command,
+        task: &Task,
+        worker: &Session,
+        repeated: bool,
+        waited: bool,
+        decision: &DecisionCheck,
+        check: &Check,
+    ) -> Self {
+        let text = command.message().unwrap_or_default();
         Self {
             command_id: command.id.clone(),
             correlation_id: command.correlation_id.clone(),
             dry_run: false,
-            manager_decision: None,
-            message: why.map(str::to_owned),
-            permission_check: None,
+            manager_decision: decision.clone(),
+            message: None,
+            permission_check: check.clone(),
             phase: command.phase,
             reason: command.error.clone().or_else(|| command.reason.clone()),
             receipt: command.result.as_ref().and_then(|result| result.get("receipt")).cloned(),
@@ -308,8 +434,8 @@ impl Compaction {
                 lane_reason: command.lane_reason.clone(),
                 sent: matches!(command.phase, Phase::Submitted | Phase::Done),
             },
-            send_text: COMPACT,
-            slash_command: Some(COMPACT),
+            send_text: text.to_owned(),
+            slash_command: (command.kind == CommandKind::RequestWorkerCompact).then_some(COMPACT),
             state: command.phase.state(),
             task: task.name.clone(),
             time: command.created_at,
@@ -324,6 +450,10 @@ impl Outcome for Compaction {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let Self { worker_session, command_id, phase, .. } = self;
         match (&self.receipt, phase) {
+            _ if self.slash_command.is_none() => {
+                let would = if self.dry_run { "would be " } else { "is " };
+                writeln!(out, "the request for a handoff to {worker_session} {would}{phase}")?;
+            }
             _ if self.dry_run => {
                 let way = self.send_result.lane_reason.as_deref().unwrap_or("no way yet");
                 writeln!(out, "would have {worker_session} compact its context: {way}")?;

@@ -7,11 +7,15 @@ use serde_json::json;
 
 use super::{
     DispatchHealth, dispatch_health, health, in_queue, into_inbox,
-    resolve::{self, Decision, Resolved},
+    resolve::{self, Decision, MAX_REASON, Resolved},
 };
 use crate::{
-    actions::{Argv, Context, lookup},
-    base::{Error, Result, Timestamp},
+    actions::{
+        Argv, Context,
+        caller::{self, Origin},
+        lookup,
+    },
+    base::{Error, Kind, Result, Timestamp, text},
     model::delivery::{Command, Phase},
     store::{self, Write, audit, commands::Step, dispatchers::EVERYTHING},
 };
@@ -25,6 +29,8 @@ pub enum DispatchVerb {
     /// Show who dispatches, what waits, what was given up
     Status,
     /// Deliver nothing until `dispatch resume`: everywhere, or for one task
+    ///
+    /// Example: `conveyor dispatch pause --task parser --reason "its worker is being looked into"`
     Pause {
         /// Only this task
         #[arg(long, value_name = "TASK", conflicts_with = "all")]
@@ -76,6 +82,8 @@ pub enum DispatchVerb {
     ///
     /// Nothing ambiguous is sent again unless somebody says so here. What you say is recorded as your word, never as
     /// the session's.
+    ///
+    /// Example: `conveyor dispatch resolve COMMAND --as not-delivered --reason "it is not in its pane"`
     Resolve {
         /// The command
         #[arg(value_name = "COMMAND")]
@@ -139,11 +147,11 @@ impl DispatchVerb {
     pub(super) fn run(self, cx: &Context) -> Result<Controlled> {
         match self {
             Self::Status => Ok(Controlled::Status { health: dispatch_health(cx)?, now: cx.now() }),
-            Self::Pause { task, reason, .. } => set_pause(cx, task.as_deref(), true, reason.as_deref()),
+            Self::Pause { task, reason, .. } => set_pause(cx, task.as_deref(), true, presentable(reason)?.as_deref()),
             Self::Resume { task, .. } => set_pause(cx, task.as_deref(), false, None),
             Self::Stop { dispatcher, .. } => stop(cx, dispatcher.as_deref()),
-            Self::Cancel { command, reason } => step(cx, &command, Phase::Cancelled, reason.as_deref()),
-            Self::Retry { command, reason } => step(cx, &command, Phase::Queued, reason.as_deref()),
+            Self::Cancel { command, reason } => step(cx, &command, Phase::Cancelled, presentable(reason)?.as_deref()),
+            Self::Retry { command, reason } => step(cx, &command, Phase::Queued, presentable(reason)?.as_deref()),
             Self::Resolve { command, decision, reason } => {
                 Ok(Controlled::Resolved(resolve::resolve(cx, &command, decision, &reason)?))
             }
@@ -182,9 +190,24 @@ impl DispatchVerb {
     }
 }
 
+/// A reason as it is recorded: of bounded length, without control characters. An empty one is none.
+fn presentable(reason: Option<String>) -> Result<Option<String>> {
+    let Some(reason) = reason.map(|reason| text::clean(reason.trim())) else { return Ok(None) };
+    if reason.chars().count() > MAX_REASON {
+        return Err(Error::usage(format!("--reason takes at most {MAX_REASON} characters"))
+            .hint("say it shortly here, and keep the rest where it can be read"));
+    }
+    Ok(Some(reason).filter(|reason| !reason.is_empty()))
+}
+
 fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>) -> Result<Controlled> {
     let now = cx.now();
-    let (scope, changed) = cx.ledger_to_change()?.write_durably(|w| {
+    let ledger = cx.ledger_to_change()?;
+    if !pause && caller::origin(cx, &ledger)? != Origin::Operator {
+        return Err(Error::new(Kind::Blocked, "an operator ends a pause, and this command runs in a session")
+            .hint("tell the operator that the work waits"));
+    }
+    let (scope, changed) = ledger.write_durably(|w| {
         let task = task.map(|task| lookup::task(w.read(), task)).transpose()?;
         let scope = task.as_ref().map_or(EVERYTHING, |task| &task.id);
         let changed = if pause {
@@ -237,6 +260,7 @@ fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
 /// Moves one command by an operator's hand.
 fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Controlled> {
     let ledger = cx.ledger_to_change()?;
+    let origin = caller::origin(cx, &ledger)?;
     // What lies in Codex's queue is taken back there first; only then can it be said to be.
     let lying = ledger.read(|r| store::commands::by_id(r, id))?;
     let lying = lying.filter(|command| to == Phase::Cancelled && in_queue::lies_in_queue(command));
@@ -248,6 +272,10 @@ fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Contr
     let now = cx.moment();
     let from = ledger.write_durably(|w| {
         let command = command(w, id)?;
+        if origin != Origin::Operator && command.phase == Phase::Blocked {
+            return Err(Error::new(Kind::Blocked, format!("an operator decides about {id}, which is blocked"))
+                .hint("tell the operator what is wanted, and why"));
+        }
         let was_taken_back = lying.is_some() && in_queue::lies_in_queue(&command);
         if !was_taken_back {
             check(w, &command, to)?;

@@ -12,6 +12,7 @@ use crate::{
         Action, Argv, Context, Format, Outcome, TextArg,
         caller::{self, Origin},
         list, lookup,
+        supervise::gate,
     },
     base::{Error, Kind, Moment, Result, text},
     model::{
@@ -23,7 +24,7 @@ use crate::{
     store::{
         self, Read, Store, Write, audit,
         budgets::Budget,
-        commands::{Enqueued, NewCommand, OWN_KEYS},
+        commands::{Enqueued, NewCommand, OWN_KEYS, Step},
     },
 };
 
@@ -101,12 +102,14 @@ pub struct Queued {
     correlation_id: String,
     /// Nothing was stored.
     dry_run: bool,
-    /// How far it has come.
+    /// How far it has come; `blocked` when whoever sends it may not.
     phase: Phase,
+    /// Why it stands there.
+    reason: Option<String>,
     /// The key had been accepted before with the same message: this is that command.
     repeated: bool,
-    /// Always none.
-    required_permission: Option<()>,
+    /// What the terms have to allow when it is delivered; none for what a person sends.
+    required_permission: Option<String>,
     /// The contract's word for the phase.
     state: CommandState,
     /// Name of the session it is for.
@@ -266,8 +269,8 @@ impl<'a> Sender<'a> {
     fn of(cx: &Context, origin: &'a Origin, presumed: Option<(Role, &'a str)>) -> Self {
         match (origin, presumed) {
             (Origin::Session(session), _) => Self { session_id: Some(&session.id), created_by: session.role.as_str() },
-            (Origin::SomeCodex, Some((role, id))) => Self { session_id: Some(id), created_by: role.as_str() },
-            (Origin::SomeCodex, None) => Self { session_id: None, created_by: SOME_SESSION },
+            (Origin::Hidden, Some((role, id))) => Self { session_id: Some(id), created_by: role.as_str() },
+            (Origin::Hidden, None) => Self { session_id: None, created_by: SOME_SESSION },
             (Origin::Operator, _) => Self { session_id: None, created_by: cx.actor().as_str() },
         }
     }
@@ -354,7 +357,7 @@ impl<'a> Request<'a> {
             .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
         let sender = Sender::of(cx, origin, Some(presumed));
         let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: &target };
-        let (command, repeated) = self.accept(cx, w, &ends)?;
+        let (command, repeated) = self.accept(cx, w, origin, &ends)?;
         Ok(Queued::new(&command, repeated, target.name, reference, cx.dry_run()))
     }
 
@@ -369,7 +372,7 @@ impl<'a> Request<'a> {
     ) -> Result<(Command, bool)> {
         let task_id = store::bindings::active_of_session(w.read(), &session.id)?.map(|binding| binding.task_id);
         let sender = Sender::of(cx, origin, None);
-        self.accept(cx, w, &Ends { task_id: task_id.as_deref(), binding_id: None, sender, target: session })
+        self.accept(cx, w, origin, &Ends { task_id: task_id.as_deref(), binding_id: None, sender, target: session })
     }
 
     /// Accepts it for the worker of a task, through the binding in force.
@@ -384,16 +387,17 @@ impl<'a> Request<'a> {
         let binding = lookup::active_binding(w.read(), task)?;
         let sender = Sender::of(cx, origin, Some((Role::Manager, &binding.manager_session_id)));
         let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: worker };
-        self.accept(cx, w, &ends)
+        self.accept(cx, w, origin, &ends)
     }
 
-    fn accept(&self, cx: &Context, w: &Write<'_>, ends: &Ends<'_>) -> Result<(Command, bool)> {
+    fn accept(&self, cx: &Context, w: &Write<'_>, origin: &Origin, ends: &Ends<'_>) -> Result<(Command, bool)> {
         let now: Moment = cx.moment();
         let target = ends.target;
         if target.state == Registration::Gone {
             return Err(Error::refused(format!("session \"{}\" is gone", target.name))
                 .hint("register it again, or bring it back with `conveyor resume`"));
         }
+        let check = gate::check(w.read(), origin, gate::deed_of(self.kind), target)?;
         let id = cx.fresh_id("command");
         let payload = json!({"message": self.message});
         let correlation_id = self.correlation_id.map_or_else(|| cx.fresh_id("dispatch"), str::to_owned);
@@ -408,7 +412,7 @@ impl<'a> Request<'a> {
             target_session_id: &target.id,
             correlation_id: &correlation_id,
             kind: self.kind,
-            required_permission: None,
+            required_permission: check.to_be_checked_again(),
             time_to_live: Some(i64::try_from(self.expires.saturating_mul(1_000)).unwrap_or(i64::MAX)),
             max_attempts: MAX_ATTEMPTS,
             payload: &payload,
@@ -428,7 +432,17 @@ impl<'a> Request<'a> {
                 });
                 let actor = command.created_by.parse::<audit::Actor>().unwrap_or_else(|_| cx.actor());
                 audit::append(w, now.wall, actor, "command_created", about, &payload)?;
-                Ok((*command, false))
+                if check.needs_record() {
+                    check.record(cx, w, origin, target, ends.task_id)?;
+                }
+                if check.allowed {
+                    return Ok((*command, false));
+                }
+                // It stays on record, where `commands` shows why it went nowhere.
+                let why = check.refusal(target);
+                let step = Step { reason: Some(&why), error: Some(&why), ..Step::default() };
+                store::commands::advance(w, &command, Phase::Blocked, step, now.wall)?;
+                Ok((store::commands::by_id(w.read(), &command.id)?.unwrap_or(*command), false))
             }
             Enqueued::Repeated(command) => Ok((*command, true)),
             Enqueued::KeyTaken(command) => Err(Error::conflict(format!(
@@ -468,8 +482,9 @@ impl Queued {
             correlation_id: command.correlation_id.clone(),
             dry_run,
             phase: command.phase,
+            reason: command.reason.clone(),
             repeated,
-            required_permission: None,
+            required_permission: command.required_permission.clone(),
             state: command.phase.state(),
             target_session,
             task: task.to_owned(),
@@ -479,7 +494,9 @@ impl Queued {
 
     fn line(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let (kind, id) = (self.command_type, &self.command_id);
-        if self.repeated {
+        if self.phase == Phase::Blocked && !self.repeated {
+            writeln!(out, "{kind} command {id} is blocked: {}", self.reason.as_deref().unwrap_or_default())
+        } else if self.repeated {
             writeln!(out, "{kind} command {id} was accepted before; it is {}", self.phase)
         } else {
             let queued = if self.dry_run { "would queue" } else { "queued" };
@@ -488,7 +505,17 @@ impl Queued {
     }
 }
 
+impl Queued {
+    fn code(&self) -> u8 {
+        if self.phase == Phase::Blocked && !self.repeated { Kind::Blocked.exit_code() } else { 0 }
+    }
+}
+
 impl Outcome for Queued {
+    fn exit_code(&self) -> u8 {
+        self.code()
+    }
+
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         self.line(out)?;
         self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
@@ -496,6 +523,13 @@ impl Outcome for Queued {
 }
 
 impl Outcome for Nudges {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::One(queued) => queued.code(),
+            Self::Many { commands, .. } => commands.iter().map(Queued::code).max().unwrap_or_default(),
+        }
+    }
+
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         match self {
             Self::One(queued) => queued.human(out),

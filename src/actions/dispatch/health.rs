@@ -193,8 +193,8 @@ impl DispatchHealth {
         }
         if !self.running {
             return Some(format!(
-                "no dispatcher runs{waiting}: keep `conveyor` or `conveyor dispatch --watch` open, or run \
-                 `conveyor dispatch --once`"
+                "no dispatcher runs{waiting}: `conveyor dispatch --watch --detach` starts one; or keep `conveyor` open, \
+                 or run `conveyor dispatch --once`"
             ));
         }
         None

@@ -107,6 +107,9 @@ impl Action for SessionNudge {
             let (command, repeated) = request.for_session(cx, w, &origin, &session)?;
             Ok::<_, Error>((session, command, repeated))
         })?;
+        if command.phase == Phase::Blocked {
+            return Ok(Nudged { dry_run: cx.dry_run(), ..Nudged::of(&command, &session, repeated, !self.no_wait) });
+        }
         if cx.dry_run() {
             return Ok(planned(cx, &session, &command));
         }
@@ -233,7 +236,9 @@ impl Outcome for Nudged {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let Self { session, command_id, phase, .. } = self;
         match (&self.receipt, phase) {
-            _ if self.dry_run => writeln!(out, "would send it to {session}: {}", self.way())?,
+            _ if self.dry_run && *phase != Phase::Blocked => {
+                writeln!(out, "would send it to {session}: {}", self.way())?
+            }
             (Some(receipt), Phase::Done) if receipt["byte_offset"].is_u64() => {
                 writeln!(out, "{session} has it: its rollout shows it at byte {}", receipt["byte_offset"])?;
             }
@@ -248,7 +253,7 @@ impl Outcome for Nudged {
     }
 
     fn exit_code(&self) -> u8 {
-        if self.dry_run { 0 } else { exit_code(self.phase, self.waited) }
+        if self.dry_run && self.phase != Phase::Blocked { 0 } else { exit_code(self.phase, self.waited) }
     }
 }
 

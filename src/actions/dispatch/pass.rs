@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    around::{Around, Known, Verdict},
+    around::{Around, Known, PermissionCheck, Verdict},
     compact,
     into_inbox::{put_into_inbox, take_from_inbox},
     push::{self, Effect},
@@ -97,8 +97,8 @@ pub struct Handled {
     pub lane_reason: Option<String>,
     /// The message in the inbox.
     pub notification_id: Option<i64>,
-    /// No permission is asked for yet.
-    pub permission_check: Option<Value>,
+    /// What its task's terms say about the permission that it needs; none when it needs none.
+    pub(super) permission_check: Option<PermissionCheck>,
     /// How far it has come.
     pub phase: Phase,
     /// Where the target's rollout shows the message.

@@ -41,7 +41,10 @@ pub(super) const TOO_LATE: i64 = 10_000;
 pub(super) const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
 /// The same when the message went into an open turn, whose model takes it when it likes.
 const BUSY_PROOF_PATIENCE: Duration = Duration::from_millis(200);
+/// Between two looks for it: close together where it mostly comes, then further apart.
 const PROOF_LOOKS: Duration = Duration::from_millis(15);
+const LATER_PROOF_LOOKS: Duration = Duration::from_millis(60);
+const MOSTLY_THERE: Duration = Duration::from_millis(150);
 /// Between two looks at a message without a proof.
 pub(super) const LOOK_AGAIN: i64 = 1_000;
 /// A session that answers and does not have a message is asked once more after this long.
@@ -228,12 +231,16 @@ fn words(refusal: &Refusal) -> (String, bool) {
 
 /// Takes the session's new lines until its record of the message is among them, or the patience is at its end.
 pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
-    let rounds = patience.as_millis() / PROOF_LOOKS.as_millis();
-    for _ in 0..rounds {
+    let mut waited = Duration::ZERO;
+    while waited < patience {
         // What cannot be read now is read by the next pass, or by whoever tails it.
         let _ = live::take(cx, &target.id, &|| true);
         match store.read(|r| store::commands::by_id(r, &command.id)) {
-            Ok(Some(now)) if now.phase == Phase::Submitted => cx.clock().sleep(PROOF_LOOKS),
+            Ok(Some(now)) if now.phase == Phase::Submitted => {
+                let pause = if waited < MOSTLY_THERE { PROOF_LOOKS } else { LATER_PROOF_LOOKS };
+                cx.clock().sleep(pause);
+                waited += pause;
+            }
             _ => return,
         }
     }

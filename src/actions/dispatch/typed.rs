@@ -31,6 +31,7 @@ use crate::{
         pane::{EmptyComposer, Held, Steering, composer_holds},
         typing::{ControlCommand, Loss, Marker, Sign, TypedText, Typing, typed_message},
     },
+    ports::env::Env,
     ports::tmux::{
         BufferName, CaptureOptions, Press, Receipt, Refusal, SendOutcome, Staging, Submission, Target, Tmux, TmuxError,
     },
@@ -151,7 +152,7 @@ fn begin<'a>(
         if !is_there {
             return Ok(None);
         }
-        let plan = match plan(command, &around) {
+        let plan = match plan(cx.env(), command, &around) {
             Ok(plan) => plan,
             Err(why) => {
                 let laid = into_inbox::put_into_inbox(w, orders, command, &around, &why, /*dry_run*/ false, &now)?;
@@ -219,7 +220,7 @@ fn begin<'a>(
 }
 
 /// What is typed: a command of Codex, the message, or where it lies. Gives the reason when none of it can be typed.
-fn plan(command: &Command, around: &Around) -> Result<Plan, String> {
+fn plan(env: &Env, command: &Command, around: &Around) -> Result<Plan, String> {
     let marker = Marker::of_command(&command.id);
     if command.kind == CommandKind::RequestWorkerCompact {
         let text = TypedText::command(ControlCommand::Compact);
@@ -234,9 +235,10 @@ fn plan(command: &Command, around: &Around) -> Result<Plan, String> {
         Err(reason) => reason.to_string(),
     };
     let reader = around.target.as_ref().map_or("SESSION", |target| target.name.as_str());
+    let path = around.target.as_ref().map(|target| env.path_option(&target.cwd)).unwrap_or_default();
     let body = format!(
-        "{speaker}: a message of {} characters lies in your inbox ({}). Take it with `conveyor receive {reader} --json`, \
-         read it, and confirm it with `conveyor ack TOKEN`.",
+        "{speaker}: a message of {} characters lies in your inbox ({}). Take it with `conveyor receive {reader} --json{path}`, \
+         read it, and confirm it with `conveyor ack TOKEN{path}`.",
         message.chars().count(),
         command.id,
     );

@@ -40,8 +40,7 @@ use crate::{
 /// was started is closed again and nothing is recorded. When nobody delivers messages yet, a dispatcher is started in
 /// the background; `conveyor dispatch stop --all` ends it.
 ///
-/// Example: `conveyor pair --task parser --worker-name w1 --manager-name m1 --task-goal "The parser accepts every recorded file"
-/// --task-prompt "Make the parser accept the files below tests/recorded"`
+/// Example: `conveyor pair --task parser --worker-name w1 --manager-name m1 --task-goal "Parse it"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Pair {
     /// Name of the task; it is created when there is none

@@ -12,12 +12,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    actions::{Action, Argv, Context, Outcome, fail, lookup, sense::Observer},
+    actions::{Action, Argv, Context, Outcome, fail, lookup, sense::Observer, supervise::gate},
     base::{Error, Result},
     model::{
         pane::{self, PaneState, Prompt},
         session::{Registration, Session},
         state::{Condition, Source},
+        supervision::Deed,
     },
     ports::{
         process::{CodexScope, Liveness, ProcessId, ProcessSignal, Processes},
@@ -86,6 +87,7 @@ impl Action for Stop {
     fn run(self, cx: &Context) -> Result<Stopped> {
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
+        gate::hold(cx, &store, Deed::Stop, &session)?;
         let mut cancelled = None;
         let (ending, killed_session) = match cx.dry_run() {
             true => (None, false),

@@ -106,6 +106,14 @@ pub struct ProcessInfo {
     pub argv: Vec<String>,
 }
 
+impl ProcessInfo {
+    /// What it does for Codex; none when it is not Codex.
+    #[must_use]
+    pub fn codex_kind(&self) -> Option<CodexProcessKind> {
+        codex::kind_of(&self.argv)
+    }
+}
+
 /// A rollout that a process holds open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenRollout {
@@ -180,6 +188,11 @@ pub trait Processes: Send + Sync {
     /// Which boot of the machine this is.
     fn boot_id(&self) -> String {
         machine::boot_id()
+    }
+
+    /// Whether this runs in a sandbox of Codex's that shows no process from outside.
+    fn in_sandbox(&self) -> bool {
+        false
     }
 
     /// Pid and start time of a running process.
@@ -277,6 +290,10 @@ fn told(found: Result<ProcessId, ProcessError>, id: ProcessId) -> Liveness {
 pub struct SystemProcesses;
 
 impl Processes for SystemProcesses {
+    fn in_sandbox(&self) -> bool {
+        system::sandbox().is_some()
+    }
+
     fn identify(&self, pid: u32) -> Result<ProcessId, ProcessError> {
         system::identify(pid)
     }

@@ -245,3 +245,65 @@ create table marks (
   check ((snoozed_at is null) = (snoozed_until is null)),
   check ((seen_path is null) = (seen_offset is null) and (seen_path is null) = (seen_generation is null))
 );
+
+-- What a task's manager is held to, and what it may do. No row: nothing is allowed. `revision` grows with every change.
+create table manager_configs (
+  task_id text primary key not null references tasks (id),
+  recipe_name text,
+  supervision_mode text not null check (supervision_mode in ('light', 'guided', 'strict')),
+  objective text,
+  guidelines_json text not null check (json_valid(guidelines_json)),
+  acceptance_criteria_json text not null check (json_valid(acceptance_criteria_json)),
+  reference_paths_json text not null check (json_valid(reference_paths_json)),
+  permissions_json text not null check (json_valid(permissions_json)),
+  tools_json text not null check (json_valid(tools_json)),
+  epilogues_json text not null check (json_valid(epilogues_json)),
+  evidence_gates_json text not null check (json_valid(evidence_gates_json)),
+  nudge_on_completion text not null
+    check (nudge_on_completion in ('off', 'ask-operator', 'auto-review', 'auto-proceed')),
+  require_acks integer not null check (require_acks in (0, 1)),
+  revision integer not null check (revision > 0),
+  created_at text not null,
+  updated_at text not null
+);
+
+-- What a worker would tell whoever goes on with its work.
+create table worker_handoffs (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  binding_id text references bindings (id),
+  worker_session_id text references sessions (id),
+  summary text not null,
+  next_steps_json text not null check (json_valid(next_steps_json)),
+  payload_json text not null check (json_valid(payload_json)),
+  created_at text not null
+);
+create index worker_handoffs_task_id on worker_handoffs (task_id, id);
+
+-- What was decided about a task, by whom and why.
+create table manager_decisions (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  actor text not null check (actor in ('operator', 'manager', 'worker', 'conveyor')),
+  manager_session_id text references sessions (id),
+  manager_cycle_id integer references manager_cycles (id),
+  decision text not null check (decision in ('wait', 'nudge', 'interrupt', 'escalate', 'stop', 'inspect')),
+  reason text not null,
+  payload_json text not null check (json_valid(payload_json)),
+  created_at text not null
+);
+create index manager_decisions_task on manager_decisions (task_id, id);
+
+-- What worker and manager say that they have understood: under which binding, and of which revision of the terms.
+create table task_acknowledgements (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  binding_id text references bindings (id),
+  role text not null check (role in ('worker', 'manager')),
+  payload_json text not null check (json_valid(payload_json)),
+  revision integer not null check (revision > 0),
+  manager_config_revision integer,
+  created_at text not null,
+  correlation_id text,
+  unique (task_id, role, revision)
+);

@@ -14,6 +14,7 @@ pub mod preview;
 mod receipts;
 pub mod talk;
 pub mod task;
+pub mod usage;
 
 use ratatui::{
     Frame,

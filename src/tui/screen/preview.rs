@@ -1,8 +1,8 @@
 //! A closer look at the selected session: its state in words, then its conversation or its pane.
 
-use ratatui::{Frame, layout::Rect};
+use ratatui::{Frame, layout::Rect, text::Line};
 
-use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines};
+use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines, usage};
 use crate::{
     model::{
         board::{SessionRow, TaskRow},
@@ -16,6 +16,15 @@ use crate::{
         wrap::{cut, wrap},
     },
 };
+
+/// In a preview lower than this, lines are dear.
+const TALL: u16 = 20;
+
+/// The most lines that sub-agents take there.
+const FEW_AGENTS: usize = 2;
+
+/// The most lines that they take elsewhere.
+const MANY_AGENTS: usize = 6;
 
 /// The most lines that the reason of a state takes.
 const REASON_LINES: usize = 3;
@@ -39,9 +48,8 @@ pub(super) fn session(app: &App, frame: &mut Frame<'_>, area: Rect, row: &Sessio
     let place = if raw { "" } else { reading_back(app, row) };
     let title = format!("{} {}: {what}{place}", row.role, row.name);
     put(frame, area, 0, heading(app, &title, focused, area.width));
-    let state = state_lines(app, row, usize::from(area.width));
-    for (index, (part, line)) in state.iter().enumerate() {
-        put(frame, area, index + 1, styled(app, *part, format!(" {line}")));
+    for (index, line) in above(app, row, area).into_iter().enumerate() {
+        put(frame, area, index + 1, line);
     }
     let text = text_area(app, row, area);
     let view = app.views.of(&row.id);
@@ -79,10 +87,23 @@ pub fn spots(app: &App) -> Vec<Spot> {
 
 /// Where conversation or pane stand within the area of a session.
 fn text_area(app: &App, row: &SessionRow, area: Rect) -> Rect {
-    let used = state_lines(app, row, usize::from(area.width)).len() + 1;
+    let used = above(app, row, area).len() + 1;
     let used = u16::try_from(used).unwrap_or(u16::MAX).min(area.height);
     let margin = 1.min(area.width);
     Rect::new(area.x + margin, area.y + used, area.width - margin, area.height - used)
+}
+
+/// What stands between the heading and the text: the state, how full context and limits are, the sub-agents.
+fn above(app: &App, row: &SessionRow, area: Rect) -> Vec<Line<'static>> {
+    let width = usize::from(area.width).saturating_sub(2);
+    let mut lines: Vec<Line<'static>> = state_lines(app, row, usize::from(area.width))
+        .into_iter()
+        .map(|(part, line)| styled(app, part, format!(" {line}")))
+        .collect();
+    let (part, gauge) = usage::gauge(app, row, width);
+    lines.push(styled(app, part, format!(" {gauge}")));
+    lines.extend(usage::tree(app, row, width, if area.height < TALL { FEW_AGENTS } else { MANY_AGENTS }));
+    lines
 }
 
 fn selected_task(app: &App) -> Option<&TaskRow> {
@@ -181,6 +202,9 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("ready     {}", row.judgement.ready_for_text.as_str().replace('_', " "))),
         (Part::Text, format!("prompt    {}", row.judgement.prompt.as_deref().unwrap_or("none seen"))),
         (Part::Text, format!("context   {context}")),
+    ];
+    lines.extend(usage::facts(app, row));
+    lines.extend([
         (Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none"))),
         (Part::Text, format!("partner   {}", row.partner.as_deref().unwrap_or("none"))),
         (Part::Text, format!("inbox     {} unread", row.unread)),
@@ -194,7 +218,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("seen      {}", seen(app, row))),
         (Part::Dim, String::new()),
         (Part::Dim, "what each sensor says".to_owned()),
-    ];
+    ]);
     for reading in &row.judgement.readings {
         let since = ago(reading.at, app.now);
         lines.push((Part::Text, format!("{:8} {} ({since})", reading.source.as_str(), reading.condition)));

@@ -14,16 +14,18 @@ use crate::{
     },
     base::{Error, Kind, Result, Timestamp},
     model::{
-        board::{Attention, BindingRow, Board, ContextUse, CycleRow, EventBrief, EventRow, SessionRow, TaskRow},
+        board::{Attention, BindingRow, Board, CycleRow, EventBrief, EventRow, SessionRow, TaskRow},
         cells::{Cursor, Picture},
         conversation::{Entry, Outcome, Run, Said, Sender},
         deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
         delivery::{AckStatus, CommandKind, ItemState, Phase},
+        family::AgentView,
         marks::MarksView,
         rollout::CommandSource,
         session::{Registration, Role, SessionKind},
         state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
         task::{BindingState, Task, TaskState},
+        usage::{ContextUse, Limit, TokenUse},
     },
     tui::{
         app::{App, Settings, update},
@@ -89,6 +91,20 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
             at: Some(ago(seconds)),
         }),
         context: Some(ContextUse { used_tokens: 122_400, window_tokens: 272_000 }),
+        tokens: Some(TokenUse {
+            at: Some(ago(seconds)),
+            byte_offset: 39_000,
+            total_tokens: Some(1_250_000),
+            limits_at: Some(ago(seconds)),
+            limits: vec![Limit {
+                used_percent: 92,
+                window_minutes: Some(300),
+                resets_at: Some(Timestamp::from_millis(NOW.as_millis() + 3_600_000)),
+            }],
+            limit_reached: None,
+        }),
+        parent: None,
+        agents: Vec::new(),
         ingested_bytes: 184_220,
         pending_bytes: 0,
         ingest_error: None,
@@ -521,6 +537,10 @@ impl Backend for Fake {
 
     fn conversation(&self, _: &str, _: TalkQuery) -> Result<Vec<Entry>> {
         Ok(conversation())
+    }
+
+    fn agents(&self, _: &str) -> Result<Vec<AgentView>> {
+        Ok(Vec::new())
     }
 
     fn pane(&self, _: &str) -> Result<Option<PaneText>> {

@@ -8,5 +8,6 @@ mod forms;
 mod marks;
 mod messages;
 mod palette;
+mod talk;
 mod update;
 mod view;

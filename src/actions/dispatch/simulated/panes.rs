@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::{
+    effects::{Effect, Late},
+    screen::with_escapes,
     stage::{At, Stage},
-    world::{Effect, Late, with_escapes},
 };
 use crate::{
     actions::context::TmuxServers,

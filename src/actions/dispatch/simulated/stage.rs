@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Play,
-    deeds::Deed,
-    world::{Late, World},
-};
+use super::{Play, deeds::Deed, effects::Late, world::World};
 use crate::{
     actions::Context,
     base::{Clock, Timestamp, crash},
@@ -261,6 +257,10 @@ impl Stage {
             return;
         }
         state.mark = Some(mark);
+        let standings = store.read(crate::store::commands::standings).expect("the commands");
+        if !state.world.have_moved(&standings) {
+            return;
+        }
         let commands = store
             .read(|r| crate::store::commands::list(r, &crate::store::commands::Filter::default(), 0))
             .expect("the commands");

@@ -1,0 +1,188 @@
+//! What a session may do to another one: told by where the command comes from and by the terms that are stored, never
+//! by what the sender says. A person is not held back.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    actions::{
+        Context,
+        caller::{self, Origin},
+    },
+    base::{Error, Kind, Result},
+    model::{
+        delivery::CommandKind,
+        session::{Role, Session},
+        supervision::{Deed, GateReason as Reason, ManagerConfig, Permission},
+    },
+    store::{self, Read, Store, Write, audit},
+};
+
+/// What a command does to its target.
+pub(in crate::actions) fn deed_of(kind: CommandKind) -> Deed {
+    match kind {
+        CommandKind::NotifyManager
+        | CommandKind::NudgeWorker
+        | CommandKind::SessionNudge
+        | CommandKind::WorkerTaskComplete => Deed::Nudge,
+        CommandKind::RequestWorkerCompact => Deed::Compact,
+    }
+}
+
+/// What the terms say about a deed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// What is to be done.
+    pub action: Deed,
+    /// It may be done.
+    pub allowed: bool,
+    /// It comes from a session, which the terms bind.
+    pub gated: bool,
+    /// The worker's handoff that counts.
+    pub handoff_id: Option<i64>,
+    /// Where it comes from.
+    pub origin: String,
+    /// Why not.
+    pub reasons: Vec<Reason>,
+    /// What it needs.
+    pub required_permission: Option<Permission>,
+    #[serde(skip)]
+    task: Option<String>,
+}
+
+impl Check {
+    /// What the command needs when it is delivered: nothing when a person sends it.
+    pub(in crate::actions) fn to_be_checked_again(&self) -> Option<&'static str> {
+        self.required_permission.filter(|_| self.gated).map(Permission::as_str)
+    }
+
+    /// Whether the audit trail should hold it: what is refused, and what a permission has allowed.
+    pub(in crate::actions) fn needs_record(&self) -> bool {
+        !self.allowed || self.to_be_checked_again().is_some()
+    }
+
+    /// Why it is not allowed, in words.
+    pub(in crate::actions) fn refusal(&self, target: &Session) -> String {
+        let reasons: Vec<&str> = self.reasons.iter().map(|reason| reason.as_str()).collect();
+        format!("{} may not {} {}: {}", self.origin, self.action, target.name, reasons.join(", "))
+    }
+
+    fn error(&self, target: &Session) -> Error {
+        let error = Error::new(Kind::Blocked, self.refusal(target));
+        match (&self.task, self.required_permission) {
+            (Some(task), Some(permission)) if !self.reasons.contains(&Reason::NotItsWorker) => {
+                error.hint(format!("an operator allows it with `conveyor manager-config {task} --permit {permission}`"))
+            }
+            _ => error.hint("tell the operator what is wanted, and why"),
+        }
+    }
+
+    /// Writes into the audit trail what was asked, and what the answer was.
+    pub(in crate::actions) fn record(
+        &self,
+        cx: &Context,
+        w: &Write<'_>,
+        origin: &Origin,
+        target: &Session,
+        task_id: Option<&str>,
+    ) -> Result<()> {
+        let about = audit::About { task_id, session_id: Some(&target.id) };
+        let payload = json!({
+            "action": self.action,
+            "allowed": self.allowed,
+            "handoff_id": self.handoff_id,
+            "origin": self.origin,
+            "reasons": self.reasons,
+            "required_permission": self.required_permission,
+            "session": target.name,
+        });
+        audit::append(w, cx.now(), origin.actor(cx), "manager_permission_checked", about, &payload)?;
+        Ok(())
+    }
+}
+
+/// Whether what comes from `origin` may be done to `target`.
+pub(in crate::actions) fn check(r: Read<'_>, origin: &Origin, action: Deed, target: &Session) -> Result<Check> {
+    let mut check = Check {
+        action,
+        allowed: true,
+        gated: *origin != Origin::Operator,
+        handoff_id: None,
+        origin: origin.words(),
+        reasons: Vec::new(),
+        required_permission: action.needs(),
+        task: None,
+    };
+    if !check.gated {
+        return Ok(check);
+    }
+    let binding = store::bindings::active_of_session(r, &target.id)?;
+    if let Origin::Session(session) = origin {
+        let is_bound = binding
+            .as_ref()
+            .is_some_and(|binding| session.id != target.id && binding.other_end(&target.id) == session.id);
+        if session.role == Role::Worker && action != Deed::Nudge {
+            check.reasons.push(Reason::WorkersMayNot);
+        } else if !is_bound {
+            check.reasons.push(Reason::NotItsWorker);
+        }
+    }
+    if action != Deed::Nudge
+        && !check.reasons.contains(&Reason::NotItsWorker)
+        && binding.as_ref().is_none_or(|binding| binding.worker_session_id != target.id)
+    {
+        check.reasons.push(Reason::NotItsWorker);
+    }
+    if action == Deed::Approve {
+        check.reasons.push(Reason::OnlyAnOperator);
+    }
+    // Which session it is that hides, nobody can tell: the terms of the task that it reaches into bind it.
+    if let Some(permission) = action.needs() {
+        let config = match &binding {
+            Some(binding) => store::manager_configs::of_task(r, &binding.task_id)?,
+            None => None,
+        };
+        if let Some(binding) = &binding {
+            check.task = store::tasks::find(r, &binding.task_id)?.map(|task| task.name);
+        }
+        if config.is_none() {
+            check.reasons.push(Reason::MissingManagerConfig);
+        } else if !ManagerConfig::missing(config.as_ref(), &[permission]).is_empty() {
+            check.reasons.push(Reason::PermissionNotEnabled);
+        }
+        if action.needs_handoff() {
+            let (handoff_id, reason) = handoff(r, binding.as_ref().map(|binding| &*binding.task_id))?;
+            check.handoff_id = handoff_id;
+            check.reasons.extend(reason);
+        }
+    }
+    check.allowed = check.reasons.is_empty();
+    Ok(check)
+}
+
+/// The handoff of a task, and what is wrong with it.
+pub(super) fn handoff(r: Read<'_>, task_id: Option<&str>) -> Result<(Option<i64>, Option<Reason>)> {
+    let newest = match task_id {
+        Some(task_id) => store::handoffs::newest(r, task_id)?,
+        None => None,
+    };
+    let Some(newest) = newest else { return Ok((None, Some(Reason::MissingWorkerHandoff))) };
+    let is_fresh = store::handoffs::is_fresh(r, &newest)?;
+    Ok((Some(newest.id), (!is_fresh).then_some(Reason::StaleWorkerHandoff)))
+}
+
+/// Holds back what its origin may not do, on record. What is allowed to a session is on record too.
+///
+/// # Errors
+/// With the reasons, when it is not allowed.
+pub(in crate::actions) fn hold(cx: &Context, store: &Store, action: Deed, target: &Session) -> Result<Check> {
+    let origin = caller::origin(cx, store)?;
+    let check = store.read(|r| check(r, &origin, action, target))?;
+    if check.gated {
+        store.write_durably(|w| {
+            let task_id = store::bindings::active_of_session(w.read(), &target.id)?.map(|binding| binding.task_id);
+            check.record(cx, w, &origin, target, task_id.as_deref())
+        })?;
+    }
+    if check.allowed { Ok(check) } else { Err(check.error(target)) }
+}
