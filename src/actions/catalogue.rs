@@ -246,6 +246,7 @@ catalogue! {
         IdleCheck,
         UpdateStatus,
         Capture,
+        Diff,
         Classify,
         Ingest,
         Tail,
