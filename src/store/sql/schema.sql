@@ -423,6 +423,7 @@ create table marks (
   check ((session_id is null) <> (task_id is null)),
   check ((snoozed_at is null) = (snoozed_until is null)),
   check ((seen_path is null) = (seen_offset is null) and (seen_path is null) = (seen_generation is null))
+);
 
 -- What a task's manager is held to, and what it may do. No row: nothing is allowed. `revision` grows with every change.
 create table manager_configs (
