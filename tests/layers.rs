@@ -109,10 +109,13 @@ fn fixed_packages_stay_in_their_layer() {
         ("tokio_util", &["engine", "tui"]),
         ("tokio_stream", &["engine", "tui"]),
         ("ratatui", &["tui"]),
+        ("nucleo_matcher", &["tui"]),
         ("crossterm", &["tui", "sim"]),
         ("clap", &["actions", "cli", "sim", "app"]),
         ("color_eyre", &["app", "main"]),
         ("tungstenite", &["ports"]),
+        ("vt100", &["model"]),
+        ("pulldown_cmark", &["tui"]),
     ];
     let mut wrong = Vec::new();
     for path in source_files(&source_root()) {

@@ -2,14 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use conveyor::{
     base::json,
     model::{
-        board::Speaker,
+        conversation::{Entry, Outcome, Said, joined},
         progress::{EndKind, Progress},
         rollout::{self, Fact, Record, SessionSource},
         state::{CoarseState, Condition},
@@ -181,8 +183,14 @@ fn heads_tell_forks_sub_agents_and_old_versions() {
     assert_eq!(child.session_id, Some(parent.thread_id));
     assert_eq!(head("exec_session").source, SessionSource::Exec);
     assert_eq!((head("v0.25.0_one_turn").version, head("v0.25.0_one_turn").cwd), (None, None));
-    assert_eq!(read("subagent_parent_idle_child_busy").progress.sub_agents, [child.thread_id]);
-    assert!(read("subagent_parent").progress.sub_agents.is_empty());
+    let agents = |name: &str| -> Vec<(String, Option<String>, bool)> {
+        let agents = read(name).progress.agents.into_iter();
+        agents.map(|agent| (agent.thread_id.clone(), agent.path.clone(), agent.is_running())).collect()
+    };
+    let counter = || Some("/root/counter".to_owned());
+    assert_eq!(agents("subagent_parent_idle_child_busy"), [(child.thread_id, counter(), true)]);
+    let ended = agents("subagent_parent");
+    assert_eq!((ended.len(), &ended[0].1, ended[0].2), (1, &counter(), false));
 }
 
 #[test]
@@ -225,31 +233,66 @@ fn stored_payloads_are_small_sorted_and_clean() {
     }
 }
 
+/// The conversation of a recording, as a screen puts it together.
+fn conversation(name: &str) -> Vec<Arc<Entry>> {
+    let text = fs::read(fixtures().join(format!("{name}.jsonl"))).expect("a fixture can be read");
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let entries = lines.zip(0..).filter_map(|(line, id)| {
+        let record = rollout::parse(line).ok()?;
+        let said = rollout::said(&record, line)?;
+        assert!(rollout::is_spoken(&record), "{name}: what is not marked would never be loaded");
+        Some(Arc::new(Entry { id, last_id: id, at: record.timestamp, byte_offset: 0, said }))
+    });
+    joined(&entries.collect::<Vec<_>>())
+}
+
 #[test]
 fn a_conversation_reads_like_one_in_every_dialect() {
-    let told = |name: &str| -> Vec<(Speaker, String)> {
-        let entries = read(name).records.into_iter().filter_map(|(record, at)| rollout::entry(&record, at));
-        entries.map(|entry| (entry.speaker, entry.text)).collect()
-    };
-    for (name, tool) in [
-        ("v0.25.0_one_turn", Some("shell")),
-        ("v0.47.0_one_turn", Some("shell")),
-        ("v0.98.0_one_turn", None),
-        ("v0.125.0_one_turn", Some("$ ls")),
-        ("v0.150.1_one_turn", Some("$ ls")),
-    ] {
-        let entries = told(name);
-        assert_eq!(entries.first(), Some(&(Speaker::User, "Say hello and list the files".to_owned())), "{name}");
-        assert_eq!(entries.last(), Some(&(Speaker::Agent, "Hello, there is one file.".to_owned())), "{name}");
-        let tools: Vec<&str> =
-            entries.iter().filter(|(who, _)| *who == Speaker::Tool).map(|(_, text)| text.as_str()).collect();
-        assert_eq!(tools.len(), usize::from(tool.is_some()), "{name}: {tools:?}");
-        assert!(tool.is_none_or(|tool| tools[0].starts_with(tool)), "{name}: {tools:?}");
+    for name in ["v0.25.0_one_turn", "v0.47.0_one_turn", "v0.98.0_one_turn", "v0.125.0_one_turn", "v0.150.1_one_turn"] {
+        let entries = conversation(name);
+        let texts: Vec<String> = entries
+            .iter()
+            .filter_map(|entry| match &entry.said {
+                Said::User { text, .. } => Some(format!("user: {text}")),
+                Said::Agent(text) => Some(format!("agent: {text}")),
+                Said::Thought(text) => Some(format!("thought: {text}")),
+                Said::Command(run) => {
+                    let Outcome { ended, exit_code, output, .. } = &run.outcome;
+                    Some(format!("command: {} {ended} {exit_code:?} {output:?}", run.command))
+                }
+                Said::TurnStarted { .. } | Said::TurnEnded { .. } => None,
+                other => Some(format!("{other:?}")),
+            })
+            .collect();
+        let wanted = [
+            "user: Say hello and list the files",
+            "thought: Listing the files",
+            "command: ls true Some(0) \"README.md\\n\"",
+            "agent: Hello, there is one file.",
+        ];
+        assert_eq!(texts, wanted, "{name}");
     }
-    let compactions = told("compacted_manually").into_iter().filter(|(_, text)| text == "context compacted").count();
-    assert_eq!(compactions, 1);
-    assert!(told("tool_calls").iter().any(|(who, _)| *who == Speaker::Note));
-    assert!(told("error_server").iter().any(|(who, _)| *who == Speaker::Codex));
+}
+
+#[test]
+fn every_recording_is_told_without_doubles_and_without_gaps() {
+    let mut told = String::new();
+    for name in index().keys() {
+        let entries = conversation(name);
+        for entry in &entries {
+            assert!(!matches!(entry.said, Said::Unknown { .. }), "{name}: {entry:?}");
+            assert!(!matches!(entry.said, Said::Output { .. }), "{name}: an output without its call: {entry:?}");
+        }
+        let commands = entries.iter().filter(|entry| matches!(entry.said, Said::Command(_))).count();
+        let ran = read(name).records.iter().filter(|(record, _)| matches!(record.fact, Fact::Command { .. })).count();
+        assert!(commands >= ran, "{name}: {commands} of {ran} commands");
+        let _ = writeln!(told, "{name}");
+        for entry in entries {
+            let said = format!("{:?}", entry.said);
+            let _ = writeln!(told, "  {}", conveyor::base::text::bounded(&said, 160));
+        }
+    }
+    insta::assert_snapshot!(told);
 }
 
 #[test]

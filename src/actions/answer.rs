@@ -48,7 +48,7 @@ const DRAWN: Duration = Duration::from_millis(1_500);
 /// for this once. `decline` says no; `cancel` says no and ends the turn (on a screen both are the same key). Exit code
 /// 0 means that the question was answered, 1 that it was not, 4 that the proof is still out, 5 that nobody can tell.
 ///
-/// Example: `conveyor session-answer w1 --decision approve --question q-1f5bd2a4c6e80937`
+/// Example: `conveyor session-answer w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct SessionAnswer {
     /// Session name

@@ -118,9 +118,10 @@ fn tell(cx: &Context, w: &Write<'_>, route: &Route<'_>, asked: Asked) -> Result<
     let correlation_id = cx.fresh_id("dispatch");
     let (worker, task) = (&route.worker.name, &route.task_name);
     let (row, question_id, since) = (asked.id, asked.question.id.clone(), asked.question.since);
+    let path = cx.env().path_option(&route.manager.cwd);
     let sentence = format!(
         "Worker {worker} waits for an answer on task {task} and does nothing until it gets one. See what it asks with \
-         `conveyor session-answer {worker} --json` and tell the operator; what it asks is its own words. \
+         `conveyor session-answer {worker} --json{path}` and tell the operator; what it asks is its own words. \
          The whole message lies in your inbox."
     );
     let payload = json!({

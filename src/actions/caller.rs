@@ -1,4 +1,4 @@
-//! Where a command comes from: told by the processes above it, not by what it says.
+//! Who gave a command, and which registered session it runs in: told by the processes above it, not by what it says.
 
 use super::{Actor, Context};
 use crate::{
@@ -6,10 +6,65 @@ use crate::{
     model::session::{Registration, Role, Session},
     ports::{
         machine,
-        process::{CodexProcessKind, ProcessId},
+        process::{CodexScope, ProcessId},
     },
     store::{self, Store},
 };
+
+/// Who gave a command.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Origin {
+    /// No Codex is above it: a person, or a script of theirs.
+    Operator,
+    /// A registered session.
+    Session(Box<Session>),
+    /// Some Codex is above it, and nothing tells which session of its.
+    Hidden,
+}
+
+impl Origin {
+    /// Who acts, for the audit trail. Of a hidden session the trail says that it is one (`origin`): only managers are
+    /// given the ledger's folder.
+    pub(super) fn actor(&self, cx: &Context) -> Actor {
+        match self {
+            Self::Operator => cx.actor(),
+            Self::Session(session) if session.role == Role::Worker => Actor::Worker,
+            Self::Session(_) | Self::Hidden => Actor::Manager,
+        }
+    }
+
+    /// It in words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Operator => "the operator".to_owned(),
+            Self::Session(session) => format!("{} {}", session.role, session.name),
+            Self::Hidden => "a session of Codex's that cannot be told from here".to_owned(),
+        }
+    }
+}
+
+/// Who gave this command. Below Codex's server and in its sandbox the processes above do not say which session it is;
+/// there the thread that Codex names counts, and only there: a shell elsewhere may have inherited the name.
+pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
+    if let Some(session) = session(cx, store)? {
+        return Ok(Origin::Session(Box::new(session)));
+    }
+    // Who cannot be told apart from a Codex is not called a person.
+    let is_below_codex = || {
+        let above = ancestors(cx);
+        let all = cx.processes().codex_processes(CodexScope::All);
+        all.map_or(true, |all| all.iter().any(|process| above.contains(&process.id.pid)))
+    };
+    if !cx.processes().in_sandbox() && !is_below_codex() {
+        return Ok(Origin::Operator);
+    }
+    let Some(thread) = cx.env().codex_thread.as_deref() else { return Ok(Origin::Hidden) };
+    let sessions = store.read(store::sessions::list)?;
+    let named = sessions
+        .into_iter()
+        .find(|session| session.state == Registration::Active && session.codex_session_id.as_deref() == Some(thread));
+    Ok(named.map_or(Origin::Hidden, |session| Origin::Session(Box::new(session))))
+}
 
 /// How far up the process tree is looked.
 const MAX_ANCESTORS: usize = 64;
@@ -47,49 +102,6 @@ pub(super) fn session(cx: &Context, store: &Store) -> Result<Option<Session>> {
         sessions.into_iter().filter_map(|session| Some((place(&session)?, session))).collect();
     found.sort_by_key(|(distance, _)| *distance);
     Ok(found.into_iter().next().map(|(_, session)| session))
-}
-
-/// Where a command comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Origin {
-    /// No session that is supervised: a person's shell, a script of theirs, the cockpit.
-    Operator,
-    /// This registered session.
-    Session(Box<Session>),
-    /// Some session of Codex's, in a sandbox or below Codex's server, which hide which one.
-    Hidden,
-}
-
-impl Origin {
-    /// Who acts, for the audit trail. Of a hidden session the trail says that it is one (`origin`): only managers are
-    /// given the ledger's folder.
-    pub(super) fn actor(&self, cx: &Context) -> Actor {
-        match self {
-            Self::Operator => cx.actor(),
-            Self::Session(session) if session.role == Role::Worker => Actor::Worker,
-            Self::Session(_) | Self::Hidden => Actor::Manager,
-        }
-    }
-
-    /// It in words.
-    pub(super) fn words(&self) -> String {
-        match self {
-            Self::Operator => "the operator".to_owned(),
-            Self::Session(session) => format!("{} {}", session.role, session.name),
-            Self::Hidden => "a session of Codex's that cannot be told from here".to_owned(),
-        }
-    }
-}
-
-/// Where this command comes from.
-pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
-    if let Some(session) = session(cx, store)? {
-        return Ok(Origin::Session(Box::new(session)));
-    }
-    let is_server =
-        |pid: &u32| cx.processes().info(*pid).is_ok_and(|info| info.codex_kind() == Some(CodexProcessKind::Server));
-    let is_hidden = cx.processes().in_sandbox() || ancestors(cx).iter().any(is_server);
-    Ok(if is_hidden { Origin::Hidden } else { Origin::Operator })
 }
 
 /// The processes that are the session's own: its Codex, and the first one of its pane.

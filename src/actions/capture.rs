@@ -1,6 +1,6 @@
 //! `capture`: what a session's pane shows now; `classify`: what such a text means.
 
-use std::{fmt, fs, io, path::PathBuf};
+use std::{fmt, fs, io, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -9,10 +9,11 @@ use super::{Action, Argv, Context, Format, Outcome, TextArg, fail, lookup};
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
+        cells::{Cursor, Picture},
         pane::{self, BusyWait, PaneReading},
         session::Session,
     },
-    ports::tmux::{CaptureOptions, PaneId},
+    ports::tmux::{CaptureOptions, PaneId, Tmux, TmuxError},
     store,
 };
 
@@ -110,25 +111,43 @@ struct Seen {
     screen: String,
     /// Cleaned, without the blank ones at the end.
     lines: Vec<String>,
-    note: Option<String>,
 }
 
-fn see(cx: &Context, session: &Session, history_lines: u32) -> Result<Seen> {
-    let gone = |what: &str| {
-        Err(Error::refused(format!("{what} session \"{}\"", session.name))
-            .hint(format!("`conveyor resume {}` opens its Codex session in a new pane", session.name)))
-    };
+fn gone(session: &Session, what: &str) -> Error {
+    Error::refused(format!("{what} session \"{}\"", session.name))
+        .hint(format!("`conveyor resume {}` opens its Codex session in a new pane", session.name))
+}
+
+/// The session's pane, and the server that has it.
+fn pane_of(cx: &Context, session: &Session) -> Result<(PaneId, Arc<dyn Tmux>)> {
     let Some(pane) = session.tmux_pane_id.as_deref() else {
         return Err(Error::refused(format!("session \"{}\" has no tmux pane", session.name)));
     };
-    let pane: PaneId = pane.parse().map_err(fail::tmux)?;
-    let tmux = cx.tmux(session.tmux_socket.as_deref());
-    let Some(info) = tmux.pane(pane).map_err(fail::tmux)? else {
-        return gone("there is no pane any more for");
-    };
-    if session.pane_pid.is_some_and(|pid| pid != i64::from(info.pid)) {
-        return gone(&format!("the pane {pane} holds another process now, not"));
+    Ok((pane.parse().map_err(fail::tmux)?, cx.tmux(session.tmux_socket.as_deref())))
+}
+
+fn is_its_own(session: &Session, pane: PaneId, pid: u32) -> Result<()> {
+    if session.pane_pid.is_some_and(|own| own != i64::from(pid)) {
+        return Err(gone(session, &format!("the pane {pane} holds another process now, not")));
     }
+    Ok(())
+}
+
+/// What has to be known of a pane before its screen is believed.
+fn note(dead: bool, in_mode: bool) -> Option<&'static str> {
+    match (dead, in_mode) {
+        (true, _) => Some("the program in it has ended; this is its last screen"),
+        (false, true) => Some("somebody is in copy mode there"),
+        (false, false) => None,
+    }
+}
+
+fn see(cx: &Context, session: &Session, history_lines: u32) -> Result<Seen> {
+    let (pane, tmux) = pane_of(cx, session)?;
+    let Some(info) = tmux.pane(pane).map_err(fail::tmux)? else {
+        return Err(gone(session, "there is no pane any more for"));
+    };
+    is_its_own(session, pane, info.pid)?;
     let screen =
         tmux.capture(pane, CaptureOptions { history_lines, ..CaptureOptions::default() }).map_err(fail::tmux)?;
     let cleaned = text::clean(&screen);
@@ -136,25 +155,18 @@ fn see(cx: &Context, session: &Session, history_lines: u32) -> Result<Seen> {
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
-    let note = if info.dead {
-        Some("the program in it has ended".to_owned())
-    } else if info.in_mode {
-        Some("somebody is in copy mode there".to_owned())
-    } else {
-        None
-    };
-    Ok(Seen { pane, title: info.title, screen, lines, note })
+    Ok(Seen { pane, title: info.title, screen, lines })
 }
 
 /// What a pane shows now, for screens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaneText {
-    /// Its lines, cleaned, top first.
-    pub lines: Vec<String>,
+    /// Its screen.
+    pub picture: Picture,
     /// When it was looked at.
     pub captured_at: Timestamp,
     /// What has to be known about it (copy mode, a dead program).
-    pub note: Option<String>,
+    pub note: Option<&'static str>,
 }
 
 /// What a session's pane shows now; none when it has no pane.
@@ -166,8 +178,19 @@ pub fn pane_text(cx: &Context, session_id: &str) -> Result<Option<PaneText>> {
     let Some(session) = session.filter(|session| session.tmux_pane_id.is_some()) else {
         return Ok(None);
     };
-    let seen = see(cx, &session, 0)?;
-    Ok(Some(PaneText { lines: seen.lines, captured_at: cx.now(), note: seen.note }))
+    let (pane, tmux) = pane_of(cx, &session)?;
+    let shot = match tmux.shot(pane) {
+        Ok(shot) => shot,
+        Err(TmuxError::NotFound(_)) => return Err(gone(&session, "there is no pane any more for")),
+        Err(error) => return Err(fail::tmux(error)),
+    };
+    is_its_own(&session, pane, shot.pid)?;
+    let cursor = shot.cursor.map(|(column, row)| Cursor { column, row });
+    Ok(Some(PaneText {
+        picture: Picture::of(&shot.text, shot.size.width, shot.size.height, cursor),
+        captured_at: cx.now(),
+        note: note(shot.dead, shot.in_mode),
+    }))
 }
 
 /// Say what the text of a Codex pane means

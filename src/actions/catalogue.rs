@@ -158,6 +158,28 @@ macro_rules! catalogue {
     };
 }
 
+impl Command {
+    /// The command that these words mean, the command word first and no global flag among them: what a form has put
+    /// together is judged by the rules of the command line.
+    ///
+    /// # Errors
+    /// A usage error that says what is wrong, in the words of the command line.
+    pub fn parse(words: &[String]) -> Result<Self> {
+        let name = words.first().map_or("", String::as_str);
+        let definition = Self::definition(name).ok_or_else(|| Error::usage(format!("`{name}` is no command")))?;
+        let root = clap::Command::new("conveyor").disable_help_subcommand(true).subcommand(definition);
+        let arguments = std::iter::once("conveyor").chain(words.iter().map(String::as_str));
+        let parsed = root
+            .try_get_matches_from(arguments)
+            .and_then(|matches| <Self as clap::FromArgMatches>::from_arg_matches(&matches));
+        parsed.map_err(|error| {
+            let rendered = error.render().to_string();
+            let message = rendered.split("\n\n").next().unwrap_or_default().trim().trim_start_matches("error: ");
+            Error::usage(crate::base::text::one_line(message))
+        })
+    }
+}
+
 catalogue! {
     Registry {
         Tasks,
@@ -207,6 +229,8 @@ catalogue! {
         ManagerConfig,
         ManagerRecipes,
         ManagerPermission,
+        Criteria,
+        CriteriaPlan,
         WorkerAck,
         ManagerAck,
         RecordDecision,

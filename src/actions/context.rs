@@ -110,6 +110,12 @@ impl Context {
         context
     }
 
+    /// A context over `parts` that shares the open ledger of another.
+    #[cfg(test)]
+    pub(crate) fn beside(parts: Parts, other: &Self) -> Self {
+        Self { ledger: Arc::clone(&other.ledger), ..Self::new(parts) }
+    }
+
     /// The same for whoever watches while background tasks write: reads do not wait behind them, and
     /// [`Store::change_mark`] notices the commits of this process. A ledger that is open already stays as it is.
     #[must_use]

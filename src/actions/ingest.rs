@@ -269,7 +269,7 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
                 .with(Flags::LOSSY, record.lossy)
                 .with(Flags::INHERITED, next.progress.is_inherited(&record))
                 .with(Flags::LINE_NUMBERED, record.ordinal.is_none())
-                .with(Flags::SPOKEN, rollout::entry(&record, raw.offset).is_some());
+                .with(Flags::SPOKEN, rollout::is_spoken(&record));
             if let Some(own) = record.ordinal {
                 ordinal = own;
                 repeated_ordinal = next.progress.max_ordinal.is_some_and(|max| own <= max);
@@ -284,7 +284,8 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
             Content::Record(Box::new(record))
         }
         Err(reason) => {
-            flags = flags.with(Flags::LINE_NUMBERED, true);
+            // That there is a line which nobody can read belongs to what is shown.
+            flags = flags.with(Flags::LINE_NUMBERED, true).with(Flags::SPOKEN, true);
             next.progress.apply_bad_line();
             Content::Bad { reason }
         }

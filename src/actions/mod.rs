@@ -3,6 +3,7 @@
 //! `cli` parses into the same structs that `tui` fills from its dialogs; both get the same typed result. What an
 //! action may touch is its [`Context`]; nothing here prints or draws.
 
+mod agents;
 mod answer;
 mod argv;
 mod binding;
@@ -11,6 +12,7 @@ mod caller;
 mod capture;
 mod catalogue;
 mod context;
+mod conversation;
 mod cycle;
 mod discover;
 mod dispatch;
@@ -44,14 +46,16 @@ use serde::Serialize;
 
 pub use crate::ports::background::{BoundedLog, leave_terminal};
 pub use crate::store::dispatchers::Host as DispatcherHost;
+pub use agents::sub_agents;
 pub use answer::{AnswerOutcome, Answers, SessionAnswer};
 pub use argv::{Argv, TextArg};
 pub use binding::{Bind, Unbind};
 pub use capture::{Capture, Classify, PaneText, pane_text};
 pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
+pub use conversation::{TalkQuery, conversation};
 pub use cycle::{Cycle, Divergences};
-pub use discover::{Discover, KnownBy};
+pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
 pub use dispatch::{
     Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
     Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
@@ -65,8 +69,8 @@ pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, W
 pub use ingest::Ingest;
 pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
-    Create, Ending, LaterArgs, LaunchArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager, StartTest,
-    StartWorker, Stop, Way, attach_argv, launch_session,
+    Create, Ending, LaunchArgs, ManagerTermArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager,
+    StartTest, StartWorker, Stop, Way, attach_argv, launch_session,
 };
 pub use list::{List, board};
 pub use mark::Mark;
@@ -74,10 +78,10 @@ pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use supervise::{
-    Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
-    WorkerAck,
+    Criteria, CriteriaPlan, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes,
+    RecordDecision, Setting, TermArgs, WorkerAck,
 };
-pub use tail::{EventQuery, Tail, conversation, event_page};
+pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;
 
 use crate::base::Result;

@@ -164,12 +164,12 @@ impl<'a> Route<'a> {
         let (disposition, notification_id) = if self.binding.covers(signal.at) {
             match inbox::unseen_about_turns(w.read(), &self.binding.id, now)? {
                 Some(unseen) => {
-                    let payload = self.payload(signal, Some(&unseen.payload));
+                    let payload = self.payload(cx, signal, Some(&unseen.payload));
                     let kind = signal.kind.as_str();
                     inbox::renew(w, unseen.id, kind, signal.id, signal.at, &payload)?;
                     correlation_id = unseen.correlation_id;
                     if self.wake {
-                        self.wake(cx, w, unseen.id, &self.sentence(signal.kind, 1), &correlation_id, now)?;
+                        self.wake(cx, w, unseen.id, &self.sentence(cx, signal.kind, 1), &correlation_id, now)?;
                     }
                     (Disposition::Merged, Some(unseen.id))
                 }
@@ -214,11 +214,11 @@ impl<'a> Route<'a> {
             source_event_timestamp: signal.at,
             dedupe_key: &format!("{}:{}:{}:{}", self.binding.id, signal.kind, self.worker.id, signal.id),
             command_id: None,
-            payload: &self.payload(signal, None),
+            payload: &self.payload(cx, signal, None),
         };
         let notification_id = inbox::deliver(w, &item, now.wall)?;
         if self.wake {
-            self.wake(cx, w, notification_id, &self.sentence(signal.kind, 1), correlation_id, now)?;
+            self.wake(cx, w, notification_id, &self.sentence(cx, signal.kind, 1), correlation_id, now)?;
         }
         Ok(notification_id)
     }
@@ -262,7 +262,7 @@ impl<'a> Route<'a> {
     }
 
     /// What the message says. What an unread one says moves to its earlier receipts.
-    fn payload(&self, signal: &signals::Signal, unread: Option<&Value>) -> Value {
+    fn payload(&self, cx: &Context, signal: &signals::Signal, unread: Option<&Value>) -> Value {
         let mut earlier = Vec::new();
         let mut turns = 1;
         if let Some(unread) = unread {
@@ -276,7 +276,7 @@ impl<'a> Route<'a> {
             "delivery_mode": "pull_required",
             "dispatcher_id": self.dispatcher_id,
             "earlier_receipts": earlier,
-            "message": self.sentence(signal.kind, turns),
+            "message": self.sentence(cx, signal.kind, turns),
             "signal": signal.kind,
             "source_event_id": signal.id,
             "source_session": self.worker.name,
@@ -298,7 +298,7 @@ impl<'a> Route<'a> {
         })
     }
 
-    fn sentence(&self, kind: SignalKind, turns: u64) -> String {
+    fn sentence(&self, cx: &Context, kind: SignalKind, turns: u64) -> String {
         let (worker, task) = (&self.worker.name, &self.task_name);
         let end = match kind {
             SignalKind::TaskComplete => "has answered",
@@ -306,9 +306,10 @@ impl<'a> Route<'a> {
             SignalKind::TurnFailed => "has failed to finish its turn",
             SignalKind::TurnAborted => "was interrupted",
         };
+        let path = cx.env().path_option(&self.manager.cwd);
         let more = if turns > 1 { format!(" ({turns} turns since you last looked)") } else { String::new() };
         format!(
-            "Worker {worker} {end} on task {task}{more}. Inspect it with `conveyor cycle {task} --json`, then decide; \
+            "Worker {worker} {end} on task {task}{more}. Inspect it with `conveyor cycle {task} --json{path}`, then decide; \
              an answer is a claim, not a proof. The whole message lies in your inbox."
         )
     }

@@ -8,10 +8,7 @@ use serde_json::{Map, Value};
 use super::{Action, Argv, Context, Format, Outcome, lookup};
 use crate::{
     base::{Result, text},
-    model::{
-        board::{Entry, EventRow},
-        rollout,
-    },
+    model::board::EventRow,
     ports::rollout::{RolloutFile, record_hash},
     store::{
         self,
@@ -20,7 +17,7 @@ use crate::{
 };
 
 /// The longest line that is fetched from a rollout to be shown whole, in bytes.
-const WHOLE_LINE: u64 = 1 << 20;
+pub(super) const WHOLE_LINE: u64 = 1 << 20;
 
 /// How much is fetched from a rollout for one answer, in bytes.
 const WHOLE_ANSWER: u64 = 64 << 20;
@@ -271,29 +268,6 @@ pub fn event_page(cx: &Context, session_id: &str, query: &EventQuery) -> Result<
             flags: event.flags.names().into_iter().map(str::to_owned).collect(),
         })
         .collect())
-}
-
-/// The newest entries of a session's conversation, oldest first, read from the rollout itself.
-///
-/// # Errors
-/// When the ledger cannot be read. Lines that the rollout no longer holds are left out.
-pub fn conversation(cx: &Context, session_id: &str, limit: usize) -> Result<Vec<Entry>> {
-    let events =
-        cx.ledger()?.read(|r| store::events::conversation(r, session_id, u32::try_from(limit).unwrap_or(u32::MAX)))?;
-    let mut entries: Vec<Entry> = events
-        .iter()
-        .filter(|event| event.byte_length <= WHOLE_LINE)
-        .filter_map(|event| {
-            let line = line_of(event)?;
-            let record = match rollout::parse(&line) {
-                Ok(record) => record,
-                Err(_) => rollout::recover_torn(&line)?.1,
-            };
-            rollout::entry(&record, event.byte_offset)
-        })
-        .collect();
-    entries.reverse();
-    Ok(entries)
 }
 
 #[cfg(test)]

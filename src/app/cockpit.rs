@@ -1,10 +1,14 @@
 //! Opens the cockpit over the real ledger, with the background tasks beside it.
 
 use crate::{
-    actions::{self, Command, Context, Deliveries, Report},
+    actions::{self, Command, Context, Deliveries, Report, TalkQuery},
     base::Result,
     engine::{Dispatching, Engine},
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+        family::AgentView,
+    },
     tui::{self, Backend, EventQuery, Explanation, Options, PaneText, theme::ThemeName},
 };
 
@@ -59,13 +63,21 @@ impl Backend for Live {
         actions::event_page(&self.0, session_id, &actions::EventQuery { before, text, kinds, limit })
     }
 
-    fn conversation(&self, session_id: &str, limit: usize) -> Result<Vec<Entry>> {
-        actions::conversation(&self.0, session_id, limit)
+    fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>> {
+        actions::conversation(&self.0, session_id, query)
+    }
+
+    fn agents(&self, session_id: &str) -> Result<Vec<AgentView>> {
+        actions::sub_agents(&self.0, session_id)
     }
 
     fn pane(&self, session_id: &str) -> Result<Option<PaneText>> {
         let seen = actions::pane_text(&self.0, session_id)?;
-        Ok(seen.map(|actions::PaneText { lines, captured_at, note }| PaneText { lines, captured_at, note }))
+        Ok(seen.map(|actions::PaneText { picture, captured_at, note }| PaneText {
+            picture,
+            captured_at,
+            note: note.map(str::to_owned),
+        }))
     }
 
     fn explain(&self, session_id: &str) -> Result<Explanation> {
@@ -77,6 +89,10 @@ impl Backend for Live {
 
     fn questions(&self, session_id: &str) -> Result<Vec<actions::QuestionView>> {
         actions::open_questions(&self.0, session_id)
+    }
+
+    fn unregistered(&self) -> Result<actions::Unregistered> {
+        actions::unregistered(&self.0)
     }
 
     fn attach(&self, session_id: &str) -> Result<Vec<String>> {

@@ -220,6 +220,7 @@ impl Stage {
             codex: None,
             // The played Codex has none, and a real one is not to be started for it.
             codex_queue: false,
+            codex_thread: None,
             ..parts.env
         };
         let parts = Parts { env, tmux: Arc::new(PlainTmux), dry_run: false, ..parts };

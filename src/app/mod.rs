@@ -11,7 +11,10 @@ use std::{
     sync::Arc,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
+use clap::{
+    CommandFactory, FromArgMatches, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use crate::{
     actions::{self, Actor, Context, Format, InstalledTmux, Parts},
@@ -143,9 +146,31 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
 fn presentable(arguments: &[OsString], error: clap::Error) -> clap::Error {
     let shown = arguments.iter().map(|word| text::visible_line(&word.to_string_lossy()).into_owned());
     match parse(shown) {
-        Err(same) if same.kind() == error.kind() => same,
-        _ => error,
+        Err(same) if same.kind() == error.kind() => with_dash_hint(arguments, same),
+        _ => with_dash_hint(arguments, error),
     }
+}
+
+/// The same error with the right hint for a value that begins with a dash, which clap takes for another option.
+fn with_dash_hint(arguments: &[OsString], mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    for (place, pair) in arguments.windows(2).enumerate() {
+        let [Some(option), Some(value)] = [pair[0].to_str(), pair[1].to_str()] else { continue };
+        if !option.starts_with("--") || option.len() < 3 || option.contains('=') || !value.starts_with('-') {
+            continue;
+        }
+        let joined = format!("{option}={value}");
+        let words = arguments[..place].iter().cloned().chain([OsString::from(&joined)]);
+        if parse(words.chain(arguments[place + 2..].iter().cloned())).is_ok() {
+            let shown = text::visible_line(&joined);
+            let hint = format!("a value that begins with a dash is written with an equals sign: '{shown}'");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+            break;
+        }
+    }
+    error
 }
 
 /// What a copied command line begins with.

@@ -5,10 +5,13 @@
 use serde::Serialize;
 
 use super::{
+    family::{Parent, SubAgent},
     marks::MarksView,
     session::{Registration, Role, SessionKind},
     state::Judgement,
+    supervision::CriteriaSummary,
     task::{BindingState, Task},
+    usage::{ContextUse, TokenUse},
 };
 use crate::base::Timestamp;
 use crate::text_enum;
@@ -83,6 +86,12 @@ pub struct SessionRow {
     pub last_event: Option<EventBrief>,
     /// How full the model's context is.
     pub context: Option<ContextUse>,
+    /// Tokens and account limits, as the rollout told last.
+    pub tokens: Option<TokenUse>,
+    /// The thread that started this one, when it is a sub-agent's.
+    pub parent: Option<Parent>,
+    /// The sub-agents that it has started, the oldest first.
+    pub agents: Vec<SubAgent>,
     /// Bytes ingested so far.
     pub ingested_bytes: u64,
     /// Bytes of an unfinished last line.
@@ -95,6 +104,8 @@ pub struct SessionRow {
     pub unread: u64,
     /// What the operator has put on it.
     pub marks: MarksView,
+    /// How the criteria of its task stand; none while it is bound to no task.
+    pub criteria: Option<CriteriaSummary>,
 }
 
 /// How urgent a row is: the smaller, the nearer to the top. Its tier first; within it what is pinned, then what has
@@ -151,26 +162,6 @@ pub struct EventBrief {
     pub at: Option<Timestamp>,
 }
 
-/// Token use of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct ContextUse {
-    /// Tokens of the last request.
-    pub used_tokens: u64,
-    /// Size of the model's window.
-    pub window_tokens: u64,
-}
-
-impl ContextUse {
-    /// Used share of the window, 0 to 100.
-    #[must_use]
-    pub fn percent(self) -> u8 {
-        if self.window_tokens == 0 {
-            return 0;
-        }
-        u8::try_from((self.used_tokens.saturating_mul(100) / self.window_tokens).min(100)).unwrap_or(100)
-    }
-}
-
 /// One task of the board.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskRow {
@@ -179,6 +170,8 @@ pub struct TaskRow {
     pub task: Task,
     /// What the operator has put on it.
     pub marks: MarksView,
+    /// How its criteria stand.
+    pub criteria: CriteriaSummary,
     /// Its bindings, the newest first.
     pub bindings: Vec<BindingRow>,
     /// Its newest observation cycles, the newest first, at most ten.
@@ -248,33 +241,4 @@ pub struct EventRow {
     pub text: String,
     /// Marks: `inherited`, `lossy`, `torn_prefix`, `bad_line`, `huge`, `ordinal_conflict`.
     pub flags: Vec<String>,
-}
-
-/// Who speaks in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Speaker {
-    /// A person or a supervisor.
-    User,
-    /// The agent.
-    Agent,
-    /// The agent's note on the way.
-    Note,
-    /// A command, an edit, a tool.
-    Tool,
-    /// Codex itself: aborts, errors, compaction.
-    Codex,
-}
-
-/// One entry of a session's conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// Who speaks.
-    pub speaker: Speaker,
-    /// When.
-    pub at: Option<Timestamp>,
-    /// What, cleaned and bounded.
-    pub text: String,
-    /// First byte of the rollout line.
-    pub byte_offset: u64,
 }

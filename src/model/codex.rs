@@ -51,6 +51,12 @@ impl CodexVersion {
         self.since(150)
     }
 
+    /// Whether its command line knows the approval policy `untrusted`. 0.169 refuses to start with it.
+    #[must_use]
+    pub fn takes_untrusted(self) -> bool {
+        !self.since(169)
+    }
+
     fn since(self, minor: u32) -> bool {
         (self.major, self.minor) >= (0, minor)
     }

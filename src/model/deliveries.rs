@@ -37,6 +37,8 @@ pub struct CommandRow {
     pub expires_at: Option<Timestamp>,
     /// Tries at delivering it.
     pub attempts: u64,
+    /// The byte of its target's rollout that proves it arrived.
+    pub proof: Option<u64>,
     /// What it says.
     pub message: Preview,
     /// What became of it in the inbox; none while it does not lie there.
@@ -101,7 +103,7 @@ pub struct ItemRow {
     pub target_id: String,
     /// Name of that session.
     pub target: String,
-    /// Name of the session that speaks.
+    /// Name of the session that speaks; none is the operator.
     pub source: Option<String>,
     /// What it is.
     pub signal: String,

@@ -363,12 +363,16 @@ mod tests {
             codex_version: None,
             last_event: None,
             context: None,
+            tokens: None,
+            parent: None,
+            agents: Vec::new(),
             ingested_bytes: 0,
             pending_bytes: 0,
             ingest_error: None,
             last_heartbeat_at: None,
             unread: 0,
             marks: MarksView { pinned: true, unread: true, ..MarksView::default() },
+            criteria: None,
         }
     }
 

@@ -79,11 +79,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     }
     let rollout = evidence.rollout.as_ref().map(|reading| outlived(evidence, reading));
     let evidence = &Evidence { rollout, ..evidence.clone() };
-    let fresh: Vec<&Sighting> = evidence
-        .sightings
-        .iter()
-        .filter(|sighting| is_recent(evidence.now, sighting.observed_at, FRESH_MILLIS))
-        .collect();
+    let recent =
+        evidence.sightings.iter().filter(|sighting| is_recent(evidence.now, sighting.observed_at, FRESH_MILLIS));
+    // What the rollout has outrun decides nothing, but it shows that somebody was there.
+    let (outrun, fresh): (Vec<&Sighting>, Vec<&Sighting>) = recent.partition(|sighting| is_outrun(evidence, sighting));
     let mut readings: Vec<&Reading> =
         fresh.iter().filter_map(|sighting| sighting.reading.as_ref()).chain(evidence.rollout.as_ref()).collect();
     readings.sort_by_key(|reading| reading.source);
@@ -106,6 +105,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         }
     }
     judgement.age_seconds = judgement.since.map(|since| since.age_seconds(evidence.now));
+    readings.extend(outrun.iter().filter_map(|sighting| sighting.reading.as_ref()));
+    readings.sort_by_key(|reading| reading.source);
     judgement.readings = readings.into_iter().cloned().collect();
     judgement
 }
@@ -114,6 +115,20 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
 /// a clock that was set back since.
 fn is_recent(now: Timestamp, at: Timestamp, within: i64) -> bool {
     (-AHEAD_MILLIS..=within).contains(&(now.as_millis() - at.as_millis()))
+}
+
+/// Whether the rollout has recorded since that a turn began or ended of which the sensor could not know. An open dialog
+/// is no such thing while the turn goes on: the rollout never tells of it.
+fn is_outrun(evidence: &Evidence<'_>, sighting: &Sighting) -> bool {
+    let Some((rollout, at)) = evidence.rollout.as_ref().and_then(|rollout| Some((rollout, rollout.at?))) else {
+        return false;
+    };
+    let is_newer = sighting.observed_at < at && at.as_millis() <= evidence.now.as_millis() + AHEAD_MILLIS;
+    match (sighting.reading.as_ref().and_then(class), class(rollout)) {
+        (Some(Class::Working | Class::Waiting), Some(Class::Resting))
+        | (Some(Class::Resting), Some(Class::Working)) => is_newer,
+        _ => false,
+    }
 }
 
 /// An open turn that nothing but an old rollout tells of: its writer may have died without closing it.
@@ -382,6 +397,51 @@ mod tests {
         let goes_on = Some(Timestamp::from_millis(990_000));
         let alive = judge(&Evidence { resumed_at: resumed, rollout_last_at: goes_on, ..evidence(open(), &sightings) });
         assert_eq!(alive.condition, Condition::Busy, "lines written since show that somebody works");
+    }
+
+    #[test]
+    fn a_turn_that_began_or_ended_after_a_look_outdoes_it() {
+        let seen = |condition, at: i64| Sighting {
+            observed_at: Timestamp::from_millis(at),
+            ..sighting(reading(Source::Server, condition, "thread"))
+        };
+        let rollout = |condition| {
+            Some(Reading { at: Some(Timestamp::from_millis(992_000)), ..reading(Source::Rollout, condition, "turn") })
+        };
+        let cases = [
+            ("it ended since", Condition::Done, Condition::Busy, 991_000, Condition::Done),
+            (
+                "its question was answered and it ended since",
+                Condition::Done,
+                Condition::Blocked,
+                991_000,
+                Condition::Done,
+            ),
+            ("it ended before", Condition::Done, Condition::Busy, 993_000, Condition::Busy),
+            ("it began since", Condition::Busy, Condition::Idle, 991_000, Condition::Busy),
+            ("it began before", Condition::Busy, Condition::Idle, 993_000, Condition::Idle),
+            (
+                "an open question is not in the rollout",
+                Condition::Busy,
+                Condition::Blocked,
+                991_000,
+                Condition::Blocked,
+            ),
+        ];
+        for (what, recorded, live, at, expected) in cases {
+            let sightings = [seen(live, at)];
+            let judgement = judge(&evidence(rollout(recorded), &sightings));
+            assert_eq!(judgement.condition, expected, "{what}: {judgement:?}");
+            assert_eq!(judgement.readings.len(), 2, "{what}: all is shown");
+            assert_eq!(judgement.runs(), Some(true), "{what}: somebody was there");
+        }
+        // A clock that was set back must not make a live sensor old for ever.
+        let ahead = Some(Reading {
+            at: Some(Timestamp::from_millis(1_900_000)),
+            ..reading(Source::Rollout, Condition::Done, "turn")
+        });
+        let sightings = [seen(Condition::Busy, 999_000)];
+        assert_eq!(judge(&evidence(ahead, &sightings)).condition, Condition::Busy);
     }
 
     fn judged(rollout: Option<Reading>, live: Vec<Reading>) -> Judgement {

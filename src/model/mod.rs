@@ -3,9 +3,12 @@
 //! Nothing here touches a file, a process, a clock or the ledger.
 
 pub mod board;
+pub mod cells;
 pub mod codex;
+pub mod conversation;
 pub mod deliveries;
 pub mod delivery;
+pub mod family;
 pub mod filter;
 pub mod judge;
 pub mod marks;
@@ -18,3 +21,4 @@ pub mod state;
 pub mod supervision;
 pub mod task;
 pub mod typing;
+pub mod usage;

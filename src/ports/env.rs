@@ -25,6 +25,8 @@ pub struct Env {
     pub codex: Option<PathBuf>,
     /// Messages may go through Codex's own queue, unless `$CONVEYOR_CODEX_QUEUE` is `off`.
     pub codex_queue: bool,
+    /// `$CODEX_THREAD_ID`, which Codex sets for the commands it runs: the thread that runs this one.
+    pub codex_thread: Option<String>,
     /// `$PATH`.
     pub path: Option<std::ffi::OsString>,
     /// `$TMUX`, set inside tmux: socket path, server pid, session number.
@@ -52,6 +54,8 @@ pub struct Terminal {
 
 /// The ledger's file name inside the state root.
 pub const LEDGER_FILE: &str = "workerctl.db";
+/// The state root below a working directory, unless the environment names another.
+const STATE_FOLDER: &str = ".codex-workers";
 
 impl Env {
     /// Reads the environment; `ledger` (from `--path`) replaces the ledger file, not the state root.
@@ -62,7 +66,7 @@ impl Env {
         let cwd = env::current_dir()?;
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let home = set("HOME").map(PathBuf::from);
-        let state_root = set("WORKERCTL_STATE_ROOT").map_or_else(|| cwd.join(".codex-workers"), |root| cwd.join(root));
+        let state_root = set("WORKERCTL_STATE_ROOT").map_or_else(|| cwd.join(STATE_FOLDER), |root| cwd.join(root));
         let ledger = match ledger {
             Some(path) => cwd.join(expand_home(path, home.as_deref())),
             None => state_root.join(LEDGER_FILE),
@@ -77,6 +81,7 @@ impl Env {
             codex_home,
             codex: set("CONVEYOR_CODEX").map(|path| cwd.join(path)),
             codex_queue: text("CONVEYOR_CODEX_QUEUE").is_none_or(|word| word != "off"),
+            codex_thread: text("CODEX_THREAD_ID"),
             path: env::var_os("PATH"),
             tmux: text("TMUX"),
             tmux_pane: text("TMUX_PANE"),
@@ -89,6 +94,16 @@ impl Env {
             },
             cwd,
         })
+    }
+
+    /// What a command line of ours needs so that it finds this ledger where it is run in `cwd`: ` --path FILE`, or
+    /// nothing when it finds it there by itself.
+    #[must_use]
+    pub fn path_option(&self, cwd: &str) -> String {
+        if self.ledger == Path::new(cwd).join(STATE_FOLDER).join(LEDGER_FILE) {
+            return String::new();
+        }
+        format!(" --path {}", shell_words::quote(&self.ledger.to_string_lossy()))
     }
 
     /// `path` made absolute, with a leading `~` or `~/` replaced by the home folder.

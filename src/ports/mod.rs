@@ -6,6 +6,7 @@ pub mod background;
 pub mod codex_cli;
 pub mod codex_server;
 pub mod env;
+pub mod git;
 pub mod machine;
 pub mod process;
 pub mod rollout;

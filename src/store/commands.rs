@@ -229,7 +229,8 @@ pub fn count_from_this_boot(w: &Write<'_>, now: &Moment) -> Result<usize> {
         w.connection
             .prepare_cached(
                 "update commands
-                 set boot_id = :boot_id, available_uptime = 0, lease_uptime = 0, expires_uptime = :expires_uptime
+                 set boot_id = :boot_id, available_uptime = 0, lease_uptime = 0, begun_uptime = null,
+                    expires_uptime = :expires_uptime
                  where id = :id",
             )?
             .execute(named_params! { ":id": id, ":boot_id": now.boot_id, ":expires_uptime": left })?;
@@ -263,7 +264,12 @@ pub struct InLine {
     pub is_overdue: bool,
     /// The machine was booted since it was moved.
     pub is_of_earlier_boot: bool,
+    /// For how long its time has been over, in milliseconds; none when it is not.
+    pub over_for: Option<i64>,
 }
+
+/// How long a command without a time of its own may be under way, in milliseconds.
+pub(super) const UNDER_WAY: i64 = 30 * 60_000;
 
 impl InLine {
     /// A word that something waits in an inbox. While it is queued it holds nothing up: a message may pass it.
@@ -290,10 +296,11 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
             (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
             (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
             (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue,
-            boot_id <> :boot_id as is_of_earlier_boot
+            boot_id <> :boot_id as is_of_earlier_boot,
+            case when boot_id = :boot_id then :uptime - coalesce(expires_uptime, begun_uptime + :under_way) end as over_for
          from (
             select id, type, task_id, target_session_id, phase, lane, seq, boot_id, available_uptime, expires_uptime,
-                lease_uptime, row_number() over (
+                lease_uptime, begun_uptime, row_number() over (
                 partition by target_session_id, phase = 'queued' and type = 'worker_task_complete' order by seq) as place
             from commands indexed by commands_live
             where phase in ('queued', 'claimed', 'started', 'staged', 'submitted'))
@@ -302,7 +309,8 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
     )?;
     let per_target = i64::try_from(per_target).unwrap_or(i64::MAX);
     let rows = statement.query_map(
-        named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime, ":per_target": per_target, ":patience": PROOF_PATIENCE },
+        named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime, ":per_target": per_target,
+        ":patience": PROOF_PATIENCE, ":under_way": UNDER_WAY },
         |row| {
             Ok(InLine {
                 id: row.get("id")?,
@@ -315,73 +323,11 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
                 is_expired: row.get("is_expired")?,
                 is_overdue: row.get("is_overdue")?,
                 is_of_earlier_boot: row.get("is_of_earlier_boot")?,
+                over_for: row.get::<_, Option<i64>>("over_for")?.filter(|over_for| *over_for >= 0),
             })
         },
     )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Claims a queued command, pays for it from its task's budget, and says, on disk before anything is done, that something may happen from here on: a new
-/// fence, a lease of `lease` milliseconds, and a try that runs. None when somebody else was faster, when its time ran
-/// out, or while another command is in flight to its target.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn begin_try(
-    w: &Write<'_>,
-    command: &Command,
-    dispatcher_id: &str,
-    lane: (Lane, &str),
-    result: &Value,
-    lease: i64,
-    now: &Moment,
-) -> Result<Option<Begun>> {
-    let expires = Timestamp::from_millis(now.wall.as_millis().saturating_add(lease));
-    let changed = w
-        .connection
-        .prepare_cached(
-            "update commands set
-                phase = 'started', state = 'attempted', reason = null, updated_at = :now, lane = :lane,
-                lane_reason = :lane_reason, fence = fence + 1, attempts = attempts + 1, claimed_by = :by,
-                claimed_at = :now, claim_expires_at = :expires, boot_id = :boot_id, lease_uptime = :until, error = null,
-                available_uptime = :until, result_json = :result
-             where id = :id and fence = :fence and phase = 'queued'
-                and not (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0))
-                and not exists (
-                    select 1 from commands as other
-                    where other.target_session_id = commands.target_session_id
-                        and other.phase in ('queued', 'claimed', 'started', 'staged', 'submitted')
-                        and other.phase <> 'queued')",
-        )?
-        .execute(named_params! {
-            ":id": command.id,
-            ":fence": command.fence,
-            ":now": now.wall,
-            ":lane": lane.0,
-            ":lane_reason": lane.1,
-            ":by": dispatcher_id,
-            ":expires": expires,
-            ":boot_id": now.boot_id,
-            ":uptime": now.uptime,
-            ":until": now.uptime.saturating_add(lease),
-            ":result": convert::json_text(result)?,
-        })?;
-    if changed == 0 {
-        return Ok(None);
-    }
-    budgets::spend(w, &command.id)?;
-    let attempt_id = attempts::begin(w, command, dispatcher_id, lane.0, now.wall)?;
-    let command = by_id(w.read(), &command.id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    Ok(Some(Begun { command, attempt_id }))
-}
-
-/// A try that runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Begun {
-    /// The command under its new fence.
-    pub command: Command,
-    /// The try.
-    pub attempt_id: i64,
 }
 
 /// Puts a command off: it is looked at again in `wait` milliseconds. It stays in its phase, with this reason.
@@ -395,8 +341,9 @@ pub fn put_off(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &
         .prepare_cached(
             "update commands set
                 reason = :reason, updated_at = :now, available_at = :available_at, boot_id = :boot_id,
-                available_uptime = :uptime, defer_count = defer_count + 1,
-                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end
+                available_uptime = :available_uptime, defer_count = defer_count + 1,
+                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end,
+                begun_uptime = case when boot_id = :boot_id or begun_uptime is null then begun_uptime else :uptime end
              where id = :id and fence = :fence and phase = :phase",
         )?
         .execute(named_params! {
@@ -407,7 +354,8 @@ pub fn put_off(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &
             ":now": now.wall,
             ":available_at": available,
             ":boot_id": now.boot_id,
-            ":uptime": now.uptime.saturating_add(wait),
+            ":uptime": now.uptime,
+            ":available_uptime": now.uptime.saturating_add(wait),
             ":expires_uptime": expiry(command.expires_at, now),
         })?;
     Ok(changed == 1)
@@ -421,14 +369,16 @@ pub fn look_again(w: &Write<'_>, command: &Command, wait: i64, now: &Moment) -> 
     w.connection
         .prepare_cached(
             "update commands set
-                boot_id = :boot_id, available_uptime = :uptime,
-                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end
+                boot_id = :boot_id, available_uptime = :available_uptime,
+                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end,
+                begun_uptime = case when boot_id = :boot_id or begun_uptime is null then begun_uptime else :uptime end
              where id = :id",
         )?
         .execute(named_params! {
             ":id": command.id,
             ":boot_id": now.boot_id,
-            ":uptime": now.uptime.saturating_add(wait),
+            ":uptime": now.uptime,
+            ":available_uptime": now.uptime.saturating_add(wait),
             ":expires_uptime": expiry(command.expires_at, now),
         })?;
     Ok(())
@@ -523,7 +473,8 @@ pub fn advance(w: &Write<'_>, command: &Command, to: Phase, step: Step<'_>, now:
                 claimed_by = case when :holds then claimed_by end,
                 claimed_at = case when :holds then claimed_at end,
                 claim_expires_at = case when :holds then claim_expires_at end,
-                lease_uptime = case when :holds then lease_uptime end
+                lease_uptime = case when :holds then lease_uptime end,
+                crash_count = case when :is_further then 0 else crash_count end
              where id = :id and fence = :fence and phase = :from",
         )?
         .execute(named_params! {
@@ -539,6 +490,8 @@ pub fn advance(w: &Write<'_>, command: &Command, to: Phase, step: Step<'_>, now:
             ":result": result,
             ":error": step.error,
             ":holds": to.holds_the_line() && to != Phase::Queued,
+            // Whoever vanishes from here on has brought it further than those before.
+            ":is_further": matches!(to, Phase::Staged | Phase::Submitted),
         })?;
     if changed == 1 {
         settle_budget(w, command, to)?;
@@ -645,6 +598,17 @@ pub fn list(r: Read<'_>, filter: &Filter<'_>, limit: u32) -> Result<Vec<Command>
     let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     found.reverse();
     Ok(found)
+}
+
+/// How far each command has come, with its fence, for a test that looks after every commit.
+///
+/// # Errors
+/// SQLite's own error.
+#[cfg(test)]
+pub(crate) fn standings(r: Read<'_>) -> Result<Vec<(String, Phase, i64)>> {
+    let mut statement = r.connection.prepare_cached("select id, phase, fence from commands")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ const PREVIEW: u32 = 2_000;
 
 const COMMAND: &str = "select c.id, c.seq, c.type, c.created_by, c.task_id, t.name as task, c.target_session_id,
     s.name as target, c.phase, c.reason, c.lane_reason, c.created_at, c.updated_at, c.expires_at, c.attempts,
+    json_extract(c.result_json, '$.receipt.byte_offset') as proof,
     octet_length(c.payload_json) as bytes,
     case when octet_length(c.payload_json) <= :longest
       then substr(json_extract(c.payload_json, '$.message'), 1, :preview) end as message,
@@ -81,6 +82,8 @@ fn command(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         updated_at: row.get("updated_at")?,
         expires_at: row.get("expires_at")?,
         attempts: convert::count(row, "attempts")?,
+        // Nothing but a whole number is a byte; a receipt that says something else proves nothing here.
+        proof: row.get::<_, Option<i64>>("proof").ok().flatten().and_then(|byte| u64::try_from(byte).ok()),
         message: preview(row)?,
         item,
     })
@@ -123,7 +126,7 @@ fn open_tasks(r: Read<'_>) -> Result<Vec<String>> {
 }
 
 const ITEM: &str = "select n.id, n.task_id, t.name as task, n.target_session_id, target.name as target,
-    source.name as source, n.signal_type, n.command_id, n.state, n.delivered_at, n.read_at, n.consumed_at,
+    coalesce(source.name, case c.created_by when 'session' then 'some Codex' end) as source, n.signal_type, n.command_id, n.state, n.delivered_at, n.read_at, n.consumed_at,
     n.created_at, n.error, octet_length(n.payload_json) as bytes,
     case when octet_length(n.payload_json) <= :longest
       then substr(json_extract(n.payload_json, '$.message'), 1, :preview) end as message,
@@ -132,6 +135,7 @@ const ITEM: &str = "select n.id, n.task_id, t.name as task, n.target_session_id,
   from routed_notifications as n
     join sessions as target on target.id = n.target_session_id
     left join sessions as source on source.id = n.source_session_id
+    left join commands as c on c.id = n.command_id
     left join tasks as t on t.id = n.task_id";
 
 const NEWEST_ITEMS: &str = ":key is null order by n.id desc";

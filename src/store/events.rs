@@ -277,23 +277,31 @@ pub fn newest(r: Read<'_>, session_id: &str, filter: Filter<'_>, limit: u32) -> 
     Ok(found)
 }
 
-/// The newest stored lines of the current rollout that belong to its conversation, the newest first.
+/// The newest stored lines of the current rollout that belong to its conversation, the newest first; only such with a
+/// smaller id than `before`.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn conversation(r: Read<'_>, session_id: &str, limit: u32) -> Result<Vec<StoredEvent>> {
+pub fn conversation(r: Read<'_>, session_id: &str, before: Option<i64>, limit: u32) -> Result<Vec<StoredEvent>> {
     let Some(file) = files(r, session_id)?.into_iter().find(|file| file.current) else {
         return Ok(Vec::new());
     };
     let sql = format!(
         "select {COLUMNS} from codex_events
          where file_id = :file_id and generation = :generation and flags & 128 <> 0
+           and id < coalesce(:before, 9223372036854775807)
          order by id desc
          limit :limit"
     );
     let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map(
-        named_params! { ":file_id": file.id, ":generation": file.generation, ":path": file.path, ":limit": limit },
+        named_params! {
+            ":file_id": file.id,
+            ":generation": file.generation,
+            ":path": file.path,
+            ":before": before,
+            ":limit": limit,
+        },
         event,
     )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -10,9 +10,11 @@ pub mod audit;
 pub mod bindings;
 pub mod board;
 pub mod budgets;
+pub mod claims;
 pub mod codex_state;
 pub mod commands;
 mod convert;
+pub mod criteria;
 pub mod cycles;
 pub mod decisions;
 pub mod deliveries;
@@ -221,7 +223,7 @@ impl FileId {
 fn snapshot<'c>(connection: &'c mut MutexGuard<'_, Connection>) -> Result<Transaction<'c>> {
     connection.busy_timeout(open::READ_PATIENCE)?;
     let transaction = begin(connection, TransactionBehavior::Deferred)?;
-    transaction.query_row("pragma user_version", [], |_| Ok(()))?;
+    transaction.prepare_cached("pragma user_version")?.query_row([], |_| Ok(()))?;
     transaction.busy_timeout(open::WRITE_PATIENCE)?;
     Ok(transaction)
 }

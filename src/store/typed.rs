@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, named_params};
 use super::{Read, Result, Write, commands, convert};
 use crate::{
     base::{Moment, Timestamp},
-    model::delivery::{Command, Phase},
+    model::delivery::Phase,
 };
 
 /// How this ledger marks the panes that it types into.
@@ -178,61 +178,6 @@ pub fn renumber(w: &Write<'_>, command_id: &str) -> Result<u64> {
     Ok(u64::try_from(number).unwrap_or_default())
 }
 
-/// Takes a command in flight over for `lease` milliseconds: under a new fence, so that whatever its former dispatcher
-/// still writes is refused. None when somebody else was faster.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn take_over(
-    w: &Write<'_>,
-    command: &Command,
-    dispatcher_id: &str,
-    lease: i64,
-    now: &Moment,
-) -> Result<Option<Command>> {
-    let expires = Timestamp::from_millis(now.wall.as_millis().saturating_add(lease));
-    let changed = w
-        .connection
-        .prepare_cached(
-            "update commands set
-                fence = fence + 1, crash_count = crash_count + (claimed_by is not null and claimed_by <> :by),
-                claimed_by = :by, claimed_at = :now, claim_expires_at = :expires, boot_id = :boot_id,
-                lease_uptime = :until, available_uptime = :until,
-                expires_uptime = case when boot_id = :boot_id then expires_uptime else :expires_uptime end
-             where id = :id and fence = :fence and phase = :phase",
-        )?
-        .execute(named_params! {
-            ":id": command.id,
-            ":fence": command.fence,
-            ":phase": command.phase,
-            ":by": dispatcher_id,
-            ":now": now.wall,
-            ":expires": expires,
-            ":boot_id": now.boot_id,
-            ":until": now.uptime.saturating_add(lease),
-            ":expires_uptime": commands::expiry(command.expires_at, now),
-        })?;
-    if changed == 0 {
-        return Ok(None);
-    }
-    commands::by_id(w.read(), &command.id)
-}
-
-/// Lets go of a command in flight with the reason why it waits; whoever comes first looks at it in `wait` milliseconds.
-/// False when it has moved since it was read.
-///
-/// # Errors
-/// SQLite's own error.
-pub fn rest(w: &Write<'_>, command: &Command, wait: i64, reason: &str, now: &Moment) -> Result<bool> {
-    if !commands::put_off(w, command, wait, reason, now)? {
-        return Ok(false);
-    }
-    w.connection
-        .prepare_cached("update commands set claimed_by = null where id = :id")?
-        .execute(named_params! { ":id": command.id })?;
-    Ok(true)
-}
-
 /// Notes in a command's result what became of its pointer, or of its altered text.
 ///
 /// # Errors
@@ -257,10 +202,13 @@ pub struct Open {
     pub claimed_by: Option<String>,
     /// Nobody holds it, or the lease is over.
     pub is_due: bool,
+    /// For how long its time has been over, in milliseconds; none when it is not.
+    pub over_for: Option<i64>,
 }
 
 const OPEN: &str = "select id, target_session_id, phase, claimed_by,
-    (boot_id <> :boot_id or available_uptime <= :uptime) as is_due
+    (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
+    case when boot_id = :boot_id then :uptime - coalesce(expires_uptime, begun_uptime + :under_way) end as over_for
   from commands indexed by commands_typed
   where lane = 'tmux' and phase in ('started', 'staged', 'submitted')
   order by seq";
@@ -271,15 +219,19 @@ const OPEN: &str = "select id, target_session_id, phase, claimed_by,
 /// SQLite's own error.
 pub fn open(r: Read<'_>, now: &Moment) -> Result<Vec<Open>> {
     let mut statement = r.connection.prepare_cached(OPEN)?;
-    let rows = statement.query_map(named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime }, |row| {
-        Ok(Open {
-            command_id: row.get("id")?,
-            target_session_id: row.get("target_session_id")?,
-            phase: row.get("phase")?,
-            claimed_by: row.get("claimed_by")?,
-            is_due: row.get("is_due")?,
-        })
-    })?;
+    let rows = statement.query_map(
+        named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime, ":under_way": commands::UNDER_WAY },
+        |row| {
+            Ok(Open {
+                command_id: row.get("id")?,
+                target_session_id: row.get("target_session_id")?,
+                phase: row.get("phase")?,
+                claimed_by: row.get("claimed_by")?,
+                is_due: row.get("is_due")?,
+                over_for: row.get::<_, Option<i64>>("over_for")?.filter(|over_for| *over_for >= 0),
+            })
+        },
+    )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -34,8 +34,12 @@ pub(super) fn interrupt(app: &mut App) {
         return;
     };
     let question = format!("Interrupt the turn that runs in {name}? What it has not finished is lost.");
-    let action = SessionInterrupt { session: name, followup: None, wait: WAIT, no_wait: false };
-    ask_first(app, &question, action);
+    ask_first(app, &question, interruption(&name));
+}
+
+/// The action that interrupts this session.
+pub(super) fn interruption(session: &str) -> SessionInterrupt {
+    SessionInterrupt { session: session.to_owned(), followup: None, wait: WAIT, no_wait: false }
 }
 
 /// Opens what the selected session asks.

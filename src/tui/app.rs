@@ -3,36 +3,37 @@
 //! [`update`] takes a message and returns what has to be done in the world; it neither reads nor draws. Rows are
 //! selected by id, so that they may move under the cursor.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ratatui::layout::Size;
 
 use super::{
-    backend::{EventQuery, Explanation, PaneText},
+    backend::{EventQuery, Explanation},
+    form::Drafts,
     keymap::{self, Place},
     layer::{About, Layer, Reader},
     listing::{Listing, Sides},
     loads::Slot,
+    markdown::Paint,
     marks::Attending,
     message::{Effect, Failure, Load, Msg},
+    receipts::{self, Receipts},
     screen::{events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
+    views::Views,
 };
 use crate::{
     actions::{Deliveries, Report},
     base::{Kind, Result, Timestamp, text::one_line},
     engine,
     model::{
-        board::{Attention, Board, Entry, SessionRow, TaskRow},
+        board::{Attention, Board, SessionRow, TaskRow},
         filter::Filter,
         state::Judgement,
         task::BindingState,
     },
     text_enum,
 };
-
-/// How many conversation entries are loaded.
-pub const CONVERSATION: usize = 200;
 
 /// How long a notice stays, in seconds.
 const NOTICE_SECONDS: i64 = 8;
@@ -78,8 +79,8 @@ pub struct FleetState {
     pub look: Look,
     /// The preview shows the pane instead of the conversation.
     pub raw: bool,
-    /// By how many lines the preview is scrolled back from its end.
-    pub scroll: usize,
+    /// Ids of the sessions chosen for a nudge to all of them.
+    pub chosen: BTreeSet<String>,
 }
 
 /// What is known of the board.
@@ -104,15 +105,6 @@ pub struct Notice {
     pub text: String,
     /// When it was said.
     pub at: Timestamp,
-}
-
-/// Something loaded for a session.
-#[derive(Debug, Clone)]
-pub struct Loaded<T> {
-    /// The session.
-    pub session: String,
-    /// What came.
-    pub value: Result<T, Failure>,
 }
 
 /// What stays the same for the whole run.
@@ -146,11 +138,13 @@ pub struct App {
     pub(super) task_view: Sides,
     pub(super) inbox_view: Sides,
     pub(super) events: EventsState,
-    pub(super) conversation: Option<Loaded<Vec<Entry>>>,
-    pub(super) pane: Option<Loaded<Option<PaneText>>>,
+    /// What is loaded of the sessions that are shown.
+    pub(super) views: Views,
     pub(super) mouse: bool,
     pub(super) notice: Option<Notice>,
-    pub(super) running: usize,
+    pub(super) receipts: Receipts,
+    /// What was typed into forms and not done.
+    pub(super) drafts: Drafts,
     /// Background tasks that cannot do their work, and why.
     pub(super) troubles: Vec<(&'static str, String)>,
     board_asked_at: Timestamp,
@@ -158,9 +152,7 @@ pub struct App {
     board_sent_at: Option<Timestamp>,
     board_slot: Slot<()>,
     deliveries_slot: Slot<Option<String>>,
-    conversation_slot: Slot<String>,
     events_slot: Slot<(String, EventQuery)>,
-    pane_slot: Slot<String>,
 }
 
 impl App {
@@ -183,19 +175,17 @@ impl App {
             task_view: Sides::default(),
             inbox_view: Sides::default(),
             events: EventsState::default(),
-            conversation: None,
-            pane: None,
+            views: Views::default(),
             mouse,
             notice: None,
-            running: 0,
+            receipts: Receipts::default(),
+            drafts: Drafts::default(),
             troubles: Vec::new(),
             board_asked_at: now,
             board_sent_at: None,
             board_slot: Slot::default(),
             deliveries_slot: Slot::default(),
-            conversation_slot: Slot::default(),
             events_slot: Slot::default(),
-            pane_slot: Slot::default(),
         }
     }
 
@@ -274,13 +264,21 @@ impl App {
         if let Some(layer) = self.layers.last() {
             return vec![layer.place(), Place::Always];
         }
+        let mut places = self.places_below();
+        places.push(Place::Always);
+        places
+    }
+
+    /// Whose keys count on the screen, whatever lies over it.
+    #[must_use]
+    pub fn places_below(&self) -> Vec<Place> {
         let own = match self.screen {
             Screen::Fleet => Place::Fleet,
             Screen::Task => Place::Task,
             Screen::Events => Place::Events,
             Screen::Inbox => Place::Inbox,
         };
-        vec![own, Place::Screen, Place::Always]
+        vec![own, Place::Screen]
     }
 
     pub(super) fn say(&mut self, part: Part, text: impl Into<String>) {
@@ -330,26 +328,21 @@ impl App {
         (seconds >= BOARD_PATIENCE).then_some(seconds)
     }
 
-    fn ask_conversation(&mut self) -> Option<Effect> {
-        let id = self.session()?.id.clone();
-        self.conversation_slot.ask(id).map(|id| Effect::Load(Load::Conversation(id)))
+    /// How text is set; the width is that of the place.
+    pub(super) fn paint(&self, width: usize) -> Paint {
+        Paint { theme: self.settings.theme, glyphs: self.settings.glyphs, width }
     }
 
     /// Whether everything that the board knows of a session is on its preview.
     #[must_use]
     pub fn shows_all_of(&self, session_id: &str) -> bool {
-        if self.fleet.raw {
-            self.pane.as_ref().is_some_and(|pane| pane.session == session_id && pane.value.is_ok())
-        } else {
-            let shown = self.conversation.as_ref();
-            self.conversation_slot.is_idle()
-                && shown.is_some_and(|said| said.session == session_id && said.value.is_ok())
-        }
+        self.views.shows_all_of(session_id, self.fleet.raw)
     }
 
-    fn ask_pane(&mut self) -> Option<Effect> {
-        let id = self.session()?.id.clone();
-        self.pane_slot.ask(id).map(|id| Effect::Load(Load::Pane(id)))
+    /// The panes that are on screen, asked anew.
+    fn ask_panes(&mut self) -> Vec<Effect> {
+        let spots = preview::spots(self).into_iter().filter(|spot| spot.raw);
+        spots.filter_map(|spot| self.views.ask_pane(&spot.session)).collect()
     }
 
     /// Asks for a page of the selected session's events; `before` none means the newest.
@@ -367,9 +360,16 @@ impl App {
         let mut effects = Vec::new();
         match self.screen {
             Screen::Fleet => {
-                effects.extend(self.ask_conversation());
-                if self.fleet.raw {
-                    effects.extend(self.ask_pane());
+                for spot in preview::spots(self) {
+                    effects.extend(self.views.ask_talk(&spot.session, None));
+                    let board = self.board();
+                    let row = board.and_then(|board| board.sessions.iter().find(|row| row.id == spot.session));
+                    if row.is_some_and(|row| !row.agents.is_empty()) {
+                        effects.extend(self.views.ask_agents(&spot.session));
+                    }
+                    if spot.raw {
+                        effects.extend(self.views.ask_pane(&spot.session));
+                    }
                 }
             }
             Screen::Task | Screen::Inbox => {}
@@ -384,9 +384,6 @@ impl App {
         let ids = fleet::ids(self);
         let visible = fleet::visible_rows(self);
         self.fleet.list.settle(&ids, visible);
-        if self.fleet.scroll > 0 {
-            self.fleet.scroll = self.fleet.scroll.min(preview::overflow(self));
-        }
         let ids = task::ids(self);
         let visible = task::visible_rows(self);
         self.task_view.list.settle(&ids, visible);
@@ -403,6 +400,9 @@ impl App {
             self.inbox_view.scroll = self.inbox_view.scroll.min(inbox::overflow(self));
         }
         self.events.settle(super::screen::events::visible_rows(self));
+        let spots = preview::spots(self);
+        let paint = self.paint(0);
+        self.views.settle(&spots, paint);
         let after = self.session().map(|row| row.id.clone());
         if after != before {
             self.selection_changed(effects);
@@ -411,7 +411,6 @@ impl App {
 
     /// The selection is another one: what was loaded for the old one does not count.
     pub(super) fn selection_changed(&mut self, effects: &mut Vec<Effect>) {
-        self.fleet.scroll = 0;
         effects.extend(self.ask_details());
     }
 
@@ -461,10 +460,11 @@ impl App {
             (Some(old), Ok(new)) => old.commands != new.commands || old.items != new.items,
             _ => false,
         };
-        if let Ok(new) = &result
-            && moved
-        {
-            self.changed_at = Some(new.taken_at);
+        if let Ok(new) = &result {
+            self.receipts.learn(new);
+            if moved {
+                self.changed_at = Some(new.taken_at);
+            }
         }
         self.deliveries = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
     }
@@ -481,9 +481,7 @@ impl App {
         if self.board_asked_at.age_seconds(now) >= patience {
             effects.extend(self.ask_board());
         }
-        if self.screen == Screen::Fleet && self.fleet.raw {
-            effects.extend(self.ask_pane());
-        }
+        effects.extend(self.ask_panes());
     }
 
     fn noticed(&mut self, notice: engine::Notice) {
@@ -513,30 +511,31 @@ impl App {
         };
     }
 
-    /// Shows what a command returned, or hands the terminal to the program it returned.
-    fn done(&mut self, line: String, result: Result<Report>) -> Option<Effect> {
-        self.running = self.running.saturating_sub(1);
+    /// Takes down what a command returned, or hands the terminal to the program it returned. It is shown at once when
+    /// the operator does nothing else; otherwise its receipt waits.
+    fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
-        match result {
-            Ok(Report { handover: Some(argv), .. }) => return Some(Effect::RunInTerminal(argv)),
-            Ok(report) => {
-                let title =
-                    if report.exit_code == 0 { "done".to_owned() } else { format!("exit {}", report.exit_code) };
-                // How far a command has come moves on while one looks.
-                let about = match report.json.get("command_id").and_then(serde_json::Value::as_str) {
-                    Some(id) => About::Command(id.to_owned()),
-                    None => About::Message,
-                };
-                self.layers.push(Layer::Reader(Reader {
-                    about,
-                    title,
-                    text: vec![(Part::Text, report.prose.trim_end().to_owned())],
-                    scroll: 0,
-                    command: Some(line),
-                }));
-            }
-            Err(error) => self.show_failure(&line, &Failure::from(&error)),
+        self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
+        self.drafts.message_ended(line, result.is_ok());
+        let receipt = self.receipts.end(line, result.as_ref(), self.now);
+        if let Ok(Report { handover: Some(argv), .. }) = result {
+            return Some(Effect::RunInTerminal(argv.clone()));
         }
+        let (number, awaited, reader) = (receipt.number, receipt.awaited, receipts::keys::reader(receipt));
+        let open = self.layers.iter_mut().find_map(|layer| match layer {
+            Layer::Reader(reader) if reader.about == About::Running(number) => Some(reader),
+            _ => None,
+        });
+        if let Some(open) = open {
+            *open = reader;
+        } else if awaited && self.layers.is_empty() {
+            self.layers.push(Layer::Reader(reader));
+        } else {
+            let part = if result.is_ok() { Part::Dim } else { Part::Failed };
+            self.say(part, format!("{}: {line} (L shows it)", reader.title));
+            return None;
+        }
+        self.receipts.see(|receipt| receipt.number == number);
         None
     }
 }
@@ -566,6 +565,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     }
     match msg {
         Msg::Key(key) => {
+            app.receipts.key_pressed();
             let intent = keymap::lookup(&app.places(), key);
             super::input::key(app, key, intent, &mut effects);
         }
@@ -577,10 +577,15 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Changed => effects.extend(app.ask_board()),
         Msg::Board(result) => app.board_arrived(result, &mut effects),
         Msg::Deliveries(result) => app.deliveries_arrived(result, &mut effects),
-        Msg::Conversation(session, result) => {
-            effects.extend(app.conversation_slot.answered().map(|id| Effect::Load(Load::Conversation(id))));
-            let value = result.map_err(|error| Failure::from(&error));
-            app.conversation = Some(Loaded { session, value });
+        Msg::Conversation(session, query, result) => {
+            let spots = preview::spots(app);
+            let page = result.map_err(|error| Failure::from(&error));
+            effects.extend(app.views.talk_arrived(&session, query, page, &spots));
+        }
+        Msg::Agents(session, result) => {
+            let spots = preview::spots(app);
+            // What cannot be found out is shown as unknown.
+            effects.extend(app.views.agents_arrived(&session, result.unwrap_or_default(), &spots));
         }
         Msg::Events(session, query, result) => {
             let next = app.events_slot.answered();
@@ -590,12 +595,13 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             }
         }
         Msg::Pane(session, result) => {
-            effects.extend(app.pane_slot.answered().map(|id| Effect::Load(Load::Pane(id))));
-            let value = result.map_err(|error| Failure::from(&error));
-            app.pane = Some(Loaded { session, value });
+            let spots = preview::spots(app);
+            let seen = result.map_err(|error| Failure::from(&error));
+            effects.extend(app.views.pane_arrived(&session, seen, &spots));
         }
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
+        Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
         Msg::Attach(Err(error)) => {
             app.attending.stays();
@@ -617,7 +623,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             effects.extend(app.ask_board());
         }
         Msg::Done(line, result) => {
-            effects.extend(app.done(line, result));
+            effects.extend(app.done(&line, &result));
             effects.extend(app.ask_board());
         }
         Msg::Notice(notice) => app.noticed(notice),

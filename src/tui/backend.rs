@@ -3,10 +3,13 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report},
+    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
     base::{Result, Timestamp},
     model::{
-        board::{Board, Entry, EventRow},
+        board::{Board, EventRow},
+        cells::Picture,
+        conversation::Entry,
+        family::AgentView,
         state::Judgement,
     },
 };
@@ -31,11 +34,17 @@ pub trait Backend: Send + Sync + 'static {
     /// When the session is unknown or the ledger cannot be read.
     fn events(&self, session_id: &str, query: EventQuery) -> Result<Vec<EventRow>>;
 
-    /// The newest `limit` entries of a session's conversation, oldest first.
+    /// A page of a session's conversation, oldest first.
     ///
     /// # Errors
     /// As [`Backend::events`].
-    fn conversation(&self, session_id: &str, limit: usize) -> Result<Vec<Entry>>;
+    fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>>;
+
+    /// The sub-agents of a session, with what their own rollouts tell.
+    ///
+    /// # Errors
+    /// As [`Backend::events`].
+    fn agents(&self, session_id: &str) -> Result<Vec<AgentView>>;
 
     /// What a session's pane shows now; none when it has no pane.
     ///
@@ -54,6 +63,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the session is unknown or gone, or nothing tells.
     fn questions(&self, session_id: &str) -> Result<Vec<QuestionView>>;
+
+    /// The Codex sessions that run on this machine unregistered.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    fn unregistered(&self) -> Result<Unregistered>;
 
     /// The program to hand the terminal to, with its arguments.
     ///
@@ -81,11 +96,11 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
-/// The visible text of a pane.
+/// The visible screen of a pane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaneText {
-    /// Its lines, top first.
-    pub lines: Vec<String>,
+    /// Its screen, in cells.
+    pub picture: Picture,
     /// When it was captured.
     pub captured_at: Timestamp,
     /// What has to be known about it (copy mode, a dead pane).

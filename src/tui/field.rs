@@ -12,6 +12,12 @@ pub struct Field {
 }
 
 impl Field {
+    /// This text, with the cursor at its end.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self { text: text.to_owned(), cursor: text.len() }
+    }
+
     /// What was typed.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -1,26 +1,27 @@
 //! What keys do on the screens.
 
 use super::{
+    acts::{self, Deed},
     answers,
     app::{App, Look, Screen},
+    form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
-    marks,
+    look, marks,
     message::{Effect, Load},
     messages, over,
+    palette::{self, Palette},
+    receipts,
     screen::{self, fleet},
     theme::Part,
 };
 use crate::{
-    actions::{Action, Argv, Command, Commands, Cycle, Discover, Explain, List, Listed, Tail, Tasks},
-    model::{filter::Filter, session::Role},
+    actions::{Action, Argv, Command, Commands, Cycle, Explain, List, Listed, Tail, Tasks},
+    model::filter::Filter,
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
-const BUSY_WAIT_SECONDS: i64 = 90;
-
-/// Most sessions adopted by one key.
-const ADOPTED_AT_ONCE: usize = 50;
+pub(super) const BUSY_WAIT_SECONDS: i64 = 90;
 
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
@@ -28,6 +29,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         Some(Intent::Repaint) => effects.push(Effect::Repaint),
         Some(Intent::Suspend) => effects.push(Effect::Suspend),
         Some(Intent::Quit) => quit(app, effects),
+        Some(Intent::Pause) => messages::pause(app, effects),
         intent => match app.layers.last().map(Layer::place) {
             Some(Place::Help) => over::help(app, key, intent),
             Some(Place::Input) => over::input(app, key, intent, effects),
@@ -35,6 +37,9 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Reader) => over::reader(app, intent, effects),
             Some(Place::Confirm) => over::confirm(app, intent, effects),
             Some(Place::Answer) => answers::key(app, intent, effects),
+            Some(Place::Form) => form::keys::key(app, key, intent, effects),
+            Some(Place::Palette) => palette::key(app, key, intent, effects),
+            Some(Place::Receipts) => receipts::keys::key(app, intent, effects),
             Some(Place::Snooze) => marks::snoozing(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
@@ -47,8 +52,9 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
 
 /// Leaves, but asks first when something is still under way.
 fn quit(app: &mut App, effects: &mut Vec<Effect>) {
-    let question = if app.running > 0 {
-        Some(format!("{} command(s) still running; leave without their results?", app.running))
+    let running = app.receipts.running();
+    let question = if running > 0 {
+        Some(format!("{running} command(s) still running; leave without their results?"))
     } else {
         left_waiting(app)
     };
@@ -67,6 +73,16 @@ fn left_waiting(app: &App) -> Option<String> {
     (waiting > 0 && delivering.this && delivering.others.is_empty()).then(|| {
         format!("{waiting} message(s) wait, and nobody but this cockpit delivers; leave them until somebody does?")
     })
+}
+
+/// Carries out what was chosen by name.
+pub(super) fn on_screen_or_anywhere(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
+    match intent {
+        Intent::Repaint => effects.push(Effect::Repaint),
+        Intent::Quit => quit(app, effects),
+        Intent::Pause => messages::pause(app, effects),
+        intent => on_screen(app, intent, effects),
+    }
 }
 
 fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
@@ -109,9 +125,13 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         },
         Intent::RawPane => {
             app.fleet.raw = !app.fleet.raw;
-            app.fleet.scroll = 0;
             effects.extend(app.ask_details());
         }
+        Intent::Unfold => look::unfold(app),
+        Intent::NextEntry => look::choose(app, 1, effects),
+        Intent::PreviousEntry => look::choose(app, -1, effects),
+        Intent::PanLeft => look::pan(app, -1),
+        Intent::PanRight => look::pan(app, 1),
         Intent::Cycle => match app.task_name() {
             Some(task) => {
                 let cycle = Cycle { task: task.to_owned(), busy_wait_seconds: BUSY_WAIT_SECONDS };
@@ -126,25 +146,21 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Nudge => messages::nudge(app),
         Intent::Interrupt => answers::interrupt(app),
         Intent::Answer => answers::open(app, effects),
-        Intent::Pause => messages::pause(app, effects),
         Intent::Retry => messages::retry(app),
         Intent::TakeBack => messages::take_back(app),
         Intent::Arrived => messages::arrived(app),
-        Intent::Adopt => {
-            let adopt = Discover {
-                query: None,
-                all: false,
-                limit: ADOPTED_AT_ONCE,
-                adopt: true,
-                role: Role::Worker,
-                name: None,
-            };
-            ask_first(
-                app,
-                "Register every Codex session that runs here and is not registered yet, as a worker?",
-                adopt,
-            );
-        }
+        Intent::Adopt => form::keys::open(app, Subject::Adopt, effects),
+        Intent::NewTask => form::keys::open(app, Subject::CreateTask, effects),
+        Intent::StartWorker => form::keys::open(app, Subject::StartWorker, effects),
+        Intent::Bind => form::keys::open(app, Subject::Bind, effects),
+        Intent::Compact => form::keys::open(app, Subject::Compact, effects),
+        Intent::Budget => form::keys::open(app, Subject::Budget, effects),
+        Intent::Resume => form::keys::open(app, Subject::Resume, effects),
+        Intent::Stop => acts::ask(app, Deed::Stop),
+        Intent::Unbind => acts::ask(app, Deed::Unbind),
+        Intent::Choose => messages::choose(app),
+        Intent::Palette => app.layers.push(Layer::Palette(Palette::default())),
+        Intent::Receipts => receipts::keys::open(app),
         Intent::Follow => {
             app.events.toggle_follow();
             if app.events.follows() {
@@ -195,6 +211,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::Approve
         | Intent::Decline
         | Intent::CancelTurn
+        | Intent::NextField
+        | Intent::PreviousField
+        | Intent::Submit
+        | Intent::Toggle
+        | Intent::StartOver
+        | Intent::Pause
         | Intent::Repaint
         | Intent::Suspend
         | Intent::Quit => {}
@@ -221,8 +243,7 @@ pub(super) fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
             let next = app.fleet.list.moved(&fleet::ids(app), by);
             app.select(next, effects);
         }
-        // The preview hangs at its end: scrolling counts from the bottom.
-        Screen::Fleet => app.fleet.scroll = app.fleet.scroll.saturating_add_signed(by.saturating_neg()),
+        Screen::Fleet => look::scroll(app, by, effects),
         Screen::Task => {
             let ids = screen::task::ids(app);
             app.task_view.step(&ids, by);
@@ -293,7 +314,9 @@ fn next_pane(app: &mut App) {
 fn back(app: &mut App, effects: &mut Vec<Effect>) {
     match app.screen {
         Screen::Fleet if app.fleet.look != Look::List => {
-            app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
+            if !look::choose_none(app) {
+                app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
+            }
         }
         Screen::Task if app.task_view.detail => app.task_view.detail = false,
         Screen::Inbox if app.inbox_view.detail => app.inbox_view.detail = false,
@@ -302,6 +325,7 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
             app.events.set_search("");
             effects.extend(app.ask_events(None));
         }
+        Screen::Fleet if !app.fleet.chosen.is_empty() => app.fleet.chosen.clear(),
         Screen::Fleet | Screen::Task | Screen::Inbox if !app.filter_text.is_empty() => {
             app.filter_text.clear();
             app.filter = Filter::default();
@@ -312,7 +336,7 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
 }
 
 /// Switches screens and takes the selection along.
-fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
+pub(super) fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
     if app.screen == screen {
         return;
     }
@@ -385,7 +409,11 @@ pub(super) fn submit(app: &mut App, action: impl Listed, effects: &mut Vec<Effec
 
 /// Asks before an action is submitted; the question shows its command line.
 pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
-    let command = action.into_command();
+    ask_command(app, question, action.into_command());
+}
+
+/// The same for a command that is put together already.
+pub(super) fn ask_command(app: &mut App, question: &str, command: Command) {
     let line = command_line(app, &command.argv());
     let question = format!("{question}\n\n{line}");
     app.layers.push(Layer::Confirm { question, then: Effect::Submit(command) });
@@ -394,7 +422,7 @@ pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
 pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
     let line = command_line(app, &command.argv());
     app.say(Part::Dim, format!("running: {line}"));
-    app.running += 1;
+    app.receipts.begin(line, app.now);
     effects.push(Effect::Submit(command));
 }
 

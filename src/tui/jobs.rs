@@ -83,9 +83,13 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
     match load {
         Load::Board => Msg::Board(backend.board()),
         Load::Deliveries(watched) => Msg::Deliveries(backend.deliveries(watched.as_deref())),
-        Load::Conversation(id) => {
-            let answer = backend.conversation(&id, super::app::CONVERSATION);
-            Msg::Conversation(id, answer)
+        Load::Conversation(id, query) => {
+            let answer = backend.conversation(&id, query);
+            Msg::Conversation(id, query, answer)
+        }
+        Load::Agents(id) => {
+            let answer = backend.agents(&id);
+            Msg::Agents(id, answer)
         }
         Load::Events(id, query) => {
             let answer = backend.events(&id, query.clone());
@@ -103,6 +107,7 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.questions(&id);
             Msg::Questions(id, answer)
         }
+        Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
     }
 }
@@ -111,11 +116,13 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
     match load {
         Load::Board => Msg::Board(Err(fault(error))),
         Load::Deliveries(_) => Msg::Deliveries(Err(fault(error))),
-        Load::Conversation(id) => Msg::Conversation(id, Err(fault(error))),
+        Load::Conversation(id, query) => Msg::Conversation(id, query, Err(fault(error))),
+        Load::Agents(id) => Msg::Agents(id, Err(fault(error))),
         Load::Events(id, query) => Msg::Events(id, query, Err(fault(error))),
         Load::Pane(id) => Msg::Pane(id, Err(fault(error))),
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
+        Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
     }
 }

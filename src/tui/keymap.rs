@@ -35,6 +35,12 @@ text_enum! {
         Confirm => "confirm",
         /// Over what a session asks.
         Answer => "answer",
+        /// In a form.
+        Form => "form",
+        /// In the palette.
+        Palette => "palette",
+        /// In the list of receipts.
+        Receipts => "receipts",
         /// Over the lengths of a snooze.
         Snooze => "snooze",
     }
@@ -57,6 +63,16 @@ text_enum! {
         PageUp => "page_up",
         /// Look closer.
         Open => "open",
+        /// Show a long entry in full.
+        Unfold => "unfold",
+        /// Choose the next entry.
+        NextEntry => "next_entry",
+        /// Choose the previous entry.
+        PreviousEntry => "previous_entry",
+        /// See more of the left.
+        PanLeft => "pan_left",
+        /// See more of the right.
+        PanRight => "pan_right",
         /// The next pane gets the keyboard.
         NextPane => "next_pane",
         /// Back out one level.
@@ -139,6 +155,38 @@ text_enum! {
         Gone => "gone",
         /// Register the sessions that run unregistered.
         Adopt => "adopt",
+        /// Choose a row for what goes to several, or let it go.
+        Choose => "choose",
+        /// Record a task.
+        NewTask => "new_task",
+        /// Start a worker.
+        StartWorker => "start_worker",
+        /// Bind worker and manager to a task.
+        Bind => "bind",
+        /// End a binding.
+        Unbind => "unbind",
+        /// Have a worker compact its context.
+        Compact => "compact",
+        /// Limit a task's nudges.
+        Budget => "budget",
+        /// End a session.
+        Stop => "stop",
+        /// Bring a session back.
+        Resume => "resume",
+        /// Everything that can be done now, by name.
+        Palette => "palette",
+        /// What was submitted from here.
+        Receipts => "receipts",
+        /// The next field of a form.
+        NextField => "next_field",
+        /// The previous field of a form.
+        PreviousField => "previous_field",
+        /// Do what the form says.
+        Submit => "submit",
+        /// The next value, or check and uncheck.
+        Toggle => "toggle",
+        /// Empty the form.
+        StartOver => "start_over",
         /// Follow new events.
         Follow => "follow",
         /// Show only one kind of events.
@@ -204,6 +252,7 @@ impl Key {
             KeyCode::Char(c) => c.to_string(),
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::BackTab => "Shift-Tab".to_owned(),
             code => code.to_string(),
         };
         if self.control { format!("Ctrl-{name}") } else { name }
@@ -258,7 +307,7 @@ const fn does(
     Binding { place, keys, intent, short, help, verb: Some(verb) }
 }
 
-use KeyCode::{Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
+use KeyCode::{BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
 
 /// The table. The footer shows the rows of the place in this order, as many as fit.
 pub const BINDINGS: &[Binding] = &[
@@ -275,9 +324,9 @@ pub const BINDINGS: &[Binding] = &[
         Place::Screen,
         &[c('n')],
         Intent::Nudge,
-        "enqueue-nudge-worker",
+        "session-nudge",
         "nudge",
-        "write a message to the worker; a dispatcher delivers it",
+        "write a message to the session, or to all chosen ones",
     ),
     does(
         Place::Screen,
@@ -363,8 +412,50 @@ pub const BINDINGS: &[Binding] = &[
         Intent::Adopt,
         "discover",
         "adopt",
-        "register the Codex sessions that run here unregistered",
+        "choose Codex sessions that run here and register them",
     ),
+    moves(Place::Fleet, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
+    moves(
+        Place::Fleet,
+        &[c('[')],
+        Intent::PreviousEntry,
+        "entry back",
+        "choose the previous entry of the conversation",
+    ),
+    moves(Place::Fleet, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
+    moves(Place::Fleet, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
+    moves(Place::Fleet, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
+    moves(
+        Place::Screen,
+        &[c(':'), ctrl('p')],
+        Intent::Palette,
+        "palette",
+        "find anything that can be done now, and sessions and tasks",
+    ),
+    moves(Place::Screen, &[c('L')], Intent::Receipts, "receipts", "what was submitted from here, and what came of it"),
+    moves(Place::Fleet, &[c(' ')], Intent::Choose, "choose", "choose the session: a nudge goes to all chosen ones"),
+    does(Place::Screen, &[c('T')], Intent::NewTask, "tasks", "new task", "record a new task"),
+    does(Place::Screen, &[c('+')], Intent::StartWorker, "start-worker", "start", "start a worker"),
+    does(Place::Screen, &[c('b')], Intent::Bind, "bind", "bind", "bind a worker and a manager to a task"),
+    does(Place::Screen, &[c('U')], Intent::Unbind, "unbind", "unbind", "end the task's binding, after a question"),
+    does(
+        Place::Screen,
+        &[c('C')],
+        Intent::Compact,
+        "compact-worker",
+        "compact",
+        "have a task's worker compact its context",
+    ),
+    does(
+        Place::Screen,
+        &[c('B')],
+        Intent::Budget,
+        "manager-config",
+        "budget",
+        "limit how often a task's worker is nudged",
+    ),
+    does(Place::Screen, &[c('K')], Intent::Stop, "stop", "end", "end the session, after a question"),
+    does(Place::Screen, &[c('Z')], Intent::Resume, "resume", "resume", "bring back a session that has ended"),
     moves(Place::Screen, &[c('j'), k(Down)], Intent::Down, "down", "next row or line"),
     moves(Place::Screen, &[c('k'), k(Up)], Intent::Up, "up", "previous row or line"),
     moves(Place::Screen, &[c('g'), k(Home)], Intent::Top, "top", "first row or line"),
@@ -380,7 +471,7 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Input, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
     moves(Place::Message, &[k(Enter)], Intent::Accept, "queue", "queue the message"),
     moves(Place::Message, &[ctrl('j')], Intent::LineBreak, "new line", "begin a new line"),
-    moves(Place::Message, &[k(Esc)], Intent::Back, "discard", "leave it; nothing that was typed is kept"),
+    moves(Place::Message, &[k(Esc)], Intent::Back, "leave", "leave it; what was typed comes back"),
     moves(Place::Message, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
     moves(
         Place::Message,
@@ -438,6 +529,60 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Answer, &[c('k'), k(Up)], Intent::Up, "up", "previous question"),
     moves(Place::Answer, &[c('r')], Intent::Reload, "look", "look again"),
     moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
+    does(Place::Reader, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing; again: go on"),
+    does(Place::Confirm, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing anywhere"),
+    does(Place::Answer, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing; again: go on"),
+    moves(Place::Form, &[k(Tab)], Intent::NextField, "next", "the next field; completes a name"),
+    moves(Place::Form, &[k(BackTab)], Intent::PreviousField, "previous", "the previous field"),
+    moves(Place::Form, &[ctrl('s')], Intent::Submit, "do it", "do what the form says"),
+    moves(Place::Form, &[k(Enter)], Intent::Accept, "next", "the next field; in the last one do what the form says"),
+    moves(Place::Form, &[k(Esc)], Intent::Back, "leave", "leave it; what was typed comes back with the form"),
+    moves(Place::Form, &[ctrl('j')], Intent::LineBreak, "new line", "begin a new line"),
+    moves(Place::Form, &[c(' ')], Intent::Toggle, "choose", "the next value, or check and uncheck; a blank in a text"),
+    moves(Place::Form, &[ctrl('r')], Intent::StartOver, "empty", "empty the form and begin again"),
+    moves(Place::Form, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
+    moves(Place::Form, &[k(Delete), ctrl('d')], Intent::EraseNext, "delete", "delete the character under the cursor"),
+    moves(Place::Form, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
+    moves(Place::Form, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed in the field"),
+    moves(Place::Form, &[k(Left), ctrl('b')], Intent::Left, "left", "one character back; the previous value"),
+    moves(Place::Form, &[k(Right), ctrl('f')], Intent::Right, "right", "one character on; the next value"),
+    moves(Place::Form, &[ctrl_k(Left)], Intent::WordLeft, "word back", "one word back"),
+    moves(Place::Form, &[ctrl_k(Right)], Intent::WordRight, "word on", "one word on"),
+    moves(Place::Form, &[k(Home), ctrl('a')], Intent::LineStart, "start", "to the beginning of the line; check all"),
+    moves(Place::Form, &[k(End), ctrl('e')], Intent::LineEnd, "end", "to the end of the line"),
+    moves(Place::Form, &[k(Up), ctrl('p')], Intent::Up, "up", "one line, name or field up"),
+    moves(Place::Form, &[k(Down), ctrl('n')], Intent::Down, "down", "one line, name or field down"),
+    moves(Place::Palette, &[k(Enter)], Intent::Accept, "do it", "do what is selected"),
+    moves(Place::Palette, &[k(Esc)], Intent::Back, "close", "close the palette"),
+    moves(Place::Palette, &[k(Down), ctrl('n')], Intent::Down, "down", "next row"),
+    moves(Place::Palette, &[k(Up), ctrl('p')], Intent::Up, "up", "previous row"),
+    moves(Place::Palette, &[k(PageDown)], Intent::PageDown, "page", "one page on"),
+    moves(Place::Palette, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
+    moves(Place::Palette, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
+    moves(Place::Palette, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
+    moves(Place::Palette, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
+    moves(Place::Receipts, &[k(Enter)], Intent::Open, "whole", "show the whole receipt"),
+    moves(
+        Place::Receipts,
+        &[k(Esc), c('q'), c('L')],
+        Intent::Back,
+        "close",
+        "close the list; what failed counts as seen",
+    ),
+    moves(Place::Receipts, &[c('j'), k(Down)], Intent::Down, "down", "next receipt"),
+    moves(Place::Receipts, &[c('k'), k(Up)], Intent::Up, "up", "previous receipt"),
+    moves(Place::Receipts, &[c('g'), k(Home)], Intent::Top, "top", "the newest receipt"),
+    moves(Place::Receipts, &[c('G'), k(End)], Intent::Bottom, "bottom", "the oldest receipt"),
+    moves(Place::Receipts, &[c('Y')], Intent::Copy, "copy", "copy the command line"),
+    does(
+        Place::Receipts,
+        &[c('S')],
+        Intent::Pause,
+        "dispatch",
+        "stop",
+        "emergency stop: deliver nothing; again: go on",
+    ),
+    does(Place::Always, &[ctrl('x')], Intent::Pause, "dispatch", "stop", "emergency stop, also while one types"),
     does(Place::Snooze, &[k(Enter)], Intent::Accept, "mark", "do it", "do what is chosen"),
     moves(Place::Snooze, &[c('j'), k(Down)], Intent::Down, "longer", "next choice"),
     moves(Place::Snooze, &[c('k'), k(Up)], Intent::Up, "shorter", "previous choice"),

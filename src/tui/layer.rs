@@ -2,8 +2,10 @@
 
 use super::{
     field::Field,
+    form::Form,
     keymap::Place,
     message::{Effect, Failure},
+    palette::Palette,
     theme::Part,
 };
 use crate::actions::{Mark, QuestionView};
@@ -35,6 +37,12 @@ pub enum Layer {
     },
     /// What a session asks.
     Answer(Asked),
+    /// A form that is filled in.
+    Form(Form),
+    /// Everything that can be done now.
+    Palette(Palette),
+    /// The receipts, the one of this number selected.
+    Receipts(u64),
     /// For how long something is put aside.
     Snooze(Snoozing),
 }
@@ -50,6 +58,9 @@ impl Layer {
             Self::Reader(_) => Place::Reader,
             Self::Confirm { .. } => Place::Confirm,
             Self::Answer(_) => Place::Answer,
+            Self::Form(_) => Place::Form,
+            Self::Palette(_) => Place::Palette,
+            Self::Receipts(_) => Place::Receipts,
             Self::Snooze(_) => Place::Snooze,
         }
     }
@@ -81,13 +92,13 @@ pub struct Input {
     pub selected: Option<String>,
 }
 
-/// A message to a worker.
+/// A message to one session or several.
 #[derive(Debug)]
 pub struct Nudge {
-    /// Name of the task through which it goes.
-    pub task: String,
-    /// Name of the worker.
-    pub worker: String,
+    /// Ids and names of the sessions that it goes to.
+    pub to: Vec<(String, String)>,
+    /// Names of chosen sessions that it does not go to, each with the reason.
+    pub left_out: Vec<(String, String)>,
     /// What was typed.
     pub field: Field,
     /// Why it cannot be taken.
@@ -101,6 +112,8 @@ pub enum About {
     Explain(String),
     /// How far this command has come.
     Command(String),
+    /// The submitted command of this number, which still runs.
+    Running(u64),
     /// An event, an error, a result.
     Message,
 }

@@ -7,10 +7,14 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report},
+    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
-    model::board::{Board, Entry, EventRow},
+    model::{
+        board::{Board, EventRow},
+        conversation::Entry,
+        family::AgentView,
+    },
 };
 
 /// A question to the backend.
@@ -20,8 +24,10 @@ pub enum Load {
     Board,
     /// What is under way between sessions; with this command, however old it is.
     Deliveries(Option<String>),
-    /// The conversation of a session.
-    Conversation(String),
+    /// A page of the conversation of a session.
+    Conversation(String, TalkQuery),
+    /// The sub-agents of a session.
+    Agents(String),
     /// Events of a session.
     Events(String, EventQuery),
     /// The pane of a session.
@@ -30,6 +36,8 @@ pub enum Load {
     Explain(String),
     /// What a session asks.
     Questions(String),
+    /// What runs here unregistered.
+    Unregistered,
     /// How to attach to a session.
     Attach(String),
 }
@@ -55,7 +63,9 @@ pub enum Msg {
     /// The answer to [`Load::Deliveries`].
     Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
-    Conversation(String, Result<Vec<Entry>>),
+    Conversation(String, TalkQuery, Result<Vec<Entry>>),
+    /// The answer to [`Load::Agents`].
+    Agents(String, Result<Vec<AgentView>>),
     /// The answer to [`Load::Events`].
     Events(String, EventQuery, Result<Vec<EventRow>>),
     /// The answer to [`Load::Pane`].
@@ -64,6 +74,8 @@ pub enum Msg {
     Explained(String, Result<Explanation>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
+    /// The answer to [`Load::Unregistered`].
+    Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
     /// The program that had the terminal has ended.

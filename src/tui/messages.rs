@@ -1,125 +1,155 @@
 //! Messages between sessions from the keyboard: write one, stop and resume deliveries, decide about one that stands.
 
 use super::{
-    app::App,
+    app::{App, Screen},
+    editing::{Lines, edit},
     field::Field,
-    input::{ask_first, submit},
+    input::{ask_first, command_line, submit},
     keymap::{Intent, Key},
     layer::{Layer, Nudge},
     message::Effect,
-    screen,
+    receipts, screen,
     theme::Part,
 };
 use crate::{
-    actions::{Decision, Dispatch, DispatchVerb, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE, TextArg},
-    base::text::is_unsafe,
-    model::{
-        delivery::Phase,
-        session::{Registration, Role},
-        task::BindingState,
-    },
+    actions::{Action as _, Decision, Dispatch, DispatchVerb, SessionNudge, TIME_TO_LIVE, TextArg},
+    model::{board::SessionRow, delivery::Phase, session::Registration},
 };
+
+/// How long `session-nudge` waits by itself, in seconds.
+const WAIT: u64 = 10;
 
 /// The longest message that is written here, in bytes.
 pub(super) const MAX_MESSAGE: usize = 32 * 1024;
 
-/// Opens the message to the selected worker, or says why there is none to be written.
+/// Opens the message to the selected session or the chosen ones, or says why there is none to be written.
 pub(super) fn nudge(app: &mut App) {
-    match addressee(app) {
-        Ok((task, worker)) => {
-            app.layers.push(Layer::Nudge(Nudge { task, worker, field: Field::default(), error: None }));
+    match addressees(app) {
+        Ok((to, left_out)) => {
+            let field = app.drafts.message(&ids(&to)).cloned().unwrap_or_default();
+            app.layers.push(Layer::Nudge(Nudge { to, left_out, field, error: None }));
         }
         Err(why) => app.say(Part::Warning, why),
     }
 }
 
-/// Task and worker that a nudge from here goes to, or why it goes nowhere.
-pub(super) fn addressee(app: &App) -> Result<(String, String), String> {
-    let Some(session) = app.session() else { return Err("no worker is selected".to_owned()) };
-    let name = &session.name;
-    match (session.role, &session.task, &session.partner) {
-        (_, _, _) if session.registration == Registration::Gone => Err(format!("{name} is gone: nothing can reach it")),
-        (Role::Manager, _, Some(worker)) => Err(format!("{name} is a manager; a nudge goes to its worker {worker}")),
-        (Role::Manager, _, None) => Err(format!("{name} is a manager; a nudge goes to a worker")),
-        (Role::Worker, Some(task), _) => Ok((task.clone(), name.clone())),
-        (Role::Worker, None, _) => {
-            Err(format!("{name} is bound to no task, and a nudge goes through a binding: `conveyor bind` makes one"))
+fn ids(to: &[(String, String)]) -> Vec<String> {
+    to.iter().map(|(id, _)| id.clone()).collect()
+}
+
+/// Whom a nudge from here goes to, by id and name, and by name who is left out and why; or why it goes nowhere.
+#[expect(clippy::type_complexity, reason = "two lists of pairs, told apart by their names where they are taken")]
+pub(super) fn addressees(app: &App) -> Result<(Vec<(String, String)>, Vec<(String, String)>), String> {
+    if app.fleet.chosen.is_empty() {
+        let session = app.session().ok_or("no session is selected")?;
+        return match out_of_reach(app, session) {
+            None => Ok((vec![(session.id.clone(), session.name.clone())], Vec::new())),
+            Some(why) => Err(format!("{} {why}", session.name)),
+        };
+    }
+    let chosen =
+        app.board().into_iter().flat_map(|board| &board.sessions).filter(|row| app.fleet.chosen.contains(&row.id));
+    let (mut to, mut left_out) = (Vec::new(), Vec::new());
+    for session in chosen {
+        match out_of_reach(app, session) {
+            None => to.push((session.id.clone(), session.name.clone())),
+            Some(why) => left_out.push((session.name.clone(), why.to_owned())),
         }
+    }
+    if to.is_empty() { Err("none of the chosen sessions can be reached".to_owned()) } else { Ok((to, left_out)) }
+}
+
+/// Why a message from here does not go to this session.
+fn out_of_reach(app: &App, session: &SessionRow) -> Option<&'static str> {
+    if session.registration == Registration::Gone {
+        Some("is gone: nothing can reach it")
+    } else if !app.filter.matches_session(session, app.now) && app.screen == Screen::Fleet {
+        // What one does not see one does not speak to.
+        Some("is hidden by the filter")
+    } else {
+        None
     }
 }
 
-/// The action that queues what is written.
-pub(super) fn enqueue(nudge: &Nudge) -> EnqueueNudgeWorker {
-    EnqueueNudgeWorker {
-        task: Some(nudge.task.clone()),
-        filter: None,
-        message: MessageArgs {
-            message: TextArg::Inline(nudge.field.text().to_owned()),
-            correlation_id: None,
-            idempotency_key: None,
-            expires: TIME_TO_LIVE,
-        },
+/// Chooses the selected session for what goes to several, or lets it go.
+pub(super) fn choose(app: &mut App) {
+    let Some(id) = app.session().map(|session| session.id.clone()) else {
+        app.say(Part::Warning, "only sessions can be chosen");
+        return;
+    };
+    if !app.fleet.chosen.remove(&id) {
+        app.fleet.chosen.insert(id);
+    }
+}
+
+/// The action that sends what is written to this session.
+pub(super) fn send_to(session: &str, text: &str) -> SessionNudge {
+    SessionNudge {
+        session: session.to_owned(),
+        message: TextArg::Inline(text.to_owned()),
+        wait: WAIT,
+        // The receipt follows it; the cockpit does not wait.
+        no_wait: true,
+        idempotency_key: None,
+        expires: TIME_TO_LIVE,
     }
 }
 
 pub(super) fn message(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     let Some(Layer::Nudge(nudge)) = app.layers.last_mut() else { return };
-    let field = &mut nudge.field;
-    let mut fits = true;
     match intent {
-        Some(Intent::Accept) => return send(app, effects),
+        Some(Intent::Accept) => send(app, effects),
         Some(Intent::Back) => {
-            app.layers.pop();
-            return;
-        }
-        Some(Intent::LineBreak) => fits = field.insert("\n", MAX_MESSAGE),
-        Some(Intent::Erase) => field.erase(),
-        Some(Intent::EraseNext) => field.erase_next(),
-        Some(Intent::EraseWord) => field.erase_word(),
-        Some(Intent::EraseAll) => field.clear(),
-        Some(Intent::Left) => field.left(),
-        Some(Intent::Right) => field.right(),
-        Some(Intent::WordLeft) => field.word_left(),
-        Some(Intent::WordRight) => field.word_right(),
-        Some(Intent::LineStart) => field.line_start(),
-        Some(Intent::LineEnd) => field.line_end(),
-        Some(Intent::Up) => field.up(),
-        Some(Intent::Down) => field.down(),
-        _ => {
-            if let Some(c) = key.character().filter(|c| !is_unsafe(*c)) {
-                fits = field.insert(c.encode_utf8(&mut [0; 4]), MAX_MESSAGE);
+            if let Some(Layer::Nudge(nudge)) = app.layers.pop() {
+                app.drafts.keep_message(ids(&nudge.to), nudge.field);
             }
         }
+        intent => {
+            let fits = edit(&mut nudge.field, Lines::Several, key, intent, MAX_MESSAGE);
+            nudge.error = (!fits).then(too_long);
+        }
     }
-    nudge.error = (!fits).then(too_long);
 }
 
 pub(super) fn too_long() -> String {
     format!("more than {MAX_MESSAGE} bytes do not fit here: put the long part into a file and name its path")
 }
 
-/// Queues the message, unless the task has got another worker while it was written.
+/// Sends the message, unless one of those it is for has become another while it was written.
 fn send(app: &mut App, effects: &mut Vec<Effect>) {
     let Some(Layer::Nudge(nudge)) = app.layers.last() else { return };
-    let worker = app.board().and_then(|board| {
-        let task = board.tasks.iter().find(|row| row.task.name == nudge.task && row.task.state.is_open())?;
-        let binding = task.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
-        Some(binding.worker.clone())
-    });
-    let error = match worker {
-        _ if nudge.field.text().trim().is_empty() => Some("nothing is typed yet".to_owned()),
-        None => Some(format!("nobody is bound to {} any more", nudge.task)),
-        Some(worker) if worker != nudge.worker => {
-            Some(format!("{} has got another worker meanwhile: {worker}", nudge.task))
-        }
-        Some(_) => None,
+    let is_there = |(id, name): &&(String, String)| {
+        app.board().is_some_and(|board| {
+            board
+                .sessions
+                .iter()
+                .any(|row| row.id == *id && row.name == *name && row.registration == Registration::Active)
+        })
     };
-    let action = enqueue(nudge);
-    if error.is_none() {
-        app.layers.pop();
-        submit(app, action, effects);
-    } else if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
-        nudge.error = error;
+    let error = if nudge.field.text().trim().is_empty() {
+        Some("nothing is typed yet".to_owned())
+    } else {
+        nudge.to.iter().find(|to| !is_there(to)).map(|(_, name)| format!("{name} is gone, or another one meanwhile"))
+    };
+    if error.is_some() {
+        if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
+            nudge.error = error;
+        }
+        return;
+    }
+    let Some(Layer::Nudge(nudge)) = app.layers.pop() else { return };
+    for (_, name) in &nudge.to {
+        submit(app, send_to(name, nudge.field.text()), effects);
+    }
+    if let [(id, name)] = nudge.to.as_slice() {
+        let line = command_line(app, &send_to(name, nudge.field.text()).argv());
+        app.drafts.sent_message(line, vec![id.clone()], nudge.field.clone());
+    } else {
+        app.drafts.keep_message(ids(&nudge.to), Field::default());
+    }
+    if nudge.to.len() > 1 {
+        app.fleet.chosen.clear();
+        receipts::keys::open(app);
     }
 }
 
@@ -127,6 +157,10 @@ fn send(app: &mut App, effects: &mut Vec<Effect>) {
 /// are stopped.
 pub(super) fn pause(app: &mut App, effects: &mut Vec<Effect>) {
     match app.deliveries().map(|deliveries| (deliveries.health.paused, deliveries.health.waiting)) {
+        // It is being asked about something else, perhaps this.
+        Some((true, _)) if matches!(app.layers.last(), Some(Layer::Confirm { .. })) => {
+            app.say(Part::Warning, "deliveries are stopped; answer the question first");
+        }
         Some((true, waiting)) => {
             let question =
                 format!("Deliver again? {waiting} message(s) wait, and go out at once when somebody dispatches.");

@@ -3,25 +3,35 @@
 //! State and decisions are pure (`app`), drawing reads them (`screen`), the loop carries out effects. All it
 //! knows of the world comes through [`Backend`]; all it does there is an action of the catalogue.
 
+mod acts;
 mod answers;
 mod app;
 mod backend;
+mod editing;
 mod event_loop;
 mod field;
+mod flow;
+mod form;
 mod input;
 mod jobs;
 pub mod keymap;
 mod layer;
 mod listing;
 mod loads;
+mod look;
+mod markdown;
 mod marks;
 mod message;
 mod messages;
 mod mouse;
 mod over;
+mod palette;
+mod receipts;
 mod screen;
+mod talk;
 mod terminal;
 pub mod theme;
+mod views;
 mod wrap;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{
     app::{App, Look, Screen},
     input::step,
     layer::Layer,
+    look,
     message::Effect,
     screen::{self, fleet},
 };
@@ -55,12 +56,21 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 *scroll = scroll.saturating_add_signed(by).min(limit);
             }
         }
-        Some(Layer::Input(_) | Layer::Nudge(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_)) => {}
+        Some(
+            Layer::Input(_)
+            | Layer::Nudge(_)
+            | Layer::Confirm { .. }
+            | Layer::Answer(_)
+            | Layer::Snooze(_)
+            | Layer::Form(_)
+            | Layer::Palette(_)
+            | Layer::Receipts(_),
+        ) => {}
         None => {
             let over_preview = app.screen == Screen::Fleet
                 && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);
             if over_preview {
-                app.fleet.scroll = app.fleet.scroll.saturating_add_signed(-by);
+                look::scroll(app, by, effects);
             } else {
                 step(app, by.signum(), effects);
             }

@@ -2,6 +2,8 @@
 
 use super::{
     app::App,
+    editing::{self, Lines},
+    form,
     input::{begin, copy},
     keymap::{Intent, Key},
     layer::{Layer, Purpose},
@@ -162,11 +164,15 @@ fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) 
 /// Takes pasted text into the line that is edited; elsewhere a paste means nothing, so that it runs no keys.
 pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
     let text = crate::base::text::clean(text);
-    if let Some(Layer::Nudge(nudge)) = app.layers.last_mut() {
-        // Tabs have no width of their own in a field.
-        let fits = nudge.field.insert(&text.replace('\t', "    "), messages::MAX_MESSAGE);
-        nudge.error = (!fits).then(messages::too_long);
-        return;
+    match app.layers.last_mut() {
+        Some(Layer::Nudge(nudge)) => {
+            let fits = editing::paste(&mut nudge.field, Lines::Several, &text, messages::MAX_MESSAGE);
+            nudge.error = (!fits).then(messages::too_long);
+            return;
+        }
+        Some(Layer::Form(form)) => return form::keys::paste(form, &text),
+        Some(Layer::Palette(palette)) => return palette.paste(&text),
+        _ => {}
     }
     let text = crate::base::text::one_line(&text);
     match app.layers.last_mut() {
@@ -178,7 +184,16 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             filter.extend(text.chars().take(MAX_INPUT));
             *scroll = 0;
         }
-        Some(Layer::Nudge(_) | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_))
+        Some(
+            Layer::Nudge(_)
+            | Layer::Form(_)
+            | Layer::Palette(_)
+            | Layer::Receipts(_)
+            | Layer::Reader(_)
+            | Layer::Confirm { .. }
+            | Layer::Answer(_)
+            | Layer::Snooze(_),
+        )
         | None => {}
     }
 }

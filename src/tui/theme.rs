@@ -1,11 +1,17 @@
 //! The named styles: every colour of the cockpit stands here, and nowhere else.
 //!
 //! Only the sixteen ANSI colours are used, so that the terminal's own palette decides how they look; what is
-//! secondary is dim. A state always has a glyph and a word beside its colour.
+//! secondary is dim. A captured pane keeps the colours that its program chose. A state always has a glyph and a word beside its colour.
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::{model::board::Attention, text_enum};
+use crate::{
+    model::{
+        board::Attention,
+        cells::{Colour, Look},
+    },
+    text_enum,
+};
 
 text_enum! {
     /// A set of styles.
@@ -75,6 +81,12 @@ text_enum! {
         Tool => "tool",
         /// What Codex itself reports.
         Codex => "codex",
+        /// Code in a message.
+        Code => "code",
+        /// A line that a change adds.
+        Added => "added",
+        /// A line that a change takes away.
+        Removed => "removed",
         /// A frame.
         Border => "border",
         /// The frame of the pane that has the keyboard.
@@ -99,6 +111,35 @@ impl Theme {
     #[must_use]
     pub fn new(name: ThemeName) -> Self {
         Self { name }
+    }
+
+    /// Whether it has no colours.
+    #[must_use]
+    pub fn is_mono(self) -> bool {
+        self.name == ThemeName::Mono
+    }
+
+    /// The style of a cell of a captured pane: its own, but without colours where there are to be none.
+    #[must_use]
+    pub fn cell(self, look: Look) -> Style {
+        let modifiers = [
+            (look.bold, Modifier::BOLD),
+            (look.dim, Modifier::DIM),
+            (look.italic, Modifier::ITALIC),
+            (look.underlined, Modifier::UNDERLINED),
+            (look.reversed, Modifier::REVERSED),
+        ];
+        let on = modifiers.into_iter().filter(|(on, _)| *on).map(|(_, modifier)| modifier);
+        let plain = Style::new().add_modifier(on.collect());
+        if self.is_mono() {
+            return plain;
+        }
+        let with = |style: Style, colour: Colour, set: fn(Style, Color) -> Style| match colour {
+            Colour::Default => style,
+            Colour::Indexed(index) => set(style, Color::Indexed(index)),
+            Colour::Rgb(red, green, blue) => set(style, Color::Rgb(red, green, blue)),
+        };
+        with(with(plain, look.foreground, Style::fg), look.background, Style::bg)
     }
 
     /// The style of a part.
@@ -183,6 +224,9 @@ fn coloured(part: Part, palette: &Palette) -> Style {
         Part::Working => plain.fg(palette.working),
         Part::User => plain.fg(palette.user).add_modifier(Modifier::BOLD),
         Part::Tool => plain.fg(palette.tool),
+        Part::Code => plain.fg(palette.accent),
+        Part::Added => plain.fg(palette.done),
+        Part::Removed => plain.fg(palette.failed),
         Part::Codex | Part::Warning => plain.fg(palette.need),
         Part::BorderFocus => plain.fg(palette.accent),
         Part::Key => plain.fg(palette.accent).add_modifier(Modifier::BOLD),
@@ -193,7 +237,9 @@ fn high_contrast(part: Part) -> Style {
     let bold = Style::new().add_modifier(Modifier::BOLD);
     match part {
         Part::Text | Part::Dim | Part::Idle | Part::Agent | Part::Border => Style::new(),
-        Part::Title | Part::Key | Part::Working | Part::User | Part::BorderFocus => bold,
+        Part::Title | Part::Key | Part::Working | Part::User | Part::BorderFocus | Part::Code => bold,
+        Part::Added => bold.fg(Color::LightGreen),
+        Part::Removed => bold.fg(Color::LightRed),
         Part::Unknown | Part::Stale => Style::new().add_modifier(Modifier::ITALIC),
         Part::Selected => bold.add_modifier(Modifier::REVERSED),
         Part::SelectedAway => bold.add_modifier(Modifier::UNDERLINED),
@@ -207,7 +253,8 @@ fn high_contrast(part: Part) -> Style {
 fn mono(part: Part) -> Style {
     let plain = Style::new();
     match part {
-        Part::Text | Part::Idle | Part::Agent | Part::Tool => plain,
+        Part::Text | Part::Idle | Part::Agent | Part::Tool | Part::Code | Part::Removed => plain,
+        Part::Added => plain.add_modifier(Modifier::BOLD),
         Part::Dim | Part::Unknown | Part::Border | Part::Stale | Part::Codex => plain.add_modifier(Modifier::DIM),
         Part::Selected => plain.add_modifier(Modifier::REVERSED),
         Part::SelectedAway => plain.add_modifier(Modifier::UNDERLINED),

@@ -232,6 +232,30 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "criteria",
+        &[
+            "criteria parser --add --criterion 'every file parses' --source user_requested --status accepted",
+            "criteria parser --add --criterion speed --source worker_proposed --rationale 'later, perhaps'",
+            "criteria parser --defer 2",
+            "criteria parser --list --history",
+            "criteria parser --satisfy 1",
+            "criteria parser --satisfy 1 --event 1 --dry-run",
+            "criteria parser --accept 9",
+            "criteria parser",
+            "criteria parser --add --criterion x",
+            "criteria nothing --list",
+        ],
+    ),
+    (
+        "criteria-plan",
+        &[
+            "criteria-plan parser --from-text 'Must-have:\n- every file parses\n\nFollow-ups:\n- speed'",
+            "criteria-plan parser --from-text 'no list'",
+            "criteria-plan parser",
+            "criteria-plan nothing --from-text x",
+        ],
+    ),
+    (
         "worker-ack",
         &[
             "worker-ack parser",
@@ -532,4 +556,17 @@ fn the_first_help_lists_every_command_under_its_heading() {
     }
     let bare = env.sh("tasks --help").ok();
     assert!(bare.out.contains("--create <NAME>"));
+}
+
+#[test]
+fn a_value_that_begins_with_a_dash_gets_the_right_hint() {
+    let env = TestEnv::pair();
+    let run = env.run(["dispatch", "pause", "--reason", "-not now"]);
+    assert_eq!(run.code, 2, "{run}");
+    assert!(run.err.contains("'--reason=-not now'") && !run.err.contains("'-- -not"), "{run}");
+    let json = env.run(["dispatch", "pause", "--reason", "-n", "--json"]).error();
+    assert!(json["hint"].as_str().unwrap().contains("'--reason=-n'"), "{json}");
+    env.run(["dispatch", "pause", "--reason=-not now"]).ok();
+    let other = env.run(["dispatch", "--once", "--bogus"]);
+    assert!(other.code == 2 && !other.err.contains("equals sign"), "{other}");
 }

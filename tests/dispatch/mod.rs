@@ -9,6 +9,7 @@ mod queue;
 mod recovery;
 mod refusals;
 mod routing;
+mod sender;
 mod silent;
 mod typed;
 mod watch;

@@ -29,7 +29,10 @@ fn a_queued_message_is_delivered_into_the_inbox_and_every_step_is_on_record() {
     let inbox = pair.inbox();
     assert_eq!(inbox.len(), 1);
     assert_eq!(inbox[0].1["message"], "run the tests\n", "as it was sent, to the byte");
-    assert_eq!((&inbox[0].1["source_session"], &inbox[0].1["target_session"]), (&"m1".into(), &"w1".into()));
+    assert_eq!(
+        (&inbox[0].1["source_session"], &inbox[0].1["target_session"]),
+        (&serde_json::Value::Null, &"w1".into())
+    );
 
     let commands = pair.env.sh("commands --attempts --json").ok().json();
     let command = &commands[0];
@@ -275,4 +278,23 @@ fn no_sender_s_key_is_one_of_our_own() {
     pair.env.sh("dispatch").ok();
     let words = "select count(*) from commands where type = 'worker_task_complete'";
     assert_eq!(pair.sql().query_row(words, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn a_reason_is_bounded_and_cleaned_before_it_is_recorded() {
+    let pair = Pair::new();
+    let id = pair.nudge("x");
+    let long = "a".repeat(1_001);
+    for words in [vec!["dispatch", "pause"], vec!["dispatch", "cancel", &id], vec!["dispatch", "retry", &id]] {
+        let run = pair.env.run(words.iter().copied().chain(["--reason", &long]));
+        assert_eq!(run.code, 2, "{words:?}: {run}");
+    }
+    assert_eq!(pair.env.sh("dispatch status --json").ok().json()["pauses"], serde_json::json!([]));
+    pair.env.run(["dispatch", "pause", "--reason", " red \u{1b}[31mflag\u{202e} "]).ok();
+    let reason = pair.env.sh("dispatch status --json").ok().json()["pauses"][0]["reason"].clone();
+    let reason = reason.as_str().unwrap();
+    assert!(reason.starts_with("red") && reason.contains("flag"), "{reason:?}");
+    assert!(!reason.contains(['\u{1b}', '\u{202e}']), "{reason:?}");
+    pair.env.run(["dispatch", "cancel", &id, "--reason", " "]).ok();
+    assert_eq!(pair.stands(&id), ("cancelled".to_owned(), Some("taken back".to_owned())));
 }

@@ -49,6 +49,60 @@ fn only_a_dispatcher_that_may_still_make_its_call_is_waited_for() {
     assert!(reason.starts_with("the session does not have it"), "{reason}");
 }
 
+/// The process of every dispatcher on record is gone: another has its pid.
+fn all_vanish(pair: &Pair) {
+    pair.sql().execute("update dispatchers set pid_start = pid_start - 1", []).unwrap();
+}
+
+#[test]
+fn nobody_waits_for_the_lease_of_a_dispatcher_that_is_gone() {
+    let pair = Pair::new();
+    let id = pair.left_by("gone", "running", None);
+    pair.sql().execute("update commands set available_uptime = 1 << 60", []).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&id), ("started".to_owned(), None), "it lives");
+    all_vanish(&pair);
+    pair.env.sh("dispatch").ok();
+    let looked = |id: &str| -> (Option<String>, i64, i64) {
+        let sql = "select reason, fence, crash_count from commands where id = ?1";
+        pair.sql().query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+    };
+    let first = looked(&id);
+    assert!(first.0.as_deref().is_some_and(|why| why.starts_with("the session does not have it")), "{first:?}");
+    assert_eq!((first.1, first.2), (2, 1), "under a new fence, and it is counted that somebody vanished");
+    pair.env.sh("dispatch").ok();
+    assert_eq!(looked(&id), first, "the second look waits its five seconds");
+    pair.sql().execute("update commands set available_uptime = 0", []).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&id).0, "delivered", "proven not to have it, it goes another way");
+}
+
+#[test]
+fn what_every_dispatcher_dies_of_is_given_up_with_a_reason() {
+    // In flight nobody can tell whether it arrived; in the queue it did not.
+    for (phase, ends) in [("started", "ambiguous"), ("submitted", "ambiguous"), ("queued", "dead")] {
+        let pair = Pair::new();
+        let id = pair.left_by("gone", "running", None);
+        all_vanish(&pair);
+        let count = if phase == "started" { 19 } else { 20 };
+        let left = "update commands set crash_count = ?1, phase = ?2,
+            claimed_by = case when ?2 = 'queued' then null else claimed_by end";
+        pair.sql().execute(left, (count, phase)).unwrap();
+        let other = pair.nudge("not held up");
+        pair.env.sh("dispatch --limit 100").ok();
+        let (stands, reason) = pair.stands(&id);
+        assert_eq!(stands, ends, "{phase}: {reason:?}");
+        assert!(reason.is_some_and(|why| why.contains("twenty dispatchers vanished")), "{phase}");
+        pair.env.sh("dispatch --limit 100").ok();
+        assert_eq!(pair.stands(&other).0, "delivered", "{phase}");
+        if ends == "dead" {
+            pair.env.run(["dispatch", "retry", &id]).ok();
+            pair.env.sh("dispatch").ok();
+            assert_eq!(pair.stands(&id).0, "delivered", "the operator lets it begin anew");
+        }
+    }
+}
+
 #[test]
 fn a_message_to_a_thread_that_its_session_has_left_is_not_given_to_the_next_one() {
     let pair = Pair::new();

@@ -137,3 +137,20 @@ fn a_cycle_shows_and_a_dispatcher_of_commands_leaves_signals_alone() {
     assert_eq!(pass["processed"][0]["kind"], "completion", "{pass}");
     assert_eq!(pass["processed_count"], 1);
 }
+
+#[test]
+fn a_manager_elsewhere_is_told_where_the_ledger_lies() {
+    let pair = Pair::new();
+    pair.answer("turn-1", "one");
+    pair.env.sh("dispatch").ok();
+    let said = |place: usize| pair.inbox()[place].1["message"].as_str().unwrap().to_owned();
+    let path = format!("`conveyor cycle parser --json --path {}`", pair.env.ledger().display());
+    assert!(said(0).contains(&path), "{}", said(0));
+    // Where the ledger is found without it, nothing is said.
+    pair.env.sh("manager-inbox parser --consume-next").ok();
+    let here = pair.env.cwd().display().to_string();
+    pair.sql().execute("update sessions set cwd = ?1", [&here]).unwrap();
+    pair.answer("turn-2", "two");
+    pair.env.sh("dispatch").ok();
+    assert!(said(1).contains("`conveyor cycle parser --json`"), "{}", said(1));
+}

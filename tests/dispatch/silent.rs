@@ -2,8 +2,9 @@
 
 use std::{
     fs,
-    os::unix::net::UnixListener,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use tungstenite::Message;
 
 use super::Pair;
+use crate::support::wait_for;
 
 fn socket(codex_home: &Path) -> PathBuf {
     let folder = codex_home.join("app-server-control");
@@ -37,11 +39,9 @@ fn a_server_that_says_nothing_is_waited_for_once_and_not_for_each_session() {
     assert_eq!(pair.sql().query_row(waits, [], |row| row.get::<_, i64>(0)).unwrap(), 6, "each waits with its reason");
 }
 
-#[test]
-fn a_compaction_of_a_worker_whose_rollout_cannot_be_read_ends_no_pass() {
-    let pair = Pair::new();
-    let listener = UnixListener::bind(socket(&pair.env.codex_home())).unwrap();
-    // Every thread is idle.
+/// A server that has every thread, idle, and takes what it is given.
+fn idle_server(codex_home: &Path) {
+    let listener = UnixListener::bind(socket(codex_home)).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             thread::spawn(move || {
@@ -55,6 +55,7 @@ fn a_compaction_of_a_worker_whose_rollout_cannot_be_read_ends_no_pass() {
                         Some("thread/read") => {
                             json!({"thread": {"id": asked["params"]["threadId"], "status": {"type": "idle"}}})
                         }
+                        Some("turn/start") => json!({"turn": {"id": "turn-1"}}),
                         _ => continue,
                     };
                     let answer = json!({"id": asked["id"], "result": result});
@@ -63,6 +64,78 @@ fn a_compaction_of_a_worker_whose_rollout_cannot_be_read_ends_no_pass() {
             });
         }
     });
+}
+
+#[test]
+fn a_server_of_our_own_that_does_not_start_is_tried_twice_and_then_another_way_is_taken() {
+    let first = Pair::new();
+    let pair = Pair::of("lexer", "w2", "m2", first.env);
+    let home = pair.env.codex_home();
+    let locks = home.join("thread-writer-locks");
+    fs::create_dir_all(&locks).unwrap();
+    // Somebody works on both threads, so that they take from their queues.
+    let threads = pair.env.sh("sessions --json").ok().json();
+    let held: Vec<fs::File> = threads["sessions"]
+        .as_array()
+        .or(threads.as_array())
+        .unwrap()
+        .iter()
+        .map(|session| {
+            let lock = locks.join(format!("{}.lock", session["codex_session_id"].as_str().unwrap()));
+            let file = fs::File::create(lock).unwrap();
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            file
+        })
+        .collect();
+    let (codex, starts) = (pair.env.cwd().join("codex"), pair.env.cwd().join("starts"));
+    fs::write(&codex, format!("#!/bin/sh\necho one >> {}\necho no room >&2\nexit 1\n", starts.display())).unwrap();
+    fs::set_permissions(&codex, PermissionsExt::from_mode(0o755)).unwrap();
+    let ids: Vec<String> = ["parser", "lexer"]
+        .map(|task| {
+            let queued = pair.env.run(["enqueue-nudge-worker", task, "--json", "--message", "x"]).ok().json();
+            queued["command_id"].as_str().unwrap().to_owned()
+        })
+        .to_vec();
+    let mut watch = pair.env.command();
+    watch.args(["dispatch", "--watch", "--interval", "0.1", "--type", "nudge_worker"]).env("CONVEYOR_CODEX", &codex);
+    let mut watch = watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let waits = |id: &String| pair.stands(id).1.filter(|why| why.starts_with("its queue cannot be reached"));
+    wait_for("the reason", || waits(&ids[0]), || format!("{:?}", pair.stands(&ids[0])));
+    wait_for(
+        "another way",
+        || ids.iter().all(|id| pair.stands(id).0 == "delivered").then_some(()),
+        || format!("{:?}", ids.iter().map(|id| pair.stands(id)).collect::<Vec<_>>()),
+    );
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert_eq!(fs::read_to_string(starts).unwrap().lines().count(), 2, "once, and once more after two seconds");
+    drop(held);
+}
+
+#[test]
+fn a_session_is_not_pushed_more_than_sixty_messages_a_minute() {
+    let pair = Pair::new();
+    idle_server(&pair.env.codex_home());
+    let ids: Vec<String> = (0..61).map(|number| pair.nudge(&format!("number {number}"))).collect();
+    // Sixty went out just now.
+    let uptime: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
+    let gone = "update commands set phase = 'done', state = 'succeeded', begun_uptime = ?1 where id <> ?2";
+    let begun = (uptime * 1_000.0) as i64 - 100;
+    pair.sql().execute(gone, (begun, &ids[60])).unwrap();
+    pair.env.sh("dispatch").ok();
+    let (phase, reason) = pair.stands(&ids[60]);
+    assert_eq!(phase, "queued");
+    assert!(reason.as_deref().is_some_and(|why| why.starts_with("sixty messages were pushed")), "{reason:?}");
+    // A minute later.
+    pair.sql().execute("update commands set available_uptime = 0, begun_uptime = begun_uptime - 60000", []).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&ids[60]).0, "submitted");
+}
+
+#[test]
+fn a_compaction_of_a_worker_whose_rollout_cannot_be_read_ends_no_pass() {
+    let pair = Pair::new();
+    idle_server(&pair.env.codex_home());
     fs::remove_file(&pair.rollout).unwrap();
     let id = pair.nudge("stands for a request to compact");
     pair.sql().execute("update commands set type = 'request_worker_compact' where id = ?1", [&id]).unwrap();

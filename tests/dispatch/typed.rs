@@ -1,6 +1,8 @@
 //! What counts as the echo of a typed message: its text whole, in its thread, from the byte on that was noted before.
 
 use std::{
+    fs::OpenOptions,
+    io::Write as _,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -83,6 +85,39 @@ fn a_copy_in_another_thread_or_from_before_does_not_count() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_hides_no_echo_in_the_thread_that_was_noted() {
+    let pair = Pair::new();
+    // What Codex writes now looks older than its thread, as lines do that were copied from another one.
+    let hears_in_the_past = |item: Value| {
+        let payload = json!({"type": "item_completed", "turn_id": "t", "item": item});
+        let ordinal = pair.ordinal.replace(pair.ordinal.get() + 1);
+        let line = json!({
+            "timestamp": "2020-01-01T00:00:00.000Z", "ordinal": ordinal, "type": "event_msg", "payload": payload,
+        });
+        let mut file = OpenOptions::new().append(true).open(&pair.rollout).unwrap();
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+        pair.env.sh("ingest w1").ok();
+    };
+    let (id, text) = pair.submitted("typed before the clock was set back", None, 0);
+    let noted = "update commands set result_json = json_object('thread_id', (select thread_id from typed_messages))";
+    assert_eq!(pair.sql().execute(noted, []).unwrap(), 1);
+    hears_in_the_past(json!({"type": "UserMessage", "id": "i", "content": [{"type": "text", "text": text}]}));
+    assert_eq!(pair.stands(&id).0, "done");
+
+    let thread: String =
+        pair.sql().query_row("select codex_session_id from sessions where name = 'w1'", [], |row| row.get(0)).unwrap();
+    let given = |owner: &str, thread: Option<&str>| {
+        let id = pair.left_by(owner, "stopped", thread);
+        pair.sql().execute("update commands set phase = 'submitted' where id = ?1", [&id]).unwrap();
+        hears_in_the_past(json!({"type": "UserMessage", "id": "i", "client_id": id, "content": []}));
+        pair.stands(&id).0
+    };
+    assert_eq!(given("d1", Some(&thread)), "done", "it was given to this thread");
+    assert_eq!(given("d2", Some("01a1fbe2-0000-7000-8000-000000000000")), "submitted", "to another one");
+    assert_eq!(given("d3", None), "submitted", "nothing says that it is no copy");
+}
+
+#[test]
 fn what_arrives_joined_with_other_text_is_left_to_a_person() {
     let pair = Pair::new();
     let (id, text) = pair.submitted("mine alone", None, 0);
@@ -160,6 +195,23 @@ fn what_was_confirmed_while_its_pointer_was_on_its_way_is_not_laid_there_again()
     pair.sql().execute("update commands set available_uptime = 0", []).unwrap();
     pair.env.sh("dispatch").ok();
     assert_eq!((pair.stands(&id).0.as_str(), pair.items(&id)), ("done", 1));
+}
+
+#[test]
+fn a_text_that_cannot_be_typed_any_more_concerns_its_own_message_only() {
+    let pair = Pair::new();
+    let (id, _) = pair.submitted("written down by another program", None, 0);
+    let sql = pair.sql();
+    sql.execute("update typed_messages set body = 'a bell: ' || char(7)", []).unwrap();
+    sql.execute("update commands set available_uptime = 0, phase = 'staged'", []).unwrap();
+    let queued = ["enqueue-notify-manager", "parser", "--message", "not held up", "--json"];
+    let other = pair.env.run(queued).ok().json()["command_id"].as_str().unwrap().to_owned();
+    let pass = pair.env.sh("dispatch --json");
+    assert_eq!(pass.code, 0, "{pass}");
+    let (phase, reason) = pair.stands(&id);
+    let reason = reason.unwrap();
+    assert_eq!((phase.as_str(), pair.stands(&other).0.as_str()), ("ambiguous", "delivered"), "{reason}");
+    assert!(reason.starts_with("what was typed for it cannot be looked for any more"), "{reason}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
+    bound::Bound,
     chaos::{Chaos, Result},
     world::{World, wait_for},
 };
@@ -39,35 +40,7 @@ impl Live<'_> {
         Some(Live { lab, world })
     }
 
-    pub fn nudge(&self, text: &str) -> String {
-        let queued = self.world.run(&["enqueue-nudge-worker", "parser", "--json", "--message", text]).ok().json();
-        queued["command_id"].as_str().expect("an id").to_owned()
-    }
-
-    pub fn dispatch(&self) -> Vec<Value> {
-        let pass = self.world.run(&["dispatch", "--json", "--type", "nudge_worker"]).ok().json();
-        pass["processed"].as_array().expect("items").clone()
-    }
-
-    pub fn command(&self, id: &str) -> Value {
-        let commands = self.world.run(&["commands", "--attempts", "--json", "--limit", "0"]).ok().json();
-        commands.as_array().expect("commands").iter().find(|one| one["id"] == id).expect("the command").clone()
-    }
-
-    /// Passes until the command has reached the phase.
-    #[track_caller]
-    pub fn until(&self, id: &str, phase: &str) -> Value {
-        wait_for(
-            &format!("{id} to be {phase}"),
-            || {
-                self.dispatch();
-                Some(self.command(id)).filter(|command| command["phase"] == phase)
-            },
-            || format!("{:#}\n{}", self.command(id), self.world.screen("w1")),
-        )
-    }
-
-    /// The same with passes that deliver everything.
+    /// Passes that deliver everything, until the command has reached the phase.
     #[track_caller]
     pub fn until_any(&self, id: &str, phase: &str) -> Value {
         wait_for(
@@ -87,21 +60,33 @@ impl Live<'_> {
 
     /// The lines of the worker's rollout that tell a message under this id.
     pub fn arrived(&self, id: &str) -> Vec<Value> {
-        let text = self.rollout();
-        let lines = text.lines().filter(|line| line.contains(&format!("\"client_id\":\"{id}\"")));
-        lines.map(|line| serde_json::from_str(line).expect("a record")).collect()
+        arrived_in(&self.rollout(), id)
     }
 
     /// A message that was received is one line, and the receipt names it.
     #[track_caller]
     pub fn assert_received(&self, command: &Value) {
-        let id = command["id"].as_str().expect("an id");
-        assert_eq!(self.arrived(id).len(), 1, "{command:#}");
-        let receipt = &command["result"]["receipt"];
-        let bytes = fs::read(receipt["path"].as_str().expect("a path")).expect("the rollout");
-        let at = usize::try_from(receipt["byte_offset"].as_u64().expect("a byte")).expect("it fits");
-        let line = bytes[at..].split(|byte| *byte == b'\n').next().expect("a line");
-        assert!(String::from_utf8_lossy(line).contains(id), "the receipt names the very line: {command:#}");
+        assert_received_in(&self.rollout(), command);
+    }
+}
+
+fn arrived_in(rollout: &str, id: &str) -> Vec<Value> {
+    let lines = rollout.lines().filter(|line| line.contains(&format!("\"client_id\":\"{id}\"")));
+    lines.map(|line| serde_json::from_str(line).expect("a record")).collect()
+}
+
+#[track_caller]
+fn assert_received_in(rollout: &str, command: &Value) {
+    let id = command["id"].as_str().expect("an id");
+    assert_eq!(arrived_in(rollout, id).len(), 1, "{command:#}");
+    let at = usize::try_from(command["result"]["receipt"]["byte_offset"].as_u64().expect("a byte")).expect("it fits");
+    let line = rollout.get(at..).and_then(|rest| rest.lines().next()).expect("a line begins there");
+    assert!(line.contains(id), "the receipt names the very line: {command:#}");
+}
+
+impl Bound for Live<'_> {
+    fn world(&self) -> &World {
+        &self.world
     }
 }
 
@@ -123,7 +108,7 @@ fn real_codex_gets_each_message_once_and_nothing_is_approved() {
     live.assert_received(&live.command(&id));
     world.wait_for_condition("w1", "done");
     assert_eq!(world.cycle("parser")["manager_context"]["worker_receipt"]["last_agent_message"], "All is well.");
-    assert!(world.screen("w1").contains("From manager m1 on task parser"), "{}", world.screen("w1"));
+    assert!(world.screen("w1").contains("From the operator on task parser"), "{}", world.screen("w1"));
 
     // What would be a shell command or a slash command when typed is a message like any other.
     let canary = lab.project().join("canary");
@@ -181,12 +166,10 @@ fn real_codex_gets_each_message_once_from_racing_dispatchers_that_are_killed() {
         limit: Duration::from_secs(rounds(60, 1_800)),
     };
     let Result { ids, kills } = chaos.run(&live.world);
-    for id in &ids {
-        live.until(id, "done");
-        live.assert_received(&live.command(id));
-    }
-    assert!(kills >= 5, "the test proves nothing: {kills} kills");
+    let done = live.until_all_done(&ids);
     let text = live.rollout();
+    done.iter().for_each(|command| assert_received_in(&text, command));
+    assert!(kills >= 5, "the test proves nothing: {kills} kills");
     let places: Vec<_> = ids.iter().map(|id| text.find(id.as_str()).expect("it is there")).collect();
     assert!(places.is_sorted(), "in the order in which they were accepted");
     live.world.run(&["stop", "w1"]).ok();

@@ -12,7 +12,7 @@ use conveyor::ports::codex_server::{CodexServer, Delivery, Outcome, Timeouts};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{deliver::Live, world::wait_for};
+use super::{bound::Bound, deliver::Live, world::wait_for};
 use crate::support::{codex_lab::CodexLab, rounds, say};
 
 /// A busy machine is no reason for an unknown outcome.

@@ -1,7 +1,9 @@
 //! The program as a person runs it, in real tmux: with the simulator in place of Codex, and with Codex itself.
 
+mod acts;
 mod adopted;
 mod answers;
+mod bound;
 mod chaos;
 mod cockpit;
 mod compact;

@@ -9,7 +9,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
-use super::deliver::Live;
+use super::{bound::Bound, deliver::Live};
 use crate::support::{codex_lab::CodexLab, say};
 
 /// A worker of real Codex that lives in its terminal.

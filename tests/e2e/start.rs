@@ -216,3 +216,13 @@ fn the_trust_question_is_a_persons_unless_told_otherwise() {
     assert_ne!(accepted["startup"], "waiting");
     world.wait_for_condition("w2", "done");
 }
+
+#[test]
+fn a_policy_that_its_codex_does_not_know_is_refused_before_anything_is_opened() {
+    let Some(world) = World::start() else { return };
+    let start = ["start-worker", "--name", "w1", "--ask-for-approval", "untrusted", "--json"];
+    let run = world.run(&start);
+    assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("refused")), "{run}");
+    assert!(run.error()["hint"].as_str().unwrap_or_default().contains("on-request"), "{run}");
+    assert!(world.tmux_sessions().is_empty() && !world.ledger().exists());
+}

@@ -11,7 +11,10 @@ use std::{
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::world::{World, wait_for};
+use super::{
+    bound::Bound,
+    world::{World, wait_for},
+};
 use crate::support::say;
 
 /// A worker `w1` of the simulator, bound to the task `parser`, after its first turn.
@@ -31,34 +34,6 @@ impl Typed {
         world.bind("parser", "w1");
         world.wait_for_condition("w1", "done");
         Some(Self { world })
-    }
-
-    pub fn nudge(&self, text: &str) -> String {
-        let queued = self.world.run(&["enqueue-nudge-worker", "parser", "--json", "--message", text]).ok().json();
-        queued["command_id"].as_str().expect("an id").to_owned()
-    }
-
-    pub fn dispatch(&self) -> Vec<Value> {
-        let pass = self.world.run(&["dispatch", "--json", "--type", "nudge_worker"]).ok().json();
-        pass["processed"].as_array().expect("items").clone()
-    }
-
-    pub fn command(&self, id: &str) -> Value {
-        let commands = self.world.run(&["commands", "--attempts", "--json"]).ok().json();
-        commands.as_array().expect("commands").iter().find(|one| one["id"] == id).expect("the command").clone()
-    }
-
-    /// Passes until the command has reached the phase.
-    #[track_caller]
-    pub fn until(&self, id: &str, phase: &str) -> Value {
-        wait_for(
-            &format!("{id} to be {phase}"),
-            || {
-                self.dispatch();
-                Some(self.command(id)).filter(|command| command["phase"] == phase)
-            },
-            || format!("{:#}\n{}", self.command(id), self.world.screen("w1")),
-        )
     }
 
     /// Waits until a pass has put the message off for a reason that holds these words.
@@ -136,6 +111,12 @@ impl Typed {
     }
 }
 
+impl Bound for Typed {
+    fn world(&self) -> &World {
+        &self.world
+    }
+}
+
 #[test]
 fn an_idle_session_gets_a_message_typed_once_with_its_proof() {
     let Some(typed) = Typed::start() else { return };
@@ -148,7 +129,7 @@ fn an_idle_session_gets_a_message_typed_once_with_its_proof() {
     );
     typed.assert_received(&typed.command(&id), "status please");
     let heard = typed.heard().pop().expect("a message");
-    assert!(heard.starts_with("[conveyor] From manager m1 on task parser:\n\nstatus please (cvy"), "{heard}");
+    assert!(heard.starts_with("[conveyor] From the operator on task parser:\n\nstatus please (cvy"), "{heard}");
 }
 
 #[test]
@@ -356,6 +337,50 @@ fn what_a_person_does_to_a_staged_message_is_followed() {
     let open = typed.until(&id, "ambiguous");
     assert_eq!((&open["result"]["receipt"], typed.times("joined")), (&Value::Null, 1), "{open:#}");
     assert!(open["result"]["altered"]["byte_offset"].is_u64(), "{open:#}");
+}
+
+#[test]
+fn a_staged_message_does_not_wait_for_ever_and_the_next_one_says_what_is_in_its_way() {
+    let Some(typed) = Typed::start() else { return };
+    // Its time runs out while a person has words of their own behind it.
+    let id = typed.nudge("its time runs out");
+    typed.dies_at("staged");
+    typed.world.wait_for_screen("w1", "its time runs out");
+    let pane = typed.world.pane("w1").to_string();
+    typed.world.server().plain(&["send-keys", "-l", "-t", &pane, "--", " and mine"]);
+    typed.world.wait_for_screen("w1", " and mine");
+    typed.waits_for(&id, "composer holds");
+    typed.sql().execute("update commands set expires_uptime = 0, available_uptime = 0", []).expect("the ledger");
+    let open = typed.until(&id, "ambiguous");
+    let reason = open["reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("its time ran out after it was put into the composer"), "{reason}");
+    assert!(reason.contains("composer holds") && reason.contains("`conveyor dispatch resolve`"), "{reason}");
+    let next = typed.nudge("the next one");
+    typed.waits_for(&next, &format!("the text of command {id} stands in its composer"));
+    assert_eq!(typed.times("its time runs out"), 0);
+    typed.press(&["C-c"]);
+    let done = typed.until(&next, "done");
+    typed.assert_received(&done, "the next one");
+    assert_eq!(typed.times("its time runs out"), 0);
+
+    // Its marker stands on the screen, and no rollout ever shows it.
+    let id = typed.nudge("seen and never recorded");
+    typed.dies_at("staged");
+    typed.world.wait_for_screen("w1", "seen and never recorded");
+    typed.press(&["C-c"]);
+    let marker: String = typed
+        .sql()
+        .query_row("select marker from typed_messages where command_id = ?1", [&id], |row| row.get(0))
+        .expect("the ledger");
+    typed.world.say("w1", &format!("quote x{marker}x {{{{say Quoted.}}}}"));
+    typed.world.wait_for_condition("w1", "done");
+    typed.waits_for(&id, "somebody has submitted it");
+    typed.time_passes();
+    let open = typed.until(&id, "ambiguous");
+    assert!(open["reason"].as_str().expect("a reason").contains("`conveyor dispatch resolve`"), "{open:#}");
+    let next = typed.nudge("and the one after it");
+    typed.until(&next, "done");
+    assert_eq!((typed.times("seen and never"), typed.command(&id)["attempts"].as_i64()), (0, Some(1)));
 }
 
 /// Lets the pane count the message as submitted whose dispatcher died with the text in the composer.

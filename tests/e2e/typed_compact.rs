@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    bound::Bound,
     typed::{Typed, counted_as_submitted},
     world::{World, wait_for},
 };

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    bound::Bound,
     chaos::{Chaos, Result},
     typed::Typed,
     world::{World, wait_for},
@@ -138,9 +139,7 @@ fn real_codex_without_its_server_gets_each_message_once_from_racing_dispatchers_
         limit: Duration::from_secs(rounds(90, 1_800)),
     };
     let Result { ids, kills } = chaos.run(&typed.world);
-    for id in &ids {
-        typed.until(id, "done");
-    }
+    typed.until_all_done(&ids);
     assert!(kills >= 5, "the test proves nothing: {kills} kills");
     let heard: Vec<String> = typed.heard().into_iter().filter(|heard| heard.contains("number ")).collect();
     assert_eq!(heard.len(), texts.len(), "{heard:#?}");

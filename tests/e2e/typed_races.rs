@@ -1,6 +1,7 @@
 //! Dispatchers that are stopped, killed and raced over one pane: each message is typed once, and in order.
 
 use std::{
+    collections::BTreeMap,
     fs,
     process::{Child, Stdio},
     thread,
@@ -8,11 +9,12 @@ use std::{
 };
 
 use super::{
+    bound::Bound,
     chaos::{Chaos, Result},
     typed::Typed,
     world::wait_for,
 };
-use crate::support::rounds;
+use crate::support::{rounds, say, tmux::TmuxServer};
 
 /// Stops when it is dropped.
 struct Stopped(Child);
@@ -112,13 +114,59 @@ fn racing_dispatchers_that_are_killed_type_each_message_once_and_in_order() {
         limit: Duration::from_secs(rounds(100, 2_400)),
     };
     let Result { ids, kills } = chaos.run(&typed.world);
-    for id in &ids {
-        typed.until(id, "done");
-    }
+    typed.until_all_done(&ids);
     assert!(kills >= 20, "the test proves nothing: {kills} kills");
     let heard: Vec<String> = typed.heard().into_iter().filter(|heard| heard.contains("number ")).collect();
     assert_eq!(heard.len(), texts.len(), "{heard:#?}");
     for (heard, text) in heard.iter().zip(&texts) {
         assert!(heard.contains(text.as_str()), "in the order in which they were accepted: {heard}");
     }
+}
+
+#[test]
+fn a_tmux_server_that_is_killed_while_a_message_is_typed_doubles_nothing() {
+    let Some(typed) = Typed::with(&["--speed", "50"]) else { return };
+    let Some(other) = TmuxServer::start() else { return };
+    let world = &typed.world;
+    let (mut dice, mut ends) = (4_711_u64, BTreeMap::<String, u64>::new());
+    for number in 0..rounds(5, 200) {
+        let text = format!("round {number} of it");
+        let id = typed.nudge(&text);
+        let server: i32 = world.server().plain(&["display-message", "-p", "#{pid}"]).parse().expect("a pid");
+        let mut command = world.command();
+        command.args(["dispatch", "--once", "--type", "nudge_worker"]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("it starts");
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        thread::sleep(Duration::from_millis((dice >> 33) % 400));
+        let server = rustix::process::Pid::from_raw(server).expect("a pid");
+        rustix::process::kill_process(server, rustix::process::Signal::KILL).expect("it is ours");
+        child.wait().expect("it ends");
+        let settled = wait_for(
+            "the message to be settled",
+            || {
+                typed.time_passes();
+                typed.dispatch();
+                let open = ["queued", "started", "staged", "submitted"];
+                Some(typed.command(&id)).filter(|one| !open.contains(&one["phase"].as_str().unwrap_or_default()))
+            },
+            || format!("{:#}", typed.command(&id)),
+        );
+        let phase = settled["phase"].as_str().expect("a phase").to_owned();
+        assert_eq!(typed.times(&text), usize::from(phase == "done"), "{settled:#}");
+        assert!(["done", "delivered", "failed", "ambiguous"].contains(&phase.as_str()), "{settled:#}");
+        *ends.entry(phase.clone()).or_default() += 1;
+        // Its session comes back in another server, and nothing comes up there.
+        world.run(&["resume", "w1"]).ok();
+        wait_for(
+            "the session to be at rest",
+            || (world.status("w1")["ready_for_text"] == "ready").then_some(()),
+            || format!("{:#}", world.status("w1")),
+        );
+        typed.dispatch();
+        let after = typed.command(&id);
+        assert_eq!((after["phase"].as_str(), typed.times(&text)), (Some(&*phase), usize::from(phase == "done")));
+    }
+    other.plain(&["display-message", "-p", "#{pid}"]);
+    say(&format!("tmux servers killed while a message was typed: {ends:?}"));
 }

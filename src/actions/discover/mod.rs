@@ -165,6 +165,59 @@ impl Action for Discover {
     }
 }
 
+/// What runs here unregistered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unregistered {
+    /// What can be adopted.
+    pub sessions: Vec<Found>,
+    /// How many more run whose thread nobody tells.
+    pub unknown: usize,
+}
+
+/// A session that runs unregistered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its thread.
+    pub thread_id: String,
+    /// The folder it works in.
+    pub cwd: Option<String>,
+    /// What told which thread it is.
+    pub known_by: Vec<KnownBy>,
+    /// Name of the tmux session that it runs in.
+    pub tmux_session: Option<String>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Its name, or the beginning of its first message.
+    pub about: Option<String>,
+}
+
+/// What runs here unregistered and can be adopted.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn unregistered(cx: &Context) -> Result<Unregistered> {
+    let sessions = known_sessions(cx)?;
+    let mut answer = Unregistered::default();
+    for running in running::scan(cx) {
+        if registered_as(&running, &sessions).is_some() || running.unattended {
+            continue;
+        }
+        let Some(thread_id) = running.thread_id else {
+            answer.unknown += 1;
+            continue;
+        };
+        answer.sessions.push(Found {
+            thread_id,
+            cwd: running.cwd.map(|cwd| cwd.display().to_string()),
+            known_by: running.ways.into_iter().collect(),
+            tmux_session: running.pane.map(|pane| pane.session_name),
+            pid: running.process.map(|process| process.pid),
+            about: running.name.or(running.preview),
+        });
+    }
+    Ok(answer)
+}
+
 impl Discover {
     fn at_most(&self) -> usize {
         if self.limit == 0 { usize::MAX } else { self.limit }

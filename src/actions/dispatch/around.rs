@@ -22,6 +22,11 @@ const OVER_BUDGET: &str = "its task's budget of nudges is spent";
 /// Why what a session has asked for is refused when the terms do not allow it any more.
 const NOT_PERMITTED: &str = "its task's terms do not allow its manager to do this";
 
+/// Dispatchers that may vanish one after the other with a command in hand, without bringing it any further.
+pub(super) const MOST_CRASHES: i64 = 20;
+/// What is said of it then.
+pub(super) const CRASHES: &str = "twenty dispatchers vanished with it in hand, one after the other";
+
 /// Sessions, tasks and bindings in force, each read once in a transaction.
 #[derive(Default)]
 pub(super) struct Known {
@@ -131,6 +136,9 @@ impl Around {
         }
         if self.target.as_ref().is_none_or(|target| target.state == Registration::Gone) {
             return Verdict::Over(Phase::Failed, "its target is gone");
+        }
+        if command.crash_count >= MOST_CRASHES {
+            return Verdict::Over(Phase::Dead, CRASHES);
         }
         match &self.task {
             Some(task) if !task.state.is_open() => return Verdict::Over(Phase::Failed, "its task has ended"),

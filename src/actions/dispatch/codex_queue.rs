@@ -6,7 +6,7 @@
 //! See decision 0017.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -30,14 +30,16 @@ const RESTS: i64 = 60_000;
 /// An idle session looks into its queue about every ten seconds.
 const IDLE_LOOKS: i64 = 13_000;
 /// Starts of our server that may fail, one after the other, before another way is taken.
-const STARTS: u32 = 3;
+const STARTS: u32 = 2;
+/// Starts after which what only the queue can tell is not waited for any more.
+const STARTS_IN_VAIN: u32 = 4;
 
 /// The queues of sessions, and our own servers that reach them, kept between passes.
 #[derive(Default)]
 pub(super) struct Queues {
     links: BTreeMap<PathBuf, Link>,
-    /// By Codex home: starts that have failed since the last one that did not.
-    failed_starts: BTreeMap<PathBuf, u32>,
+    /// By Codex home: the starts that have failed since the last one that did not.
+    failed_starts: BTreeMap<PathBuf, FailedStarts>,
     /// By session: until when it gets nothing through its queue, in milliseconds since the boot.
     resting: BTreeMap<String, i64>,
     /// By command: since when it waits although its session is idle.
@@ -47,6 +49,24 @@ pub(super) struct Queues {
 struct Link {
     server: Box<dyn ServerLink>,
     used_at: i64,
+}
+
+/// Starts that failed, one after the other. Each may take seconds in which nobody else is served.
+struct FailedStarts {
+    times: u32,
+    /// No other is tried before, in milliseconds since the boot.
+    until: i64,
+    why: String,
+}
+
+impl FailedStarts {
+    /// How long the next start waits: two seconds, a minute, then twice as long each time, up to ten minutes.
+    fn pause(times: u32) -> i64 {
+        match times {
+            0 | 1 => 2_000,
+            more => 60_000_i64.saturating_mul(1 << (more - 2).min(4)).min(600_000),
+        }
+    }
 }
 
 /// What a session's queue can do now.
@@ -84,7 +104,11 @@ impl Queues {
     pub(super) fn usable(&self, cx: &Context, session: &Session) -> Option<Usable> {
         let thread = session.codex_session_id.as_deref()?;
         let version: CodexVersion = session.codex_version.as_deref()?.parse().ok()?;
-        let rests = self.resting.get(&session.id).is_some_and(|until| cx.moment().uptime < *until);
+        let now = cx.moment().uptime;
+        let home = sense::codex_home(cx, session).unwrap_or_default();
+        let is_out_of_reach =
+            self.failed_starts.get(&home).is_some_and(|failed| failed.times >= STARTS && now < failed.until);
+        let rests = is_out_of_reach || self.resting.get(&session.id).is_some_and(|until| now < *until);
         if rests || !cx.env().codex_queue || !version.has_queue() || holder(cx, session, thread) != Holder::Somebody {
             return None;
         }
@@ -103,19 +127,19 @@ impl Queues {
 
     /// Makes sure that our server is there, before a try is recorded that needs it.
     pub(super) fn prepare(&mut self, cx: &Context, session: &Session) -> Result<(), ServerError> {
+        self.link(cx, session).map(drop)
+    }
+
+    /// Why no server of ours reaches the session's queue at present; none when nothing is known against it.
+    pub(super) fn out_of_reach(&self, cx: &Context, session: &Session) -> Option<&str> {
         let home = sense::codex_home(cx, session).unwrap_or_default();
-        let ready = self.link(cx, session).map(drop);
-        if ready.is_ok() {
-            self.failed_starts.remove(&home);
-            return ready;
-        }
-        let failed = self.failed_starts.entry(home).or_default();
-        *failed += 1;
-        if *failed >= STARTS {
-            *failed = 0;
-            self.rest(cx, session);
-        }
-        ready
+        self.failed_starts.get(&home).map(|failed| failed.why.as_str())
+    }
+
+    /// True when so many starts have failed that there is no hope of reaching the session's queue.
+    pub(super) fn is_given_up(&self, cx: &Context, session: &Session) -> bool {
+        let home = sense::codex_home(cx, session).unwrap_or_default();
+        self.failed_starts.get(&home).is_some_and(|failed| failed.times >= STARTS_IN_VAIN)
     }
 
     /// Puts a message into the queue of the session's thread, unless it lies there already.
@@ -205,15 +229,30 @@ impl Queues {
         self.waiting_for_an_idle_one.retain(|_, since| now - *since < 3_600_000);
     }
 
-    /// The server of our own for the session's Codex home, started when there is none.
+    /// The server of our own for the session's Codex home, started when there is none. When that failed of late it is
+    /// not tried again so soon: the answer is the failure.
     fn link(&mut self, cx: &Context, session: &Session) -> Result<&mut dyn ServerLink, ServerError> {
         let home = sense::codex_home(cx, session);
         let now = cx.moment().uptime;
-        let link = match self.links.entry(home.clone().unwrap_or_default()) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => {
-                let server = start(cx, home)?;
-                free.insert(Link { server, used_at: now })
+        let key = home.clone().unwrap_or_default();
+        let link = match self.links.entry(key.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                if let Some(failed) = self.failed_starts.get(&key).filter(|failed| now < failed.until) {
+                    return Err(unusable(failed.why.clone()));
+                }
+                match start(cx, home) {
+                    Ok(server) => {
+                        self.failed_starts.remove(&key);
+                        free.insert(Link { server, used_at: now })
+                    }
+                    Err(error) => {
+                        let times = self.failed_starts.get(&key).map_or(1, |failed| failed.times.saturating_add(1));
+                        let until = cx.moment().uptime.saturating_add(FailedStarts::pause(times));
+                        self.failed_starts.insert(key, FailedStarts { times, until, why: error.to_string() });
+                        return Err(error);
+                    }
+                }
             }
         };
         link.used_at = now;
@@ -227,8 +266,6 @@ impl Queues {
 }
 
 fn start(cx: &Context, codex_home: Option<PathBuf>) -> Result<Box<dyn ServerLink>, ServerError> {
-    let unusable =
-        |what: String| ServerError::Io { doing: "starting `codex app-server`", source: io::Error::other(what) };
     let program =
         find_codex(cx.env().path.as_deref(), cx.env().codex.as_deref()).map_err(|error| unusable(error.to_string()))?;
     let server = cx.servers().start_own(&CodexCli { program, codex_home }, limits())?;
@@ -236,6 +273,10 @@ fn start(cx: &Context, codex_home: Option<PathBuf>) -> Result<Box<dyn ServerLink
         Some(version) if !version.has_queue() => Err(unusable(format!("codex {version} has no queue"))),
         _ => Ok(server),
     }
+}
+
+fn unusable(what: String) -> ServerError {
+    ServerError::Io { doing: "starting `codex app-server`", source: io::Error::other(what) }
 }
 
 fn refused(refusal: Refusal) -> ServerError {

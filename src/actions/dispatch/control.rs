@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     DispatchHealth, dispatch_health, health, in_queue, into_inbox,
-    resolve::{self, Decision, Resolved},
+    resolve::{self, Decision, MAX_REASON, Resolved},
 };
 use crate::{
     actions::{
@@ -15,7 +15,7 @@ use crate::{
         caller::{self, Origin},
         lookup,
     },
-    base::{Error, Kind, Result, Timestamp},
+    base::{Error, Kind, Result, Timestamp, text},
     model::delivery::{Command, Phase},
     store::{self, Write, audit, commands::Step, dispatchers::EVERYTHING},
 };
@@ -29,6 +29,8 @@ pub enum DispatchVerb {
     /// Show who dispatches, what waits, what was given up
     Status,
     /// Deliver nothing until `dispatch resume`: everywhere, or for one task
+    ///
+    /// Example: `conveyor dispatch pause --task parser --reason "its worker is being looked into"`
     Pause {
         /// Only this task
         #[arg(long, value_name = "TASK", conflicts_with = "all")]
@@ -80,6 +82,8 @@ pub enum DispatchVerb {
     ///
     /// Nothing ambiguous is sent again unless somebody says so here. What you say is recorded as your word, never as
     /// the session's.
+    ///
+    /// Example: `conveyor dispatch resolve COMMAND --as not-delivered --reason "it is not in its pane"`
     Resolve {
         /// The command
         #[arg(value_name = "COMMAND")]
@@ -143,11 +147,11 @@ impl DispatchVerb {
     pub(super) fn run(self, cx: &Context) -> Result<Controlled> {
         match self {
             Self::Status => Ok(Controlled::Status { health: dispatch_health(cx)?, now: cx.now() }),
-            Self::Pause { task, reason, .. } => set_pause(cx, task.as_deref(), true, reason.as_deref()),
+            Self::Pause { task, reason, .. } => set_pause(cx, task.as_deref(), true, presentable(reason)?.as_deref()),
             Self::Resume { task, .. } => set_pause(cx, task.as_deref(), false, None),
             Self::Stop { dispatcher, .. } => stop(cx, dispatcher.as_deref()),
-            Self::Cancel { command, reason } => step(cx, &command, Phase::Cancelled, reason.as_deref()),
-            Self::Retry { command, reason } => step(cx, &command, Phase::Queued, reason.as_deref()),
+            Self::Cancel { command, reason } => step(cx, &command, Phase::Cancelled, presentable(reason)?.as_deref()),
+            Self::Retry { command, reason } => step(cx, &command, Phase::Queued, presentable(reason)?.as_deref()),
             Self::Resolve { command, decision, reason } => {
                 Ok(Controlled::Resolved(resolve::resolve(cx, &command, decision, &reason)?))
             }
@@ -184,6 +188,16 @@ impl DispatchVerb {
                 .word(command),
         }
     }
+}
+
+/// A reason as it is recorded: of bounded length, without control characters. An empty one is none.
+fn presentable(reason: Option<String>) -> Result<Option<String>> {
+    let Some(reason) = reason.map(|reason| text::clean(reason.trim())) else { return Ok(None) };
+    if reason.chars().count() > MAX_REASON {
+        return Err(Error::usage(format!("--reason takes at most {MAX_REASON} characters"))
+            .hint("say it shortly here, and keep the rest where it can be read"));
+    }
+    Ok(Some(reason).filter(|reason| !reason.is_empty()))
 }
 
 fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>) -> Result<Controlled> {

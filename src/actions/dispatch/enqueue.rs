@@ -38,6 +38,8 @@ pub const TIME_TO_LIVE: u64 = 30 * 60;
 const MOST_WAITING: u64 = 10_000;
 /// Tries allowed.
 const MAX_ATTEMPTS: i64 = 5;
+/// Who made a command that some Codex gave, when nothing tells which session of its.
+pub(super) const SOME_SESSION: &str = "session";
 
 /// What both commands take beside their task.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -181,7 +183,8 @@ impl Action for EnqueueNudgeWorker {
         }
         // All of them or none.
         let commands = store.write_durably(|w| {
-            tasks.iter().map(|task| request.for_task(cx, w, &origin, task)).collect::<Result<Vec<_>>>()
+            let queued = tasks.iter().map(|task| request.for_task(cx, w, &origin, task));
+            queued.collect::<Result<Vec<_>>>()
         })?;
         let warning = store.read(|r| health::of(cx, r))?.warning;
         Ok(Nudges::Many { commands, dry_run: cx.dry_run(), filter, warning })
@@ -249,8 +252,28 @@ pub(super) struct Request<'a> {
 struct Ends<'a> {
     task_id: Option<&'a str>,
     binding_id: Option<&'a str>,
-    source: Option<&'a str>,
+    sender: Sender<'a>,
     target: &'a Session,
+}
+
+/// Who a message is from, as the ledger keeps it and as its reader is told.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    session_id: Option<&'a str>,
+    created_by: &'a str,
+}
+
+impl<'a> Sender<'a> {
+    /// Who really gave the command. A Codex that cannot be told apart speaks for the end of the binding that `presumed`
+    /// names, because such messages are that end's; without one it is some session, and never a person.
+    fn of(cx: &Context, origin: &'a Origin, presumed: Option<(Role, &'a str)>) -> Self {
+        match (origin, presumed) {
+            (Origin::Session(session), _) => Self { session_id: Some(&session.id), created_by: session.role.as_str() },
+            (Origin::Hidden, Some((role, id))) => Self { session_id: Some(id), created_by: role.as_str() },
+            (Origin::Hidden, None) => Self { session_id: None, created_by: SOME_SESSION },
+            (Origin::Operator, _) => Self { session_id: None, created_by: cx.actor().as_str() },
+        }
+    }
 }
 
 impl<'a> Request<'a> {
@@ -319,17 +342,21 @@ impl<'a> Request<'a> {
             return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
         }
         let binding = lookup::active_binding(w.read(), task)?;
-        let (source, target) = match self.kind {
-            CommandKind::NotifyManager => (&binding.worker_session_id, &binding.manager_session_id),
+        let (presumed, target) = match self.kind {
+            CommandKind::NotifyManager => {
+                ((Role::Worker, binding.worker_session_id.as_str()), &binding.manager_session_id)
+            }
             CommandKind::NudgeWorker
             | CommandKind::SessionNudge
             | CommandKind::WorkerTaskComplete
-            | CommandKind::RequestWorkerCompact => (&binding.manager_session_id, &binding.worker_session_id),
+            | CommandKind::RequestWorkerCompact => {
+                ((Role::Manager, binding.manager_session_id.as_str()), &binding.worker_session_id)
+            }
         };
         let target = store::sessions::by_id(w.read(), target)?
             .ok_or_else(|| Error::refused("the session it is for is not registered"))?;
-        let ends =
-            Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), source: Some(source), target: &target };
+        let sender = Sender::of(cx, origin, Some(presumed));
+        let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: &target };
         let (command, repeated) = self.accept(cx, w, origin, &ends)?;
         Ok(Queued::new(&command, repeated, target.name, reference, cx.dry_run()))
     }
@@ -344,11 +371,8 @@ impl<'a> Request<'a> {
         session: &Session,
     ) -> Result<(Command, bool)> {
         let task_id = store::bindings::active_of_session(w.read(), &session.id)?.map(|binding| binding.task_id);
-        let source = match origin {
-            Origin::Session(sender) => Some(&*sender.id),
-            Origin::Operator | Origin::Hidden => None,
-        };
-        self.accept(cx, w, origin, &Ends { task_id: task_id.as_deref(), binding_id: None, source, target: session })
+        let sender = Sender::of(cx, origin, None);
+        self.accept(cx, w, origin, &Ends { task_id: task_id.as_deref(), binding_id: None, sender, target: session })
     }
 
     /// Accepts it for the worker of a task, through the binding in force.
@@ -361,12 +385,8 @@ impl<'a> Request<'a> {
         worker: &Session,
     ) -> Result<(Command, bool)> {
         let binding = lookup::active_binding(w.read(), task)?;
-        let ends = Ends {
-            task_id: Some(&task.id),
-            binding_id: Some(&binding.id),
-            source: Some(&binding.manager_session_id),
-            target: worker,
-        };
+        let sender = Sender::of(cx, origin, Some((Role::Manager, &binding.manager_session_id)));
+        let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: worker };
         self.accept(cx, w, origin, &ends)
     }
 
@@ -385,10 +405,10 @@ impl<'a> Request<'a> {
             id: &id,
             idempotency_key: self.idempotency_key.unwrap_or(&id),
             request_sha256: &self.digest(&target.id),
-            created_by: origin.actor(cx).as_str(),
+            created_by: ends.sender.created_by,
             task_id: ends.task_id,
             binding_id: ends.binding_id,
-            source_session_id: ends.source,
+            source_session_id: ends.sender.session_id,
             target_session_id: &target.id,
             correlation_id: &correlation_id,
             kind: self.kind,
@@ -406,10 +426,12 @@ impl<'a> Request<'a> {
                 let payload = json!({
                     "command_id": command.id,
                     "correlation_id": command.correlation_id,
+                    "created_by": command.created_by,
                     "idempotency_key": command.idempotency_key,
                     "type": command.kind,
                 });
-                audit::append(w, now.wall, origin.actor(cx), "command_created", about, &payload)?;
+                let actor = command.created_by.parse::<audit::Actor>().unwrap_or_else(|_| cx.actor());
+                audit::append(w, now.wall, actor, "command_created", about, &payload)?;
                 if check.needs_record() {
                     check.record(cx, w, origin, target, ends.task_id)?;
                 }

@@ -9,7 +9,7 @@ use crate::{
     base::{Moment, Result, Timestamp, text},
     ports::process::{Liveness, ProcessId},
     store::{
-        self, Read,
+        self, Read, Store,
         dispatchers::{Dispatcher, EVERYTHING, Host, Pause, Running},
     },
 };
@@ -156,6 +156,12 @@ pub(super) fn may_act(cx: &Context, dispatcher: &Dispatcher, now: &Moment) -> bo
     }
 }
 
+/// The same of the dispatcher with this id. One that is not on record has ended.
+pub(super) fn id_may_act(cx: &Context, store: &Store, id: &str, now: &Moment) -> Result<bool> {
+    let known = store.read(store::dispatchers::list)?.into_iter().find(|dispatcher| dispatcher.id == id);
+    Ok(known.is_some_and(|dispatcher| may_act(cx, &dispatcher, now)))
+}
+
 fn view(dispatcher: Dispatcher, state: &'static str, alive: bool) -> DispatcherView {
     DispatcherView {
         alive,
@@ -187,8 +193,8 @@ impl DispatchHealth {
         }
         if !self.running {
             return Some(format!(
-                "no dispatcher runs{waiting}: keep `conveyor` or `conveyor dispatch --watch` open, or run \
-                 `conveyor dispatch --once`"
+                "no dispatcher runs{waiting}: `conveyor dispatch --watch --detach` starts one; or keep `conveyor` open, \
+                 or run `conveyor dispatch --once`"
             ));
         }
         None

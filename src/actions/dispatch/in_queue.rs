@@ -23,6 +23,7 @@ use crate::{
         progress::EndKind,
         session::{Registration, Session},
     },
+    ports::codex_server::ServerError,
     store::{
         self, Store,
         commands::{InLine, Step},
@@ -37,6 +38,9 @@ const IDLE: &str = "it waits in Codex's queue; its session is idle, and looks ab
 const RESTS: &str = "its last turn was cut off, and its queue rests until another has ended";
 /// How long that may be, in milliseconds, before another way is taken.
 const RESTS_FOR: i64 = 3_000;
+/// Its time is over for so long, in milliseconds, that a queue that cannot be reached is not waited for any more.
+const OVER: i64 = 300_000;
+const MAY_COME: &str = "the session may still take it; look there, then decide with `conveyor dispatch resolve`";
 const TAKEN: &str = "Codex's queue does not have it any more; the session's rollout is awaited";
 
 /// Looks after one message; none while its fate is open.
@@ -90,7 +94,7 @@ pub(super) fn look_after(
                 (false, false) => (LOOK_AGAIN, IDLE),
                 (false, true) => (RESTS_FOR, RESTS),
             };
-            store.write(|w| store::commands::put_off(w, &command, wait, reason, &cx.moment()))?;
+            store.write(|w| store::claims::rest(w, &command, wait, reason, &cx.moment()))?;
             return Ok(None);
         }
         // Whether the call that was being made had its effect.
@@ -101,10 +105,19 @@ pub(super) fn look_after(
                 return Ok(None);
             }
             Ok(None) => return absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
-            // That it is from before the boot must stay on record until it is known what became of it.
-            Err(_) if row.is_of_earlier_boot => return Ok(None),
+            Err(error) if row.is_of_earlier_boot => {
+                unreachable_after_boot(cx, store, queues, &session, &command, &error)?;
+                return told_if(store, orders, around, &command);
+            }
+            Err(error) if row.over_for.is_some_and(|over_for| over_for >= OVER) => {
+                let reason = format!(
+                    "its time ran out, and whether it lies in Codex's queue cannot be seen: {error}; {MAY_COME}"
+                );
+                push::conclude(store, &command, &reason, true, &cx.moment())?;
+                return told(&command);
+            }
             Err(error) => {
-                store.write(|w| store::commands::put_off(w, &command, LOOK_AGAIN, &error.to_string(), &cx.moment()))?;
+                store.write(|w| store::claims::rest(w, &command, LOOK_AGAIN, &error.to_string(), &cx.moment()))?;
                 return Ok(None);
             }
         },
@@ -119,12 +132,44 @@ pub(super) fn look_after(
             told(&command)
         }
         Recalled::NotThere => absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
-        Recalled::Unsure(_) if row.is_of_earlier_boot => Ok(None),
+        Recalled::Unsure(error) if row.is_of_earlier_boot => {
+            unreachable_after_boot(cx, store, queues, &session, &command, &error)?;
+            told_if(store, orders, around, &command)
+        }
+        Recalled::Unsure(error) if row.over_for.is_some_and(|over_for| over_for >= OVER) => {
+            let reason = format!("{why}, and it cannot be taken back: {error}; {MAY_COME}");
+            push::conclude(store, &command, &reason, true, &cx.moment())?;
+            told(&command)
+        }
         Recalled::Unsure(error) => {
             let reason = format!("{why}, but whether it can be taken back is not known: {error}");
-            store.write(|w| store::commands::put_off(w, &command, SURE_AFTER, &reason, &cx.moment()))?;
+            store.write(|w| store::claims::rest(w, &command, SURE_AFTER, &reason, &cx.moment()))?;
             Ok(None)
         }
+    }
+}
+
+/// What lies in a queue that cannot be reached stays on record as from before the boot, until nobody hopes any more.
+fn unreachable_after_boot(
+    cx: &Context,
+    store: &Store,
+    queues: &Queues,
+    session: &Session,
+    command: &Command,
+    error: &ServerError,
+) -> Result<()> {
+    if queues.is_given_up(cx, session) {
+        let reason = format!("the machine was booted anew, and its queue cannot be reached: {error}; {MAY_COME}");
+        push::conclude(store, command, &reason, true, &cx.moment())?;
+    }
+    Ok(())
+}
+
+/// Tells of a command if it was settled.
+fn told_if(store: &Store, orders: &Orders, around: &Around, command: &Command) -> Result<Option<Handled>> {
+    match still_open(store, command)? {
+        Some(_) => Ok(None),
+        None => push::told(store, orders, around, command).map(Some),
     }
 }
 
@@ -193,7 +238,7 @@ fn absent(
         None if is_busy => (LOOK_AGAIN, TAKEN.to_owned()),
         None => (SURE_AFTER, ABSENT.to_owned()),
     };
-    store.write(|w| store::commands::put_off(w, &command, wait, &why, &now))?;
+    store.write(|w| store::claims::rest(w, &command, wait, &why, &now))?;
     Ok(None)
 }
 

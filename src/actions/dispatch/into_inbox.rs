@@ -68,6 +68,7 @@ pub(super) fn lay_into_inbox(
     let payload = json!({
         "command_id": command.id,
         "command_type": command.kind,
+        "created_by": command.created_by,
         "delivery_mode": "pull_required",
         "dispatcher_id": orders.dispatcher_id,
         "message": command.message(),

@@ -9,7 +9,7 @@ use crate::{
     base::Result,
     model::{
         codex::CodexVersion,
-        pane::{DeferReason, EmptyComposer, Look, Steering, ready_for_text},
+        pane::{DeferReason, EmptyComposer, Look, Steering, composer_text, ready_for_text},
         session::Session,
         typing::{Marker, Sign},
     },
@@ -53,6 +53,8 @@ pub(super) struct Ready {
     pub version: CodexVersion,
     /// The empty composer that was seen.
     pub composer: EmptyComposer,
+    /// Why the message is not put into Codex's queue, which would be the better way.
+    pub not_queued: Option<String>,
 }
 
 /// What is at the place where a process was.
@@ -126,6 +128,10 @@ impl Panes {
         let composer = match ready_for_text(&look(&screen, &info)) {
             Ok(composer) => composer,
             Err(deferral) if deferral.reason == DeferReason::Exited => return inbox(CODEX_LEFT),
+            Err(deferral) if deferral.reason == DeferReason::Draft => {
+                let left = left_in_composer(cx, &screen)?;
+                return later(left.unwrap_or(deferral.sentence));
+            }
             Err(deferral) => return later(deferral.sentence),
         };
         // The pane first: what it has counted by now, the ledger has given out before.
@@ -144,7 +150,7 @@ impl Panes {
             return inbox(COUNTED_ON);
         }
         let target = Target { pane, process, install };
-        Ok(Ok(Ready { target, socket: socket.map(str::to_owned), version, composer }))
+        Ok(Ok(Ready { target, socket: socket.map(str::to_owned), version, composer, not_queued: None }))
     }
 
     /// Whether a pane still holds the process that was seen in it.
@@ -192,6 +198,20 @@ impl Panes {
         }
         error.to_string()
     }
+}
+
+/// What is said of a text of ours that nobody will submit any more, and that is in the way now.
+fn left_in_composer(cx: &Context, screen: &str) -> Result<Option<String>> {
+    let text = composer_text(screen).unwrap_or_default();
+    for marker in Marker::all_in(&text) {
+        if let Some(left) = cx.ledger()?.read(|r| store::typed::by_marker(r, marker.as_str()))? {
+            let id = left.command_id;
+            return Ok(Some(format!(
+                "the text of command {id} stands in its composer, not submitted: send it there, or clear it"
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The pane as it is judged whether a text can be put into it. A message waits for the end of a turn.

@@ -36,12 +36,20 @@ use crate::{
 /// Commands of one transaction: some ten milliseconds of writing.
 const BATCH: usize = 250;
 
+/// Why a message is given up that nobody could be given.
+const TIME_OVER: &str = "its time ran out";
 /// Why a message stays in the inbox that could go another way, or nowhere, now.
 const IN_HAND: &str = "its reader has taken it from the inbox already";
 /// Why it is taken out of the inbox.
 const ANOTHER_WAY: &str = "no pointer to it is typed: it goes another way";
 /// How long a word waits before it is looked again whether there is a way to its manager, in milliseconds.
 const NO_WAY_YET: i64 = 10_000;
+
+/// At most so many messages are pushed to a session within a minute; the others wait. An inbox takes as many as it can
+/// hold.
+const MOST_A_MINUTE: u64 = 60;
+const MINUTE: i64 = 60_000;
+const TOO_MANY: &str = "sixty messages were pushed to its session within the last minute: it waits for the next";
 
 /// What a pass is to do.
 #[derive(Debug, Clone)]
@@ -176,15 +184,15 @@ pub(super) fn run(
     servers.queues.tidy(cx);
     let mut tell_command = |handled: Handled| tell(Item::Command(Box::new(handled)));
     if orders.commands && !cx.dry_run() {
-        let mut settled = push::look_after(cx, store, servers, orders)?;
-        settled.extend(typed_after::look_after(cx, store, servers, orders)?);
+        let mut settled = push::look_after(cx, store, servers, orders, go_on)?;
+        settled.extend(typed_after::look_after(cx, store, servers, orders, go_on)?);
         moved += settled.len();
         settled.into_iter().for_each(&mut tell_command);
     }
     while orders.commands && moved < orders.limit && go_on() {
         let room = BATCH.min(orders.limit - moved);
         let now = cx.moment();
-        let Some(ways) = Ways::look(cx, store, servers, orders, &now)? else { break };
+        let Some(ways) = Ways::look(cx, store, servers, orders, &now, go_on)? else { break };
         let batch = store.write_durably(|w| deliver(w, orders, &ways, room, cx.dry_run(), &now))?;
         let is_last = batch.handled.len() < room;
         moved += batch.handled.len();
@@ -230,8 +238,15 @@ pub(super) fn run(
 struct Ways(BTreeMap<String, (CommandKind, Way)>);
 
 impl Ways {
-    /// None when nothing is queued.
-    fn look(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders, now: &Moment) -> Result<Option<Self>> {
+    /// None when nothing is queued, or `go_on` says no.
+    fn look(
+        cx: &Context,
+        store: &Store,
+        servers: &mut Servers,
+        orders: &Orders,
+        now: &Moment,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>> {
         // Only the first in a session's line can move now, or holds it.
         let (rows, paused) =
             store.read(|r| Ok::<_, store::Error>((store::commands::in_line(r, now, 1)?, Paused::of(r)?)))?;
@@ -239,6 +254,10 @@ impl Ways {
         let mut ways = BTreeMap::new();
         let any = rows.iter().any(|row| row.phase == Phase::Queued);
         for row in rows {
+            // Each look may take seconds.
+            if !go_on() {
+                return Ok(None);
+            }
             if !in_flight.contains(&row.target_session_id)
                 && !ways.contains_key(&row.target_session_id)
                 && is_wanted(orders, &row)
@@ -331,7 +350,7 @@ fn begin(
         if how == How::Compacts {
             compact::note_end(w.read(), &session, &mut result)?;
         }
-        let begun = store::commands::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;
+        let begun = store::claims::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;
         Ok(begun.map(|begun| Effect { begun, around, how, begun_at: now.uptime }))
     })
 }
@@ -377,8 +396,7 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
         }
         let Some(command) = store::commands::by_id(w.read(), &row.id)? else { continue };
         let around = known.of(w.read(), &command)?;
-        let verdict =
-            if row.is_expired { Verdict::Over(Phase::Expired, "its time ran out") } else { around.verdict(&command) };
+        let verdict = if row.is_expired { Verdict::Over(Phase::Expired, TIME_OVER) } else { around.verdict(&command) };
         let way = match verdict {
             Verdict::Waits => {
                 held.insert(row.target_session_id);
@@ -392,7 +410,9 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             Verdict::Over(phase, why) => {
                 // What such a word tells of lies in the inbox: nothing is lost with it.
                 let phase = if row.yields() { Phase::Cancelled } else { phase };
-                handled.push(close(w, orders, &command, &around, phase, why, dry_run, now)?);
+                let waited_for = command.reason.as_deref().filter(|_| row.is_expired);
+                let why = waited_for.map_or_else(|| why.to_owned(), |reason| format!("{why}; it waited: {reason}"));
+                handled.push(close(w, orders, &command, &around, phase, &why, dry_run, now)?);
                 continue;
             }
             Verdict::Deliver => ways.to(&row),
@@ -419,6 +439,12 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
             // It goes one way only: what lies in the inbox for a pointer is not pushed as well.
             Some(Next::Push(how)) if how != How::Types && !take_from_inbox(w, &command, ANOTHER_WAY)? => {
                 handled.push(put_into_inbox(w, orders, &command, &around, IN_HAND, dry_run, now)?);
+            }
+            Some(Next::Push(_))
+                if store::claims::begun_of_late(w.read(), &row.target_session_id, MINUTE, now)? >= MOST_A_MINUTE =>
+            {
+                store::commands::put_off(w, &command, push::LOOK_AGAIN, TOO_MANY, now)?;
+                held.insert(row.target_session_id);
             }
             Some(Next::Push(how)) => {
                 held.insert(row.target_session_id);

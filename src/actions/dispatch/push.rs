@@ -10,8 +10,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    around::Around,
-    compact, handover, health, in_queue, into_inbox,
+    around::{Around, CRASHES, MOST_CRASHES},
+    compact,
+    enqueue::SOME_SESSION,
+    handover, health, in_queue, into_inbox,
     pass::{Handled, Orders},
     servers::{How, Message, Seen, Servers},
     ways,
@@ -26,7 +28,8 @@ use crate::{
     ports::codex_server::{Outcome, Refusal, ThreadStatus},
     store::{
         self, Store,
-        commands::{Begun, InLine, Step},
+        claims::Begun,
+        commands::{InLine, Step},
     },
 };
 
@@ -38,7 +41,10 @@ pub(super) const TOO_LATE: i64 = 10_000;
 pub(super) const PROOF_PATIENCE: Duration = Duration::from_millis(1_500);
 /// The same when the message went into an open turn, whose model takes it when it likes.
 const BUSY_PROOF_PATIENCE: Duration = Duration::from_millis(200);
+/// Between two looks for it: close together where it mostly comes, then further apart.
 const PROOF_LOOKS: Duration = Duration::from_millis(15);
+const LATER_PROOF_LOOKS: Duration = Duration::from_millis(60);
+const MOSTLY_THERE: Duration = Duration::from_millis(150);
 /// Between two looks at a message without a proof.
 pub(super) const LOOK_AGAIN: i64 = 1_000;
 /// A session that answers and does not have a message is asked once more after this long.
@@ -168,16 +174,17 @@ pub(super) fn finish(store: &Store, handled: &mut Handled, command: &Command) ->
 
 /// What the session reads: who speaks, then the message.
 fn spoken(command: &Command, around: &Around) -> String {
-    format!("[conveyor] {}:\n\n{}", speaker(around), text::clean(command.message().unwrap_or_default()))
+    format!("[conveyor] {}:\n\n{}", speaker(command, around), text::clean(command.message().unwrap_or_default()))
 }
 
 /// Who speaks.
-pub(super) fn speaker(around: &Around) -> String {
+pub(super) fn speaker(command: &Command, around: &Around) -> String {
     let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
-    let from = around
-        .source
-        .as_ref()
-        .map_or_else(|| "the operator".to_owned(), |source| format!("{} {}", source.role, source.name));
+    let from = match &around.source {
+        Some(source) => format!("{} {}", source.role, source.name),
+        None if command.created_by == SOME_SESSION => "some Codex session".to_owned(),
+        None => "the operator".to_owned(),
+    };
     format!("From {from}{task}")
 }
 
@@ -224,12 +231,16 @@ fn words(refusal: &Refusal) -> (String, bool) {
 
 /// Takes the session's new lines until its record of the message is among them, or the patience is at its end.
 pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command: &Command, patience: Duration) {
-    let rounds = patience.as_millis() / PROOF_LOOKS.as_millis();
-    for _ in 0..rounds {
+    let mut waited = Duration::ZERO;
+    while waited < patience {
         // What cannot be read now is read by the next pass, or by whoever tails it.
         let _ = live::take(cx, &target.id, &|| true);
         match store.read(|r| store::commands::by_id(r, &command.id)) {
-            Ok(Some(now)) if now.phase == Phase::Submitted => cx.clock().sleep(PROOF_LOOKS),
+            Ok(Some(now)) if now.phase == Phase::Submitted => {
+                let pause = if waited < MOSTLY_THERE { PROOF_LOOKS } else { LATER_PROOF_LOOKS };
+                cx.clock().sleep(pause);
+                waited += pause;
+            }
             _ => return,
         }
     }
@@ -244,17 +255,27 @@ pub(super) fn await_proof(cx: &Context, store: &Store, target: &Session, command
 ///
 /// # Errors
 /// When the ledger fails.
-pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders) -> Result<Vec<Handled>> {
+pub(super) fn look_after(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    orders: &Orders,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Vec<Handled>> {
     let now = cx.moment();
     let open = store.read(|r| store::commands::in_line(r, &now, 1))?;
     let mut settled = Vec::new();
     let is_ours = |row: &&InLine| {
         is_open(row, row.phase)
             && row.lane != Some(Lane::Tmux)
-            && row.is_due
+            // Who has begun may be gone already.
+            && (row.is_due || row.phase == Phase::Started)
             && orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id)
     };
     for row in open.iter().filter(is_ours) {
+        if !go_on() {
+            break;
+        }
         let Some((command, around)) = store
             .read(|r| {
                 let command = store::commands::by_id(r, &row.id)?;
@@ -265,8 +286,18 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
             continue;
         };
         // No process has outlived the boot.
-        if command.phase == Phase::Started && !row.is_of_earlier_boot && is_at_work(cx, store, orders, &command, &now)?
-        {
+        let command = if command.phase != Phase::Started || row.is_of_earlier_boot {
+            command
+        } else {
+            match abandoned(cx, store, orders, row, command, &now)? {
+                Some(command) => command,
+                None => continue,
+            }
+        };
+        if command.crash_count >= MOST_CRASHES {
+            let why = format!("{CRASHES}: look into its session, then decide with `conveyor dispatch resolve`");
+            conclude(store, &command, &why, true, &now)?;
+            settled.push(told(store, orders, &around, &command)?);
             continue;
         }
         if command.lane == Some(Lane::Queue) {
@@ -316,9 +347,27 @@ pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, ord
             Fate::Absent => (SURE_AFTER, ABSENT),
             Fate::Open(why) | Fate::Unproven(why) | Fate::Never(why) | Fate::Failed(why) => (LOOK_AGAIN, why.as_str()),
         };
-        store.write(|w| store::commands::put_off(w, &command, wait, why, &now))?;
+        store.write(|w| store::claims::rest(w, &command, wait, why, &now))?;
     }
     Ok(settled)
+}
+
+/// A try whose dispatcher cannot make its call any more, taken over under a new fence: at once, when that dispatcher is
+/// gone; when it is due, after somebody has looked at it already. None while it may still be made.
+fn abandoned(
+    cx: &Context,
+    store: &Store,
+    orders: &Orders,
+    row: &InLine,
+    command: Command,
+    now: &Moment,
+) -> Result<Option<Command>> {
+    let me = orders.dispatcher_id.as_str();
+    match command.claimed_by.as_deref() {
+        None => Ok(row.is_due.then_some(command)),
+        Some(owner) if owner != me && health::id_may_act(cx, store, owner, now)? => Ok(None),
+        Some(_) => Ok(store.write_durably(|w| store::claims::take_over(w, &command, me, LEASE, now))?),
+    }
 }
 
 /// Whether the fate of a command is open. After a boot that is so for what was only staged too: its composer is gone.
@@ -376,21 +425,6 @@ fn fate(
 pub(super) fn was_given_to_another_thread(command: &Command, target: &Session) -> bool {
     let thread = command.result.as_ref().and_then(|result| result["thread_id"].as_str());
     thread.is_some() && thread != target.codex_session_id.as_deref()
-}
-
-/// Whether the dispatcher that recorded a try may still be about to make its call.
-pub(super) fn is_at_work(
-    cx: &Context,
-    store: &Store,
-    orders: &Orders,
-    command: &Command,
-    now: &Moment,
-) -> Result<bool> {
-    let Some(owner) = command.claimed_by.as_deref().filter(|owner| *owner != orders.dispatcher_id) else {
-        return Ok(false);
-    };
-    let known = store.read(store::dispatchers::list)?.into_iter().find(|dispatcher| dispatcher.id == owner);
-    Ok(known.is_some_and(|dispatcher| health::may_act(cx, &dispatcher, now)))
 }
 
 /// Ends a try that is proven to have brought nothing, or whose proof will never come.

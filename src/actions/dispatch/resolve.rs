@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The longest reason, in characters.
-const MAX_REASON: usize = 1_000;
+pub(super) const MAX_REASON: usize = 1_000;
 
 text_enum! {
     /// What an operator says about a command.

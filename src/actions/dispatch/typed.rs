@@ -24,13 +24,14 @@ use super::{
 };
 use crate::{
     actions::{Context, echo, ingest},
-    base::{Error, Kind, Result, Timestamp, crash},
+    base::{Error, Result, Timestamp, crash},
     model::{
         codex::{CodexVersion, submit_key},
         delivery::{AttemptState, Command, CommandKind, Lane, Phase},
         pane::{EmptyComposer, Held, Steering, composer_holds},
         typing::{ControlCommand, Loss, Marker, Sign, TypedText, Typing, typed_message},
     },
+    ports::env::Env,
     ports::tmux::{
         BufferName, CaptureOptions, Press, Receipt, Refusal, SendOutcome, Staging, Submission, Target, Tmux, TmuxError,
     },
@@ -41,7 +42,7 @@ use crate::{
 const TEXT_PATIENCE: i64 = 1_000;
 const TEXT_LOOKS: Duration = Duration::from_millis(15);
 
-const IN_COMPOSER: &str = "it stands in the composer, not submitted yet";
+pub(super) const IN_COMPOSER: &str = "it stands in the composer, not submitted yet";
 pub(super) const SUBMITTED: &str = "it was submitted; the session's rollout is awaited";
 const HELD_UP: &str = "its dispatcher was held up";
 
@@ -85,8 +86,11 @@ pub(super) fn deliver(
         store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
         return Ok(None);
     }
-    let Some(tried) = begin(cx, store, orders, &command, *ready)? else { return Ok(None) };
-    let Tried { mut work, around, attempt_id, begun_at } = tried;
+    let Tried { mut work, around, attempt_id, begun_at } = match begin(cx, store, orders, &command, *ready)? {
+        Some(Beginning::Tried(tried)) => *tried,
+        Some(Beginning::Laid(handled)) => return Ok(Some(*handled)),
+        None => return Ok(None),
+    };
     crash::point("started");
     if cx.moment().uptime - begun_at > TOO_LATE {
         work.give_back(HELD_UP)?;
@@ -121,6 +125,14 @@ struct Tried<'a> {
     begun_at: i64,
 }
 
+/// What became of a message whose turn it was.
+enum Beginning<'a> {
+    /// Its try is on record.
+    Tried(Box<Tried<'a>>),
+    /// Neither it nor a pointer to it can be typed: it lies in the inbox.
+    Laid(Box<Handled>),
+}
+
 /// Records the try with everything that is needed to go on with it, all or nothing.
 fn begin<'a>(
     cx: &'a Context,
@@ -128,8 +140,8 @@ fn begin<'a>(
     orders: &Orders,
     command: &Command,
     ready: Ready,
-) -> Result<Option<Tried<'a>>> {
-    let Ready { target, socket, version, composer: _ } = ready;
+) -> Result<Option<Beginning<'a>>> {
+    let Ready { target, socket, version, composer: _, not_queued } = ready;
     let now = cx.moment();
     let begun = store.write_durably(|w| {
         let Some(around) = pass::may_begin(w, command)? else { return Ok(None) };
@@ -140,18 +152,27 @@ fn begin<'a>(
         if !is_there {
             return Ok(None);
         }
-        let plan = plan(command, &around)?;
-        let why = match &plan.pointer {
-            Some(why) => format!("{}, and it tells of the inbox: {why}", panes::TYPED),
-            None => panes::TYPED.to_owned(),
+        let plan = match plan(cx.env(), command, &around) {
+            Ok(plan) => plan,
+            Err(why) => {
+                let laid = into_inbox::put_into_inbox(w, orders, command, &around, &why, /*dry_run*/ false, &now)?;
+                return Ok(Some(Err(laid)));
+            }
         };
+        let mut why = panes::TYPED.to_owned();
+        if let Some(not_queued) = &not_queued {
+            why = format!("{why}; Codex's queue cannot be reached ({not_queued})");
+        }
+        if let Some(pointer) = &plan.pointer {
+            why = format!("{why}, and it tells of the inbox: {pointer}");
+        }
         let thread = session.codex_session_id.clone();
         let mut result = json!({"pane": target.pane.to_string(), "thread_id": thread});
         if command.kind == CommandKind::RequestWorkerCompact && !compact::note_end(w.read(), session, &mut result)? {
             return Ok(None);
         }
         let by = &orders.dispatcher_id;
-        let Some(begun) = store::commands::begin_try(w, command, by, (Lane::Tmux, &why), &result, LEASE, &now)? else {
+        let Some(begun) = store::claims::begin_try(w, command, by, (Lane::Tmux, &why), &result, LEASE, &now)? else {
             return Ok(None);
         };
         let notification_id = match plan.pointer {
@@ -177,9 +198,13 @@ fn begin<'a>(
             notification_id,
         };
         let row = store::typed::begin(w, &new, now.wall)?;
-        Ok::<_, Error>(Some((begun, around, row, plan.text)))
+        Ok::<_, Error>(Some(Ok((begun, around, row, plan.text))))
     })?;
-    let Some((begun, around, row, text)) = begun else { return Ok(None) };
+    let (begun, around, row, text) = match begun {
+        Some(Ok(begun)) => begun,
+        Some(Err(laid)) => return Ok(Some(Beginning::Laid(Box::new(laid)))),
+        None => return Ok(None),
+    };
     let work = Work {
         cx,
         store,
@@ -190,17 +215,18 @@ fn begin<'a>(
         target,
         version,
     };
-    Ok(Some(Tried { work, around, attempt_id: begun.attempt_id, begun_at: now.uptime }))
+    let tried = Tried { work, around, attempt_id: begun.attempt_id, begun_at: now.uptime };
+    Ok(Some(Beginning::Tried(Box::new(tried))))
 }
 
-/// What is typed: a command of Codex, the message, or where it lies.
-fn plan(command: &Command, around: &Around) -> Result<Plan> {
+/// What is typed: a command of Codex, the message, or where it lies. Gives the reason when none of it can be typed.
+fn plan(env: &Env, command: &Command, around: &Around) -> Result<Plan, String> {
     let marker = Marker::of_command(&command.id);
     if command.kind == CommandKind::RequestWorkerCompact {
         let text = TypedText::command(ControlCommand::Compact);
         return Ok(Plan { body: text.as_str().to_owned(), text, pointer: None });
     }
-    let speaker = push::speaker(around);
+    let speaker = push::speaker(command, around);
     let message = command.message().unwrap_or_default();
     let body = format!("{speaker}:\n\n{message}");
     let why = match typed_message(body.as_bytes(), &marker, Loss::Refused) {
@@ -209,9 +235,10 @@ fn plan(command: &Command, around: &Around) -> Result<Plan> {
         Err(reason) => reason.to_string(),
     };
     let reader = around.target.as_ref().map_or("SESSION", |target| target.name.as_str());
+    let path = around.target.as_ref().map(|target| env.path_option(&target.cwd)).unwrap_or_default();
     let body = format!(
-        "{speaker}: a message of {} characters lies in your inbox ({}). Take it with `conveyor receive {reader} --json`, \
-         read it, and confirm it with `conveyor ack TOKEN`.",
+        "{speaker}: a message of {} characters lies in your inbox ({}). Take it with `conveyor receive {reader} --json{path}`, \
+         read it, and confirm it with `conveyor ack TOKEN{path}`.",
         message.chars().count(),
         command.id,
     );
@@ -219,25 +246,20 @@ fn plan(command: &Command, around: &Around) -> Result<Plan> {
     Ok(Plan { text, body, pointer: Some(why) })
 }
 
-/// What was to be typed for a command, once more.
-pub(super) fn retyped(command: &Command, row: &TypedMessage) -> Result<TypedText> {
+/// What was to be typed for a command, once more. Gives the reason when this program would not type it.
+pub(super) fn retyped(command: &Command, row: &TypedMessage) -> Result<TypedText, String> {
     if command.kind == CommandKind::RequestWorkerCompact {
         return Ok(TypedText::command(ControlCommand::Compact));
     }
-    typed(&row.body, &Marker::parse(&row.marker).unwrap_or_else(|_| Marker::of_command(&command.id)))
+    typed(&row.body, &Marker::parse(&row.marker).map_err(|error| error.to_string())?)
 }
 
-/// A text of ours, of which is known that it can be typed.
-fn typed(body: &str, marker: &Marker) -> Result<TypedText> {
+fn typed(body: &str, marker: &Marker) -> Result<TypedText, String> {
     match typed_message(body.as_bytes(), marker, Loss::Refused) {
         Ok(Typing::Typed { text, .. }) => Ok(text),
-        Ok(Typing::ThroughInbox(reason)) => Err(untypable(&reason.to_string())),
-        Err(reason) => Err(untypable(&reason.to_string())),
+        Ok(Typing::ThroughInbox(reason)) => Err(reason.to_string()),
+        Err(reason) => Err(reason.to_string()),
     }
-}
-
-fn untypable(why: &str) -> Error {
-    Error::new(Kind::Bug, format!("a text of Conveyor's own cannot be typed: {why}"))
 }
 
 /// A message on its way into a pane, under the fence of whoever brings it there.
@@ -264,7 +286,11 @@ impl Work<'_> {
     /// Puts the text into the composer; true when it stands there.
     pub(super) fn stage(&mut self, composer: EmptyComposer) -> Result<bool> {
         let fence = u64::try_from(self.command.fence).unwrap_or_default();
-        let buffer = BufferName::new(&self.target.install, &self.row.marker, fence).map_err(damaged)?;
+        let buffer = match BufferName::new(&self.target.install, &self.row.marker, fence) {
+            Ok(buffer) => buffer,
+            // Under this number nothing was typed, and nothing will be.
+            Err(error) => return self.end(Phase::Failed, &format!("its paste buffer cannot be named: {error}")),
+        };
         let staging = Staging { seq: self.row.number, text: &self.text, composer, buffer, steering: Steering::Waits };
         let outcome = self.tmux.stage(&self.target, &staging);
         crash::point("pasted");
@@ -423,7 +449,7 @@ impl Work<'_> {
     /// Lets go of the message in its phase; it is looked at again. False, as it goes no further now.
     pub(super) fn rest(&self, wait: i64, reason: &str) -> Result<bool> {
         let now = self.cx.moment();
-        self.store.write(|w| store::typed::rest(w, &self.command, wait, reason, &now))?;
+        self.store.write(|w| store::claims::rest(w, &self.command, wait, reason, &now))?;
         Ok(false)
     }
 
@@ -481,8 +507,4 @@ pub(super) fn end(
         }
         Ok::<_, Error>(())
     })
-}
-
-fn damaged(error: TmuxError) -> Error {
-    Error::new(Kind::Bug, format!("a paste buffer cannot be named: {error}"))
 }

@@ -6,13 +6,13 @@
 //! dispatcher still writes is refused by the ledger, and what it still types by the pane.
 
 use super::{
-    around::{Around, Verdict},
+    around::{Around, CRASHES, MOST_CRASHES, Verdict},
     compact, health,
     panes::{self, Held as Place},
     pass::{Handled, Orders, Paused},
     push::{self, Fate, LEASE, LOOK_AGAIN},
     servers::Servers,
-    typed::{SUBMITTED, Work, end, retyped},
+    typed::{self, SUBMITTED, Work, end, retyped},
 };
 use crate::{
     actions::{Context, ingest, live},
@@ -38,17 +38,31 @@ const SURE_AFTER: i64 = 10_000;
 const CLEARED: &str = "somebody has cleared it from the composer; it is looked for once more";
 const STILL_THERE: &str = "it was submitted and stands in the composer again; it is looked at once more";
 const UNSEEN: &str = "it was submitted, and its session is idle without a record of it; it is looked for once more";
+/// Its time is over for so long, in milliseconds, that what hides its pane is not waited for any more.
+const OVER: i64 = 60_000;
+/// What an operator is told to do about a message that only a person can clear up.
+const LOOK: &str = "look into its pane, then decide with `conveyor dispatch resolve`";
+const SENT_BY_HAND: &str = "somebody has submitted it; the session's rollout is awaited";
 const ENDED: &str = "its session has ended; its rollout is read once more";
 
-/// Looks after typed messages in flight. Gives those that were settled.
+/// Looks after typed messages in flight, one after the other as long as `go_on` says yes. Gives those that were settled.
 ///
 /// # Errors
 /// When the ledger fails.
-pub(super) fn look_after(cx: &Context, store: &Store, servers: &mut Servers, orders: &Orders) -> Result<Vec<Handled>> {
+pub(super) fn look_after(
+    cx: &Context,
+    store: &Store,
+    servers: &mut Servers,
+    orders: &Orders,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Vec<Handled>> {
     let now = cx.moment();
     let open = store.read(|r| store::typed::open(r, &now))?;
     let mut settled = Vec::new();
     for row in &open {
+        if !go_on() {
+            break;
+        }
         let is_ours = orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id);
         if is_ours && (row.is_due || is_orphan(cx, store, orders, row, &now)?) {
             settled.extend(look(cx, store, servers, orders, row)?);
@@ -64,8 +78,7 @@ fn is_orphan(cx: &Context, store: &Store, orders: &Orders, row: &store::typed::O
     if owner == orders.dispatcher_id {
         return Ok(true);
     }
-    let known = store.read(store::dispatchers::list)?.into_iter().find(|dispatcher| dispatcher.id == owner);
-    Ok(known.is_none_or(|dispatcher| !health::may_act(cx, &dispatcher, now)))
+    Ok(!health::id_may_act(cx, store, owner, now)?)
 }
 
 /// One look at one message. Gives what became of it, if it is settled.
@@ -79,18 +92,19 @@ fn look(
     let now = cx.moment();
     let read = |id: &str| store.read(|r| store::commands::by_id(r, id));
     let Some(command) = read(&row.command_id)?.filter(|command| command.phase == row.phase) else { return Ok(None) };
-    let taken = store.write_durably(|w| store::typed::take_over(w, &command, &orders.dispatcher_id, LEASE, &now))?;
+    let taken = store.write_durably(|w| store::claims::take_over(w, &command, &orders.dispatcher_id, LEASE, &now))?;
     let Some(command) = taken else { return Ok(None) };
     crash::point("taken_over");
-    let (around, typed) =
+    let (around, noted) =
         store.read(|r| Ok::<_, Error>((Around::of(r, &command)?, store::typed::of(r, &command.id)?)))?;
+    if command.crash_count >= MOST_CRASHES {
+        uncertain(store, &command, noted.as_ref(), &format!("{CRASHES}: {LOOK}"), &now)?;
+        return push::told(store, orders, &around, &command).map(Some);
+    }
     let session = around.target.clone().filter(|target| target.state == Registration::Active);
-    let (Some(session), Some(row)) = (session, typed.as_ref()) else {
+    let (Some(session), Some(noted)) = (session, noted.as_ref()) else {
         let why = "its target was deregistered before its rollout showed the message";
-        match &typed {
-            Some(row) => end(store, &command, row, Phase::Ambiguous, why, now.wall)?,
-            None => push::conclude(store, &command, why, true, &now)?,
-        }
+        uncertain(store, &command, noted.as_ref(), why, &now)?;
         return push::told(store, orders, &around, &command).map(Some);
     };
     // The rollout first: it settles everything.
@@ -102,13 +116,22 @@ fn look(
     let unread = ingest::ingest_while(cx, store, &session, &|| true).err();
     let Some(command) = read(&command.id)? else { return Ok(None) };
     if in_flight(&command) {
-        let open = Open { cx, store, servers, around: &around, session, row: row.clone(), unread };
+        let open =
+            Open { cx, store, servers, around: &around, session, row: noted.clone(), over_for: row.over_for, unread };
         open.go_on(command.clone(), &now)?;
     }
     let after = read(&command.id)?;
     match after.filter(|after| !in_flight(after)) {
         Some(_) => push::told(store, orders, &around, &command).map(Some),
         None => Ok(None),
+    }
+}
+
+/// Ends a message of which nobody will be able to tell whether it arrived.
+fn uncertain(store: &Store, command: &Command, noted: Option<&TypedMessage>, why: &str, now: &Moment) -> Result<()> {
+    match noted {
+        Some(noted) => end(store, command, noted, Phase::Ambiguous, why, now.wall),
+        None => push::conclude(store, command, why, true, now),
     }
 }
 
@@ -124,6 +147,8 @@ struct Open<'a> {
     around: &'a Around,
     session: Session,
     row: TypedMessage,
+    /// For how long its time has been over, in milliseconds.
+    over_for: Option<i64>,
     /// Why its rollout could not be read to its end.
     unread: Option<Error>,
 }
@@ -149,10 +174,18 @@ impl Open<'_> {
             install,
         };
         let version = self.session.codex_version.as_deref().and_then(|version| version.parse::<CodexVersion>().ok());
+        let text = match retyped(&command, &self.row) {
+            Ok(text) => text,
+            Err(why) => {
+                let why = format!("what was typed for it cannot be looked for any more, {why}: {LOOK}");
+                end(self.store, &command, &self.row, Phase::Ambiguous, &why, now.wall)?;
+                return Ok(false);
+            }
+        };
         let work = Work {
             cx: self.cx,
             store: self.store,
-            text: retyped(&command, &self.row)?,
+            text,
             row: self.row.clone(),
             command,
             tmux: panes::server(self.cx, socket.as_deref()),
@@ -161,16 +194,27 @@ impl Open<'_> {
         };
         match place {
             Place::Gone(why) => self.without_marks(&work, why, now),
-            Place::Unseen(why) => work.rest(LOOK_AGAIN, &why),
+            Place::Unseen(why) => self.waits(&work, &why),
             Place::Same(info) => match work.receipt() {
                 Ok(Some(marks)) => self.by_marks(work, &info, &marks),
                 Ok(None) => self.without_marks(&work, panes::PANE_GONE, now),
                 Err(error) => {
                     let why = self.servers.panes.unseen(self.cx, socket.as_deref(), &error);
-                    work.rest(LOOK_AGAIN, &why)
+                    self.waits(&work, &why)
                 }
             },
         }
+    }
+
+    /// Waits until its pane can be seen, as long as the message has time.
+    fn waits(&self, work: &Work<'_>, why: &str) -> Result<bool> {
+        if self.over_for.is_some_and(|over_for| over_for >= OVER) {
+            return work.end(
+                Phase::Ambiguous,
+                &format!("its time ran out, and it is not seen whether it arrived ({why}): {LOOK}"),
+            );
+        }
+        work.rest(LOOK_AGAIN, why)
     }
 
     /// The session was brought back in another pane: the one it was typed into is judged by its own process.
@@ -218,6 +262,11 @@ impl Open<'_> {
         }
         if has_moved {
             let why = "the session has another thread now, and the one it was typed for is read no more";
+            if marks.submitted < number && marks.sign == SignPlace::InComposer {
+                let why =
+                    format!("{why}; its text stands in the composer, not submitted: clear it, or send it; {LOOK}");
+                return work.end(Phase::Ambiguous, &why);
+            }
             return work.end(Phase::Ambiguous, why);
         }
         if work.command.phase == Phase::Staged {
@@ -229,6 +278,13 @@ impl Open<'_> {
 
     /// It was put into the composer, and not submitted by us.
     fn staged(&self, mut work: Work<'_>, info: &PaneInfo, marks: &Receipt) -> Result<bool> {
+        if self.over_for.is_some() {
+            // Submitted now it would come later than it was meant to; a person can still send it or clear it.
+            let last = work.command.reason.as_deref().unwrap_or(typed::IN_COMPOSER);
+            let why =
+                format!("its time ran out after it was put into the composer, and before the key ({last}): {LOOK}");
+            return work.end(Phase::Ambiguous, &why);
+        }
         if Paused::read(self.store)?.covers(work.command.task_id.as_deref()) {
             return work.rest(LOOK_AGAIN, "dispatch is paused; it stands in the composer");
         }
@@ -248,7 +304,11 @@ impl Open<'_> {
             Err(deferral) => work.put_off(&deferral.sentence),
             // A command leaves its own name nowhere: that one is somebody else's.
             Ok(_) if marks.sign == SignPlace::OnScreen && matches!(work.text.sign(), Sign::Marker(_)) => {
-                work.rest(LOOK_AGAIN, "somebody has submitted it; the session's rollout is awaited")
+                if work.command.reason.as_deref() == Some(SENT_BY_HAND) && self.unread.is_none() {
+                    let why = "its text stands on the screen, and the idle session's rollout does not show it";
+                    return work.end(Phase::Ambiguous, &format!("{why}: {LOOK}"));
+                }
+                work.rest(SURE_AFTER, SENT_BY_HAND)
             }
             // The second look in a row at an idle session with an empty composer, and its rollout was read before it.
             Ok(composer) if work.command.reason.as_deref() == Some(CLEARED) && self.unread.is_none() => {
@@ -266,12 +326,14 @@ impl Open<'_> {
             Ok(_) => true,
             // A text in the composer of a session that does nothing else.
             Err(deferral) if matches!(deferral.reason, DeferReason::Draft | DeferReason::Popup) => true,
-            Err(deferral) => {
+            // Its turn comes when the one that runs has ended.
+            Err(deferral) if matches!(deferral.reason, DeferReason::Busy | DeferReason::Modal) => {
                 return work.rest(LOOK_AGAIN, &format!("{SUBMITTED}: {}", deferral.sentence));
             }
+            Err(deferral) => return self.waits(&work, &format!("{SUBMITTED}: {}", deferral.sentence)),
         };
         if let Some(error) = self.unread.as_ref().filter(|_| idle) {
-            return work.rest(LOOK_AGAIN, &format!("its rollout cannot be read: {error}"));
+            return self.waits(&work, &format!("its rollout cannot be read: {error}"));
         }
         match marks.sign {
             SignPlace::InComposer if was_seen_so(STILL_THERE) => {

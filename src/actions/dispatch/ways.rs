@@ -2,7 +2,7 @@
 
 use super::{
     codex_queue::Usable,
-    panes::Panes,
+    panes::{Panes, Ready},
     servers::{NO_THREAD, Servers, Way},
 };
 use crate::{
@@ -56,7 +56,13 @@ pub(super) fn choose(cx: &Context, servers: &mut Servers, session: &Session, kin
             let is_message = kind != CommandKind::RequestWorkerCompact;
             match is_message.then(|| servers.queues.usable(cx, session)).flatten() {
                 Some(Usable { is_busy }) => Way::Queue { is_busy },
-                None => servers.panes.way(cx, session).unwrap_or(Way::Inbox(why)),
+                None => match servers.panes.way(cx, session).unwrap_or(Way::Inbox(why)) {
+                    Way::Typed(ready) if is_message => {
+                        let not_queued = servers.queues.out_of_reach(cx, session).map(str::to_owned);
+                        Way::Typed(Box::new(Ready { not_queued, ..*ready }))
+                    }
+                    way => way,
+                },
             }
         }
         way @ (Way::Server { .. } | Way::Queue { .. } | Way::Later(_) | Way::Typed(_)) => way,

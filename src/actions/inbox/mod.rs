@@ -6,6 +6,8 @@
 mod ack;
 mod listing;
 mod news;
+mod reader;
+mod report;
 mod say;
 mod settle;
 mod view;
@@ -14,8 +16,8 @@ pub use ack::Ack;
 pub use listing::{InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
 pub use say::InboxAck;
 
-pub(super) use listing::{Mail, show};
 pub(super) use news::tell_manager;
+pub(super) use reader::{Mail, show};
 
 use news::News;
 use view::ItemView;

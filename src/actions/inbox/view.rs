@@ -121,7 +121,11 @@ impl ItemView {
 
     /// The head line and the message, quoted.
     pub fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        let from = self.source_session_name.as_deref().unwrap_or("the operator");
+        let from = match &self.source_session_name {
+            Some(name) => name,
+            None if self.payload["created_by"] == "session" => "some Codex session",
+            None => "the operator",
+        };
         let at = self.delivered_at.unwrap_or(self.created_at);
         write!(out, "#{} {} from {from} to {}, {at}", self.id, self.signal_type, self.target_session_name)?;
         if let Some(task) = &self.task_name {

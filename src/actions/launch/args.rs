@@ -11,14 +11,13 @@ use crate::{
 /// What every start takes.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct LaunchArgs {
-    /// Working directory; without it the present one, and for `resume` the session's own
+    /// Working directory; without it the present one
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
-    /// What its commands may touch: read-only, workspace-write or danger-full-access [default: workspace-write; for
-    /// `resume` what it had]
+    /// What its commands may touch: read-only, workspace-write or danger-full-access [default: workspace-write]
     #[arg(long, value_name = "MODE")]
     pub sandbox: Option<Sandbox>,
-    /// When it asks: untrusted, on-request or never [default: on-request; for `resume` as before]
+    /// When it asks: on-request, never, or untrusted, which Codex 0.169 refuses [default: on-request]
     #[arg(long, value_name = "POLICY")]
     pub ask_for_approval: Option<ApprovalPolicy>,
     /// `yolo`: full access, never ask; says on the command line what it is

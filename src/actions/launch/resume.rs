@@ -22,6 +22,13 @@ use crate::{
 ///
 /// Example: `conveyor resume w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
+#[command(mut_arg("cwd", |cwd| cwd.help("Working directory; without it the session's own")))]
+#[command(mut_arg("sandbox", |sandbox| sandbox.help(
+    "What its commands may touch: read-only, workspace-write or danger-full-access [default: what it had]",
+)))]
+#[command(mut_arg("ask_for_approval", |policy| policy.help(
+    "When it asks: on-request, never, or untrusted, which Codex 0.169 refuses [default: as before]",
+)))]
 pub struct Resume {
     /// Session name
     #[arg(value_name = "SESSION")]

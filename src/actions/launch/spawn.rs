@@ -138,6 +138,10 @@ pub(super) fn prepare(cx: &Context, plan: Plan) -> Result<Prepared> {
         .map_err(fail::codex)?;
     let cli = CodexCli { program, codex_home: codex_home(cx) };
     let version = cli.version().map_err(fail::codex)?;
+    if plan.approval == Some(ApprovalPolicy::Untrusted) && !version.takes_untrusted() {
+        return Err(Error::refused(format!("Codex {version} knows no approval policy \"untrusted\""))
+            .hint("give --ask-for-approval on-request, or never"));
+    }
     let tmux = cx.tmux(tmux_socket(cx).as_deref());
     let installed = tmux.version().map_err(fail::tmux)?;
     if installed.support() == Support::TooOld {

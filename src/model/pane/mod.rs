@@ -27,7 +27,8 @@ pub use menu::MenuOption;
 pub use question::{DialogText, read_dialog};
 pub use reading::{Evidence, PaneReading, PaneState, Prompt};
 pub use ready::{
-    DeferReason, Deferral, EmptyComposer, Held, Look, MIN_HEIGHT, MIN_WIDTH, Steering, composer_holds, ready_for_text,
+    DeferReason, Deferral, EmptyComposer, Held, Look, MIN_HEIGHT, MIN_WIDTH, Steering, composer_holds, composer_text,
+    ready_for_text,
 };
 pub use signs::{dialog_signs, looks_like_dialog, spinner_frames, status_hint};
 pub use title::{TitleReading, TitleSign, read_title};

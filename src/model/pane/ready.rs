@@ -237,6 +237,15 @@ pub fn composer_holds(screen: &str, text: &TypedText) -> Held {
     }
 }
 
+/// What stands in the composer and below it, the rows joined; none when no composer is seen.
+#[must_use]
+pub fn composer_text(screen: &str) -> Option<String> {
+    let clean = screen::cleaned(screen);
+    let screen = Screen::new(&clean);
+    let (rows, _) = composer::rows_down(&screen)?;
+    Some(rows.join(" "))
+}
+
 fn without_white_space(text: &str) -> String {
     text::one_line(text).replace(' ', "")
 }

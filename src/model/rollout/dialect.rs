@@ -312,7 +312,7 @@ fn item_completed(body: Json<'_>) -> Meaning {
 fn command(body: Json<'_>) -> Meaning {
     let [line, source, status, output, exit_code] =
         body.pick(["command", "source", "status", "aggregated_output", "exit_code"]);
-    let command = command_line(line);
+    let command = command_line(line, FIELD_CHARS);
     let exit_code = exit_code.and_then(Json::signed);
     let is_users = source.and_then(Json::plain).is_some_and(|source| source == "user_shell");
     let source = if is_users { CommandSource::UserShell } else { CommandSource::Agent };
@@ -332,19 +332,19 @@ fn command(body: Json<'_>) -> Meaning {
 }
 
 /// A command line without the shell around it: `["/bin/bash","-lc","ls"]` is `ls`.
-fn command_line(command: Option<Json<'_>>) -> String {
+pub(super) fn command_line(command: Option<Json<'_>>, max: usize) -> String {
     let Some(command) = command else { return String::new() };
-    if let Some(text) = command.excerpt(FIELD_CHARS) {
+    if let Some(text) = command.excerpt(max) {
         return text;
     }
     let words: Vec<Json<'_>> = command.elements().take(LIST_ITEMS * 4).collect();
     if let [_, flag, script] = words.as_slice()
         && flag.plain().is_some_and(|flag| flag == "-lc" || flag == "-c")
     {
-        return script.excerpt(FIELD_CHARS).unwrap_or_default();
+        return script.excerpt(max).unwrap_or_default();
     }
-    let words: Vec<String> = words.iter().filter_map(|word| word.excerpt(FIELD_CHARS)).collect();
-    crate::base::text::bounded(&words.join(" "), FIELD_CHARS)
+    let words: Vec<String> = words.iter().filter_map(|word| word.excerpt(max)).collect();
+    crate::base::text::bounded(&words.join(" "), max)
 }
 
 /// A `FileChange` item or a `patch_apply_end` event; the changes are keyed by path.
@@ -383,7 +383,7 @@ fn sub_agent(item: Json<'_>) -> Meaning {
         .text("agent_path", path.as_deref())
         .text("agent_thread_id", child.as_deref())
         .text("kind", Some(&kind));
-    Meaning::new(Fact::SubAgent { kind, child }, line, summary)
+    Meaning::new(Fact::SubAgent { kind, child, path }, line, summary)
 }
 
 /// The texts of a message's parts, a line feed between them.

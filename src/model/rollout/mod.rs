@@ -4,6 +4,7 @@
 //! because one file can hold lines of several Codex versions. Nothing here reads a file or remembers an
 //! earlier line.
 
+mod detail;
 mod dialect;
 mod entry;
 mod envelope;
@@ -16,7 +17,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{ENTRY_CHARS, entry};
+pub use entry::{is_spoken, said};
 pub use envelope::{BadLine, Record, parse, parse_huge, recover_torn};
 pub use fact::{
     CommandSource, Fact, Head, LimitWindow, MessageRole, Phase, RateLimits, SessionSource, Tokens, TurnError,

@@ -31,6 +31,11 @@ impl<'a> Json<'a> {
         value_end(self.0.as_bytes(), 0)
     }
 
+    /// The value as it stands in the text.
+    pub(super) fn source(self) -> &'a str {
+        self.0.get(..self.len()).unwrap_or(self.0)
+    }
+
     pub(super) fn is_object(self) -> bool {
         self.0.starts_with('{')
     }

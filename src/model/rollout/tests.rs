@@ -5,7 +5,10 @@ use super::{
     scan::{Json, has_lone_surrogate},
     *,
 };
-use crate::base::{json, text};
+use crate::{
+    base::{json, text},
+    model::conversation::{Said, Sender},
+};
 
 fn record(line: &str) -> Record {
     parse(line.as_bytes()).unwrap_or_else(|error| panic!("{error}: {line}"))
@@ -182,14 +185,16 @@ fn no_bytes_break_it() {
 #[test]
 fn texts_come_out_clean_and_bounded() {
     let long = "é\\n\\u001b[31m".repeat(4_000);
-    let record = event(&format!(r#"{{"type":"user_message","message":"{long}"}}"#));
+    let line = format!(r#"{{"type":"event_msg","payload":{{"type":"user_message","message":"{long}"}}}}"#);
+    let record = record(&line);
     let Fact::UserMessage { text: message, .. } = &record.fact else { panic!() };
-    assert!(message.chars().count() <= ENTRY_CHARS && message.ends_with('…'));
+    assert!(message.chars().count() <= 4_000 && message.ends_with('…'));
     assert!(!message.chars().any(text::is_unsafe));
     assert!(record.brief.chars().count() <= 200 && !record.brief.contains('\n'));
     assert!(record.payload.len() < 4_096, "{}", record.payload.len());
-    let told = entry(&record, 7).expect("an entry");
-    assert_eq!((told.byte_offset, told.speaker), (7, crate::model::board::Speaker::User));
+    let Some(Said::User { text: whole, sender: Sender::Unsaid }) = said(&record, line.as_bytes()) else { panic!() };
+    assert_eq!(whole.chars().count(), 8_000, "who reads it gets all of it");
+    assert!(!text::has_unsafe(&whole));
 }
 
 #[test]
@@ -319,7 +324,11 @@ proptest! {
         prop_assert!(!record.brief.chars().any(|c| text::is_unsafe(c) || c == '\n'));
         let payload: Value = serde_json::from_str(&record.payload).unwrap();
         prop_assert_eq!(json::compact(&payload).unwrap(), record.payload.as_str());
-        let _ = entry(&record, 0);
+        if let Some(told) = said(&record, line.as_bytes()) {
+            let told = format!("{told:?}");
+            prop_assert!(!told.contains("\\u{1b}") && !told.contains("\\u{202e}"), "{}", told);
+        }
+        prop_assert!(is_spoken(&record) || said(&record, line.as_bytes()).is_none());
         let _ = parse_huge(&line.as_bytes()[..cut.index(line.len() + 1)]);
     }
 }

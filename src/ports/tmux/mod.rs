@@ -23,7 +23,7 @@ pub use real::{DEFAULT_LIMIT, RealTmux, TmuxServer};
 pub use scripted::{Call, ScriptedPane, ScriptedTmux};
 pub use types::{
     CaptureOptions, KillOutcome, NewSession, NewWindow, PaneId, PaneInfo, PaneOption, PaneRef, Program, ServerInfo,
-    ServerSettings, SessionId, SessionInfo, Size, Split, SplitDirection, Support, TmuxName, TmuxVersion,
+    ServerSettings, SessionId, SessionInfo, Shot, Size, Split, SplitDirection, Support, TmuxName, TmuxVersion,
 };
 
 use crate::{model::typing::Sign, ports::process::ProcessId};
@@ -137,6 +137,12 @@ pub trait Tmux: Send + Sync {
     /// # Errors
     /// [`TmuxError::NotFound`] when the pane is gone.
     fn capture(&self, pane: PaneId, options: CaptureOptions) -> Result<String>;
+
+    /// The screen of a pane with its colours, and what must be known to show it; all of one moment.
+    ///
+    /// # Errors
+    /// [`TmuxError::NotFound`] when the pane is gone.
+    fn shot(&self, pane: PaneId) -> Result<Shot>;
 
     /// Presses a key when, and only when, all that `guard` demands holds at that moment.
     ///

@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
-use super::{PaneId, PaneInfo, ServerInfo, ServerSettings, SessionId, SessionInfo, Size, TmuxError, TmuxVersion};
+use super::{PaneId, PaneInfo, ServerInfo, ServerSettings, SessionId, SessionInfo, Shot, Size, TmuxError, TmuxVersion};
 use crate::base::{Timestamp, text};
 
 /// Stands for a line feed in a path or program name, which would otherwise begin a forged line.
@@ -75,6 +75,29 @@ fn pane(line: &str) -> Option<PaneInfo> {
         current_command: String::new(),
         title: String::new(),
         current_path: None,
+    })
+}
+
+/// The line in front of a captured screen.
+pub(super) const SHOT_FORMAT: &str = "#{pane_width} #{pane_height} #{cursor_x} #{cursor_y} #{cursor_flag} #{pane_pid} #{pane_dead} \
+     #{pane_in_mode}";
+
+/// Reads a line of [`SHOT_FORMAT`] and the screen behind it.
+pub(super) fn shot(output: &[u8]) -> Result<Shot, TmuxError> {
+    let text = String::from_utf8_lossy(output);
+    let (about, screen) = text.split_once('\n').unwrap_or((&text, ""));
+    let numbers: Option<Vec<u32>> = about.split(' ').map(|word| word.parse().ok()).collect();
+    let bad = || unreadable("display-message", about.as_bytes());
+    let Some(&[width, height, x, y, shown, pid, dead, in_mode]) = numbers.as_deref() else { return Err(bad()) };
+    let side = |value: u32| u16::try_from(value).map_err(|_| bad());
+    let cursor = if shown > 0 { Some((side(x)?, side(y)?)) } else { None };
+    Ok(Shot {
+        text: screen.to_owned(),
+        size: Size { width: side(width)?, height: side(height)? },
+        cursor,
+        pid,
+        dead: dead > 0,
+        in_mode: in_mode > 0,
     })
 }
 

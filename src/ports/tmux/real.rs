@@ -21,7 +21,8 @@ use tmux_interface::{
 use super::{
     Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId,
     PaneInfo, PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings,
-    SessionId, SessionInfo, Size, Split, SplitDirection, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
+    SessionId, SessionInfo, Shot, Size, Split, SplitDirection, Staging, Submission, Target, Tmux, TmuxError,
+    TmuxVersion,
     lane::{self, Checks},
     parse,
     run::{Finished, RunError, run},
@@ -360,6 +361,13 @@ impl Tmux for RealTmux {
             command = command.join();
         }
         Ok(String::from_utf8_lossy(&self.call(&[command.build()])?).into_owned())
+    }
+
+    fn shot(&self, pane: PaneId) -> Result<Shot> {
+        let target = pane.to_string();
+        let about = DisplayMessage::new().print().target_pane(&target).message(parse::SHOT_FORMAT).build();
+        let screen = CapturePane::new().stdout().escape_sequences().trailing_spaces().target_pane(&target).build();
+        parse::shot(&self.call(&[about, screen])?)
     }
 
     fn guarded_key(&self, guard: &Guard, key: Key) -> Result<KeyOutcome> {

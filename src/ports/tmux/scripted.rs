@@ -9,8 +9,8 @@ use std::{
 use super::{
     AnswerKeys, Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession,
     NewWindow, PaneId, PaneInfo, PaneOption, PaneRef, Press, Program, Receipt, Refusal, Result, SendOutcome,
-    ServerInfo, ServerSettings, SessionId, SessionInfo, SignPlace, Size, Split, SplitDirection, Staging, Submission,
-    Support, Target, Tmux, TmuxError, TmuxVersion, lane,
+    ServerInfo, ServerSettings, SessionId, SessionInfo, Shot, SignPlace, Size, Split, SplitDirection, Staging,
+    Submission, Support, Target, Tmux, TmuxError, TmuxVersion, lane,
 };
 use crate::{
     base::Timestamp,
@@ -473,6 +473,14 @@ impl Tmux for ScriptedTmux {
         let mut state = self.answer()?;
         state.calls.push(Call::Capture(pane));
         Ok(state.pane_mut(pane)?.screen.clone())
+    }
+
+    fn shot(&self, pane: PaneId) -> Result<Shot> {
+        let mut state = self.answer()?;
+        state.calls.push(Call::Capture(pane));
+        let pane = state.pane_mut(pane)?;
+        let PaneInfo { size, pid, dead, in_mode, .. } = pane.info.clone();
+        Ok(Shot { text: pane.screen.clone(), size, cursor: None, pid, dead, in_mode })
     }
 
     fn guarded_key(&self, guard: &Guard, key: Key) -> Result<KeyOutcome> {

@@ -320,6 +320,23 @@ pub struct CaptureOptions {
     pub join: bool,
 }
 
+/// A pane's screen at one moment, as tmux prints it: with the sequences for colours and attributes, and untrusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// The lines.
+    pub text: String,
+    /// Columns and rows of the pane.
+    pub size: Size,
+    /// Column and row of the cursor, from 0; none when the program hides it.
+    pub cursor: Option<(u16, u16)>,
+    /// Pid of the pane's first process, also when that is dead.
+    pub pid: u32,
+    /// The process has ended and the pane was kept.
+    pub dead: bool,
+    /// It is in copy mode or another mode that takes the keys.
+    pub in_mode: bool,
+}
+
 /// What became of a request to close something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KillOutcome {

@@ -240,11 +240,14 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
 fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let rows = rows(app);
     let total = app.board().map_or(0, |board| board.sessions.len());
-    let title = if app.filter_text.is_empty() {
+    let mut title = if app.filter_text.is_empty() {
         "who needs you".to_owned()
     } else {
         format!("{} ({} of {total})", app.filter_text, rows.len())
     };
+    if !app.fleet.chosen.is_empty() {
+        title = format!("{title}, {} chosen", app.fleet.chosen.len());
+    }
     put(frame, area, 0, heading(app, &title, app.fleet.look == Look::List, area.width));
     let folded = folded(app);
     if rows.is_empty() && app.filter_text.is_empty() {
@@ -298,6 +301,11 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
     let who = match &row.task {
         Some(task) => format!("{pair}{}{task}", glyphs.separator()),
         None => pair,
+    };
+    let who = match app.fleet.chosen.contains(&row.id) {
+        _ if app.fleet.chosen.is_empty() => who,
+        true => format!("+ {who}"),
+        false => format!("  {who}"),
     };
     let disagree = row.judgement.agreement == Agreement::Disagree;
     let first = Line::from(vec![

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-pub(super) const ASCII_BORDER: border::Set<'static> = border::Set {
+const ASCII_BORDER: border::Set<'static> = border::Set {
     top_left: "+",
     top_right: "+",
     bottom_left: "+",
@@ -50,6 +50,20 @@ pub(super) fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
     (outer, inner)
 }
 
+/// Draws the empty box of a layer with so many lines; the place for its text.
+pub(super) fn boxed(app: &App, frame: &mut Frame<'_>, title: &str, lines: usize) -> Rect {
+    let glyphs = app.settings.glyphs;
+    let (outer, inner) = boxes(app.size, lines);
+    let title = cut(title, usize::from(outer.width).saturating_sub(6), glyphs);
+    let block = Block::bordered()
+        .border_set(if glyphs.is_ascii() { ASCII_BORDER } else { border::PLAIN })
+        .border_style(app.settings.theme.style(Part::BorderFocus))
+        .title(span(app, Part::Title, format!(" {title} ")));
+    frame.render_widget(Clear, outer);
+    frame.render_widget(block, outer);
+    inner
+}
+
 /// The text width of every box.
 fn text_width(app: &App) -> usize {
     usize::from(boxes(app.size, 0).1.width)
@@ -74,16 +88,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Confirm { .. } => ("are you sure".to_owned(), 0),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), 0),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
-        Layer::Input(_) | Layer::Nudge(_) => return,
+        Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
-    let title = cut(&title, usize::from(outer.width).saturating_sub(6), app.settings.glyphs);
-    let block = Block::bordered()
-        .border_set(if app.settings.glyphs.is_ascii() { ASCII_BORDER } else { border::PLAIN })
-        .border_style(app.settings.theme.style(Part::BorderFocus))
-        .title(span(app, Part::Title, format!(" {title} ")));
-    frame.render_widget(Clear, outer);
-    frame.render_widget(block, outer);
+    boxed(app, frame, &title, lines.len());
     let scroll = scroll.min(hidden);
     for (index, line) in lines.into_iter().skip(scroll).enumerate() {
         put(frame, inner, index, line);
@@ -126,7 +134,7 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         }
         Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Snooze(asked) => snoozing(app, asked, width),
-        Layer::Input(_) | Layer::Nudge(_) => Vec::new(),
+        Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
 }
 
@@ -259,6 +267,9 @@ fn heading(place: Place) -> &'static str {
         Place::Reader => "in a text",
         Place::Confirm => "in a question",
         Place::Answer => "over what a session asks",
+        Place::Form => "in a form",
+        Place::Palette => "in the palette",
+        Place::Receipts => "in the list of receipts",
         Place::Snooze => "over the lengths of a snooze",
     }
 }

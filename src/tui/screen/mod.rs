@@ -4,11 +4,17 @@ pub mod delivery;
 pub mod events;
 pub mod explain;
 pub mod fleet;
+mod form;
 pub mod inbox;
 pub mod layers;
 mod nudge;
+pub mod palette;
+mod pane;
 pub mod preview;
+mod receipts;
+pub mod talk;
 pub mod task;
+pub mod usage;
 
 use ratatui::{
     Frame,
@@ -19,9 +25,12 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
+    acts::{self, Deed},
     app::{App, BoardState, Look, Screen, count},
+    form::Subject,
     keymap::{self, Binding, Intent},
     layer::Layer,
+    look,
     message::Failure,
     theme::{Glyphs, Part},
     wrap::{cut, wrap},
@@ -89,6 +98,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         match layer {
             Layer::Input(input) => layers::input(app, frame, frames.footer, frames.banner, input),
             Layer::Nudge(nudge) => nudge::draw(app, frame, nudge),
+            Layer::Form(form) => form::draw(app, frame, form),
+            Layer::Palette(palette) => palette::draw(app, frame, palette),
+            Layer::Receipts(selected) => receipts::draw(app, frame, *selected),
             Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_) => {
                 layers::draw(app, frame, layer);
             }
@@ -223,6 +235,14 @@ fn banner(app: &App) -> Line<'static> {
         Line::from(spans)
     };
     let alarm = dispatch.as_ref().and_then(|summary| Some((summary.part, summary.alarm.as_deref()?)));
+    // What failed stands there until somebody has looked; beside an alarm, which nothing hides.
+    if let Some(failed) = failed_commands(app) {
+        let text = app
+            .notice
+            .as_ref()
+            .map_or_else(|| failed.clone(), |notice| format!("{failed}{}{}", glyphs.separator(), notice.text));
+        return beside(alarm, Part::Failed, &text);
+    }
     if let Some(notice) = &app.notice {
         return beside(alarm, notice.part, &notice.text);
     }
@@ -248,7 +268,12 @@ fn banner(app: &App) -> Line<'static> {
     };
     let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let counts = format!("{}, {}", counted(board.sessions.len(), "session"), counted(board.tasks.len(), "task"));
-    let tail = [change, ingest, counts].join(glyphs.separator());
+    let running = match app.receipts.running() {
+        0 => None,
+        1 => Some("1 command runs (L)".to_owned()),
+        count => Some(format!("{count} commands run (L)")),
+    };
+    let tail = running.into_iter().chain([change, ingest, counts]).collect::<Vec<_>>().join(glyphs.separator());
     // The ledger's path is the longest fact and gives way first, from its front.
     let taken = dispatch.as_ref().map_or(0, |summary| summary.text.width() + glyphs.separator().width());
     let room = width.saturating_sub(taken + tail.width() + glyphs.separator().width() + 1);
@@ -256,6 +281,15 @@ fn banner(app: &App) -> Line<'static> {
     let text = if ledger.is_empty() { tail } else { format!("{tail}{}{ledger}", glyphs.separator()) };
     let part = if failing > 0 { Part::Warning } else { Part::Dim };
     beside(dispatch.as_ref().map(|summary| (summary.part, summary.text.as_str())), part, &text)
+}
+
+/// Submitted commands that came to nothing and were not looked at.
+fn failed_commands(app: &App) -> Option<String> {
+    match app.receipts.unseen_failures() {
+        0 => None,
+        1 => Some("a command failed: L shows it".to_owned()),
+        count => Some(format!("{count} commands failed: L shows them")),
+    }
 }
 
 /// The end of `text`, since a path's end tells more; nothing when there is no room for a useful piece.
@@ -283,7 +317,9 @@ fn shorten_front(text: &str, width: usize, glyphs: Glyphs) -> String {
 fn footer(app: &App) -> Line<'static> {
     let width = |row: &Binding| row.keys.first().map_or(0, |key| key.name().width()) + row.short.width() + 3;
     let places = app.places();
-    let rows: Vec<&Binding> = keymap::rows(&places[..places.len() - 1]).filter(|row| works(app, row.intent)).collect();
+    let rows: Vec<&Binding> = keymap::rows(&places[..places.len() - 1])
+        .filter(|row| !app.layers.is_empty() || works(app, row.intent))
+        .collect();
     let help = rows.iter().position(|row| row.intent == Intent::Help);
     let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| width(rows[index])));
     let mut spans = Vec::new();
@@ -308,19 +344,30 @@ fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
     [Span::raw(" "), span(app, Part::Key, key), span(app, Part::Dim, format!(" {} ", row.short))]
 }
 
-/// Whether a key would do anything now.
-fn works(app: &App, intent: Intent) -> bool {
-    if !app.layers.is_empty() {
-        return true;
-    }
+/// Whether a key would do anything on the screen now, whatever lies over it.
+#[must_use]
+pub fn works(app: &App, intent: Intent) -> bool {
     match intent {
         Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Unfold => look::can_unfold(app),
+        Intent::NextEntry | Intent::PreviousEntry => look::can_choose(app),
+        Intent::PanLeft | Intent::PanRight => look::can_pan(app),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
+        Intent::Nudge => super::messages::addressees(app).is_ok(),
+        Intent::Choose => app.session().is_some(),
+        Intent::NewTask => acts::is_offered(app, Subject::CreateTask),
+        Intent::StartWorker => acts::is_offered(app, Subject::StartWorker),
+        Intent::Bind => acts::is_offered(app, Subject::Bind),
+        Intent::Compact => acts::is_offered(app, Subject::Compact),
+        Intent::Budget => acts::is_offered(app, Subject::Budget),
+        Intent::Resume => acts::is_offered(app, Subject::Resume),
+        Intent::Stop => acts::question(app, Deed::Stop).is_ok(),
+        Intent::Unbind => acts::question(app, Deed::Unbind).is_ok(),
+        Intent::Receipts => !app.receipts.list().is_empty(),
         Intent::Snooze | Intent::Pin => fleet::selected(app).is_some(),
         Intent::Unread => app.session().is_some_and(|row| !row.marks.unread),
         Intent::Gone => fleet::gone(app) > 0,
-        Intent::Nudge => super::messages::addressee(app).is_ok(),
         Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
         Intent::Answer => super::answers::is_in(app, Condition::Blocked),
         Intent::Retry => {
@@ -331,7 +378,7 @@ fn works(app: &App, intent: Intent) -> bool {
         }
         Intent::Arrived => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
         Intent::Inbox | Intent::Pause => app.board().is_some(),
-        Intent::Adopt => !matches!(app.board, BoardState::Failed(_)),
+        Intent::Adopt => acts::is_offered(app, Subject::Adopt),
         Intent::Open => match app.screen {
             Screen::Fleet => app.fleet.list.id.is_some() && app.fleet.look != Look::Full,
             Screen::Task | Screen::Inbox => app.session().is_some(),
@@ -342,7 +389,9 @@ fn works(app: &App, intent: Intent) -> bool {
         }
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {
-            Screen::Fleet => app.fleet.look != Look::List || !app.filter_text.is_empty(),
+            Screen::Fleet => {
+                app.fleet.look != Look::List || !app.filter_text.is_empty() || !app.fleet.chosen.is_empty()
+            }
             Screen::Task | Screen::Events | Screen::Inbox => true,
         },
         Intent::Filter | Intent::Copy | Intent::Mouse | Intent::NextPane | Intent::Fleet => app.board().is_some(),
@@ -367,6 +416,12 @@ fn works(app: &App, intent: Intent) -> bool {
         | Intent::WordRight
         | Intent::LineStart
         | Intent::LineEnd
+        | Intent::NextField
+        | Intent::PreviousField
+        | Intent::Submit
+        | Intent::Toggle
+        | Intent::StartOver
+        | Intent::Palette
         | Intent::Help
         | Intent::Reload
         | Intent::Repaint

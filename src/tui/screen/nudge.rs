@@ -1,21 +1,15 @@
 //! Drawing a message that is written: to whom, the text with its cursor, and the command line that will run.
 
-use ratatui::{
-    Frame,
-    layout::Position,
-    symbols::border,
-    text::Line,
-    widgets::{Block, Clear},
-};
+use ratatui::{Frame, layout::Position, text::Line};
 use unicode_width::UnicodeWidthChar;
 
 use super::{
-    layers::{ASCII_BORDER, boxes, wrapped},
-    put, span, styled,
+    layers::{boxed, boxes, wrapped},
+    put, styled,
 };
 use crate::{
     actions::Action,
-    tui::{app::App, input::command_line, layer::Nudge, messages, theme::Part, wrap::cut},
+    tui::{app::App, field::Field, input::command_line, layer::Nudge, messages, theme::Part},
 };
 
 /// The most lines that the command line takes.
@@ -32,20 +26,31 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, nudge: &Nudge) {
     if width == 0 || room.height == 0 {
         return;
     }
-    let (text, row, column) = layout(nudge, width);
-    let command = format!("runs: {}", command_line(app, &messages::enqueue(nudge).argv()));
-    let mut command = wrapped(app, Part::Dim, &command, width);
+    let (text, row, column) = layout(&nudge.field, width);
+    let mut below: Vec<Line<'static>> = vec![Line::default()];
+    let names: Vec<&str> = nudge.to.iter().map(|(_, name)| name.as_str()).collect();
+    match &nudge.error {
+        Some(error) => below.extend(wrapped(app, Part::Error, error, width)),
+        None => {
+            let about = format!("To {}, from the operator; the receipt says how it goes.", names.join(", "));
+            below.extend(wrapped(app, Part::Dim, &about, width));
+        }
+    }
+    for (name, why) in &nudge.left_out {
+        below.extend(wrapped(app, Part::Warning, &format!("not to {name}: it {why}"), width));
+    }
+    let first = nudge.to.first().map_or("", |(_, name)| name);
+    let line = command_line(app, &messages::send_to(first, nudge.field.text()).argv());
+    let more = match nudge.to.len() {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more, one for each)", count - 1),
+    };
+    let mut command = wrapped(app, Part::Dim, &format!("runs{more}: {line}"), width);
     if command.len() > COMMAND_LINES {
         command.truncate(COMMAND_LINES);
         command.pop();
         command.push(styled(app, Part::Dim, format!("{} (the whole text goes along)", glyphs.cut())));
     }
-    let (part, about) = match &nudge.error {
-        Some(error) => (Part::Error, error.clone()),
-        None => (Part::Dim, format!("A dispatcher takes it to {}; the receipt says how.", nudge.worker)),
-    };
-    let mut below: Vec<Line<'static>> = vec![Line::default()];
-    below.extend(wrapped(app, part, &about, width));
     below.extend(command);
     // On a low screen the text comes first, then what is wrong with it.
     let height = usize::from(room.height);
@@ -56,15 +61,11 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, nudge: &Nudge) {
     let shown = text.len().min(TEXT_LINES).min((height - below.len()).max(1));
     let first = (row + 1).saturating_sub(shown).min(text.len() - shown);
 
-    let (outer, inner) = boxes(app.size, shown + below.len());
-    let title = format!("nudge {} through {}", nudge.worker, nudge.task);
-    let title = cut(&title, usize::from(outer.width).saturating_sub(6), glyphs);
-    let block = Block::bordered()
-        .border_set(if glyphs.is_ascii() { ASCII_BORDER } else { border::PLAIN })
-        .border_style(app.settings.theme.style(Part::BorderFocus))
-        .title(span(app, Part::Title, format!(" {title} ")));
-    frame.render_widget(Clear, outer);
-    frame.render_widget(block, outer);
+    let title = match names.as_slice() {
+        [name] => format!("nudge {name}"),
+        names => format!("nudge {} sessions", names.len()),
+    };
+    let inner = boxed(app, frame, &title, shown + below.len());
     for (index, line) in text.into_iter().skip(first).take(shown).enumerate() {
         put(frame, inner, index, styled(app, Part::Text, line));
     }
@@ -79,12 +80,12 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, nudge: &Nudge) {
 }
 
 /// The text broken into lines, with the line and the column of the cursor. The last column stays free for it.
-fn layout(nudge: &Nudge, width: usize) -> (Vec<String>, usize, usize) {
+pub(super) fn layout(field: &Field, width: usize) -> (Vec<String>, usize, usize) {
     let width = width.saturating_sub(1).max(1);
-    let cursor = nudge.field.before().len();
+    let cursor = field.before().len();
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
     let mut at = (0, 0);
-    for (index, c) in nudge.field.text().char_indices() {
+    for (index, c) in field.text().char_indices() {
         let columns = c.width().unwrap_or(0);
         if c != '\n' && used + columns > width && used > 0 {
             lines.push(std::mem::take(&mut line));
@@ -101,7 +102,7 @@ fn layout(nudge: &Nudge, width: usize) -> (Vec<String>, usize, usize) {
             used += columns;
         }
     }
-    if cursor == nudge.field.text().len() {
+    if cursor == field.text().len() {
         at = (lines.len(), used);
     }
     lines.push(line);
@@ -111,13 +112,12 @@ fn layout(nudge: &Nudge, width: usize) -> (Vec<String>, usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::field::Field;
 
     fn laid_out(text: &str, back: usize, width: usize) -> (Vec<String>, usize, usize) {
         let mut field = Field::default();
         assert!(field.insert(text, 1_000));
         (0..back).for_each(|_| field.left());
-        layout(&Nudge { task: "t".into(), worker: "w".into(), field, error: None }, width)
+        layout(&field, width)
     }
 
     #[test]

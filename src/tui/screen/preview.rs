@@ -1,23 +1,30 @@
 //! A closer look at the selected session: its state in words, then its conversation or its pane.
 
-use ratatui::{Frame, layout::Rect};
+use ratatui::{Frame, layout::Rect, text::Line};
 
-use super::{ago, fleet, heading, put, styled};
+use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines, usage};
 use crate::{
-    base::text::{age, clean},
     model::{
-        board::{Entry, SessionRow, Speaker, TaskRow},
+        board::{SessionRow, TaskRow},
         state::{Agreement, Judgement},
     },
     tui::{
-        app::{App, Look},
+        app::{App, Look, Screen},
+        talk::{self, Talk},
         theme::Part,
+        views::Spot,
         wrap::{cut, wrap},
     },
 };
 
-/// The most lines that one conversation entry takes in the preview.
-const ENTRY_LINES: usize = 60;
+/// In a preview lower than this, lines are dear.
+const TALL: u16 = 20;
+
+/// The most lines that sub-agents take there.
+const FEW_AGENTS: usize = 2;
+
+/// The most lines that they take elsewhere.
+const MANY_AGENTS: usize = 6;
 
 /// The most lines that the reason of a state takes.
 const REASON_LINES: usize = 3;
@@ -32,33 +39,71 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
         }
         return;
     };
-    let what = if app.fleet.raw { "pane" } else { "conversation" };
-    put(frame, area, 0, heading(app, &format!("{} {}: {what}", row.role, row.name), focused, area.width));
-    let state = state_lines(app, row, usize::from(area.width));
-    for (index, (part, line)) in state.iter().enumerate() {
-        put(frame, area, index + 1, styled(app, *part, format!(" {line}")));
+    session(app, frame, area, row, app.fleet.raw, focused);
+}
+
+/// A session: its state in words, then its conversation or its pane.
+pub(super) fn session(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, raw: bool, focused: bool) {
+    let what = if raw { "pane" } else { "conversation" };
+    let place = if raw { "" } else { reading_back(app, row) };
+    let title = format!("{} {}: {what}{place}", row.role, row.name);
+    put(frame, area, 0, heading(app, &title, focused, area.width));
+    for (index, line) in above(app, row, area).into_iter().enumerate() {
+        put(frame, area, index + 1, line);
     }
-    let used = u16::try_from(state.len() + 1).unwrap_or(u16::MAX).min(area.height);
-    let text = Rect { y: area.y + used, height: area.height - used, ..area };
-    let height = usize::from(text.height);
-    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.fleet.scroll);
-    // The newest stands at the bottom; scrolling counts from there.
-    let hidden = lines.len().saturating_sub(height);
-    let first = hidden - app.fleet.scroll.min(hidden);
-    for (index, (part, line)) in lines.iter().skip(first).take(height).enumerate() {
-        put(frame, text, index, styled(app, *part, format!(" {line}")));
+    let text = text_area(app, row, area);
+    let view = app.views.of(&row.id);
+    if raw {
+        pane::draw(app, frame, text, view.map(|view| &view.pane));
+    } else {
+        conversation(app, frame, text, row, view.map(|view| &view.talk));
     }
 }
 
-/// How far one can scroll back, at most as far as one does now.
+/// Said in the heading while older entries are read.
+fn reading_back(app: &App, row: &SessionRow) -> &'static str {
+    match app.views.of(&row.id) {
+        Some(view) if !view.talk.follows() => ", further back; G goes to the end",
+        _ => "",
+    }
+}
+
+/// Where the sessions on screen are shown, the one that has the keyboard first.
 #[must_use]
-pub fn overflow(app: &App) -> usize {
-    let area = fleet::areas(app).preview;
-    let Some(row) = app.session() else { return 0 };
-    let used = state_lines(app, row, usize::from(area.width)).len() + 1;
-    let height = usize::from(area.height).saturating_sub(used);
-    let lines = lines(app, row, usize::from(area.width).saturating_sub(1), height + app.fleet.scroll);
-    lines.len().saturating_sub(height).min(app.fleet.scroll)
+pub fn spots(app: &App) -> Vec<Spot> {
+    let shown = match app.screen {
+        Screen::Fleet => {
+            let area = fleet::areas(app).preview;
+            app.session().map(|row| (row, area, app.fleet.raw)).into_iter().collect()
+        }
+        Screen::Task | Screen::Events | Screen::Inbox => Vec::new(),
+    };
+    let spot = |(row, area, raw): (&SessionRow, Rect, bool)| {
+        let text = text_area(app, row, area);
+        Spot { session: row.id.clone(), raw, width: text.width.into(), height: text.height.into() }
+    };
+    shown.into_iter().map(spot).collect()
+}
+
+/// Where conversation or pane stand within the area of a session.
+fn text_area(app: &App, row: &SessionRow, area: Rect) -> Rect {
+    let used = above(app, row, area).len() + 1;
+    let used = u16::try_from(used).unwrap_or(u16::MAX).min(area.height);
+    let margin = 1.min(area.width);
+    Rect::new(area.x + margin, area.y + used, area.width - margin, area.height - used)
+}
+
+/// What stands between the heading and the text: the state, how full context and limits are, the sub-agents.
+fn above(app: &App, row: &SessionRow, area: Rect) -> Vec<Line<'static>> {
+    let width = usize::from(area.width).saturating_sub(2);
+    let mut lines: Vec<Line<'static>> = state_lines(app, row, usize::from(area.width))
+        .into_iter()
+        .map(|(part, line)| styled(app, part, format!(" {line}")))
+        .collect();
+    let (part, gauge) = usage::gauge(app, row, width);
+    lines.push(styled(app, part, format!(" {gauge}")));
+    lines.extend(usage::tree(app, row, width, if area.height < TALL { FEW_AGENTS } else { MANY_AGENTS }));
+    lines
 }
 
 fn selected_task(app: &App) -> Option<&TaskRow> {
@@ -102,86 +147,34 @@ pub(super) fn provenance(app: &App, judgement: &Judgement) -> String {
     format!("{}{separator}{source}: {}{separator}{since}", judgement.condition, judgement.rule)
 }
 
-/// The conversation or the pane in lines of `width` columns; of a long one the last `need` lines or some more.
-fn lines(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {
-    if app.fleet.raw { pane(app, row, width) } else { conversation(app, row, width, need) }
-}
-
-fn conversation(app: &App, row: &SessionRow, width: usize, need: usize) -> Vec<(Part, String)> {
-    let entries = match &app.conversation {
-        Some(loaded) if loaded.session == row.id => match &loaded.value {
-            Ok(entries) => entries,
-            Err(failure) => return wrap_as(Part::Error, &failure.message, width),
-        },
-        _ => return vec![(Part::Dim, "reading the conversation".to_owned())],
+fn conversation(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, talk: Option<&Talk>) {
+    let say = |frame: &mut Frame<'_>, part: Part, text: &str| {
+        for (index, line) in wrap(text, usize::from(area.width), 50).into_iter().enumerate() {
+            put(frame, area, index, styled(app, part, line));
+        }
     };
-    if entries.is_empty() {
+    let Some(talk) = talk.filter(|talk| talk.is_loaded() || talk.failure().is_some()) else {
+        return say(frame, Part::Dim, "reading the conversation");
+    };
+    if let Some(failure) = talk.failure() {
+        return say(frame, Part::Error, &failure.message);
+    }
+    if talk.is_empty() {
         let text = if row.judgement.awaiting_first_prompt {
             "Codex writes its record with the first prompt, and nobody has said anything yet"
         } else {
             "nothing was said yet"
         };
-        return wrap_as(Part::Dim, text, width);
+        return say(frame, Part::Dim, text);
     }
-    // Wrapping is the dearest part of a frame: what stands above the window is left alone.
-    let mut blocks = Vec::new();
-    let mut count = 0;
-    for entry in entries.iter().rev() {
-        let block = entry_lines(app, entry, width);
-        count += block.len();
-        blocks.push(block);
-        if count >= need {
-            break;
-        }
+    let paint = app.paint(area.width.into());
+    for (index, shown) in talk.rows(paint).into_iter().enumerate() {
+        let line = match shown {
+            talk::Row::Head(entry, is_chosen) => talk_lines::head(entry, app.now, is_chosen, paint),
+            talk::Row::Line(line) => line,
+        };
+        put(frame, area, index, line);
     }
-    blocks.into_iter().rev().flatten().collect()
-}
-
-fn entry_lines(app: &App, entry: &Entry, width: usize) -> Vec<(Part, String)> {
-    let (part, word) = match entry.speaker {
-        Speaker::User => (Part::User, "user"),
-        Speaker::Agent => (Part::Agent, "agent"),
-        Speaker::Note => (Part::Dim, "note"),
-        Speaker::Tool => (Part::Tool, "tool"),
-        Speaker::Codex => (Part::Codex, "codex"),
-    };
-    let label = match entry.at {
-        Some(at) => format!("{word}, {} ago", age(at.age_seconds(app.now))),
-        None => format!("{word}, when unknown"),
-    };
-    let mut lines = vec![(Part::Dim, label)];
-    lines.extend(
-        wrap(&entry.text, width.saturating_sub(2), ENTRY_LINES).into_iter().map(|line| (part, format!("  {line}"))),
-    );
-    lines
-}
-
-fn pane(app: &App, row: &SessionRow, width: usize) -> Vec<(Part, String)> {
-    let pane = match &app.pane {
-        Some(loaded) if loaded.session == row.id => match &loaded.value {
-            Ok(Some(pane)) => pane,
-            Ok(None) => return wrap_as(Part::Dim, "this session has no pane", width),
-            Err(failure) => return wrap_as(Part::Error, &failure.message, width),
-        },
-        _ => return vec![(Part::Dim, "looking at the pane".to_owned())],
-    };
-    let glyphs = app.settings.glyphs;
-    let mut lines: Vec<_> =
-        pane.lines.iter().map(|line| (Part::Text, cut(&clean(line).replace('\t', "    "), width, glyphs))).collect();
-    // The screen's empty rest says nothing and would push the text out of view.
-    while lines.last().is_some_and(|(_, line)| line.trim().is_empty()) {
-        lines.pop();
-    }
-    let mut note = format!("captured {} ago", age(pane.captured_at.age_seconds(app.now)));
-    if let Some(more) = &pane.note {
-        note = format!("{note}{}{more}", glyphs.separator());
-    }
-    lines.push((Part::Dim, cut(&note, width, glyphs)));
-    lines
-}
-
-fn wrap_as(part: Part, text: &str, width: usize) -> Vec<(Part, String)> {
-    wrap(text, width, 50).into_iter().map(|line| (part, line)).collect()
 }
 
 /// What the operator has seen of it.
@@ -209,6 +202,9 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("ready     {}", row.judgement.ready_for_text.as_str().replace('_', " "))),
         (Part::Text, format!("prompt    {}", row.judgement.prompt.as_deref().unwrap_or("none seen"))),
         (Part::Text, format!("context   {context}")),
+    ];
+    lines.extend(usage::facts(app, row));
+    lines.extend([
         (Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none"))),
         (Part::Text, format!("partner   {}", row.partner.as_deref().unwrap_or("none"))),
         (Part::Text, format!("inbox     {} unread", row.unread)),
@@ -222,7 +218,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("seen      {}", seen(app, row))),
         (Part::Dim, String::new()),
         (Part::Dim, "what each sensor says".to_owned()),
-    ];
+    ]);
     for reading in &row.judgement.readings {
         let since = ago(reading.at, app.now);
         lines.push((Part::Text, format!("{:8} {} ({since})", reading.source.as_str(), reading.condition)));

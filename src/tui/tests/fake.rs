@@ -8,19 +8,25 @@ use std::sync::{
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
-    actions::{Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, PauseView, QuestionView, Report},
+    actions::{
+        Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, Found, KnownBy, PauseView, QuestionView,
+        Report, TalkQuery, Unregistered,
+    },
     base::{Error, Kind, Result, Timestamp},
     model::{
-        board::{
-            Attention, BindingRow, Board, ContextUse, CycleRow, Entry, EventBrief, EventRow, SessionRow, Speaker,
-            TaskRow,
-        },
+        board::{Attention, BindingRow, Board, CycleRow, EventBrief, EventRow, SessionRow, TaskRow},
+        cells::{Cursor, Picture},
+        conversation::{Entry, Outcome, Run, Said, Sender},
         deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
         delivery::{AckStatus, CommandKind, ItemState, Phase},
+        family::AgentView,
         marks::MarksView,
+        rollout::CommandSource,
         session::{Registration, Role, SessionKind},
         state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
+        supervision::CriteriaSummary,
         task::{BindingState, Task, TaskState},
+        usage::{ContextUse, Limit, TokenUse},
     },
     tui::{
         app::{App, Settings, update},
@@ -28,6 +34,7 @@ use crate::{
         keymap::Key,
         message::{Effect, Msg},
         screen,
+        talk::Talk,
         theme::{Glyphs, Theme, ThemeName},
     },
 };
@@ -85,6 +92,20 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
             at: Some(ago(seconds)),
         }),
         context: Some(ContextUse { used_tokens: 122_400, window_tokens: 272_000 }),
+        tokens: Some(TokenUse {
+            at: Some(ago(seconds)),
+            byte_offset: 39_000,
+            total_tokens: Some(1_250_000),
+            limits_at: Some(ago(seconds)),
+            limits: vec![Limit {
+                used_percent: 92,
+                window_minutes: Some(300),
+                resets_at: Some(Timestamp::from_millis(NOW.as_millis() + 3_600_000)),
+            }],
+            limit_reached: None,
+        }),
+        parent: None,
+        agents: Vec::new(),
         ingested_bytes: 184_220,
         pending_bytes: 0,
         ingest_error: None,
@@ -94,6 +115,7 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
             unread: matches!(attention, Attention::Failed | Attention::DoneUnseen),
             ..MarksView::default()
         },
+        criteria: None,
     }
 }
 
@@ -115,6 +137,7 @@ fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
             created_at: ago(7_300),
             updated_at: ago(320),
         },
+        criteria: CriteriaSummary::default(),
         bindings: pair
             .map(|(worker, manager)| BindingRow {
                 id: format!("binding-{name}"),
@@ -204,20 +227,49 @@ pub fn crowd(count: usize) -> Board {
     board
 }
 
+pub fn entry(id: i64, seconds: i64, said: Said) -> Entry {
+    Entry { id, last_id: id, at: Some(ago(seconds)), byte_offset: id.unsigned_abs() * 100, said }
+}
+
+/// A command that has ended.
+pub fn run(command: &str, exit_code: i64, output: &str) -> Said {
+    Said::Command(Run {
+        command: command.into(),
+        source: CommandSource::Agent,
+        call_id: None,
+        outcome: Outcome {
+            ended: true,
+            exit_code: Some(exit_code),
+            status: None,
+            millis: Some(5_922),
+            output: output.into(),
+        },
+    })
+}
+
 pub fn conversation() -> Vec<Entry> {
-    let entry =
-        |speaker, seconds, text: &str| Entry { speaker, at: Some(ago(seconds)), text: text.into(), byte_offset: 0 };
     vec![
-        entry(Speaker::User, 260, "Make the parser accept every recorded file."),
-        entry(Speaker::Note, 250, "Reading the recorded files first."),
-        entry(Speaker::Tool, 240, "ls tests/fixtures\n41 files"),
+        entry(1, 262, Said::TurnStarted { trigger: Some("user".into()) }),
         entry(
-            Speaker::Agent,
-            200,
-            "Two of the recorded files hold a line that is longer than the buffer; I will read them in pieces and \
-             keep the offsets.",
+            2,
+            260,
+            Said::User {
+                text: "Make the parser accept every recorded file.".into(),
+                sender: Sender::Conveyor(Some("manager m1".into())),
+            },
         ),
-        entry(Speaker::Codex, 190, "turn interrupted: 中断されました 🙂"),
+        entry(3, 250, Said::Note("Reading the **recorded** files first.".into())),
+        entry(4, 240, run("ls tests/fixtures", 0, "41 files\n")),
+        entry(
+            5,
+            200,
+            Said::Agent(
+                "Two of the recorded files hold a line that is longer than the buffer; I will read them in pieces and \
+                 keep the `offsets`."
+                    .into(),
+            ),
+        ),
+        entry(6, 190, Said::TurnAborted { reason: "interrupted 中断されました 🙂".into(), millis: Some(72_000) }),
     ]
 }
 
@@ -261,15 +313,10 @@ pub fn explanation() -> Explanation {
 }
 
 pub fn pane() -> PaneText {
+    let captured = "Would you like to run the following command?\n\n\u{1b}[1;36m$ cargo test\u{1b}[0m --workspace\n\
+        \u{1b}[7m> 1. Yes, proceed (y)\u{1b}[0m\n  2. No (esc)\n\n";
     PaneText {
-        lines: vec![
-            "Would you like to run the following command?".into(),
-            String::new(),
-            "\u{1b}[1m$ cargo test --workspace\u{1b}[0m".into(),
-            "> 1. Yes, proceed (y)".into(),
-            "  2. No (esc)".into(),
-            String::new(),
-        ],
+        picture: Picture::of(captured, 160, 50, Some(Cursor { column: 2, row: 3 })),
         captured_at: ago(1),
         note: Some("copy mode".into()),
     }
@@ -347,6 +394,7 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
         updated_at: ago(seconds),
         expires_at: Some(ago(seconds - 1_800)),
         attempts: 1,
+        proof: (phase == Phase::Done).then_some(40_960),
         message: Preview::Text(text.into()),
         item: matches!(phase, Phase::Delivered | Phase::Done).then_some(ItemFacts {
             state: ItemState::Delivered,
@@ -355,6 +403,31 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
             consumed_at: None,
             acknowledged: None,
         }),
+    }
+}
+
+/// Two sessions that run unregistered, and one of which nobody knows what it is.
+pub fn unregistered() -> Unregistered {
+    Unregistered {
+        sessions: vec![
+            Found {
+                thread_id: "019a2b3c-0000-7000-8000-00000000000a".into(),
+                cwd: Some("/home/me/lexer".into()),
+                known_by: vec![KnownBy::OpenRollout, KnownBy::Screen],
+                tmux_session: Some("work".into()),
+                pid: Some(4_711),
+                about: Some("Make the lexer faster".into()),
+            },
+            Found {
+                thread_id: "019a2b3c-0000-7000-8000-00000000000b".into(),
+                cwd: Some("/home/me/docs".into()),
+                known_by: vec![KnownBy::Server],
+                tmux_session: None,
+                pid: None,
+                about: None,
+            },
+        ],
+        unknown: 1,
     }
 }
 
@@ -443,8 +516,12 @@ impl Backend for Fake {
         Ok(rows.split_off(rows.len().saturating_sub(query.limit)))
     }
 
-    fn conversation(&self, _: &str, _: usize) -> Result<Vec<Entry>> {
+    fn conversation(&self, _: &str, _: TalkQuery) -> Result<Vec<Entry>> {
         Ok(conversation())
+    }
+
+    fn agents(&self, _: &str) -> Result<Vec<AgentView>> {
+        Ok(Vec::new())
     }
 
     fn pane(&self, _: &str) -> Result<Option<PaneText>> {
@@ -458,6 +535,10 @@ impl Backend for Fake {
 
     fn questions(&self, _: &str) -> Result<Vec<QuestionView>> {
         Ok(Vec::new())
+    }
+
+    fn unregistered(&self) -> Result<Unregistered> {
+        Ok(unregistered())
     }
 
     fn attach(&self, _: &str) -> Result<Vec<String>> {
@@ -490,8 +571,13 @@ pub fn app(width: u16, height: u16) -> App {
     let mut app = empty(width, height);
     update(&mut app, Msg::Board(Ok(board())));
     update(&mut app, Msg::Deliveries(Ok(quiet())));
-    update(&mut app, Msg::Conversation("session-w1".into(), Ok(conversation())));
+    update(&mut app, said("session-w1", conversation()));
     app
+}
+
+/// The newest page of a conversation.
+pub fn said(session: &str, entries: Vec<Entry>) -> Msg {
+    Msg::Conversation(session.into(), Talk::query(None), Ok(entries))
 }
 
 /// The same with messages on their way.
@@ -507,6 +593,12 @@ pub fn app_with_messages(width: u16, height: u16) -> App {
 /// Presses keys by the names that the help shows; the effects of all of them.
 pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
     keys.split_whitespace().flat_map(|name| update(app, Msg::Key(key(name)))).collect()
+}
+
+/// The newest command that was submitted comes to this end.
+pub fn finish(app: &mut App, result: Result<Report>) -> Vec<Effect> {
+    let line = app.receipts.list().first().expect("a submitted command").line.clone();
+    update(app, Msg::Done(line, result))
 }
 
 /// Types every character.
@@ -526,6 +618,8 @@ pub fn event(name: &str) -> KeyEvent {
         "Enter" => KeyCode::Enter,
         "Esc" => KeyCode::Esc,
         "Tab" => KeyCode::Tab,
+        "Shift-Tab" => KeyCode::BackTab,
+        "Space" => KeyCode::Char(' '),
         "Left" => KeyCode::Left,
         "Right" => KeyCode::Right,
         "Home" => KeyCode::Home,

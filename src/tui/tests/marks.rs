@@ -14,6 +14,7 @@ use crate::{
         app::{App, Look, update},
         message::Msg,
         screen::fleet,
+        talk::Talk,
         theme::ThemeName,
     },
 };
@@ -36,7 +37,7 @@ fn marked() -> Board {
 fn with(board: Board, width: u16, height: u16) -> App {
     let mut app = app(width, height);
     update(&mut app, Msg::Board(Ok(board)));
-    update(&mut app, Msg::Conversation("session-w1".into(), Ok(conversation())));
+    update(&mut app, Msg::Conversation("session-w1".into(), Talk::query(None), Ok(conversation())));
     app
 }
 
@@ -45,8 +46,8 @@ fn order(app: &App) -> Vec<String> {
 }
 
 fn select(app: &mut App, name: &str) {
-    app.fleet.list.id = Some(format!("session-{name}"));
-    update(app, Msg::Conversation(format!("session-{name}"), Ok(conversation())));
+    app.select(Some(format!("session-{name}")), &mut Vec::new());
+    update(app, Msg::Conversation(format!("session-{name}"), Talk::query(None), Ok(conversation())));
 }
 
 #[test]
@@ -152,9 +153,9 @@ fn a_look_is_told_once_with_the_byte_that_was_shown() {
 #[test]
 fn nothing_is_seen_that_was_not_on_the_screen() {
     let mut app = app(80, 24);
-    app.fleet.list.id = Some("session-w3".into());
+    app.select(Some("session-w3".into()), &mut Vec::new());
     assert!(press(&mut app, "Enter").is_empty(), "its conversation is still to come");
-    let shown = Msg::Conversation("session-w3".into(), Ok(conversation()));
+    let shown = Msg::Conversation("session-w3".into(), Talk::query(None), Ok(conversation()));
     assert_eq!(lines(&update(&mut app, shown)).len(), 1);
     let mut listed = self::app(80, 24);
     select(&mut listed, "w3");
@@ -182,7 +183,7 @@ fn what_ends_while_nobody_is_there_is_seen_with_the_next_key() {
     assert!(press(&mut app, "Enter").is_empty());
     update(&mut app, Msg::Tick(ago(-61)));
     update(&mut app, Msg::Board(Ok(board())));
-    let shown = Msg::Conversation("session-w3".into(), Ok(conversation()));
+    let shown = Msg::Conversation("session-w3".into(), Talk::query(None), Ok(conversation()));
     assert!(lines(&update(&mut app, shown)).iter().all(|line| !line.starts_with("look")), "the chair may be empty");
     assert_eq!(lines(&press(&mut app, "k")), ["look mark --seen '--upto=184220' -- w3"]);
 }

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::fake::{
-    NOW, PID, ago, app, app_with_messages, board, busy, dispatcher, lines, nudge, pause, press, quiet, screen, write,
+    NOW, PID, ago, app, app_with_messages, board, busy, dispatcher, finish, lines, nudge, pause, press, quiet, screen,
+    write,
 };
 use crate::{
     actions::{DispatcherHost, Report},
@@ -33,19 +34,19 @@ fn last_line_but_one(app: &App) -> String {
 fn a_nudge_by_keys_is_the_command_line_that_is_shown() {
     let mut app = app(80, 24);
     press(&mut app, "n");
-    assert!(screen(&app).contains("nudge w1 through parser"), "{}", screen(&app));
+    assert!(screen(&app).contains(" nudge w1 "), "{}", screen(&app));
     assert!(write(&mut app, "qSn4 it's done?").is_empty(), "keys are letters now");
-    let shown = r"conveyor enqueue-nudge-worker '--message=qSn4 it'\''s done?' '--expires=1800' -- parser";
-    let first_line = shown.split(" '--expires").next().unwrap();
+    let shown = r"conveyor session-nudge --no-wait '--expires=1800' -- w1 'qSn4 it'\''s done?'";
+    let first_line = shown.split(" it'").next().unwrap();
     assert!(screen(&app).contains(first_line), "{}", screen(&app));
     assert_eq!(lines(&press(&mut app, "Enter")), [shown]);
     assert!(app.layers.is_empty());
-    assert_eq!(app.running, 1);
+    assert_eq!(app.receipts.running(), 1);
     assert!(press(&mut app, "Enter").is_empty(), "a second Enter sends nothing more");
 }
 
 #[test]
-fn esc_keeps_nothing_and_a_paste_may_have_lines() {
+fn esc_keeps_what_was_typed_and_a_paste_may_have_lines() {
     let mut app = app(80, 24);
     press(&mut app, "n");
     update(&mut app, Msg::Paste("first\r\nsecond\tx\u{1b}[31m".into()));
@@ -56,7 +57,14 @@ fn esc_keeps_nothing_and_a_paste_may_have_lines() {
     assert_eq!(nudge.field.text(), "first\necond    xthird ");
     press(&mut app, "Esc n");
     let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
+    assert_eq!(nudge.field.text(), "first\necond    xthird ");
+    // For another session it is another message.
+    press(&mut app, "Esc j n");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
     assert_eq!(nudge.field.text(), "");
+    press(&mut app, "Esc k n Ctrl-U");
+    let Some(Layer::Nudge(nudge)) = app.layers.last_mut() else { panic!("the message is open") };
+    nudge.field.clear();
     assert!(press(&mut app, "Enter").is_empty());
     assert!(screen(&app).contains("nothing is typed yet"));
     update(&mut app, Msg::Paste("x".repeat(40_000)));
@@ -65,17 +73,11 @@ fn esc_keeps_nothing_and_a_paste_may_have_lines() {
 
 #[test]
 fn who_cannot_be_nudged_is_told_why() {
-    for (id, why) in [
-        ("session-w3", "w3 is bound to no task"),
-        ("session-m1", "m1 is a manager; a nudge goes to its worker w1"),
-        ("task-docs", "no worker is selected"),
-    ] {
-        let mut app = app(80, 24);
-        app.fleet.list.id = Some(id.into());
-        assert!(press(&mut app, "n").is_empty());
-        assert!(app.layers.is_empty() && screen(&app).contains(why), "{}", screen(&app));
-    }
     let mut app = app(80, 24);
+    app.fleet.list.id = Some("task-docs".into());
+    assert!(press(&mut app, "n").is_empty());
+    assert!(app.layers.is_empty() && screen(&app).contains("no session is selected"), "{}", screen(&app));
+    app.fleet.list.id = Some("session-w1".into());
     let mut gone = board();
     gone.sessions[1].registration = Registration::Gone;
     update(&mut app, Msg::Board(Ok(gone)));
@@ -84,15 +86,77 @@ fn who_cannot_be_nudged_is_told_why() {
 }
 
 #[test]
-fn a_task_that_got_another_worker_meanwhile_gets_no_message() {
+fn an_operator_speaks_to_anybody_bound_or_not() {
+    for (id, name) in [("session-w3", "w3"), ("session-m1", "m1")] {
+        let mut app = app(80, 24);
+        app.fleet.list.id = Some(id.into());
+        press(&mut app, "n");
+        write(&mut app, "x");
+        let sent = lines(&press(&mut app, "Enter"));
+        assert_eq!(sent, [format!("conveyor session-nudge --no-wait '--expires=1800' -- {name} x")]);
+    }
+}
+
+#[test]
+fn a_session_that_has_become_another_one_meanwhile_gets_no_message() {
     let mut app = app(80, 24);
     press(&mut app, "n");
     write(&mut app, "x");
     let mut other = board();
-    other.tasks[0].bindings[0].worker = "w9".into();
+    other.sessions[1].id = "session-other".into();
     update(&mut app, Msg::Board(Ok(other)));
     assert!(press(&mut app, "Enter").is_empty());
-    assert!(screen(&app).contains("another worker meanwhile: w9"), "{}", screen(&app));
+    assert!(screen(&app).contains("w1 is gone, or another one meanwhile"), "{}", screen(&app));
+}
+
+#[test]
+fn a_message_that_was_refused_can_be_opened_again() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    write(&mut app, "run it");
+    press(&mut app, "Enter");
+    finish(&mut app, Err(Error::refused("10000 messages wait for \"w1\" already")));
+    press(&mut app, "Esc n");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
+    assert_eq!(nudge.field.text(), "run it");
+}
+
+#[test]
+fn a_chosen_set_is_listed_and_each_gets_a_command_of_its_own() {
+    let mut app = app(80, 24);
+    // w1, w2, w3 and m1 in the order of the list; the task is no session.
+    press(&mut app, "Space j Space j Space j Space");
+    assert_eq!(app.fleet.chosen.len(), 4);
+    press(&mut app, "k Space");
+    let mut now = board();
+    now.sessions.iter_mut().find(|row| row.name == "w2").unwrap().registration = Registration::Gone;
+    update(&mut app, Msg::Board(Ok(now)));
+    let frame = screen(&app);
+    assert!(frame.contains("3 chosen") && frame.contains("+ w1"), "{frame}");
+    press(&mut app, "n");
+    write(&mut app, "stop that");
+    let frame = screen(&app);
+    assert!(frame.contains("nudge 2 sessions"), "{frame}");
+    assert!(frame.contains("not to w2: it is gone: nothing can reach it"), "{frame}");
+    assert!(frame.contains("runs (and 1 more, one for each)"), "{frame}");
+    let sent = lines(&press(&mut app, "Enter"));
+    let line = |name: &str| format!("conveyor session-nudge --no-wait '--expires=1800' -- {name} 'stop that'");
+    assert_eq!(sent.len(), 2);
+    assert!(sent.contains(&line("w1")) && sent.contains(&line("m1")), "{sent:?}");
+    assert!(app.fleet.chosen.is_empty());
+    assert!(screen(&app).contains("receipts: 1 of 2"), "{}", screen(&app));
+}
+
+#[test]
+fn what_the_filter_hides_is_left_out_and_esc_lets_the_chosen_go() {
+    let mut app = app(80, 24);
+    press(&mut app, "Space j Space /");
+    write(&mut app, "w2");
+    press(&mut app, "Enter n");
+    let frame = screen(&app);
+    assert!(frame.contains("nudge w2") && frame.contains("not to w1: it is hidden by the filter"), "{frame}");
+    press(&mut app, "Esc Esc");
+    assert!(app.fleet.chosen.is_empty() && !app.filter_text.is_empty());
 }
 
 #[test]
@@ -107,7 +171,7 @@ fn a_receipt_climbs_as_the_ledger_does() {
         exit_code: 0,
         handover: None,
     };
-    update(&mut app, Msg::Done("conveyor enqueue-nudge-worker parser".into(), Ok(report)));
+    finish(&mut app, Ok(report));
     let effects = update(&mut app, Msg::Board(Ok(board())));
     assert!(effects.contains(&Effect::Load(Load::Deliveries(Some("command-5".into())))), "{effects:?}");
     assert!(screen(&app).contains("looking how far it has come"));

@@ -3,7 +3,10 @@
 mod answers;
 mod driven;
 mod fake;
+mod forms;
 mod marks;
 mod messages;
+mod palette;
+mod talk;
 mod update;
 mod view;

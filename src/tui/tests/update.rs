@@ -2,7 +2,9 @@
 
 use ratatui::layout::Size;
 
-use super::fake::{NOW, ago, app, board, conversation, crowd, empty, events, explanation, lines, press, screen, write};
+use super::fake::{
+    NOW, ago, app, board, conversation, crowd, empty, events, explanation, finish, lines, press, said, screen, write,
+};
 use crate::{
     actions::Report,
     base::{Error, Kind, Timestamp},
@@ -14,11 +16,16 @@ use crate::{
         layer::Layer,
         message::{Effect, Load, Msg},
         screen::fleet,
+        talk::Talk,
     },
 };
 
 fn selected(app: &App) -> &str {
     app.fleet.list.id.as_deref().unwrap_or("")
+}
+
+fn asks(session: &str) -> String {
+    format!("Conversation({session:?}, {:?})", Talk::query(None))
 }
 
 fn order(app: &App) -> Vec<String> {
@@ -66,17 +73,6 @@ fn a_command_may_want_the_terminal() {
 }
 
 #[test]
-fn adopting_asks_first_and_shows_its_command_line() {
-    let mut app = app(80, 24);
-    assert!(press(&mut app, "D").is_empty(), "nothing happens before the answer");
-    assert!(screen(&app).contains("conveyor discover '--limit=50' --adopt '--role=worker'"), "{}", screen(&app));
-    assert!(press(&mut app, "n").is_empty());
-    press(&mut app, "D");
-    assert_eq!(lines(&press(&mut app, "y")), ["conveyor discover '--limit=50' --adopt '--role=worker'"]);
-    assert_eq!(app.running, 1);
-}
-
-#[test]
 fn trouble_in_the_background_stays_until_it_is_over() {
     let mut app = app(80, 24);
     update(&mut app, Msg::Notice(Notice::Trouble { task: "tail", message: "cannot read the rollout".into() }));
@@ -99,11 +95,11 @@ fn a_session_without_task_is_not_cycled() {
 #[test]
 fn moving_loads_what_the_preview_shows_once_per_kind() {
     let mut app = app(80, 24);
-    assert_eq!(lines(&press(&mut app, "j")), ["Conversation(\"session-w2\")"]);
+    assert_eq!(lines(&press(&mut app, "j")), [asks("session-w2")]);
     // The answer is still out: the next questions wait, and only the newest is asked then.
     assert_eq!(lines(&press(&mut app, "j j")), Vec::<String>::new());
-    let answer = Msg::Conversation("session-w2".into(), Ok(Vec::new()));
-    assert_eq!(lines(&update(&mut app, answer)), ["Conversation(\"session-m1\")"]);
+    let answer = said("session-w2", Vec::new());
+    assert_eq!(lines(&update(&mut app, answer)), [asks("session-m1")]);
     press(&mut app, "G");
     assert_eq!(selected(&app), "session-w4");
     press(&mut app, "g");
@@ -165,10 +161,10 @@ fn w_on_the_task_screen_loads_what_the_fleet_shows_then() {
     let mut one = board();
     one.sessions.retain(|row| row.name == "w1" || row.name == "m1");
     update(&mut app, Msg::Board(Ok(one)));
-    update(&mut app, Msg::Conversation("session-w1".into(), Ok(conversation())));
+    update(&mut app, said("session-w1", conversation()));
     let effects = press(&mut app, "2 w");
     assert_eq!((app.screen, selected(&app)), (Screen::Fleet, "session-w1"));
-    assert_eq!(lines(&effects), ["Conversation(\"session-w1\")"], "what was loaded before is old by now");
+    assert_eq!(lines(&effects), [asks("session-w1")], "what was loaded before is old by now");
 }
 
 #[test]
@@ -235,9 +231,8 @@ fn quitting_asks_while_a_command_runs() {
     assert!(press(&mut app, "q").is_empty());
     assert!(press(&mut app, "n").is_empty());
     assert_eq!(press(&mut app, "q y"), [Effect::Quit]);
-    update(&mut app, Msg::Done("conveyor cycle parser".into(), Err(Error::refused("no"))));
-    press(&mut app, "Esc");
-    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
+    finish(&mut app, Err(Error::refused("no")));
+    assert_eq!(press(&mut app, "Esc q"), [Effect::Quit]);
 }
 
 #[test]
@@ -261,7 +256,7 @@ fn a_broken_ledger_is_said_and_tried_again_every_second() {
     update(&mut app, Msg::Board(Err(broken())));
     assert!(matches!(app.board, BoardState::Failed(_)));
     let later = |seconds: i64| Timestamp::from_millis(NOW.as_millis() + seconds * 1000);
-    update(&mut app, Msg::Conversation("session-w1".into(), Err(broken())));
+    update(&mut app, Msg::Conversation("session-w1".into(), Talk::query(None), Err(broken())));
     assert_eq!(update(&mut app, Msg::Tick(later(1))), [Effect::Load(Load::Board)]);
     assert!(update(&mut app, Msg::Tick(later(2))).is_empty(), "one question at a time");
     assert_eq!(selected(&app), "session-w1", "the selection outlives the failure");

@@ -5,11 +5,16 @@ use std::time::{Duration, Instant};
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use super::fake::{
-    app, app_with_messages, board, busy, conversation, crowd, empty, events, explanation, pane, pause, press, screen,
-    settings, write,
+    app, app_with_messages, board, busy, conversation, crowd, empty, entry, events, explanation, finish, pane, pause,
+    press, run, said, screen, settings, unregistered, write,
 };
 use crate::{
+    actions::Report,
     base::{Error, Kind},
+    model::{
+        conversation::{Said, Sender},
+        session::Registration,
+    },
     tui::{
         app::{App, update},
         keymap,
@@ -48,7 +53,7 @@ fn fleet_in_ascii_is_ascii() {
     let frame = screen(&ascii);
     insta::assert_snapshot!("fleet_ascii", frame);
     // The conversation is the worker's own text; everything that is ours has to be plain.
-    update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+    update(&mut ascii, said("session-w1", Vec::new()));
     assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
 }
 
@@ -116,7 +121,7 @@ fn help() {
     press(&mut app, "?");
     write(&mut app, "scroll");
     insta::assert_snapshot!("help_searched", screen(&app));
-    let mut app = self::app(160, 200);
+    let mut app = self::app(160, 300);
     press(&mut app, "?");
     let all = screen(&app);
     for row in keymap::BINDINGS {
@@ -172,14 +177,97 @@ fn a_message_that_is_written() {
     at_sizes("nudge", written);
 }
 
+/// A form with something in every sort of field.
+fn filled_in(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "+");
+    write(&mut app, "w9");
+    press(&mut app, "Tab");
+    write(&mut app, "Read the docs, then say");
+    press(&mut app, "Ctrl-J");
+    write(&mut app, "what is missing.");
+    press(&mut app, "Tab Tab Space");
+    app
+}
+
+fn adopting(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "D");
+    update(&mut app, Msg::Unregistered(Ok(unregistered())));
+    press(&mut app, "Down Space");
+    app
+}
+
+fn picking(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "B Shift-Tab Ctrl-U Down");
+    app
+}
+
+fn finding(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, ":");
+    write(&mut app, "w1");
+    app
+}
+
+/// A command that runs, one that failed, and a message under way.
+fn with_receipts(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "n");
+    write(&mut app, "Run the tests again");
+    press(&mut app, "Enter");
+    let json = serde_json::json!({"command_id": "command-5", "phase": "submitted"});
+    finish(&mut app, Ok(Report { json, prose: "sent".into(), exit_code: 0, handover: None }));
+    press(&mut app, "Esc c");
+    finish(&mut app, Err(Error::refused("the rollout is gone")));
+    press(&mut app, "Esc c L");
+    app
+}
+
+fn to_several(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "Space j Space");
+    let mut now = board();
+    now.sessions.iter_mut().find(|row| row.name == "w2").unwrap().registration = Registration::Gone;
+    update(&mut app, Msg::Board(Ok(now)));
+    press(&mut app, "k k n");
+    write(&mut app, "Stop for today.");
+    app
+}
+
+#[test]
+fn forms_palette_and_receipts() {
+    at_sizes("form", filled_in);
+    at_sizes("form_adopt", adopting);
+    at_sizes("form_pick", picking);
+    at_sizes("palette", finding);
+    at_sizes("receipts", with_receipts);
+    at_sizes("nudge_several", to_several);
+}
+
+#[test]
+fn forms_palette_and_receipts_in_ascii_are_ascii() {
+    for make in [filled_in, adopting, picking, finding, with_receipts, to_several] {
+        let mut ascii = make(80, 24);
+        ascii.settings = settings(ThemeName::Mono, true);
+        update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        update(&mut ascii, Msg::Conversation("session-w2".into(), Ok(Vec::new())));
+        assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
+        let mut mono = make(80, 24);
+        mono.settings = settings(ThemeName::Mono, false);
+        assert_eq!(screen(&mono), screen(&make(80, 24)), "no theme changes what is said");
+    }
+}
+
 #[test]
 fn messages_in_ascii_are_ascii() {
     for keys in ["n", "4", "2"] {
         let mut ascii = app_with_messages(80, 24);
         ascii.settings = settings(ThemeName::Mono, true);
-        update(&mut ascii, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        update(&mut ascii, said("session-w1", Vec::new()));
         let mut unicode = app_with_messages(80, 24);
-        update(&mut unicode, Msg::Conversation("session-w1".into(), Ok(Vec::new())));
+        update(&mut unicode, said("session-w1", Vec::new()));
         press(&mut ascii, keys);
         press(&mut unicode, keys);
         assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
@@ -251,7 +339,7 @@ fn a_receipt() {
         exit_code: 0,
         handover: None,
     };
-    update(&mut app, Msg::Done("conveyor cycle parser".into(), Ok(report)));
+    finish(&mut app, Ok(report));
     insta::assert_snapshot!(screen(&app));
 }
 
@@ -330,11 +418,13 @@ fn hostile_text_stays_in_its_place() {
         row.ingest_error = Some(evil.clone());
     }
     let mut entries = conversation();
-    entries[0].text = evil;
+    entries[1].said = Said::User { text: evil.clone(), sender: Sender::Conveyor(Some(evil.clone())) };
+    entries[2].said = Said::Note(evil.clone());
+    entries[3].said = run(&evil, 1, &evil);
     for (width, height) in [(20, 5), (40, 16), (80, 24), (160, 50)] {
         let mut app = app(width, height);
         update(&mut app, Msg::Board(Ok(hostile.clone())));
-        update(&mut app, Msg::Conversation("session-w1".into(), Ok(entries.clone())));
+        update(&mut app, said("session-w1", entries.clone()));
         let frame = screen(&app);
         assert!(!frame.contains('\u{1b}') && !frame.contains('\u{0}'), "{frame}");
         assert_eq!(frame.lines().count(), usize::from(height));
@@ -354,12 +444,10 @@ fn too_small_is_said() {
 fn a_crowded_frame_is_quick() {
     let mut app = app(160, 50);
     update(&mut app, Msg::Board(Ok(crowd(50))));
-    let mut long = conversation();
-    for entry in &mut long {
-        entry.text = "a line of the conversation that is long enough to be wrapped\n".repeat(40);
-    }
+    let text = "a line of the conversation that is long enough to be wrapped\n".repeat(40);
+    let long = (1..=200).map(|id| entry(id, 300, Said::Agent(text.clone()))).collect();
     let id = app.fleet.list.id.clone().expect("a selection");
-    update(&mut app, Msg::Conversation(id, Ok(long.iter().cycle().take(200).cloned().collect())));
+    update(&mut app, said(&id, long));
     let quickest = (0..5)
         .map(|_| {
             let start = Instant::now();

@@ -7,12 +7,15 @@ use super::{
 };
 use crate::{
     actions::{
-        Action as _, Deregister,
+        Ack, Action as _, Deregister, Receive, WaitArgs,
         caller::Origin,
-        dispatch::{control::DispatchVerb, enqueue::Request},
+        dispatch::{control::DispatchVerb, enqueue::Request, resolve::Decision},
     },
     base::{Error, Kind},
-    model::{delivery::CommandKind, session::Registration},
+    model::{
+        delivery::{CommandKind, Phase},
+        session::Registration,
+    },
     store,
 };
 
@@ -41,6 +44,23 @@ pub(super) enum Deed {
     Register {
         seat: usize,
     },
+    /// A reader takes a message from a session's inbox, and confirms it at once or keeps its token.
+    Receive {
+        seat: usize,
+        confirms: bool,
+    },
+    /// A reader confirms what it has taken, or gives it back.
+    Confirm {
+        token: String,
+        releases: bool,
+    },
+    Resolve {
+        command: String,
+        decision: Decision,
+    },
+    Retry {
+        command: String,
+    },
     Reboot,
 }
 
@@ -58,7 +78,7 @@ impl Deed {
             return None;
         }
         let seat = world.dice.below(world.seats.len());
-        match world.dice.below(24) {
+        match world.dice.below(30) {
             0 => return Some(Self::pause(world)),
             1 => return world.paused.keys().next().cloned().map(|scope| Self::resume(world, &scope)),
             2 => return world.book.queued().map(|command| Self::Cancel { command }),
@@ -109,6 +129,20 @@ impl Deed {
             }
             21 => return Some(Self::Register { seat }),
             22 => opens_dialog(world, seat),
+            23 | 24 => return Some(Self::Receive { seat, confirms: world.dice.once_in(2) }),
+            25 => {
+                let token = world.tokens.pop()?;
+                return Some(Self::Confirm { token, releases: world.dice.once_in(3) });
+            }
+            26 | 27 => {
+                let command = world.book.in_phase(&[Phase::Ambiguous])?;
+                let decisions = [Decision::Delivered, Decision::NotDelivered, Decision::Rearm];
+                return Some(Self::Resolve { command, decision: decisions[world.dice.below(3)] });
+            }
+            28 => {
+                let command = world.book.in_phase(&[Phase::Failed, Phase::Expired, Phase::Blocked])?;
+                return Some(Self::Retry { command });
+            }
             _ => closes_dialog(world, seat),
         }
         None
@@ -123,7 +157,7 @@ impl Deed {
         for seat in 0..world.seats.len() {
             let left = world.seats[seat].pane.as_ref().and_then(|pane| world.book.command_in(&pane.composer));
             if let Some(pane) =
-                world.seats[seat].pane.as_mut().filter(|_| left.is_some_and(|left| world.book.is_over(&left)))
+                world.seats[seat].pane.as_mut().filter(|_| left.is_some_and(|left| world.book.is_left_over(&left)))
             {
                 pane.composer.clear();
             }
@@ -198,7 +232,58 @@ impl Deed {
                 }
             }
             Self::Register { seat } => register(stage, seat),
+            Self::Receive { seat, confirms } => receive(stage, seat, confirms),
+            Self::Confirm { token, releases } => confirm(stage, token, releases),
+            Self::Resolve { command, decision } => {
+                if decision == Decision::Rearm {
+                    stage.state().world.book.requeued(&command, /*may_come_twice*/ true);
+                }
+                let reason = "seen".to_owned();
+                if (DispatchVerb::Resolve { command, decision, reason }).run(cx).is_ok() {
+                    stage.state().world.count("command resolved");
+                }
+            }
+            Self::Retry { command } => {
+                {
+                    let world = &mut stage.state().world;
+                    // What a person may send from a composer, or an operator gave up, can come as well.
+                    let may_come = world.is_in_a_composer(&command) || world.book.was_decided(&command);
+                    world.book.requeued(&command, may_come);
+                }
+                if (DispatchVerb::Retry { command, reason: None }).run(cx).is_ok() {
+                    stage.state().world.count("command retried");
+                }
+            }
         }
+    }
+}
+
+/// Somebody reads a session's inbox.
+fn receive(stage: &Stage, seat: usize, confirms: bool) {
+    let session = stage.state().world.seats[seat].name.clone();
+    let wait = WaitArgs { wait: false, timeout: 1.0, interval: 0.1 };
+    let Ok(report) = (Receive { session, visibility: 20, wait }).run(stage.operator()) else { return };
+    let report = serde_json::to_value(report).expect("a report");
+    let Some(token) = report["received"]["lease_token"].as_str().map(str::to_owned) else { return };
+    stage.state().world.count("message received from an inbox");
+    if confirms {
+        confirm(stage, token, /*releases*/ false);
+    } else {
+        stage.state().world.tokens.push(token);
+    }
+}
+
+fn confirm(stage: &Stage, token: String, releases: bool) {
+    let Ok(acked) = (Ack { token, release: releases }).run(stage.operator()) else { return };
+    let acked = serde_json::to_value(acked).expect("an answer");
+    let mut state = stage.state();
+    let world = &mut state.world;
+    world.count(if releases { "message given back to an inbox" } else { "message confirmed in an inbox" });
+    let command = acked["notification"]["payload"]["command_id"].as_str();
+    if let Some(command) = command.filter(|_| !releases && acked["already"] == false)
+        && let Some(wrong) = world.book.confirmed(command)
+    {
+        world.fail(wrong);
     }
 }
 

@@ -7,11 +7,14 @@
 
 mod deeds;
 mod dice;
+mod effects;
 mod oracles;
 mod panes;
+mod screen;
 mod servers;
 mod stage;
 mod thread;
+mod turns;
 mod world;
 
 use std::{
@@ -20,7 +23,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread as threads,
@@ -36,7 +39,10 @@ use self::{
 };
 use super::Dispatcher;
 use crate::{
-    actions::context::{Actor, Context, Parts},
+    actions::{
+        context::{Actor, Context, Parts},
+        ingest,
+    },
     base::{Result, Timestamp, clock::CountedIds},
     model::{
         session::{Registration, Role, Session},
@@ -48,7 +54,7 @@ use crate::{
 
 /// Schedules for a change, and how long they may take.
 const SCHEDULES: u64 = 10_000;
-const PATIENCE: Duration = Duration::from_secs(100);
+const PATIENCE: Duration = Duration::from_secs(150);
 /// Schedules of a night.
 const IN_A_NIGHT: u64 = 200_000;
 /// When a healed world must have come to rest, in its own milliseconds.
@@ -63,6 +69,8 @@ trait Play: Sync {
 struct Schedule {
     folder: PathBuf,
     ids: Arc<CountedIds>,
+    /// Whose open ledger all dispatchers share: opening it anew for each life costs more than the life.
+    first: OnceLock<Context>,
 }
 
 impl Schedule {
@@ -79,6 +87,7 @@ impl Schedule {
                 codex_home: Some(home),
                 codex: None,
                 codex_queue: false,
+                codex_thread: None,
                 path: None,
                 tmux: None,
                 tmux_pane: None,
@@ -92,33 +101,43 @@ impl Schedule {
             dry_run: false,
             safety: Safety::Forced,
         };
-        Context::new(parts)
+        match (player, self.first.get()) {
+            (Some(_), Some(first)) => Context::beside(parts, first),
+            _ => Context::new(parts),
+        }
     }
 }
 
 impl Play for Schedule {
     fn dispatcher(&self, stage: &Arc<Stage>, me: usize) -> Result<()> {
         let cx = self.context(stage, Some(me));
+        // The first one opens it, and the others come by here.
+        let _ = self.first.set(cx.clone());
         let mut dispatcher = Dispatcher::hosted(&cx)?;
         let clock = cx.clock();
         loop {
             // It was over while this one slept, and nobody looks at what it would do.
-            let is_over = stage.state().is_over;
-            if is_over {
-                return dispatcher.end();
-            }
-            // Nobody is in a pass when it is over.
-            stage.state().players[me].saw_rest = false;
+            let moves_before = {
+                let mut state = stage.state();
+                // Nobody is in a pass when it is over.
+                state.players[me].saw_rest = false;
+                (!state.is_over).then_some(state.moves)
+            };
+            let Some(moves_before) = moves_before else { return dispatcher.end() };
             dispatcher.pass(&mut drop, &|| true)?;
             // What this pass did last is seen before it is said that nothing is to come.
             stage.look_at_ledger();
             let (is_over, pause) = {
                 let mut state = stage.state();
-                state.players[me].saw_rest = self.is_at_rest(&mut state.world);
+                // What came up in this pass, or since it began, is for another one.
+                state.players[me].saw_rest = self.is_at_rest(&mut state.world) && state.moves == moves_before;
                 state.is_over |= state.players.iter().all(|player| player.saw_rest);
                 let is_over = state.is_over;
                 let world = &mut state.world;
-                (is_over, if world.is_healed { world.dice.between(500, 9_000) } else { world.dice.between(20, 3_000) })
+                (
+                    is_over,
+                    if world.is_healed { world.dice.between(3_000, 15_000) } else { world.dice.between(20, 3_000) },
+                )
             };
             if is_over {
                 return dispatcher.end();
@@ -146,7 +165,7 @@ impl Schedule {
                 fs::copy(&from, folder.join(name)).expect("a ledger");
             }
         }
-        let schedule = Self { folder: folder.to_owned(), ids: Arc::default() };
+        let schedule = Self { folder: folder.to_owned(), ids: Arc::default(), first: OnceLock::new() };
         let mut world = World::new(seed, folder.join("codex"));
         let players = 2 + world.dice.below(2);
         let stage = Stage::new(world, players);
@@ -249,7 +268,11 @@ impl Schedule {
 
     /// The oracles of the end.
     fn conclude(&self, stage: &Arc<Stage>) {
-        let store = stage.operator().ledger().expect("the ledger");
+        let store = stage.operator().ledger_to_change().expect("the ledger");
+        // Whoever tails the rollouts takes what came after everything was settled.
+        for session in store.read(store::sessions::list).expect("the sessions") {
+            let _ = ingest::ingest_while(stage.operator(), &store, &session, &|| true);
+        }
         let (commands, attempts, references, damage) = store
             .read(|r| {
                 let commands = store::commands::list(r, &store::commands::Filter::default(), 0)?;
@@ -399,7 +422,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What has to occur among so many schedules, or the world is not what it is said to be.
 const ENOUGH: u64 = 1_000;
-const FAULTS: [&str; 40] = [
+const FAULTS: [&str; 44] = [
     "altered text sent by a person",
     "another thread in the pane",
     "answer of the server lost",
@@ -409,6 +432,8 @@ const FAULTS: [&str; 40] = [
     "call read after its sender's end",
     "call refused",
     "codex anew in the pane",
+    "command resolved",
+    "command retried",
     "command taken back",
     "dialog opened",
     "dispatcher killed",
@@ -420,8 +445,10 @@ const FAULTS: [&str; 40] = [
     "key repeated",
     "key swallowed by a dialog that opens",
     "line older than its thread",
+    "message confirmed in an inbox",
     "message dropped by an interruption",
     "message lost with its process",
+    "message received from an inbox",
     "pane died",
     "paste swallowed by a dialog that opens",
     "pause of a task",

@@ -31,6 +31,14 @@ struct Note {
     submissions: Vec<Fate>,
     /// It ended once, without an echo: what is seen of it later has no place in the line.
     was_given_up: bool,
+    /// Nobody could tell whether it had arrived.
+    was_ambiguous: bool,
+    /// An operator has just put it at the end of the line.
+    is_requeued: bool,
+    /// How often an operator let it be sent again although it may have arrived.
+    again: usize,
+    /// How often a reader of its inbox has confirmed it.
+    confirmed: usize,
 }
 
 /// What is known of the commands.
@@ -61,6 +69,10 @@ impl Book {
             fence: command.fence,
             submissions: Vec::new(),
             was_given_up: false,
+            was_ambiguous: false,
+            is_requeued: false,
+            again: 0,
+            confirmed: 0,
         });
     }
 
@@ -72,6 +84,31 @@ impl Book {
     /// A command that nobody has begun to deliver.
     pub(super) fn queued(&self) -> Option<String> {
         self.notes.iter().find(|(_, note)| note.phase == Phase::Queued).map(|(id, _)| id.clone())
+    }
+
+    /// A command in one of these phases.
+    pub(super) fn in_phase(&self, phases: &[Phase]) -> Option<String> {
+        self.notes.iter().find(|(_, note)| phases.contains(&note.phase)).map(|(id, _)| id.clone())
+    }
+
+    /// An operator is about to put a command back into the line, and it `may_come_twice`.
+    pub(super) fn requeued(&mut self, command: &str, may_come_twice: bool) {
+        if let Some(note) = self.notes.get_mut(command) {
+            note.is_requeued = true;
+            note.again += usize::from(may_come_twice);
+        }
+    }
+
+    /// How often a session may have a command.
+    fn allowed(&self, command: &str) -> usize {
+        1 + self.notes.get(command).map_or(0, |note| note.again)
+    }
+
+    /// A reader has confirmed the message of a command. Says what is wrong with that.
+    pub(super) fn confirmed(&mut self, command: &str) -> Option<String> {
+        let note = self.notes.get_mut(command)?;
+        note.confirmed += 1;
+        (note.confirmed > 1 + note.again).then(|| format!("{command} was confirmed twice in its inbox"))
     }
 
     /// The command whose typed text this is or holds.
@@ -86,9 +123,14 @@ impl Book {
         is_so.then(|| format!("{command} went out while it was {phase}"))
     }
 
-    /// Whether the text of a command is left in a composer for good.
-    pub(super) fn is_over(&self, command: &str) -> bool {
-        self.notes.get(command).is_some_and(|note| !note.phase.holds_the_line())
+    /// Whether the text of a command is left in a composer for good: no try that runs has put it there.
+    pub(super) fn is_left_over(&self, command: &str) -> bool {
+        self.notes.get(command).is_some_and(|note| !note.phase.holds_the_line() || note.phase == Phase::Queued)
+    }
+
+    /// Whether it is an operator's word only that a command did not arrive.
+    pub(super) fn was_decided(&self, command: &str) -> bool {
+        self.notes.get(command).is_some_and(|note| note.was_ambiguous)
     }
 
     pub(super) fn scopes_of(&self, command: &str) -> BTreeSet<String> {
@@ -101,7 +143,8 @@ impl Book {
         let Some(note) = self.notes.get_mut(command) else {
             return Some(format!("{session} got {command}, which nobody has accepted"));
         };
-        let before = note.submissions.iter().find(|fate| **fate != Fate::Lost).copied();
+        let mut before = note.submissions.iter().filter(|fate| **fate != Fate::Lost);
+        let before = before.nth(note.again).copied();
         note.submissions.push(Fate::Waiting);
         before.map(|fate| format!("{session} got {command} twice: the first is {fate:?}"))
     }
@@ -133,6 +176,18 @@ impl Book {
 }
 
 impl World {
+    /// Whether any command stands elsewhere than at the last look.
+    pub(super) fn have_moved(&mut self, standings: &[(String, Phase, i64)]) -> bool {
+        let is_known = |(id, phase, fence): &(String, Phase, i64)| {
+            self.book.notes.get(id).is_some_and(|note| note.phase == *phase && note.fence == *fence)
+        };
+        let have_moved = standings.len() != self.book.notes.len() || !standings.iter().all(is_known);
+        if !have_moved {
+            self.book.paused = self.paused.keys().cloned().collect();
+        }
+        have_moved
+    }
+
     /// Holds the ledger against what was so at the last look, and against the world.
     /// True when a command has moved.
     pub(super) fn compare(&mut self, commands: &[Command]) -> bool {
@@ -144,6 +199,9 @@ impl World {
             self.book.accepted(command);
             let Some(note) = self.book.notes.get_mut(&command.id) else { continue };
             let (id, from, to) = (&command.id, note.phase, command.phase);
+            if note.is_requeued && command.seq > note.seq {
+                (note.seq, note.is_requeued) = (command.seq, false);
+            }
             if command.seq != note.seq || command.fence < note.fence {
                 wrong.push(format!("{id}: place or fence went back"));
             }
@@ -159,6 +217,7 @@ impl World {
                 let reason = command.reason.as_deref().unwrap_or_default();
                 seen.push(format!("{id}: {from} -> {to} {reason}"));
             }
+            note.was_ambiguous |= to == Phase::Ambiguous;
             note.was_given_up |= !is_flying && !matches!(to, Phase::Queued | Phase::Done);
             let covers = |scope: &String| scope == EVERYTHING || command.task_id.as_ref() == Some(scope);
             if from == Phase::Queued && to == Phase::Started && self.book.paused.iter().any(covers) {
@@ -166,10 +225,10 @@ impl World {
             }
             let seat = self.seats.iter().find(|seat| seat.session_id == command.target_session_id);
             let Some(seat) = seat else { continue };
-            if to == Phase::Done && from != to && seat.echoes(command) == 0 {
+            if to == Phase::Done && from != to && needs_echo(command) && seat.echoes(command) == 0 {
                 wrong.push(format!("{id} is done, and no rollout shows it"));
             }
-            if to == Phase::Ambiguous && from != to && seat.excuse.is_none() {
+            if to == Phase::Ambiguous && from != to && seat.excuse.is_none() && !has_run_out(command) {
                 let why = command.reason.as_deref().unwrap_or_default();
                 wrong.push(format!("{id} is ambiguous ({why}), and nothing has happened that would explain it"));
             }
@@ -198,7 +257,7 @@ impl World {
                 wrong.push(format!("{id} is {phase} without a reason"));
             }
             if let Some(seat) = self.seats.iter().find(|seat| seat.session_id == command.target_session_id) {
-                wrong.extend(seat.is_consistent_with(command));
+                wrong.extend(seat.is_consistent_with(command, self.book.allowed(id)));
             }
             let tries = attempts.get(id).map(Vec::as_slice).unwrap_or_default();
             wrong.extend(tries_agree(command, tries));
@@ -224,6 +283,19 @@ impl World {
     }
 }
 
+/// Whether only a rollout can have proven it: neither its reader nor an operator has said that it is there.
+fn needs_echo(command: &Command) -> bool {
+    let receipt = command.result.as_ref().map(|result| result["receipt"]["kind"].clone());
+    !receipt.is_some_and(|kind| kind == "operator" || kind == "inbox_ack")
+}
+
+/// Whether it is said that a message's time ran out which had little.
+fn has_run_out(command: &Command) -> bool {
+    let life = command.expires_at.map(|expires| expires.as_millis() - command.created_at.as_millis());
+    let reason = command.reason.as_deref().unwrap_or_default();
+    life.is_some_and(|life| life <= 20_000) && reason.starts_with("its time ran out")
+}
+
 impl Seat {
     /// How often the session's rollouts show the message of a command, as it was sent.
     fn echoes(&self, command: &Command) -> usize {
@@ -236,12 +308,12 @@ impl Seat {
         messages.filter(is_it).count()
     }
 
-    fn is_consistent_with(&self, command: &Command) -> Option<String> {
+    fn is_consistent_with(&self, command: &Command, allowed: usize) -> Option<String> {
         let (id, phase, echoes) = (&command.id, command.phase, self.echoes(command));
         let reads_on = !self.is_deregistered && self.former.is_empty();
         match (phase, echoes) {
-            (_, 2..) => Some(format!("the rollout shows {id} {echoes} times")),
-            (Phase::Done, 0) => Some(format!("{id} is done, and no rollout shows it")),
+            (_, echoes) if echoes > allowed => Some(format!("the rollout shows {id} {echoes} times")),
+            (Phase::Done, 0) if needs_echo(command) => Some(format!("{id} is done, and no rollout shows it")),
             (Phase::Done | Phase::Delivered, _) => None,
             (_, 1) if reads_on => Some(format!("the rollout shows {id}, and it is {phase}")),
             _ => None,

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::{
+    effects::{Effect, Late},
+    screen::with_escapes,
     stage::{At, Stage},
-    world::{Effect, Late, with_escapes},
 };
 use crate::{
     actions::context::TmuxServers,
@@ -15,7 +16,7 @@ use crate::{
         tmux::{
             Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow,
             PaneId, PaneInfo, PaneOption, PaneRef, Receipt, ScriptedTmux, SendOutcome, ServerInfo, ServerSettings,
-            SessionId, SessionInfo, Size, Split, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
+            SessionId, SessionInfo, Shot, Size, Split, Staging, Submission, Target, Tmux, TmuxError, TmuxVersion,
         },
     },
 };
@@ -131,6 +132,10 @@ impl Tmux for Panes {
     fn capture(&self, pane: PaneId, options: CaptureOptions) -> Result<String> {
         let screen = self.look("capture", |tmux| tmux.capture(pane, options))?;
         Ok(if options.escapes { with_escapes(&screen) } else { screen })
+    }
+
+    fn shot(&self, pane: PaneId) -> Result<Shot> {
+        self.direct().shot(pane)
     }
 
     fn guarded_key(&self, guard: &Guard, key: Key) -> Result<KeyOutcome> {

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
+    effects::{Effect, Given, Late},
     stage::{At, Stage},
-    world::{Effect, Given, Late, Lives},
+    world::Lives,
 };
 use crate::{
     base::Timestamp,

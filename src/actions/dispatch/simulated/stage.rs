@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Play,
-    deeds::Deed,
-    world::{Late, World},
-};
+use super::{Play, deeds::Deed, effects::Late, world::World};
 use crate::{
     actions::Context,
     base::{Clock, Timestamp, crash},
@@ -52,6 +48,8 @@ pub(super) struct State {
     running: usize,
     pub(super) is_over: bool,
     mark: Option<ChangeMark>,
+    /// How often a look at the ledger found that a command has moved.
+    pub(super) moves: u64,
 }
 
 /// Where a dispatcher hands over the baton.
@@ -74,7 +72,14 @@ impl Stage {
             looked_at: 0,
         };
         Arc::new(Self {
-            state: Mutex::new(State { world, players: vec![player; players], running: 0, is_over: false, mark: None }),
+            state: Mutex::new(State {
+                world,
+                players: vec![player; players],
+                running: 0,
+                is_over: false,
+                mark: None,
+                moves: 0,
+            }),
             turns: (0..players).map(|_| Condvar::new()).collect(),
             operator: OnceLock::new(),
         })
@@ -252,11 +257,16 @@ impl Stage {
             return;
         }
         state.mark = Some(mark);
+        let standings = store.read(crate::store::commands::standings).expect("the commands");
+        if !state.world.have_moved(&standings) {
+            return;
+        }
         let commands = store
             .read(|r| crate::store::commands::list(r, &crate::store::commands::Filter::default(), 0))
             .expect("the commands");
-        let State { world, is_over, players, .. } = &mut *state;
+        let State { world, is_over, players, moves, .. } = &mut *state;
         if world.compare(&commands) {
+            *moves += 1;
             players.iter_mut().for_each(|player| player.saw_rest = false);
         }
         *is_over |= world.failure.is_some();

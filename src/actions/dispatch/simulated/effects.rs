@@ -1,0 +1,226 @@
+//! What dispatchers do to the world: texts put into composers, keys pressed, messages given to the server. A step may be
+//! read after its sender has gone.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    thread::Waiting,
+    world::{Dialog, Lives, World},
+};
+use crate::{
+    model::{
+        codex::SubmitKey,
+        pane::{EmptyComposer, Steering},
+        typing::{Sign, TypedText},
+    },
+    ports::tmux::{BufferName, Press, SendOutcome, Staging, Submission, Target, Tmux as _},
+};
+
+const ANSWERS: &str = "a server in memory answers";
+
+/// A step that a server was sent, and may read after its sender has gone.
+#[derive(Debug, Clone)]
+pub(super) struct Late {
+    pub(super) what: Effect,
+    /// The step at which its sender last looked whether it may act.
+    pub(super) looked_at: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Effect {
+    Stage {
+        target: Target,
+        seq: u64,
+        text: TypedText,
+        composer: EmptyComposer,
+        buffer: BufferName,
+    },
+    Submit {
+        target: Target,
+        seq: u64,
+        sign: Sign,
+        key: SubmitKey,
+        press: Press,
+    },
+    Forgo {
+        target: Target,
+        seq: u64,
+    },
+    /// With a turn: into this one only.
+    Give {
+        thread: String,
+        text: String,
+        client_id: String,
+        turn: Option<String>,
+        server: u32,
+    },
+}
+
+/// What became of a message for a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Given {
+    Taken { turn: String },
+    Closed,
+    NoThread,
+    NoOpenTurn,
+    OtherTurn(String),
+}
+
+impl World {
+    pub(super) fn arrives_late(&mut self, late: Late) {
+        // What goes to a server of Codex is read soon after it answers others; a pane counts for itself.
+        let most = if matches!(late.what, Effect::Give { .. }) { 4_000 } else { 60_000 };
+        let at = self.uptime + self.dice.between(1, most);
+        self.count("call read after its sender's end");
+        self.late.push((at, late));
+    }
+
+    pub(super) fn arrives_at(&mut self, at: i64, late: Late) {
+        self.late.push((at, late));
+    }
+
+    /// Does what a server was told, and says what came of it.
+    pub(super) fn carry_out(&mut self, late: &Late) -> (Option<SendOutcome>, Option<Given>) {
+        self.draw();
+        let tmux = Arc::clone(&self.tmux);
+        match &late.what {
+            Effect::Stage { target, seq, text, composer, buffer } => {
+                let (composer, buffer) = (*composer, buffer.clone());
+                let staging = Staging { seq: *seq, text, composer, buffer, steering: Steering::Waits };
+                let outcome = tmux.stage(target, &staging).expect(ANSWERS);
+                self.say(format!("stage {seq}: {outcome:?}"));
+                if outcome == SendOutcome::Done {
+                    self.was_pasted(target, text, late.looked_at);
+                }
+                (Some(outcome), None)
+            }
+            Effect::Submit { target, seq, sign, key, press } => {
+                let submission = Submission { seq: *seq, sign, key: *key, press: *press, steering: Steering::Waits };
+                let outcome = tmux.submit(target, &submission).expect(ANSWERS);
+                self.say(format!("submit {seq} {press:?}: {outcome:?}"));
+                if outcome == SendOutcome::Done {
+                    self.was_pressed(target, *key, late.looked_at);
+                }
+                (Some(outcome), None)
+            }
+            Effect::Forgo { target, seq } => {
+                let outcome = tmux.forgo(target, *seq).expect(ANSWERS);
+                self.say(format!("forgo {seq}: {outcome:?}"));
+                (Some(outcome), None)
+            }
+            Effect::Give { thread, text, client_id, turn, server } => {
+                let given = self.give(thread, text, client_id, turn.as_deref(), *server, late.looked_at);
+                self.say(format!("give {client_id}: {given:?}"));
+                (None, Some(given))
+            }
+        }
+    }
+
+    fn was_pasted(&mut self, target: &Target, text: &TypedText, looked_at: u64) {
+        let Some(seat) = self.seat_of_pane(target.pane) else {
+            return self.fail("a text was typed into a pane that is nobody's");
+        };
+        let pane = self.seats[seat].pane.as_mut().expect("the pane was found by its id");
+        let (is_codex, dialog) = (pane.holds_codex && pane.process == target.process, pane.dialog);
+        match dialog {
+            Dialog::None => pane.composer = text.as_str().to_owned(),
+            // The dialog swallows the paste.
+            Dialog::Coming(_) => self.count("paste swallowed by a dialog that opens"),
+            Dialog::Open => self.fail("a text was typed while a dialog was open"),
+        }
+        if !is_codex {
+            self.fail("a text was typed into a process that is not the session's Codex");
+        }
+        if let Some(command) = self.book.command_in(text.as_str()) {
+            self.may_go_out(&command, looked_at);
+        }
+    }
+
+    fn was_pressed(&mut self, target: &Target, key: SubmitKey, looked_at: u64) {
+        let Some(seat) = self.seat_of_pane(target.pane) else {
+            return self.fail("a key was pressed in a pane that is nobody's");
+        };
+        let pane = self.seats[seat].pane.as_mut().expect("the pane was found by its id");
+        if !pane.holds_codex || pane.process != target.process {
+            return self.fail("a key was pressed in a process that is not the session's Codex");
+        }
+        match (pane.dialog, key) {
+            (Dialog::None, _) if std::mem::take(&mut pane.loses_a_key) => {
+                self.count("key lost");
+                self.seats[seat].excuse = Some("key lost");
+                return;
+            }
+            (Dialog::None, _) => {}
+            (Dialog::Coming(_), SubmitKey::Tab) => {
+                self.count("key swallowed by a dialog that opens");
+                self.seats[seat].excuse = Some("key lost");
+                return;
+            }
+            (Dialog::Coming(_) | Dialog::Open, _) => return self.fail("a key has answered a dialog"),
+        }
+        let text = std::mem::take(&mut pane.composer);
+        let command = self.book.command_in(&text);
+        if let Some(command) = &command {
+            self.may_go_out(command, looked_at);
+        }
+        self.submitted_in_pane(seat, text, command, "conveyor");
+    }
+
+    fn give(
+        &mut self,
+        thread: &str,
+        text: &str,
+        client_id: &str,
+        turn: Option<&str>,
+        server: u32,
+        looked_at: u64,
+    ) -> Given {
+        if !self.server.is_up || self.server.number != server {
+            return Given::Closed;
+        }
+        let Some(seat) = self.seat_of_thread(thread).filter(|seat| self.seats[*seat].lives == Lives::InServer) else {
+            return Given::NoThread;
+        };
+        let open = self.seats[seat].turn.clone();
+        if let Some(expected) = turn {
+            match &open {
+                None => return Given::NoOpenTurn,
+                Some(open) if open.id != expected => return Given::OtherTurn(open.id.clone()),
+                Some(_) => {}
+            }
+        }
+        self.may_go_out(client_id, looked_at);
+        let name = self.seats[seat].name.clone();
+        if let Some(wrong) = self.book.reaches(client_id, &name) {
+            self.fail(wrong);
+        }
+        let command = Some(client_id.to_owned());
+        let (turn, due) = match open {
+            // The model takes it when it likes.
+            Some(open) => (open.id, self.uptime + self.dice.between(20, 20_000)),
+            None => {
+                let most = if self.dice.once_in(4) { 1_500 } else { 60 };
+                let due = self.uptime + self.dice.between(1, most);
+                let turn = self.begin_turn(seat, 15_000);
+                if let Some(begun) = &mut self.seats[seat].turn {
+                    begun.ends_at = begun.ends_at.max(due + 1);
+                }
+                (turn, due)
+            }
+        };
+        let client_id = Some(client_id.to_owned());
+        self.seats[seat].waiting.push(Waiting { text: text.to_owned(), client_id, command, due });
+        Given::Taken { turn }
+    }
+
+    /// Nothing goes out for what was given back, nor where a pause was in force before it was looked for.
+    fn may_go_out(&mut self, command: &str, looked_at: u64) {
+        let scopes: BTreeSet<String> = self.book.scopes_of(command);
+        if let Some(wrong) = self.book.is_withdrawn(command) {
+            self.fail(wrong);
+        }
+        if let Some(scope) = scopes.into_iter().find(|scope| self.paused.get(scope).is_some_and(|at| *at < looked_at)) {
+            self.fail(format!("{command} went out although `{scope}` was paused before"));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Turns of sessions: how messages become part of them, and how they end.
+
+use super::{
+    thread::Waiting,
+    world::{Dialog, Turn, World},
+};
+
+impl World {
+    pub(super) fn live(&mut self, seat: usize) {
+        let now = self.uptime;
+        if let Some(pane) = &mut self.seats[seat].pane
+            && let Dialog::Coming(at) = pane.dialog
+            && at <= now
+        {
+            pane.dialog = Dialog::Open;
+        }
+        self.seats[seat].thread.go_on(now);
+        loop {
+            let here = &self.seats[seat];
+            let ends = here.turn.as_ref().is_some_and(|turn| turn.ends_at <= now && !turn.asks);
+            let due = here.waiting.iter().position(|waiting| waiting.due <= now || ends);
+            let Some(due) = due else {
+                if ends {
+                    self.end_turn(seat);
+                }
+                return;
+            };
+            let waiting = self.seats[seat].waiting.remove(due);
+            self.echo(seat, waiting);
+        }
+    }
+
+    /// Codex takes a message: its rollout shows it.
+    fn echo(&mut self, seat: usize, waiting: Waiting) {
+        let (now, wall) = (self.uptime, self.uptime + self.wall_ahead);
+        let torn = (!self.is_healed && self.dice.once_in(8)).then(|| now + self.dice.between(1, 2_500));
+        if torn.is_some() {
+            self.count("torn rollout line");
+        }
+        let here = &mut self.seats[seat];
+        if let Some(turn) = &mut here.turn
+            && !std::mem::replace(&mut turn.is_written, true)
+        {
+            here.thread.turn_begins(&turn.id, wall);
+        }
+        here.thread.user_message(&waiting, wall, torn);
+        if here.thread.has_come_before(wall) {
+            self.count("line older than its thread");
+        }
+        let here = &mut self.seats[seat];
+        if let Some(pane) = &mut here.pane {
+            pane.transcript.push(waiting.text.clone());
+        }
+        if let Some(command) = waiting.command {
+            self.say(format!("{command} is in the rollout of {}", self.seats[seat].name));
+            let here = &self.seats[seat];
+            let (session, thread) = (here.session_id.clone(), here.thread.id.clone());
+            if let Some(wrong) = self.book.echoed(&command, &session, &thread, &waiting.text) {
+                self.fail(wrong);
+            }
+        }
+    }
+
+    fn end_turn(&mut self, seat: usize) {
+        let wall = self.uptime + self.wall_ahead;
+        let here = &mut self.seats[seat];
+        if let Some(turn) = here.turn.take() {
+            if turn.is_written {
+                here.thread.turn_ends(&turn.id, wall);
+            }
+            let name = here.name.clone();
+            self.say(format!("the turn of {name} ends"));
+        }
+    }
+
+    /// A person cuts the turn off; what waited for the model may be dropped.
+    pub(super) fn interrupt(&mut self, seat: usize) {
+        let wall = self.uptime + self.wall_ahead;
+        let Some(turn) = self.seats[seat].turn.take() else { return };
+        self.count("turn interrupted");
+        let here = &mut self.seats[seat];
+        if turn.is_written {
+            here.thread.turn_is_cut_off(&turn.id, wall);
+        }
+        let dropped: Vec<Waiting> = here.waiting.drain(..).collect();
+        for waiting in dropped {
+            let Some(command) = waiting.command else { continue };
+            self.say(format!("{command} is dropped by the interruption"));
+            self.count("message dropped by an interruption");
+            self.book.lost(&command);
+            // Typed ones are parked then: nobody can tell.
+            self.seats[seat].excuse = Some("interrupted");
+        }
+    }
+
+    /// The process that had a thread in its memory is gone.
+    pub(super) fn lose_memory(&mut self, seat: usize) {
+        let here = &mut self.seats[seat];
+        here.turn = None;
+        let mut lost: Vec<String> = here.waiting.drain(..).filter_map(|waiting| waiting.command).collect();
+        lost.extend(here.thread.writer_dies());
+        for command in lost {
+            self.say(format!("{command} is lost with its process"));
+            self.count("message lost with its process");
+            self.book.lost(&command);
+        }
+    }
+
+    pub(super) fn begin_turn(&mut self, seat: usize, most: i64) -> String {
+        self.next_turn += 1;
+        let id = format!("turn-{}", self.next_turn);
+        let ends_at = self.uptime + self.dice.between(most / 50, most);
+        self.seats[seat].turn = Some(Turn { id: id.clone(), ends_at, asks: false, is_written: false });
+        id
+    }
+
+    /// A text goes from the composer to Codex.
+    pub(super) fn submitted_in_pane(&mut self, seat: usize, text: String, command: Option<String>, by: &'static str) {
+        if let Some(command) = &command {
+            self.say(format!("{command} is submitted in the pane by {by}"));
+            let name = self.seats[seat].name.clone();
+            if let Some(wrong) = self.book.reaches(command, &name) {
+                self.fail(wrong);
+            }
+        }
+        let most = if self.dice.once_in(3) { 3_000 } else { 160 };
+        let due = self.uptime + self.dice.between(10, most);
+        if self.seats[seat].turn.is_none() {
+            let turn = self.begin_turn(seat, 12_000);
+            let ends_at = due + self.dice.between(1, 10_000);
+            if let Some(open) = self.seats[seat].turn.as_mut().filter(|open| open.id == turn) {
+                open.ends_at = ends_at;
+            }
+        }
+        self.seats[seat].waiting.push(Waiting { text, client_id: None, command, due });
+    }
+}

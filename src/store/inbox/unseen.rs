@@ -1,0 +1,101 @@
+//! What waits unseen or unconfirmed in an inbox: it can still be changed, or taken out of the way.
+
+use rusqlite::{OptionalExtension, named_params};
+use serde_json::Value;
+
+use super::{ITEM, Item, Read, Result, Write, convert, item};
+use crate::base::{Moment, Timestamp};
+
+/// Whether an item waits that its session has not seen.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn is_unseen(r: Read<'_>, id: i64) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select count(*) from routed_notifications
+         where id = :id and state = 'delivered' and read_at is null and consumed_at is null",
+    )?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get::<_, i64>(0))? == 1)
+}
+
+/// Whether an item waits that its session has not confirmed.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn is_waiting(r: Read<'_>, id: i64) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select count(*) from routed_notifications where id = :id and state = 'delivered' and consumed_at is null",
+    )?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get::<_, i64>(0))? == 1)
+}
+
+/// When an item was confirmed by its reader; none when it was not.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn consumed_at(r: Read<'_>, id: i64) -> Result<Option<Timestamp>> {
+    let mut statement = r.connection.prepare_cached("select consumed_at from routed_notifications where id = :id")?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get("consumed_at")).optional()?.flatten())
+}
+
+/// The newest message about this worker's turns that its manager has not seen, so that what is new can be added to it.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn unseen_about_turns(r: Read<'_>, binding_id: &str, now: &Moment) -> Result<Option<Item>> {
+    let sql = format!(
+        "{ITEM}
+         where n.binding_id = :binding_id and n.source_event_id is not null and n.state = 'delivered'
+           and n.read_at is null and n.consumed_at is null
+         order by n.id desc limit 1"
+    );
+    Ok(r.connection
+        .prepare_cached(&sql)?
+        .query_row(named_params! { ":binding_id": binding_id, ":boot_id": now.boot_id, ":uptime": now.uptime }, item)
+        .optional()?)
+}
+
+/// Renews an unseen item: it now says `payload`, about a later signal. False when it was seen in the meantime.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn renew(
+    w: &Write<'_>,
+    id: i64,
+    signal_type: &str,
+    source_event_id: i64,
+    source_event_timestamp: Option<Timestamp>,
+    payload: &Value,
+) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update routed_notifications
+             set signal_type = :signal_type, source_event_id = :event_id, source_event_timestamp = :event_at,
+                payload_json = :payload
+             where id = :id and read_at is null and consumed_at is null and state = 'delivered'",
+        )?
+        .execute(named_params! {
+            ":id": id,
+            ":signal_type": signal_type,
+            ":event_id": source_event_id,
+            ":event_at": source_event_timestamp,
+            ":payload": convert::json_text(payload)?,
+        })?;
+    Ok(changed == 1)
+}
+
+/// Takes an item out of the way that nobody has seen and that is about nothing any more; false when it was seen.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn settle_unseen(w: &Write<'_>, id: i64, why: &str) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update routed_notifications set state = 'suppressed', error = :why
+             where id = :id and state = 'delivered' and read_at is null and consumed_at is null and delivery_count = 0",
+        )?
+        .execute(named_params! { ":id": id, ":why": why })?;
+    Ok(changed == 1)
+}

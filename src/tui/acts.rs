@@ -1,0 +1,103 @@
+//! What is done to the selection after one question: nothing has to be filled in, and the question names the target.
+
+use super::{
+    app::App,
+    form::{self, Subject},
+    input::ask_command,
+    theme::Part,
+};
+use crate::{
+    actions::{Command, Dispatch, DispatchVerb, Listed as _, Stop, Unbind},
+    model::{session::Registration, state::Condition},
+    text_enum,
+};
+
+text_enum! {
+    /// What is done after a question.
+    pub enum Deed {
+        /// Ends a session.
+        Stop => "stop",
+        /// Ends the binding of a task.
+        Unbind => "unbind",
+        /// Holds the deliveries of a task back.
+        PauseTask => "pause_task",
+        /// Lets the deliveries of a task go on.
+        ResumeTask => "resume_task",
+    }
+}
+
+/// The question, and what yes does; or why there is nothing to do it to.
+pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), String> {
+    match deed {
+        Deed::Stop => {
+            let session = app.session().ok_or("no session is selected")?;
+            if session.registration != Registration::Active {
+                return Err(format!("{} is gone: there is nothing to stop", session.name));
+            }
+            let busy = match session.judgement.condition {
+                Condition::Busy => " Its turn that runs is interrupted.",
+                Condition::Blocked => " What it asks is cancelled.",
+                Condition::Idle | Condition::Done | Condition::Aborted | Condition::Unknown => "",
+            };
+            let name = session.name.clone();
+            let words = format!("Stop {name}?{busy} Its record, its history and a binding stay; it can be resumed.");
+            Ok((words, Stop { session: name }.into_command()))
+        }
+        Deed::Unbind => {
+            let row = form::selected_task(app).ok_or("no task is selected")?;
+            let task = row.task.name.clone();
+            let (worker, manager) = form::active(row).ok_or(format!("nobody is bound to {task}"))?;
+            let words = format!(
+                "End the binding of {worker} and {manager} to {task}? Messages that wait to go through it are given up."
+            );
+            Ok((words, Unbind { task }.into_command()))
+        }
+        Deed::PauseTask | Deed::ResumeTask => {
+            let row = form::selected_task(app).ok_or("no task is selected")?;
+            let deliveries = app.deliveries().ok_or("what is paused is not known")?;
+            let is_paused = deliveries.health.pauses.iter().any(|pause| pause.scope == row.task.id);
+            let task = row.task.name.clone();
+            match (deed, is_paused) {
+                (Deed::PauseTask, false) if row.task.state.is_open() => {
+                    let verb = DispatchVerb::Pause { task: Some(task.clone()), all: false, reason: None };
+                    let words = format!("Hold back what is to be delivered for {task}, until it is let go on?");
+                    Ok((words, Dispatch::of(verb).into_command()))
+                }
+                (Deed::PauseTask, false) => Err(format!("{task} has ended")),
+                (Deed::PauseTask, true) => Err(format!("deliveries of {task} are paused already")),
+                (_, true) => {
+                    let verb = DispatchVerb::Resume { task: Some(task.clone()), all: false };
+                    Ok((format!("Deliver for {task} again?"), Dispatch::of(verb).into_command()))
+                }
+                (_, false) => Err(format!("deliveries of {task} are not paused")),
+            }
+        }
+    }
+}
+
+/// Asks, or says why there is nothing to do.
+pub(super) fn ask(app: &mut App, deed: Deed) {
+    match question(app, deed) {
+        Ok((words, command)) => ask_command(app, &words, command),
+        Err(why) => app.say(Part::Warning, why),
+    }
+}
+
+/// The title of a deed in the palette, with its target; none when there is nothing to do.
+pub(super) fn title(app: &App, deed: Deed) -> Option<(String, Command)> {
+    let (_, command) = question(app, deed).ok()?;
+    let session = app.session().map_or("", |session| &session.name);
+    let task = form::selected_task(app).map_or("", |row| &row.task.name);
+    let title = match deed {
+        Deed::Stop => format!("stop {session}"),
+        Deed::Unbind => format!("unbind {task}"),
+        Deed::PauseTask => format!("pause deliveries of {task}"),
+        Deed::ResumeTask => format!("resume deliveries of {task}"),
+    };
+    Some((title, command))
+}
+
+/// Whether a form can be opened now.
+pub(super) fn is_offered(app: &App, subject: Subject) -> bool {
+    form::fresh(app, subject).is_ok()
+}

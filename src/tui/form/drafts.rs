@@ -1,0 +1,120 @@
+//! Forms and messages that were left, or whose command failed: what was typed comes back when they are opened again.
+
+use super::{Form, Subject};
+use crate::tui::field::Field;
+
+/// The most forms that are kept.
+const KEPT: usize = 20;
+
+/// What was typed and has not been done yet.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    left: Vec<Form>,
+    /// Submitted, with the command line that is awaited.
+    sent: Vec<(String, Form)>,
+    /// Messages that were left, with the ids of those they are for.
+    messages: Vec<(Vec<String>, Field)>,
+    /// Messages that were sent, with the command line that is awaited.
+    sent_messages: Vec<(String, Vec<String>, Field)>,
+}
+
+impl Drafts {
+    /// Keeps a form that was left.
+    pub fn keep(&mut self, form: Form) {
+        self.forget(form.subject, form.about.as_deref());
+        self.left.push(form);
+        if self.left.len() > KEPT {
+            self.left.remove(0);
+        }
+    }
+
+    /// Lets what was typed into this form go.
+    pub fn forget(&mut self, subject: Subject, about: Option<&str>) {
+        self.left.retain(|form| form.subject != subject || form.about.as_deref() != about);
+    }
+
+    /// What was typed into a form of this subject, about the same session or task.
+    #[must_use]
+    pub fn of(&self, subject: Subject, about: Option<&str>) -> Option<&Form> {
+        self.left.iter().find(|form| form.subject == subject && form.about.as_deref() == about)
+    }
+
+    /// Keeps a form until the outcome of its command line is known.
+    pub fn sent(&mut self, line: String, form: Form) {
+        self.forget(form.subject, form.about.as_deref());
+        self.sent.push((line, form));
+        if self.sent.len() > KEPT {
+            self.sent.remove(0);
+        }
+    }
+
+    /// Keeps a message that was left; an empty one lets the former go.
+    pub fn keep_message(&mut self, to: Vec<String>, field: Field) {
+        self.messages.retain(|(others, _)| *others != to);
+        if !field.text().is_empty() {
+            self.messages.push((to, field));
+        }
+        if self.messages.len() > KEPT {
+            self.messages.remove(0);
+        }
+    }
+
+    /// What was written to these and not sent.
+    #[must_use]
+    pub fn message(&self, to: &[String]) -> Option<&Field> {
+        self.messages.iter().find(|(others, _)| others == to).map(|(_, field)| field)
+    }
+
+    /// Keeps a message until it is known whether it was accepted.
+    pub fn sent_message(&mut self, line: String, to: Vec<String>, field: Field) {
+        self.messages.retain(|(others, _)| *others != to);
+        self.sent_messages.push((line, to, field));
+        if self.sent_messages.len() > KEPT {
+            self.sent_messages.remove(0);
+        }
+    }
+
+    /// The command line of a message has come to its end. One that was accepted is on record, whatever becomes of it.
+    pub fn message_ended(&mut self, line: &str, accepted: bool) {
+        let Some(index) = self.sent_messages.iter().position(|(sent, ..)| sent == line) else { return };
+        let (_, to, field) = self.sent_messages.remove(index);
+        if !accepted && self.message(&to).is_none() {
+            self.keep_message(to, field);
+        }
+    }
+
+    /// The command line has come to its end: what came to nothing can be opened and mended.
+    pub fn ended(&mut self, line: &str, well: bool) {
+        let Some(index) = self.sent.iter().position(|(sent, _)| sent == line) else { return };
+        let (_, form) = self.sent.remove(index);
+        // What was typed anew meanwhile is not written over.
+        if !well && self.of(form.subject, form.about.as_deref()).is_none() {
+            self.keep(form);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(subject: Subject, about: Option<&str>) -> Form {
+        Form { subject, about: about.map(str::to_owned), fixed: &[], entries: Vec::new(), focus: 0, refused: None }
+    }
+
+    #[test]
+    fn a_form_comes_back_for_what_it_was_about_and_when_it_failed() {
+        let mut drafts = Drafts::default();
+        drafts.keep(form(Subject::Budget, Some("parser")));
+        assert!(drafts.of(Subject::Budget, Some("parser")).is_some());
+        assert!(drafts.of(Subject::Budget, Some("lexer")).is_none() && drafts.of(Subject::Bind, None).is_none());
+        drafts.sent("a line".into(), form(Subject::Budget, Some("parser")));
+        assert!(drafts.of(Subject::Budget, Some("parser")).is_none(), "submitted");
+        drafts.ended("another line", false);
+        drafts.ended("a line", false);
+        assert!(drafts.of(Subject::Budget, Some("parser")).is_some(), "it failed");
+        drafts.sent("a line".into(), form(Subject::Budget, Some("parser")));
+        drafts.ended("a line", true);
+        assert!(drafts.of(Subject::Budget, Some("parser")).is_none(), "it is done");
+    }
+}

@@ -1,0 +1,218 @@
+//! What the keys do in a form.
+
+use super::{
+    Fault, Flag, Form, MAX_TEXT, Subject,
+    control::{Check, Control},
+    fresh,
+};
+use crate::{
+    actions::{KnownBy, Unregistered},
+    base::{Result, text::one_line},
+    tui::{
+        app::App,
+        editing::{self, Lines},
+        input::{begin, command_line},
+        keymap::{Intent, Key},
+        layer::Layer,
+        message::{Effect, Failure, Load},
+        theme::Part,
+    },
+};
+
+/// Opens a form, with what was typed into it before; or says why there is nothing to fill in.
+pub fn open(app: &mut App, subject: Subject, effects: &mut Vec<Effect>) {
+    match fresh(app, subject) {
+        Ok(mut form) => {
+            if let Some(draft) = app.drafts.of(subject, form.about.as_deref()) {
+                form.refill(draft);
+            }
+            show(app, form, effects);
+        }
+        Err(why) => app.say(Part::Warning, why),
+    }
+}
+
+fn show(app: &mut App, form: Form, effects: &mut Vec<Effect>) {
+    if form.entries.iter().any(|entry| entry.flag == Flag::Each) {
+        effects.push(Effect::Load(Load::Unregistered));
+    }
+    app.layers.push(Layer::Form(form));
+}
+
+/// Carries out a key.
+pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let Some(Layer::Form(form)) = app.layers.last_mut() else { return };
+    form.refused = None;
+    match intent {
+        Some(Intent::Back) => {
+            if let Some(Layer::Form(form)) = app.layers.pop() {
+                app.drafts.keep(form);
+            }
+        }
+        Some(Intent::Submit) => submit(app, effects),
+        Some(Intent::Accept) => {
+            if !form.step(true) {
+                submit(app, effects);
+            }
+        }
+        Some(Intent::NextField) => drop(form.step(true)),
+        Some(Intent::PreviousField) => drop(form.step(false)),
+        Some(Intent::StartOver) => start_over(app, effects),
+        intent => in_field(form, key, intent),
+    }
+}
+
+/// A key that is about the field with the keyboard.
+fn in_field(form: &mut Form, key: Key, intent: Option<Intent>) {
+    let forwards = matches!(intent, Some(Intent::Down | Intent::Right | Intent::Toggle));
+    let steps = matches!(intent, Some(Intent::Up | Intent::Down));
+    let sideways = matches!(intent, Some(Intent::Left | Intent::Right | Intent::Toggle));
+    let Some(entry) = form.focused() else { return };
+    let mut fits = true;
+    match &mut entry.control {
+        Control::Choice(choice) if sideways => choice.step(forwards),
+        Control::Switch(on) if sideways => *on = !*on,
+        Control::Checks(checks) if intent == Some(Intent::Toggle) => checks.toggle(),
+        Control::Checks(checks) if intent == Some(Intent::LineStart) => checks.toggle_all(),
+        Control::Checks(checks) if steps => {
+            let stepped = checks.step(forwards);
+            if !stepped {
+                form.step(forwards);
+            }
+        }
+        Control::Pick(picker) if steps && !picker.offered().is_empty() => picker.step(forwards),
+        Control::Pick(picker) if !steps => {
+            picker.at = None;
+            fits = editing::edit(&mut picker.field, Lines::One, key, intent, MAX_TEXT);
+        }
+        Control::Line(field) if !steps => fits = editing::edit(field, Lines::One, key, intent, MAX_TEXT),
+        Control::Text(field) => {
+            let before = field.clone();
+            fits = editing::edit(field, Lines::Several, key, intent, MAX_TEXT);
+            if steps && *field == before {
+                form.step(forwards);
+            }
+        }
+        _ if steps => drop(form.step(forwards)),
+        _ => {}
+    }
+    if !fits {
+        form.refused = Some(too_long(form.focus));
+    }
+}
+
+fn too_long(entry: usize) -> Fault {
+    let words = format!("more than {MAX_TEXT} bytes do not fit here: put the long part into a file and name its path");
+    Fault { entry: Some(entry), words }
+}
+
+/// Pastes into the field with the keyboard.
+pub fn paste(form: &mut Form, text: &str) {
+    form.refused = None;
+    let Some(entry) = form.focused() else { return };
+    let lines = if matches!(entry.control, Control::Text(_)) { Lines::Several } else { Lines::One };
+    if let Control::Pick(picker) = &mut entry.control {
+        picker.at = None;
+    }
+    let fits = entry.control.field().is_none_or(|field| editing::paste(field, lines, text, MAX_TEXT));
+    if !fits {
+        form.refused = Some(too_long(form.focus));
+    }
+}
+
+fn start_over(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(Layer::Form(form)) = app.layers.pop() else { return };
+    app.drafts.forget(form.subject, form.about.as_deref());
+    match fresh(app, form.subject) {
+        Ok(form) => show(app, form, effects),
+        Err(why) => app.say(Part::Warning, why),
+    }
+}
+
+/// Sends what stands in the form, when it can be sent.
+fn submit(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(Layer::Form(form)) = app.layers.last_mut() else { return };
+    if let Some(super::Entry { control: Control::Pick(picker), .. }) = form.focused() {
+        picker.complete();
+    }
+    match form.commands() {
+        Ok(commands) => {
+            let Some(Layer::Form(form)) = app.layers.pop() else { return };
+            if let Some(first) = commands.first() {
+                let line = command_line(app, &first.argv());
+                app.drafts.sent(line, form);
+            }
+            for command in commands {
+                begin(app, command, effects);
+            }
+        }
+        Err(fault) => {
+            form.focus = fault.entry.unwrap_or(form.focus);
+            form.refused = Some(fault);
+        }
+    }
+}
+
+/// The answer to [`Load::Unregistered`]: what the open form of adoption lists.
+pub fn unregistered_arrived(app: &mut App, result: Result<Unregistered>) {
+    let draft = app.drafts.of(Subject::Adopt, None).cloned();
+    let form = app.layers.iter_mut().find_map(|layer| match layer {
+        Layer::Form(form) if form.subject == Subject::Adopt => Some(form),
+        _ => None,
+    });
+    // Closed in the meantime: nobody waits for it.
+    let Some(form) = form else { return };
+    let found = match result {
+        Ok(found) => found,
+        Err(error) => {
+            form.refused = Some(Fault { entry: None, words: Failure::from(&error).message });
+            Unregistered::default()
+        }
+    };
+    if found.sessions.is_empty() && form.refused.is_none() {
+        let unknown = match found.unknown {
+            0 => String::new(),
+            1 => "; one runs whose thread nobody tells".to_owned(),
+            count => format!("; {count} run whose thread nobody tells"),
+        };
+        form.refused = Some(Fault { entry: None, words: format!("nothing runs here unregistered{unknown}") });
+    }
+    let rows = found.sessions.into_iter().map(|session| {
+        let place = match (&session.tmux_session, session.pid) {
+            (Some(tmux), _) => format!("tmux {tmux}"),
+            (None, Some(pid)) => format!("no pane, process {pid}"),
+            (None, None) => "no pane".to_owned(),
+        };
+        let ways: Vec<&str> = session.known_by.iter().map(|way| found_by(*way)).collect();
+        let folder = session.cwd.as_deref().unwrap_or("folder not known");
+        let what = session.about.as_deref().map(one_line).unwrap_or_default();
+        Check {
+            lines: vec![
+                format!("{folder}  {what}").trim_end().to_owned(),
+                format!("{place}; found by {}; thread {}", ways.join(", "), session.thread_id),
+            ],
+            value: session.thread_id,
+            on: false,
+        }
+    });
+    let rows: Vec<Check> = rows.collect();
+    for entry in &mut form.entries {
+        if let Control::Checks(checks) = &mut entry.control {
+            checks.rows = Some(rows.clone());
+        }
+    }
+    if let Some(draft) = draft {
+        form.refill(&draft);
+    }
+}
+
+/// What told which thread a session shows.
+fn found_by(way: KnownBy) -> &'static str {
+    match way {
+        KnownBy::OpenRollout => "its open rollout",
+        KnownBy::WriterLock => "its writer lock",
+        KnownBy::Screen => "its screen",
+        KnownBy::Server => "Codex's server",
+        KnownBy::OnlyInDirectory => "being the only one in its folder",
+    }
+}

@@ -1,0 +1,172 @@
+//! Forms: what a command of the catalogue needs, asked for field by field. A form is its command line being written:
+//! each field is a flag, and what stands in them all is judged by the rules of the command line before anything runs.
+
+pub mod control;
+mod drafts;
+pub mod keys;
+mod subjects;
+
+pub use drafts::Drafts;
+pub use subjects::{Subject, active, fresh, selected_task};
+
+use self::control::{Choice, Control};
+use crate::actions::{Argv, Command};
+
+/// The longest text of one field, in bytes.
+pub const MAX_TEXT: usize = 32 * 1024;
+
+/// How a field stands in the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flag {
+    /// `--flag=value`, left out while nothing stands there.
+    Option(&'static str),
+    /// `--flag`, when it is on.
+    Switch(&'static str),
+    /// The value itself, behind all flags.
+    Word,
+    /// A command of its own for each checked value, which stands behind all flags.
+    Each,
+}
+
+/// One field of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub label: &'static str,
+    /// What belongs there.
+    pub hint: &'static str,
+    /// How it stands in the command line.
+    pub flag: Flag,
+    /// Nothing runs while it is empty.
+    pub required: bool,
+    /// What it is filled in with.
+    pub control: Control,
+}
+
+/// Why a form cannot be submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The field that it is about, when it is about one.
+    pub entry: Option<usize>,
+    /// What is wrong.
+    pub words: String,
+}
+
+/// A form that is filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// What it does.
+    pub subject: Subject,
+    /// The session or task that was selected when it was opened.
+    pub about: Option<String>,
+    /// Words that stand in its command line anyway.
+    pub fixed: &'static [&'static str],
+    /// Its fields.
+    pub entries: Vec<Entry>,
+    /// Which of them has the keyboard.
+    pub focus: usize,
+    /// Why it was not submitted; gone with the next key.
+    pub refused: Option<Fault>,
+}
+
+impl Form {
+    /// The field that has the keyboard.
+    pub fn focused(&mut self) -> Option<&mut Entry> {
+        self.entries.get_mut(self.focus)
+    }
+
+    /// The next or previous field; false at the end of the form. Forwards a name is completed on the way.
+    pub fn step(&mut self, forwards: bool) -> bool {
+        if forwards && let Some(Entry { control: Control::Pick(picker), .. }) = self.focused() {
+            picker.complete();
+        }
+        let last = self.entries.len().saturating_sub(1);
+        let next = if forwards { (self.focus + 1).min(last) } else { self.focus.saturating_sub(1) };
+        std::mem::replace(&mut self.focus, next) != next
+    }
+
+    /// The command lines as they stand, whether or not they can run: one, or one for each checked value.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Argv> {
+        let mut words = vec![self.subject.verb().to_owned()];
+        words.extend(self.fixed.iter().map(|word| (*word).to_owned()));
+        let mut behind = Vec::new();
+        let mut each = None;
+        for entry in &self.entries {
+            let value = entry.control.value();
+            match (entry.flag, &entry.control) {
+                (Flag::Switch(flag), Control::Switch(true)) => words.push(flag.to_owned()),
+                (Flag::Option(flag), _) if !value.is_empty() => words.push(format!("{flag}={value}")),
+                (Flag::Word, _) if !value.is_empty() => behind.push(value.to_owned()),
+                (Flag::Each, Control::Checks(checks)) => each = Some(checks),
+                _ => {}
+            }
+        }
+        let line = |last: Option<&str>| {
+            let mut words = words.clone();
+            if !behind.is_empty() || last.is_some() {
+                words.push("--".to_owned());
+            }
+            words.extend(behind.iter().cloned());
+            words.extend(last.map(str::to_owned));
+            Argv { words, stdin: None }
+        };
+        match each {
+            Some(checks) => checks.values().map(|value| line(Some(value))).collect(),
+            None => vec![line(None)],
+        }
+    }
+
+    /// The commands that it stands for.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn commands(&self) -> Result<Vec<Command>, Fault> {
+        for (index, entry) in self.entries.iter().enumerate() {
+            let fault = |words: String| Err(Fault { entry: Some(index), words });
+            let value = entry.control.value();
+            match &entry.control {
+                Control::Checks(checks) if checks.rows.is_none() => return fault("still looking".to_owned()),
+                Control::Checks(checks) if entry.required && checks.values().next().is_none() => {
+                    return fault(format!("{}: nothing is checked", entry.label));
+                }
+                Control::Checks(_) | Control::Switch(_) | Control::Choice(Choice { .. }) => {}
+                _ if entry.required && value.is_empty() => return fault(format!("{} is missing", entry.label)),
+                Control::Pick(picker) if !value.is_empty() && !picker.is_known() => {
+                    return fault(format!("{}: there is no \"{value}\" to choose here", entry.label));
+                }
+                _ if value == "-" => {
+                    return fault(format!("{}: `-` alone means standard input, which a form has not", entry.label));
+                }
+                _ => {}
+            }
+        }
+        self.lines()
+            .iter()
+            .map(|line| {
+                Command::parse(&line.words).map_err(|error| {
+                    let words = error.message().to_owned();
+                    Fault { entry: self.named_in(&words), words }
+                })
+            })
+            .collect()
+    }
+
+    /// The field whose flag an error names.
+    fn named_in(&self, words: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| match entry.flag {
+            Flag::Option(flag) | Flag::Switch(flag) => words
+                .match_indices(flag)
+                .any(|(at, _)| !words[at + flag.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-')),
+            Flag::Word | Flag::Each => false,
+        })
+    }
+
+    /// Takes over what was filled in before.
+    pub fn refill(&mut self, before: &Self) {
+        for (entry, old) in self.entries.iter_mut().zip(&before.entries) {
+            entry.control.refill(&old.control);
+        }
+        self.focus = before.focus.min(self.entries.len().saturating_sub(1));
+    }
+}

@@ -1,0 +1,389 @@
+//! The forms there are: their fields, what is filled in at the start, and whether there is anything to fill in at all.
+
+use super::{
+    Entry, Flag, Form,
+    control::{Candidate, Checks, Choice, Control, Picker},
+};
+use crate::{
+    actions::{
+        Action as _, Bind, CompactWorker, Deregister, Discover, ManagerConfig, Pair, RegisterManager, RegisterWorker,
+        Resume, StartManager, StartWorker, Tasks,
+    },
+    model::{
+        board::{SessionRow, TaskRow},
+        session::{Registration, Role},
+        state::Condition,
+        task::BindingState,
+    },
+    text_enum,
+    tui::{
+        app::{App, BoardState, Screen},
+        field::Field,
+    },
+};
+
+text_enum! {
+    /// What a form does.
+    pub enum Subject {
+        /// Records a task.
+        CreateTask => "create_task",
+        /// Starts a worker.
+        StartWorker => "start_worker",
+        /// Starts a manager.
+        StartManager => "start_manager",
+        /// Starts a worker and a manager for a task.
+        Pair => "pair",
+        /// Registers a worker.
+        RegisterWorker => "register_worker",
+        /// Registers a manager.
+        RegisterManager => "register_manager",
+        /// Registers what runs unregistered.
+        Adopt => "adopt",
+        /// Binds a worker and a manager to a task.
+        Bind => "bind",
+        /// Has a worker compact its context.
+        Compact => "compact",
+        /// Brings a session back.
+        Resume => "resume",
+        /// Takes a session out of supervision.
+        Deregister => "deregister",
+        /// Limits a task's nudges.
+        Budget => "budget",
+    }
+}
+
+impl Subject {
+    /// The command word behind it.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::CreateTask => Tasks::NAME,
+            Self::StartWorker => StartWorker::NAME,
+            Self::StartManager => StartManager::NAME,
+            Self::Pair => Pair::NAME,
+            Self::RegisterWorker => RegisterWorker::NAME,
+            Self::RegisterManager => RegisterManager::NAME,
+            Self::Adopt => Discover::NAME,
+            Self::Bind => Bind::NAME,
+            Self::Compact => CompactWorker::NAME,
+            Self::Resume => Resume::NAME,
+            Self::Deregister => Deregister::NAME,
+            Self::Budget => ManagerConfig::NAME,
+        }
+    }
+
+    /// What it does, as a heading.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::CreateTask => "new task",
+            Self::StartWorker => "start a worker",
+            Self::StartManager => "start a manager",
+            Self::Pair => "start a pair: worker, manager and task",
+            Self::RegisterWorker => "register a running Codex as a worker",
+            Self::RegisterManager => "register a running Codex as a manager",
+            Self::Adopt => "adopt Codex sessions that run here",
+            Self::Bind => "bind worker and manager to a task",
+            Self::Compact => "compact a worker's context",
+            Self::Resume => "resume a session that has ended",
+            Self::Deregister => "deregister a session",
+            Self::Budget => "limit a task's nudges",
+        }
+    }
+
+    /// The selected session or task that it is about; none when it makes something new.
+    fn about(self, app: &App) -> Option<String> {
+        match self {
+            Self::Resume | Self::Deregister | Self::Bind => app.session().map(|session| session.name.clone()),
+            Self::Compact | Self::Budget | Self::Pair | Self::StartManager => {
+                selected_task(app).map(|row| row.task.name.clone())
+            }
+            Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
+        }
+    }
+}
+
+/// The form of a subject, filled in with what is selected; or why there is nothing to fill in.
+///
+/// # Errors
+/// What is missing, in words for the operator.
+pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
+    if let BoardState::Failed(_) = app.board {
+        return Err("the ledger cannot be used".to_owned());
+    }
+    let about = subject.about(app);
+    let (fixed, entries): (&'static [&'static str], Vec<Entry>) = match subject {
+        Subject::CreateTask => (&[], new_task()),
+        Subject::StartWorker => (&[], start_worker()),
+        Subject::StartManager => (&[], start_manager(app)),
+        Subject::Pair => (&[], pair(app)),
+        Subject::RegisterWorker | Subject::RegisterManager => (&[], register()),
+        Subject::Adopt => (&["--limit=1", "--adopt"], adopt()),
+        Subject::Bind => (&[], bind(app)?),
+        Subject::Compact => (&["--no-wait"], compact(app)?),
+        Subject::Resume => (&[], resume(app)?),
+        Subject::Deregister => (&[], deregister(app)?),
+        Subject::Budget => (&[], budget(app)?),
+    };
+    let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
+    // The keyboard begins where something is to be typed.
+    form.focus = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty()).unwrap_or(0);
+    Ok(form)
+}
+
+fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) -> Entry {
+    Entry { label, hint, flag, required: false, control }
+}
+
+fn required(entry: Entry) -> Entry {
+    Entry { required: true, ..entry }
+}
+
+fn line(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+    entry(label, Flag::Option(flag), hint, Control::Line(Field::default()))
+}
+
+fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+    entry(label, Flag::Option(flag), hint, Control::Text(Field::default()))
+}
+
+fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+    entry(label, Flag::Switch(flag), hint, Control::Switch(false))
+}
+
+fn choice(
+    label: &'static str,
+    flag: &'static str,
+    hint: &'static str,
+    options: &[(&'static str, &'static str)],
+) -> Entry {
+    entry(label, Flag::Option(flag), hint, Control::Choice(Choice { options: options.to_vec(), at: 0 }))
+}
+
+fn pick(
+    label: &'static str,
+    flag: Flag,
+    hint: &'static str,
+    candidates: Vec<Candidate>,
+    chosen: Option<&str>,
+) -> Entry {
+    let mut picker = Picker { candidates, ..Picker::default() };
+    let chosen = chosen.filter(|name| picker.candidates.iter().any(|candidate| candidate.name == *name));
+    let only = picker.candidates.first().filter(|_| picker.candidates.len() == 1).map(|only| only.name.clone());
+    if let Some(name) = chosen.map(str::to_owned).or(only) {
+        picker.set(&name);
+    }
+    required(entry(label, flag, hint, Control::Pick(picker)))
+}
+
+fn name(flag: &'static str) -> Entry {
+    required(line("name", flag, "letters, digits, `_`, `-` and `.`"))
+}
+
+/// What every start takes.
+fn launch() -> Vec<Entry> {
+    vec![
+        line("folder", "--cwd", "where it works; empty: the folder of this cockpit"),
+        choice(
+            "sandbox",
+            "--sandbox",
+            "what its commands may touch",
+            &[
+                ("", "workspace-write (default)"),
+                ("read-only", "read-only"),
+                ("danger-full-access", "danger-full-access: everything"),
+            ],
+        ),
+        choice(
+            "asks",
+            "--ask-for-approval",
+            "when it asks before it acts",
+            &[("", "on-request (default)"), ("untrusted", "untrusted: nearly always"), ("never", "never")],
+        ),
+        line("model", "--model", "empty: the configured one"),
+        switch("trust", "--accept-trust", "trust this folder: Codex will not ask about it"),
+    ]
+}
+
+fn new_task() -> Vec<Entry> {
+    vec![
+        name("--create"),
+        required(text("goal", "--goal", "what is to be achieved")),
+        text("summary", "--summary", "a longer description"),
+    ]
+}
+
+fn start_worker() -> Vec<Entry> {
+    let mut entries = vec![name("--name"), text("message", "--task", "its first message; empty: it waits for one")];
+    entries.extend(launch());
+    entries
+}
+
+fn start_manager(app: &App) -> Vec<Entry> {
+    let task = selected_task(app).map(|row| row.task.name.clone());
+    let worker = app.session().filter(|session| session.role == Role::Worker).map(|session| session.name.clone());
+    let mut of =
+        pick("task", Flag::Option("--task"), "the task it supervises", open_tasks(app, |_| true), task.as_deref());
+    of.required = false;
+    let mut whom = pick(
+        "worker",
+        Flag::Option("--worker"),
+        "the worker it supervises",
+        sessions(app, |row| row.role == Role::Worker && row.registration == Registration::Active),
+        worker.as_deref(),
+    );
+    whom.required = false;
+    let mut entries = vec![name("--name"), of, whom];
+    entries.extend(launch());
+    entries
+}
+
+fn pair(app: &App) -> Vec<Entry> {
+    let unbound = selected_task(app).filter(|row| active(row).is_none()).map(|row| row.task.name.clone());
+    let candidates = open_tasks(app, |row| active(row).is_none());
+    let mut picker = Picker { candidates, open: true, ..Picker::default() };
+    if let Some(task) = unbound {
+        picker.set(&task);
+    }
+    let mut entries = vec![
+        required(entry("task", Flag::Option("--task"), "an open task, or a new name", Control::Pick(picker))),
+        text("goal", "--task-goal", "what is to be achieved, when the task is new"),
+        required(line("worker", "--worker-name", "a name for the worker")),
+        required(line("manager", "--manager-name", "a name for the manager")),
+        text("message", "--task-prompt", "the worker's first message; empty: it waits for one"),
+    ];
+    entries.extend(launch());
+    entries
+}
+
+fn register() -> Vec<Entry> {
+    vec![
+        name("--name"),
+        line("pane", "--tmux-pane", "the tmux pane it runs in, as `%7`"),
+        line("process", "--pid", "or a process id of it, or of one above it"),
+        line("rollout", "--codex-session", "or its rollout file"),
+        line("folder", "--cwd", "empty: what its rollout says"),
+    ]
+}
+
+fn adopt() -> Vec<Entry> {
+    vec![
+        required(entry("sessions", Flag::Each, "Space checks one, Ctrl-A all", Control::Checks(Checks::default()))),
+        choice("as", "--role", "what they are registered as", &[("worker", "workers"), ("manager", "managers")]),
+    ]
+}
+
+fn bind(app: &App) -> Result<Vec<Entry>, String> {
+    let tasks = open_tasks(app, |row| active(row).is_none());
+    if tasks.is_empty() {
+        return Err("no open task is without a binding; T makes a new one".to_owned());
+    }
+    let free = |role: Role| {
+        sessions(app, move |row| row.role == role && row.registration == Registration::Active && row.task.is_none())
+    };
+    let (workers, managers) = (free(Role::Worker), free(Role::Manager));
+    if workers.is_empty() || managers.is_empty() {
+        let what = if workers.is_empty() { "worker" } else { "manager" };
+        return Err(format!("no {what} is free to be bound; start or register one"));
+    }
+    let selected = app.session().map(|session| session.name.clone());
+    let task = selected_task(app).map(|row| row.task.name.clone());
+    Ok(vec![
+        pick("task", Flag::Option("--task"), "an open task without a binding", tasks, task.as_deref()),
+        pick("worker", Flag::Option("--worker"), "does the work", workers, selected.as_deref()),
+        pick("manager", Flag::Option("--manager"), "supervises it", managers, selected.as_deref()),
+    ])
+}
+
+fn compact(app: &App) -> Result<Vec<Entry>, String> {
+    let tasks = open_tasks(app, |row| active(row).is_some());
+    if tasks.is_empty() {
+        return Err("no task has a worker whose context could be compacted".to_owned());
+    }
+    let task = selected_task(app).map(|row| row.task.name.clone());
+    Ok(vec![
+        pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
+        required(line("reason", "--reason", "why; it stands in the audit trail")),
+    ])
+}
+
+fn resume(app: &App) -> Result<Vec<Entry>, String> {
+    let ended = sessions(app, |row| row.codex_session_id.is_some() && may_have_ended(row));
+    if ended.is_empty() {
+        return Err("no session has ended that could be resumed".to_owned());
+    }
+    let selected = app.session().map(|session| session.name.clone());
+    let mut entries = vec![pick("session", Flag::Word, "its thread opens in a new pane", ended, selected.as_deref())];
+    let kept = [
+        ("", "as before"),
+        ("read-only", "read-only"),
+        ("workspace-write", "workspace-write"),
+        ("danger-full-access", "danger-full-access: everything"),
+    ];
+    entries.push(choice("sandbox", "--sandbox", "what its commands may touch", &kept));
+    entries.push(line("model", "--model", "empty: the configured one"));
+    entries.push(switch("trust", "--accept-trust", "trust its folder: Codex will not ask about it"));
+    Ok(entries)
+}
+
+fn deregister(app: &App) -> Result<Vec<Entry>, String> {
+    let known = sessions(app, |row| row.registration == Registration::Active);
+    if known.is_empty() {
+        return Err("no session is registered".to_owned());
+    }
+    let selected = app.session().map(|session| session.name.clone());
+    Ok(vec![pick("session", Flag::Word, "it runs on, unsupervised; its history stays", known, selected.as_deref())])
+}
+
+fn budget(app: &App) -> Result<Vec<Entry>, String> {
+    let tasks = open_tasks(app, |_| true);
+    if tasks.is_empty() {
+        return Err("no task is open; T makes one".to_owned());
+    }
+    let task = selected_task(app).map(|row| row.task.name.clone());
+    Ok(vec![
+        pick("task", Flag::Word, "the task whose worker is nudged", tasks, task.as_deref()),
+        required(line("nudges", "--max-nudges", "how many in all, or `none` for no limit")),
+    ])
+}
+
+/// The task that is selected, or the one of the selected session.
+pub fn selected_task(app: &App) -> Option<&TaskRow> {
+    let board = app.board()?;
+    let by_name = app.task_name().and_then(|name| board.tasks.iter().find(|row| row.task.name == name));
+    by_name.or_else(|| {
+        // A row of the fleet that is no session is a task.
+        let id = app.fleet.list.id.as_deref().filter(|_| app.screen == Screen::Fleet)?;
+        board.tasks.iter().find(|row| row.task.id == id)
+    })
+}
+
+/// Worker and manager of a task.
+pub fn active(row: &TaskRow) -> Option<(&str, &str)> {
+    let binding = row.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
+    Some((&binding.worker, &binding.manager))
+}
+
+/// Whether a session may have come to its end, as far as known; `resume` looks for itself.
+pub fn may_have_ended(row: &SessionRow) -> bool {
+    row.registration == Registration::Gone || matches!(row.judgement.condition, Condition::Aborted | Condition::Unknown)
+}
+
+fn open_tasks(app: &App, fits: impl Fn(&TaskRow) -> bool) -> Vec<Candidate> {
+    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
+    let open = tasks.iter().filter(|row| row.task.state.is_open() && fits(row));
+    let candidate = |row: &TaskRow| {
+        let pair = active(row).map(|(worker, manager)| format!(", {worker} and {manager}")).unwrap_or_default();
+        Candidate { name: row.task.name.clone(), about: format!("{}{pair}", row.task.state) }
+    };
+    open.map(candidate).collect()
+}
+
+fn sessions(app: &App, fits: impl Fn(&SessionRow) -> bool) -> Vec<Candidate> {
+    let sessions = app.board().map_or(&[][..], |board| &board.sessions);
+    let candidate = |row: &SessionRow| Candidate {
+        name: row.name.clone(),
+        about: format!("{}, {}, {}", row.role, row.judgement.condition, row.cwd),
+    };
+    sessions.iter().filter(|row| fits(row)).map(candidate).collect()
+}

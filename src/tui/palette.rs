@@ -1,0 +1,287 @@
+//! The palette: everything that works now, by name, with its target and its command line; and sessions, tasks and
+//! screens to go to.
+
+use super::{
+    acts::{self, Deed},
+    app::{App, Screen},
+    editing::{self, Lines},
+    field::Field,
+    form::{self, Subject, control::best},
+    input::{self, BUSY_WAIT_SECONDS},
+    keymap::{self, Intent, Key, Place},
+    layer::Layer,
+    message::Effect,
+    messages, screen,
+};
+use crate::{
+    actions::{Action as _, Argv, Cycle, Dispatch, DispatchVerb, Explain, Open},
+    model::filter::Filter,
+};
+
+/// The longest text that is looked for, in bytes.
+const MAX_TEXT: usize = 500;
+
+/// The open palette.
+#[derive(Debug, Default)]
+pub struct Palette {
+    /// What was typed.
+    pub field: Field,
+    /// Which row is selected.
+    pub at: usize,
+}
+
+impl Palette {
+    /// Pastes into the line.
+    pub fn paste(&mut self, text: &str) {
+        editing::paste(&mut self.field, Lines::One, text, MAX_TEXT);
+        self.at = 0;
+    }
+}
+
+/// What a row does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Does {
+    /// What this key does.
+    Key(Intent),
+    /// Opens a form.
+    Form(Subject),
+    /// Asks, and does it.
+    Ask(Deed),
+    /// Shows a screen.
+    Screen(Screen),
+    /// Selects this session in the fleet.
+    Session(String),
+    /// Selects this task.
+    Task(String),
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it does, with its target.
+    pub title: String,
+    /// What it is about, or what it does in a sentence.
+    pub about: String,
+    /// The key that does the same.
+    pub key: Option<String>,
+    /// The command line that it runs or begins with.
+    pub line: Option<String>,
+    /// What it does.
+    pub does: Does,
+}
+
+/// The rows that fit what was typed, the best first.
+#[must_use]
+pub fn found(app: &App, typed: &str) -> Vec<Item> {
+    let items = items(app);
+    best(typed, &items, |item| format!("{} {}", item.title, item.about)).into_iter().cloned().collect()
+}
+
+/// Everything that works now.
+fn items(app: &App) -> Vec<Item> {
+    let mut places = app.places_below();
+    places.push(Place::Always);
+    let mut items: Vec<Item> = keymap::rows(&places).filter_map(|row| act(app, row)).collect();
+    for deed in Deed::ALL {
+        if let Some((title, command)) = acts::title(app, *deed) {
+            let key = key_of(match deed {
+                Deed::Stop => Some(Intent::Stop),
+                Deed::Unbind => Some(Intent::Unbind),
+                Deed::PauseTask | Deed::ResumeTask => None,
+            });
+            let line = Some(input::command_line(app, &command.argv()));
+            let about = "asks before it does".to_owned();
+            items.push(Item { title, about, key, line, does: Does::Ask(*deed) });
+        }
+    }
+    for subject in Subject::ALL {
+        let Ok(form) = form::fresh(app, *subject) else { continue };
+        let about = form.about.clone().map_or_else(|| "a form".to_owned(), |about| format!("a form, for {about}"));
+        let line = form.lines().first().map(|line| input::command_line(app, line));
+        let title = subject.title().to_owned();
+        items.push(Item { title, about, key: key_of(intent_of(*subject)), line, does: Does::Form(*subject) });
+    }
+    for (screen, intent) in [
+        (Screen::Fleet, Intent::Fleet),
+        (Screen::Task, Intent::Task),
+        (Screen::Events, Intent::Events),
+        (Screen::Inbox, Intent::Inbox),
+    ] {
+        if screen != app.screen && screen::works(app, intent) {
+            let title = format!("go to {screen}");
+            let about = "a screen".to_owned();
+            items.push(Item { title, about, key: key_of(Some(intent)), line: None, does: Does::Screen(screen) });
+        }
+    }
+    let Some(board) = app.board() else { return items };
+    items.extend(board.sessions.iter().map(|row| {
+        let task = row.task.as_deref().map(|task| format!(", task {task}")).unwrap_or_default();
+        Item {
+            title: format!("go to session {}", row.name),
+            about: format!("{}, {}{task}", row.role, row.judgement.condition),
+            key: None,
+            line: None,
+            does: Does::Session(row.id.clone()),
+        }
+    }));
+    items.extend(board.tasks.iter().map(|row| Item {
+        title: format!("go to task {}", row.task.name),
+        about: row.task.state.to_string(),
+        key: None,
+        line: None,
+        does: Does::Task(row.task.id.clone()),
+    }));
+    items
+}
+
+/// The row of a key that acts on what is selected; none for moving about, and for what has rows of its own.
+fn act(app: &App, row: &keymap::Binding) -> Option<Item> {
+    let session = || app.session().map(|session| session.name.clone());
+    let task = || app.task_name().map(str::to_owned);
+    let (title, argv): (String, Option<Argv>) = match row.intent {
+        Intent::Explain => {
+            let session = session()?;
+            (format!("explain {session}"), Some(Explain { session, no_refresh: false }.argv()))
+        }
+        Intent::Nudge => {
+            let (to, _) = messages::addressees(app).ok()?;
+            let names: Vec<&str> = to.iter().map(|(_, name)| name.as_str()).collect();
+            (format!("nudge {}", names.join(", ")), to.first().map(|(_, name)| messages::send_to(name, "...").argv()))
+        }
+        Intent::Interrupt => {
+            (format!("interrupt {}", session()?), Some(super::answers::interruption(&session()?).argv()))
+        }
+        Intent::Answer => (format!("answer {}", session()?), None),
+        Intent::Attach => {
+            let session = session()?;
+            (format!("attach to {session}"), Some(Argv::new(Open::NAME).end_of_options().word(session)))
+        }
+        Intent::RawPane if app.fleet.raw => (format!("show the conversation of {}", session()?), None),
+        Intent::RawPane => (format!("show the pane of {}", session()?), None),
+        Intent::Cycle => {
+            let task = task()?;
+            (format!("cycle {task}"), Some(Cycle { task, busy_wait_seconds: BUSY_WAIT_SECONDS }.argv()))
+        }
+        Intent::Pause if row.place != Place::Screen => return None,
+        Intent::Pause => {
+            let verb = if app.deliveries().is_some_and(|deliveries| deliveries.health.paused) {
+                DispatchVerb::Resume { task: None, all: true }
+            } else {
+                DispatchVerb::Pause { task: None, all: true, reason: None }
+            };
+            let title =
+                if matches!(verb, DispatchVerb::Resume { .. }) { "deliver again" } else { "stop all deliveries" };
+            (title.to_owned(), Some(Dispatch::of(verb).argv()))
+        }
+        Intent::Retry | Intent::TakeBack | Intent::Arrived => (format!("{} the selected message", row.short), None),
+        Intent::Snooze | Intent::Pin => (format!("{} {}", row.short, screen::fleet::selected(app)?.name()), None),
+        Intent::Unread => (format!("mark {} unread", session()?), None),
+        Intent::Gone => ("show or fold what is gone".to_owned(), None),
+        Intent::Choose => (format!("choose {}", session()?), None),
+        Intent::NextNeed
+        | Intent::PreviousNeed
+        | Intent::Filter
+        | Intent::Help
+        | Intent::Receipts
+        | Intent::Reload
+        | Intent::Copy
+        | Intent::Mouse
+        | Intent::Repaint
+        | Intent::Quit
+        | Intent::Kinds
+        | Intent::Jump
+        | Intent::Follow => (row.short.to_owned(), None),
+        _ => return None,
+    };
+    screen::works(app, row.intent).then(|| Item {
+        title,
+        about: row.help.to_owned(),
+        key: row.keys.first().map(|key| key.name()),
+        line: argv.map(|argv| input::command_line(app, &argv)),
+        does: Does::Key(row.intent),
+    })
+}
+
+/// The key of a form.
+fn intent_of(subject: Subject) -> Option<Intent> {
+    match subject {
+        Subject::CreateTask => Some(Intent::NewTask),
+        Subject::StartWorker => Some(Intent::StartWorker),
+        Subject::Adopt => Some(Intent::Adopt),
+        Subject::Bind => Some(Intent::Bind),
+        Subject::Compact => Some(Intent::Compact),
+        Subject::Resume => Some(Intent::Resume),
+        Subject::Budget => Some(Intent::Budget),
+        Subject::StartManager
+        | Subject::Pair
+        | Subject::RegisterWorker
+        | Subject::RegisterManager
+        | Subject::Deregister => None,
+    }
+}
+
+fn key_of(intent: Option<Intent>) -> Option<String> {
+    let intent = intent?;
+    let row = keymap::BINDINGS.iter().find(|row| row.intent == intent)?;
+    row.keys.first().map(|key| key.name())
+}
+
+/// Carries out a key.
+pub(super) fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let Some(Layer::Palette(palette)) = app.layers.last() else { return };
+    let rows = found(app, palette.field.text());
+    let last = rows.len().saturating_sub(1);
+    let page = screen::palette::visible_rows(app).max(1);
+    let Some(Layer::Palette(palette)) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Back) => drop(app.layers.pop()),
+        Some(Intent::Down) => palette.at = if palette.at >= last { 0 } else { palette.at + 1 },
+        Some(Intent::Up) => palette.at = if palette.at == 0 { last } else { (palette.at - 1).min(last) },
+        Some(Intent::PageDown) => palette.at = (palette.at + page).min(last),
+        Some(Intent::PageUp) => palette.at = palette.at.min(last).saturating_sub(page),
+        Some(Intent::Accept) => {
+            if let Some(item) = rows.into_iter().nth(palette.at) {
+                app.layers.pop();
+                perform(app, item.does, effects);
+            }
+        }
+        intent => {
+            let before = palette.field.text().to_owned();
+            editing::edit(&mut palette.field, Lines::One, key, intent, MAX_TEXT);
+            if palette.field.text() != before {
+                palette.at = 0;
+            }
+        }
+    }
+}
+
+fn perform(app: &mut App, does: Does, effects: &mut Vec<Effect>) {
+    match does {
+        Does::Key(intent) => input::on_screen_or_anywhere(app, intent, effects),
+        Does::Form(subject) => form::keys::open(app, subject, effects),
+        Does::Ask(deed) => acts::ask(app, deed),
+        Does::Screen(screen) => input::show(app, screen, effects),
+        Does::Session(id) => {
+            input::show(app, Screen::Fleet, effects);
+            let is_hidden = app.board().is_some_and(|board| {
+                board.sessions.iter().any(|row| row.id == id && !app.filter.matches_session(row, app.now))
+            });
+            unfilter(app, is_hidden);
+            app.select(Some(id), effects);
+        }
+        Does::Task(id) => {
+            input::show(app, Screen::Task, effects);
+            let is_hidden = !app.tasks().iter().any(|row| row.task.id == id);
+            unfilter(app, is_hidden);
+            app.task_view.select(id);
+        }
+    }
+}
+
+/// Whoever goes to a row wants to see it.
+fn unfilter(app: &mut App, is_hidden: bool) {
+    if is_hidden {
+        app.filter_text.clear();
+        app.filter = Filter::default();
+    }
+}

@@ -1,0 +1,299 @@
+//! What was submitted from here and what became of it: a short list that outlives the boxes in which it was shown.
+//!
+//! A receipt ends when its command returns; a message that the command queued moves on after that, and its receipt
+//! follows it as the ledger tells.
+
+pub mod keys;
+
+use super::message::Failure;
+use crate::{
+    actions::{Deliveries, Report},
+    base::{Error, Kind, Timestamp},
+    model::delivery::Phase,
+};
+
+/// The most receipts that are kept.
+const KEPT: usize = 50;
+
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It runs.
+    Running,
+    /// It returned.
+    Done {
+        /// Its exit code.
+        exit_code: u8,
+        /// What it says.
+        prose: String,
+    },
+    /// It could not be done.
+    Failed(Failure),
+}
+
+/// A message that a command queued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Its command in the ledger.
+    pub id: String,
+    /// The phases it was seen in, oldest first.
+    pub phases: Vec<Phase>,
+    /// The byte of its target's rollout that proves it.
+    pub proof: Option<u64>,
+    /// Why it stands where it stands.
+    pub reason: Option<String>,
+}
+
+/// One submitted command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Counts the commands submitted from here.
+    pub number: u64,
+    /// The command line.
+    pub line: String,
+    /// When it was submitted.
+    pub begun_at: Timestamp,
+    /// When it came to its end.
+    pub ended_at: Option<Timestamp>,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Messages that it queued.
+    pub sent: Vec<Sent>,
+    /// Whether the operator has been shown how it stands.
+    pub seen: bool,
+    /// Whether nothing was pressed since it was submitted.
+    pub awaited: bool,
+}
+
+impl Receipt {
+    /// Whether it came to something that the operator has to know.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        let is_bad = |phase: &Phase| phase.is_dead_letter() || *phase == Phase::Ambiguous;
+        match &self.outcome {
+            Outcome::Running => false,
+            Outcome::Failed(_) => true,
+            Outcome::Done { .. } if !self.sent.is_empty() => {
+                self.sent.iter().any(|sent| sent.phases.last().is_some_and(is_bad))
+            }
+            // What is accepted and not confirmed yet is on its way.
+            Outcome::Done { exit_code, .. } => ![0, Kind::Unconfirmed.exit_code()].contains(exit_code),
+        }
+    }
+
+    /// How it stands, in a line.
+    #[must_use]
+    pub fn status(&self) -> String {
+        match (&self.outcome, self.sent.as_slice()) {
+            (Outcome::Running, _) => "running".to_owned(),
+            (Outcome::Failed(failure), _) => format!("failed: {}", failure.message),
+            (Outcome::Done { .. }, [sent]) => sent.way(),
+            (Outcome::Done { .. }, [_, _, ..]) => {
+                let count = |phase: Phase| self.sent.iter().filter(|sent| sent.phases.last() == Some(&phase)).count();
+                let known = Phase::ALL.iter().map(|phase| (count(*phase), phase)).filter(|(count, _)| *count > 0);
+                known.map(|(count, phase)| format!("{count} {phase}")).collect::<Vec<_>>().join(", ")
+            }
+            (Outcome::Done { exit_code: 0, .. }, []) => "done".to_owned(),
+            (Outcome::Done { exit_code, prose }, []) => {
+                format!("exit {exit_code}: {}", prose.lines().next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl Sent {
+    /// `queued -> submitted -> confirmed at byte 4711`
+    #[must_use]
+    pub fn way(&self) -> String {
+        let last = self.phases.len().saturating_sub(1);
+        let words = self.phases.iter().enumerate().map(|(index, phase)| match (phase, self.proof) {
+            (Phase::Done, Some(byte)) => format!("confirmed at byte {byte}"),
+            (Phase::Delivered, _) => "in the inbox".to_owned(),
+            (phase, _) if index == last && (phase.is_dead_letter() || *phase == Phase::Ambiguous) => {
+                format!("{phase}{}", self.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default())
+            }
+            (phase, _) => phase.to_string(),
+        });
+        words.collect::<Vec<_>>().join(" -> ")
+    }
+
+    fn learn(&mut self, phase: Phase, proof: Option<u64>, reason: Option<&str>) {
+        if self.phases.last() != Some(&phase) {
+            self.phases.push(phase);
+        }
+        self.proof = proof.or(self.proof);
+        self.reason = reason.map(str::to_owned);
+    }
+}
+
+/// The receipts, newest first.
+#[derive(Debug, Default)]
+pub struct Receipts {
+    list: Vec<Receipt>,
+    given: u64,
+}
+
+impl Receipts {
+    /// All that are kept, newest first.
+    #[must_use]
+    pub fn list(&self) -> &[Receipt] {
+        &self.list
+    }
+
+    /// A command was submitted.
+    pub fn begin(&mut self, line: String, now: Timestamp) {
+        self.given += 1;
+        self.list.insert(
+            0,
+            Receipt {
+                number: self.given,
+                line,
+                begun_at: now,
+                ended_at: None,
+                outcome: Outcome::Running,
+                sent: Vec::new(),
+                seen: false,
+                awaited: true,
+            },
+        );
+        // What runs or has failed unseen is kept longer than what is done.
+        while self.list.len() > KEPT {
+            let settled = |receipt: &Receipt| receipt.ended_at.is_some() && (receipt.seen || !receipt.is_failing());
+            let at = self.list.iter().rposition(settled).unwrap_or(self.list.len() - 1);
+            self.list.remove(at);
+        }
+    }
+
+    /// A command line came to its end; its receipt. Of equal lines that run the oldest one has ended; a line that was
+    /// pushed out meanwhile is taken down anew.
+    pub fn end(&mut self, line: &str, result: Result<&Report, &Error>, now: Timestamp) -> &Receipt {
+        let runs = |receipt: &Receipt| receipt.ended_at.is_none() && receipt.line == line;
+        let at = self.list.iter().rposition(runs).unwrap_or_else(|| {
+            self.begin(line.to_owned(), now);
+            0
+        });
+        let receipt = &mut self.list[at];
+        receipt.ended_at = Some(now);
+        receipt.outcome = match result {
+            Ok(report) => {
+                receipt.sent = sent(&report.json);
+                Outcome::Done { exit_code: report.exit_code, prose: report.prose.trim_end().to_owned() }
+            }
+            Err(error) => Outcome::Failed(Failure::from(error)),
+        };
+        receipt
+    }
+
+    /// A key was pressed: nobody waits any more for what still runs.
+    pub fn key_pressed(&mut self) {
+        self.list.iter_mut().for_each(|receipt| receipt.awaited = false);
+    }
+
+    /// What the ledger says of messages now.
+    pub fn learn(&mut self, deliveries: &Deliveries) {
+        for receipt in &mut self.list {
+            let was_failing = receipt.is_failing();
+            for sent in &mut receipt.sent {
+                if let Some(row) = deliveries.command(&sent.id) {
+                    sent.learn(row.phase, row.proof, row.reason.as_deref());
+                }
+            }
+            if receipt.is_failing() && !was_failing {
+                receipt.seen = false;
+            }
+        }
+    }
+
+    /// The operator has been shown these.
+    pub fn see(&mut self, shown: impl Fn(&Receipt) -> bool) {
+        self.list.iter_mut().filter(|receipt| shown(receipt)).for_each(|receipt| receipt.seen = true);
+    }
+
+    /// How many have failed and were not seen.
+    #[must_use]
+    pub fn unseen_failures(&self) -> usize {
+        self.list.iter().filter(|receipt| receipt.is_failing() && !receipt.seen).count()
+    }
+
+    /// How many run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.list.iter().filter(|receipt| receipt.outcome == Outcome::Running).count()
+    }
+}
+
+/// The messages that a result says were queued.
+fn sent(json: &serde_json::Value) -> Vec<Sent> {
+    let one = |value: &serde_json::Value| {
+        let id = value.get("command_id")?.as_str()?.to_owned();
+        let phase: Phase = value.get("phase")?.as_str()?.parse().ok()?;
+        let mut phases = vec![Phase::Queued];
+        phases.extend((phase != Phase::Queued).then_some(phase));
+        let proof = value.pointer("/receipt/byte_offset").and_then(serde_json::Value::as_u64);
+        let reason = value.get("reason").and_then(|reason| reason.as_str()).map(str::to_owned);
+        Some(Sent { id, phases, proof, reason })
+    };
+    match json.get("commands").and_then(serde_json::Value::as_array) {
+        Some(commands) => commands.iter().filter_map(one).collect(),
+        None => one(json).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn report(exit_code: u8, json: serde_json::Value) -> Report {
+        Report { json, prose: "said\nmore".into(), exit_code, handover: None }
+    }
+
+    #[test]
+    fn a_receipt_follows_its_message_after_its_command_has_returned() {
+        let mut receipts = Receipts::default();
+        receipts.begin("nudge".into(), NOW);
+        assert_eq!((receipts.running(), receipts.list()[0].status().as_str()), (1, "running"));
+        receipts.end("nudge", Ok(&report(0, json!({"command_id": "c", "phase": "submitted"}))), NOW);
+        let receipt = &mut receipts.list[0];
+        assert_eq!(receipt.status(), "queued -> submitted");
+        receipt.sent[0].learn(Phase::Submitted, None, None);
+        receipt.sent[0].learn(Phase::Done, Some(4_711), None);
+        assert_eq!(receipt.status(), "queued -> submitted -> confirmed at byte 4711");
+        assert!(!receipt.is_failing());
+    }
+
+    #[test]
+    fn a_message_without_a_receipt_from_the_rollout_is_not_called_confirmed() {
+        let done = Sent { id: "c".into(), phases: vec![Phase::Queued, Phase::Done], proof: None, reason: None };
+        assert_eq!(done.way(), "queued -> done");
+        let lost = Sent { phases: vec![Phase::Queued, Phase::Ambiguous], reason: Some("no answer".into()), ..done };
+        assert_eq!(lost.way(), "queued -> ambiguous: no answer");
+    }
+
+    #[test]
+    fn what_failed_stays_until_it_was_seen() {
+        let mut receipts = Receipts::default();
+        for _ in 0..2 {
+            receipts.begin("same".into(), NOW);
+        }
+        let error = Error::refused("it is gone");
+        assert_eq!(receipts.end("same", Err(&error), NOW).number, 1, "the oldest ended");
+        assert_eq!((receipts.unseen_failures(), receipts.running()), (1, 1));
+        assert_eq!(receipts.end("other", Ok(&report(0, json!({}))), NOW).number, 3, "nothing that comes is lost");
+        receipts.end("same", Ok(&report(Kind::Unconfirmed.exit_code(), json!({}))), NOW);
+        assert_eq!((receipts.unseen_failures(), receipts.running()), (1, 0), "on its way is no failure");
+        for _ in 0..60 {
+            receipts.begin("fine".into(), NOW);
+            receipts.end("fine", Ok(&report(0, json!({}))), NOW);
+        }
+        assert_eq!((receipts.list().len(), receipts.unseen_failures()), (KEPT, 1), "it is not pushed out");
+        receipts.see(|_| true);
+        assert_eq!(receipts.unseen_failures(), 0);
+        receipts.begin("last".into(), NOW);
+        receipts.end("last", Ok(&report(3, json!({}))), NOW);
+        assert_eq!((receipts.list()[0].status().as_str(), receipts.unseen_failures()), ("exit 3: said", 1));
+    }
+}

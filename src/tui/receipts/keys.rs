@@ -1,0 +1,77 @@
+//! The keys of the list of receipts, and one receipt in full.
+
+use super::{Outcome, Receipt};
+use crate::tui::{
+    app::App,
+    input::copy,
+    keymap::Intent,
+    layer::{About, Layer, Reader},
+    message::Effect,
+    theme::Part,
+};
+
+/// Shows the list, the newest receipt selected.
+pub fn open(app: &mut App) {
+    match app.receipts.list().first().map(|receipt| receipt.number) {
+        Some(newest) => app.layers.push(Layer::Receipts(newest)),
+        None => app.say(Part::Dim, "nothing was submitted from here yet"),
+    }
+}
+
+pub fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let Some(Layer::Receipts(selected)) = app.layers.last_mut() else { return };
+    let list = app.receipts.list();
+    let at = list.iter().position(|receipt| receipt.number == *selected).unwrap_or(0);
+    let last = list.len().saturating_sub(1);
+    let go = |at: usize| list.get(at).map_or(*selected, |receipt| receipt.number);
+    match intent {
+        Some(Intent::Down) => *selected = go((at + 1).min(last)),
+        Some(Intent::Up) => *selected = go(at.saturating_sub(1)),
+        Some(Intent::Top) => *selected = go(0),
+        Some(Intent::Bottom) => *selected = go(last),
+        Some(Intent::Back) => {
+            app.layers.pop();
+            app.receipts.see(|_| true);
+        }
+        Some(Intent::Copy) => {
+            if let Some(line) = list.get(at).map(|receipt| receipt.line.clone()) {
+                copy(app, line, effects);
+            }
+        }
+        Some(Intent::Open) => {
+            if let Some(receipt) = list.get(at) {
+                let (number, reader) = (receipt.number, reader(receipt));
+                app.layers.push(Layer::Reader(reader));
+                app.receipts.see(|receipt| receipt.number == number);
+                effects.extend(app.ask_board());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// One receipt in full.
+pub fn reader(receipt: &Receipt) -> Reader {
+    let (title, mut text) = match &receipt.outcome {
+        Outcome::Running => {
+            ("running".to_owned(), vec![(Part::Dim, "its result appears here when it is there".to_owned())])
+        }
+        Outcome::Done { exit_code: 0, prose } => ("done".to_owned(), vec![(Part::Text, prose.clone())]),
+        Outcome::Done { exit_code, prose } => (format!("exit {exit_code}"), vec![(Part::Text, prose.clone())]),
+        Outcome::Failed(failure) => {
+            let mut text = vec![(Part::Error, failure.message.clone())];
+            text.extend(failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}"))));
+            ("failed".to_owned(), text)
+        }
+    };
+    // How far a command has come moves on while one looks.
+    let about = match (&receipt.outcome, receipt.sent.as_slice()) {
+        (Outcome::Running, _) => About::Running(receipt.number),
+        (_, [sent]) => About::Command(sent.id.clone()),
+        (_, sent) => {
+            text.extend(sent.iter().map(|sent| (Part::Text, format!("{}: {}", sent.id, sent.way()))));
+            About::Message
+        }
+    };
+    Reader { about, title, text, scroll: 0, command: Some(receipt.line.clone()) }
+}

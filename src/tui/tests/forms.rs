@@ -1,0 +1,303 @@
+//! Forms by keys: what is typed becomes a command line, what is wrong is said, and nothing typed is lost.
+
+use serde_json::json;
+
+use super::fake::{app, board, finish, lines, press, screen, unregistered, write};
+use crate::{
+    actions::{Command, Report, Unregistered},
+    base::Error,
+    model::session::Registration,
+    tui::{
+        app::{App, update},
+        form::{Form, Subject, fresh},
+        layer::Layer,
+        message::{Effect, Load, Msg},
+    },
+};
+
+fn form(app: &App) -> &Form {
+    match app.layers.last() {
+        Some(Layer::Form(form)) => form,
+        other => panic!("no form is open: {other:?}"),
+    }
+}
+
+fn done() -> Report {
+    Report { json: json!({}), prose: "done".into(), exit_code: 0, handover: None }
+}
+
+/// A board with a worker, a manager and a task that nothing ties together, and a session that is gone.
+fn loose(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    let mut loose = board();
+    let m3 = loose.sessions.iter().find(|row| row.name == "m2").unwrap().clone();
+    loose.sessions.push(crate::model::board::SessionRow {
+        id: "session-m3".into(),
+        name: "m3".into(),
+        task: None,
+        task_id: None,
+        partner: None,
+        ..m3
+    });
+    loose.sessions.iter_mut().find(|row| row.name == "w4").unwrap().registration = Registration::Gone;
+    update(&mut app, Msg::Board(Ok(loose)));
+    app
+}
+
+#[test]
+fn a_task_is_recorded_by_keys_and_the_command_line_grows_with_them() {
+    let mut app = app(80, 24);
+    press(&mut app, "T");
+    assert!(screen(&app).contains("new task") && screen(&app).contains("not yet: name is missing"), "{}", screen(&app));
+    write(&mut app, "lexer");
+    assert!(screen(&app).contains("so far: conveyor tasks '--create=lexer'"), "{}", screen(&app));
+    press(&mut app, "Tab");
+    write(&mut app, "It's fast");
+    press(&mut app, "Ctrl-J");
+    write(&mut app, "Sand correct");
+    assert!(screen(&app).contains(r"runs: conveyor tasks '--create=lexer' '--goal=It'\''s fast"), "{}", screen(&app));
+    let sent = lines(&press(&mut app, "Ctrl-S"));
+    assert_eq!(sent, ["conveyor tasks '--create=lexer' '--goal=It'\\''s fast\nSand correct'"]);
+    assert!(app.layers.is_empty());
+}
+
+#[test]
+fn enter_goes_from_field_to_field_and_does_it_in_the_last() {
+    let mut app = app(80, 24);
+    press(&mut app, "T");
+    write(&mut app, "lexer");
+    press(&mut app, "Enter");
+    write(&mut app, "goal");
+    press(&mut app, "Enter");
+    assert_eq!(form(&app).focus, 2);
+    assert_eq!(lines(&press(&mut app, "Enter")), ["conveyor tasks '--create=lexer' '--goal=goal'"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_where_it_is_and_nothing_is_sent() {
+    let mut app = app(80, 24);
+    press(&mut app, "T");
+    write(&mut app, "no name");
+    press(&mut app, "Tab");
+    write(&mut app, "g");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    let (at, refused) = (form(&app).focus, form(&app).refused.clone().expect("a reason"));
+    assert_eq!((at, refused.entry), (0, Some(0)), "{refused:?}");
+    assert!(screen(&app).contains("a name starts with"), "{}", screen(&app));
+    press(&mut app, "Ctrl-U");
+    assert!(form(&app).refused.is_none());
+    write(&mut app, "-");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    assert!(screen(&app).contains("means standard input, which a form has not"), "{}", screen(&app));
+
+    let mut app = self::app(80, 24);
+    press(&mut app, "B");
+    write(&mut app, "many");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    assert!(form(&app).refused.as_ref().is_some_and(|fault| fault.entry == Some(1)), "{:?}", form(&app).refused);
+    press(&mut app, "Ctrl-U");
+    write(&mut app, "12");
+    assert_eq!(lines(&press(&mut app, "Ctrl-S")), ["conveyor manager-config '--max-nudges=12' -- parser"]);
+}
+
+#[test]
+fn a_worker_is_started_with_what_was_chosen() {
+    let mut app = app(80, 24);
+    press(&mut app, "+");
+    write(&mut app, "w9");
+    press(&mut app, "Tab");
+    write(&mut app, "Read the docs");
+    press(&mut app, "Tab Tab Right Tab Left Tab");
+    write(&mut app, "gpt x");
+    press(&mut app, "Tab Space");
+    let frame = screen(&app);
+    assert!(frame.contains("[x] yes") && frame.contains("read-only") && frame.contains("never"), "{frame}");
+    assert_eq!(
+        lines(&press(&mut app, "Enter")),
+        ["conveyor start-worker '--name=w9' '--task=Read the docs' '--sandbox=read-only' '--ask-for-approval=never' \
+          '--model=gpt x' --accept-trust '--timeout-seconds=30'"]
+    );
+}
+
+#[test]
+fn binding_picks_from_what_is_free_and_completes_names() {
+    let mut app = loose(80, 24);
+    app.fleet.list.id = Some("task-docs".into());
+    press(&mut app, "b");
+    // One task, one worker and one manager are free: nothing has to be typed.
+    let shown = form(&app).lines()[0].shell_line();
+    assert_eq!(shown, "bind '--task=docs' '--worker=w3' '--manager=m3'");
+    press(&mut app, "Tab Ctrl-U");
+    write(&mut app, "3");
+    assert!(screen(&app).contains("w3  worker, done, /home/me/project"), "{}", screen(&app));
+    press(&mut app, "Tab");
+    press(&mut app, "Ctrl-U");
+    write(&mut app, "w1");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    assert!(screen(&app).contains("there is no \"w1\" to choose here"), "{}", screen(&app));
+    press(&mut app, "Ctrl-U Down Enter");
+    assert!(app.layers.is_empty());
+    let line = &app.receipts.list()[0].line;
+    assert_eq!(line, "conveyor bind '--task=docs' '--worker=w3' '--manager=m3'");
+}
+
+#[test]
+fn what_was_typed_comes_back_after_esc_and_after_a_failure() {
+    let mut app = app(80, 24);
+    press(&mut app, "T");
+    write(&mut app, "lexer");
+    press(&mut app, "Tab");
+    write(&mut app, "goal");
+    press(&mut app, "Esc");
+    assert!(app.layers.is_empty());
+    press(&mut app, "T");
+    assert_eq!(form(&app).lines()[0].shell_line(), "tasks '--create=lexer' '--goal=goal'");
+    press(&mut app, "Ctrl-S");
+    finish(&mut app, Err(Error::conflict("there is a task lexer already")));
+    assert!(screen(&app).contains("there is a task lexer already"), "{}", screen(&app));
+    press(&mut app, "Esc T");
+    assert_eq!(form(&app).lines()[0].shell_line(), "tasks '--create=lexer' '--goal=goal'");
+    press(&mut app, "Ctrl-S");
+    finish(&mut app, Ok(done()));
+    press(&mut app, "Esc T");
+    assert_eq!(form(&app).lines()[0].shell_line(), "tasks", "it is done");
+    write(&mut app, "x");
+    press(&mut app, "Ctrl-R");
+    assert_eq!(form(&app).lines()[0].shell_line(), "tasks");
+}
+
+#[test]
+fn a_draft_is_about_what_was_selected() {
+    let mut app = app(80, 24);
+    press(&mut app, "B");
+    write(&mut app, "12");
+    press(&mut app, "Esc");
+    app.fleet.list.id = Some("session-w2".into());
+    press(&mut app, "B");
+    assert_eq!(form(&app).lines()[0].shell_line(), "manager-config -- cli");
+    press(&mut app, "Esc");
+    app.fleet.list.id = Some("session-w1".into());
+    press(&mut app, "B");
+    assert_eq!(form(&app).lines()[0].shell_line(), "manager-config '--max-nudges=12' -- parser");
+}
+
+#[test]
+fn adopting_lists_what_runs_and_takes_what_is_checked() {
+    let mut app = app(100, 30);
+    let effects = press(&mut app, "D");
+    assert_eq!(effects, [Effect::Load(Load::Unregistered)]);
+    assert!(screen(&app).contains("looking"));
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    update(&mut app, Msg::Unregistered(Ok(unregistered())));
+    let frame = screen(&app);
+    assert!(frame.contains("[ ] /home/me/lexer  Make the lexer faster"), "{frame}");
+    assert!(frame.contains("tmux work") && frame.contains("found by its open rollout, its screen"), "{frame}");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    assert!(screen(&app).contains("nothing is checked"), "{}", screen(&app));
+    press(&mut app, "Down Space");
+    let of = |id: &str| {
+        format!("conveyor discover '--limit=1' --adopt '--role=manager' -- 019a2b3c-0000-7000-8000-00000000000{id}")
+    };
+    press(&mut app, "Tab Space");
+    assert!(screen(&app).contains("discover '--limit=1' --adopt '--role=manager'"), "{}", screen(&app));
+    press(&mut app, "Esc");
+    press(&mut app, "D");
+    update(&mut app, Msg::Unregistered(Ok(unregistered())));
+    assert!(screen(&app).contains("[x] /home/me/docs"), "kept: {}", screen(&app));
+    press(&mut app, "Shift-Tab Ctrl-A");
+    assert_eq!(lines(&press(&mut app, "Ctrl-S")), [of("a"), of("b")]);
+
+    press(&mut app, "D");
+    update(&mut app, Msg::Unregistered(Ok(Unregistered { sessions: Vec::new(), unknown: 1 })));
+    let frame = screen(&app);
+    assert!(frame.contains("nothing runs here unregistered; one runs whose thread nobody tells"), "{frame}");
+}
+
+#[test]
+fn what_cannot_be_filled_in_does_not_open_and_says_why() {
+    let mut app = app(80, 24);
+    for (key, why) in [("b", "no manager is free"), ("K", "no session is selected"), ("U", "nobody is bound to docs")] {
+        app.fleet.list.id = Some("task-docs".into());
+        assert!(press(&mut app, key).is_empty());
+        assert!(app.layers.is_empty() && screen(&app).contains(why), "{key}: {}", screen(&app));
+    }
+}
+
+#[test]
+fn stopping_and_unbinding_name_their_target_and_ask() {
+    let mut app = app(80, 24);
+    for (key, words, line) in [
+        ("K", "Stop w1? What it asks is cancelled.", "conveyor stop -- w1"),
+        ("U", "End the binding of w1 and m1 to parser?", "conveyor unbind '--task=parser'"),
+    ] {
+        assert!(press(&mut app, key).is_empty());
+        let frame = screen(&app);
+        assert!(frame.contains(words) && frame.contains(line), "{frame}");
+        assert!(press(&mut app, "n").is_empty() && app.layers.is_empty());
+        press(&mut app, key);
+        assert_eq!(lines(&press(&mut app, "y")), [line]);
+    }
+}
+
+/// Every form that opens can be submitted, and its command line means what was filled in.
+#[test]
+fn every_form_leads_to_the_command_that_its_line_says() {
+    let mut app = loose(100, 30);
+    app.fleet.list.id = Some("session-w1".into());
+    for subject in Subject::ALL {
+        let mut form = fresh(&app, *subject).unwrap_or_else(|why| panic!("{subject}: {why}"));
+        for entry in &mut form.entries {
+            let text = match entry.label {
+                "nudges" => "5",
+                "pane" => "%7",
+                "process" => "4711",
+                _ => "text",
+            };
+            if let Some(field) = entry.control.field()
+                && field.text().is_empty()
+            {
+                field.insert(text, 100);
+            }
+            if let crate::tui::form::control::Control::Checks(checks) = &mut entry.control {
+                checks.rows = Some(vec![crate::tui::form::control::Check {
+                    value: "thread".into(),
+                    lines: Vec::new(),
+                    on: true,
+                }]);
+            }
+        }
+        // What one may pick is picked; another name is refused before this.
+        for entry in &mut form.entries {
+            if let crate::tui::form::control::Control::Pick(picker) = &mut entry.control
+                && !picker.is_known()
+            {
+                let name = picker.candidates.first().expect("something to pick").name.clone();
+                picker.set(&name);
+            }
+        }
+        let commands = form.commands().unwrap_or_else(|fault| panic!("{subject}: {fault:?} {:?}", form.lines()));
+        let again: Vec<Command> =
+            commands.iter().map(|command| Command::parse(&command.argv().words).expect("its own line")).collect();
+        assert_eq!(again, commands, "{subject}");
+    }
+}
+
+#[test]
+fn a_form_fits_into_every_size() {
+    for (width, height) in [(160, 50), (80, 24), (50, 20), (40, 10), (30, 8)] {
+        for key in ["T", "+", "D", "B", "C"] {
+            let mut app = loose(width, height);
+            app.fleet.list.id = Some("session-w1".into());
+            press(&mut app, key);
+            if key == "D" {
+                update(&mut app, Msg::Unregistered(Ok(unregistered())));
+            }
+            for _ in 0..9 {
+                write(&mut app, "a long text that has to be cut somewhere, whatever the width");
+                let cursor_and_frame = screen(&app);
+                assert!(width < 80 || cursor_and_frame.contains('>'), "{key} {width}x{height}\n{cursor_and_frame}");
+                press(&mut app, "Tab");
+            }
+        }
+    }
+}
