@@ -230,6 +230,8 @@ catalogue! {
         ManagerConfig,
         ManagerRecipes,
         ManagerPermission,
+        Criteria,
+        CriteriaPlan,
         WorkerAck,
         ManagerAck,
         RecordDecision,

@@ -74,8 +74,8 @@ pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, W
 pub use ingest::Ingest;
 pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
-    Create, Ending, LaterArgs, LaunchArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager, StartTest,
-    StartWorker, Stop, Way, attach_argv, beside, launch_session,
+    Create, Ending, LaunchArgs, ManagerTermArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager,
+    StartTest, StartWorker, Stop, Way, attach_argv, beside, launch_session,
 };
 pub use list::{List, board};
 pub use mark::Mark;
@@ -84,8 +84,8 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
-    WorkerAck,
+    Criteria, CriteriaPlan, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes,
+    RecordDecision, Setting, TermArgs, WorkerAck,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

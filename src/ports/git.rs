@@ -173,6 +173,18 @@ pub fn working_tree_diff(program: &Path, folder: &Path, base: Option<&str>, byte
     })
 }
 
+/// The full name of a commit in the repository of this folder; none when it has no such commit, or there is none.
+///
+/// # Errors
+/// As [`GitError`] tells.
+pub fn commit(program: &Path, folder: &Path, name: &str) -> Result<Option<String>> {
+    let settings = SETTINGS.iter().map(OsString::from).collect();
+    match (Git { program, folder: folder.to_owned(), settings }).commit(Some(name)) {
+        Err(GitError::NoCommit { .. }) => Ok(None),
+        found => found,
+    }
+}
+
 impl Git<'_> {
     fn root(&self) -> Result<PathBuf> {
         let answer = self.run("rev-parse", &["--show-toplevel".to_owned()], LIST_BYTES)?;

@@ -55,6 +55,8 @@ const FIELDS: &[&str] = &[
     "dispatch --task={}",
     "manager-config -- {}",
     "manager-permission -- {} repo.open_pr",
+    "criteria --list -- {}",
+    "criteria-plan --from-text x -- {}",
     "worker-ack -- {}",
     "manager-ack -- {}",
     "record-decision --reason r -- {} wait",

@@ -25,6 +25,7 @@ use crate::{
         rollout::CommandSource,
         session::{Registration, Role, SessionKind},
         state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
+        supervision::CriteriaSummary,
         task::{BindingState, Task, TaskState},
         usage::{ContextUse, Limit, TokenUse},
     },
@@ -116,6 +117,7 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
             unread: matches!(attention, Attention::Failed | Attention::DoneUnseen),
             ..MarksView::default()
         },
+        criteria: None,
     }
 }
 
@@ -137,6 +139,7 @@ fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
             created_at: ago(7_300),
             updated_at: ago(320),
         },
+        criteria: CriteriaSummary::default(),
         bindings: pair
             .map(|(worker, manager)| BindingRow {
                 id: format!("binding-{name}"),
