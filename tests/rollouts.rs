@@ -183,8 +183,14 @@ fn heads_tell_forks_sub_agents_and_old_versions() {
     assert_eq!(child.session_id, Some(parent.thread_id));
     assert_eq!(head("exec_session").source, SessionSource::Exec);
     assert_eq!((head("v0.25.0_one_turn").version, head("v0.25.0_one_turn").cwd), (None, None));
-    assert_eq!(read("subagent_parent_idle_child_busy").progress.sub_agents, [child.thread_id]);
-    assert!(read("subagent_parent").progress.sub_agents.is_empty());
+    let agents = |name: &str| -> Vec<(String, Option<String>, bool)> {
+        let agents = read(name).progress.agents.into_iter();
+        agents.map(|agent| (agent.thread_id.clone(), agent.path.clone(), agent.is_running())).collect()
+    };
+    let counter = || Some("/root/counter".to_owned());
+    assert_eq!(agents("subagent_parent_idle_child_busy"), [(child.thread_id, counter(), true)]);
+    let ended = agents("subagent_parent");
+    assert_eq!((ended.len(), &ended[0].1, ended[0].2), (1, &counter(), false));
 }
 
 #[test]

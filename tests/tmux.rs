@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use conveyor::model::cells::{Colour, Cursor, Picture};
 use conveyor::ports::{
     process::{ProcessError, ProcessId, Processes, SystemProcesses},
     tmux::{
@@ -223,6 +224,28 @@ fn a_dead_pane_is_shown_as_dead_and_takes_no_key() {
 }
 
 #[test]
+fn a_shot_shows_colours_and_the_cursor_of_one_moment() {
+    let Some(server) = TmuxServer::start() else { return };
+    let script = r"printf '\033[1;31mred\033[0m \033[38;5;208mx\033[48;2;1;2;3m  \033[0m\n漢字\033]8;;http://e.org\033\\link\033]8;;\033\\ end'; exec cat";
+    let made = server.session("w", &["sh", "-c", script]);
+    server.wait_for_text(made.pane, "end");
+    let shot = server.tmux().shot(made.pane).unwrap();
+    assert_eq!((shot.pid, shot.dead, shot.in_mode), (made.pid, false, false));
+    assert_eq!(shot.cursor, Some((12, 1)));
+    let cursor = shot.cursor.map(|(column, row)| Cursor { column, row });
+    let picture = Picture::of(&shot.text, shot.size.width, shot.size.height, cursor);
+    assert_eq!((picture.text(0).as_str(), picture.text(1).as_str()), ("red x  ", "漢字link end"));
+    let looks: Vec<_> = picture.rows[0].iter().map(|cell| (cell.look.foreground, cell.look.background)).collect();
+    assert_eq!(looks[0], (Colour::Indexed(1), Colour::Default));
+    assert!(picture.rows[0][0].look.bold);
+    assert_eq!(looks[4].0, Colour::Indexed(208));
+    assert_eq!(looks[6].1, Colour::Rgb(1, 2, 3), "coloured blanks at the end of a line stay");
+    server.plain(&["copy-mode", "-t", &made.pane.to_string()]);
+    assert!(server.tmux().shot(made.pane).unwrap().in_mode);
+    assert!(matches!(server.tmux().shot(PaneId::new(99)), Err(TmuxError::NotFound(_))));
+}
+
+#[test]
 fn a_respawned_pane_is_somebody_else() {
     let Some(server) = TmuxServer::start() else { return };
     let made = server.session("w", &["sh", "-c", PROMPT]);
@@ -387,7 +410,9 @@ fn a_terminal_attaches_switches_and_pops_up() {
     outer.wait_for_text(terminal.pane, "SECOND");
     assert_eq!(tmux.pane(one.pane).unwrap().unwrap().session_attached, 0);
 
-    let popup = tmux.popup_argv(&["sh", "-c", "echo POP$((1+1))UP; exec cat"].map(str::to_owned)).unwrap();
+    let popup = tmux
+        .popup_argv(std::path::Path::new("/"), &["sh", "-c", "echo POP$((1+1))UP; exec cat"].map(str::to_owned))
+        .unwrap();
     let mut program = server.program(&[]);
     program.argv = popup;
     tmux.new_window(&NewWindow { session: two.session, name: None, program }).unwrap();

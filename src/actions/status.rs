@@ -11,9 +11,11 @@ use super::{
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
+        family::{AgentView, Parent},
         pane::{self, BusyWait},
         session::{Registration, Session},
         state::{CoarseState, Condition, Judgement, Source},
+        usage::{ContextUse, TokenUse, tokens},
     },
     store::{
         self, audit,
@@ -51,6 +53,8 @@ pub struct StatusReport {
     /// The limit of messages to it, when it is the worker of a task that has one.
     budget: Option<Budget>,
     condition: Condition,
+    /// How full the model's context is, as the rollout told last.
+    context: Option<ContextUse>,
     current_task: Option<String>,
     /// What waits for it.
     inbox: Counts,
@@ -60,16 +64,22 @@ pub struct StatusReport {
     next_action: Option<String>,
     /// What it asks of a person.
     questions: Vec<QuestionView>,
+    /// The thread that started this one, when it is a sub-agent's.
+    parent: Option<Parent>,
     running: Option<bool>,
     startup: Option<String>,
     startup_reason: Option<String>,
     /// What the worker said about itself last; a claim.
     state: StatusState,
     status_last_update: Option<Timestamp>,
+    /// The sub-agents that it has started, the oldest first.
+    sub_agents: Vec<AgentView>,
     terminal_capture_error: Option<String>,
     terminal_captured_at: Option<Timestamp>,
     terminal_changed_at: Option<Timestamp>,
     tmux_session: Option<String>,
+    /// Tokens and account limits, as the rollout told last.
+    tokens: Option<TokenUse>,
     /// What an operator should know about delivery.
     warnings: Vec<String>,
     work_state: CoarseState,
@@ -91,7 +101,12 @@ impl Action for Status {
             let budget = task.map_or(Ok(None), |binding| store::budgets::of_task(r, &binding.task_id))?;
             Ok::<_, Error>((budget, dispatch::health_of(cx, r)?.warning))
         })?;
+        let family = cx.ledger()?.read(|r| store::board::family(r, &seen.session))?;
         Ok(StatusReport {
+            context: family.context,
+            parent: family.parent,
+            sub_agents: super::sub_agents(cx, &seen.session.id)?,
+            tokens: family.tokens,
             budget,
             warnings: warning.into_iter().collect(),
             awaiting_first_prompt: seen.judgement.awaiting_first_prompt,
@@ -146,6 +161,14 @@ impl Outcome for StatusReport {
         }
         if dead_letters > 0 {
             writeln!(out, "dead letters: {dead_letters}")?;
+        }
+        if let Some(context) = self.context {
+            let window = tokens(context.window_tokens);
+            writeln!(out, "context: {}% of {window} tokens used", context.percent())?;
+        }
+        for agent in &self.sub_agents {
+            let used = agent.used_tokens.map_or_else(|| "tokens unknown".to_owned(), |used| tokens(used) + " tokens");
+            writeln!(out, "sub-agent {}: {}, {used}", agent.agent.name(), agent.agent.state)?;
         }
         if let Some(budget) = &self.budget {
             writeln!(out, "budget: {} of {} nudges used", budget.nudges_used, budget.max_nudges)?;

@@ -5,10 +5,12 @@
 use serde::Serialize;
 
 use super::{
+    family::{Parent, SubAgent},
     marks::MarksView,
     session::{Registration, Role, SessionKind},
     state::Judgement,
     task::{BindingState, Task},
+    usage::{ContextUse, TokenUse},
 };
 use crate::base::Timestamp;
 use crate::text_enum;
@@ -83,6 +85,12 @@ pub struct SessionRow {
     pub last_event: Option<EventBrief>,
     /// How full the model's context is.
     pub context: Option<ContextUse>,
+    /// Tokens and account limits, as the rollout told last.
+    pub tokens: Option<TokenUse>,
+    /// The thread that started this one, when it is a sub-agent's.
+    pub parent: Option<Parent>,
+    /// The sub-agents that it has started, the oldest first.
+    pub agents: Vec<SubAgent>,
     /// Bytes ingested so far.
     pub ingested_bytes: u64,
     /// Bytes of an unfinished last line.
@@ -151,26 +159,6 @@ pub struct EventBrief {
     pub at: Option<Timestamp>,
 }
 
-/// Token use of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct ContextUse {
-    /// Tokens of the last request.
-    pub used_tokens: u64,
-    /// Size of the model's window.
-    pub window_tokens: u64,
-}
-
-impl ContextUse {
-    /// Used share of the window, 0 to 100.
-    #[must_use]
-    pub fn percent(self) -> u8 {
-        if self.window_tokens == 0 {
-            return 0;
-        }
-        u8::try_from((self.used_tokens.saturating_mul(100) / self.window_tokens).min(100)).unwrap_or(100)
-    }
-}
-
 /// One task of the board.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskRow {
@@ -183,6 +171,8 @@ pub struct TaskRow {
     pub bindings: Vec<BindingRow>,
     /// Its newest observation cycles, the newest first, at most ten.
     pub cycles: Vec<CycleRow>,
+    /// What was decided and done about it last, the newest first, at most eight.
+    pub decisions: Vec<DecisionRow>,
 }
 
 impl TaskRow {
@@ -208,6 +198,18 @@ pub struct BindingRow {
     pub created_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+}
+
+/// Something that was decided or done, as the audit trail has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecisionRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who: `operator`, `manager`, `worker`, `conveyor`.
+    pub actor: String,
+    /// What, in the word of the trail.
+    #[serde(rename = "type")]
+    pub kind: String,
 }
 
 /// One observation cycle in brief.

@@ -2,21 +2,27 @@
 
 use std::collections::HashMap;
 
-use super::{Read, Result, bindings, cycles, deliveries, marks, questions, rollouts, sensors, sessions, tasks};
+use super::{Read, Result, audit, bindings, cycles, deliveries, marks, questions, rollouts, sensors, sessions, tasks};
 use crate::{
     base::Timestamp,
     model::{
-        board::{Attention, BindingRow, Board, ContextUse, EventBrief, SessionRow, TaskRow},
+        board::{Attention, BindingRow, Board, DecisionRow, EventBrief, SessionRow, TaskRow},
+        family::Parent,
         judge::{Evidence, Sighting, judge},
         marks::{MarksView, Standing},
+        rollout::{Head, SessionSource},
         session::{Communication, Registration, Session},
         state::{Condition, Judgement},
         task::{Binding, Task},
+        usage,
     },
 };
 
 /// Cycles shown with each open task.
 const CYCLES_PER_TASK: u32 = 10;
+
+/// Lines of the audit trail shown with each open task.
+const DECISIONS_PER_TASK: u32 = 8;
 
 /// Of a closed task only the last cycle is loaded: closed tasks pile up, and nobody waits for them any more.
 const CYCLES_PER_CLOSED_TASK: u32 = 1;
@@ -69,6 +75,9 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             row.task = binding.and_then(|binding| task_names.get(binding.task_id.as_str()).map(ToString::to_string));
             row.partner = partner;
             row.ingest_error = errors.get(&session.id).cloned();
+            if let Some(parent) = &mut row.parent {
+                parent.session = session_of_thread(&sessions, &parent.thread_id);
+            }
             row.unread = unread.get(&session.id).copied().unwrap_or(0);
             row
         })
@@ -82,7 +91,8 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
         let limit = if task.state.is_open() { CYCLES_PER_TASK } else { CYCLES_PER_CLOSED_TASK };
         let cycles = cycles::brief(r, &task.id, limit)?;
         let marks = marks.tasks.remove(&task.id).unwrap_or_default();
-        task_rows.push(TaskRow { cycles, ..task_row(task, &bindings, &name_of, marks.of_task(now)) });
+        let decisions = if task.state.is_open() { decisions(r, &task.id)? } else { Vec::new() };
+        task_rows.push(TaskRow { cycles, decisions, ..task_row(task, &bindings, &name_of, marks.of_task(now)) });
     }
     task_rows.sort_by(|a, b| {
         b.task.state.is_open().cmp(&a.task.state.is_open()).then(b.task.created_at.cmp(&a.task.created_at))
@@ -107,6 +117,12 @@ pub fn tasks(r: Read<'_>, now: Timestamp) -> Result<Vec<TaskRow>> {
     Ok(tasks::list(r)?.into_iter().map(&mut row).collect())
 }
 
+fn decisions(r: Read<'_>, task_id: &str) -> Result<Vec<DecisionRow>> {
+    let trail = audit::list(r, &audit::Subject::Task(task_id.to_owned()), None, DECISIONS_PER_TASK)?;
+    let row = |row: audit::AuditRow| DecisionRow { at: row.created_at, actor: row.actor, kind: row.kind };
+    Ok(trail.into_iter().rev().map(row).collect())
+}
+
 fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, marks: MarksView) -> TaskRow {
     let bindings = bindings
         .iter()
@@ -120,7 +136,7 @@ fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, 
             ended_at: binding.ended_at,
         })
         .collect();
-    TaskRow { task, marks, bindings, cycles: Vec::new() }
+    TaskRow { task, marks, bindings, cycles: Vec::new(), decisions: Vec::new() }
 }
 
 /// What everything known about a session adds up to.
@@ -131,6 +147,31 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
     let rollout = rollouts::current(r, &session.id)?;
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
     Ok(judged(session, rollout.as_ref(), &seen, now))
+}
+
+/// What the rollout of a session tells beside its state.
+#[derive(Debug, Default)]
+pub struct Family {
+    /// How full the model's context is.
+    pub context: Option<usage::ContextUse>,
+    /// Tokens and account limits.
+    pub tokens: Option<usage::TokenUse>,
+    /// The thread that started this one.
+    pub parent: Option<Parent>,
+}
+
+/// What the rollout of a session tells of its use of tokens and of where it comes from.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn family(r: Read<'_>, session: &Session) -> Result<Family> {
+    let Some(rollout) = rollouts::current(r, &session.id)? else { return Ok(Family::default()) };
+    let (context, tokens) = usage::of(&rollout.progress);
+    let mut parent = rollout.progress.head.as_ref().and_then(parent);
+    if let Some(parent) = &mut parent {
+        parent.session = session_of_thread(&sessions::list(r)?, &parent.thread_id);
+    }
+    Ok(Family { context, tokens, parent })
 }
 
 /// What the operator has put on a session, as it stands at the moment `now`.
@@ -166,6 +207,7 @@ fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sightin
 fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> SessionRow {
     let judgement = judged(session, rollout, seen, now);
     let progress = rollout.map(|cursor| &cursor.progress);
+    let (context, tokens) = progress.map(usage::of).unwrap_or_default();
     SessionRow {
         id: session.id.clone(),
         name: session.name.clone(),
@@ -187,9 +229,10 @@ fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Si
             text: event.text.clone(),
             at: event.at,
         }),
-        context: progress.and_then(|progress| {
-            Some(ContextUse { used_tokens: progress.used_tokens?, window_tokens: progress.window_tokens? })
-        }),
+        context,
+        tokens,
+        parent: progress.and_then(|progress| progress.head.as_ref()).and_then(parent),
+        agents: progress.map(|progress| progress.agents.clone()).unwrap_or_default(),
         ingested_bytes: rollout.map_or(0, |cursor| cursor.next_offset),
         pending_bytes: rollout.map_or(0, |cursor| cursor.pending_bytes),
         ingest_error: None,
@@ -201,6 +244,23 @@ fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Si
             .max(),
         unread: 0,
         marks: MarksView::default(),
+    }
+}
+
+/// The name of the session that has a thread now.
+fn session_of_thread(sessions: &[Session], thread_id: &str) -> Option<String> {
+    let active = sessions.iter().filter(|session| session.state == Registration::Active);
+    let mut its = active.filter(|session| session.codex_session_id.as_deref() == Some(thread_id));
+    its.next().map(|session| session.name.clone())
+}
+
+/// The thread that started a sub-agent's.
+fn parent(head: &Head) -> Option<Parent> {
+    match &head.source {
+        SessionSource::SubAgent { parent: Some(thread_id), path } => {
+            Some(Parent { thread_id: thread_id.clone(), session: None, path: path.clone() })
+        }
+        _ => None,
     }
 }
 

@@ -3,12 +3,13 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Result, Timestamp},
     model::{
         board::{Board, EventRow},
         cells::Picture,
         conversation::Entry,
+        family::AgentView,
         state::Judgement,
     },
 };
@@ -39,6 +40,12 @@ pub trait Backend: Send + Sync + 'static {
     /// As [`Backend::events`].
     fn conversation(&self, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>>;
 
+    /// The sub-agents of a session, with what their own rollouts tell.
+    ///
+    /// # Errors
+    /// As [`Backend::events`].
+    fn agents(&self, session_id: &str) -> Result<Vec<AgentView>>;
+
     /// What a session's pane shows now; none when it has no pane.
     ///
     /// # Errors
@@ -62,6 +69,18 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the ledger cannot be read.
     fn unregistered(&self) -> Result<Unregistered>;
+
+    /// Everything that belongs to a command, or to the inbox item of this number.
+    ///
+    /// # Errors
+    /// When there is none, or the ledger cannot be read.
+    fn exchange(&self, id: &str) -> Result<Exchange>;
+
+    /// What is wrong with installation, ledger and records. Takes as long as the tools it asks.
+    ///
+    /// # Errors
+    /// When the machine does not let it look.
+    fn checkup(&self) -> Result<Checkup>;
 
     /// The program to hand the terminal to, with its arguments.
     ///

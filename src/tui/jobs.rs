@@ -87,6 +87,10 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.conversation(&id, query);
             Msg::Conversation(id, query, answer)
         }
+        Load::Agents(id) => {
+            let answer = backend.agents(&id);
+            Msg::Agents(id, answer)
+        }
         Load::Events(id, query) => {
             let answer = backend.events(&id, query.clone());
             Msg::Events(id, query, answer)
@@ -105,6 +109,11 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
         }
         Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
+        Load::Exchange(id) => {
+            let answer = backend.exchange(&id);
+            Msg::Exchange(id, answer)
+        }
+        Load::Checkup => Msg::Checkup(backend.checkup()),
     }
 }
 
@@ -113,12 +122,15 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Board => Msg::Board(Err(fault(error))),
         Load::Deliveries(_) => Msg::Deliveries(Err(fault(error))),
         Load::Conversation(id, query) => Msg::Conversation(id, query, Err(fault(error))),
+        Load::Agents(id) => Msg::Agents(id, Err(fault(error))),
         Load::Events(id, query) => Msg::Events(id, query, Err(fault(error))),
         Load::Pane(id) => Msg::Pane(id, Err(fault(error))),
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
+        Load::Exchange(id) => Msg::Exchange(id, Err(fault(error))),
+        Load::Checkup => Msg::Checkup(Err(fault(error))),
     }
 }
 

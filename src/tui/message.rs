@@ -4,15 +4,17 @@ use ratatui::layout::Size;
 
 use super::{
     backend::{EventQuery, Explanation, PaneText},
+    calls::{Call, Ringing},
     keymap::Key,
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
     model::{
         board::{Board, EventRow},
         conversation::Entry,
+        family::AgentView,
     },
 };
 
@@ -25,6 +27,8 @@ pub enum Load {
     Deliveries(Option<String>),
     /// A page of the conversation of a session.
     Conversation(String, TalkQuery),
+    /// The sub-agents of a session.
+    Agents(String),
     /// Events of a session.
     Events(String, EventQuery),
     /// The pane of a session.
@@ -37,6 +41,10 @@ pub enum Load {
     Unregistered,
     /// How to attach to a session.
     Attach(String),
+    /// Everything that belongs to a command or message.
+    Exchange(String),
+    /// What is wrong with installation, ledger and records.
+    Checkup,
 }
 
 /// Something that happened.
@@ -61,6 +69,8 @@ pub enum Msg {
     Deliveries(Result<Deliveries>),
     /// The answer to [`Load::Conversation`].
     Conversation(String, TalkQuery, Result<Vec<Entry>>),
+    /// The answer to [`Load::Agents`].
+    Agents(String, Result<Vec<AgentView>>),
     /// The answer to [`Load::Events`].
     Events(String, EventQuery, Result<Vec<EventRow>>),
     /// The answer to [`Load::Pane`].
@@ -73,6 +83,10 @@ pub enum Msg {
     Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
+    /// The answer to [`Load::Exchange`].
+    Exchange(String, Result<Exchange>),
+    /// The answer to [`Load::Checkup`].
+    Checkup(Result<Checkup>),
     /// The program that had the terminal has ended.
     Returned(Result<()>),
     /// A submitted command is done: its command line and its result.
@@ -112,6 +126,8 @@ pub enum Effect {
     Copy(String),
     /// Take the mouse, or give it back.
     Mouse(bool),
+    /// Call the operator.
+    Ring(Ringing, Call),
     /// Draw everything anew.
     Repaint,
     /// Go to the background.

@@ -4,7 +4,7 @@ use super::{
     app::{App, Screen},
     editing::{Lines, edit},
     field::Field,
-    input::{ask_first, submit},
+    input::{ask_first, command_line, submit},
     keymap::{Intent, Key},
     layer::{Layer, Nudge},
     message::Effect,
@@ -12,7 +12,7 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{Decision, Dispatch, DispatchVerb, SessionNudge, TIME_TO_LIVE, TextArg},
+    actions::{Action as _, Decision, Dispatch, DispatchVerb, SessionNudge, TIME_TO_LIVE, TextArg},
     model::{board::SessionRow, delivery::Phase, session::Registration},
 };
 
@@ -26,10 +26,15 @@ pub(super) const MAX_MESSAGE: usize = 32 * 1024;
 pub(super) fn nudge(app: &mut App) {
     match addressees(app) {
         Ok((to, left_out)) => {
-            app.layers.push(Layer::Nudge(Nudge { to, left_out, field: Field::default(), error: None }));
+            let field = app.drafts.message(&ids(&to)).cloned().unwrap_or_default();
+            app.layers.push(Layer::Nudge(Nudge { to, left_out, field, error: None }));
         }
         Err(why) => app.say(Part::Warning, why),
     }
+}
+
+fn ids(to: &[(String, String)]) -> Vec<String> {
+    to.iter().map(|(id, _)| id.clone()).collect()
 }
 
 /// Whom a nudge from here goes to, by id and name, and by name who is left out and why; or why it goes nowhere.
@@ -94,7 +99,11 @@ pub(super) fn message(app: &mut App, key: Key, intent: Option<Intent>, effects: 
     let Some(Layer::Nudge(nudge)) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Accept) => send(app, effects),
-        Some(Intent::Back) => drop(app.layers.pop()),
+        Some(Intent::Back) => {
+            if let Some(Layer::Nudge(nudge)) = app.layers.pop() {
+                app.drafts.keep_message(ids(&nudge.to), nudge.field);
+            }
+        }
         intent => {
             let fits = edit(&mut nudge.field, Lines::Several, key, intent, MAX_MESSAGE);
             nudge.error = (!fits).then(too_long);
@@ -132,6 +141,12 @@ fn send(app: &mut App, effects: &mut Vec<Effect>) {
     for (_, name) in &nudge.to {
         submit(app, send_to(name, nudge.field.text()), effects);
     }
+    if let [(id, name)] = nudge.to.as_slice() {
+        let line = command_line(app, &send_to(name, nudge.field.text()).argv());
+        app.drafts.sent_message(line, vec![id.clone()], nudge.field.clone());
+    } else {
+        app.drafts.keep_message(ids(&nudge.to), Field::default());
+    }
     if nudge.to.len() > 1 {
         app.fleet.chosen.clear();
         receipts::keys::open(app);
@@ -159,7 +174,7 @@ pub(super) fn pause(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// The selected command, with what is said of it in a question.
 fn selected_command(app: &App) -> Option<(String, Phase, String)> {
-    let row = screen::inbox::selected_command(app)?;
+    let row = screen::selected_command(app)?;
     Some((row.id.clone(), row.phase, format!("{} to {}", screen::delivery::kind(row.kind), row.target)))
 }
 

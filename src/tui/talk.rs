@@ -125,13 +125,18 @@ impl Talk {
     /// Joins the newest page to what is held. Where there is a gap, whoever reads older entries keeps them.
     fn take_newest(&mut self, page: Vec<Arc<Entry>>, short: bool) {
         let newest = self.lines.last().map(|entry| entry.id);
-        let joins = newest.is_some_and(|newest| page.iter().any(|entry| entry.id == newest));
+        // In a ledger that has taken the place of another one, a number means another line.
+        let same = |a: &Entry, b: &Entry| (a.id, a.byte_offset, a.at) == (b.id, b.byte_offset, b.at);
+        let joins = self.lines.last().is_some_and(|newest| page.iter().any(|entry| same(entry, newest)));
         if joins {
             self.lines.extend(page.into_iter().filter(|entry| newest.is_none_or(|newest| entry.id > newest)));
             self.drop_oldest();
         } else if self.top.is_none() || self.lines.is_empty() {
             self.lines = page;
             self.complete = short;
+            self.laid_out.clear();
+            self.open.clear();
+            self.chosen = None;
         }
     }
 

@@ -1,5 +1,7 @@
 //! What is loaded to show a session: its conversation and its pane. Of the few sessions that were looked at last.
 
+use ratatui::layout::Rect;
+
 use super::{
     backend::PaneText,
     loads::Queue,
@@ -7,7 +9,10 @@ use super::{
     message::{Effect, Failure, Load},
     talk::Talk,
 };
-use crate::{actions::TalkQuery, model::conversation::Entry};
+use crate::{
+    actions::TalkQuery,
+    model::{conversation::Entry, family::AgentView},
+};
 
 /// Sessions whose views are kept.
 const KEPT: usize = 3;
@@ -21,6 +26,8 @@ pub struct View {
     pub talk: Talk,
     /// What its terminal shows.
     pub pane: PaneView,
+    /// Its sub-agents, with what their own rollouts tell; empty while that is not known.
+    pub agents: Vec<AgentView>,
 }
 
 /// A pane, or what of it was seen last.
@@ -40,6 +47,7 @@ pub struct Views {
     kept: Vec<View>,
     talks: Queue<TalkQuery>,
     panes: Queue<()>,
+    agents: Queue<()>,
 }
 
 /// Where a session is shown, and as what.
@@ -53,6 +61,10 @@ pub struct Spot {
     pub width: usize,
     /// Lines.
     pub height: usize,
+    /// The whole of its place, heading included.
+    pub area: Rect,
+    /// Keys are about it.
+    pub has_keyboard: bool,
 }
 
 impl Views {
@@ -71,7 +83,12 @@ impl Views {
     pub fn open(&mut self, session: &str) -> &mut View {
         let view = match self.kept.iter().position(|view| view.session == session) {
             Some(index) => self.kept.remove(index),
-            None => View { session: session.to_owned(), talk: Talk::default(), pane: PaneView::default() },
+            None => View {
+                session: session.to_owned(),
+                talk: Talk::default(),
+                pane: PaneView::default(),
+                agents: Vec::new(),
+            },
         };
         if self.kept.len() >= KEPT {
             self.kept.remove(0);
@@ -92,6 +109,20 @@ impl Views {
     pub fn ask_pane(&mut self, session: &str) -> Option<Effect> {
         self.open(session);
         self.panes.ask(session, ()).map(|()| Effect::Load(Load::Pane(session.to_owned())))
+    }
+
+    /// Asks for what the rollouts of a session's sub-agents tell.
+    pub fn ask_agents(&mut self, session: &str) -> Option<Effect> {
+        self.agents.ask(session, ()).map(|()| Effect::Load(Load::Agents(session.to_owned())))
+    }
+
+    /// Takes it; what is to be asked next.
+    pub fn agents_arrived(&mut self, session: &str, agents: Vec<AgentView>, spots: &[Spot]) -> Option<Effect> {
+        if let Some(view) = self.of_mut(session) {
+            view.agents = agents;
+        }
+        let wanted = |what: &str| spots.iter().any(|spot| spot.session == what);
+        self.agents.answered(wanted).map(|(session, ())| Effect::Load(Load::Agents(session)))
     }
 
     /// Whether the newest of a session is there to be seen, and no answer is out that may bring more.

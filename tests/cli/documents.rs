@@ -1,6 +1,6 @@
-//! The help of every command, and `docs/cli.md`, which is made from it.
+//! The help of every command, `docs/cli.md`, which is made from it, and the table of keys in `docs/cockpit.md`.
 //!
-//! `CONVEYOR_UPDATE_DOCS=1` writes the document anew.
+//! `CONVEYOR_UPDATE_DOCS=1` writes the documents anew.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -53,6 +53,49 @@ fn the_command_reference_is_what_the_program_says() {
     assert!(
         written == document,
         "docs/cli.md is out of date (first change: {changed:?}); CONVEYOR_UPDATE_DOCS=1 writes it anew"
+    );
+}
+
+/// The table of keys as `conveyor keys --json` prints it, a section for each place.
+fn key_table(rows: &serde_json::Value) -> String {
+    let mut text = String::new();
+    let mut place = "";
+    for row in rows.as_array().expect("rows") {
+        let word = |name: &str| row[name].as_str().unwrap_or_default();
+        if word("place") != place {
+            place = word("place");
+            let _ = writeln!(text, "\n### {place}\n\n| Key | What it does | Command |\n|---|---|---|");
+        }
+        let keys: Vec<String> =
+            row["keys"].as_array().expect("keys").iter().map(|key| key_cell(key.as_str().unwrap())).collect();
+        let command = if word("command").is_empty() { String::new() } else { format!("`{}`", word("command")) };
+        let _ = writeln!(text, "| {} | {} | {command} |", keys.join(" "), word("help").replace('|', "\\|"));
+    }
+    text
+}
+
+fn key_cell(key: &str) -> String {
+    if key == "|" { "`\\|`".to_owned() } else { format!("`{key}`") }
+}
+
+#[test]
+fn the_table_of_keys_is_what_the_program_says() {
+    const BEGIN: &str = "CONVEYOR_UPDATE_DOCS=1 writes it anew -->\n";
+    const END: &str = "<!-- end of keys -->";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cockpit.md");
+    let written = fs::read_to_string(&path).unwrap();
+    let (head, rest) = written.split_once(BEGIN).expect("where the table begins");
+    let (_, tail) = rest.split_once(END).expect("where the table ends");
+    let rows = crate::support::TestEnv::new().run(["keys", "--json"]).ok().json();
+    let document = format!("{head}{BEGIN}{}\n{END}{tail}", key_table(&rows));
+    if std::env::var_os("CONVEYOR_UPDATE_DOCS").is_some_and(|value| value == "1") {
+        fs::write(&path, &document).unwrap();
+        return;
+    }
+    let changed = written.lines().zip(document.lines()).find(|(old, new)| old != new);
+    assert!(
+        written == document,
+        "docs/cockpit.md is out of date (first change: {changed:?}); CONVEYOR_UPDATE_DOCS=1 writes it anew"
     );
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// A bound pair that needs no Codex: two rollouts on the disk.
-fn pair(world: &World) {
+pub fn pair(world: &World) {
     for (role, name, thread) in [
         ("worker", "w1", "01a1fbe2-0000-7000-8000-000000000001"),
         ("manager", "m1", "01a1fbe2-0000-7000-8000-000000000002"),
@@ -31,7 +31,7 @@ fn pair(world: &World) {
     world.run(&["bind", "--task", "parser", "--worker", "w1", "--manager", "m1"]).ok();
 }
 
-fn number(world: &World, sql: &str) -> i64 {
+pub fn number(world: &World, sql: &str) -> i64 {
     Connection::open(world.ledger()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
@@ -47,9 +47,9 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     terminal.wait_gone("m1 \u{2194}");
 
     terminal.press(&["n"]);
-    terminal.wait_for("nudge w1 through parser");
+    terminal.wait_for(" nudge w1 ");
     terminal.press(&["run the tests", "C-j", "again"]);
-    terminal.wait_for("--message=run the tests");
+    terminal.wait_for("session-nudge --no-wait '--expires=1800' -- w1 'run the tests");
     assert_eq!(number(&world, "select count(*) from commands"), 0, "nothing is sent before Enter");
     terminal.press(&["Enter"]);
     let screen = terminal.wait_for("w1 has not confirmed it");
@@ -59,7 +59,7 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
         "{screen}"
     );
     let once = "select count(*) from commands as c join routed_notifications as n on n.command_id = c.id
-        where c.phase = 'delivered' and c.attempts = 1 and c.created_by = 'operator'
+        where c.phase = 'delivered' and c.attempts = 1 and c.created_by = 'operator' and c.source_session_id is null
           and json_extract(n.payload_json, '$.message') = 'run the tests' || char(10) || 'again'";
     assert_eq!(number(&world, once), 1);
     assert_eq!(number(&world, "select count(*) from commands"), 1);
@@ -72,7 +72,7 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     terminal.press(&["Escape"]);
     terminal.wait_gone("dispatch pause --all");
     terminal.press(&["n"]);
-    terminal.wait_for("nudge w1 through parser");
+    terminal.wait_for(" nudge w1 ");
     terminal.press(&["second", "Enter"]);
     terminal.wait_for("dispatch is paused; S lets it go on");
     // A dispatcher that looks twice more leaves it where it is.

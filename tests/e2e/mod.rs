@@ -1,5 +1,6 @@
 //! The program as a person runs it, in real tmux: with the simulator in place of Codex, and with Codex itself.
 
+mod acts;
 mod adopted;
 mod answers;
 mod bound;
@@ -8,6 +9,7 @@ mod cockpit;
 mod compact;
 mod deliver;
 mod demo;
+mod frame;
 mod hardened;
 mod launch;
 mod live;
@@ -18,6 +20,7 @@ mod open;
 mod pair;
 mod queued;
 mod registering;
+mod shown;
 mod start;
 mod stop;
 mod terminal;

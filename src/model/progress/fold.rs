@@ -5,11 +5,14 @@
 
 use super::{
     Counts, EndKind, Goal, Guess, GuessKind, LastEvent, Mark, OPEN_ITEMS, OpenCall, OpenTurn, Progress, SAID_CHARS,
-    Said, TurnEnd,
+    SUB_AGENTS, Said, TurnEnd,
 };
 use crate::{
     base::text,
-    model::rollout::{CommandSource, Fact, Phase, Record, Tokens, TurnError},
+    model::{
+        family::SubAgent,
+        rollout::{CommandSource, Fact, Phase, Record, Tokens, TurnError},
+    },
 };
 
 /// What Codex 0.47 says after `/compact`; it is no answer.
@@ -114,8 +117,10 @@ impl Progress {
                     turn.has_compaction = true;
                 }
             }
-            Fact::Tokens(tokens) => self.take_tokens(tokens),
-            Fact::SubAgent { kind, child: Some(child) } => self.take_sub_agent(kind, child),
+            Fact::Tokens(tokens) => self.take_tokens(tokens, mark),
+            Fact::SubAgent { kind, child: Some(child), path } => {
+                self.take_sub_agent(kind, child, path.as_deref(), mark)
+            }
             Fact::Error(error) => {
                 if let Some(turn) = &mut self.open_turn {
                     turn.error = Some(error.clone());
@@ -161,28 +166,39 @@ impl Progress {
         });
     }
 
-    fn take_tokens(&mut self, tokens: &Tokens) {
+    fn take_tokens(&mut self, tokens: &Tokens, mark: Mark) {
         self.used_tokens = tokens.last_total.or(self.used_tokens);
         self.window_tokens = tokens.window.or(self.window_tokens);
+        self.total_tokens = tokens.total.or(self.total_tokens);
+        // A line may tell of the limits only; then the tokens are as old as they were.
+        if tokens.last_total.is_some() || tokens.total.is_some() || self.tokens_at.is_none() {
+            self.tokens_at = Some(mark);
+        }
         if tokens.limits.is_some() {
             self.limits.clone_from(&tokens.limits);
+            self.limits_at = mark.at;
         }
     }
 
-    fn take_sub_agent(&mut self, kind: &str, child: &str) {
-        match kind {
-            "started" => {
-                self.sub_agents.retain(|running| running != child);
-                if self.sub_agents.len() == OPEN_ITEMS {
-                    self.sub_agents.remove(0);
-                }
-                self.sub_agents.push(child.to_owned());
-            }
-            "completed" | "failed" | "interrupted" | "aborted" | "closed" | "shutdown" => {
-                self.sub_agents.retain(|running| running != child);
-            }
-            _ => {}
+    fn take_sub_agent(&mut self, kind: &str, child: &str, path: Option<&str>, mark: Mark) {
+        if let Some(known) = self.agents.iter_mut().find(|known| known.thread_id == child) {
+            kind.clone_into(&mut known.state);
+            known.at = mark.at;
+            known.path = path.map(str::to_owned).or(known.path.take());
+            return;
         }
+        if self.agents.len() == SUB_AGENTS {
+            // The oldest that has ended makes room, else the oldest.
+            let index = self.agents.iter().position(|agent| !agent.is_running()).unwrap_or(0);
+            self.agents.remove(index);
+        }
+        self.agents.push(SubAgent {
+            thread_id: child.to_owned(),
+            path: path.map(str::to_owned),
+            state: kind.to_owned(),
+            started_at: mark.at.filter(|_| kind == "started"),
+            at: mark.at,
+        });
     }
 
     /// Follows what stands last, for the dialects without turn lines.

@@ -11,14 +11,19 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::rollout::{Head, RateLimits, TurnError};
+use super::{
+    family::SubAgent,
+    rollout::{Head, RateLimits, TurnError},
+};
 use crate::base::Timestamp;
 use crate::text_enum;
 
 /// Longest message kept, in characters.
 pub const SAID_CHARS: usize = 500;
-/// Most open calls and running sub-agents kept; the oldest go first.
+/// Most open calls kept; the oldest go first.
 pub const OPEN_ITEMS: usize = 32;
+/// Most sub-agents kept; those that have ended go first.
+pub const SUB_AGENTS: usize = 16;
 
 /// Everything the lines so far add up to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -40,16 +45,22 @@ pub struct Progress {
     pub last_compaction: Option<Mark>,
     /// Calls without output, the oldest first.
     pub open_calls: Vec<OpenCall>,
-    /// Thread ids of sub-agents that were started and did not end.
-    pub sub_agents: Vec<String>,
+    /// Sub-agents, the oldest first.
+    pub agents: Vec<SubAgent>,
     /// The goal, when one was set.
     pub goal: Option<Goal>,
     /// Tokens of the newest request.
     pub used_tokens: Option<u64>,
     /// Size of the model's window, in tokens.
     pub window_tokens: Option<u64>,
+    /// Tokens of the whole thread.
+    pub total_tokens: Option<u64>,
+    /// The newest line that told of tokens.
+    pub tokens_at: Option<Mark>,
     /// Account limits, as last told.
     pub limits: Option<RateLimits>,
+    /// When that was.
+    pub limits_at: Option<Timestamp>,
     /// What was counted.
     pub counts: Counts,
     /// The highest ordinal.

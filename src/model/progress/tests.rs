@@ -229,7 +229,7 @@ fn it_stays_small_whatever_comes() {
             r#"{{"type":"response_item","payload":{{"type":"function_call","name":"{long}","call_id":"{number}"}}}}"#
         ));
     }
-    assert_eq!((session.progress.open_calls.len(), session.progress.sub_agents.len()), (OPEN_ITEMS, OPEN_ITEMS));
+    assert_eq!((session.progress.open_calls.len(), session.progress.agents.len()), (OPEN_ITEMS, SUB_AGENTS));
     assert!(serde_json::to_string(&session.progress).unwrap().len() < 16 * 1024);
     session.event(7.0, &ended(OWN, &format!("\"{long}\"")));
     assert!(serde_json::to_string(&session.progress).unwrap().len() < 16 * 1024);
@@ -244,8 +244,14 @@ fn sub_agents_run_until_they_end_and_an_older_state_still_loads() {
     };
     let mut session = Session::new();
     session.line(HEAD).event(5.0, &started(OWN)).event(6.0, &news("started"));
-    assert_eq!(session.progress.sub_agents, ["child"]);
+    let agent = session.progress.agents[0].clone();
+    assert_eq!((agent.thread_id.as_str(), agent.is_running(), agent.started_at), ("child", true, agent.at));
     session.event(7.0, &news("completed"));
-    assert!(session.progress.sub_agents.is_empty());
+    let ended = &session.progress.agents[0];
+    assert_eq!((session.progress.agents.len(), ended.is_running(), ended.state.as_str()), (1, false, "completed"));
+    assert_eq!(ended.started_at, agent.started_at);
+    assert!(ended.at > agent.at);
+    let older = r#"{"sub_agents":["child"],"used_tokens":3}"#;
+    assert_eq!(serde_json::from_str::<Progress>(older).unwrap().used_tokens, Some(3));
     assert_eq!(serde_json::from_str::<Progress>("{}").unwrap(), Progress::default());
 }

@@ -383,7 +383,7 @@ fn sub_agent(item: Json<'_>) -> Meaning {
         .text("agent_path", path.as_deref())
         .text("agent_thread_id", child.as_deref())
         .text("kind", Some(&kind));
-    Meaning::new(Fact::SubAgent { kind, child }, line, summary)
+    Meaning::new(Fact::SubAgent { kind, child, path }, line, summary)
 }
 
 /// The texts of a message's parts, a line feed between them.

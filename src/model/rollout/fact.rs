@@ -112,6 +112,8 @@ pub enum Fact {
         kind: String,
         /// Its thread.
         child: Option<String>,
+        /// Its path among the agents (`/root/counter`).
+        path: Option<String>,
     },
     /// Codex reported an error that ends the turn.
     Error(TurnError),

@@ -1,6 +1,7 @@
-//! Forms that were left, or whose command failed: what was typed into them comes back when they are opened again.
+//! Forms and messages that were left, or whose command failed: what was typed comes back when they are opened again.
 
 use super::{Form, Subject};
+use crate::tui::field::Field;
 
 /// The most forms that are kept.
 const KEPT: usize = 20;
@@ -11,6 +12,10 @@ pub struct Drafts {
     left: Vec<Form>,
     /// Submitted, with the command line that is awaited.
     sent: Vec<(String, Form)>,
+    /// Messages that were left, with the ids of those they are for.
+    messages: Vec<(Vec<String>, Field)>,
+    /// Messages that were sent, with the command line that is awaited.
+    sent_messages: Vec<(String, Vec<String>, Field)>,
 }
 
 impl Drafts {
@@ -40,6 +45,41 @@ impl Drafts {
         self.sent.push((line, form));
         if self.sent.len() > KEPT {
             self.sent.remove(0);
+        }
+    }
+
+    /// Keeps a message that was left; an empty one lets the former go.
+    pub fn keep_message(&mut self, to: Vec<String>, field: Field) {
+        self.messages.retain(|(others, _)| *others != to);
+        if !field.text().is_empty() {
+            self.messages.push((to, field));
+        }
+        if self.messages.len() > KEPT {
+            self.messages.remove(0);
+        }
+    }
+
+    /// What was written to these and not sent.
+    #[must_use]
+    pub fn message(&self, to: &[String]) -> Option<&Field> {
+        self.messages.iter().find(|(others, _)| others == to).map(|(_, field)| field)
+    }
+
+    /// Keeps a message until it is known whether it was accepted.
+    pub fn sent_message(&mut self, line: String, to: Vec<String>, field: Field) {
+        self.messages.retain(|(others, _)| *others != to);
+        self.sent_messages.push((line, to, field));
+        if self.sent_messages.len() > KEPT {
+            self.sent_messages.remove(0);
+        }
+    }
+
+    /// The command line of a message has come to its end. One that was accepted is on record, whatever becomes of it.
+    pub fn message_ended(&mut self, line: &str, accepted: bool) {
+        let Some(index) = self.sent_messages.iter().position(|(sent, ..)| sent == line) else { return };
+        let (_, to, field) = self.sent_messages.remove(index);
+        if !accepted && self.message(&to).is_none() {
+            self.keep_message(to, field);
         }
     }
 

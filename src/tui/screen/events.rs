@@ -10,10 +10,12 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ago, frames, heading, mark, put, span, styled};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{ago, frames, heading, mark, put, span, styled, usage};
 use crate::{
     base::text::one_line,
-    model::board::{ContextUse, EventRow},
+    model::board::EventRow,
     text_enum,
     tui::{
         app::App,
@@ -343,16 +345,16 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
     if !state.search.is_empty() {
         facts.push(format!("text: {}", state.search));
     }
-    let gauge = gauge(app, session.context);
-    let room = usize::from(body.width).saturating_sub(gauge.chars().count() + 2);
+    let facts = facts.join(glyphs.separator());
+    let half = usize::from(body.width) / 2;
+    let left = usize::from(body.width).saturating_sub(facts.width() + 3);
+    let (gauge_part, gauge) = usage::gauge(app, session, left.max(half));
+    let room = usize::from(body.width).saturating_sub(gauge.width() + 2);
     put(
         frame,
         body,
         1,
-        Line::from(vec![
-            span(app, Part::Dim, format!(" {}", pad(&facts.join(glyphs.separator()), room, glyphs))),
-            span(app, Part::Text, gauge),
-        ]),
+        Line::from(vec![span(app, Part::Dim, format!(" {}", pad(&facts, room, glyphs))), span(app, gauge_part, gauge)]),
     );
     let list = Rect { y: body.y + 2, height: body.height.saturating_sub(2), ..body };
     if let Some(failure) = &state.failure {
@@ -372,17 +374,6 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
         {
             mark(app, frame, Rect::new(list.x, list.y + line, list.width, 1), true);
         }
-    }
-}
-
-/// How full the context is, as a bar and in tokens.
-fn gauge(app: &App, context: Option<ContextUse>) -> String {
-    match context {
-        Some(context) => {
-            let bar = app.settings.glyphs.gauge(context.percent(), 10);
-            format!("context {bar} {}% of {}k", context.percent(), context.window_tokens / 1000)
-        }
-        None => "context unknown".to_owned(),
     }
 }
 

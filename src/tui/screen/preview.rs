@@ -1,8 +1,8 @@
 //! A closer look at the selected session: its state in words, then its conversation or its pane.
 
-use ratatui::{Frame, layout::Rect};
+use ratatui::{Frame, layout::Rect, text::Line};
 
-use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines};
+use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines, task, usage};
 use crate::{
     model::{
         board::{SessionRow, TaskRow},
@@ -16,6 +16,18 @@ use crate::{
         wrap::{cut, wrap},
     },
 };
+
+/// A preview lower than this has room for the state and a few lines.
+const LOW: u16 = 9;
+
+/// In a preview lower than this, lines are dear.
+const TALL: u16 = 20;
+
+/// The most lines that sub-agents take there.
+const FEW_AGENTS: usize = 2;
+
+/// The most lines that they take elsewhere.
+const MANY_AGENTS: usize = 6;
 
 /// The most lines that the reason of a state takes.
 const REASON_LINES: usize = 3;
@@ -39,9 +51,8 @@ pub(super) fn session(app: &App, frame: &mut Frame<'_>, area: Rect, row: &Sessio
     let place = if raw { "" } else { reading_back(app, row) };
     let title = format!("{} {}: {what}{place}", row.role, row.name);
     put(frame, area, 0, heading(app, &title, focused, area.width));
-    let state = state_lines(app, row, usize::from(area.width));
-    for (index, (part, line)) in state.iter().enumerate() {
-        put(frame, area, index + 1, styled(app, *part, format!(" {line}")));
+    for (index, line) in above(app, row, area).into_iter().enumerate() {
+        put(frame, area, index + 1, line);
     }
     let text = text_area(app, row, area);
     let view = app.views.of(&row.id);
@@ -60,29 +71,49 @@ fn reading_back(app: &App, row: &SessionRow) -> &'static str {
     }
 }
 
-/// Where the sessions on screen are shown, the one that has the keyboard first.
+/// Where the sessions on screen are shown.
 #[must_use]
 pub fn spots(app: &App) -> Vec<Spot> {
     let shown = match app.screen {
         Screen::Fleet => {
             let area = fleet::areas(app).preview;
-            app.session().map(|row| (row, area, app.fleet.raw)).into_iter().collect()
+            app.session().map(|row| (row, area, app.fleet.raw, true)).into_iter().collect()
         }
-        Screen::Task | Screen::Events | Screen::Inbox => Vec::new(),
+        Screen::Task => task::shown(app),
+        Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => Vec::new(),
     };
-    let spot = |(row, area, raw): (&SessionRow, Rect, bool)| {
+    let spot = |(row, area, raw, has_keyboard): (&SessionRow, Rect, bool, bool)| {
         let text = text_area(app, row, area);
-        Spot { session: row.id.clone(), raw, width: text.width.into(), height: text.height.into() }
+        let (width, height) = (text.width.into(), text.height.into());
+        Spot { session: row.id.clone(), raw, width, height, area, has_keyboard }
     };
     shown.into_iter().map(spot).collect()
 }
 
 /// Where conversation or pane stand within the area of a session.
 fn text_area(app: &App, row: &SessionRow, area: Rect) -> Rect {
-    let used = state_lines(app, row, usize::from(area.width)).len() + 1;
+    let used = above(app, row, area).len() + 1;
     let used = u16::try_from(used).unwrap_or(u16::MAX).min(area.height);
     let margin = 1.min(area.width);
     Rect::new(area.x + margin, area.y + used, area.width - margin, area.height - used)
+}
+
+/// What stands between the heading and the text: the state, how full context and limits are, the sub-agents.
+fn above(app: &App, row: &SessionRow, area: Rect) -> Vec<Line<'static>> {
+    let width = usize::from(area.width).saturating_sub(2);
+    let reason_lines = if area.height < LOW { 1 } else { REASON_LINES };
+    let mut lines: Vec<Line<'static>> = state_lines(app, row, usize::from(area.width), reason_lines)
+        .into_iter()
+        .map(|(part, line)| styled(app, part, format!(" {line}")))
+        .collect();
+    if area.height < LOW {
+        lines.truncate(usize::from(area.height).saturating_sub(2).max(1));
+        return lines;
+    }
+    let (part, gauge) = usage::gauge(app, row, width);
+    lines.push(styled(app, part, format!(" {gauge}")));
+    lines.extend(usage::tree(app, row, width, if area.height < TALL { FEW_AGENTS } else { MANY_AGENTS }));
+    lines
 }
 
 fn selected_task(app: &App) -> Option<&TaskRow> {
@@ -100,13 +131,13 @@ fn task_goal(app: &App, frame: &mut Frame<'_>, area: Rect, row: &TaskRow, focuse
 }
 
 /// What the session does, how that is known, and how sure that is.
-fn state_lines(app: &App, row: &SessionRow, width: usize) -> Vec<(Part, String)> {
+fn state_lines(app: &App, row: &SessionRow, width: usize, reason_lines: usize) -> Vec<(Part, String)> {
     let glyphs = app.settings.glyphs;
     let width = width.saturating_sub(2);
     let stale = fleet::is_stale(row, app.now);
     let reason = crate::base::text::one_line(&row.judgement.reason);
     let part = if stale { Part::Stale } else { Part::Text };
-    let mut lines: Vec<_> = wrap(&reason, width, REASON_LINES).into_iter().map(|line| (part, line)).collect();
+    let mut lines: Vec<_> = wrap(&reason, width, reason_lines).into_iter().map(|line| (part, line)).collect();
     lines.push((Part::Dim, provenance(app, &row.judgement)));
     if row.judgement.agreement == Agreement::Disagree {
         let words: Vec<String> =
@@ -181,6 +212,9 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("ready     {}", row.judgement.ready_for_text.as_str().replace('_', " "))),
         (Part::Text, format!("prompt    {}", row.judgement.prompt.as_deref().unwrap_or("none seen"))),
         (Part::Text, format!("context   {context}")),
+    ];
+    lines.extend(usage::facts(app, row));
+    lines.extend([
         (Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none"))),
         (Part::Text, format!("partner   {}", row.partner.as_deref().unwrap_or("none"))),
         (Part::Text, format!("inbox     {} unread", row.unread)),
@@ -194,7 +228,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("seen      {}", seen(app, row))),
         (Part::Dim, String::new()),
         (Part::Dim, "what each sensor says".to_owned()),
-    ];
+    ]);
     for reading in &row.judgement.readings {
         let since = ago(reading.at, app.now);
         lines.push((Part::Text, format!("{:8} {} ({since})", reading.source.as_str(), reading.condition)));

@@ -46,7 +46,7 @@ fn a_nudge_by_keys_is_the_command_line_that_is_shown() {
 }
 
 #[test]
-fn esc_keeps_nothing_and_a_paste_may_have_lines() {
+fn esc_keeps_what_was_typed_and_a_paste_may_have_lines() {
     let mut app = app(80, 24);
     press(&mut app, "n");
     update(&mut app, Msg::Paste("first\r\nsecond\tx\u{1b}[31m".into()));
@@ -57,7 +57,14 @@ fn esc_keeps_nothing_and_a_paste_may_have_lines() {
     assert_eq!(nudge.field.text(), "first\necond    xthird ");
     press(&mut app, "Esc n");
     let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
+    assert_eq!(nudge.field.text(), "first\necond    xthird ");
+    // For another session it is another message.
+    press(&mut app, "Esc j n");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
     assert_eq!(nudge.field.text(), "");
+    press(&mut app, "Esc k n Ctrl-U");
+    let Some(Layer::Nudge(nudge)) = app.layers.last_mut() else { panic!("the message is open") };
+    nudge.field.clear();
     assert!(press(&mut app, "Enter").is_empty());
     assert!(screen(&app).contains("nothing is typed yet"));
     update(&mut app, Msg::Paste("x".repeat(40_000)));
@@ -100,6 +107,18 @@ fn a_session_that_has_become_another_one_meanwhile_gets_no_message() {
     update(&mut app, Msg::Board(Ok(other)));
     assert!(press(&mut app, "Enter").is_empty());
     assert!(screen(&app).contains("w1 is gone, or another one meanwhile"), "{}", screen(&app));
+}
+
+#[test]
+fn a_message_that_was_refused_can_be_opened_again() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    write(&mut app, "run it");
+    press(&mut app, "Enter");
+    finish(&mut app, Err(Error::refused("10000 messages wait for \"w1\" already")));
+    press(&mut app, "Esc n");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
+    assert_eq!(nudge.field.text(), "run it");
 }
 
 #[test]

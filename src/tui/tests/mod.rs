@@ -2,10 +2,12 @@
 
 mod answers;
 mod driven;
-mod fake;
+pub(super) mod fake;
 mod forms;
+mod machine;
 mod marks;
 mod messages;
 mod palette;
+mod talk;
 mod update;
 mod view;

@@ -6,11 +6,15 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use super::fake::{
     app, app_with_messages, board, busy, conversation, crowd, empty, entry, events, explanation, finish, pane, pause,
-    press, run, said, screen, settings, write,
+    press, run, said, screen, settings, unregistered, write,
 };
 use crate::{
+    actions::Report,
     base::{Error, Kind},
-    model::conversation::{Said, Sender},
+    model::{
+        conversation::{Said, Sender},
+        session::Registration,
+    },
     tui::{
         app::{App, update},
         keymap,
@@ -171,6 +175,89 @@ fn written(width: u16, height: u16) -> App {
 #[test]
 fn a_message_that_is_written() {
     at_sizes("nudge", written);
+}
+
+/// A form with something in every sort of field.
+fn filled_in(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "+");
+    write(&mut app, "w9");
+    press(&mut app, "Tab");
+    write(&mut app, "Read the docs, then say");
+    press(&mut app, "Ctrl-J");
+    write(&mut app, "what is missing.");
+    press(&mut app, "Tab Tab Space");
+    app
+}
+
+fn adopting(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "D");
+    update(&mut app, Msg::Unregistered(Ok(unregistered())));
+    press(&mut app, "Down Space");
+    app
+}
+
+fn picking(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "B Shift-Tab Ctrl-U Down");
+    app
+}
+
+fn finding(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, ":");
+    write(&mut app, "w1");
+    app
+}
+
+/// A command that runs, one that failed, and a message under way.
+fn with_receipts(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "n");
+    write(&mut app, "Run the tests again");
+    press(&mut app, "Enter");
+    let json = serde_json::json!({"command_id": "command-5", "phase": "submitted"});
+    finish(&mut app, Ok(Report { json, prose: "sent".into(), exit_code: 0, handover: None }));
+    press(&mut app, "Esc c");
+    finish(&mut app, Err(Error::refused("the rollout is gone")));
+    press(&mut app, "Esc c L");
+    app
+}
+
+fn to_several(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "Space j Space");
+    let mut now = board();
+    now.sessions.iter_mut().find(|row| row.name == "w2").unwrap().registration = Registration::Gone;
+    update(&mut app, Msg::Board(Ok(now)));
+    press(&mut app, "k k n");
+    write(&mut app, "Stop for today.");
+    app
+}
+
+#[test]
+fn forms_palette_and_receipts() {
+    at_sizes("form", filled_in);
+    at_sizes("form_adopt", adopting);
+    at_sizes("form_pick", picking);
+    at_sizes("palette", finding);
+    at_sizes("receipts", with_receipts);
+    at_sizes("nudge_several", to_several);
+}
+
+#[test]
+fn forms_palette_and_receipts_in_ascii_are_ascii() {
+    for make in [filled_in, adopting, picking, finding, with_receipts, to_several] {
+        let mut ascii = make(80, 24);
+        ascii.settings = settings(ThemeName::Mono, true);
+        update(&mut ascii, said("session-w1", Vec::new()));
+        update(&mut ascii, said("session-w2", Vec::new()));
+        assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
+        let mut mono = make(80, 24);
+        mono.settings = settings(ThemeName::Mono, false);
+        assert_eq!(screen(&mono), screen(&make(80, 24)), "no theme changes what is said");
+    }
 }
 
 #[test]
