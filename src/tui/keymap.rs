@@ -837,10 +837,7 @@ impl Place {
             | Self::Reader
             | Self::Confirm
             | Self::Answer
-            | Self::Snooze
-            | Self::Form
-            | Self::Palette
-            | Self::Receipts => false,
+            | Self::Snooze => false,
         }
     }
 }
