@@ -429,6 +429,7 @@ pub const BINDINGS: &[Binding] = &[
         "pane",
         "show the pane itself, or the conversation again",
     ),
+    does(Place::Task, &[c('p')], Intent::RawPane, "capture", "pane", "show the pane itself, or the conversation again"),
     does(
         Place::Fleet,
         &[c('s')],
@@ -520,6 +521,11 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Fleet, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
     moves(Place::Fleet, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
     moves(Place::Fleet, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
+    moves(Place::Task, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
+    moves(Place::Task, &[c('[')], Intent::PreviousEntry, "entry back", "choose the previous entry of the conversation"),
+    moves(Place::Task, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
+    moves(Place::Task, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
+    moves(Place::Task, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
     moves(
         Place::Screen,
         &[c(':'), ctrl('p')],

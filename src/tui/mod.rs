@@ -29,6 +29,7 @@ mod message;
 mod messages;
 mod mouse;
 mod over;
+mod pair;
 mod palette;
 mod receipts;
 mod screen;

@@ -20,6 +20,7 @@ mod open;
 mod pair;
 mod queued;
 mod registering;
+mod shown;
 mod start;
 mod stop;
 mod terminal;

@@ -15,7 +15,7 @@ use crate::{
     },
     base::{Error, Kind, Result, Timestamp},
     model::{
-        board::{Attention, BindingRow, Board, CycleRow, EventBrief, EventRow, SessionRow, TaskRow},
+        board::{Attention, BindingRow, Board, CycleRow, DecisionRow, EventBrief, EventRow, SessionRow, TaskRow},
         cells::{Cursor, Picture},
         conversation::{Entry, Outcome, Run, Said, Sender},
         deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
@@ -149,6 +149,10 @@ fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
             .into_iter()
             .collect(),
         cycles: Vec::new(),
+        decisions: vec![
+            DecisionRow { at: ago(320), actor: "manager".into(), kind: "command_created".into() },
+            DecisionRow { at: ago(7_200), actor: "operator".into(), kind: "binding_created".into() },
+        ],
         marks: MarksView::default(),
     }
 }
