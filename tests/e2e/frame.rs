@@ -81,7 +81,7 @@ fn doctor_is_on_the_first_screen_and_on_its_own() {
     terminal.press(&["r"]);
     terminal.wait_for("problem w1");
     terminal.press(&["g"]);
-    let screen = terminal.wait_for("to mend it");
+    let screen = terminal.wait_for("drift: w1");
     assert!(screen.contains("`conveyor resume w1`"), "{screen}");
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
