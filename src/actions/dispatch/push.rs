@@ -285,6 +285,10 @@ pub(super) fn look_after(
         else {
             continue;
         };
+        // Others look as well, and the rows before this one took their time.
+        if !is_open(row, command.phase) {
+            continue;
+        }
         // No process has outlived the boot.
         let command = if command.phase != Phase::Started || row.is_of_earlier_boot {
             command
