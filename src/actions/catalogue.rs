@@ -218,6 +218,7 @@ catalogue! {
         CompactWorker,
         Dispatch,
         Commands,
+        Chain,
         ManagerInbox,
         WorkerInbox,
         SessionInbox,
@@ -238,6 +239,7 @@ catalogue! {
     }
     Observe {
         List,
+        StatusLine,
         Mark,
         Status,
         Explain,

@@ -9,6 +9,7 @@ mod cockpit;
 mod compact;
 mod deliver;
 mod demo;
+mod frame;
 mod hardened;
 mod launch;
 mod live;

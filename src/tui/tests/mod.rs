@@ -2,8 +2,9 @@
 
 mod answers;
 mod driven;
-mod fake;
+pub(super) mod fake;
 mod forms;
+mod machine;
 mod marks;
 mod messages;
 mod palette;
