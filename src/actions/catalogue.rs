@@ -248,6 +248,7 @@ catalogue! {
         IdleCheck,
         UpdateStatus,
         Capture,
+        Diff,
         Classify,
         Ingest,
         Tail,

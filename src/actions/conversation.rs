@@ -54,12 +54,12 @@ pub fn conversation(cx: &Context, session_id: &str, query: TalkQuery) -> Result<
     Ok(entries)
 }
 
-/// By what a message names the command that brought it.
-enum Given {
-    /// Its id.
-    Command(String),
+/// By what a message may name the command that brought it.
+struct Given {
+    /// The id that its sender gave it; a terminal of Codex gives one of its own to each.
+    client_id: Option<String>,
     /// The marker at its end.
-    Marker(String),
+    marker: Option<String>,
 }
 
 fn told(event: &StoredEvent, file: Option<&RolloutFile>) -> (Option<Said>, Option<Given>) {
@@ -83,8 +83,10 @@ fn told(event: &StoredEvent, file: Option<&RolloutFile>) -> (Option<Said>, Optio
         },
     };
     let by = match &record.fact {
-        Fact::UserMessage { client_id: Some(id), .. } => Some(Given::Command(id.clone())),
-        Fact::UserMessage { text, .. } => typed_body(text).map(|(_, marker)| Given::Marker(marker.to_string())),
+        Fact::UserMessage { text, client_id, .. } => {
+            let marker = typed_body(text).map(|(_, marker)| marker.to_string());
+            Some(Given { client_id: client_id.clone(), marker })
+        }
         _ => None,
     };
     (rollout::said(&record, &line[start..]), by)
@@ -94,19 +96,31 @@ fn told(event: &StoredEvent, file: Option<&RolloutFile>) -> (Option<Said>, Optio
 fn name_senders(r: Read<'_>, entries: &mut [Entry], given: &[(usize, Given)]) -> Result<()> {
     let mut names: HashMap<String, Option<String>> = HashMap::new();
     for (index, by) in given {
-        let command = match by {
-            Given::Command(id) => Some(id.clone()),
-            Given::Marker(marker) => store::typed::by_marker(r, marker)?.map(|typed| typed.command_id),
+        let typed = match &by.marker {
+            Some(marker) => store::typed::by_marker(r, marker)?.map(|typed| typed.command_id),
+            None => None,
         };
-        let Some(command) = command else { continue };
-        let name = match names.get(&command) {
-            Some(name) => name.clone(),
-            None => names.entry(command.clone()).or_insert(sender(r, &command)?).clone(),
-        };
-        if let Some(name) = name
-            && let Said::User { sender, .. } = &mut entries[*index].said
-        {
-            *sender = Sender::Conveyor(Some(name));
+        for command in [typed.as_ref(), by.client_id.as_ref()].into_iter().flatten() {
+            let name = match names.get(command) {
+                Some(name) => name.clone(),
+                None => names.entry(command.clone()).or_insert(sender(r, command)?).clone(),
+            };
+            if let Some(name) = name
+                && let Said::User { sender, text } = &mut entries[*index].said
+            {
+                // A nudge says in its first line for whom it speaks.
+                let first = text.lines().next().unwrap_or_default();
+                let told = first.strip_prefix("From ").and_then(|line| line.strip_suffix(':'));
+                let name = match told.filter(|told| told.starts_with(&name)).map(str::to_owned) {
+                    Some(told) => {
+                        *text = text[first.len()..].trim_start().to_owned();
+                        told
+                    }
+                    None => name,
+                };
+                *sender = Sender::Conveyor(Some(name));
+                break;
+            }
         }
     }
     Ok(())

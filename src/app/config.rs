@@ -252,7 +252,7 @@ mod tests {
         let config = understand(
             "theme = \"colour-blind\"\nascii = true\nmouse = false\n\
              [notifications]\nhow = \"desktop\"\ndwell_seconds = 30\nprotocol = \"osc777\"\n\
-             [keys.screen]\nnudge = [\"m\", \"F2\"]\npause = [\"Ctrl-P\"]\n[keys.fleet]\nraw_pane = []\n\
+             [keys.screen]\nnudge = [\"z\", \"F2\"]\npause = [\"F3\"]\n[keys.fleet]\nraw_pane = []\n\
              [fleet]\ncolumns = [\"context\"]\n",
             "config.toml",
         )
@@ -260,8 +260,8 @@ mod tests {
         assert_eq!((config.theme, config.ascii, config.mouse), (Some(ThemeName::ColourBlind), true, false));
         assert_eq!((config.ringing, config.dwell, config.protocol), (Ringing::Desktop, 30, Some(Protocol::Osc777)));
         let key = |place, intent| config.keymap.key_of(&[place], intent);
-        assert_eq!(key(Place::Screen, Intent::Nudge).as_deref(), Some("m"));
-        assert_eq!(key(Place::Screen, Intent::Pause).as_deref(), Some("Ctrl-P"));
+        assert_eq!(key(Place::Screen, Intent::Nudge).as_deref(), Some("z"));
+        assert_eq!(key(Place::Screen, Intent::Pause).as_deref(), Some("F3"));
         assert_eq!(key(Place::Fleet, Intent::RawPane), None);
         assert_eq!(config.columns, [Column::Context]);
     }

@@ -176,6 +176,8 @@ pub struct TaskRow {
     pub bindings: Vec<BindingRow>,
     /// Its newest observation cycles, the newest first, at most ten.
     pub cycles: Vec<CycleRow>,
+    /// What was decided and done about it last, the newest first, at most eight.
+    pub decisions: Vec<DecisionRow>,
 }
 
 impl TaskRow {
@@ -201,6 +203,18 @@ pub struct BindingRow {
     pub created_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+}
+
+/// Something that was decided or done, as the audit trail has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecisionRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who: `operator`, `manager`, `worker`, `conveyor`.
+    pub actor: String,
+    /// What, in the word of the trail.
+    #[serde(rename = "type")]
+    pub kind: String,
 }
 
 /// One observation cycle in brief.

@@ -10,5 +10,6 @@ pub mod git;
 pub mod machine;
 pub mod process;
 pub mod rollout;
+mod run;
 pub mod terminal;
 pub mod tmux;

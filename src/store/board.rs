@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::{
-    Read, Result, bindings, criteria, cycles, deliveries, marks, questions, rollouts, sensors, sessions, tasks,
+    Read, Result, audit, bindings, criteria, cycles, deliveries, marks, questions, rollouts, sensors, sessions, tasks,
 };
 use crate::{
     base::Timestamp,
     model::{
-        board::{Attention, BindingRow, Board, EventBrief, SessionRow, TaskRow},
+        board::{Attention, BindingRow, Board, DecisionRow, EventBrief, SessionRow, TaskRow},
         family::Parent,
         judge::{Evidence, Sighting, judge},
         marks::{MarksView, Standing},
@@ -23,6 +23,9 @@ use crate::{
 
 /// Cycles shown with each open task.
 const CYCLES_PER_TASK: u32 = 10;
+
+/// Lines of the audit trail shown with each open task.
+const DECISIONS_PER_TASK: u32 = 8;
 
 /// Of a closed task only the last cycle is loaded: closed tasks pile up, and nobody waits for them any more.
 const CYCLES_PER_CLOSED_TASK: u32 = 1;
@@ -93,8 +96,10 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
         let limit = if task.state.is_open() { CYCLES_PER_TASK } else { CYCLES_PER_CLOSED_TASK };
         let cycles = cycles::brief(r, &task.id, limit)?;
         let marks = marks.tasks.remove(&task.id).unwrap_or_default();
+        let decisions = if task.state.is_open() { decisions(r, &task.id)? } else { Vec::new() };
         let criteria = criteria.get(&task.id).copied().unwrap_or_default();
-        task_rows.push(TaskRow { cycles, criteria, ..task_row(task, &bindings, &name_of, marks.of_task(now)) });
+        let row = task_row(task, &bindings, &name_of, marks.of_task(now));
+        task_rows.push(TaskRow { cycles, criteria, decisions, ..row });
     }
     task_rows.sort_by(|a, b| {
         b.task.state.is_open().cmp(&a.task.state.is_open()).then(b.task.created_at.cmp(&a.task.created_at))
@@ -121,6 +126,12 @@ pub fn tasks(r: Read<'_>, now: Timestamp) -> Result<Vec<TaskRow>> {
     Ok(tasks::list(r)?.into_iter().map(&mut row).collect())
 }
 
+fn decisions(r: Read<'_>, task_id: &str) -> Result<Vec<DecisionRow>> {
+    let trail = audit::list(r, &audit::Subject::Task(task_id.to_owned()), None, DECISIONS_PER_TASK)?;
+    let row = |row: audit::AuditRow| DecisionRow { at: row.created_at, actor: row.actor, kind: row.kind };
+    Ok(trail.into_iter().rev().map(row).collect())
+}
+
 fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, marks: MarksView) -> TaskRow {
     let bindings = bindings
         .iter()
@@ -134,7 +145,7 @@ fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, 
             ended_at: binding.ended_at,
         })
         .collect();
-    TaskRow { task, marks, criteria: CriteriaSummary::default(), bindings, cycles: Vec::new() }
+    TaskRow { task, marks, criteria: CriteriaSummary::default(), bindings, cycles: Vec::new(), decisions: Vec::new() }
 }
 
 /// What everything known about a session adds up to.

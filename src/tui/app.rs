@@ -20,6 +20,7 @@ use super::{
     markdown::Paint,
     marks::Attending,
     message::{Effect, Failure, Load, Msg},
+    pair::{self, End, PairState},
     receipts::{self, Receipts},
     screen::{dispatch, events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
@@ -33,7 +34,6 @@ use crate::{
         board::{Attention, Board, SessionRow, TaskRow},
         filter::Filter,
         state::Judgement,
-        task::BindingState,
     },
     text_enum,
 };
@@ -164,6 +164,7 @@ pub struct App {
     pub(super) fleet: FleetState,
     pub(super) attending: Attending,
     pub(super) task_view: Sides,
+    pub(super) pair: PairState,
     pub(super) inbox_view: Sides,
     pub(super) dispatch: DispatchState,
     pub(super) doctor: DoctorState,
@@ -206,6 +207,7 @@ impl App {
             fleet: FleetState::default(),
             attending: Attending::default(),
             task_view: Sides::default(),
+            pair: PairState::default(),
             inbox_view: Sides::default(),
             dispatch: DispatchState::default(),
             doctor: DoctorState::default(),
@@ -282,11 +284,11 @@ impl App {
                 let id = self.fleet.list.id.as_deref()?;
                 board.sessions.iter().find(|row| row.id == id)
             }
-            Screen::Task => {
-                let row = self.selected_task()?;
-                let binding = row.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
-                board.sessions.iter().find(|session| session.name == binding.worker)
-            }
+            Screen::Task => match (pair::sessions(self), pair::focus(self)) {
+                (Some((_, manager)), Some(End::Manager)) => Some(manager),
+                (Some((worker, _)), _) => Some(worker),
+                (None, _) => None,
+            },
             Screen::Inbox => {
                 let id = inbox::selected(self)?.target_id().to_owned();
                 board.sessions.iter().find(|session| session.id == id)
@@ -421,7 +423,7 @@ impl App {
     pub(super) fn ask_details(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         match self.screen {
-            Screen::Fleet => {
+            Screen::Fleet | Screen::Task => {
                 for spot in preview::spots(self) {
                     effects.extend(self.views.ask_talk(&spot.session, None));
                     let board = self.board();
@@ -434,7 +436,7 @@ impl App {
                     }
                 }
             }
-            Screen::Task | Screen::Inbox => {}
+            Screen::Inbox => {}
             Screen::Events => effects.extend(self.ask_events(None)),
             Screen::Dispatch => effects.extend(self.ask_exchange()),
             Screen::Doctor => effects.extend(self.ask_first_checkup()),
@@ -700,6 +702,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Exchange(id, result) => app.exchange_arrived(id, result, &mut effects),
         Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => app.explained(&session, result),
+        Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),

@@ -5,12 +5,13 @@ use super::{
     answers,
     app::{App, Look, Screen},
     calls::Ringing,
+    diff,
     form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
     look, marks,
     message::{Effect, Load},
-    messages, over,
+    messages, over, pair,
     palette::{self, Palette},
     receipts,
     screen::{self, fleet},
@@ -133,7 +134,10 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             None => app.say(Part::Warning, "no session is selected"),
         },
         Intent::RawPane => {
-            app.fleet.raw = !app.fleet.raw;
+            match app.screen {
+                Screen::Task => app.pair.raw = !app.pair.raw,
+                _ => app.fleet.raw = !app.fleet.raw,
+            }
             effects.extend(app.ask_details());
         }
         Intent::Unfold => look::unfold(app),
@@ -148,6 +152,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Diff => diff::open(app, effects),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),
         Intent::Unread => marks::unread(app, effects),
@@ -268,6 +273,7 @@ pub(super) fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
             app.select(next, effects);
         }
         Screen::Fleet => look::scroll(app, by, effects),
+        Screen::Task if pair::focus(app).is_some() => look::scroll(app, by, effects),
         Screen::Task => {
             let ids = screen::task::ids(app);
             app.task_view.step(&ids, by);
@@ -346,7 +352,7 @@ fn next_pane(app: &mut App) {
                 Look::Peek | Look::Full => Look::List,
             };
         }
-        Screen::Task => app.task_view.detail = !app.task_view.detail,
+        Screen::Task => pair::next(app),
         Screen::Inbox => app.inbox_view.detail = !app.inbox_view.detail,
         Screen::Dispatch => app.dispatch.view.detail = !app.dispatch.view.detail,
         Screen::Doctor => app.doctor.view.detail = !app.doctor.view.detail,
@@ -359,6 +365,11 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
         Screen::Fleet if app.fleet.look != Look::List => {
             if !look::choose_none(app) {
                 app.fleet.look = if app.fleet.look == Look::Full { Look::Peek } else { Look::List };
+            }
+        }
+        Screen::Task if pair::focus(app).is_some() => {
+            if !look::choose_none(app) {
+                pair::back(app);
             }
         }
         Screen::Task if app.task_view.detail => app.task_view.detail = false,

@@ -155,6 +155,8 @@ text_enum! {
         TakeBack => "take_back",
         /// Say that an uncertain message arrived.
         Arrived => "arrived",
+        /// Show what a session has changed in its working tree.
+        Diff => "diff",
         /// Put the row aside for a while.
         Snooze => "snooze",
         /// Pin the row, or let it go.
@@ -429,6 +431,8 @@ pub const BINDINGS: &[Binding] = &[
         "pane",
         "show the pane itself, or the conversation again",
     ),
+    does(Place::Task, &[c('p')], Intent::RawPane, "capture", "pane", "show the pane itself, or the conversation again"),
+    does(Place::Screen, &[c('d')], Intent::Diff, "diff", "diff", "show what it has changed in its working tree"),
     does(
         Place::Fleet,
         &[c('s')],
@@ -520,6 +524,11 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Fleet, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
     moves(Place::Fleet, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
     moves(Place::Fleet, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
+    moves(Place::Task, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
+    moves(Place::Task, &[c('[')], Intent::PreviousEntry, "entry back", "choose the previous entry of the conversation"),
+    moves(Place::Task, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
+    moves(Place::Task, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
+    moves(Place::Task, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
     moves(
         Place::Screen,
         &[c(':'), ctrl('p')],
@@ -543,7 +552,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     does(
         Place::Screen,
-        &[c('$')],
+        &[c('B')],
         Intent::Budget,
         "manager-config",
         "budget",
@@ -560,7 +569,7 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Screen, &[c('r')], Intent::Reload, "reload", "load everything again"),
     moves(Place::Screen, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
     moves(Place::Screen, &[c('M')], Intent::Mouse, "mouse", "give the mouse to the terminal for selecting, or take it"),
-    moves(Place::Screen, &[c('B')], Intent::Ringing, "bell", "call you by bell, by the desktop, or not at all"),
+    moves(Place::Screen, &[c('A')], Intent::Ringing, "alarm", "call you by bell, by the desktop, or not at all"),
     moves(Place::Input, &[k(Enter)], Intent::Accept, "take", "take what is typed"),
     moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
     moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
@@ -827,17 +836,17 @@ impl Place {
             Self::Screen | Self::Fleet | Self::Task | Self::Events | Self::Inbox | Self::Dispatch | Self::Doctor => {
                 true
             }
-            Self::Always
+            Self::Form
+            | Self::Palette
+            | Self::Receipts
+            | Self::Always
             | Self::Input
             | Self::Message
             | Self::Help
             | Self::Reader
             | Self::Confirm
             | Self::Answer
-            | Self::Snooze
-            | Self::Form
-            | Self::Palette
-            | Self::Receipts => false,
+            | Self::Snooze => false,
         }
     }
 }
@@ -883,11 +892,11 @@ mod tests {
     #[test]
     fn keys_of_screens_can_be_changed_and_conflicts_are_refused() {
         let change = |place, intent, keys: &[Key]| Keymap::with(&[Rebinding { place, intent, keys: keys.to_vec() }]);
-        let keymap = change(Place::Screen, Intent::Nudge, &[c('m'), k(KeyCode::F(2))]).unwrap();
+        let keymap = change(Place::Screen, Intent::Nudge, &[c('z'), k(KeyCode::F(2))]).unwrap();
         let places = [Place::Fleet, Place::Screen, Place::Always];
-        assert_eq!(keymap.lookup(&places, c('m')), Some(Intent::Nudge));
+        assert_eq!(keymap.lookup(&places, c('z')), Some(Intent::Nudge));
         assert_eq!(keymap.lookup(&places, c('n')), None);
-        assert_eq!(keymap.key_of(&places, Intent::Nudge).as_deref(), Some("m"));
+        assert_eq!(keymap.key_of(&places, Intent::Nudge).as_deref(), Some("z"));
         let conflict = change(Place::Fleet, Intent::RawPane, &[c('n')]).unwrap_err();
         assert_eq!(conflict.to_string(), "n would mean both nudge and raw_pane in fleet");
         assert_eq!(
@@ -897,7 +906,7 @@ mod tests {
         assert_eq!(change(Place::Confirm, Intent::Yes, &[c('q')]).unwrap_err(), KeymapError::Fixed(Place::Confirm));
         assert_eq!(change(Place::Answer, Intent::Approve, &[]).unwrap_err(), KeymapError::Fixed(Place::Answer));
         assert_eq!(
-            change(Place::Fleet, Intent::Nudge, &[c('m')]).unwrap_err(),
+            change(Place::Fleet, Intent::Nudge, &[c('z')]).unwrap_err(),
             KeymapError::Unknown(Place::Fleet, Intent::Nudge)
         );
         assert_eq!(change(Place::Screen, Intent::Quit, &[]).unwrap_err(), KeymapError::Needed(Intent::Quit));

@@ -1,5 +1,7 @@
 //! Moving about in what is shown of a session: its conversation and its pane.
 
+use ratatui::layout::Position;
+
 use super::{
     app::App,
     markdown::Paint,
@@ -14,7 +16,7 @@ const PAN: usize = 8;
 
 /// The session that has the keyboard, and where it is shown.
 fn place(app: &App) -> Option<(Spot, Paint)> {
-    let spot = preview::spots(app).into_iter().next()?;
+    let spot = preview::spots(app).into_iter().find(|spot| spot.has_keyboard)?;
     let paint = app.paint(spot.width);
     Some((spot, paint))
 }
@@ -23,10 +25,23 @@ fn view<'a>(app: &'a mut App, spot: &Spot) -> Option<&'a mut View> {
     app.views.of_mut(&spot.session)
 }
 
+/// Scrolls what is shown at a place by so many lines; whether a session is shown there.
+pub(super) fn scroll_at(app: &mut App, at: Position, by: isize, effects: &mut Vec<Effect>) -> bool {
+    let Some(spot) = preview::spots(app).into_iter().find(|spot| spot.area.contains(at)) else { return false };
+    let paint = app.paint(spot.width);
+    scroll_in(app, &spot, paint, by, effects);
+    true
+}
+
 /// Scrolls by so many lines; downwards when there are more than none.
 pub(super) fn scroll(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
-    let Some((spot, paint)) = place(app) else { return };
-    let Some(view) = view(app, &spot) else { return };
+    if let Some((spot, paint)) = place(app) {
+        scroll_in(app, &spot, paint, by, effects);
+    }
+}
+
+fn scroll_in(app: &mut App, spot: &Spot, paint: Paint, by: isize, effects: &mut Vec<Effect>) {
+    let Some(view) = view(app, spot) else { return };
     if spot.raw {
         view.pane.up = view.pane.up.saturating_add_signed(by.saturating_neg());
         return;

@@ -10,6 +10,7 @@ mod backend;
 mod background;
 pub mod calls;
 pub mod columns;
+mod diff;
 mod editing;
 mod event_loop;
 mod field;
@@ -29,6 +30,7 @@ mod message;
 mod messages;
 mod mouse;
 mod over;
+mod pair;
 mod palette;
 mod receipts;
 mod screen;
@@ -84,7 +86,7 @@ pub struct Options {
     pub keymap: Keymap,
     /// What stands at the right end of a row of the fleet.
     pub columns: Vec<columns::Column>,
-    /// How the operator is called when a session newly needs somebody; `B` switches.
+    /// How the operator is called when a session newly needs somebody; `A` switches.
     pub ringing: Ringing,
     /// For how many seconds something has to last before it calls.
     pub dwell: i64,

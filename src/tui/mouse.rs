@@ -29,6 +29,10 @@ pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
         Screen::Task => {
             if let Some(id) = screen::task::hit(app, at) {
                 app.task_view.select(id);
+                app.task_view.detail = false;
+                app.pair.focus = None;
+            } else if let Some(end) = screen::task::hit_end(app, at) {
+                app.pair.focus = Some(end);
             }
         }
         Screen::Inbox => {
@@ -77,11 +81,7 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
             | Layer::Receipts(_),
         ) => {}
         None => {
-            let over_preview = app.screen == Screen::Fleet
-                && matches!(fleet::hit(app, Position::new(column, row)), fleet::Hit::Preview);
-            if over_preview {
-                look::scroll(app, by, effects);
-            } else {
+            if !look::scroll_at(app, Position::new(column, row), by, effects) {
                 step(app, by.signum(), effects);
             }
         }

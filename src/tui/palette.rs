@@ -74,7 +74,11 @@ pub struct Item {
 #[must_use]
 pub fn found(app: &App, typed: &str) -> Vec<Item> {
     let items = items(app);
-    best(typed, &items, |item| format!("{} {}", item.title, item.about)).into_iter().cloned().collect()
+    // What is named so comes before what is only said of something.
+    let named = best(typed, &items, |item| item.title.clone());
+    let told = best(typed, &items, |item| format!("{} {}", item.title, item.about));
+    let rest = told.into_iter().filter(|item| !named.contains(item)).collect::<Vec<_>>();
+    named.iter().copied().chain(rest).cloned().collect()
 }
 
 /// Everything that works now.

@@ -1,5 +1,7 @@
 //! What is loaded to show a session: its conversation and its pane. Of the few sessions that were looked at last.
 
+use ratatui::layout::Rect;
+
 use super::{
     backend::PaneText,
     loads::Queue,
@@ -59,6 +61,10 @@ pub struct Spot {
     pub width: usize,
     /// Lines.
     pub height: usize,
+    /// The whole of its place, heading included.
+    pub area: Rect,
+    /// Keys are about it.
+    pub has_keyboard: bool,
 }
 
 impl Views {

@@ -402,6 +402,7 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     ("capture", &["capture w1", "capture nobody", "capture w1 --lines -1"]),
+    ("diff", &["diff w1", "diff nobody", "diff w1 --max-bytes 0"]),
     (
         "classify",
         &[

@@ -67,6 +67,7 @@ const FIELDS: &[&str] = &[
     "mark --pin --task={}",
     "status -- {}",
     "explain -- {}",
+    "diff -- {}",
     "cycle -- {}",
     "divergences -- {}",
     "idle-check -- {}",

@@ -37,7 +37,7 @@ fn the_dispatch_screen_shows_a_command_from_end_to_end_and_takes_one_back() {
     terminal.press(&["j", "j"]);
     let screen = terminal.wait_for("X takes it back");
     assert!(screen.contains("to w1") && screen.contains("1 in line"), "{screen}");
-    terminal.wait_for("nudge_worker from m1 to w1");
+    terminal.wait_for("nudge_worker from operator to w1");
     terminal.press(&["X"]);
     let screen = terminal.wait_for("Take the nudge to w1 back?");
     assert!(screen.contains("dispatch cancel"), "the command line is shown\n{screen}");
@@ -81,7 +81,7 @@ fn doctor_is_on_the_first_screen_and_on_its_own() {
     terminal.press(&["r"]);
     terminal.wait_for("problem w1");
     terminal.press(&["g"]);
-    let screen = terminal.wait_for("to mend it");
+    let screen = terminal.wait_for("drift: w1");
     assert!(screen.contains("`conveyor resume w1`"), "{screen}");
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
@@ -261,8 +261,9 @@ fn a_tmux_server_and_a_codex_that_vanish_are_said_and_the_cockpit_goes_on() {
         ["its pane", "tmux server", "no server", "gone", "ended"].iter().any(|word| screen.contains(word))
     });
     terminal.press(&["a"]);
-    terminal.wait_for("Esc close");
+    terminal.wait_for("\u{250c} attach");
     terminal.press(&["Escape"]);
+    terminal.wait_gone("\u{250c} attach");
     terminal.press(&["8"]);
     let screen = terminal.wait_for("conveyor resume w1");
     assert!(screen.contains("problem"), "{screen}");

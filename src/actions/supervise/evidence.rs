@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::texts;
 use crate::{
-    actions::Context,
-    base::{Error, Result},
+    actions::{Context, fail},
+    base::{Error, Kind, Result},
     model::{delivery::Phase, session::Session, task::Task},
-    ports::git,
+    ports::{env::find_program, git},
     store::{self, Read},
 };
 
@@ -65,7 +65,9 @@ impl EvidenceArgs {
             if !(7..=64).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err(Error::usage(format!("--commit takes a commit by its hash, at least 7 digits: {name}")));
             }
-            let found = git::commit(&folder, name).map_err(|error| Error::io("cannot run git").caused_by(error))?;
+            let program = find_program(cx.env().path.as_deref(), "git")
+                .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed").hint("install git"))?;
+            let found = git::commit(&program, &folder, name).map_err(fail::git)?;
             let found =
                 found.ok_or_else(|| Error::not_found(format!("there is no commit {name} in {}", folder.display())))?;
             Ok(json!({"commit": found, "folder": folder.display().to_string(), "kind": "commit"}))

@@ -29,7 +29,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     acts::{self, Deed},
     app::{App, BoardState, Look, Screen, count},
-    form::Subject,
+    form::{Subject, is_offered},
     keymap::{Binding, Intent},
     layer::Layer,
     look,
@@ -400,7 +400,9 @@ fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
 #[must_use]
 pub fn works(app: &App, intent: Intent) -> bool {
     match intent {
-        Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Explain | Intent::Diff | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => {
+            app.session().is_some()
+        }
         Intent::Unfold => look::can_unfold(app),
         Intent::NextEntry | Intent::PreviousEntry => look::can_choose(app),
         Intent::PanLeft | Intent::PanRight => look::can_pan(app),
@@ -408,12 +410,12 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Cycle => app.task_name().is_some(),
         Intent::Nudge => super::messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),
-        Intent::NewTask => acts::is_offered(app, Subject::CreateTask),
-        Intent::StartWorker => acts::is_offered(app, Subject::StartWorker),
-        Intent::Bind => acts::is_offered(app, Subject::Bind),
-        Intent::Compact => acts::is_offered(app, Subject::Compact),
-        Intent::Budget => acts::is_offered(app, Subject::Budget),
-        Intent::Resume => acts::is_offered(app, Subject::Resume),
+        Intent::NewTask => is_offered(app, Subject::CreateTask),
+        Intent::StartWorker => is_offered(app, Subject::StartWorker),
+        Intent::Bind => is_offered(app, Subject::Bind),
+        Intent::Compact => is_offered(app, Subject::Compact),
+        Intent::Budget => is_offered(app, Subject::Budget),
+        Intent::Resume => is_offered(app, Subject::Resume),
         Intent::Stop => acts::question(app, Deed::Stop).is_ok(),
         Intent::Unbind => acts::question(app, Deed::Unbind).is_ok(),
         Intent::Receipts => !app.receipts.list().is_empty(),
@@ -431,7 +433,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Arrived => selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
         Intent::Inbox | Intent::Dispatch | Intent::Pause => app.board().is_some(),
         Intent::Doctor => true,
-        Intent::Adopt => acts::is_offered(app, Subject::Adopt),
+        Intent::Adopt => is_offered(app, Subject::Adopt),
         Intent::Open => match app.screen {
             Screen::Fleet => app.fleet.list.id.is_some() && app.fleet.look != Look::Full,
             Screen::Task | Screen::Inbox => app.session().is_some(),

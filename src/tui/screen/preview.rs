@@ -2,7 +2,7 @@
 
 use ratatui::{Frame, layout::Rect, text::Line};
 
-use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines, usage};
+use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines, task, usage};
 use crate::{
     model::{
         board::{SessionRow, TaskRow},
@@ -16,6 +16,9 @@ use crate::{
         wrap::{cut, wrap},
     },
 };
+
+/// A preview lower than this has room for the state and a few lines.
+const LOW: u16 = 9;
 
 /// In a preview lower than this, lines are dear.
 const TALL: u16 = 20;
@@ -68,19 +71,21 @@ fn reading_back(app: &App, row: &SessionRow) -> &'static str {
     }
 }
 
-/// Where the sessions on screen are shown, the one that has the keyboard first.
+/// Where the sessions on screen are shown.
 #[must_use]
 pub fn spots(app: &App) -> Vec<Spot> {
     let shown = match app.screen {
         Screen::Fleet => {
             let area = fleet::areas(app).preview;
-            app.session().map(|row| (row, area, app.fleet.raw)).into_iter().collect()
+            app.session().map(|row| (row, area, app.fleet.raw, true)).into_iter().collect()
         }
-        Screen::Task | Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => Vec::new(),
+        Screen::Task => task::shown(app),
+        Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => Vec::new(),
     };
-    let spot = |(row, area, raw): (&SessionRow, Rect, bool)| {
+    let spot = |(row, area, raw, has_keyboard): (&SessionRow, Rect, bool, bool)| {
         let text = text_area(app, row, area);
-        Spot { session: row.id.clone(), raw, width: text.width.into(), height: text.height.into() }
+        let (width, height) = (text.width.into(), text.height.into());
+        Spot { session: row.id.clone(), raw, width, height, area, has_keyboard }
     };
     shown.into_iter().map(spot).collect()
 }
@@ -96,10 +101,15 @@ fn text_area(app: &App, row: &SessionRow, area: Rect) -> Rect {
 /// What stands between the heading and the text: the state, how full context and limits are, the sub-agents.
 fn above(app: &App, row: &SessionRow, area: Rect) -> Vec<Line<'static>> {
     let width = usize::from(area.width).saturating_sub(2);
-    let mut lines: Vec<Line<'static>> = state_lines(app, row, usize::from(area.width))
+    let reason_lines = if area.height < LOW { 1 } else { REASON_LINES };
+    let mut lines: Vec<Line<'static>> = state_lines(app, row, usize::from(area.width), reason_lines)
         .into_iter()
         .map(|(part, line)| styled(app, part, format!(" {line}")))
         .collect();
+    if area.height < LOW {
+        lines.truncate(usize::from(area.height).saturating_sub(2).max(1));
+        return lines;
+    }
     let (part, gauge) = usage::gauge(app, row, width);
     lines.push(styled(app, part, format!(" {gauge}")));
     lines.extend(usage::tree(app, row, width, if area.height < TALL { FEW_AGENTS } else { MANY_AGENTS }));
@@ -121,13 +131,13 @@ fn task_goal(app: &App, frame: &mut Frame<'_>, area: Rect, row: &TaskRow, focuse
 }
 
 /// What the session does, how that is known, and how sure that is.
-fn state_lines(app: &App, row: &SessionRow, width: usize) -> Vec<(Part, String)> {
+fn state_lines(app: &App, row: &SessionRow, width: usize, reason_lines: usize) -> Vec<(Part, String)> {
     let glyphs = app.settings.glyphs;
     let width = width.saturating_sub(2);
     let stale = fleet::is_stale(row, app.now);
     let reason = crate::base::text::one_line(&row.judgement.reason);
     let part = if stale { Part::Stale } else { Part::Text };
-    let mut lines: Vec<_> = wrap(&reason, width, REASON_LINES).into_iter().map(|line| (part, line)).collect();
+    let mut lines: Vec<_> = wrap(&reason, width, reason_lines).into_iter().map(|line| (part, line)).collect();
     lines.push((Part::Dim, provenance(app, &row.judgement)));
     if row.judgement.agreement == Agreement::Disagree {
         let words: Vec<String> =

@@ -6,16 +6,19 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ago, delivery, divider, frames, heading, inbox, mark, put, span, styled};
+use super::{ago, delivery, divider, fleet, frames, heading, inbox, mark, preview, put, span, styled};
 use crate::{
     actions::Deliveries,
     base::text::one_line,
     model::{
-        board::{CycleRow, TaskRow},
+        board::{CycleRow, DecisionRow, SessionRow, TaskRow},
+        session::Registration,
+        state::Source,
         task::{BindingState, TaskState},
     },
     tui::{
         app::App,
+        pair::{self, End},
         theme::Part,
         wrap::{cut, pad, wrap},
     },
@@ -30,13 +33,72 @@ const ITEMS_SHOWN: usize = 5;
 /// Lines of the task's messages.
 const COMMANDS_SHOWN: usize = 10;
 
-/// Where list and detail are; the list is hidden on a narrow screen while the detail has the keyboard.
-fn areas(app: &App) -> (Rect, Rect) {
+/// In a body lower than this there is no room for both sessions beside the task.
+const BOTH: u16 = 15;
+
+/// Lines that are left to what has not the keyboard.
+const SMALL: u16 = 5;
+
+/// Where the panes are; one that is not shown is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Areas {
+    list: Rect,
+    detail: Rect,
+    worker: Rect,
+    manager: Rect,
+}
+
+/// Divides the body: under 50 columns one pane, under 160 the task above its sessions and the one that has the keyboard
+/// larger, from 160 on three columns. Without a pair the task has all of it.
+fn areas(app: &App) -> Areas {
     let body = frames(app.size).body;
     let Rect { x, y, width, height } = body;
-    match width {
-        0..50 if app.task_view.detail => (Rect::default(), body),
-        0..50 => (body, Rect::default()),
+    let focus = pair::focus(app);
+    let whole = |focus: End| match focus {
+        End::Worker => Areas { worker: body, ..Areas::default() },
+        End::Manager => Areas { manager: body, ..Areas::default() },
+    };
+    if pair::sessions(app).is_none() {
+        return of_task(app, body);
+    }
+    match (width, focus) {
+        (0..50, Some(focus)) => whole(focus),
+        (0..50, None) => of_task(app, body),
+        (50..160, None) if height < BOTH => of_task(app, body),
+        (50..160, Some(focus)) if height < BOTH => whole(focus),
+        (50..160, focus) => {
+            let top = if focus.is_none() { height - 2 * SMALL } else { SMALL };
+            let manager = if focus == Some(End::Manager) { height - top - SMALL } else { SMALL };
+            let worker = height - top - manager;
+            Areas {
+                worker: Rect::new(x, y + top, width, worker),
+                manager: Rect::new(x, y + top + worker, width, manager),
+                ..of_task(app, Rect::new(x, y, width, top))
+            }
+        }
+        _ => {
+            let third = width / 3;
+            let column = |from: u16, to: u16| Rect::new(x + from, y, to - from, height);
+            let left = column(0, third);
+            let list = (height / 3).min(12);
+            Areas {
+                list: Rect { height: list, ..left },
+                detail: Rect { y: y + list, height: height - list, ..left },
+                worker: column(third + 1, 2 * third),
+                manager: column(2 * third + 1, width),
+            }
+        }
+    }
+}
+
+/// List and detail within `area`; the list is hidden on a narrow screen while the detail has the keyboard.
+fn of_task(app: &App, area: Rect) -> Areas {
+    let Rect { x, y, width, height } = area;
+    let (list, detail) = match width {
+        0..50 if app.task_view.detail => (Rect::default(), area),
+        0..50 => (area, Rect::default()),
+        50..80 if height < BOTH && app.task_view.detail => (Rect::default(), area),
+        50..80 if height < BOTH => (area, Rect::default()),
         50..80 => {
             let list = height / 3;
             (Rect::new(x, y, width, list), Rect::new(x, y + list, width, height - list))
@@ -45,6 +107,32 @@ fn areas(app: &App) -> (Rect, Rect) {
             let split = width * 2 / 5;
             (Rect::new(x, y, split, height), Rect::new(x + split + 1, y, width - split - 1, height))
         }
+    };
+    Areas { list, detail, ..Areas::default() }
+}
+
+/// The sessions of the pair with their places, as what they are shown, and whether they have the keyboard.
+#[must_use]
+pub(super) fn shown(app: &App) -> Vec<(&SessionRow, Rect, bool, bool)> {
+    let Some((worker, manager)) = pair::sessions(app) else { return Vec::new() };
+    let areas = areas(app);
+    let focus = pair::focus(app);
+    let raw = |row: &SessionRow| app.pair.raw && row.tmux_pane_id.is_some();
+    [(worker, areas.worker, End::Worker), (manager, areas.manager, End::Manager)]
+        .into_iter()
+        .filter(|(_, area, _)| !area.is_empty())
+        .map(|(row, area, end)| (row, area, raw(row), focus == Some(end)))
+        .collect()
+}
+
+/// The end of the pair that is shown at `at`.
+#[must_use]
+pub fn hit_end(app: &App, at: Position) -> Option<End> {
+    let areas = areas(app);
+    match (areas.worker.contains(at), areas.manager.contains(at)) {
+        (true, _) => Some(End::Worker),
+        (false, true) => Some(End::Manager),
+        (false, false) => None,
     }
 }
 
@@ -57,13 +145,13 @@ pub fn ids(app: &App) -> Vec<String> {
 /// How many tasks the list shows.
 #[must_use]
 pub fn visible_rows(app: &App) -> usize {
-    usize::from(areas(app).0.height.saturating_sub(1))
+    usize::from(areas(app).list.height.saturating_sub(1))
 }
 
 /// How many lines of the detail do not fit.
 #[must_use]
 pub fn overflow(app: &App) -> usize {
-    let area = areas(app).1;
+    let area = areas(app).detail;
     let lines = app.selected_task().map_or(0, |row| detail_lines(app, row, usize::from(area.width)).len());
     lines.saturating_sub(usize::from(area.height).saturating_sub(1))
 }
@@ -71,7 +159,7 @@ pub fn overflow(app: &App) -> usize {
 /// The task at `at`.
 #[must_use]
 pub fn hit(app: &App, at: Position) -> Option<String> {
-    let list = areas(app).0;
+    let list = areas(app).list;
     if !list.contains(at) || at.y == list.y {
         return None;
     }
@@ -81,7 +169,14 @@ pub fn hit(app: &App, at: Position) -> Option<String> {
 
 /// Draws the screen.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, _body: Rect) {
-    let (list_area, detail_area) = areas(app);
+    let areas = areas(app);
+    let (list_area, detail_area) = (areas.list, areas.detail);
+    for (row, area, raw, has_keyboard) in shown(app) {
+        if area.x > 0 {
+            divider(app, frame, Rect { x: area.x - 1, width: 1, ..area });
+        }
+        preview::session(app, frame, area, row, raw, has_keyboard);
+    }
     if !list_area.is_empty() {
         list(app, frame, list_area);
     }
@@ -92,15 +187,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, _body: Rect) {
         divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
     }
     let Some(row) = app.selected_task() else {
-        put(frame, detail_area, 0, heading(app, "no task", app.task_view.detail, detail_area.width));
+        put(frame, detail_area, 0, heading(app, "no task", has_detail(app), detail_area.width));
         return;
     };
-    put(
-        frame,
-        detail_area,
-        0,
-        heading(app, &format!("task {}", row.task.name), app.task_view.detail, detail_area.width),
-    );
+    put(frame, detail_area, 0, heading(app, &format!("task {}", row.task.name), has_detail(app), detail_area.width));
     let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
     let lines = detail_lines(app, row, usize::from(text.width));
     for (index, (part, line)) in lines.into_iter().skip(app.task_view.scroll).enumerate().take(usize::from(text.height))
@@ -112,7 +202,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, _body: Rect) {
 fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let tasks = app.tasks();
     let title = if app.filter_text.is_empty() { "tasks".to_owned() } else { format!("tasks: {}", app.filter_text) };
-    put(frame, area, 0, heading(app, &title, !app.task_view.detail, area.width));
+    put(frame, area, 0, heading(app, &title, has_list(app), area.width));
     if tasks.is_empty() {
         put(frame, area, 2, styled(app, Part::Dim, "  no task here"));
     }
@@ -132,9 +222,17 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
         if app.task_view.list.id.as_deref() == Some(row.task.id.as_str())
             && let Ok(at) = u16::try_from(at)
         {
-            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !app.task_view.detail);
+            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), has_list(app));
         }
     }
+}
+
+fn has_list(app: &App) -> bool {
+    !app.task_view.detail && pair::focus(app).is_none()
+}
+
+fn has_detail(app: &App) -> bool {
+    app.task_view.detail && pair::focus(app).is_none()
 }
 
 fn state_part(state: TaskState) -> Part {
@@ -166,21 +264,28 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     if let Some(summary) = &task.summary {
         section("summary", wrap(summary, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
     }
+    let sessions = app.board().map_or(&[][..], |board| &board.sessions);
     let bindings: Vec<_> = row
         .bindings
         .iter()
-        .map(|binding| {
+        .flat_map(|binding| {
             let part = if binding.state == BindingState::Active { Part::Text } else { Part::Dim };
             let when = match binding.ended_at {
                 Some(at) => format!("ended {} ago", ago(Some(at), app.now)),
                 None => format!("for {}", ago(Some(binding.created_at), app.now)),
             };
             let pair = format!("{} {} {}", binding.worker, glyphs.pair(), binding.manager);
-            (part, cut(&format!("{pair}{separator}{}{separator}{when}", binding.state), width, glyphs))
+            let mut lines =
+                vec![(part, cut(&format!("{pair}{separator}{}{separator}{when}", binding.state), width, glyphs))];
+            if binding.state == BindingState::Active {
+                let ends = [&binding.worker, &binding.manager].into_iter();
+                let ends = ends.filter_map(|name| sessions.iter().find(|session| session.name == *name));
+                lines.extend(ends.map(|session| end_line(app, session, width)));
+            }
+            lines
         })
         .collect();
     section("bindings", or_none(bindings, "none: nobody works on it"));
-    let sessions = app.board().map_or(&[][..], |board| &board.sessions);
     let bound: Vec<_> = sessions
         .iter()
         .filter(|session| session.task_id.as_deref() == Some(task.id.as_str()))
@@ -202,7 +307,38 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     }
     let cycles = row.cycles.iter().map(|cycle| cycle_line(app, cycle, width)).collect();
     section("cycles", or_none(cycles, "none yet"));
+    let decision = |row: &DecisionRow| {
+        let text = format!("{} ago {}: {}", ago(Some(row.at), app.now), row.actor, row.kind.replace('_', " "));
+        (Part::Text, cut(&one_line(&text), width, glyphs))
+    };
+    if !row.decisions.is_empty() {
+        section("decisions and acts on record", row.decisions.iter().map(decision).collect());
+    }
     lines
+}
+
+/// An end of a binding: over what it is reached, whether it lives, when it was seen.
+fn end_line(app: &App, session: &SessionRow, width: usize) -> (Part, String) {
+    let glyphs = app.settings.glyphs;
+    let place = match &session.tmux_pane_id {
+        Some(pane) => format!("{} pane {pane}", session.kind),
+        None => session.kind.to_string(),
+    };
+    let stale = fleet::is_stale(session, app.now);
+    let (part, life) = match session.registration {
+        Registration::Gone => (Part::Dim, "gone".to_owned()),
+        Registration::Active => {
+            let seen = session
+                .last_heartbeat_at
+                .map_or_else(|| "never seen".to_owned(), |at| format!("seen {} ago", ago(Some(at), app.now)));
+            // Only a look at the process itself says whether it lives.
+            let process = session.judgement.readings.iter().find(|reading| reading.source == Source::Process);
+            let life = process.map_or_else(|| "process not seen".to_owned(), |reading| reading.rule.replace('_', " "));
+            (if stale { Part::Stale } else { Part::Text }, format!("{life}{}{seen}", glyphs.separator()))
+        }
+    };
+    let text = format!("  {} {}: {place}{}{life}", session.role, session.name, glyphs.separator());
+    (part, cut(&text, width, glyphs))
 }
 
 /// What lies in the inboxes of both ends, and how far each of the task's messages has come, the newest first.

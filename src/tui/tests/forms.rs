@@ -91,7 +91,7 @@ fn what_is_wrong_is_said_where_it_is_and_nothing_is_sent() {
     assert!(screen(&app).contains("means standard input, which a form has not"), "{}", screen(&app));
 
     let mut app = self::app(80, 24);
-    press(&mut app, "$");
+    press(&mut app, "B");
     write(&mut app, "many");
     assert!(press(&mut app, "Ctrl-S").is_empty());
     assert!(form(&app).refused.as_ref().is_some_and(|fault| fault.entry == Some(1)), "{:?}", form(&app).refused);
@@ -169,15 +169,15 @@ fn what_was_typed_comes_back_after_esc_and_after_a_failure() {
 #[test]
 fn a_draft_is_about_what_was_selected() {
     let mut app = app(80, 24);
-    press(&mut app, "$");
+    press(&mut app, "B");
     write(&mut app, "12");
     press(&mut app, "Esc");
     app.fleet.list.id = Some("session-w2".into());
-    press(&mut app, "$");
+    press(&mut app, "B");
     assert_eq!(form(&app).lines()[0].shell_line(), "manager-config -- cli");
     press(&mut app, "Esc");
     app.fleet.list.id = Some("session-w1".into());
-    press(&mut app, "$");
+    press(&mut app, "B");
     assert_eq!(form(&app).lines()[0].shell_line(), "manager-config '--max-nudges=12' -- parser");
 }
 
@@ -211,6 +211,22 @@ fn adopting_lists_what_runs_and_takes_what_is_checked() {
     update(&mut app, Msg::Unregistered(Ok(Unregistered { sessions: Vec::new(), unknown: 1 })));
     let frame = screen(&app);
     assert!(frame.contains("nothing runs here unregistered; one runs whose thread nobody tells"), "{frame}");
+}
+
+#[test]
+fn a_form_is_offered_when_there_is_something_to_fill_in() {
+    let empty = super::fake::empty(80, 24);
+    let mut broken = app(80, 24);
+    update(&mut broken, Msg::Board(Err(Error::new(crate::base::Kind::Ledger, "broken"))));
+    let mut offered = 0;
+    for app in [empty, broken, app(80, 24), loose(80, 24)] {
+        for subject in Subject::ALL {
+            let is_there = fresh(&app, *subject).is_ok();
+            assert_eq!(crate::tui::form::is_offered(&app, *subject), is_there, "{subject}");
+            offered += usize::from(is_there);
+        }
+    }
+    assert!(offered > 25, "{offered}");
 }
 
 #[test]
@@ -285,7 +301,7 @@ fn every_form_leads_to_the_command_that_its_line_says() {
 #[test]
 fn a_form_fits_into_every_size() {
     for (width, height) in [(160, 50), (80, 24), (50, 20), (40, 10), (30, 8)] {
-        for key in ["T", "+", "D", "$", "C"] {
+        for key in ["T", "+", "D", "B", "C"] {
             let mut app = loose(width, height);
             app.fleet.list.id = Some("session-w1".into());
             press(&mut app, key);

@@ -344,3 +344,75 @@ fn a_frame_of_ten_thousand_entries_is_quick() {
         assert!(quickest < Some(Duration::from_millis(48)), "{keys}: {quickest:?}");
     }
 }
+
+/// The Task screen with both conversations loaded.
+fn pair(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "2");
+    update(&mut app, said("session-w1", everything()));
+    update(&mut app, said("session-m1", vec![entry(900, 12, Said::Agent("I will wait for the worker.".into()))]));
+    app
+}
+
+#[test]
+fn worker_and_manager_stand_side_by_side() {
+    for (width, height) in [(80, 24), (50, 20), (160, 50)] {
+        let mut app = pair(width, height);
+        insta::assert_snapshot!(format!("pair_{width}x{height}"), screen(&app));
+        press(&mut app, "Tab Tab");
+        insta::assert_snapshot!(format!("pair_worker_{width}x{height}"), screen(&app));
+        press(&mut app, "Tab");
+        insta::assert_snapshot!(format!("pair_manager_{width}x{height}"), screen(&app));
+    }
+    let mut narrow = pair(40, 20);
+    insta::assert_snapshot!("pair_40x20", screen(&narrow));
+    press(&mut narrow, "Tab Tab");
+    assert!(screen(&narrow).contains("worker w1") && !screen(&narrow).contains("tasks"), "{}", screen(&narrow));
+}
+
+#[test]
+fn both_ends_of_the_pair_are_loaded_and_the_one_with_the_keyboard_is_moved() {
+    let mut app = app(160, 50);
+    assert_eq!(lines(&press(&mut app, "2")), [format!("Conversation(\"session-w1\", {:?})", Talk::query(None))]);
+    let effects = update(&mut app, said("session-w1", everything()));
+    assert_eq!(lines(&effects), [format!("Conversation(\"session-m1\", {:?})", Talk::query(None))]);
+    let long = (1..=60).map(|id| entry(id, 300, Said::Agent(format!("answer {id}")))).collect();
+    update(&mut app, said("session-m1", long));
+    assert_eq!(app.session().map(|row| row.name.as_str()), Some("w1"));
+    press(&mut app, "Tab Tab Tab");
+    assert_eq!(app.session().map(|row| row.name.as_str()), Some("m1"), "keys are about the one in focus");
+    press(&mut app, "g");
+    let frame = screen(&app);
+    assert!(frame.contains("answer 1\n") && frame.contains("usage limit reached"), "only the manager moved: {frame}");
+    press(&mut app, "Esc");
+    assert_eq!(app.session().map(|row| row.name.as_str()), Some("w1"));
+    let effects = press(&mut app, "p");
+    assert!(lines(&effects).contains(&"Pane(\"session-w1\")".to_owned()), "{effects:?}");
+    update(&mut app, Msg::Pane("session-w1".into(), Ok(Some(pane()))));
+    assert!(screen(&app).contains("$ cargo test --workspace"), "{}", screen(&app));
+}
+
+#[test]
+fn a_click_gives_the_keyboard_and_the_wheel_scrolls_what_is_under_it() {
+    let mut app = pair(160, 50);
+    let long = (1..=60).map(|id| entry(id, 300, Said::Agent(format!("answer {id}")))).collect();
+    update(&mut app, said("session-m1", Vec::new()));
+    update(&mut app, said("session-m1", long));
+    assert!(screen(&app).contains("answer 60"));
+    update(&mut app, Msg::Wheel(150, 30, false));
+    assert!(!screen(&app).contains("answer 60"), "{}", screen(&app));
+    update(&mut app, Msg::Click(150, 30));
+    assert_eq!(app.session().map(|row| row.name.as_str()), Some("m1"));
+    update(&mut app, Msg::Click(3, 2));
+    assert_eq!(app.session().map(|row| row.name.as_str()), Some("w1"), "the list has it again");
+}
+
+#[test]
+fn a_task_without_a_pair_has_all_the_room() {
+    let mut app = pair(160, 50);
+    press(&mut app, "j j");
+    let frame = screen(&app);
+    assert!(frame.contains("none: nobody works on it") && !frame.contains("worker w"), "{frame}");
+    press(&mut app, "Tab Tab");
+    assert!(screen(&app).contains("tasks"), "Tab finds no end of a pair");
+}

@@ -200,7 +200,7 @@ fn adopting(width: u16, height: u16) -> App {
 
 fn picking(width: u16, height: u16) -> App {
     let mut app = app(width, height);
-    press(&mut app, "$ Shift-Tab Ctrl-U Down");
+    press(&mut app, "B Shift-Tab Ctrl-U Down");
     app
 }
 
@@ -251,8 +251,8 @@ fn forms_palette_and_receipts_in_ascii_are_ascii() {
     for make in [filled_in, adopting, picking, finding, with_receipts, to_several] {
         let mut ascii = make(80, 24);
         ascii.settings = settings(ThemeName::Mono, true);
-        update(&mut ascii, Msg::Conversation("session-w1".into(), crate::tui::talk::Talk::query(None), Ok(Vec::new())));
-        update(&mut ascii, Msg::Conversation("session-w2".into(), crate::tui::talk::Talk::query(None), Ok(Vec::new())));
+        update(&mut ascii, said("session-w1", Vec::new()));
+        update(&mut ascii, said("session-w2", Vec::new()));
         assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
         let mut mono = make(80, 24);
         mono.settings = settings(ThemeName::Mono, false);
