@@ -218,6 +218,7 @@ catalogue! {
         CompactWorker,
         Dispatch,
         Commands,
+        Chain,
         ManagerInbox,
         WorkerInbox,
         SessionInbox,
@@ -236,6 +237,7 @@ catalogue! {
     }
     Observe {
         List,
+        StatusLine,
         Mark,
         Status,
         Explain,

@@ -37,6 +37,7 @@ mod routing;
 mod sense;
 mod session;
 mod status;
+mod status_line;
 mod supervise;
 mod tail;
 mod task;
@@ -60,12 +61,13 @@ pub use cycle::{Cycle, Divergences};
 pub use diff::{Diff, Differing, FileView, tree_diff};
 pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
 pub use dispatch::{
-    Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
-    Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
-    RequestWorkerCompact, SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
+    Chain, Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb,
+    Dispatched, Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Exchange, Item as DispatchItem,
+    Lease, Link, MessageArgs, PauseView, RequestWorkerCompact, SessionNudge, Step as ChainStep, StepKind,
+    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health, exchange,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
-pub use doctor::{DbDoctor, Doctor, DoctorSelf};
+pub use doctor::{Adoptable, Area, Checkup, DbDoctor, Doctor, DoctorSelf, Finding, Verdict, checkup};
 pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
@@ -73,13 +75,14 @@ pub use ingest::Ingest;
 pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
     Create, Ending, LaterArgs, LaunchArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager, StartTest,
-    StartWorker, Stop, Way, attach_argv, launch_session,
+    StartWorker, Stop, Way, attach_argv, beside, launch_session,
 };
 pub use list::{List, board};
 pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
+pub use status_line::StatusLine;
 pub use supervise::{
     Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
     WorkerAck,

@@ -113,6 +113,11 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
         }
         Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
+        Load::Exchange(id) => {
+            let answer = backend.exchange(&id);
+            Msg::Exchange(id, answer)
+        }
+        Load::Checkup => Msg::Checkup(backend.checkup()),
     }
 }
 
@@ -129,6 +134,8 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
+        Load::Exchange(id) => Msg::Exchange(id, Err(fault(error))),
+        Load::Checkup => Msg::Checkup(Err(fault(error))),
     }
 }
 

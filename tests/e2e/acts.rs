@@ -85,7 +85,7 @@ fn a_task_is_made_registered_bound_limited_and_unbound_by_keys() {
     read_and_close(&terminal, "parser");
     assert_eq!(number(&world, "select count(*) from bindings where state = 'active'"), 1);
 
-    terminal.press(&["B"]);
+    terminal.press(&["$"]);
     terminal.wait_for("conveyor manager-config");
     terminal.press(&["3", "Enter"]);
     read_and_close(&terminal, "0 of 3 nudges used");

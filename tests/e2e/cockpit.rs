@@ -160,6 +160,7 @@ fn a_ledger_that_is_removed_or_replaced_is_noticed() {
     remove();
     add("third");
     terminal.wait_for("third");
+    terminal.wait_for("another file lies at the ledger's path");
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
 }

@@ -10,6 +10,7 @@ mod compact;
 mod deliver;
 mod demo;
 mod diff;
+mod frame;
 mod hardened;
 mod launch;
 mod live;

@@ -13,7 +13,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Action, Argv, Context, Format, Outcome, ingest, live, sense,
+    Action, Adoptable, Argv, Context, Format, Outcome, ingest, live, sense,
     session::{Known, SessionView, ThreadNews, known_sessions, record},
 };
 use crate::{
@@ -333,6 +333,27 @@ pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<S
         session.state == Registration::Active && (by_thread || by_pane)
     };
     sessions.iter().find(same).map(|session| session.name.clone())
+}
+
+/// The sessions that run here, are shown in a terminal and are not registered. Without a ledger that can be read nobody
+/// can tell what is registered; then there is none.
+pub(super) fn adoptable(cx: &Context) -> Vec<Adoptable> {
+    let sessions = match cx.ledger() {
+        Ok(store) => store.read(store::sessions::list),
+        Err(error) if error.kind() == Kind::NotFound => Ok(Vec::new()),
+        Err(_) => return Vec::new(),
+    };
+    let Ok(sessions) = sessions else { return Vec::new() };
+    let running = running::scan(cx).into_iter().filter(|running| !running.unattended);
+    running
+        .filter(|running| registered_as(running, &sessions).is_none())
+        .map(|running| Adoptable {
+            thread_id: running.thread_id,
+            cwd: running.cwd.map(|cwd| text::clean(&cwd.display().to_string())),
+            tmux_session: running.pane.map(|pane| text::clean(&pane.session_name)),
+            preview: running.preview.map(|preview| text::bounded(&text::one_line(&text::clean(&preview)), 120)),
+        })
+        .collect()
 }
 
 fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {

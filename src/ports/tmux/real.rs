@@ -533,8 +533,9 @@ impl Tmux for RealTmux {
         self.argv(AttachSession::new().target_session(pane.to_string()).build())
     }
 
-    fn popup_argv(&self, argv: &[String]) -> Result<Vec<String>> {
+    fn popup_argv(&self, cwd: &Path, argv: &[String]) -> Result<Vec<String>> {
         let mut command = DisplayPopup::new().close_on_exit().build();
+        command.push_option("-d", format_literal(cwd));
         command.push_option("-w", "90%");
         command.push_option("-h", "90%");
         command.push_param("--");
@@ -587,6 +588,11 @@ fn in_doubt(error: TmuxError) -> Result<SendOutcome> {
         | TmuxError::Failed { .. } => false,
     };
     if unreached { Err(error) } else { Ok(SendOutcome::Unknown(error.to_string())) }
+}
+
+/// A folder as an option that tmux expands as a format.
+fn format_literal(path: &Path) -> String {
+    path.display().to_string().replace('#', "##")
 }
 
 /// A command that prints a format of the server.

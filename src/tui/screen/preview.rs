@@ -76,7 +76,7 @@ pub fn spots(app: &App) -> Vec<Spot> {
             let area = fleet::areas(app).preview;
             app.session().map(|row| (row, area, app.fleet.raw)).into_iter().collect()
         }
-        Screen::Task | Screen::Events | Screen::Inbox => Vec::new(),
+        Screen::Task | Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => Vec::new(),
     };
     let spot = |(row, area, raw): (&SessionRow, Rect, bool)| {
         let text = text_area(app, row, area);

@@ -91,7 +91,7 @@ fn what_is_wrong_is_said_where_it_is_and_nothing_is_sent() {
     assert!(screen(&app).contains("means standard input, which a form has not"), "{}", screen(&app));
 
     let mut app = self::app(80, 24);
-    press(&mut app, "B");
+    press(&mut app, "$");
     write(&mut app, "many");
     assert!(press(&mut app, "Ctrl-S").is_empty());
     assert!(form(&app).refused.as_ref().is_some_and(|fault| fault.entry == Some(1)), "{:?}", form(&app).refused);
@@ -169,15 +169,15 @@ fn what_was_typed_comes_back_after_esc_and_after_a_failure() {
 #[test]
 fn a_draft_is_about_what_was_selected() {
     let mut app = app(80, 24);
-    press(&mut app, "B");
+    press(&mut app, "$");
     write(&mut app, "12");
     press(&mut app, "Esc");
     app.fleet.list.id = Some("session-w2".into());
-    press(&mut app, "B");
+    press(&mut app, "$");
     assert_eq!(form(&app).lines()[0].shell_line(), "manager-config -- cli");
     press(&mut app, "Esc");
     app.fleet.list.id = Some("session-w1".into());
-    press(&mut app, "B");
+    press(&mut app, "$");
     assert_eq!(form(&app).lines()[0].shell_line(), "manager-config '--max-nudges=12' -- parser");
 }
 
@@ -285,7 +285,7 @@ fn every_form_leads_to_the_command_that_its_line_says() {
 #[test]
 fn a_form_fits_into_every_size() {
     for (width, height) in [(160, 50), (80, 24), (50, 20), (40, 10), (30, 8)] {
-        for key in ["T", "+", "D", "B", "C"] {
+        for key in ["T", "+", "D", "$", "C"] {
             let mut app = loose(width, height);
             app.fleet.list.id = Some("session-w1".into());
             press(&mut app, key);

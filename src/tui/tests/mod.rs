@@ -3,8 +3,9 @@
 mod answers;
 mod diff;
 mod driven;
-mod fake;
+pub(super) mod fake;
 mod forms;
+mod machine;
 mod marks;
 mod messages;
 mod palette;

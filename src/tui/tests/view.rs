@@ -200,7 +200,7 @@ fn adopting(width: u16, height: u16) -> App {
 
 fn picking(width: u16, height: u16) -> App {
     let mut app = app(width, height);
-    press(&mut app, "B Shift-Tab Ctrl-U Down");
+    press(&mut app, "$ Shift-Tab Ctrl-U Down");
     app
 }
 
