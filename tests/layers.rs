@@ -114,6 +114,8 @@ fn fixed_packages_stay_in_their_layer() {
         ("clap", &["actions", "cli", "sim", "app"]),
         ("color_eyre", &["app", "main"]),
         ("tungstenite", &["ports"]),
+        ("terminal_colorsaurus", &["tui"]),
+        ("toml", &["app"]),
         ("vt100", &["model"]),
         ("pulldown_cmark", &["tui"]),
     ];

@@ -410,7 +410,9 @@ fn a_terminal_attaches_switches_and_pops_up() {
     outer.wait_for_text(terminal.pane, "SECOND");
     assert_eq!(tmux.pane(one.pane).unwrap().unwrap().session_attached, 0);
 
-    let popup = tmux.popup_argv(&["sh", "-c", "echo POP$((1+1))UP; exec cat"].map(str::to_owned)).unwrap();
+    let popup = tmux
+        .popup_argv(std::path::Path::new("/"), &["sh", "-c", "echo POP$((1+1))UP; exec cat"].map(str::to_owned))
+        .unwrap();
     let mut program = server.program(&[]);
     program.argv = popup;
     tmux.new_window(&NewWindow { session: two.session, name: None, program }).unwrap();

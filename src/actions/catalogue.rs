@@ -218,6 +218,7 @@ catalogue! {
         CompactWorker,
         Dispatch,
         Commands,
+        Chain,
         ManagerInbox,
         WorkerInbox,
         SessionInbox,
@@ -236,6 +237,7 @@ catalogue! {
     }
     Observe {
         List,
+        StatusLine,
         Mark,
         Status,
         Explain,
@@ -244,6 +246,7 @@ catalogue! {
         IdleCheck,
         UpdateStatus,
         Capture,
+        Diff,
         Classify,
         Ingest,
         Tail,

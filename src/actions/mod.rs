@@ -14,6 +14,7 @@ mod catalogue;
 mod context;
 mod conversation;
 mod cycle;
+mod diff;
 mod discover;
 mod dispatch;
 mod disposable;
@@ -36,6 +37,7 @@ mod routing;
 mod sense;
 mod session;
 mod status;
+mod status_line;
 mod supervise;
 mod tail;
 mod task;
@@ -45,6 +47,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use crate::ports::background::{BoundedLog, leave_terminal};
+pub use crate::ports::git::FileStatus;
 pub use crate::store::dispatchers::Host as DispatcherHost;
 pub use agents::sub_agents;
 pub use answer::{AnswerOutcome, Answers, SessionAnswer};
@@ -55,14 +58,16 @@ pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use conversation::{TalkQuery, conversation};
 pub use cycle::{Cycle, Divergences};
+pub use diff::{Diff, Differing, FileView, tree_diff};
 pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
 pub use dispatch::{
-    Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb, Dispatched,
-    Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Item as DispatchItem, MessageArgs, PauseView,
-    RequestWorkerCompact, SessionNudge, Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health,
+    Chain, Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb,
+    Dispatched, Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Exchange, Item as DispatchItem,
+    Lease, Link, MessageArgs, PauseView, RequestWorkerCompact, SessionNudge, Step as ChainStep, StepKind,
+    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health, exchange,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
-pub use doctor::{DbDoctor, Doctor, DoctorSelf};
+pub use doctor::{Adoptable, Area, Checkup, DbDoctor, Doctor, DoctorSelf, Finding, Verdict, checkup};
 pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
@@ -70,13 +75,14 @@ pub use ingest::Ingest;
 pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
     Create, Ending, LaterArgs, LaunchArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager, StartTest,
-    StartWorker, Stop, Way, attach_argv, launch_session,
+    StartWorker, Stop, Way, attach_argv, beside, launch_session,
 };
 pub use list::{List, board};
 pub use mark::Mark;
 pub use questions::{QuestionView, open_questions};
 pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Sessions};
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
+pub use status_line::StatusLine;
 pub use supervise::{
     Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
     WorkerAck,

@@ -99,6 +99,9 @@ const PARTS: [Part; 2] = [
 /// Runs the demo; the exit code.
 pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Printer<'_>) -> Result<u8> {
     let at_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && style == Style::Prose;
+    if args.cockpit.popup || args.cockpit.split {
+        return Err(Error::usage("the demo plays in this terminal").hint("run it without --popup and --split"));
+    }
     let speed = args.speed.unwrap_or(if at_terminal { 1.0 } else { 4.0 });
     let failed = |error| Error::io("cannot listen for signals").caused_by(error);
     // Before anything is begun that would have to be ended.
@@ -106,7 +109,7 @@ pub(super) fn run(args: &DemoArgs, parts: Parts, style: Style, printer: &mut Pri
     let stage = Stage::set(parts, speed)?;
     let mut cast = stage.play(args.no_tmux, &signals, printer)?;
     if at_terminal {
-        let code = super::cockpit::run(&stage.cx, &args.cockpit, stage.prefix());
+        let code = super::cockpit::run(&stage.cx, &args.cockpit, stage.prefix(), super::cockpit::Showing::default());
         cast.end();
         return code;
     }

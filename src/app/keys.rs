@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     actions::Outcome,
-    tui::keymap::{self, KeyRow},
+    tui::keymap::{KeyRow, Keymap},
 };
 
 /// The table as printed.
@@ -15,8 +15,8 @@ use crate::{
 pub(super) struct KeyTable(Vec<KeyRow>);
 
 impl KeyTable {
-    pub(super) fn new() -> Self {
-        let mut table = keymap::table();
+    pub(super) fn new(keymap: &Keymap) -> Self {
+        let mut table = keymap.table();
         table.sort_by_key(|row| row.place);
         Self(table)
     }

@@ -1,6 +1,8 @@
 //! Puts the program together: parses the command line, composes the real [`Context`] and hands it to a face.
 
 mod cockpit;
+mod config;
+mod dashboard;
 mod demo;
 mod keys;
 
@@ -52,17 +54,27 @@ pub enum Word {
     Sim(SimArgs),
     /// List the keys of the cockpit
     ///
-    /// Where each works, what it does, and the command that does the same.
+    /// Where each works, what it does, and the command that does the same; as the configuration has them.
     ///
     /// Example: `conveyor keys --json`
     Keys,
+    /// Check and show the configuration of the cockpit
+    ///
+    /// The file is the one that $CONVEYOR_CONFIG names, else conveyor/config.toml below $XDG_CONFIG_HOME or ~/.config.
+    /// What cannot be understood is refused with its line and column.
+    ///
+    /// Example: `conveyor config`
+    Config,
+    #[expect(missing_docs, reason = "the argument struct's doc comment is the help")]
+    Dashboard(dashboard::DashboardArgs),
 }
 
 /// The clap definition with the grouped command list as its help.
 #[must_use]
 pub fn definition() -> clap::Command {
     let plain = Root::command();
-    let list = cli::command_list(&plain, &[("Try it", &["demo", "keys", "sim"])]);
+    let list =
+        cli::command_list(&plain, &[("The cockpit", &["dashboard", "config", "keys"]), ("Try it", &["demo", "sim"])]);
     plain.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{list}\n\n{{options}}\n\n`conveyor COMMAND --help` \
          explains a command and shows an example."
@@ -125,11 +137,18 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
         Some(Word::Demo(args)) => demo::run(&args, parts(&root.global)?, root.global.style(Format::Prose), printer),
         Some(Word::Sim(args)) => sim::run(args),
         Some(Word::Keys) => {
-            printer.outcome(&keys::KeyTable::new(), root.global.style(Format::Prose))?;
+            let config = config::load(&environment(root.global.path.as_deref())?)?;
+            printer.outcome(&keys::KeyTable::new(&config.keymap), root.global.style(Format::Prose))?;
             Ok(0)
         }
+        Some(Word::Config) => {
+            let shown = config::show(&environment(root.global.path.as_deref())?)?;
+            printer.outcome(&shown, root.global.style(Format::Prose))?;
+            Ok(0)
+        }
+        Some(Word::Dashboard(args)) => dashboard::run(&args, &root.global, printer),
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
-            cockpit::run(&context(&root.global)?, &root.cockpit, command_prefix(&root.global))
+            cockpit::open(&context(&root.global)?, &root.cockpit, &root.global, cockpit::Showing::default())
         }
         None if root.global.json => {
             Err(Error::usage("no command was given").hint("`conveyor --help` lists the commands"))

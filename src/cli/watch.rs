@@ -63,7 +63,10 @@ fn watch(cx: &Context, args: &Dispatch, style: Style, printer: &mut Printer<'_>)
                 print_item(printer, &item, style)
             }
             Told::Notice(notice) if args.background_log.is_some() => {
-                let (Notice::Trouble { task, .. } | Notice::Recovered { task } | Notice::Died { task }) = notice;
+                let (Notice::Trouble { task, .. }
+                | Notice::Recovered { task }
+                | Notice::Replaced { task }
+                | Notice::Died { task }) = notice;
                 let said = Said { at: cx.now(), kind: "notice", message: words(&notice), task };
                 line(&said).and_then(|line| printer.out(&line))
             }
@@ -120,6 +123,7 @@ fn words(notice: &Notice) -> String {
     match notice {
         Notice::Trouble { task, message } => format!("{task}: {message}; it goes on trying"),
         Notice::Recovered { task } => format!("{task}: works again"),
+        Notice::Replaced { task } => format!("{task}: another file lies at the ledger's path now"),
         Notice::Died { task } => format!("{task}: ended by a fault in conveyor"),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Parts, Trouble, blocking};
+use super::{Notice, Parts, Trouble, blocking};
 use crate::actions::live;
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -23,7 +23,12 @@ pub(super) async fn run(parts: Parts) {
         match blocking(move || live::change_mark(&cx)).await {
             Ok(Ok(mark)) => {
                 trouble.update(&parts, None);
-                if last.replace(mark) != Some(mark) {
+                let before = last.replace(mark);
+                if before.is_some_and(|before| mark.is_of_another_file(before)) {
+                    // A full channel means that nobody reads.
+                    let _ = parts.notices.try_send(Notice::Replaced { task: "changes" });
+                }
+                if before != Some(mark) {
                     parts.announce();
                 }
             }

@@ -21,6 +21,8 @@ pub(super) const TASK: &str = "dispatch";
 pub struct Dispatching {
     /// The dispatcher, on record already; none makes one for everything as soon as there is a ledger.
     pub dispatcher: Option<Dispatcher>,
+    /// The id of the one that is made; none is a fresh one.
+    pub id: Option<String>,
     /// Between passes when nothing else wakes it.
     pub interval: Duration,
     /// Ends after so many passes; none goes on until it is asked to end.
@@ -37,6 +39,7 @@ impl Dispatching {
     pub fn hosted() -> Self {
         Self {
             dispatcher: None,
+            id: None,
             interval: Duration::from_secs(2),
             passes: None,
             tell: Box::new(drop),
@@ -48,7 +51,7 @@ impl Dispatching {
     fn pass(&mut self, cx: &Context, go_on: &dyn Fn() -> bool) -> Result<bool> {
         let dispatcher = match &mut self.dispatcher {
             Some(dispatcher) => dispatcher,
-            none => match Dispatcher::hosted(cx) {
+            none => match Dispatcher::hosted_as(cx, self.id.as_deref()) {
                 Ok(dispatcher) => none.insert(dispatcher),
                 // Nothing can wait for delivery before there is a ledger.
                 Err(error) if error.kind() == Kind::NotFound => return Ok(false),

@@ -42,6 +42,11 @@ pub enum Notice {
         /// The task.
         task: &'static str,
     },
+    /// Another file lies at the ledger's path; it is the ledger from now on.
+    Replaced {
+        /// The task that noticed it.
+        task: &'static str,
+    },
     /// A task ended by itself, which is a fault in this program.
     Died {
         /// The task.
@@ -216,6 +221,7 @@ pub fn dispatch_until(
         let over = CancellationToken::new();
         let dispatching = Dispatching {
             dispatcher: Some(dispatcher),
+            id: None,
             interval,
             passes,
             tell: Box::new(move |item| {

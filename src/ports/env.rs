@@ -37,6 +37,17 @@ pub struct Env {
     pub tmux_socket: Option<PathBuf>,
     /// What the environment says about the terminal.
     pub terminal: Terminal,
+    /// The cockpit's configuration file; none when no place for one is known.
+    pub config: Option<ConfigFile>,
+}
+
+/// Where the configuration is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// The file.
+    pub path: PathBuf,
+    /// `$CONVEYOR_CONFIG` names it, so it has to be there.
+    pub is_named: bool,
 }
 
 /// What the environment says about the terminal; nothing of it has been tried out.
@@ -46,6 +57,10 @@ pub struct Terminal {
     pub term: Option<String>,
     /// `$COLORTERM`.
     pub colorterm: Option<String>,
+    /// `$TERM_PROGRAM`: the terminal's own name.
+    pub program: Option<String>,
+    /// `$VTE_VERSION` is set: a terminal of GNOME's kind.
+    pub is_vte: bool,
     /// `$NO_COLOR` is set and not empty.
     pub no_color: bool,
     /// The locale that decides about characters: the first of `$LC_ALL`, `$LC_CTYPE` and `$LANG`.
@@ -73,6 +88,17 @@ impl Env {
         };
         let codex_home =
             set("CODEX_HOME").map(|path| cwd.join(path)).or_else(|| home.as_ref().map(|home| home.join(".codex")));
+        let config = match set("CONVEYOR_CONFIG") {
+            Some(path) => {
+                Some(ConfigFile { path: cwd.join(expand_home(Path::new(&path), home.as_deref())), is_named: true })
+            }
+            // A path that is not absolute is invalid there and to be ignored.
+            None => set("XDG_CONFIG_HOME")
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+                .or_else(|| home.as_ref().map(|home| home.join(".config")))
+                .map(|folder| ConfigFile { path: folder.join("conveyor/config.toml"), is_named: false }),
+        };
         let text = |name: &str| set(name).and_then(|value| value.into_string().ok());
         Ok(Self {
             home,
@@ -89,9 +115,12 @@ impl Env {
             terminal: Terminal {
                 term: text("TERM"),
                 colorterm: text("COLORTERM"),
+                program: text("TERM_PROGRAM"),
+                is_vte: set("VTE_VERSION").is_some(),
                 no_color: set("NO_COLOR").is_some(),
                 locale: ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text),
             },
+            config,
             cwd,
         })
     }

@@ -63,6 +63,17 @@ pub fn by_id(r: Read<'_>, id: &str) -> Result<Option<Command>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, command).optional()?)
 }
 
+/// The commands under this correlation id, in line order, at most `limit`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn of_correlation(r: Read<'_>, correlation_id: &str, limit: u32) -> Result<Vec<Command>> {
+    let sql = format!("select {COLUMNS} from commands where correlation_id = :id order by seq limit :limit");
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! { ":id": correlation_id, ":limit": limit }, command)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The command that was accepted under this key. Keys belong to a task, or to the target of a command without one.
 ///
 /// # Errors

@@ -375,6 +375,25 @@ pub fn by_id(r: Read<'_>, id: i64, now: &Moment) -> Result<Option<Item>> {
     found.map(|item| with_acknowledgement(r, item)).transpose()
 }
 
+/// The items under this correlation id, the oldest first, at most `limit`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn of_correlation(r: Read<'_>, correlation_id: &str, limit: u32, now: &Moment) -> Result<Vec<Item>> {
+    let sql = format!("{ITEM} where n.correlation_id = :id order by n.id limit :limit");
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":id": correlation_id,
+            ":limit": limit,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
+        },
+        item,
+    )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The item that was handed out under this token.
 ///
 /// # Errors

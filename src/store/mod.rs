@@ -202,6 +202,14 @@ pub struct ChangeMark {
     version: i64,
 }
 
+impl ChangeMark {
+    /// Whether the two marks come from different files: the ledger was replaced between them.
+    #[must_use]
+    pub fn is_of_another_file(self, other: Self) -> bool {
+        self.file != other.file
+    }
+}
+
 /// What tells one file from another at the same path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {

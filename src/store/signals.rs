@@ -1,6 +1,6 @@
 //! Rows of `session_signals`: how turns of workers ended, written together with the rollout line that says so.
 
-use rusqlite::{Row, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::{Read, Result, Write, convert};
 use crate::{
@@ -109,6 +109,19 @@ pub fn unrouted(r: Read<'_>, session_id: &str, limit: u32) -> Result<Vec<Signal>
     )?;
     let rows = statement.query_map(named_params! { ":session_id": session_id, ":limit": limit }, signal)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The end of a turn with this number.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn by_id(r: Read<'_>, id: i64) -> Result<Option<Signal>> {
+    let mut statement = r.connection.prepare_cached(
+        "select id, session_id, kind, turn_id, at, path, byte_offset, last_message, detail
+         from session_signals
+         where id = :id",
+    )?;
+    Ok(statement.query_row(named_params! { ":id": id }, signal).optional()?)
 }
 
 /// Whether ends of turns of this worker wait to be routed.

@@ -200,13 +200,15 @@ pub struct Open {
     pub phase: Phase,
     /// The dispatcher that holds it.
     pub claimed_by: Option<String>,
+    /// How many have vanished with it in hand, one after the other.
+    pub crash_count: i64,
     /// Nobody holds it, or the lease is over.
     pub is_due: bool,
     /// For how long its time has been over, in milliseconds; none when it is not.
     pub over_for: Option<i64>,
 }
 
-const OPEN: &str = "select id, target_session_id, phase, claimed_by,
+const OPEN: &str = "select id, target_session_id, phase, claimed_by, crash_count,
     (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
     case when boot_id = :boot_id then :uptime - coalesce(expires_uptime, begun_uptime + :under_way) end as over_for
   from commands indexed by commands_typed
@@ -227,6 +229,7 @@ pub fn open(r: Read<'_>, now: &Moment) -> Result<Vec<Open>> {
                 target_session_id: row.get("target_session_id")?,
                 phase: row.get("phase")?,
                 claimed_by: row.get("claimed_by")?,
+                crash_count: row.get("crash_count")?,
                 is_due: row.get("is_due")?,
                 over_for: row.get::<_, Option<i64>>("over_for")?.filter(|over_for| *over_for >= 0),
             })

@@ -1,11 +1,6 @@
 //! What is done to the selection after one question: nothing has to be filled in, and the question names the target.
 
-use super::{
-    app::App,
-    form::{self, Subject},
-    input::ask_command,
-    theme::Part,
-};
+use super::{app::App, form, input::ask_command, theme::Part};
 use crate::{
     actions::{Command, Dispatch, DispatchVerb, Listed as _, Stop, Unbind},
     model::{session::Registration, state::Condition},
@@ -95,9 +90,4 @@ pub(super) fn title(app: &App, deed: Deed) -> Option<(String, Command)> {
         Deed::ResumeTask => format!("resume deliveries of {task}"),
     };
     Some((title, command))
-}
-
-/// Whether a form can be opened now.
-pub(super) fn is_offered(app: &App, subject: Subject) -> bool {
-    form::fresh(app, subject).is_ok()
 }

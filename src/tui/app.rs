@@ -9,17 +9,20 @@ use ratatui::layout::Size;
 
 use super::{
     backend::{EventQuery, Explanation},
+    calls::{Notifier, Ringing},
+    columns::Column,
     form::Drafts,
-    keymap::{self, Place},
+    keymap::{Intent, Keymap, Place},
     layer::{About, Layer, Reader},
     listing::{Listing, Sides},
     loads::Slot,
+    machine::{DispatchState, DoctorState},
     markdown::Paint,
     marks::Attending,
     message::{Effect, Failure, Load, Msg},
     pair::{self, End, PairState},
     receipts::{self, Receipts},
-    screen::{events::EventsState, fleet, inbox, preview, task},
+    screen::{dispatch, events::EventsState, fleet, inbox, preview, task},
     theme::{Glyphs, Part, Theme},
     views::Views,
 };
@@ -55,6 +58,25 @@ text_enum! {
         Events => "events",
         /// Messages on their way and in inboxes.
         Inbox => "inbox",
+        /// Who delivers, queues, tries and proofs.
+        Dispatch => "dispatch",
+        /// What is wrong with installation and ledger.
+        Doctor => "doctor",
+    }
+}
+
+impl Screen {
+    /// The key that shows it. Some digits belong to screens of capabilities that have not landed.
+    #[must_use]
+    pub fn digit(self) -> char {
+        match self {
+            Self::Fleet => '1',
+            Self::Task => '2',
+            Self::Events => '3',
+            Self::Inbox => '4',
+            Self::Dispatch => '5',
+            Self::Doctor => '8',
+        }
     }
 }
 
@@ -118,6 +140,12 @@ pub struct Settings {
     pub prefix: Vec<String>,
     /// Whether ledger changes are announced; if not, the board is loaded every second.
     pub announced: bool,
+    /// The keys.
+    pub keymap: Arc<Keymap>,
+    /// What stands at the right end of a row of the fleet.
+    pub columns: Vec<Column>,
+    /// For how many seconds something has to last before it calls the operator.
+    pub dwell: i64,
 }
 
 /// The cockpit.
@@ -138,10 +166,15 @@ pub struct App {
     pub(super) task_view: Sides,
     pub(super) pair: PairState,
     pub(super) inbox_view: Sides,
+    pub(super) dispatch: DispatchState,
+    pub(super) doctor: DoctorState,
     pub(super) events: EventsState,
     /// What is loaded of the sessions that are shown.
     pub(super) views: Views,
     pub(super) mouse: bool,
+    /// How the operator is called.
+    pub(super) ringing: Ringing,
+    notifier: Notifier,
     pub(super) notice: Option<Notice>,
     pub(super) receipts: Receipts,
     /// What was typed into forms and not done.
@@ -176,9 +209,13 @@ impl App {
             task_view: Sides::default(),
             pair: PairState::default(),
             inbox_view: Sides::default(),
+            dispatch: DispatchState::default(),
+            doctor: DoctorState::default(),
             events: EventsState::default(),
             views: Views::default(),
             mouse,
+            ringing: Ringing::Off,
+            notifier: Notifier::default(),
             notice: None,
             receipts: Receipts::default(),
             drafts: Drafts::default(),
@@ -188,6 +225,14 @@ impl App {
             board_slot: Slot::default(),
             deliveries_slot: Slot::default(),
             events_slot: Slot::default(),
+        }
+    }
+
+    /// Shows this task as soon as the board is there.
+    pub(super) fn open_on(&mut self, task: Option<String>) {
+        if task.is_some() {
+            self.screen = Screen::Task;
+            self.task_view.list.id = task;
         }
     }
 
@@ -248,6 +293,11 @@ impl App {
                 let id = inbox::selected(self)?.target_id().to_owned();
                 board.sessions.iter().find(|session| session.id == id)
             }
+            Screen::Dispatch => {
+                let id = dispatch::selected(self)?.target_id()?.to_owned();
+                board.sessions.iter().find(|session| session.id == id)
+            }
+            Screen::Doctor => None,
         }
     }
 
@@ -256,7 +306,9 @@ impl App {
     pub fn task_name(&self) -> Option<&str> {
         match self.screen {
             Screen::Task => self.selected_task().map(|row| row.task.name.as_str()),
-            Screen::Fleet | Screen::Events | Screen::Inbox => self.session()?.task.as_deref(),
+            Screen::Fleet | Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => {
+                self.session()?.task.as_deref()
+            }
         }
     }
 
@@ -279,8 +331,18 @@ impl App {
             Screen::Task => Place::Task,
             Screen::Events => Place::Events,
             Screen::Inbox => Place::Inbox,
+            Screen::Dispatch => Place::Dispatch,
+            Screen::Doctor => Place::Doctor,
         };
         vec![own, Place::Screen]
+    }
+
+    /// The key of a meaning on this screen, to be named in a sentence.
+    #[must_use]
+    pub fn key(&self, intent: Intent) -> String {
+        let mut places = self.places_below();
+        places.push(Place::Always);
+        self.settings.keymap.key_of(&places, intent).unwrap_or_else(|| "(no key)".to_owned())
     }
 
     pub(super) fn say(&mut self, part: Part, text: impl Into<String>) {
@@ -376,6 +438,8 @@ impl App {
             }
             Screen::Inbox => {}
             Screen::Events => effects.extend(self.ask_events(None)),
+            Screen::Dispatch => effects.extend(self.ask_exchange()),
+            Screen::Doctor => effects.extend(self.ask_first_checkup()),
         }
         effects
     }
@@ -401,6 +465,7 @@ impl App {
         if self.inbox_view.scroll > 0 {
             self.inbox_view.scroll = self.inbox_view.scroll.min(inbox::overflow(self));
         }
+        self.settle_machine(effects);
         self.events.settle(super::screen::events::visible_rows(self));
         let spots = preview::spots(self);
         let paint = self.paint(0);
@@ -436,6 +501,7 @@ impl App {
                 if !same {
                     self.changed_at = if first { newest(&board) } else { Some(board.taken_at) };
                 }
+                self.notifier.saw(&board, self.now);
                 self.board = BoardState::Ready(Arc::new(board));
                 if self.fleet.list.id.is_none() {
                     self.fleet.list.id = fleet::rows(self).first().map(|row| row.id().to_owned());
@@ -444,10 +510,16 @@ impl App {
                     effects.extend(self.ask_details());
                 }
                 effects.extend(self.ask_deliveries());
+                if self.board().is_some_and(|board| board.sessions.is_empty() && board.tasks.is_empty()) {
+                    effects.extend(self.ask_first_checkup());
+                }
             }
             Err(error) => {
                 let failure = Failure::from(&error);
                 self.deliveries = None;
+                if failure.kind == Kind::NotFound {
+                    effects.extend(self.ask_first_checkup());
+                }
                 self.board = match failure.kind {
                     Kind::NotFound => BoardState::Missing(failure),
                     _ => BoardState::Failed(failure),
@@ -469,6 +541,9 @@ impl App {
             }
         }
         self.deliveries = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
+        if self.screen == Screen::Dispatch {
+            effects.extend(self.ask_exchange());
+        }
     }
 
     fn tick(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -484,10 +559,33 @@ impl App {
             effects.extend(self.ask_board());
         }
         effects.extend(self.ask_panes());
+        // Also when nobody is to be called: what is told is told, whatever is switched on later.
+        if let Some(call) = self.notifier.due(now, self.settings.dwell)
+            && self.ringing != Ringing::Off
+        {
+            effects.push(Effect::Ring(self.ringing, call));
+        }
+    }
+
+    /// What the terminal's title is to say: how many need the operator.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let counted = |attention| self.board().map_or(0, |board| count(board, attention, self.now));
+        match (counted(Attention::NeedsYou), counted(Attention::Failed)) {
+            (0, 0) => "conveyor".to_owned(),
+            (0, failed) => format!("x{failed} conveyor"),
+            (needing, _) => format!("!{needing} conveyor"),
+        }
     }
 
     fn noticed(&mut self, notice: engine::Notice) {
         let (task, trouble) = match notice {
+            engine::Notice::Replaced { .. } => {
+                // What stands in it is no news.
+                self.notifier = Notifier::default();
+                self.say(Part::Warning, "another file lies at the ledger's path now; what is shown comes from it");
+                return;
+            }
             engine::Notice::Trouble { task, message } => (task, Some(one_line(&message))),
             engine::Notice::Died { task } => (task, Some("ended by itself; start conveyor again".to_owned())),
             engine::Notice::Recovered { task } => (task, None),
@@ -568,7 +666,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => {
             app.receipts.key_pressed();
-            let intent = keymap::lookup(&app.places(), key);
+            let intent = app.settings.keymap.lookup(&app.places(), key);
             super::input::key(app, key, intent, &mut effects);
         }
         Msg::Paste(text) => super::over::paste(app, &text, &mut effects),
@@ -601,7 +699,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             let seen = result.map_err(|error| Failure::from(&error));
             effects.extend(app.views.pane_arrived(&session, seen, &spots));
         }
+        Msg::Exchange(id, result) => app.exchange_arrived(id, result, &mut effects),
+        Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => app.explained(&session, result),
+        Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),

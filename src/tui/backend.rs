@@ -3,7 +3,7 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Result, Timestamp},
     model::{
         board::{Board, EventRow},
@@ -58,6 +58,12 @@ pub trait Backend: Send + Sync + 'static {
     /// As [`Backend::events`].
     fn explain(&self, session_id: &str) -> Result<Explanation>;
 
+    /// What the working tree of a session holds beyond its newest commit.
+    ///
+    /// # Errors
+    /// When its folder is in no git repository, or git does not say.
+    fn diff(&self, session_id: &str) -> Result<Differing>;
+
     /// What a session asks now, after a fresh look.
     ///
     /// # Errors
@@ -69,6 +75,18 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the ledger cannot be read.
     fn unregistered(&self) -> Result<Unregistered>;
+
+    /// Everything that belongs to a command, or to the inbox item of this number.
+    ///
+    /// # Errors
+    /// When there is none, or the ledger cannot be read.
+    fn exchange(&self, id: &str) -> Result<Exchange>;
+
+    /// What is wrong with installation, ledger and records. Takes as long as the tools it asks.
+    ///
+    /// # Errors
+    /// When the machine does not let it look.
+    fn checkup(&self) -> Result<Checkup>;
 
     /// The program to hand the terminal to, with its arguments.
     ///

@@ -69,7 +69,16 @@ enum Next {
 pub(super) async fn drive<H: Host>(host: &mut H, app: &mut App, wires: Wires) -> Result<u8> {
     let jobs = Jobs::new(Arc::clone(&wires.backend), wires.sender.clone());
     let input = Some(host.events());
-    let mut driver = Driver { host, app, input, jobs, waiting: VecDeque::new(), dirty: true, signals: wires.signals };
+    let mut driver = Driver {
+        host,
+        app,
+        input,
+        jobs,
+        waiting: VecDeque::new(),
+        dirty: true,
+        title: String::new(),
+        signals: wires.signals,
+    };
     let (mut inbox, mut changes, mut notices, clock) = (wires.inbox, wires.changes, wires.notices, wires.clock);
     let mut tick = interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -153,12 +162,19 @@ struct Driver<'a, H: Host> {
     /// Messages of our own making.
     waiting: VecDeque<Msg>,
     dirty: bool,
+    /// What the terminal's title says; empty when it is not ours.
+    title: String,
     signals: mpsc::Receiver<u8>,
 }
 
 impl<H: Host> Driver<'_, H> {
     fn draw(&mut self) -> Result<()> {
         self.dirty = false;
+        let title = self.app.title();
+        if title != self.title {
+            self.host.set_title(&title)?;
+            self.title = title;
+        }
         let app = &*self.app;
         self.host.draw(&mut |frame| screen::draw(app, frame))
     }
@@ -202,10 +218,12 @@ impl<H: Host> Driver<'_, H> {
                 }
                 Effect::Copy(text) => self.host.copy(&text)?,
                 Effect::Mouse(on) => self.host.set_mouse(on)?,
+                Effect::Ring(how, call) => self.host.ring(how, &call)?,
                 Effect::Repaint => self.host.repaint()?,
                 Effect::Suspend => {
                     self.input = None;
                     self.host.suspend(self.app.mouse)?;
+                    self.title.clear();
                     self.input = Some(self.host.events());
                     self.check_size()?;
                 }
@@ -217,6 +235,7 @@ impl<H: Host> Driver<'_, H> {
                         return Ok(Next::Leave(code));
                     }
                     self.host.enter(self.app.mouse)?;
+                    self.title.clear();
                     self.input = Some(self.host.events());
                     self.check_size()?;
                     if let Ended::Program(result) = ended {

@@ -4,6 +4,8 @@ use super::{
     acts::{self, Deed},
     answers,
     app::{App, Look, Screen},
+    calls::Ringing,
+    diff,
     form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
@@ -16,7 +18,10 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{Action, Argv, Command, Commands, Cycle, Explain, List, Listed, Tail, Tasks},
+    actions::{
+        Action, Argv, Chain, Command, Commands, Cycle, Dispatch, DispatchVerb, Doctor, Explain, List, Listed, Tail,
+        Tasks,
+    },
     model::filter::Filter,
 };
 
@@ -100,11 +105,16 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Task => show(app, Screen::Task, effects),
         Intent::Events => show(app, Screen::Events, effects),
         Intent::Inbox => show(app, Screen::Inbox, effects),
+        Intent::Dispatch => show(app, Screen::Dispatch, effects),
+        Intent::Doctor => show(app, Screen::Doctor, effects),
         Intent::NextNeed => next_need(app, Step::Next, effects),
         Intent::PreviousNeed => next_need(app, Step::Previous, effects),
+        Intent::Filter if app.screen == Screen::Doctor => app.say(Part::Warning, "findings are not filtered"),
         Intent::Filter => {
             let (purpose, text) = match app.screen {
-                Screen::Fleet | Screen::Task | Screen::Inbox => (Purpose::Filter, app.filter_text.clone()),
+                Screen::Fleet | Screen::Task | Screen::Inbox | Screen::Dispatch | Screen::Doctor => {
+                    (Purpose::Filter, app.filter_text.clone())
+                }
                 Screen::Events => (Purpose::Search, app.events.search.clone()),
             };
             let selected = app.fleet.list.id.clone();
@@ -142,6 +152,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
+        Intent::Diff => diff::open(app, effects),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),
         Intent::Unread => marks::unread(app, effects),
@@ -183,7 +194,11 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         })),
         Intent::Reload => {
             effects.extend(app.ask_board());
-            effects.extend(app.ask_details());
+            effects.extend(if app.screen == Screen::Doctor {
+                app.ask_checkup().into_iter().collect()
+            } else {
+                app.ask_details()
+            });
             app.say(Part::Dim, "loading");
         }
         Intent::Copy => {
@@ -194,6 +209,15 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             app.mouse = !app.mouse;
             effects.push(Effect::Mouse(app.mouse));
             let text = if app.mouse { "mouse: clicks select" } else { "mouse: the terminal selects text" };
+            app.say(Part::Dim, text);
+        }
+        Intent::Ringing => {
+            app.ringing = app.ringing.next();
+            let text = match app.ringing {
+                Ringing::Off => "nobody is called",
+                Ringing::Bell => "the bell calls you when a session needs you, failed or finished",
+                Ringing::Desktop => "the desktop calls you when a session needs you, failed or finished",
+            };
             app.say(Part::Dim, text);
         }
         // Keys of layers and those handled above.
@@ -234,6 +258,8 @@ fn page(app: &App) -> isize {
         (Screen::Fleet, Look::List) => fleet::visible_rows(app),
         (Screen::Events, _) => screen::events::visible_rows(app),
         (Screen::Inbox, _) if !app.inbox_view.detail => screen::inbox::visible_rows(app),
+        (Screen::Dispatch, _) if !app.dispatch.view.detail => screen::dispatch::visible_rows(app),
+        (Screen::Doctor, _) if !app.doctor.view.detail => screen::doctor::visible_rows(app),
         _ => usize::from(app.size.height).saturating_sub(6),
     };
     isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
@@ -255,6 +281,18 @@ pub(super) fn step(app: &mut App, by: isize, effects: &mut Vec<Effect>) {
         Screen::Inbox => {
             let ids = screen::inbox::ids(app);
             app.inbox_view.step(&ids, by);
+        }
+        Screen::Dispatch => {
+            let ids = screen::dispatch::ids(app);
+            let before = app.dispatch.view.list.id.clone();
+            app.dispatch.view.step(&ids, by);
+            if app.dispatch.view.list.id != before {
+                effects.extend(app.ask_exchange());
+            }
+        }
+        Screen::Doctor => {
+            let ids = screen::doctor::ids(app);
+            app.doctor.view.step(&ids, by);
         }
         Screen::Events => {
             let followed = app.events.follows();
@@ -292,6 +330,11 @@ fn open(app: &mut App, effects: &mut Vec<Effect>) {
             }
             None => app.say(Part::Warning, "nothing is selected"),
         },
+        Screen::Dispatch => app.dispatch.view.detail = true,
+        Screen::Doctor => match screen::doctor::repair(app) {
+            Some(line) => copy(app, line, effects),
+            None => app.say(Part::Warning, "no single command mends it"),
+        },
         Screen::Events => {
             if let Some(row) = app.events.selected_row() {
                 let reader = screen::events::whole(row);
@@ -311,6 +354,8 @@ fn next_pane(app: &mut App) {
         }
         Screen::Task => pair::next(app),
         Screen::Inbox => app.inbox_view.detail = !app.inbox_view.detail,
+        Screen::Dispatch => app.dispatch.view.detail = !app.dispatch.view.detail,
+        Screen::Doctor => app.doctor.view.detail = !app.doctor.view.detail,
         Screen::Events => {}
     }
 }
@@ -329,17 +374,21 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
         }
         Screen::Task if app.task_view.detail => app.task_view.detail = false,
         Screen::Inbox if app.inbox_view.detail => app.inbox_view.detail = false,
+        Screen::Dispatch if app.dispatch.view.detail => app.dispatch.view.detail = false,
+        Screen::Doctor if app.doctor.view.detail => app.doctor.view.detail = false,
         Screen::Events if app.events.stop_looking() => {}
         Screen::Events if !app.events.search.is_empty() => {
             app.events.set_search("");
             effects.extend(app.ask_events(None));
         }
         Screen::Fleet if !app.fleet.chosen.is_empty() => app.fleet.chosen.clear(),
-        Screen::Fleet | Screen::Task | Screen::Inbox if !app.filter_text.is_empty() => {
+        Screen::Fleet | Screen::Task | Screen::Inbox | Screen::Dispatch if !app.filter_text.is_empty() => {
             app.filter_text.clear();
             app.filter = Filter::default();
         }
-        Screen::Task | Screen::Events | Screen::Inbox => show(app, Screen::Fleet, effects),
+        Screen::Task | Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => {
+            show(app, Screen::Fleet, effects)
+        }
         Screen::Fleet => {}
     }
 }
@@ -352,8 +401,10 @@ pub(super) fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
     let session = app.session().map(|row| (row.id.clone(), row.task_id.clone()));
     let left = std::mem::replace(&mut app.screen, screen);
     match (left, session) {
-        (Screen::Inbox, Some((_, Some(task)))) if screen == Screen::Task => app.task_view.list.id = Some(task),
-        (Screen::Task | Screen::Inbox, Some((id, _))) => app.fleet.list.id = Some(id),
+        (Screen::Inbox | Screen::Dispatch, Some((_, Some(task)))) if screen == Screen::Task => {
+            app.task_view.list.id = Some(task)
+        }
+        (Screen::Task | Screen::Inbox | Screen::Dispatch, Some((id, _))) => app.fleet.list.id = Some(id),
         (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => {
             app.task_view.list.id = Some(task)
         }
@@ -387,7 +438,7 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
         Step::Previous => (from + ids.len() - distance) % ids.len(),
     });
     let found = next.map(|index| &ids[index]).find(|(_, needs)| *needs).map(|(id, _)| id.clone());
-    if matches!(app.screen, Screen::Task | Screen::Inbox) {
+    if matches!(app.screen, Screen::Task | Screen::Inbox | Screen::Dispatch | Screen::Doctor) {
         // Also when the row is selected already: what it shows was loaded before the Task screen was opened.
         show(app, Screen::Fleet, effects);
     }
@@ -456,6 +507,11 @@ fn shown(app: &App) -> Argv {
             filter: None,
         }
         .argv(),
+        (Screen::Dispatch, _) => match screen::dispatch::exchange_of(app) {
+            Some(id) => Chain { id }.argv(),
+            None => Dispatch::of(DispatchVerb::Status).argv(),
+        },
+        (Screen::Doctor, _) => Doctor { cwd: None, codex_home: None }.argv(),
         (Screen::Task, _) | (Screen::Events, None) => {
             Tasks { create: None, goal: None, summary: None, active: false, filter: None }.argv()
         }

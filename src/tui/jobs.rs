@@ -103,12 +103,21 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.explain(&id);
             Msg::Explained(id, answer)
         }
+        Load::Diff(id) => {
+            let answer = backend.diff(&id);
+            Msg::Diff(id, answer)
+        }
         Load::Questions(id) => {
             let answer = backend.questions(&id);
             Msg::Questions(id, answer)
         }
         Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
+        Load::Exchange(id) => {
+            let answer = backend.exchange(&id);
+            Msg::Exchange(id, answer)
+        }
+        Load::Checkup => Msg::Checkup(backend.checkup()),
     }
 }
 
@@ -121,9 +130,12 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Events(id, query) => Msg::Events(id, query, Err(fault(error))),
         Load::Pane(id) => Msg::Pane(id, Err(fault(error))),
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
+        Load::Diff(id) => Msg::Diff(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
+        Load::Exchange(id) => Msg::Exchange(id, Err(fault(error))),
+        Load::Checkup => Msg::Checkup(Err(fault(error))),
     }
 }
 

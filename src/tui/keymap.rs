@@ -3,6 +3,8 @@
 //! A row says where a key works, what it means and in which words that is told. Keys of capabilities that have not
 //! landed do not stand here.
 
+use std::{borrow::Cow, str::FromStr};
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde::Serialize;
 
@@ -23,6 +25,10 @@ text_enum! {
         Events => "events",
         /// On the Inbox screen.
         Inbox => "inbox",
+        /// On the Dispatch screen.
+        Dispatch => "dispatch",
+        /// On the Doctor screen.
+        Doctor => "doctor",
         /// In an input line.
         Input => "input",
         /// In a message that is written.
@@ -85,6 +91,10 @@ text_enum! {
         Events => "show_events",
         /// Show the Inbox screen.
         Inbox => "show_inbox",
+        /// Show the Dispatch screen.
+        Dispatch => "show_dispatch",
+        /// Show the Doctor screen.
+        Doctor => "show_doctor",
         /// The next row that needs the operator.
         NextNeed => "next_need",
         /// The previous row that needs the operator.
@@ -145,6 +155,8 @@ text_enum! {
         TakeBack => "take_back",
         /// Say that an uncertain message arrived.
         Arrived => "arrived",
+        /// Show what a session has changed in its working tree.
+        Diff => "diff",
         /// Put the row aside for a while.
         Snooze => "snooze",
         /// Pin the row, or let it go.
@@ -199,6 +211,8 @@ text_enum! {
         Copy => "copy",
         /// Give the mouse back to the terminal, or take it.
         Mouse => "mouse",
+        /// Call the operator in another way, or not at all.
+        Ringing => "ringing",
         /// Draw everything anew.
         Repaint => "repaint",
         /// Put the program into the background.
@@ -250,12 +264,66 @@ impl Key {
             KeyCode::Char(' ') => "Space".to_owned(),
             KeyCode::Char(c) if self.control => c.to_ascii_uppercase().to_string(),
             KeyCode::Char(c) => c.to_string(),
+            // The library's names differ from system to system.
+            KeyCode::Enter => "Enter".to_owned(),
+            KeyCode::Backspace => "Backspace".to_owned(),
+            KeyCode::Delete => "Del".to_owned(),
+            KeyCode::Insert => "Ins".to_owned(),
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
             KeyCode::BackTab => "Shift-Tab".to_owned(),
             code => code.to_string(),
         };
         if self.control { format!("Ctrl-{name}") } else { name }
+    }
+}
+
+/// A text that names no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no key; keys are a character, Ctrl- and a letter, F1 to F12, or Enter, Tab, Esc, Space, PgDn, PgUp, \
+         Home, End, Up, Down, Left, Right, Ins, Del, Backspace"
+)]
+pub struct UnknownKey(String);
+
+impl FromStr for Key {
+    type Err = UnknownKey;
+
+    /// Reads what [`Key::name`] writes.
+    fn from_str(text: &str) -> Result<Self, UnknownKey> {
+        let unknown = || UnknownKey(crate::base::text::bounded(&crate::base::text::clean(text), 40));
+        let (rest, control) = match text.strip_prefix("Ctrl-") {
+            Some(rest) if !rest.is_empty() => (rest, true),
+            _ => (text, false),
+        };
+        let mut characters = rest.chars();
+        let code = match (characters.next(), characters.next()) {
+            (Some(c), None) if control => KeyCode::Char(c.to_ascii_lowercase()),
+            (Some(c), None) if !c.is_control() && c != ' ' => KeyCode::Char(c),
+            _ => match rest {
+                "Enter" => Enter,
+                "Tab" => Tab,
+                "Shift-Tab" => KeyCode::BackTab,
+                "Esc" => Esc,
+                "Space" => KeyCode::Char(' '),
+                "PgDn" => PageDown,
+                "PgUp" => PageUp,
+                "Home" => Home,
+                "End" => End,
+                "Up" => Up,
+                "Down" => Down,
+                "Left" => Left,
+                "Right" => Right,
+                "Del" => Delete,
+                "Ins" => KeyCode::Insert,
+                "Backspace" => Backspace,
+                _ => {
+                    let number = rest.strip_prefix('F').and_then(|number| number.parse::<u8>().ok());
+                    KeyCode::F(number.filter(|number| (1..=12).contains(number)).ok_or_else(unknown)?)
+                }
+            },
+        };
+        Ok(Self { code, control })
     }
 }
 
@@ -276,12 +344,12 @@ const fn k(code: KeyCode) -> Key {
 }
 
 /// One row of the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Binding {
     /// Where it works.
     pub place: Place,
     /// The keys that mean it.
-    pub keys: &'static [Key],
+    pub keys: Cow<'static, [Key]>,
     /// What they mean.
     pub intent: Intent,
     /// The footer's word.
@@ -293,7 +361,7 @@ pub struct Binding {
 }
 
 const fn moves(place: Place, keys: &'static [Key], intent: Intent, short: &'static str, help: &'static str) -> Binding {
-    Binding { place, keys, intent, short, help, verb: None }
+    Binding { place, keys: Cow::Borrowed(keys), intent, short, help, verb: None }
 }
 
 const fn does(
@@ -304,7 +372,7 @@ const fn does(
     short: &'static str,
     help: &'static str,
 ) -> Binding {
-    Binding { place, keys, intent, short, help, verb: Some(verb) }
+    Binding { place, keys: Cow::Borrowed(keys), intent, short, help, verb: Some(verb) }
 }
 
 use KeyCode::{BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
@@ -364,6 +432,7 @@ pub const BINDINGS: &[Binding] = &[
         "show the pane itself, or the conversation again",
     ),
     does(Place::Task, &[c('p')], Intent::RawPane, "capture", "pane", "show the pane itself, or the conversation again"),
+    does(Place::Screen, &[c('d')], Intent::Diff, "diff", "diff", "show what it has changed in its working tree"),
     does(
         Place::Fleet,
         &[c('s')],
@@ -382,6 +451,33 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Events, &[c('F')], Intent::Follow, "follow", "stay at the newest event, or stop doing so"),
     moves(Place::Events, &[c('t')], Intent::Kinds, "kinds", "show all events, or only messages, tools, turns, errors"),
     moves(Place::Events, &[c('@')], Intent::Jump, "jump", "go to a byte offset of the rollout"),
+    moves(Place::Dispatch, &[k(Enter)], Intent::Open, "whole", "read tries, proof and the whole exchange"),
+    does(
+        Place::Dispatch,
+        &[c('R')],
+        Intent::Retry,
+        "dispatch",
+        "retry",
+        "queue again what was given up, or is uncertain",
+    ),
+    does(
+        Place::Dispatch,
+        &[c('X')],
+        Intent::TakeBack,
+        "dispatch",
+        "cancel",
+        "take back what waits, or is uncertain: not arrived",
+    ),
+    does(Place::Dispatch, &[c('V')], Intent::Arrived, "dispatch", "arrived", "say that an uncertain message arrived"),
+    moves(Place::Doctor, &[k(Enter)], Intent::Open, "repair", "copy the command that mends the finding"),
+    does(
+        Place::Doctor,
+        &[c('D')],
+        Intent::Adopt,
+        "discover",
+        "adopt",
+        "register the Codex sessions that run here unregistered",
+    ),
     moves(
         Place::Screen,
         &[c('/')],
@@ -398,6 +494,8 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Screen, &[c('2')], Intent::Task, "task", "tasks with their bindings and cycles"),
     moves(Place::Screen, &[c('3')], Intent::Events, "events", "rollout events of the session"),
     moves(Place::Screen, &[c('4')], Intent::Inbox, "inbox", "messages: given up, waiting, and in the inboxes"),
+    moves(Place::Screen, &[c('5')], Intent::Dispatch, "dispatch", "who delivers, queues, tries and proofs"),
+    moves(Place::Screen, &[c('8')], Intent::Doctor, "doctor", "what is wrong here, and what mends it"),
     does(
         Place::Screen,
         &[c('S')],
@@ -471,6 +569,7 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Screen, &[c('r')], Intent::Reload, "reload", "load everything again"),
     moves(Place::Screen, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
     moves(Place::Screen, &[c('M')], Intent::Mouse, "mouse", "give the mouse to the terminal for selecting, or take it"),
+    moves(Place::Screen, &[c('A')], Intent::Ringing, "alarm", "call you by bell, by the desktop, or not at all"),
     moves(Place::Input, &[k(Enter)], Intent::Accept, "take", "take what is typed"),
     moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
     moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
@@ -598,16 +697,158 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Always, &[ctrl('z')], Intent::Suspend, "suspend", "go to the background; `fg` comes back"),
 ];
 
-/// What a key means in the first of `places` that knows it.
-#[must_use]
-pub fn lookup(places: &[Place], key: Key) -> Option<Intent> {
-    let row = |place: &Place| BINDINGS.iter().find(|row| row.place == *place && row.keys.contains(&key));
-    places.iter().find_map(row).map(|row| row.intent)
+/// The keys in force: the table, with what the operator has put in place of it.
+#[derive(Debug, Clone)]
+pub struct Keymap {
+    rows: Vec<Binding>,
 }
 
-/// The rows of `places`, in the order of the table.
-pub fn rows(places: &[Place]) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |row| places.contains(&row.place))
+impl Default for Keymap {
+    fn default() -> Self {
+        Self { rows: BINDINGS.to_vec() }
+    }
+}
+
+/// Keys that take the place of those in the table, for one meaning in one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebinding {
+    /// Where.
+    pub place: Place,
+    /// What the keys are to mean.
+    pub intent: Intent,
+    /// The keys; none takes the meaning off the keyboard.
+    pub keys: Vec<Key>,
+}
+
+/// Why keys cannot be as somebody wants them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeymapError {
+    /// Questions, messages and texts keep their keys: an answer must never depend on a file.
+    #[error("the keys {0} are fixed; only those of screens can be changed")]
+    Fixed(Place),
+    /// Nothing of this meaning is there.
+    #[error("nothing in {0} means {1}; `conveyor keys` lists what can be changed")]
+    Unknown(Place, Intent),
+    /// One key would mean two things.
+    #[error("{key} would mean both {first} and {second} in {place}")]
+    Conflict {
+        /// The key.
+        key: String,
+        /// Where.
+        place: Place,
+        /// What it means already.
+        first: Intent,
+        /// What it would mean too.
+        second: Intent,
+    },
+    /// Without it there is no way out.
+    #[error("{0} needs at least one key")]
+    Needed(Intent),
+}
+
+impl Keymap {
+    /// The table with other keys for some meanings.
+    ///
+    /// # Errors
+    /// When a place or meaning cannot be changed, or a key would mean two things where both hold.
+    pub fn with(rebindings: &[Rebinding]) -> Result<Self, KeymapError> {
+        let mut rows = BINDINGS.to_vec();
+        for Rebinding { place, intent, keys } in rebindings {
+            if !place.is_on_screen() {
+                return Err(KeymapError::Fixed(*place));
+            }
+            if keys.is_empty() && matches!(intent, Intent::Quit | Intent::Back | Intent::Help) {
+                return Err(KeymapError::Needed(*intent));
+            }
+            let row = rows.iter_mut().find(|row| row.place == *place && row.intent == *intent);
+            let row = row.ok_or(KeymapError::Unknown(*place, *intent))?;
+            row.keys = Cow::Owned(keys.clone());
+        }
+        let keymap = Self { rows };
+        match keymap.conflict() {
+            None => Ok(keymap),
+            Some(conflict) => Err(conflict),
+        }
+    }
+
+    /// The first key that means two things where both hold.
+    fn conflict(&self) -> Option<KeymapError> {
+        // Layers hide the screens, but `Always` holds everywhere, and a screen's own keys meet the general ones.
+        for place in Place::ALL {
+            let with = if place.is_on_screen() && *place != Place::Screen {
+                vec![*place, Place::Screen, Place::Always]
+            } else {
+                vec![*place, Place::Always]
+            };
+            let mut seen: Vec<(&Key, Intent)> = Vec::new();
+            for row in self.rows(&with) {
+                for key in row.keys.iter() {
+                    if let Some((_, first)) = seen.iter().find(|(other, _)| *other == key) {
+                        let (first, second) = (*first, row.intent);
+                        return Some(KeymapError::Conflict { key: key.name(), place: *place, first, second });
+                    }
+                    seen.push((key, row.intent));
+                }
+            }
+        }
+        None
+    }
+
+    /// What a key means in the first of `places` that knows it.
+    #[must_use]
+    pub fn lookup(&self, places: &[Place], key: Key) -> Option<Intent> {
+        let row = |place: &Place| self.rows.iter().find(|row| row.place == *place && row.keys.contains(&key));
+        places.iter().find_map(row).map(|row| row.intent)
+    }
+
+    /// The rows of `places`, in the order of the table.
+    pub fn rows(&self, places: &[Place]) -> impl Iterator<Item = &Binding> {
+        self.rows.iter().filter(move |row| places.contains(&row.place))
+    }
+
+    /// The first key of a meaning in the first of `places` that has one, as people write it.
+    #[must_use]
+    pub fn key_of(&self, places: &[Place], intent: Intent) -> Option<String> {
+        let row = |place: &Place| self.rows.iter().find(|row| row.place == *place && row.intent == intent);
+        places.iter().find_map(row)?.keys.first().map(|key| key.name())
+    }
+
+    /// The whole table, ready to be printed.
+    #[must_use]
+    pub fn table(&self) -> Vec<KeyRow> {
+        let row = |row: &Binding| KeyRow {
+            place: row.place,
+            keys: row.keys.iter().map(|key| key.name()).collect(),
+            intent: row.intent,
+            short: row.short,
+            help: row.help,
+            command: row.verb,
+        };
+        self.rows.iter().map(row).collect()
+    }
+}
+
+impl Place {
+    /// Whether it is a screen, whose keys can be changed.
+    #[must_use]
+    pub fn is_on_screen(self) -> bool {
+        match self {
+            Self::Screen | Self::Fleet | Self::Task | Self::Events | Self::Inbox | Self::Dispatch | Self::Doctor => {
+                true
+            }
+            Self::Form
+            | Self::Palette
+            | Self::Receipts
+            | Self::Always
+            | Self::Input
+            | Self::Message
+            | Self::Help
+            | Self::Reader
+            | Self::Confirm
+            | Self::Answer
+            | Self::Snooze => false,
+        }
+    }
 }
 
 /// One row as documentation and `keys --json` show it.
@@ -627,20 +868,6 @@ pub struct KeyRow {
     pub command: Option<&'static str>,
 }
 
-/// The whole table, ready to be printed.
-#[must_use]
-pub fn table() -> Vec<KeyRow> {
-    let row = |row: &Binding| KeyRow {
-        place: row.place,
-        keys: row.keys.iter().map(|key| key.name()).collect(),
-        intent: row.intent,
-        short: row.short,
-        help: row.help,
-        command: row.verb,
-    };
-    BINDINGS.iter().map(row).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -648,20 +875,47 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
-        // Layers hide the screens, but `Always` holds everywhere, and a screen's own keys meet the general ones.
-        for place in Place::ALL {
-            let with = match place {
-                Place::Fleet | Place::Task | Place::Events | Place::Inbox => vec![*place, Place::Screen, Place::Always],
-                place => vec![*place, Place::Always],
-            };
-            let mut seen: Vec<Key> = Vec::new();
-            for row in rows(&with) {
-                for key in row.keys {
-                    assert!(!seen.contains(key), "{} has two meanings in {place}", key.name());
-                    seen.push(*key);
-                }
-            }
+        assert_eq!(Keymap::default().conflict(), None);
+    }
+
+    #[test]
+    fn every_key_is_read_back_from_its_name() {
+        for key in BINDINGS.iter().flat_map(|row| row.keys.iter()) {
+            assert_eq!(key.name().parse(), Ok(*key));
         }
+        assert_eq!("F5".parse::<Key>().map(Key::name), Ok("F5".to_owned()));
+        for wrong in ["", "Ctrl-", "jj", "F0", "F13", "Alt-x", " ", "\u{1b}"] {
+            assert!(wrong.parse::<Key>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn keys_of_screens_can_be_changed_and_conflicts_are_refused() {
+        let change = |place, intent, keys: &[Key]| Keymap::with(&[Rebinding { place, intent, keys: keys.to_vec() }]);
+        let keymap = change(Place::Screen, Intent::Nudge, &[c('z'), k(KeyCode::F(2))]).unwrap();
+        let places = [Place::Fleet, Place::Screen, Place::Always];
+        assert_eq!(keymap.lookup(&places, c('z')), Some(Intent::Nudge));
+        assert_eq!(keymap.lookup(&places, c('n')), None);
+        assert_eq!(keymap.key_of(&places, Intent::Nudge).as_deref(), Some("z"));
+        let conflict = change(Place::Fleet, Intent::RawPane, &[c('n')]).unwrap_err();
+        assert_eq!(conflict.to_string(), "n would mean both nudge and raw_pane in fleet");
+        assert_eq!(
+            change(Place::Screen, Intent::Nudge, &[ctrl('c')]).unwrap_err().to_string(),
+            "Ctrl-C would mean both nudge and quit in screen"
+        );
+        assert_eq!(change(Place::Confirm, Intent::Yes, &[c('q')]).unwrap_err(), KeymapError::Fixed(Place::Confirm));
+        assert_eq!(change(Place::Answer, Intent::Approve, &[]).unwrap_err(), KeymapError::Fixed(Place::Answer));
+        assert_eq!(
+            change(Place::Fleet, Intent::Nudge, &[c('z')]).unwrap_err(),
+            KeymapError::Unknown(Place::Fleet, Intent::Nudge)
+        );
+        assert_eq!(change(Place::Screen, Intent::Quit, &[]).unwrap_err(), KeymapError::Needed(Intent::Quit));
+        // Two that change places are no conflict.
+        let swapped = Keymap::with(&[
+            Rebinding { place: Place::Screen, intent: Intent::Nudge, keys: vec![c('x')] },
+            Rebinding { place: Place::Screen, intent: Intent::Explain, keys: vec![c('n')] },
+        ]);
+        assert_eq!(swapped.unwrap().lookup(&places, c('x')), Some(Intent::Nudge));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use ratatui::layout::Size;
 
 use super::{
     backend::{EventQuery, Explanation, PaneText},
+    calls::{Call, Ringing},
     keymap::Key,
 };
 use crate::{
-    actions::{Command, Deliveries, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
     model::{
@@ -34,12 +35,18 @@ pub enum Load {
     Pane(String),
     /// Why a session is in its state.
     Explain(String),
+    /// What a session has changed in its working tree.
+    Diff(String),
     /// What a session asks.
     Questions(String),
     /// What runs here unregistered.
     Unregistered,
     /// How to attach to a session.
     Attach(String),
+    /// Everything that belongs to a command or message.
+    Exchange(String),
+    /// What is wrong with installation, ledger and records.
+    Checkup,
 }
 
 /// Something that happened.
@@ -72,12 +79,18 @@ pub enum Msg {
     Pane(String, Result<Option<PaneText>>),
     /// The answer to [`Load::Explain`].
     Explained(String, Result<Explanation>),
+    /// The answer to [`Load::Diff`].
+    Diff(String, Result<Differing>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
     /// The answer to [`Load::Unregistered`].
     Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
     Attach(Result<Vec<String>>),
+    /// The answer to [`Load::Exchange`].
+    Exchange(String, Result<Exchange>),
+    /// The answer to [`Load::Checkup`].
+    Checkup(Result<Checkup>),
     /// The program that had the terminal has ended.
     Returned(Result<()>),
     /// A submitted command is done: its command line and its result.
@@ -117,6 +130,8 @@ pub enum Effect {
     Copy(String),
     /// Take the mouse, or give it back.
     Mouse(bool),
+    /// Call the operator.
+    Ring(Ringing, Call),
     /// Draw everything anew.
     Repaint,
     /// Go to the background.

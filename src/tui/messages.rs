@@ -174,7 +174,7 @@ pub(super) fn pause(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// The selected command, with what is said of it in a question.
 fn selected_command(app: &App) -> Option<(String, Phase, String)> {
-    let row = screen::inbox::selected_command(app)?;
+    let row = screen::selected_command(app)?;
     Some((row.id.clone(), row.phase, format!("{} to {}", screen::delivery::kind(row.kind), row.target)))
 }
 

@@ -7,6 +7,10 @@ mod acts;
 mod answers;
 mod app;
 mod backend;
+mod background;
+pub mod calls;
+pub mod columns;
+mod diff;
 mod editing;
 mod event_loop;
 mod field;
@@ -19,6 +23,7 @@ mod layer;
 mod listing;
 mod loads;
 mod look;
+mod machine;
 mod markdown;
 mod marks;
 mod message;
@@ -54,6 +59,7 @@ use self::{
     terminal::{Host, PanicGuard, Tty},
     theme::{Glyphs, Theme, ThemeName},
 };
+pub use self::{calls::Ringing, keymap::Keymap, terminal::Desktop};
 use crate::{
     base::{Clock, Error, Kind, Result},
     engine::Engine,
@@ -76,6 +82,18 @@ pub struct Options {
     pub ascii: bool,
     /// Take the mouse from the start; `M` switches.
     pub mouse: bool,
+    /// The keys.
+    pub keymap: Keymap,
+    /// What stands at the right end of a row of the fleet.
+    pub columns: Vec<columns::Column>,
+    /// How the operator is called when a session newly needs somebody; `A` switches.
+    pub ringing: Ringing,
+    /// For how many seconds something has to last before it calls.
+    pub dwell: i64,
+    /// How a notification of the desktop is asked for; none when none gets through.
+    pub desktop: Option<Desktop>,
+    /// The task that is shown first.
+    pub task: Option<String>,
     /// What comes before the command word in a copied command line: the program and its global flags.
     pub prefix: Vec<String>,
     /// The time.
@@ -98,23 +116,32 @@ pub fn run(backend: impl Backend, options: Options) -> Result<u8> {
 }
 
 async fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8> {
-    let Options { theme, ascii, mouse, prefix, clock, start } = options;
+    let Options { theme, ascii, mouse, keymap, columns, ringing, dwell, desktop, task, prefix, clock, start } = options;
     let theme = theme.unwrap_or_else(|| {
-        ThemeName::detect(env::var("NO_COLOR").ok().as_deref(), env::var("COLORFGBG").ok().as_deref())
+        background::theme(env::var("NO_COLOR").ok().as_deref(), env::var("COLORFGBG").ok().as_deref())
     });
     let (sender, inbox) = mpsc::channel(INBOX);
     let mut engine = start.map(|start| start(&Handle::current()));
     let changes = engine.as_ref().map(Engine::changed);
     let notices = engine.as_mut().and_then(Engine::notices);
-    let settings =
-        Settings { theme: Theme::new(theme), glyphs: Glyphs::new(ascii), prefix, announced: changes.is_some() };
+    let settings = Settings {
+        theme: Theme::new(theme),
+        glyphs: Glyphs::new(ascii),
+        prefix,
+        announced: changes.is_some(),
+        keymap: Arc::new(keymap),
+        columns,
+        dwell,
+    };
     let result = {
         let signals = listen()?;
         let _hook = PanicGuard::install(sender.clone());
-        let mut tty = Tty::take(mouse)?;
+        let mut tty = Tty::take(mouse, desktop)?;
         let size = tty.size()?;
         let wires = Wires { backend, clock: Arc::clone(&clock), changes, notices, inbox, sender, signals };
         let mut app = App::new(settings, clock.now(), size, mouse);
+        app.ringing = ringing;
+        app.open_on(task);
         event_loop::drive(&mut tty, &mut app, wires).await
         // The terminal is given back here, before anything is waited for.
     };

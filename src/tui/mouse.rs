@@ -40,6 +40,16 @@ pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
                 app.inbox_view.select(id);
             }
         }
+        Screen::Dispatch => {
+            if let Some(id) = screen::dispatch::hit(app, at) {
+                app.dispatch.view.select(id);
+            }
+        }
+        Screen::Doctor => {
+            if let Some(id) = screen::doctor::hit(app, at) {
+                app.doctor.view.select(id);
+            }
+        }
         Screen::Events => screen::events::click(app, at),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     field::Field,
     form::{self, Subject, control::best},
     input::{self, BUSY_WAIT_SECONDS},
-    keymap::{self, Intent, Key, Place},
+    keymap::{Binding, Intent, Key, Place},
     layer::Layer,
     message::Effect,
     messages, screen,
@@ -74,21 +74,28 @@ pub struct Item {
 #[must_use]
 pub fn found(app: &App, typed: &str) -> Vec<Item> {
     let items = items(app);
-    best(typed, &items, |item| format!("{} {}", item.title, item.about)).into_iter().cloned().collect()
+    // What is named so comes before what is only said of something.
+    let named = best(typed, &items, |item| item.title.clone());
+    let told = best(typed, &items, |item| format!("{} {}", item.title, item.about));
+    let rest = told.into_iter().filter(|item| !named.contains(item)).collect::<Vec<_>>();
+    named.iter().copied().chain(rest).cloned().collect()
 }
 
 /// Everything that works now.
 fn items(app: &App) -> Vec<Item> {
     let mut places = app.places_below();
     places.push(Place::Always);
-    let mut items: Vec<Item> = keymap::rows(&places).filter_map(|row| act(app, row)).collect();
+    let mut items: Vec<Item> = app.settings.keymap.rows(&places).filter_map(|row| act(app, row)).collect();
     for deed in Deed::ALL {
         if let Some((title, command)) = acts::title(app, *deed) {
-            let key = key_of(match deed {
-                Deed::Stop => Some(Intent::Stop),
-                Deed::Unbind => Some(Intent::Unbind),
-                Deed::PauseTask | Deed::ResumeTask => None,
-            });
+            let key = key_of(
+                app,
+                match deed {
+                    Deed::Stop => Some(Intent::Stop),
+                    Deed::Unbind => Some(Intent::Unbind),
+                    Deed::PauseTask | Deed::ResumeTask => None,
+                },
+            );
             let line = Some(input::command_line(app, &command.argv()));
             let about = "asks before it does".to_owned();
             items.push(Item { title, about, key, line, does: Does::Ask(*deed) });
@@ -99,18 +106,20 @@ fn items(app: &App) -> Vec<Item> {
         let about = form.about.clone().map_or_else(|| "a form".to_owned(), |about| format!("a form, for {about}"));
         let line = form.lines().first().map(|line| input::command_line(app, line));
         let title = subject.title().to_owned();
-        items.push(Item { title, about, key: key_of(intent_of(*subject)), line, does: Does::Form(*subject) });
+        items.push(Item { title, about, key: key_of(app, intent_of(*subject)), line, does: Does::Form(*subject) });
     }
     for (screen, intent) in [
         (Screen::Fleet, Intent::Fleet),
         (Screen::Task, Intent::Task),
         (Screen::Events, Intent::Events),
         (Screen::Inbox, Intent::Inbox),
+        (Screen::Dispatch, Intent::Dispatch),
+        (Screen::Doctor, Intent::Doctor),
     ] {
         if screen != app.screen && screen::works(app, intent) {
             let title = format!("go to {screen}");
             let about = "a screen".to_owned();
-            items.push(Item { title, about, key: key_of(Some(intent)), line: None, does: Does::Screen(screen) });
+            items.push(Item { title, about, key: key_of(app, Some(intent)), line: None, does: Does::Screen(screen) });
         }
     }
     let Some(board) = app.board() else { return items };
@@ -135,7 +144,7 @@ fn items(app: &App) -> Vec<Item> {
 }
 
 /// The row of a key that acts on what is selected; none for moving about, and for what has rows of its own.
-fn act(app: &App, row: &keymap::Binding) -> Option<Item> {
+fn act(app: &App, row: &Binding) -> Option<Item> {
     let session = || app.session().map(|session| session.name.clone());
     let task = || app.task_name().map(str::to_owned);
     let (title, argv): (String, Option<Argv>) = match row.intent {
@@ -220,10 +229,8 @@ fn intent_of(subject: Subject) -> Option<Intent> {
     }
 }
 
-fn key_of(intent: Option<Intent>) -> Option<String> {
-    let intent = intent?;
-    let row = keymap::BINDINGS.iter().find(|row| row.intent == intent)?;
-    row.keys.first().map(|key| key.name())
+fn key_of(app: &App, intent: Option<Intent>) -> Option<String> {
+    app.settings.keymap.key_of(&[app.places_below(), vec![Place::Always]].concat(), intent?)
 }
 
 /// Carries out a key.

@@ -19,6 +19,7 @@ use std::{
 use crossterm::{
     clipboard::CopyToClipboard,
     cursor, event, execute, queue,
+    style::Print,
     terminal::{self as modes, BeginSynchronizedUpdate, EndSynchronizedUpdate},
 };
 use ratatui::{
@@ -30,6 +31,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 
+use super::calls::{self, Call, Protocol, Ringing};
 use super::message::Msg;
 use crate::base::{Error, Result};
 
@@ -83,11 +85,36 @@ pub trait Host {
     /// As [`Host::draw`].
     fn copy(&mut self, text: &str) -> Result<()>;
 
+    /// Names the terminal's window.
+    ///
+    /// # Errors
+    /// As [`Host::draw`].
+    fn set_title(&mut self, title: &str) -> Result<()>;
+
+    /// Calls the operator.
+    ///
+    /// # Errors
+    /// As [`Host::draw`].
+    fn ring(&mut self, how: Ringing, call: &Call) -> Result<()>;
+
     /// Stops the process until somebody continues it; the terminal is given back meanwhile.
     ///
     /// # Errors
     /// As [`Host::draw`].
     fn suspend(&mut self, mouse: bool) -> Result<()>;
+}
+
+/// Keeps the title that the terminal has, and gives it back; terminals that cannot do so take no notice.
+const PUSH_TITLE: &str = "\u{1b}[22;2t";
+const POP_TITLE: &str = "\u{1b}[23;2t";
+
+/// How a notification of the desktop is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Desktop {
+    /// What the terminal takes.
+    pub protocol: Protocol,
+    /// tmux stands between, and passes on what is wrapped for it.
+    pub inside_tmux: bool,
 }
 
 /// True while our modes are on.
@@ -100,6 +127,7 @@ pub fn restore() {
         let _ = execute!(
             out,
             EndSynchronizedUpdate,
+            Print(POP_TITLE),
             event::DisableMouseCapture,
             event::DisableBracketedPaste,
             modes::LeaveAlternateScreen,
@@ -118,6 +146,8 @@ pub struct Tty {
     /// Never dropped itself: it would complain on stderr when the cursor cannot be shown, and complaining to a terminal
     /// that has been closed panics. What it would do, [`restore`] does.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    /// None when no notification gets through.
+    desktop: Option<Desktop>,
 }
 
 impl Tty {
@@ -125,10 +155,10 @@ impl Tty {
     ///
     /// # Errors
     /// When there is none, or it cannot be switched.
-    pub fn take(mouse: bool) -> Result<Self> {
+    pub fn take(mouse: bool, desktop: Option<Desktop>) -> Result<Self> {
         switch_on(mouse).inspect_err(|_| restore()).map_err(failed)?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore()).map_err(failed)?;
-        Ok(Self { terminal: ManuallyDrop::new(terminal) })
+        Ok(Self { terminal: ManuallyDrop::new(terminal), desktop })
     }
 }
 
@@ -136,7 +166,7 @@ fn switch_on(mouse: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     modes::enable_raw_mode()?;
     let mut out = io::stdout();
-    queue!(out, modes::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide)?;
+    queue!(out, Print(PUSH_TITLE), modes::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide)?;
     if mouse {
         queue!(out, event::EnableMouseCapture)?;
     }
@@ -193,6 +223,19 @@ impl Host for Tty {
 
     fn copy(&mut self, text: &str) -> Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text)).map_err(failed)
+    }
+
+    fn set_title(&mut self, title: &str) -> Result<()> {
+        execute!(io::stdout(), modes::SetTitle(title)).map_err(failed)
+    }
+
+    fn ring(&mut self, how: Ringing, call: &Call) -> Result<()> {
+        let bytes = match (how, self.desktop) {
+            (Ringing::Off, _) => return Ok(()),
+            (Ringing::Desktop, Some(desktop)) => calls::sequence(call, desktop.protocol, desktop.inside_tmux),
+            (Ringing::Bell, _) | (Ringing::Desktop, None) => "\u{7}".to_owned(),
+        };
+        execute!(io::stdout(), Print(bytes)).map_err(failed)
     }
 
     fn suspend(&mut self, mouse: bool) -> Result<()> {

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops when it cannot go on")]
 
+mod cockpit;
+
 use std::{
     env, fs,
     io::{BufWriter, Write},
@@ -52,6 +54,9 @@ fn main() {
     }
     if wanted("dispatch") {
         Bench::new().dispatch();
+    }
+    if wanted("cockpit") {
+        cockpit::run(&Bench::new());
     }
 }
 
@@ -178,8 +183,8 @@ impl Bench {
         println!("  one message accepted, on disk: {:.1} ms wall", millis(sent.wall));
     }
 
-    /// A ledger with 50 sessions and 1,000,000 events, and the load of its board.
-    fn board(&self) {
+    /// A ledger with 50 sessions and 1,000,000 events; how many events those are.
+    fn fleet(&self) -> i64 {
         let folder = self.path("fleet");
         fs::create_dir_all(&folder).unwrap();
         for number in 0..50 {
@@ -189,15 +194,111 @@ impl Bench {
             self.register(&format!("s{number}"), &rollout);
             self.run(&format!("ingest s{number}"));
         }
-        let events: i64 = Connection::open(self.path(".codex-workers/workerctl.db"))
-            .unwrap()
-            .query_row("select count(*) from codex_events", [], |row| row.get(0))
-            .unwrap();
+        self.events()
+    }
+
+    fn events(&self) -> i64 {
+        let ledger = Connection::open(self.path(".codex-workers/workerctl.db")).unwrap();
+        ledger.busy_timeout(Duration::from_secs(10)).unwrap();
+        ledger.query_row("select count(*) from codex_events", [], |row| row.get(0)).unwrap()
+    }
+
+    fn rollout(&self, number: usize) -> PathBuf {
+        self.path("fleet").join(format!("{number}.jsonl"))
+    }
+
+    /// Adds so many lines to every rollout of the fleet; `from` counts those that were added before.
+    fn append_everywhere(&self, from: usize, count: usize) {
+        for session in 0..50 {
+            let mut file = BufWriter::new(fs::OpenOptions::new().append(true).open(self.rollout(session)).unwrap());
+            for number in from..from + count {
+                let ordinal = 20_000 + number;
+                writeln!(
+                    file,
+                    r#"{{"timestamp":"2026-11-21T03:00:00.000Z","ordinal":{ordinal},"type":"event_msg","payload":{{"type":"agent_message","message":"step {number} of a long day, with some words to read"}}}}"#
+                )
+                .unwrap();
+            }
+            file.flush().unwrap();
+        }
+    }
+
+    /// Waits until somebody has read every rollout of the fleet to its end.
+    fn wait_until_read(&self, meanwhile: &dyn Fn()) {
+        let ledger = Connection::open(self.path(".codex-workers/workerctl.db")).unwrap();
+        ledger.busy_timeout(Duration::from_secs(10)).unwrap();
+        let written: u64 = (0..50).map(|number| fs::metadata(self.rollout(number)).unwrap().len()).sum();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let read: i64 =
+                ledger.query_row("select sum(next_offset) from rollout_files", [], |row| row.get(0)).unwrap();
+            if u64::try_from(read).unwrap() >= written {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{read} of {written} bytes were read");
+            meanwhile();
+        }
+    }
+
+    /// Gives every session of the fleet a pane of a tmux server, which ends when it is dropped.
+    fn panes(&self) -> Panes {
+        let panes = Panes { socket: self.path("tmux") };
+        for number in 0..50 {
+            let name = format!("pane-{number}");
+            let pane = panes.tmux(&[
+                "new-session",
+                "-d",
+                "-P",
+                "-F",
+                "#{pane_id}",
+                "-x",
+                "100",
+                "-y",
+                "30",
+                "-s",
+                &name,
+                "cat",
+            ]);
+            self.run(&format!(
+                "register-worker --name s{number} --codex-session {} --tmux-pane {pane} --tmux-session {name} \
+                 --tmux-socket {}",
+                self.rollout(number).display(),
+                panes.socket.display()
+            ));
+        }
+        panes
+    }
+
+    /// The load of the board of [`Self::fleet`].
+    fn board(&self) {
+        let events = self.fleet();
         let empty = self.typical("");
         let list = self.typical("list --json");
         println!("board of 50 sessions, {events} events");
         row("whole `list --json`, above an empty process (wall)", less(list.wall, empty.wall), 5.0);
         row("whole `list --json`, above an empty process (CPU)", less(list.cpu, empty.cpu), 5.0);
+        let line = self.typical("status-line --tmux");
+        row("`status-line`, above an empty process (wall)", less(line.wall, empty.wall), 5.0);
+    }
+}
+
+/// A tmux server of our own.
+struct Panes {
+    socket: PathBuf,
+}
+
+impl Panes {
+    fn tmux(&self, words: &[&str]) -> String {
+        let output =
+            Command::new("tmux").args(["-f", "/dev/null", "-S"]).arg(&self.socket).args(words).output().unwrap();
+        assert!(output.status.success(), "tmux: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Panes {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
     }
 }
 

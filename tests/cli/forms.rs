@@ -346,6 +346,22 @@ const SCENES: &[(&str, &[&str])] = &[
             "mark nobody --pin",
         ],
     ),
+    (
+        "chain",
+        &[
+            "enqueue-nudge-worker parser --message hello --correlation-id c1",
+            "chain c1",
+            "dispatch --dispatcher-id d1",
+            "chain c1",
+            "worker-inbox parser --consume-next",
+            "chain c1",
+            "chain nothing",
+        ],
+    ),
+    (
+        "status-line",
+        &["status-line", "status-line --tmux", "ingest w1", "status-line", "dispatch pause", "status-line --tmux"],
+    ),
     ("status", &["status w1", "status w1 --no-refresh", "status nobody"]),
     ("explain", &["explain w1", "explain m1 --no-refresh", "explain nobody"]),
     ("cycle", &["cycle parser", "cycle nothing"]),
@@ -362,6 +378,7 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     ("capture", &["capture w1", "capture nobody", "capture w1 --lines -1"]),
+    ("diff", &["diff w1", "diff nobody", "diff w1 --max-bytes 0"]),
     (
         "classify",
         &[

@@ -65,6 +65,7 @@ const FIELDS: &[&str] = &[
     "mark --pin --task={}",
     "status -- {}",
     "explain -- {}",
+    "diff -- {}",
     "cycle -- {}",
     "divergences -- {}",
     "idle-check -- {}",

@@ -78,6 +78,19 @@ fn nobody_waits_for_the_lease_of_a_dispatcher_that_is_gone() {
 }
 
 #[test]
+fn what_several_dispatchers_have_vanished_with_waits_for_its_lease() {
+    let pair = Pair::new();
+    let id = pair.left_by("gone", "running", None);
+    all_vanish(&pair);
+    pair.sql().execute("update commands set available_uptime = 1 << 60, crash_count = 5", []).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert_eq!(pair.stands(&id), ("started".to_owned(), None));
+    pair.sql().execute("update commands set available_uptime = 0", []).unwrap();
+    pair.env.sh("dispatch").ok();
+    assert!(pair.stands(&id).1.is_some_and(|why| why.starts_with("the session does not have it")));
+}
+
+#[test]
 fn what_every_dispatcher_dies_of_is_given_up_with_a_reason() {
     // In flight nobody can tell whether it arrived; in the queue it did not.
     for (phase, ends) in [("started", "ambiguous"), ("submitted", "ambiguous"), ("queued", "dead")] {

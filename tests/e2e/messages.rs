@@ -10,7 +10,7 @@ use super::{
 };
 
 /// A bound pair that needs no Codex: two rollouts on the disk.
-fn pair(world: &World) {
+pub fn pair(world: &World) {
     for (role, name, thread) in [
         ("worker", "w1", "01a1fbe2-0000-7000-8000-000000000001"),
         ("manager", "m1", "01a1fbe2-0000-7000-8000-000000000002"),
@@ -31,7 +31,7 @@ fn pair(world: &World) {
     world.run(&["bind", "--task", "parser", "--worker", "w1", "--manager", "m1"]).ok();
 }
 
-fn number(world: &World, sql: &str) -> i64 {
+pub fn number(world: &World, sql: &str) -> i64 {
     Connection::open(world.ledger()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 

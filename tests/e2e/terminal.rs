@@ -48,6 +48,11 @@ impl Terminal {
         self.server.screen(self.pane)
     }
 
+    /// The screen with its colours, as escape sequences.
+    pub fn coloured(&self) -> String {
+        self.server.plain(&["capture-pane", "-p", "-e", "-t", &self.pane.to_string()])
+    }
+
     /// Waits until the screen is as wanted.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
@@ -70,6 +75,50 @@ impl Terminal {
     pub fn modes(&self) -> String {
         let format = "#{alternate_on} #{mouse_any_flag} #{cursor_flag}";
         self.server.plain(&["display-message", "-p", "-t", &self.pane.to_string(), format])
+    }
+
+    /// What tmux says of the terminal's pane in this format.
+    pub fn ask(&self, format: &str) -> String {
+        self.server.plain(&["display-message", "-p", "-t", &self.pane.to_string(), format])
+    }
+
+    /// Makes the terminal larger or smaller.
+    pub fn resize(&self, width: u16, height: u16) {
+        let (pane, width, height) = (self.pane.to_string(), width.to_string(), height.to_string());
+        self.server.plain(&["resize-window", "-t", &pane, "-x", &width, "-y", &height]);
+    }
+
+    /// Gives the terminal this background.
+    pub fn paint(&self, colour: &str) {
+        self.server.plain(&["select-pane", "-t", &self.pane.to_string(), "-P", &format!("bg={colour}")]);
+    }
+
+    /// From now on everything that programs write to the terminal goes into this file too.
+    pub fn record(&self, file: &std::path::Path) {
+        let command = format!("cat >> {}", shell_words::quote(&file.display().to_string()));
+        self.server.plain(&["pipe-pane", "-O", "-t", &self.pane.to_string(), &command]);
+    }
+
+    /// What a program sees that runs inside the tmux of this terminal.
+    pub fn inside(&self) -> [String; 2] {
+        let pid = self.ask("#{pid}");
+        [format!("TMUX={},{pid},0", self.server.socket()), format!("TMUX_PANE={}", self.pane)]
+    }
+
+    /// Every pane of the terminal's window with what it shows.
+    pub fn panes(&self) -> Vec<(String, String)> {
+        let panes = self.server.plain(&[
+            "list-panes",
+            "-t",
+            &self.pane.to_string(),
+            "-F",
+            "#{pane_id} #{pane_width}x#{pane_height}",
+        ]);
+        let pane = |line: &str| {
+            let (id, size) = line.split_once(' ').expect("an id and a size");
+            (size.to_owned(), self.server.screen(id.parse().expect("a pane id")))
+        };
+        panes.lines().map(pane).collect()
     }
 
     /// Whether the shell has the terminal again.

@@ -160,7 +160,7 @@ fn a_tmux_server_that_is_killed_while_a_message_is_typed_doubles_nothing() {
         world.run(&["resume", "w1"]).ok();
         wait_for(
             "the session to be at rest",
-            || (world.status("w1")["ready_for_text"] == "ready").then_some(()),
+            || (world.status("w1")["judgement"]["ready_for_text"] == "ready").then_some(()),
             || format!("{:#}", world.status("w1")),
         );
         typed.dispatch();

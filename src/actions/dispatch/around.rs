@@ -24,6 +24,9 @@ const NOT_PERMITTED: &str = "its task's terms do not allow its manager to do thi
 
 /// Dispatchers that may vanish one after the other with a command in hand, without bringing it any further.
 pub(super) const MOST_CRASHES: i64 = 20;
+/// So many of them are followed at once; then each lease is waited for, so that what kills its dispatchers does not kill
+/// all there are within a minute, and dispatchers that are killed for another reason use up no command.
+pub(super) const QUICKLY_FOLLOWED: i64 = 5;
 /// What is said of it then.
 pub(super) const CRASHES: &str = "twenty dispatchers vanished with it in hand, one after the other";
 

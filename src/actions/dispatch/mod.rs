@@ -1,6 +1,7 @@
 //! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
 
 mod around;
+mod chain;
 mod codex_queue;
 mod commands;
 mod compact;
@@ -39,6 +40,7 @@ use crate::{
     text_enum,
 };
 
+pub use chain::{Chain, Exchange, Lease, Link, Step, StepKind, exchange};
 pub use commands::Commands;
 pub use compact::{CompactWorker, RequestWorkerCompact};
 pub use control::{Controlled, DispatchVerb};
@@ -446,17 +448,25 @@ impl Dispatcher {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn hosted(cx: &Context) -> Result<Self> {
-        Self::of(cx, None, Host::Cockpit)
+        Self::hosted_as(cx, None)
+    }
+
+    /// The same under an id of its own, when there is one.
+    ///
+    /// # Errors
+    /// When another process dispatches under this id, or the ledger cannot be written.
+    pub fn hosted_as(cx: &Context, id: Option<&str>) -> Result<Self> {
+        Self::of(cx, id, None, Host::Cockpit)
     }
 
     /// A dispatcher for the line of one session, for a command that waits for its own delivery.
     pub(super) fn for_session(cx: &Context, session_id: &str) -> Result<Self> {
-        Self::of(cx, Some(session_id.to_owned()), Host::Once)
+        Self::of(cx, None, Some(session_id.to_owned()), Host::Once)
     }
 
-    fn of(cx: &Context, target_session_id: Option<String>, host: Host) -> Result<Self> {
+    fn of(cx: &Context, id: Option<&str>, target_session_id: Option<String>, host: Host) -> Result<Self> {
         let orders = Orders {
-            dispatcher_id: cx.fresh_id("dispatcher"),
+            dispatcher_id: id.map_or_else(|| cx.fresh_id("dispatcher"), str::to_owned),
             task_id: None,
             signals: target_session_id.is_none(),
             target_session_id,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    around::{Around, CRASHES, MOST_CRASHES},
+    around::{Around, CRASHES, MOST_CRASHES, QUICKLY_FOLLOWED},
     compact,
     enqueue::SOME_SESSION,
     handover, health, in_queue, into_inbox,
@@ -353,7 +353,7 @@ pub(super) fn look_after(
 }
 
 /// A try whose dispatcher cannot make its call any more, taken over under a new fence: at once, when that dispatcher is
-/// gone; when it is due, after somebody has looked at it already. None while it may still be made.
+/// gone, or after its lease, when several have gone before it; when it is due, after somebody has looked at it already. None while it may still be made.
 fn abandoned(
     cx: &Context,
     store: &Store,
@@ -365,6 +365,7 @@ fn abandoned(
     let me = orders.dispatcher_id.as_str();
     match command.claimed_by.as_deref() {
         None => Ok(row.is_due.then_some(command)),
+        Some(owner) if owner != me && !row.is_due && command.crash_count >= QUICKLY_FOLLOWED => Ok(None),
         Some(owner) if owner != me && health::id_may_act(cx, store, owner, now)? => Ok(None),
         Some(_) => Ok(store.write_durably(|w| store::claims::take_over(w, &command, me, LEASE, now))?),
     }

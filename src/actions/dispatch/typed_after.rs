@@ -6,7 +6,7 @@
 //! dispatcher still writes is refused by the ledger, and what it still types by the pane.
 
 use super::{
-    around::{Around, CRASHES, MOST_CRASHES, Verdict},
+    around::{Around, CRASHES, MOST_CRASHES, QUICKLY_FOLLOWED, Verdict},
     compact, health,
     panes::{self, Held as Place},
     pass::{Handled, Orders, Paused},
@@ -72,13 +72,13 @@ pub(super) fn look_after(
 }
 
 /// Whether a message is held by a dispatcher that is gone, or by this one, whose last pass broke off: nobody has to wait
-/// for the end of the lease.
+/// for the end of the lease, but with a message that several have vanished with.
 fn is_orphan(cx: &Context, store: &Store, orders: &Orders, row: &store::typed::Open, now: &Moment) -> Result<bool> {
     let Some(owner) = row.claimed_by.as_deref() else { return Ok(false) };
     if owner == orders.dispatcher_id {
         return Ok(true);
     }
-    Ok(!health::id_may_act(cx, store, owner, now)?)
+    Ok(row.crash_count < QUICKLY_FOLLOWED && !health::id_may_act(cx, store, owner, now)?)
 }
 
 /// One look at one message. Gives what became of it, if it is settled.

@@ -86,6 +86,13 @@ struct Runtime {
     target_cwd: PathBuf,
 }
 
+impl Installation {
+    /// The findings.
+    pub(super) fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+}
+
 impl Action for Doctor {
     const NAME: &'static str = "doctor";
     const FORMAT: Format = Format::Json;

@@ -66,6 +66,18 @@ pub struct LedgerHealth {
     user_version: Option<i64>,
 }
 
+impl LedgerHealth {
+    /// The findings.
+    pub(super) fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// What has drifted, when that was looked at.
+    pub(super) fn drift(&self) -> Option<&Drift> {
+        self.live_reconcile.as_ref()
+    }
+}
+
 impl Action for DbDoctor {
     const NAME: &'static str = "db-doctor";
     const FORMAT: Format = Format::Json;

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use serde::Serialize;
 
-use super::check::{self, Check, Weight::Required};
+use super::{
+    check::{self, Check, Weight::Required},
+    checkup::Verdict,
+};
 use crate::{
     actions::{Context, sense},
     base::{Result, Timestamp, text},
@@ -34,6 +37,14 @@ pub struct Drift {
     ok: bool,
     results: Vec<TaskDrift>,
     sessions: Vec<SessionDrift>,
+}
+
+/// One finding as others show it.
+pub(super) struct Drifted<'a> {
+    pub(super) about: &'a str,
+    pub(super) message: &'a str,
+    pub(super) repair: Option<&'a str>,
+    pub(super) verdict: Verdict,
 }
 
 /// One thing that does not agree.
@@ -406,6 +417,28 @@ impl Drift {
         let tasks =
             self.results.iter().flat_map(|row| row.findings.iter().map(|finding| (row.task.name.as_str(), finding)));
         sessions.chain(tasks)
+    }
+
+    /// Every finding, and what could not be looked at.
+    pub(super) fn drifted(&self) -> impl Iterator<Item = Drifted<'_>> {
+        let verdict = |finding: &Finding| if finding.required { Verdict::Problem } else { Verdict::Remark };
+        let found = self.findings().chain(self.manager_liveness_warnings.iter().map(|finding| ("managers", finding)));
+        let found = found.map(move |(about, finding)| Drifted {
+            about,
+            message: &finding.message,
+            repair: Some(&finding.repair),
+            verdict: verdict(finding),
+        });
+        let unchecked = self.sessions.iter().flat_map(|row| {
+            let about = row.name.as_str();
+            row.unchecked.iter().map(move |message| Drifted {
+                about,
+                message,
+                repair: None,
+                verdict: Verdict::Unchecked,
+            })
+        });
+        found.chain(unchecked)
     }
 
     /// One line per finding, with the command below it.

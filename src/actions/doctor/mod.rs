@@ -3,6 +3,7 @@
 //! They look and tell. Nothing is repaired, created or started, and what cannot be told is said to be unknown.
 
 mod check;
+mod checkup;
 mod installation;
 mod ledger;
 mod live;
@@ -11,6 +12,7 @@ mod places;
 mod terminal;
 mod tools;
 
+pub use checkup::{Adoptable, Area, Checkup, Finding, Verdict, checkup};
 pub use installation::Doctor;
 pub use ledger::DbDoctor;
 pub use own_session::DoctorSelf;

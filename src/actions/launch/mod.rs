@@ -24,7 +24,7 @@ mod writable;
 pub use args::LaunchArgs;
 pub use instructed::{Create, StartTest};
 pub use later::LaterArgs;
-pub use open::{Open, OpenManager, OpenWorker, Way, attach_argv};
+pub use open::{Open, OpenManager, OpenWorker, Way, attach_argv, beside};
 pub use pair::Pair;
 pub use plain::Start;
 pub use resume::Resume;

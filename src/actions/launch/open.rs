@@ -220,7 +220,7 @@ fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
                         "a split would leave the session less than {LEAST_WIDTH}x{LEAST_HEIGHT}, so it is a popup"
                     ));
                 }
-                (Way::Popup, own.popup_argv(&nested).map_err(fail::tmux)?)
+                (Way::Popup, own.popup_argv(&cx.env().cwd, &nested).map_err(fail::tmux)?)
             } else if inside_same_server(cx, session) {
                 (Way::SwitchClient, client(&*tmux, pane, &["switch-client", "-t", &pane.to_string()]))
             } else {
@@ -239,6 +239,33 @@ fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
         way,
         handover,
     })
+}
+
+/// The words that show a program beside this pane, or over this window, and why it is not as asked for.
+///
+/// A split is made only when both sides keep room enough; else it becomes a popup.
+///
+/// # Errors
+/// When this does not run inside tmux.
+pub fn beside(cx: &Context, wants_split: bool, argv: &[String]) -> Result<(Vec<String>, Option<String>)> {
+    let Some(here) = cx.env().tmux_pane.as_deref().and_then(|pane| pane.parse::<PaneId>().ok()) else {
+        return Err(Error::refused("splits and popups exist inside tmux only, and this terminal is not inside tmux")
+            .hint("run it without --split and --popup, or inside `tmux new-session`"));
+    };
+    let own = cx.tmux(None);
+    let split = wants_split.then(|| room_for_split(&*own, here)).flatten();
+    if let Some(direction) = split {
+        let side = match direction {
+            SplitDirection::Right => "-h",
+            SplitDirection::Below => "-v",
+        };
+        let (pane, cwd) = (here.to_string(), cx.env().cwd.display().to_string());
+        let words = ["split-window", side, "-t", &pane, "-c", &cwd, "--"];
+        return Ok((client(&*own, here, &words).into_iter().chain(argv.iter().cloned()).collect(), None));
+    }
+    let note = wants_split
+        .then(|| format!("a split would leave one side less than {LEAST_WIDTH}x{LEAST_HEIGHT}, so it is a popup"));
+    Ok((own.popup_argv(&cx.env().cwd, argv).map_err(fail::tmux)?, note))
 }
 
 /// A command line for the server behind `tmux`: the words that attach, with others in place of the command.

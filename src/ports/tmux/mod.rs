@@ -9,7 +9,6 @@ mod guard;
 mod lane;
 mod parse;
 mod real;
-mod run;
 mod scripted;
 #[cfg(test)]
 mod tests;
@@ -245,7 +244,7 @@ pub trait Tmux: Send + Sync {
     ///
     /// # Errors
     /// [`TmuxError::Invalid`] for a program that cannot be passed.
-    fn popup_argv(&self, argv: &[String]) -> Result<Vec<String>>;
+    fn popup_argv(&self, cwd: &std::path::Path, argv: &[String]) -> Result<Vec<String>>;
 
     /// The session of exactly this name; none when there is none, or no server.
     ///

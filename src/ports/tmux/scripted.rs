@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -671,7 +672,7 @@ impl Tmux for ScriptedTmux {
         ["tmux", "-S", Self::SOCKET, "attach-session", "-t", &pane.to_string()].map(str::to_owned).into()
     }
 
-    fn popup_argv(&self, argv: &[String]) -> Result<Vec<String>> {
+    fn popup_argv(&self, _: &Path, argv: &[String]) -> Result<Vec<String>> {
         let head = ["tmux", "-S", Self::SOCKET, "display-popup", "-E", "--"].map(str::to_owned);
         Ok(head.into_iter().chain(argv.iter().cloned()).collect())
     }

@@ -177,6 +177,8 @@ pub struct ServerSettings {
     pub focus_events: Option<bool>,
     /// Panes stay when their program ends, unless a window says otherwise.
     pub remain_on_exit: Option<bool>,
+    /// Programs may send sequences through to the terminal; none before tmux 3.3, which asked nobody.
+    pub passthrough: Option<bool>,
 }
 
 /// A tmux session.

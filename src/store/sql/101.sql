@@ -52,6 +52,7 @@ create index commands_attention on commands (seq)
 create index commands_waiting on commands (target_session_id)
   where phase in ('queued', 'claimed', 'started', 'staged', 'submitted');
 create index commands_task on commands (task_id, created_at);
+create index commands_correlation on commands (correlation_id, seq);
 create index commands_begun on commands (target_session_id, begun_uptime) where begun_uptime is not null;
 create index commands_typed on commands (seq)
   where lane = 'tmux' and phase in ('started', 'staged', 'submitted');
@@ -128,6 +129,7 @@ create index routed_notifications_waiting on routed_notifications (target_sessio
   where state = 'delivered' and consumed_at is null;
 create index routed_notifications_dead on routed_notifications (target_session_id, id) where state = 'failed';
 create index routed_notifications_binding on routed_notifications (binding_id, id);
+create index routed_notifications_correlation on routed_notifications (correlation_id, id);
 
 -- What sessions ask of a person, as the sensors saw it. One row for each time that a question was open.
 create table session_questions (

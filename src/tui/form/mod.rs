@@ -7,7 +7,7 @@ pub mod keys;
 mod subjects;
 
 pub use drafts::Drafts;
-pub use subjects::{Subject, active, fresh, selected_task};
+pub use subjects::{Subject, active, fresh, is_offered, selected_task};
 
 use self::control::{Choice, Control};
 use crate::actions::{Argv, Command};

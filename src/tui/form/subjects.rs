@@ -131,6 +131,34 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
     Ok(form)
 }
 
+/// Whether [`fresh`] gives a form, told without making one: the footer asks with each frame.
+pub fn is_offered(app: &App, subject: Subject) -> bool {
+    if let BoardState::Failed(_) = app.board {
+        return false;
+    }
+    let task = |fits: fn(&TaskRow) -> bool| {
+        app.board().is_some_and(|board| board.tasks.iter().any(|row| row.task.state.is_open() && fits(row)))
+    };
+    let session = |fits: &dyn Fn(&SessionRow) -> bool| app.board().is_some_and(|board| board.sessions.iter().any(fits));
+    match subject {
+        Subject::CreateTask
+        | Subject::StartWorker
+        | Subject::StartManager
+        | Subject::Pair
+        | Subject::RegisterWorker
+        | Subject::RegisterManager
+        | Subject::Adopt => true,
+        Subject::Bind => {
+            let free = |role| session(&|row: &SessionRow| is_free(row, role));
+            task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
+        }
+        Subject::Compact => task(|row| active(row).is_some()),
+        Subject::Budget => task(|_| true),
+        Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),
+        Subject::Deregister => session(&|row| row.registration == Registration::Active),
+    }
+}
+
 fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) -> Entry {
     Entry { label, hint, flag, required: false, control }
 }
@@ -278,9 +306,7 @@ fn bind(app: &App) -> Result<Vec<Entry>, String> {
     if tasks.is_empty() {
         return Err("no open task is without a binding; T makes a new one".to_owned());
     }
-    let free = |role: Role| {
-        sessions(app, move |row| row.role == role && row.registration == Registration::Active && row.task.is_none())
-    };
+    let free = |role: Role| sessions(app, move |row| is_free(row, role));
     let (workers, managers) = (free(Role::Worker), free(Role::Manager));
     if workers.is_empty() || managers.is_empty() {
         let what = if workers.is_empty() { "worker" } else { "manager" };
@@ -356,6 +382,11 @@ pub fn selected_task(app: &App) -> Option<&TaskRow> {
         let id = app.fleet.list.id.as_deref().filter(|_| app.screen == Screen::Fleet)?;
         board.tasks.iter().find(|row| row.task.id == id)
     })
+}
+
+/// Whether a session of this role can be bound.
+fn is_free(row: &SessionRow, role: Role) -> bool {
+    row.role == role && row.registration == Registration::Active && row.task.is_none()
 }
 
 /// Worker and manager of a task.

@@ -8,7 +8,7 @@ use crate::{
         deliveries::{CommandRow, ItemFacts, Preview},
         delivery::{CommandKind, Phase},
     },
-    tui::{app::App, theme::Part},
+    tui::{app::App, keymap::Intent, theme::Part},
 };
 
 /// Dispatch in a few words.
@@ -31,7 +31,11 @@ pub(super) fn summary(app: &App) -> Option<Summary> {
     };
     let health = &deliveries.health;
     let (mut part, who, alarm) = if health.paused {
-        (Part::NeedsYou, "DISPATCH PAUSED (S resumes)".to_owned(), Some("DISPATCH PAUSED".to_owned()))
+        (
+            Part::NeedsYou,
+            format!("DISPATCH PAUSED ({} resumes)", app.key(Intent::Pause)),
+            Some("DISPATCH PAUSED".to_owned()),
+        )
     } else {
         match who(deliveries) {
             Some(who) => (Part::Dim, format!("dispatch: {who}"), None),
@@ -43,13 +47,14 @@ pub(super) fn summary(app: &App) -> Option<Summary> {
         words.push(format!("{} wait{}", health.waiting, if health.waiting == 1 { "s" } else { "" }));
     }
     if health.ambiguous > 0 {
-        words.push(format!("{} uncertain (see 4)", health.ambiguous));
+        words.push(format!("{} uncertain (see {})", health.ambiguous, app.key(Intent::Inbox)));
     }
     if health.dead_letters > 0 {
         words.push(format!(
-            "{} dead letter{} (see 4)",
+            "{} dead letter{} (see {})",
             health.dead_letters,
-            if health.dead_letters == 1 { "" } else { "s" }
+            if health.dead_letters == 1 { "" } else { "s" },
+            app.key(Intent::Inbox)
         ));
     }
     let tasks: Vec<&str> = health.pauses.iter().filter_map(|pause| pause.task.as_deref()).collect();
@@ -99,6 +104,22 @@ pub fn kind(kind: CommandKind) -> &'static str {
     }
 }
 
+/// What can be decided about a command in this phase, with the keys.
+pub(super) fn keys(app: &App, phase: Phase) -> Option<String> {
+    let key = |intent| app.key(intent);
+    match phase {
+        Phase::Ambiguous => Some(format!(
+            "{} it arrived; {} it did not; {} send it again, it may arrive twice",
+            key(Intent::Arrived),
+            key(Intent::TakeBack),
+            key(Intent::Retry)
+        )),
+        Phase::Queued => Some(format!("{} takes it back", key(Intent::TakeBack))),
+        phase if phase.is_dead_letter() => Some(format!("{} queues it again", key(Intent::Retry))),
+        _ => None,
+    }
+}
+
 /// The style of a phase.
 pub(super) fn phase_part(phase: Phase) -> Part {
     match phase {
@@ -136,7 +157,7 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
     let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
     let mut steps = vec![(Part::Text, format!("queued     {} by {}", when(row.created_at), row.created_by))];
     match row.phase {
-        Phase::Queued => steps.push((Part::Working, format!("waits      {}", why_it_waits(deliveries, row)))),
+        Phase::Queued => steps.push((Part::Working, format!("waits      {}", why_it_waits(app, deliveries, row)))),
         Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => {
             steps.push((Part::Working, format!("{:10} {}{reason}", row.phase, when(row.updated_at))));
         }
@@ -207,11 +228,11 @@ pub(super) fn facts(app: &App, item: &ItemFacts) -> Vec<(Part, String)> {
 }
 
 /// Why a queued command is still queued, as far as that can be seen.
-fn why_it_waits(deliveries: &Deliveries, row: &CommandRow) -> String {
+fn why_it_waits(app: &App, deliveries: &Deliveries, row: &CommandRow) -> String {
     let health = &deliveries.health;
     let is_paused = |task: &String| health.pauses.iter().any(|pause| pause.scope == *task);
     if health.paused {
-        "dispatch is paused; S lets it go on".to_owned()
+        format!("dispatch is paused; {} lets it go on", app.key(Intent::Pause))
     } else if row.task_id.as_ref().is_some_and(is_paused) {
         let task = row.task.as_deref().unwrap_or("its task");
         format!("deliveries of {task} are paused: `conveyor dispatch resume --task {task}`")

@@ -23,6 +23,7 @@ use crate::{
     },
     tui::{
         app::{App, Look, Screen},
+        columns::Column,
         theme::Part,
         wrap::{cut, pad},
     },
@@ -285,12 +286,16 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
     let stale = is_stale(row, app.now);
     let (glyph, sign) = sign(app, row.attention, &row.marks);
     let aside = row.marks.is_snoozed(app.now);
-    let context = row.context.map_or_else(|| "  ?%".to_owned(), |context| format!("{:>3}%", context.percent()));
-    let last = match &row.last_event {
-        Some(event) => format!("{:>5}", ago(event.at, app.now)),
-        None => "    -".to_owned(),
-    };
-    let right = format!("{last} {context}{}", unread(app, row));
+    let right = columns(app, |column| match column {
+        Column::Age => match &row.last_event {
+            Some(event) => format!("{:>5}", ago(event.at, app.now)),
+            None => "    -".to_owned(),
+        },
+        Column::Context => {
+            row.context.map_or_else(|| "  ?%".to_owned(), |context| format!("{:>3}%", context.percent()))
+        }
+        Column::Unread => unread(app, row),
+    });
     let marks = marks(app, row.attention, &row.marks);
     let room = width.saturating_sub(right.width() + 3 + marks.width());
     let pair = match (&row.partner, row.role) {
@@ -362,9 +367,9 @@ fn unread(app: &App, row: &SessionRow) -> String {
     let is_shown = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.unread > 0));
     match row.unread {
         _ if !is_shown => String::new(),
-        0 => " ".repeat(7),
-        1..=99 => format!(" {:>2} new", row.unread),
-        _ => " 99+new".to_owned(),
+        0 => " ".repeat(6),
+        1..=99 => format!("{:>2} new", row.unread),
+        _ => "99+new".to_owned(),
     }
 }
 
@@ -396,11 +401,21 @@ fn aside(marks: &MarksView, now: Timestamp) -> String {
     }
 }
 
+/// The right end of a row: its columns, those that are empty left out.
+fn columns(app: &App, cell: impl Fn(Column) -> String) -> String {
+    let cells = app.settings.columns.iter().map(|column| cell(*column)).filter(|cell| !cell.is_empty());
+    cells.collect::<Vec<_>>().join(" ")
+}
+
 fn orphan(app: &App, row: &TaskRow, width: usize) -> (Line<'static>, Line<'static>) {
     let glyphs = app.settings.glyphs;
     let (glyph, sign) = sign(app, Attention::Idle, &row.marks);
     let marks = marks(app, Attention::Idle, &row.marks);
-    let right = format!("{:>5}     ", ago(Some(row.task.updated_at), app.now));
+    let right = columns(app, |column| match column {
+        Column::Age => format!("{:>5}", ago(Some(row.task.updated_at), app.now)),
+        Column::Context => " ".repeat(4),
+        Column::Unread => String::new(),
+    });
     let room = width.saturating_sub(right.width() + 3 + marks.width());
     let title = if row.marks.is_snoozed(app.now) { Part::Dim } else { Part::Title };
     let first = Line::from(vec![

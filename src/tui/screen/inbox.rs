@@ -7,7 +7,7 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{ago, delivery, divider, frames, heading, mark, put, span, styled};
+use super::{ago, delivery, divider, frames, heading, mark, put, sides, span, styled};
 use crate::{
     base::{Timestamp, text::one_line},
     model::{
@@ -87,7 +87,8 @@ pub fn rows(app: &App) -> Vec<Row<'_>> {
     rows
 }
 
-fn passes(app: &App, session_id: &str) -> bool {
+/// Whether what is for this session passes the filter.
+pub(super) fn passes(app: &App, session_id: &str) -> bool {
     app.filter_text.is_empty()
         || app.board().is_some_and(|board| {
             board.sessions.iter().any(|row| row.id == session_id && app.filter.matches_session(row, app.now))
@@ -110,22 +111,8 @@ pub fn selected_command(app: &App) -> Option<&CommandRow> {
     }
 }
 
-/// Where list and detail are.
 fn areas(app: &App) -> (Rect, Rect) {
-    let body = frames(app.size).body;
-    let Rect { x, y, width, height } = body;
-    match width {
-        0..50 if app.inbox_view.detail => (Rect::default(), body),
-        0..50 => (body, Rect::default()),
-        50..100 => {
-            let list = height / 2;
-            (Rect::new(x, y, width, list), Rect::new(x, y + list, width, height - list))
-        }
-        _ => {
-            let split = width / 2;
-            (Rect::new(x, y, split, height), Rect::new(x + split + 1, y, width - split - 1, height))
-        }
-    }
+    sides(frames(app.size).body, app.inbox_view.detail)
 }
 
 /// The ids of the rows, in their order.
@@ -276,14 +263,8 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
     let (mut lines, message, id) = match row {
         Row::Command(row) => {
             let mut lines = fold(delivery::way(app, deliveries, row));
-            if row.phase.is_dead_letter() {
-                lines.extend(fold(vec![(Part::Key, "R queues it again".to_owned())]));
-            } else if row.phase == Phase::Queued {
-                lines.extend(fold(vec![(Part::Key, "X takes it back".to_owned())]));
-            } else if row.phase == Phase::Ambiguous {
-                let keys = "V it arrived; X it did not; R send it again, it may arrive twice";
-                lines.extend(fold(vec![(Part::Key, keys.to_owned())]));
-            }
+            let keys = delivery::keys(app, row.phase).map(|keys| (Part::Key, keys));
+            lines.extend(fold(keys.into_iter().collect()));
             (lines, &row.message, row.id.clone())
         }
         Row::Item(row) => {

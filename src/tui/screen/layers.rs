@@ -16,7 +16,7 @@ use crate::{
     tui::{
         app::App,
         input::command_line,
-        keymap::{self, Binding, Place},
+        keymap::{Binding, Place},
         layer::{About, Asked, Input, Layer, Purpose, Snoozing},
         theme::Part,
         wrap::{cut, pad, wrap},
@@ -204,7 +204,8 @@ fn help(app: &App, filter: &str, places: &[Place], width: usize) -> Vec<Line<'st
     let needle = filter.to_lowercase();
     let mut lines = Vec::new();
     for place in places.iter().chain(others) {
-        let rows: Vec<&Binding> = keymap::rows(std::slice::from_ref(place)).filter(|row| holds(row, &needle)).collect();
+        let rows = app.settings.keymap.rows(std::slice::from_ref(place));
+        let rows: Vec<&Binding> = rows.filter(|row| !row.keys.is_empty() && holds(row, &needle)).collect();
         if rows.is_empty() {
             continue;
         }
@@ -261,6 +262,8 @@ fn heading(place: Place) -> &'static str {
         Place::Task => "Task",
         Place::Events => "Events",
         Place::Inbox => "Inbox",
+        Place::Dispatch => "Dispatch",
+        Place::Doctor => "Doctor",
         Place::Message => "in a message",
         Place::Input => "in an input line",
         Place::Help => "in this help",

@@ -1,6 +1,8 @@
 //! Drawing: each screen is a pure function of the state. Nothing here changes anything.
 
 pub mod delivery;
+pub mod dispatch;
+pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod fleet;
@@ -27,8 +29,8 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     acts::{self, Deed},
     app::{App, BoardState, Look, Screen, count},
-    form::Subject,
-    keymap::{self, Binding, Intent},
+    form::{Subject, is_offered},
+    keymap::{Binding, Intent},
     layer::Layer,
     look,
     message::Failure,
@@ -37,7 +39,7 @@ use super::{
 };
 use crate::{
     base::{Timestamp, text::age},
-    model::{board::Attention, delivery::Phase, state::Condition},
+    model::{board::Attention, deliveries::CommandRow, delivery::Phase, state::Condition},
 };
 
 /// Smaller than this nothing can be shown.
@@ -79,6 +81,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let frames = frames(size);
     put(frame, frames.header, 0, header(app));
     match &app.board {
+        _ if app.screen == Screen::Doctor => doctor::draw(app, frame),
         BoardState::Loading => paragraphs(app, frame, frames.body, &[reading_the_ledger(app)]),
         BoardState::Failed(failure) => failed(app, frame, frames.body, failure),
         BoardState::Missing(failure) => first_start(app, frame, frames.body, Some(failure)),
@@ -90,6 +93,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             Screen::Task => task::draw(app, frame, frames.body),
             Screen::Events => events::draw(app, frame, frames.body),
             Screen::Inbox => inbox::draw(app, frame),
+            Screen::Dispatch => dispatch::draw(app, frame),
+            // Drawn whatever is known of the board.
+            Screen::Doctor => {}
         },
     }
     put(frame, frames.banner, 0, banner(app));
@@ -133,6 +139,33 @@ pub(super) fn mark(app: &App, frame: &mut Frame<'_>, row: Rect, focused: bool) {
     frame.buffer_mut().set_style(row, app.settings.theme.style(part));
 }
 
+/// Where a list and the pane beside it are: below 50 columns only one of them, from 100 on side by side.
+pub(super) fn sides(body: Rect, detail: bool) -> (Rect, Rect) {
+    let Rect { x, y, width, height } = body;
+    match width {
+        0..50 if detail => (Rect::default(), body),
+        0..50 => (body, Rect::default()),
+        50..100 => {
+            let list = height / 2;
+            (Rect::new(x, y, width, list), Rect::new(x, y + list, width, height - list))
+        }
+        _ => {
+            let split = width / 2;
+            (Rect::new(x, y, split, height), Rect::new(x + split + 1, y, width - split - 1, height))
+        }
+    }
+}
+
+/// The selected command of a screen that shows commands.
+#[must_use]
+pub fn selected_command(app: &App) -> Option<&CommandRow> {
+    match app.screen {
+        Screen::Inbox => inbox::selected_command(app),
+        Screen::Dispatch => dispatch::selected_command(app),
+        Screen::Fleet | Screen::Task | Screen::Events | Screen::Doctor => None,
+    }
+}
+
 /// The line between two panes.
 pub(super) fn divider(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let sign = if app.settings.glyphs.is_ascii() { "|" } else { "│" };
@@ -165,51 +198,67 @@ pub(super) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
     at.map_or_else(|| "?".to_owned(), |at| age(at.age_seconds(now)))
 }
 
-/// The narrowest width at which the header names the program and counts the rows.
-const ROOMY: u16 = 60;
+/// How much the header says.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    /// The program's name.
+    program: bool,
+    /// The names of all screens; else only of the one that is shown.
+    screens: bool,
+    /// Words beside the counts.
+    counts: bool,
+}
 
-/// Narrower than this only the screen that is shown has its name in the header.
-const NAMED: u16 = 50;
-
+/// The header with as many words as fit.
 fn header(app: &App) -> Line<'static> {
+    let steps = [(true, true, true), (false, true, true), (false, true, false), (false, false, true)];
+    let width = usize::from(app.size.width);
+    let lines = steps.map(|(program, screens, counts)| header_with(app, Words { program, screens, counts }));
+    let least = header_with(app, Words { program: false, screens: false, counts: false });
+    lines.into_iter().find(|line| line.width() <= width).unwrap_or(least)
+}
+
+fn header_with(app: &App, words: Words) -> Line<'static> {
     let mut spans = Vec::new();
-    if app.size.width >= ROOMY {
+    if words.program {
         spans.push(span(app, Part::Title, "conveyor "));
     }
-    for (index, screen) in Screen::ALL.iter().enumerate() {
+    for screen in Screen::ALL {
         let name = match screen {
             Screen::Fleet => "Fleet",
             Screen::Task => "Task",
             Screen::Events => "Events",
             Screen::Inbox => "Inbox",
+            Screen::Dispatch => "Dispatch",
+            Screen::Doctor => "Doctor",
         };
         let part = if *screen == app.screen { Part::Selected } else { Part::Dim };
-        let is_named = app.size.width >= NAMED || *screen == app.screen;
-        spans.push(Span::raw(" "));
-        spans.push(span(
-            app,
-            part,
-            if is_named { format!(" {} {name} ", index + 1) } else { format!(" {} ", index + 1) },
-        ));
+        let is_named = words.screens || *screen == app.screen;
+        let digit = screen.digit();
+        if words.program {
+            spans.push(Span::raw(" "));
+        }
+        spans.push(span(app, part, if is_named { format!(" {digit} {name} ") } else { format!(" {digit} ") }));
     }
     if let Some(board) = app.board() {
         let needing = count(board, Attention::NeedsYou, app.now);
         spans.push(Span::raw("  "));
-        spans.push(if needing > 0 && app.size.width < ROOMY {
+        spans.push(if needing > 0 && !words.counts {
             span(app, Part::NeedsYou, format!("! {needing}"))
         } else if needing > 0 {
             span(app, Part::NeedsYou, format!("! {needing} need{} you", if needing == 1 { "s" } else { "" }))
         } else {
             let aside = board.sessions.iter().filter(|row| row.attention == Attention::NeedsYou).count();
             let aside = if aside > 0 { format!(" ({aside} snoozed)") } else { String::new() };
-            span(app, Part::Dim, format!("nobody needs you{aside}"))
+            let nobody = if words.counts { "nobody needs you" } else { "! 0" };
+            span(app, Part::Dim, format!("{nobody}{aside}"))
         });
         let failed = count(board, Attention::Failed, app.now);
         if failed > 0 {
             let sign = app.settings.glyphs.attention(Attention::Failed);
-            let words = if app.size.width < ROOMY { "" } else { " failed" };
+            let word = if words.counts { " failed" } else { "" };
             spans.push(Span::raw("  "));
-            spans.push(span(app, Part::Failed, format!("{sign} {failed}{words}")));
+            spans.push(span(app, Part::Failed, format!("{sign} {failed}{word}")));
         }
     }
     Line::from(spans)
@@ -317,8 +366,11 @@ fn shorten_front(text: &str, width: usize, glyphs: Glyphs) -> String {
 fn footer(app: &App) -> Line<'static> {
     let width = |row: &Binding| row.keys.first().map_or(0, |key| key.name().width()) + row.short.width() + 3;
     let places = app.places();
-    let rows: Vec<&Binding> = keymap::rows(&places[..places.len() - 1])
-        .filter(|row| !app.layers.is_empty() || works(app, row.intent))
+    let keymap = &app.settings.keymap;
+    let rows: Vec<&Binding> = keymap
+        .rows(&places[..places.len() - 1])
+        // A meaning that was taken off the keyboard has no key to be shown.
+        .filter(|row| !row.keys.is_empty() && (!app.layers.is_empty() || works(app, row.intent)))
         .collect();
     let help = rows.iter().position(|row| row.intent == Intent::Help);
     let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| width(rows[index])));
@@ -348,7 +400,9 @@ fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
 #[must_use]
 pub fn works(app: &App, intent: Intent) -> bool {
     match intent {
-        Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Explain | Intent::Diff | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => {
+            app.session().is_some()
+        }
         Intent::Unfold => look::can_unfold(app),
         Intent::NextEntry | Intent::PreviousEntry => look::can_choose(app),
         Intent::PanLeft | Intent::PanRight => look::can_pan(app),
@@ -356,12 +410,12 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Cycle => app.task_name().is_some(),
         Intent::Nudge => super::messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),
-        Intent::NewTask => acts::is_offered(app, Subject::CreateTask),
-        Intent::StartWorker => acts::is_offered(app, Subject::StartWorker),
-        Intent::Bind => acts::is_offered(app, Subject::Bind),
-        Intent::Compact => acts::is_offered(app, Subject::Compact),
-        Intent::Budget => acts::is_offered(app, Subject::Budget),
-        Intent::Resume => acts::is_offered(app, Subject::Resume),
+        Intent::NewTask => is_offered(app, Subject::CreateTask),
+        Intent::StartWorker => is_offered(app, Subject::StartWorker),
+        Intent::Bind => is_offered(app, Subject::Bind),
+        Intent::Compact => is_offered(app, Subject::Compact),
+        Intent::Budget => is_offered(app, Subject::Budget),
+        Intent::Resume => is_offered(app, Subject::Resume),
         Intent::Stop => acts::question(app, Deed::Stop).is_ok(),
         Intent::Unbind => acts::question(app, Deed::Unbind).is_ok(),
         Intent::Receipts => !app.receipts.list().is_empty(),
@@ -371,17 +425,20 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Interrupt => super::answers::is_in(app, Condition::Busy),
         Intent::Answer => super::answers::is_in(app, Condition::Blocked),
         Intent::Retry => {
-            inbox::selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)
+            selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)
         }
         Intent::TakeBack => {
-            inbox::selected_command(app).is_some_and(|row| matches!(row.phase, Phase::Queued | Phase::Ambiguous))
+            selected_command(app).is_some_and(|row| matches!(row.phase, Phase::Queued | Phase::Ambiguous))
         }
-        Intent::Arrived => inbox::selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
-        Intent::Inbox | Intent::Pause => app.board().is_some(),
-        Intent::Adopt => acts::is_offered(app, Subject::Adopt),
+        Intent::Arrived => selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
+        Intent::Inbox | Intent::Dispatch | Intent::Pause => app.board().is_some(),
+        Intent::Doctor => true,
+        Intent::Adopt => is_offered(app, Subject::Adopt),
         Intent::Open => match app.screen {
             Screen::Fleet => app.fleet.list.id.is_some() && app.fleet.look != Look::Full,
             Screen::Task | Screen::Inbox => app.session().is_some(),
+            Screen::Dispatch => app.dispatch.view.list.id.is_some() && !app.dispatch.view.detail,
+            Screen::Doctor => doctor::repair(app).is_some(),
             Screen::Events => app.events.selected_row().is_some(),
         },
         Intent::NextNeed | Intent::PreviousNeed => {
@@ -392,9 +449,10 @@ pub fn works(app: &App, intent: Intent) -> bool {
             Screen::Fleet => {
                 app.fleet.look != Look::List || !app.filter_text.is_empty() || !app.fleet.chosen.is_empty()
             }
-            Screen::Task | Screen::Events | Screen::Inbox => true,
+            Screen::Task | Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => true,
         },
-        Intent::Filter | Intent::Copy | Intent::Mouse | Intent::NextPane | Intent::Fleet => app.board().is_some(),
+        Intent::Filter => app.board().is_some() && app.screen != Screen::Doctor,
+        Intent::Copy | Intent::Mouse | Intent::NextPane | Intent::Fleet => app.board().is_some(),
         Intent::Down
         | Intent::Up
         | Intent::Top
@@ -424,6 +482,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::Palette
         | Intent::Help
         | Intent::Reload
+        | Intent::Ringing
         | Intent::Repaint
         | Intent::Suspend
         | Intent::Quit
@@ -472,7 +531,7 @@ fn first_start(app: &App, frame: &mut Frame<'_>, area: Rect, missing: Option<&Fa
         Some(failure) => failure.message.clone(),
         None => "the ledger is empty: no session is registered".to_owned(),
     };
-    let text = [
+    let mut text = vec![
         (Part::Title, "Nothing to watch yet".to_owned()),
         (Part::Dim, what),
         (Part::Text, " ".to_owned()),
@@ -481,9 +540,10 @@ fn first_start(app: &App, frame: &mut Frame<'_>, area: Rect, missing: Option<&Fa
         (Part::Text, "Start a Codex worker in this folder:".to_owned()),
         (Part::Key, format!("    {program} start-worker --name w1 --cwd . --task \"...\"")),
         (Part::Text, "Watch the Codex sessions that run here already:".to_owned()),
-        (Part::Key, format!("    D, or {program} discover --adopt")),
+        (Part::Key, format!("    {}, or {program} discover --adopt", app.key(Intent::Adopt))),
         (Part::Text, " ".to_owned()),
-        (Part::Dim, "This screen shows it as soon as it is there.".to_owned()),
     ];
+    text.extend(doctor::in_brief(app));
+    text.push((Part::Dim, "This screen shows a session as soon as it is there.".to_owned()));
     paragraphs(app, frame, area, &text);
 }

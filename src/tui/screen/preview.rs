@@ -80,7 +80,7 @@ pub fn spots(app: &App) -> Vec<Spot> {
             app.session().map(|row| (row, area, app.fleet.raw, true)).into_iter().collect()
         }
         Screen::Task => task::shown(app),
-        Screen::Events | Screen::Inbox => Vec::new(),
+        Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => Vec::new(),
     };
     let spot = |(row, area, raw, has_keyboard): (&SessionRow, Rect, bool, bool)| {
         let text = text_area(app, row, area);

@@ -20,12 +20,13 @@ use tokio::{
 };
 use tokio_stream::Stream;
 
-use super::fake::{Fake, NOW, event, settings, text};
+use super::fake::{Fake, NOW, board, event, settings, text};
 use crate::{
     base::{Clock, Result, clock::FixedClock},
     model::board::Board,
     tui::{
         app::App,
+        calls::{Call, Ringing},
         event_loop::{INBOX, Wires, drive},
         terminal::Host,
         theme::ThemeName,
@@ -50,6 +51,7 @@ struct TestHost {
     size: Arc<Mutex<Size>>,
     frames: Arc<AtomicUsize>,
     log: Arc<Mutex<Vec<String>>>,
+    titles: Arc<Mutex<Vec<String>>>,
 }
 
 impl TestHost {
@@ -99,6 +101,15 @@ impl Host for TestHost {
         self.note(&format!("copy {text}"))
     }
 
+    fn set_title(&mut self, title: &str) -> Result<()> {
+        self.titles.lock().expect("no test panics here").push(title.into());
+        Ok(())
+    }
+
+    fn ring(&mut self, how: Ringing, call: &Call) -> Result<()> {
+        self.note(&format!("{how} {}", call.title))
+    }
+
     fn suspend(&mut self, _: bool) -> Result<()> {
         self.note("suspend")
     }
@@ -113,6 +124,7 @@ struct Runner {
     size: Arc<Mutex<Size>>,
     frames: Arc<AtomicUsize>,
     log: Arc<Mutex<Vec<String>>>,
+    titles: Arc<Mutex<Vec<String>>>,
     backend: Arc<Fake>,
     task: JoinHandle<Result<u8>>,
 }
@@ -124,7 +136,7 @@ impl Runner {
         let (signals, signal_receiver) = mpsc::channel(1);
         let (changes, change_receiver) = watch::channel(0);
         let (sender, inbox) = mpsc::channel(INBOX);
-        let (shown, log, frames) = (Arc::default(), Arc::default(), Arc::default());
+        let (shown, log, titles, frames) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
         let size = Arc::new(Mutex::new(Size::new(80, 24)));
         let mut host = TestHost {
             terminal: Terminal::new(TestBackend::new(80, 24)).expect("a test terminal"),
@@ -133,6 +145,7 @@ impl Runner {
             size: Arc::clone(&size),
             frames: Arc::clone(&frames),
             log: Arc::clone(&log),
+            titles: Arc::clone(&titles),
         };
         let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(NOW));
         let wires = Wires {
@@ -148,7 +161,7 @@ impl Runner {
             let mut app = App::new(settings(ThemeName::Dark, false), NOW, Size::new(80, 24), true);
             drive(&mut host, &mut app, wires).await
         });
-        Self { keys, signals, changes, shown, size, frames, log, backend, task }
+        Self { keys, signals, changes, shown, size, frames, log, titles, backend, task }
     }
 
     fn key(&self, name: &str) {
@@ -193,6 +206,22 @@ async fn shows_the_board_and_leaves() {
     runner.wait_for("needs you 3m").await;
     runner.wait_for("Make the parser accept").await;
     assert_eq!(runner.leave().await, 0);
+}
+
+#[tokio::test]
+async fn the_title_counts_who_needs_you_and_is_said_again_after_the_terminal_was_lent() {
+    let titles = |runner: &Runner| runner.titles.lock().expect("no test panics here").clone();
+    let runner = Runner::start(Fake::default());
+    runner.wait("the count", |runner| titles(runner).last().is_some_and(|title| title == "!1 conveyor")).await;
+    let mut calm = board();
+    calm.sessions.truncate(1);
+    runner.set_board(Some(calm));
+    runner.wait("nobody", |runner| titles(runner).last().is_some_and(|title| title == "conveyor")).await;
+    let before = titles(&runner).len();
+    runner.key("Ctrl-Z");
+    runner.wait("the title again", |runner| titles(runner).len() > before).await;
+    assert_eq!(titles(&runner).last().map(String::as_str), Some("conveyor"), "another program may have changed it");
+    runner.leave().await;
 }
 
 #[tokio::test]

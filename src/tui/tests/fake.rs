@@ -1,7 +1,7 @@
 //! A fleet that never was, and a backend that tells of it.
 
 use std::sync::{
-    Mutex,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -9,8 +9,9 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
     actions::{
-        Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, Found, KnownBy, PauseView, QuestionView,
-        Report, TalkQuery, Unregistered,
+        Adoptable, Area, ChainStep, Checkup, Command, Deliveries, Differing, DispatchHealth, DispatcherHost,
+        DispatcherView, Exchange, FileStatus, FileView, Finding, Found, KnownBy, Lease, Link, PauseView, QuestionView,
+        Report, StepKind, TalkQuery, Unregistered, Verdict,
     },
     base::{Error, Kind, Result, Timestamp},
     model::{
@@ -18,7 +19,7 @@ use crate::{
         cells::{Cursor, Picture},
         conversation::{Entry, Outcome, Run, Said, Sender},
         deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
-        delivery::{AckStatus, CommandKind, ItemState, Phase},
+        delivery::{AckStatus, Attempt, AttemptState, CommandKind, ItemState, Lane, Phase},
         family::AgentView,
         marks::MarksView,
         rollout::CommandSource,
@@ -30,6 +31,7 @@ use crate::{
     tui::{
         app::{App, Settings, update},
         backend::{Backend, EventQuery, Explanation, PaneText},
+        columns,
         keymap::Key,
         message::{Effect, Msg},
         screen,
@@ -313,6 +315,28 @@ pub fn explanation() -> Explanation {
     }
 }
 
+/// What a session has changed, as `diff --json` prints it.
+pub fn differing() -> Differing {
+    let patch = "diff --git a/src/parser.rs b/src/parser.rs\nindex 7898192..422c2b7 100644\n--- a/src/parser.rs\n\
+        +++ b/src/parser.rs\n@@ -1,3 +1,4 @@ fn main() {\n fn parse() {\n-    \tread_all();\n+\tread_pieces(); // \u{1b}[31mred\n\
+        +    keep(offsets);\n }\ndiff --git a/tests/old.rs b/tests/old.rs\ndeleted file mode 100644\n";
+    let file =
+        |path: &str, status, added, removed| FileView { added, old_path: None, path: path.into(), removed, status };
+    Differing {
+        base: Some("1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d".into()),
+        cwd: "/home/me/project".into(),
+        files: vec![
+            file("src/parser.rs", FileStatus::Modified, Some(2), Some(1)),
+            file("tests/old.rs", FileStatus::Deleted, Some(0), Some(40)),
+            file("notes.txt", FileStatus::Untracked, None, None),
+        ],
+        patch: patch.into(),
+        root: "/home/me/project".into(),
+        session: "w1".into(),
+        truncated: false,
+    }
+}
+
 pub fn pane() -> PaneText {
     let captured = "Would you like to run the following command?\n\n\u{1b}[1;36m$ cargo test\u{1b}[0m --workspace\n\
         \u{1b}[7m> 1. Yes, proceed (y)\u{1b}[0m\n  2. No (esc)\n\n";
@@ -479,6 +503,101 @@ pub fn busy() -> Deliveries {
     deliveries
 }
 
+/// The exchange of the first command of [`busy`]: given up once, and proven by its rollout the second time.
+pub fn exchange() -> Exchange {
+    let attempt = |id: i64, seconds: i64, state, error: Option<&str>| Attempt {
+        command_id: "command-1".into(),
+        correlation_id: "dispatch-7".into(),
+        dispatcher_id: "dispatcher-4242".into(),
+        error: error.map(Into::into),
+        fence: id,
+        finished_at: Some(Timestamp::from_millis(ago(seconds).as_millis() + 340)),
+        id,
+        lane: Some(Lane::Tmux),
+        result: None,
+        side_effect_completed: true,
+        side_effect_started: true,
+        started_at: ago(seconds),
+        state,
+    };
+    let step = |kind, seconds, label: &str, detail: Option<&str>| ChainStep {
+        at: Some(ago(seconds)),
+        detail: detail.map(Into::into),
+        kind,
+        label: label.into(),
+    };
+    Exchange {
+        correlation_id: "dispatch-7".into(),
+        commands: vec![Link {
+            attempts: vec![
+                attempt(3, 690, AttemptState::Failed, Some("a person is typing there")),
+                attempt(4, 680, AttemptState::Succeeded, None),
+            ],
+            command_id: "command-1".into(),
+            lease: Some(Lease {
+                by: "dispatcher-4242".into(),
+                expires_at: Some(Timestamp::from_millis(NOW.as_millis() + 12_000)),
+                since: Some(ago(3)),
+            }),
+            phase: Phase::Done,
+            receipt: Some(serde_json::json!({
+                "byte_offset": 40_321, "kind": "rollout", "path": "/home/me/.codex/sessions/rollout-w1.jsonl",
+            })),
+            side_effect_risk: true,
+        }],
+        conversation: vec![
+            step(
+                StepKind::WorkerReceipt,
+                720,
+                "worker_task_complete of w1, its rollout shows it at byte 38102",
+                Some("41 files read."),
+            ),
+            step(StepKind::Command, 705, "nudge_worker from m1 to w1", Some("Use the new fixture folder.")),
+            step(StepKind::DispatchAttempt, 680, "try 4 by tmux: succeeded, dispatcher dispatcher-4242", None),
+            step(StepKind::Proof, 679, "done: its rollout shows it at byte 40321", None),
+        ],
+    }
+}
+
+/// One finding of each verdict, and a session that can be adopted.
+pub fn checkup() -> Checkup {
+    let finding = |area, about: &str, verdict, message: &str, remedy: Option<&str>| Finding {
+        area,
+        about: about.into(),
+        verdict,
+        message: message.into(),
+        remedy: remedy.map(Into::into),
+    };
+    Checkup {
+        taken_at: ago(40),
+        findings: vec![
+            finding(
+                Area::Drift,
+                "w4",
+                Verdict::Problem,
+                "its pane %9 is gone; its process 812 has ended",
+                Some("`conveyor resume w4`"),
+            ),
+            finding(
+                Area::Installation,
+                "tmux escape time",
+                Verdict::Remark,
+                "500 ms: Esc is passed on only after that time",
+                Some("`tmux set -s escape-time 10`"),
+            ),
+            finding(Area::Drift, "m2", Verdict::Unchecked, "process 77 cannot be looked at", None),
+            finding(Area::Installation, "tmux", Verdict::Fine, "/usr/bin/tmux, 3.4", None),
+            finding(Area::Ledger, "integrity", Verdict::Fine, "every page is sound", None),
+        ],
+        adoptable: vec![Adoptable {
+            thread_id: Some("019a2b3c-0000-7000-8000-000000000009".into()),
+            cwd: Some("/home/me/other".into()),
+            tmux_session: Some("main".into()),
+            preview: Some("Write the changelog.".into()),
+        }],
+    }
+}
+
 /// Answers from memory; what it was asked is counted.
 pub struct Fake {
     pub board: Mutex<Option<Board>>,
@@ -534,12 +653,24 @@ impl Backend for Fake {
         Ok(explanation())
     }
 
+    fn diff(&self, _: &str) -> Result<Differing> {
+        Ok(differing())
+    }
+
     fn questions(&self, _: &str) -> Result<Vec<QuestionView>> {
         Ok(Vec::new())
     }
 
     fn unregistered(&self) -> Result<Unregistered> {
         Ok(unregistered())
+    }
+
+    fn exchange(&self, _: &str) -> Result<Exchange> {
+        Ok(exchange())
+    }
+
+    fn checkup(&self) -> Result<Checkup> {
+        Ok(checkup())
     }
 
     fn attach(&self, _: &str) -> Result<Vec<String>> {
@@ -557,7 +688,15 @@ impl Backend for Fake {
 }
 
 pub fn settings(theme: ThemeName, ascii: bool) -> Settings {
-    Settings { theme: Theme::new(theme), glyphs: Glyphs::new(ascii), prefix: vec!["conveyor".into()], announced: true }
+    Settings {
+        theme: Theme::new(theme),
+        glyphs: Glyphs::new(ascii),
+        prefix: vec!["conveyor".into()],
+        announced: true,
+        keymap: Arc::default(),
+        columns: columns::DEFAULT.to_vec(),
+        dwell: 5,
+    }
 }
 
 /// A cockpit of this size before anything is known.
@@ -653,6 +792,7 @@ pub fn lines(effects: &[Effect]) -> Vec<String> {
             Effect::Copy(text) => format!("copy {text}"),
             Effect::Load(load) => format!("{load:?}"),
             Effect::Mouse(on) => format!("mouse {on}"),
+            Effect::Ring(how, call) => format!("{how}: {}: {}", call.title, call.body),
             effect @ (Effect::Repaint | Effect::Suspend | Effect::Quit) => format!("{effect:?}"),
         })
         .collect()

@@ -214,6 +214,22 @@ fn adopting_lists_what_runs_and_takes_what_is_checked() {
 }
 
 #[test]
+fn a_form_is_offered_when_there_is_something_to_fill_in() {
+    let empty = super::fake::empty(80, 24);
+    let mut broken = app(80, 24);
+    update(&mut broken, Msg::Board(Err(Error::new(crate::base::Kind::Ledger, "broken"))));
+    let mut offered = 0;
+    for app in [empty, broken, app(80, 24), loose(80, 24)] {
+        for subject in Subject::ALL {
+            let is_there = fresh(&app, *subject).is_ok();
+            assert_eq!(crate::tui::form::is_offered(&app, *subject), is_there, "{subject}");
+            offered += usize::from(is_there);
+        }
+    }
+    assert!(offered > 25, "{offered}");
+}
+
+#[test]
 fn what_cannot_be_filled_in_does_not_open_and_says_why() {
     let mut app = app(80, 24);
     for (key, why) in [("b", "no manager is free"), ("K", "no session is selected"), ("U", "nobody is bound to docs")] {

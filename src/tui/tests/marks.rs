@@ -88,7 +88,7 @@ fn w_passes_by_what_is_put_aside_or_was_seen() {
         visited.push(app.fleet.list.id.clone().unwrap_or_default());
     }
     assert_eq!(visited, ["session-w2", "session-w3", "session-m2", "session-w2"], "w1 sleeps, m2 is unread by hand");
-    assert!(screen(&app).contains("nobody needs you"), "the header does not count it: {}", screen(&app));
+    assert!(screen(&app).contains("! 0 (1 snoozed)"), "the header does not count it: {}", screen(&app));
     let mut seen = board();
     seen.sessions.iter_mut().for_each(|row| row.marks.unread = false);
     let mut app = with(seen, 80, 24);

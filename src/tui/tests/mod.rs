@@ -1,9 +1,11 @@
 //! The cockpit tested at three levels: keys in and effects out, frames, the whole loop.
 
 mod answers;
+mod diff;
 mod driven;
-mod fake;
+pub(super) mod fake;
 mod forms;
+mod machine;
 mod marks;
 mod messages;
 mod palette;

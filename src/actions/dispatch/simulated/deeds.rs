@@ -162,6 +162,16 @@ impl Deed {
                 pane.composer.clear();
             }
         }
+        // Nothing is typed whose marker stands on the screen: what was let go again after it was seen waits for that.
+        for seat in 0..world.seats.len() {
+            let Some(pane) = &world.seats[seat].pane else { continue };
+            let is_open = |text: &String| world.book.command_in(text).is_some_and(|id| world.book.is_left_over(&id));
+            if pane.transcript.iter().any(is_open)
+                && let Some(pane) = &mut world.seats[seat].pane
+            {
+                pane.transcript.clear();
+            }
+        }
         if !world.server.is_up && world.server.starts_at.is_none() {
             world.server.starts_at = Some(world.uptime + 100);
         }

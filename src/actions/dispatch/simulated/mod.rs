@@ -93,6 +93,7 @@ impl Schedule {
                 tmux_pane: None,
                 tmux_socket: None,
                 terminal: Terminal::default(),
+                config: None,
             },
             tmux: Arc::new(Panes { stage: Arc::clone(stage), player: player.unwrap_or_default() }),
             servers: Arc::new(Servers { stage: Arc::clone(stage), player: player.unwrap_or_default() }),

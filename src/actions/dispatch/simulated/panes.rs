@@ -1,7 +1,7 @@
 //! The tmux server of the world, as a dispatcher sees it: the guards are those of [`ScriptedTmux`], the screens are drawn
 //! from the world, and calls time out before or after their effect.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{
     effects::{Effect, Late},
@@ -200,7 +200,7 @@ impl Tmux for Panes {
         self.direct().attach_argv(pane)
     }
 
-    fn popup_argv(&self, argv: &[String]) -> Result<Vec<String>> {
-        self.direct().popup_argv(argv)
+    fn popup_argv(&self, cwd: &Path, argv: &[String]) -> Result<Vec<String>> {
+        self.direct().popup_argv(cwd, argv)
     }
 }

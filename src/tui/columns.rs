@@ -1,0 +1,18 @@
+//! What stands at the right end of a row of the fleet; the operator chooses.
+
+use crate::text_enum;
+
+text_enum! {
+    /// A column.
+    pub enum Column {
+        /// Age of the last event.
+        Age => "age",
+        /// How full the model's context is.
+        Context => "context",
+        /// Messages that nobody has seen, as soon as any session has some.
+        Unread => "unread",
+    }
+}
+
+/// The columns unless the operator says otherwise.
+pub const DEFAULT: [Column; 3] = [Column::Age, Column::Context, Column::Unread];

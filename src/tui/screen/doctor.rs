@@ -1,0 +1,318 @@
+//! The Doctor screen: what is wrong with installation, ledger and records, with the repair beside each finding, and
+//! what runs here unregistered.
+
+use ratatui::{
+    Frame,
+    layout::{Position, Rect},
+    text::{Line, Span},
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::{ago, divider, frames, heading, mark, put, sides, span, styled};
+use crate::{
+    actions::{Adoptable, Checkup, Finding, Verdict},
+    base::text::one_line,
+    tui::{
+        app::App,
+        keymap::Intent,
+        theme::Part,
+        wrap::{cut, pad, wrap},
+    },
+};
+
+/// The most lines of one finding.
+const LINES: usize = 40;
+
+/// A row of the list.
+#[derive(Debug, Clone, Copy)]
+pub enum Row<'a> {
+    /// A finding.
+    Finding(&'a Finding),
+    /// A session that runs unregistered: its place and itself.
+    Adoptable(usize, &'a Adoptable),
+}
+
+impl Row<'_> {
+    /// The id that is selected.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            // The same check keeps its id when it is looked again, whatever it finds.
+            Self::Finding(finding) => format!("{} {}", finding.area, finding.about),
+            Self::Adoptable(index, one) => one.thread_id.clone().unwrap_or_else(|| format!("adoptable {index}")),
+        }
+    }
+}
+
+/// The newest checkup, when there is one.
+fn checkup(app: &App) -> Option<&Checkup> {
+    app.doctor.checkup.as_ref()?.as_deref().ok()
+}
+
+/// What runs unregistered, then the findings, the gravest first.
+#[must_use]
+pub fn rows(app: &App) -> Vec<Row<'_>> {
+    let Some(checkup) = checkup(app) else { return Vec::new() };
+    let is_problem = |finding: &&Finding| finding.verdict == Verdict::Problem;
+    let findings = || checkup.findings.iter();
+    let first = findings().filter(is_problem).map(Row::Finding);
+    let rest = findings().filter(|finding| !is_problem(finding)).map(Row::Finding);
+    let adoptable = checkup.adoptable.iter().enumerate().map(|(index, one)| Row::Adoptable(index, one));
+    first.chain(adoptable).chain(rest).collect()
+}
+
+/// The ids of the rows, in their order. Two findings about the same thing are told apart by their number.
+#[must_use]
+pub fn ids(app: &App) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for row in rows(app) {
+        let id = row.id();
+        let same = ids.iter().filter(|other| other.split('\u{0}').next() == Some(&id)).count();
+        ids.push(if same == 0 { id } else { format!("{id}\u{0}{same}") });
+    }
+    ids
+}
+
+/// The selected row.
+#[must_use]
+pub fn selected(app: &App) -> Option<Row<'_>> {
+    let id = app.doctor.view.list.id.as_deref()?;
+    let place = ids(app).iter().position(|other| other == id)?;
+    rows(app).get(place).copied()
+}
+
+/// The command that mends the selected finding; none when its remedy is no single command.
+#[must_use]
+pub fn repair(app: &App) -> Option<String> {
+    let Row::Finding(finding) = selected(app)? else { return None };
+    let mut pieces = finding.remedy.as_deref()?.split('`');
+    // Commands stand in backquotes; with several of them a person has to choose.
+    let command = pieces.nth(1)?.to_owned();
+    (pieces.count() <= 1).then_some(command)
+}
+
+fn areas(app: &App) -> (Rect, Rect) {
+    sides(frames(app.size).body, app.doctor.view.detail)
+}
+
+/// How many rows the list shows.
+#[must_use]
+pub fn visible_rows(app: &App) -> usize {
+    usize::from(areas(app).0.height.saturating_sub(1))
+}
+
+/// How many lines of the detail do not fit.
+#[must_use]
+pub fn overflow(app: &App) -> usize {
+    let area = areas(app).1;
+    let lines = selected(app).map_or(0, |row| detail(app, row, usize::from(area.width)).len());
+    lines.saturating_sub(usize::from(area.height).saturating_sub(1))
+}
+
+/// The row at `at`.
+#[must_use]
+pub fn hit(app: &App, at: Position) -> Option<String> {
+    let list = areas(app).0;
+    if !list.contains(at) || at.y == list.y {
+        return None;
+    }
+    ids(app).into_iter().nth(app.doctor.view.list.top + usize::from(at.y - list.y - 1))
+}
+
+/// What was found, in a few words.
+pub(super) fn summary(app: &App) -> (Part, String) {
+    let looking = if app.doctor.is_looking { ", looking again" } else { "" };
+    match &app.doctor.checkup {
+        None => (Part::Dim, "looking at tools, ledger and records".to_owned()),
+        Some(Err(failure)) => (Part::Error, format!("cannot look: {}{looking}", one_line(&failure.message))),
+        Some(Ok(checkup)) => {
+            let count = |verdict, one: &str| match checkup.count(verdict) {
+                0 => None,
+                1 => Some(format!("1 {one}")),
+                more => Some(format!("{more} {one}s")),
+            };
+            let problems = count(Verdict::Problem, "problem");
+            let part = if problems.is_some() { Part::Failed } else { Part::DoneUnseen };
+            let first = problems.unwrap_or_else(|| "healthy".to_owned());
+            let unchecked = match checkup.count(Verdict::Unchecked) {
+                0 => None,
+                more => Some(format!("{more} not to be seen")),
+            };
+            let words: Vec<String> =
+                [Some(first), count(Verdict::Remark, "remark"), unchecked].into_iter().flatten().collect();
+            let ago = ago(Some(checkup.taken_at), app.now);
+            (part, format!("{}, looked {ago} ago{looking}", words.join(", ")))
+        }
+    }
+}
+
+/// Draws the screen.
+pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
+    let (list_area, detail_area) = areas(app);
+    let view = &app.doctor.view;
+    if !list_area.is_empty() {
+        list(app, frame, list_area);
+    }
+    if detail_area.is_empty() {
+        return;
+    }
+    if detail_area.x > 0 {
+        divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
+    }
+    let Some(row) = selected(app) else {
+        put(frame, detail_area, 0, heading(app, "no finding", view.detail, detail_area.width));
+        return;
+    };
+    let title = match row {
+        Row::Finding(finding) => format!("{}: {}", finding.area, finding.about),
+        Row::Adoptable(..) => "runs here unregistered".to_owned(),
+    };
+    put(frame, detail_area, 0, heading(app, &title, view.detail, detail_area.width));
+    let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
+    let lines = detail(app, row, usize::from(text.width));
+    for (index, (part, line)) in lines.into_iter().skip(view.scroll).enumerate().take(usize::from(text.height)) {
+        put(frame, text, index, styled(app, part, format!(" {line}")));
+    }
+}
+
+fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let view = &app.doctor.view;
+    let (part, text) = summary(app);
+    put(frame, area, 0, heading(app, &format!("doctor: {text}"), !view.detail, area.width));
+    let rows = rows(app);
+    if rows.is_empty() {
+        put(frame, area, 2, styled(app, part, cut(&format!("  {text}"), usize::from(area.width), app.settings.glyphs)));
+    }
+    let ids = ids(app);
+    let visible = usize::from(area.height.saturating_sub(1));
+    for (index, row) in rows.iter().enumerate().skip(view.list.top).take(visible) {
+        let at = index - view.list.top + 1;
+        put(frame, area, at, line(app, *row, usize::from(area.width)));
+        if view.list.id == ids.get(index).cloned()
+            && let Ok(at) = u16::try_from(at)
+        {
+            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !view.detail);
+        }
+    }
+}
+
+/// How a verdict is drawn: its sign, its word, its style.
+pub(super) fn verdict(verdict: Verdict) -> (&'static str, &'static str, Part) {
+    match verdict {
+        Verdict::Problem => ("!", "problem", Part::Failed),
+        Verdict::Remark => ("-", "remark", Part::Warning),
+        Verdict::Unchecked => ("?", "unseen", Part::Unknown),
+        Verdict::Fine => (" ", "ok", Part::Dim),
+    }
+}
+
+fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
+    let glyphs = app.settings.glyphs;
+    let (sign, word, part, about, text) = match row {
+        Row::Finding(finding) => {
+            let (sign, word, part) = verdict(finding.verdict);
+            let remedy = finding.remedy.as_deref().map(|remedy| format!("  -> {}", one_line(remedy)));
+            (sign, word, part, finding.about.clone(), one_line(&finding.message) + &remedy.unwrap_or_default())
+        }
+        Row::Adoptable(_, one) => {
+            let place = one.cwd.clone().unwrap_or_else(|| "?".to_owned());
+            let what = one.preview.clone().unwrap_or_default();
+            (
+                "+",
+                "runs",
+                Part::Key,
+                one.tmux_session.clone().unwrap_or_else(|| "codex".to_owned()),
+                format!("{place}  {what}"),
+            )
+        }
+    };
+    let head = format!("{sign} {} ", pad(word, 7, glyphs));
+    let about = pad(&about, 20.min(width / 3), glyphs);
+    let room = width.saturating_sub(head.width() + about.width() + 1);
+    let style = app.settings.theme.style(part);
+    let text_part = if part == Part::Dim { Part::Dim } else { Part::Text };
+    Line::from(vec![
+        Span::styled(head, style),
+        span(app, Part::Title, about),
+        span(app, text_part, format!(" {}", cut(&text, room, glyphs))),
+    ])
+}
+
+fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
+    let width = width.saturating_sub(2);
+    let lines = match row {
+        Row::Finding(finding) => {
+            let (_, word, part) = verdict(finding.verdict);
+            let mut lines = vec![(part, format!("{word}: {}", finding.message))];
+            if let Some(remedy) = &finding.remedy {
+                lines.extend([(Part::Text, String::new()), (Part::Title, "to mend it".to_owned())]);
+                lines.push((Part::Key, remedy.clone()));
+            }
+            let twin = match finding.area {
+                crate::actions::Area::Installation => "conveyor doctor --text",
+                _ => "conveyor db-doctor --live --text",
+            };
+            lines.extend([(Part::Text, String::new()), (Part::Dim, format!("the same headless: {twin}"))]);
+            lines
+        }
+        Row::Adoptable(_, one) => {
+            let facts = [
+                ("thread", &one.thread_id),
+                ("folder", &one.cwd),
+                ("tmux", &one.tmux_session),
+                ("asked", &one.preview),
+            ];
+            let mut lines: Vec<(Part, String)> = facts
+                .into_iter()
+                .map(|(name, fact)| {
+                    let fact = fact.as_deref().unwrap_or("not known");
+                    (Part::Text, format!("{name:8} {fact}"))
+                })
+                .collect();
+            lines.push((Part::Text, String::new()));
+            let adopt = app.key(Intent::Adopt);
+            let text = if one.thread_id.is_some() {
+                format!("{adopt} registers it, and everything else that runs here unregistered, as workers")
+            } else {
+                format!("its thread is not known until its first prompt; then it can be registered with {adopt}")
+            };
+            lines.push((Part::Key, text));
+            lines.push((Part::Dim, "the same headless: conveyor discover --adopt".to_owned()));
+            lines
+        }
+    };
+    lines
+        .into_iter()
+        .flat_map(|(part, text)| wrap(&text, width, LINES).into_iter().map(move |line| (part, line)))
+        .collect()
+}
+
+/// What doctor found, as the first screen shows it: what is wrong, and what runs here already.
+pub(super) fn in_brief(app: &App) -> Vec<(Part, String)> {
+    let (part, text) = summary(app);
+    let mut lines = vec![(part, format!("Doctor ({}): {text}", app.key(Intent::Doctor)))];
+    let Some(checkup) = checkup(app) else { return lines };
+    for finding in checkup.findings.iter().filter(|finding| finding.verdict == Verdict::Problem).take(3) {
+        lines.push((Part::Failed, format!("  ! {}: {}", finding.about, one_line(&finding.message))));
+        lines.extend(finding.remedy.as_ref().map(|remedy| (Part::Key, format!("    -> {}", one_line(remedy)))));
+    }
+    match checkup.adoptable.as_slice() {
+        [] => lines.push((Part::Dim, "No Codex session runs here in a terminal.".to_owned())),
+        found => {
+            let many = if found.len() == 1 { "session runs" } else { "sessions run" };
+            lines.push((
+                Part::Title,
+                format!("{} Codex {many} here already; {} adopts:", found.len(), app.key(Intent::Adopt)),
+            ));
+            for one in found.iter().take(3) {
+                let place = one.cwd.as_deref().unwrap_or("?");
+                let asked = one.preview.as_deref().map(|asked| format!(": {asked}")).unwrap_or_default();
+                lines.push((
+                    Part::Text,
+                    format!("  {} in {place}{asked}", one.tmux_session.as_deref().unwrap_or("codex")),
+                ));
+            }
+        }
+    }
+    lines
+}

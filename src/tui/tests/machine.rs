@@ -1,0 +1,174 @@
+//! The screens about the program itself: Dispatch and Doctor.
+
+use super::fake::{
+    ago, app, app_with_messages, busy, checkup, dispatcher, empty, exchange, lines, press, quiet, screen, settings,
+};
+use crate::{
+    actions::DispatcherHost,
+    base::{Error, Kind},
+    model::delivery::Phase,
+    tui::{
+        app::{App, update},
+        message::Msg,
+        theme::ThemeName,
+    },
+};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (50, 20), (160, 50)];
+
+fn at_sizes(name: &str, make: impl Fn(u16, u16) -> App) {
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen(&make(width, height)));
+    }
+}
+
+/// The Dispatch screen on the command that was given up, with what belongs to it.
+fn dispatch(width: u16, height: u16) -> App {
+    let mut app = app_with_messages(width, height);
+    press(&mut app, "5 j j j j");
+    update(&mut app, Msg::Exchange("command-1".into(), Ok(exchange())));
+    app
+}
+
+fn doctor(width: u16, height: u16) -> App {
+    let mut app = app(width, height);
+    press(&mut app, "8");
+    update(&mut app, Msg::Checkup(Ok(checkup())));
+    app
+}
+
+#[test]
+fn the_dispatch_screen() {
+    at_sizes("dispatch", dispatch);
+    let mut narrow = dispatch(50, 20);
+    press(&mut narrow, "Enter");
+    insta::assert_snapshot!("dispatch_detail", screen(&narrow));
+}
+
+#[test]
+fn the_dispatch_screen_in_ascii_is_ascii_and_no_theme_changes_what_is_said() {
+    for make in [dispatch, doctor] {
+        let mut ascii = make(80, 24);
+        ascii.settings = settings(ThemeName::Mono, true);
+        assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
+        let mut mono = make(80, 24);
+        mono.settings = settings(ThemeName::Mono, false);
+        assert_eq!(screen(&mono), screen(&make(80, 24)));
+    }
+}
+
+#[test]
+fn nobody_who_delivers_is_said_with_what_to_do() {
+    at_sizes("dispatch_nobody", |width, height| {
+        let mut app = app(width, height);
+        let mut alone = quiet();
+        alone.health.running = false;
+        alone.health.waiting = 2;
+        let mut silent = dispatcher(DispatcherHost::Watch, 977);
+        silent.alive = false;
+        silent.heartbeat_at = ago(90);
+        silent.last_error = Some("the ledger is in use".into());
+        alone.health.dispatchers = vec![silent];
+        update(&mut app, Msg::Deliveries(Ok(alone)));
+        press(&mut app, "5");
+        app
+    });
+}
+
+#[test]
+fn a_command_is_asked_about_when_it_is_selected_and_when_something_moved() {
+    let mut app = app_with_messages(100, 30);
+    assert_eq!(lines(&press(&mut app, "5")), [""; 0], "who delivers has no exchange");
+    assert_eq!(lines(&press(&mut app, "j j")), [r#"Exchange("command-4")"#], "the first in line of w1");
+    // One question at a time; the newest waits.
+    assert_eq!(lines(&press(&mut app, "j j")), [""; 0]);
+    let next = update(&mut app, Msg::Exchange("command-4".into(), Ok(exchange())));
+    assert_eq!(lines(&next), [r#"Exchange("command-1")"#]);
+    update(&mut app, Msg::Exchange("command-1".into(), Ok(exchange())));
+    let after = update(&mut app, Msg::Deliveries(Ok(busy())));
+    assert_eq!(lines(&after), [r#"Exchange("command-1")"#]);
+    // An answer about another one is not shown as this one's.
+    update(&mut app, Msg::Exchange("command-9".into(), Ok(exchange())));
+    assert!(screen(&app).contains("looking for its tries"), "{}", screen(&app));
+    update(&mut app, Msg::Exchange("command-1".into(), Err(Error::new(Kind::Ledger, "the ledger is damaged"))));
+    assert!(screen(&app).contains("its exchange is not known"), "{}", screen(&app));
+}
+
+#[test]
+fn retry_cancel_and_resolve_work_on_the_dispatch_screen() {
+    let mut deliveries = busy();
+    deliveries.commands[1].phase = Phase::Ambiguous;
+    let ask = |keys: &str| {
+        let mut app = app_with_messages(100, 30);
+        update(&mut app, Msg::Deliveries(Ok(deliveries.clone())));
+        press(&mut app, "5 j");
+        press(&mut app, keys);
+        let shown = screen(&app);
+        (lines(&press(&mut app, "y")), shown)
+    };
+    // w1: 4 waits, 3 is uncertain, 1 was given up, 2 is delivered.
+    let (sent, shown) = ask("j X");
+    assert_eq!(sent, ["conveyor dispatch cancel -- command-4"], "{shown}");
+    assert!(shown.contains("Take the nudge to w1 back?") && shown.contains("dispatch cancel"), "{shown}");
+    let (sent, shown) = ask("j j V");
+    assert!(sent[0].starts_with("conveyor dispatch resolve") && sent[0].contains("--as=delivered"), "{sent:?} {shown}");
+    let (sent, _) = ask("j j j R");
+    assert_eq!(sent, ["conveyor dispatch retry -- command-1"]);
+    let (sent, shown) = ask("j j j j R");
+    assert!(!sent[0].contains("dispatch"), "what was delivered is not sent again: {sent:?} {shown}");
+}
+
+#[test]
+fn the_headless_twin_of_what_is_shown_is_copied() {
+    let mut app = dispatch(100, 30);
+    assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor chain -- command-1"]);
+    assert_eq!(lines(&press(&mut app, "g Y")), ["copy conveyor dispatch status"]);
+    let mut app = doctor(100, 30);
+    assert_eq!(lines(&press(&mut app, "Enter")), ["copy conveyor resume w4"]);
+    assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor doctor"]);
+}
+
+#[test]
+fn the_doctor_screen() {
+    at_sizes("doctor", doctor);
+}
+
+#[test]
+fn doctor_looks_when_its_screen_is_opened_and_when_it_is_told_to() {
+    let mut app = app(80, 24);
+    assert_eq!(lines(&press(&mut app, "8")), ["Checkup"]);
+    assert!(screen(&app).contains("looking at tools, ledger and records"), "{}", screen(&app));
+    assert_eq!(lines(&press(&mut app, "r")).iter().filter(|line| *line == "Checkup").count(), 0, "one at a time");
+    let again = update(&mut app, Msg::Checkup(Ok(checkup())));
+    assert_eq!(lines(&again), ["Checkup"], "it was asked for while the first look was under way");
+    update(&mut app, Msg::Checkup(Ok(checkup())));
+    press(&mut app, "1");
+    assert!(!lines(&press(&mut app, "8")).contains(&"Checkup".to_owned()), "what was found is shown with its age");
+    assert!(screen(&app).contains("1 problem"), "{}", screen(&app));
+    assert!(lines(&press(&mut app, "r")).contains(&"Checkup".to_owned()));
+    // A change of the ledger is no reason to run every tool.
+    assert!(!lines(&update(&mut app, Msg::Changed)).contains(&"Checkup".to_owned()));
+    update(&mut app, Msg::Checkup(Err(Error::io("no working directory"))));
+    assert!(screen(&app).contains("cannot look: no working directory"), "{}", screen(&app));
+}
+
+#[test]
+fn the_first_screen_shows_what_doctor_found_and_what_can_be_adopted() {
+    at_sizes("first_start_checked", |width, height| {
+        let mut app = empty(width, height);
+        let error = || Error::not_found("there is no ledger at .codex-workers/workerctl.db");
+        assert!(lines(&update(&mut app, Msg::Board(Err(error())))).contains(&"Checkup".to_owned()));
+        update(&mut app, Msg::Checkup(Ok(checkup())));
+        assert!(!lines(&update(&mut app, Msg::Board(Err(error())))).contains(&"Checkup".to_owned()), "once");
+        app
+    });
+}
+
+#[test]
+fn the_doctor_screen_works_when_the_ledger_does_not() {
+    let mut app = empty(80, 24);
+    update(&mut app, Msg::Board(Err(Error::new(Kind::Ledger, "the ledger is damaged"))));
+    press(&mut app, "8");
+    update(&mut app, Msg::Checkup(Ok(checkup())));
+    assert!(screen(&app).contains("conveyor resume w4"), "{}", screen(&app));
+}
