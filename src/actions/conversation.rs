@@ -111,6 +111,7 @@ fn name_senders(r: Read<'_>, entries: &mut [Entry], given: &[(usize, Given)]) ->
                 // A nudge says in its first line for whom it speaks.
                 let first = text.lines().next().unwrap_or_default();
                 let told = first.strip_prefix("From ").and_then(|line| line.strip_suffix(':'));
+                let told = told.map(|told| told.strip_prefix("the ").unwrap_or(told));
                 let name = match told.filter(|told| told.starts_with(&name)).map(str::to_owned) {
                     Some(told) => {
                         *text = text[first.len()..].trim_start().to_owned();

@@ -23,13 +23,13 @@ fn a_conversation_names_senders_and_outcomes_and_the_pane_is_one_key_away() {
 
     world.run(&["enqueue-nudge-worker", "parser", "--message", "count them {{say Counted.}}"]).ok();
     let screen = terminal.wait_for("Counted.");
-    assert!(screen.contains("from manager m1 on task parser, "), "{screen}");
+    assert!(screen.contains("from operator on task parser, "), "{screen}");
     assert!(!screen.contains("  [conveyor] From"), "what is typed around a message is not shown: {screen}");
 
     terminal.press(&["p"]);
     let screen = terminal.wait_for("as of ");
     assert!(screen.contains("worker w1: pane"), "{screen}");
-    assert!(screen.contains("[conveyor] From manager m1"), "the pane shows what was typed: {screen}");
+    assert!(screen.contains("[conveyor] From the operator"), "the pane shows what was typed: {screen}");
     terminal.press(&["p"]);
     terminal.wait_gone("as of ");
     terminal.press(&["q"]);
