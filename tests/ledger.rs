@@ -184,7 +184,7 @@ fn the_stored_words_are_the_ones_the_program_knows() {
     use conveyor::model::{
         delivery::{AckStatus, AttemptState, CommandState, Disposition, ItemState, Phase, SignalKind},
         session::{Registration, Role},
-        supervision::{Deciding, Mode, NudgeOnCompletion},
+        supervision::{CriterionSource, CriterionStatus, Deciding, Mode, NudgeOnCompletion},
         task::{BindingState, TaskState},
     };
     let env = TestEnv::new();
@@ -209,6 +209,9 @@ fn the_stored_words_are_the_ones_the_program_knows() {
     check("session_signals", &words(Disposition::ALL.iter().map(|one| one.as_str()).collect()));
     check("routed_notifications", &words(ItemState::ALL.iter().map(|one| one.as_str()).collect()));
     check("notification_acknowledgements", &words(AckStatus::ALL.iter().map(|one| one.as_str()).collect()));
+    check("acceptance_criteria", &words(CriterionStatus::ALL.iter().map(|one| one.as_str()).collect()));
+    check("acceptance_criteria", &words(CriterionSource::ALL.iter().map(|one| one.as_str()).collect()));
+    check("acceptance_criteria_history", &words(CriterionStatus::ALL.iter().map(|one| one.as_str()).collect()));
     check("manager_decisions", &words(Deciding::ALL.iter().map(|one| one.as_str()).collect()));
     check("manager_configs", &words(Mode::ALL.iter().map(|one| one.as_str()).collect()));
     check("manager_configs", &words(NudgeOnCompletion::ALL.iter().map(|one| one.as_str()).collect()));

@@ -4,6 +4,7 @@
 
 mod cli;
 mod codex_server;
+mod diff;
 mod dispatch;
 mod doctor;
 mod e2e;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Action, Argv, Context, Outcome, lookup};
+use super::{Action, Argv, Context, Outcome, caller, lookup, supervise::gate};
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
@@ -51,13 +51,16 @@ impl Action for Bind {
     fn run(self, cx: &Context) -> Result<Bound> {
         let now = cx.now();
         let binding_id = cx.fresh_id("binding");
-        cx.ledger_to_change()?.write(|w| {
+        let store = cx.ledger_to_change()?;
+        let origin = caller::origin(cx, &store)?;
+        store.write(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {
                 return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
             }
             let worker = bindable(w.read(), &self.worker, Role::Worker)?;
             let manager = bindable(w.read(), &self.manager, Role::Manager)?;
+            gate::check_bind(w.read(), &origin, &task)?;
             tie(cx, w, binding_id.clone(), &task, [&worker, &manager], now, now)?;
             Ok(())
         })?;

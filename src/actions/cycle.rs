@@ -14,6 +14,7 @@ use super::{
     supervise::{
         ManagerSettings,
         acks::{self, AckView},
+        negotiation::{CriteriaByStatus, Negotiation},
     },
 };
 use crate::{
@@ -107,6 +108,9 @@ struct PaneSignal {
 /// What a manager needs besides the state.
 #[derive(Debug, Serialize)]
 struct ManagerContext {
+    acceptance_criteria: CriteriaByStatus,
+    /// Whether worker and manager still have to agree on criteria.
+    criteria_negotiation: Negotiation,
     manager_ack: Option<AckView>,
     /// The terms; none when nothing was ever set.
     manager_config: Option<ManagerSettings>,
@@ -124,7 +128,10 @@ impl ManagerContext {
             newest.map(|ack| AckView::of(r, cx, task, ack)).transpose()
         };
         let config = ManagerSettings::of(r, cx, task)?;
+        let criteria = CriteriaByStatus::load(r, task)?;
         Ok(Self {
+            criteria_negotiation: Negotiation::of(task, &criteria.summary),
+            acceptance_criteria: criteria,
             manager_ack: ack(Role::Manager)?,
             manager_config: Some(config).filter(ManagerSettings::is_configured),
             worker_ack: ack(Role::Worker)?,
@@ -208,6 +215,7 @@ impl Run<'_> {
             acks::require(run.store, &run.task)?;
             let context = run.store.read(|r| ManagerContext::load(r, run.cx, &run.task))?;
             let attributes = json!({
+                "accepted_criteria": context.acceptance_criteria.summary.accepted,
                 "manager_ack_present": context.manager_ack.is_some(),
                 "manager_config_present": context.manager_config.is_some(),
                 "worker_ack_present": context.worker_ack.is_some(),
@@ -264,6 +272,8 @@ impl Run<'_> {
             .map_err(|error| Error::new(Kind::Bug, "the cycle cannot be written as JSON").caused_by(error))?;
         // The messages are kept where they lie, not once more with each cycle.
         status["manager_inbox"] = report.manager_inbox.in_short();
+        let criteria = &mut status["manager_context"]["acceptance_criteria"];
+        *criteria = json!({"summary": criteria["summary"].take()});
         for kept in ["manager_ack", "manager_config", "worker_ack", "worker_handoff"] {
             let whole = status["manager_context"][kept].take();
             let number = if kept == "manager_config" { "revision" } else { "id" };

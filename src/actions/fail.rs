@@ -6,6 +6,7 @@ use crate::{
     base::{Error, Kind},
     ports::{
         codex_cli::CodexCliError,
+        git::GitError,
         process::ProcessError,
         rollout::{HeadError, RolloutError},
         tmux::TmuxError,
@@ -120,6 +121,28 @@ pub(super) fn codex(error: CodexCliError) -> Error {
         }
     };
     hinted(Error::new(kind, error.to_string()).caused_by(error), hint)
+}
+
+/// git did not say.
+pub(super) fn git(error: GitError) -> Error {
+    let (kind, hint) = match &error {
+        GitError::Missing => (Kind::MissingTool, Some("install git")),
+        GitError::NoFolder { .. } => {
+            (Kind::NotFound, Some("the session's folder was removed or renamed since it began"))
+        }
+        GitError::NoRepository { .. } => {
+            (Kind::Refused, Some("there is nothing to compare with; `conveyor tail` shows what the session did"))
+        }
+        GitError::NoCommit { .. } => (Kind::NotFound, Some("name a commit, a branch or a tag of that repository")),
+        GitError::Filter { .. } => {
+            (Kind::Refused, Some("programs of a repository are not run; look with `git diff` there"))
+        }
+        GitError::Timeout { .. } => {
+            (Kind::Unconfirmed, Some("the tree is large or its disk is slow; look with `git diff` there"))
+        }
+        GitError::Failed { .. } => (Kind::Io, None),
+    };
+    hinted(Error::new(kind, error.to_string()), hint)
 }
 
 /// The process table did not say.

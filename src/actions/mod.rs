@@ -14,6 +14,7 @@ mod catalogue;
 mod context;
 mod conversation;
 mod cycle;
+mod diff;
 mod discover;
 mod dispatch;
 mod disposable;
@@ -46,6 +47,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use crate::ports::background::{BoundedLog, leave_terminal};
+pub use crate::ports::git::FileStatus;
 pub use crate::store::dispatchers::Host as DispatcherHost;
 pub use agents::sub_agents;
 pub use answer::{AnswerOutcome, Answers, SessionAnswer};
@@ -56,6 +58,7 @@ pub use catalogue::{COMMANDS, Command, Entry, Group, Listed, Report, report};
 pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use conversation::{TalkQuery, conversation};
 pub use cycle::{Cycle, Divergences};
+pub use diff::{Diff, Differing, FileView, tree_diff};
 pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
 pub use dispatch::{
     Chain, Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb,
@@ -71,8 +74,8 @@ pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, W
 pub use ingest::Ingest;
 pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
 pub use launch::{
-    Create, Ending, LaterArgs, LaunchArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager, StartTest,
-    StartWorker, Stop, Way, attach_argv, beside, launch_session,
+    Create, Ending, LaunchArgs, ManagerTermArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager,
+    StartTest, StartWorker, Stop, Way, attach_argv, beside, launch_session,
 };
 pub use list::{List, board};
 pub use mark::Mark;
@@ -81,8 +84,8 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, RecordDecision, Setting, TermArgs,
-    WorkerAck,
+    Criteria, CriteriaPlan, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes,
+    RecordDecision, Setting, TermArgs, WorkerAck,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

@@ -14,7 +14,7 @@ use crate::{
         conversation::Entry,
         family::AgentView,
     },
-    ports::machine,
+    ports::{env::Terminal, machine},
     tui::{self, Backend, Desktop, EventQuery, Explanation, Options, PaneText, calls::Protocol, theme::ThemeName},
 };
 
@@ -104,8 +104,26 @@ pub(super) struct Showing {
     pub(super) words: Vec<String>,
 }
 
+/// Refuses a terminal that says of itself that it can only print lines: the screens would be a heap of escape sequences.
+///
+/// # Errors
+/// When `$TERM` is `dumb`, or says nothing.
+fn check_terminal(terminal: &Terminal) -> Result<()> {
+    let why = match terminal.term.as_deref() {
+        Some("dumb") => "this terminal cannot draw screens (TERM is dumb)",
+        None | Some("") => "nothing tells what this terminal can draw (TERM is not set)",
+        Some(_) => return Ok(()),
+    };
+    Err(Error::refused(why).hint(
+        "without screens: `conveyor list` shows the sessions, `conveyor explain NAME` one of them, `conveyor commands` \
+         the messages, `conveyor dispatch --watch` delivers; `conveyor --help` lists all. In a terminal that can draw, \
+         set TERM, for example to xterm-256color",
+    ))
+}
+
 /// Runs the cockpit in this terminal until the operator leaves.
 pub(super) fn run(cx: &Context, args: &CockpitArgs, prefix: Vec<String>, show: Showing) -> Result<u8> {
+    check_terminal(&cx.env().terminal)?;
     let config = config::load(cx.env())?;
     // The engine writes while the screens read.
     let cx = cx.clone().with_reader();
@@ -180,6 +198,10 @@ impl Backend for Live {
         let asks = explained.question_lines().into_iter().map(|line| format!("asks     {line}"));
         let lines = asks.chain(explained.proof_lines()).collect();
         Ok(Explanation { lines, judgement: explained.judgement })
+    }
+
+    fn diff(&self, session_id: &str) -> Result<actions::Differing> {
+        actions::tree_diff(&self.0, session_id)
     }
 
     fn questions(&self, session_id: &str) -> Result<Vec<actions::QuestionView>> {

@@ -9,6 +9,7 @@ use super::{
     marks::MarksView,
     session::{Registration, Role, SessionKind},
     state::Judgement,
+    supervision::CriteriaSummary,
     task::{BindingState, Task},
     usage::{ContextUse, TokenUse},
 };
@@ -103,6 +104,8 @@ pub struct SessionRow {
     pub unread: u64,
     /// What the operator has put on it.
     pub marks: MarksView,
+    /// How the criteria of its task stand; none while it is bound to no task.
+    pub criteria: Option<CriteriaSummary>,
 }
 
 /// How urgent a row is: the smaller, the nearer to the top. Its tier first; within it what is pinned, then what has
@@ -167,6 +170,8 @@ pub struct TaskRow {
     pub task: Task,
     /// What the operator has put on it.
     pub marks: MarksView,
+    /// How its criteria stand.
+    pub criteria: CriteriaSummary,
     /// Its bindings, the newest first.
     pub bindings: Vec<BindingRow>,
     /// Its newest observation cycles, the newest first, at most ten.

@@ -150,7 +150,8 @@ impl Marks {
 fn wakes(snoozed_at: Timestamp, standing: Standing<'_>) -> bool {
     let judgement = standing.judgement;
     let since = match judgement.condition {
-        Condition::Blocked => judgement.since.max(standing.asked_at),
+        // Another sensor that tells of the same question begins anew; the question itself has one beginning.
+        Condition::Blocked => standing.asked_at.or(judgement.since),
         Condition::Aborted => judgement.since,
         Condition::Busy | Condition::Idle | Condition::Done | Condition::Unknown => None,
     };
@@ -236,6 +237,7 @@ mod tests {
         assert!(asleep(Condition::Blocked, 90, Some(90), 399), "what it asked before");
         assert!(!asleep(Condition::Blocked, 90, Some(90), 400), "its time is over");
         assert!(!asleep(Condition::Blocked, 101, None, 200), "it asks since then");
+        assert!(asleep(Condition::Blocked, 101, Some(90), 200), "the same question, seen by another sensor");
         assert!(!asleep(Condition::Blocked, 90, Some(101), 200), "it asks something else since then");
         assert!(!asleep(Condition::Aborted, 101, None, 200), "it has failed since then");
         assert!(asleep(Condition::Aborted, 90, None, 200), "it had failed before");

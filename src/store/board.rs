@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Read, Result, audit, bindings, cycles, deliveries, marks, questions, rollouts, sensors, sessions, tasks};
+use super::{
+    Read, Result, audit, bindings, criteria, cycles, deliveries, marks, questions, rollouts, sensors, sessions, tasks,
+};
 use crate::{
     base::Timestamp,
     model::{
@@ -13,6 +15,7 @@ use crate::{
         rollout::{Head, SessionSource},
         session::{Communication, Registration, Session},
         state::{Condition, Judgement},
+        supervision::CriteriaSummary,
         task::{Binding, Task},
         usage,
     },
@@ -46,6 +49,7 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
         deliveries::inboxes(r)?.into_iter().map(|inbox| (inbox.session_id, inbox.unread)).collect();
     let mut marks = marks::all(r)?;
     let asked = questions::newest_asked(r)?;
+    let criteria = criteria::summaries(r)?;
 
     let names: HashMap<&str, &str> =
         sessions.iter().map(|session| (session.id.as_str(), session.name.as_str())).collect();
@@ -73,6 +77,7 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             row.attention = attention(session.state, &row.judgement, &row.marks);
             row.task_id = binding.map(|binding| binding.task_id.clone());
             row.task = binding.and_then(|binding| task_names.get(binding.task_id.as_str()).map(ToString::to_string));
+            row.criteria = binding.map(|binding| criteria.get(&binding.task_id).copied().unwrap_or_default());
             row.partner = partner;
             row.ingest_error = errors.get(&session.id).cloned();
             if let Some(parent) = &mut row.parent {
@@ -92,7 +97,9 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
         let cycles = cycles::brief(r, &task.id, limit)?;
         let marks = marks.tasks.remove(&task.id).unwrap_or_default();
         let decisions = if task.state.is_open() { decisions(r, &task.id)? } else { Vec::new() };
-        task_rows.push(TaskRow { cycles, decisions, ..task_row(task, &bindings, &name_of, marks.of_task(now)) });
+        let criteria = criteria.get(&task.id).copied().unwrap_or_default();
+        let row = task_row(task, &bindings, &name_of, marks.of_task(now));
+        task_rows.push(TaskRow { cycles, criteria, decisions, ..row });
     }
     task_rows.sort_by(|a, b| {
         b.task.state.is_open().cmp(&a.task.state.is_open()).then(b.task.created_at.cmp(&a.task.created_at))
@@ -110,9 +117,11 @@ pub fn tasks(r: Read<'_>, now: Timestamp) -> Result<Vec<TaskRow>> {
         sessions::list(r)?.into_iter().map(|session| (session.id, session.name)).collect();
     let name_of = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let mut marks = marks::all(r)?.tasks;
+    let criteria = criteria::summaries(r)?;
     let mut row = |task: Task| {
         let marks = marks.remove(&task.id).unwrap_or_default().of_task(now);
-        task_row(task, &bindings, &name_of, marks)
+        let criteria = criteria.get(&task.id).copied().unwrap_or_default();
+        TaskRow { criteria, ..task_row(task, &bindings, &name_of, marks) }
     };
     Ok(tasks::list(r)?.into_iter().map(&mut row).collect())
 }
@@ -136,7 +145,7 @@ fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, 
             ended_at: binding.ended_at,
         })
         .collect();
-    TaskRow { task, marks, bindings, cycles: Vec::new(), decisions: Vec::new() }
+    TaskRow { task, marks, criteria: CriteriaSummary::default(), bindings, cycles: Vec::new(), decisions: Vec::new() }
 }
 
 /// What everything known about a session adds up to.
@@ -244,6 +253,7 @@ fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Si
             .max(),
         unread: 0,
         marks: MarksView::default(),
+        criteria: None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::{
     delivery::{AckStatus, AttemptState, CommandKind, CommandState, Disposition, ItemState, Lane, Phase, SignalKind},
     session::{Registration, Role},
     state::Source,
-    supervision::{Deciding, Mode, NudgeOnCompletion},
+    supervision::{CriterionSource, CriterionStatus, Deciding, Mode, NudgeOnCompletion},
     task::{BindingState, TaskState},
 };
 
@@ -65,6 +65,8 @@ stored_as_text!(
     AttemptState,
     CommandKind,
     CommandState,
+    CriterionSource,
+    CriterionStatus,
     Deciding,
     Disposition,
     ItemState,

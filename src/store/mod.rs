@@ -14,6 +14,7 @@ pub mod claims;
 pub mod codex_state;
 pub mod commands;
 mod convert;
+pub mod criteria;
 pub mod cycles;
 pub mod decisions;
 pub mod deliveries;

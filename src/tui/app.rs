@@ -702,6 +702,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Exchange(id, result) => app.exchange_arrived(id, result, &mut effects),
         Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => app.explained(&session, result),
+        Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),

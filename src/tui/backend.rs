@@ -3,7 +3,7 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Result, Timestamp},
     model::{
         board::{Board, EventRow},
@@ -57,6 +57,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// As [`Backend::events`].
     fn explain(&self, session_id: &str) -> Result<Explanation>;
+
+    /// What the working tree of a session holds beyond its newest commit.
+    ///
+    /// # Errors
+    /// When its folder is in no git repository, or git does not say.
+    fn diff(&self, session_id: &str) -> Result<Differing>;
 
     /// What a session asks now, after a fresh look.
     ///

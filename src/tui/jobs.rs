@@ -103,6 +103,10 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.explain(&id);
             Msg::Explained(id, answer)
         }
+        Load::Diff(id) => {
+            let answer = backend.diff(&id);
+            Msg::Diff(id, answer)
+        }
         Load::Questions(id) => {
             let answer = backend.questions(&id);
             Msg::Questions(id, answer)
@@ -126,6 +130,7 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Events(id, query) => Msg::Events(id, query, Err(fault(error))),
         Load::Pane(id) => Msg::Pane(id, Err(fault(error))),
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
+        Load::Diff(id) => Msg::Diff(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),

@@ -155,6 +155,8 @@ text_enum! {
         TakeBack => "take_back",
         /// Say that an uncertain message arrived.
         Arrived => "arrived",
+        /// Show what a session has changed in its working tree.
+        Diff => "diff",
         /// Put the row aside for a while.
         Snooze => "snooze",
         /// Pin the row, or let it go.
@@ -430,6 +432,7 @@ pub const BINDINGS: &[Binding] = &[
         "show the pane itself, or the conversation again",
     ),
     does(Place::Task, &[c('p')], Intent::RawPane, "capture", "pane", "show the pane itself, or the conversation again"),
+    does(Place::Screen, &[c('d')], Intent::Diff, "diff", "diff", "show what it has changed in its working tree"),
     does(
         Place::Fleet,
         &[c('s')],

@@ -110,6 +110,8 @@ pub struct Nudge {
 pub enum About {
     /// The state of this session.
     Explain(String),
+    /// The working tree of this session.
+    Diff(String),
     /// How far this command has come.
     Command(String),
     /// The submitted command of this number, which still runs.

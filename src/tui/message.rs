@@ -8,7 +8,7 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Checkup, Command, Deliveries, Exchange, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
     base::{Error, Kind, Result, Timestamp},
     engine,
     model::{
@@ -35,6 +35,8 @@ pub enum Load {
     Pane(String),
     /// Why a session is in its state.
     Explain(String),
+    /// What a session has changed in its working tree.
+    Diff(String),
     /// What a session asks.
     Questions(String),
     /// What runs here unregistered.
@@ -77,6 +79,8 @@ pub enum Msg {
     Pane(String, Result<Option<PaneText>>),
     /// The answer to [`Load::Explain`].
     Explained(String, Result<Explanation>),
+    /// The answer to [`Load::Diff`].
+    Diff(String, Result<Differing>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
     /// The answer to [`Load::Unregistered`].

@@ -238,14 +238,14 @@ fn high_contrast(part: Part) -> Style {
     match part {
         Part::Text | Part::Dim | Part::Idle | Part::Agent | Part::Border => Style::new(),
         Part::Title | Part::Key | Part::Working | Part::User | Part::BorderFocus | Part::Code => bold,
-        Part::Added => bold.fg(Color::LightGreen),
-        Part::Removed => bold.fg(Color::LightRed),
         Part::Unknown | Part::Stale => Style::new().add_modifier(Modifier::ITALIC),
         Part::Selected => bold.add_modifier(Modifier::REVERSED),
         Part::SelectedAway => bold.add_modifier(Modifier::UNDERLINED),
         Part::NeedsYou => bold.fg(Color::Black).bg(Color::LightYellow),
         Part::Failed | Part::Error => bold.fg(Color::White).bg(Color::Red),
         Part::DoneUnseen => bold.fg(Color::Black).bg(Color::LightGreen),
+        Part::Added => bold.fg(Color::LightGreen),
+        Part::Removed => bold.fg(Color::LightRed),
         Part::Tool | Part::Codex | Part::Warning => bold.add_modifier(Modifier::UNDERLINED),
     }
 }

@@ -232,6 +232,30 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "criteria",
+        &[
+            "criteria parser --add --criterion 'every file parses' --source user_requested --status accepted",
+            "criteria parser --add --criterion speed --source worker_proposed --rationale 'later, perhaps'",
+            "criteria parser --defer 2",
+            "criteria parser --list --history",
+            "criteria parser --satisfy 1",
+            "criteria parser --satisfy 1 --event 1 --dry-run",
+            "criteria parser --accept 9",
+            "criteria parser",
+            "criteria parser --add --criterion x",
+            "criteria nothing --list",
+        ],
+    ),
+    (
+        "criteria-plan",
+        &[
+            "criteria-plan parser --from-text 'Must-have:\n- every file parses\n\nFollow-ups:\n- speed'",
+            "criteria-plan parser --from-text 'no list'",
+            "criteria-plan parser",
+            "criteria-plan nothing --from-text x",
+        ],
+    ),
+    (
         "worker-ack",
         &[
             "worker-ack parser",
@@ -378,6 +402,7 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     ("capture", &["capture w1", "capture nobody", "capture w1 --lines -1"]),
+    ("diff", &["diff w1", "diff nobody", "diff w1 --max-bytes 0"]),
     (
         "classify",
         &[

@@ -1,17 +1,19 @@
 //! Sessions that were registered, not started: what else lives in their tmux session and process tree stays untouched.
 
-use std::process::Command;
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 use super::world::{World, wait_for};
 use crate::support::fixture_path;
 
 /// A tmux session of the operator's own, with this shell script in its first pane; the pane's id.
 fn foreign_session(world: &World, script: &str) -> String {
-    let words = [
-        vec!["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", "mywork", "-x", "120", "-y", "40"],
-        vec!["env", "-i"],
-    ]
-    .concat();
+    foreign_session_named(world, "mywork", script)
+}
+
+fn foreign_session_named(world: &World, name: &str, script: &str) -> String {
+    let words =
+        [vec!["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", name, "-x", "120", "-y", "40"], vec!["env", "-i"]]
+            .concat();
     let environment = world.shell_environment().split_off(2);
     let words: Vec<String> = words
         .into_iter()
@@ -93,4 +95,43 @@ fn a_process_and_a_pane_are_recorded_whole_or_not_at_all() {
         child.wait().unwrap();
     }
     assert!(world.status("c1")["judgement"]["readings"].to_string().contains("process_gone"));
+}
+
+/// Two sessions that run unregistered: one in the folder where the commands run, one elsewhere.
+#[test]
+fn adopting_takes_the_sessions_of_this_folder_unless_more_is_asked_for() {
+    let Some(world) = World::start() else { return };
+    // Discovery knows a Codex by its program's name.
+    let folder = world.server().folder().join("program");
+    fs::create_dir_all(&folder).unwrap();
+    symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
+    world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+    let (here, away) = (world.cwd().join("here"), world.server().folder().join("away"));
+    for place in [&here, &away] {
+        fs::create_dir_all(place).unwrap();
+    }
+    let begin = |place: &std::path::Path| {
+        format!("cd '{}' && codex 'stay {{{{say Here.}}}}'; exec sleep 1000", place.display())
+    };
+    let pane = foreign_session(&world, &begin(&here));
+    let second = foreign_session_named(&world, "other", &begin(&away));
+    for pane in [&pane, &second] {
+        wait_for("an answer", || capture(&world, pane).contains("Here.").then_some(()), || capture(&world, pane));
+    }
+    let names = |run: crate::support::Finished| run.ok().json();
+    let rehearsed = names(world.run(&["discover", "--adopt", "--dry-run", "--json"]));
+    // Others may run on this machine that are none of this test's business.
+    let left_out = rehearsed["left_out"].as_u64();
+    assert_eq!(rehearsed["adopted"], serde_json::json!(["here"]));
+    assert!(left_out >= Some(1), "{rehearsed:#}");
+    let said = world.run(&["discover", "--adopt", "--text"]).ok();
+    assert!(said.out.contains("adopted here  ") && said.out.contains(&here.display().to_string()), "{said}");
+    assert!(said.out.contains(" in other folders left alone; --cwd DIR or --all takes them"), "{said}");
+    assert!(said.out.contains("next: conveyor discover --adopt --all"), "{said}");
+    assert_eq!(said.out.matches(&here.display().to_string()).count(), 2, "once as adopted, once as a session: {said}");
+    let away = away.display().to_string();
+    let taken = names(world.run(&["discover", "--adopt", "--cwd", &away, "--json"]));
+    assert_eq!((&taken["adopted"], &taken["left_out"]), (&serde_json::json!(["away"]), &0.into()));
+    let unknown = world.run(&["discover", "--adopt", "--thread", "no-such-thread", "--json"]);
+    assert_eq!(unknown.error()["kind"], "not_found", "{unknown}");
 }

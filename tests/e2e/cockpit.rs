@@ -201,3 +201,19 @@ fn a_ledger_that_cannot_be_used_is_said_and_recovered_from() {
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
 }
+
+#[test]
+fn a_terminal_that_only_prints_lines_is_refused_with_the_commands_that_do_without() {
+    let Some(world) = World::start() else { return };
+    for (term, why) in [("TERM=dumb", "TERM is dumb"), ("TERM=", "TERM is not set")] {
+        let mut environment = world.shell_environment();
+        environment[2] = term.to_owned();
+        let terminal = Terminal::open(&world, &environment, 160, 30);
+        terminal.conveyor("");
+        let screen = terminal.wait_for(why);
+        assert!(screen.contains("conveyor list") && screen.contains("dispatch --watch"), "{screen}");
+        terminal.type_line("echo \"code\"=$?");
+        terminal.wait_for("code=1");
+        assert!(!world.state_root().exists(), "a refusal creates nothing");
+    }
+}

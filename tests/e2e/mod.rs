@@ -9,6 +9,7 @@ mod cockpit;
 mod compact;
 mod deliver;
 mod demo;
+mod diff;
 mod frame;
 mod hardened;
 mod launch;

@@ -70,7 +70,10 @@ fn a_pair_works_and_its_manager_hears_of_the_worker() {
         assert_eq!(started["writable_roots"], Value::Array(Vec::new()), "the ledger lies below its own folder");
     }
     assert_eq!((&paired["task"]["created"], &paired["task"]["name"]), (&true.into(), &"parser".into()));
-    assert_eq!((&paired["run_id"], &paired["manager_config_seeded"]), (&Value::Null, &false.into()));
+    assert_eq!((&paired["run_id"], &paired["manager_config_seeded"]), (&Value::Null, &true.into()));
+    assert_eq!(paired["manager_config_seeded_by_pair"], true);
+    let terms = world.run(&["manager-config", "parser"]).ok().json();
+    assert_eq!((&terms["revision"], &terms["permissions"]["worker_session"]), (&1.into(), &Value::Array(Vec::new())));
     assert_eq!((&paired["ensure_dispatch"], &paired["dispatch"]["pid"]), (&false.into(), &Value::Null));
     assert!(paired["warning"].as_str().unwrap().contains("no dispatcher runs"), "{paired:#}");
 
@@ -204,24 +207,70 @@ fn what_cannot_be_is_said_before_anything_is_started() {
         (&true.into(), &Value::Null, &true.into())
     );
     assert!(!world.ledger().exists(), "nothing is made");
-    for (flag, value) in [
-        ("--manager-mode", Some("strict")),
-        ("--manager-guideline", Some("--be-kind")),
-        ("--manager-require-acks", None),
-        ("--manager-allow-pr", None),
-        ("--manager-permissions-json", Some("{}")),
+    for (words, code, told) in [
+        (&["--manager-mode", "loose"][..], 2, "invalid value 'loose'"),
+        (&["--manager-permit", "repo.open_prs"], 2, "unknown permission \"repo.open_prs\""),
+        (&["--manager-permissions-json", "[]"], 2, "--manager-permissions-json must be a JSON object"),
+        (&["--manager-objective", " "], 2, "--manager-objective must not be empty"),
+        (&["--manager-recipe", "nothing", "--manager-confirm"], 2, "unknown manager recipe"),
+        (&["--manager-recipe", "ship it"], 3, "the recipe ship-it-loop is to be read before it is taken"),
     ] {
-        let words: Vec<&str> = [flag].into_iter().chain(value).collect();
-        let refused = pair(&world, &[&["--task-goal", "prove it"], &words[..]].concat());
-        assert_eq!((refused.code, &refused.error()["kind"]), (2, &"usage".into()), "{refused}");
+        let refused = pair(&world, &[&["--task-goal", "prove it"], words].concat());
         let message = refused.error()["message"].as_str().unwrap().to_owned();
-        assert!(message.contains(flag) && message.contains("not there yet"), "{message}");
+        assert_eq!((refused.code, message.contains(told)), (code, true), "{message}");
     }
     assert_nothing_left(&world);
     world.run(&["tasks", "--create", "parser", "--goal", "one thing"]).ok();
     let other = pair(&world, &["--task-goal", "another thing"]);
     assert_eq!((other.code, &other.error()["kind"]), (1, &"conflict".into()), "{other}");
     assert_eq!(world.tmux_sessions(), Vec::<String>::new());
+}
+
+#[test]
+fn a_pair_begins_with_the_terms_that_were_given_or_there_is_none() {
+    let Some(world) = World::start() else { return };
+    let terms =
+        ["--task-goal", "prove it", "--manager-recipe", "ux polish", "--manager-confirm", "--manager-require-acks"];
+    // So long that it goes through a file, which can be read here.
+    let message = "x".repeat(1_200);
+    let more = [
+        "--task-prompt",
+        &message,
+        "--manager-permit",
+        "worker_session.interrupt",
+        "--manager-acceptance",
+        "every file parses",
+    ];
+    // A manager that cannot be started leaves neither sessions nor terms.
+    before_the_manager(&world, "exit 3");
+    let failed = pair(&world, &[&terms[..], &more].concat());
+    assert_ne!(failed.code, 0, "{failed}");
+    assert_nothing_left(&world);
+    let rows = |table: &str| -> i64 {
+        let sql = Connection::open(world.ledger()).unwrap();
+        sql.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((rows("manager_configs"), rows("acceptance_criteria"), rows("budgets")), (0, 0, 0));
+    before_the_manager(&world, ":");
+    let paired = pair(&world, &[&terms[..], &more].concat()).ok().json();
+    assert_eq!(
+        (&paired["manager_config_seeded_by_pair"], &paired["manager_acceptance_criteria_seeded"]),
+        (&true.into(), &1.into())
+    );
+    let stored = world.run(&["manager-config", "parser"]).ok().json();
+    assert_eq!(
+        (&stored["recipe_name"], &stored["supervision_mode"], &stored["revision"]),
+        (&"ux-polish-loop".into(), &"guided".into(), &1.into())
+    );
+    assert_eq!(stored["permissions"]["worker_session"], serde_json::json!(["clear", "compact", "interrupt"]));
+    assert_eq!(
+        (&stored["budget"]["max_nudges"], &stored["acceptance_criteria"]),
+        (&30.into(), &serde_json::json!(["every file parses"]))
+    );
+    let texts: Vec<String> = prompts(&world).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    assert!(texts.iter().any(|text| text.contains("worker-ack parser --from-stdin")), "the worker is told: {texts:?}");
+    let cycle = world.run(&["cycle", "parser", "--json"]);
+    assert_eq!(cycle.code, 3, "{cycle}");
 }
 
 #[test]
@@ -243,7 +292,16 @@ fn a_manager_knows_commands_that_there_are() {
         app::parse(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
         known.push(words[1].clone());
     }
-    for command in ["cycle", "manager-inbox", "ack", "enqueue-nudge-worker", "commands"] {
+    for command in [
+        "cycle",
+        "manager-inbox",
+        "ack",
+        "enqueue-nudge-worker",
+        "commands",
+        "manager-config",
+        "manager-ack",
+        "criteria",
+    ] {
         assert!(known.iter().any(|word| word == command), "{command}: {known:?}");
     }
 

@@ -48,6 +48,11 @@ impl Terminal {
         self.server.screen(self.pane)
     }
 
+    /// The screen with its colours, as escape sequences.
+    pub fn coloured(&self) -> String {
+        self.server.plain(&["capture-pane", "-p", "-e", "-t", &self.pane.to_string()])
+    }
+
     /// Waits until the screen is as wanted.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
@@ -86,11 +91,6 @@ impl Terminal {
     /// Gives the terminal this background.
     pub fn paint(&self, colour: &str) {
         self.server.plain(&["select-pane", "-t", &self.pane.to_string(), "-P", &format!("bg={colour}")]);
-    }
-
-    /// The screen with its colours.
-    pub fn coloured(&self) -> String {
-        self.server.plain(&["capture-pane", "-p", "-e", "-t", &self.pane.to_string()])
     }
 
     /// From now on everything that programs write to the terminal goes into this file too.

@@ -160,6 +160,39 @@ fn a_session_that_hides_is_held_by_the_terms_of_the_task_that_it_reaches_into() 
     env.sh("dispatch resume").ok();
 }
 
+#[test]
+fn a_session_does_not_leave_its_terms_by_becoming_somebody_else() {
+    let env = TestEnv::pair();
+    env.sh("tasks --create wide --goal g").ok();
+    env.sh("manager-config wide --permit worker_session.stop").ok();
+    in_session(&env, "m1", "unbind --task parser --json").ok();
+    for (line, words) in [
+        ("deregister m1", "may not deregister a session"),
+        ("register-manager --name m1 --codex-app-thread-id other", "may not register anew what is registered"),
+        (
+            "bind --task wide --worker w1 --manager m1",
+            "may not bind sessions to \"wide\", whose terms give permissions",
+        ),
+    ] {
+        let (code, told) = refusal(&in_session(&env, "m1", &format!("{line} --json")));
+        assert_eq!((code, told.contains(words)), (3, true), "{line}: {told}");
+    }
+    in_session(&env, "m1", "bind --task parser --worker w1 --manager m1 --json").ok();
+    env.sh("unbind --task parser").ok();
+    env.sh("bind --task wide --worker w1 --manager m1").ok();
+    env.sh("register-manager --name m1 --codex-app-thread-id other").ok();
+}
+
+#[test]
+fn a_message_of_a_session_that_hides_is_not_said_to_be_the_operators() {
+    let env = TestEnv::pair();
+    hidden(&env, "session-nudge w1 hello --no-wait --json");
+    let command = newest_command(&env);
+    assert_eq!((&command["created_by"], &command["source_session"]), (&"session".into(), &Value::Null));
+    env.sh("session-nudge w1 hello --no-wait").ok();
+    assert_eq!(newest_command(&env)["created_by"], "operator");
+}
+
 /// Weakness 63 of the predecessor: a compaction satisfied its gate by writing the decision itself, and left it behind
 /// when it was refused.
 #[test]

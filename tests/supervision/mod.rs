@@ -1,6 +1,7 @@
 //! The written contract of a manager: terms, permissions, and that they hold.
 
 mod config;
+mod criteria;
 mod gate;
 mod said;
 

@@ -4,7 +4,11 @@ pub(super) mod running;
 
 pub use running::KnownBy;
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -26,18 +30,22 @@ use running::{Running, RunningView};
 /// Find tasks, sessions and bindings, and Codex sessions that run unregistered
 ///
 /// A query is looked for in names, goals, folders and ids. With `--adopt` the unregistered sessions that match are
-/// registered as workers; a session whose thread nobody can tell, or that is merely loaded in Codex's server, is left
-/// alone.
+/// registered as workers. Without a query these are the sessions of this folder and those below it: `--cwd` names
+/// another, `--all` takes every folder. A session whose thread nobody can tell, or that is merely loaded in Codex's
+/// server, is left alone. `--dry-run` says what would be taken.
 ///
-/// Example: `conveyor discover --adopt`
+/// Example: `conveyor discover --adopt --cwd ~/project`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Discover {
     /// What to look for; nothing means everything
     #[arg(value_name = "QUERY")]
     pub query: Option<String>,
-    /// Also tasks that have ended and sessions that are gone
+    /// Also tasks that have ended and sessions that are gone; with --adopt, sessions of every folder
     #[arg(long)]
     pub all: bool,
+    /// Of what runs, only sessions of this folder and those below it
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
     /// At most so many of each kind; 0 means all
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub limit: usize,
@@ -47,6 +55,9 @@ pub struct Discover {
     /// Role of the adopted sessions
     #[arg(long, value_name = "ROLE", default_value = "worker", requires = "adopt")]
     pub role: Role,
+    /// Register only the session of this thread; may be given several times
+    #[arg(long, value_name = "ID", requires = "adopt")]
+    pub thread: Vec<String>,
     /// Name of the adopted session, when exactly one matches
     #[arg(long, value_name = "NAME", requires = "adopt")]
     pub name: Option<Name>,
@@ -58,6 +69,8 @@ pub struct Discovered {
     adopted: Vec<String>,
     bindings: Vec<BindingHit>,
     dry_run: bool,
+    /// With --adopt and without --cwd: how many unregistered sessions match and run in other folders.
+    left_out: usize,
     query: Option<String>,
     running: Vec<RunningView>,
     sessions: Vec<SessionView>,
@@ -92,7 +105,9 @@ impl Action for Discover {
         let query = self.query.as_ref().map(|query| query.to_lowercase());
         let limit = self.at_most();
         let found = running::scan(cx);
-        let adopted = if self.adopt { adopt(cx, &self, query.as_deref(), &found)? } else { Vec::new() };
+        let scope = self.scope(cx, query.as_deref());
+        let Adopted { names: adopted, left_out } =
+            if self.adopt { adopt(cx, &self, &scope, &found)? } else { Adopted::default() };
         let (tasks, sessions, bindings) = match cx.ledger() {
             Ok(store) => records(&store)?,
             // Before the first registration there is nothing but what runs.
@@ -102,13 +117,12 @@ impl Action for Discover {
         let matches = |texts: &[&str]| {
             query.as_ref().is_none_or(|query| texts.iter().any(|text| text.to_lowercase().contains(query)))
         };
-        let running: Vec<RunningView> = found
-            .iter()
-            .filter(|running| fits(running, query.as_deref()))
-            .map(|running| RunningView::of(running, registered_as(running, &sessions)))
-            .take(limit)
-            .collect();
-        let suggestions = suggestions(&tasks, &sessions, &bindings, &running);
+        let shown = found.iter().filter(|running| fits(running, query.as_deref()));
+        let named = self.cwd.as_deref().map(|folder| whole(cx, folder));
+        let shown = shown.filter(|running| named.as_deref().is_none_or(|folder| lies_in(running, folder)));
+        let mut running = one_for_each(shown.map(|one| RunningView::of(one, registered_as(one, &sessions))));
+        running.truncate(limit);
+        let suggestions = suggestions(cx, &tasks, &sessions, &bindings, &running);
         let binding_hits = bindings
             .iter()
             .filter(|binding| binding.is_in_force())
@@ -123,6 +137,7 @@ impl Action for Discover {
             adopted,
             bindings: binding_hits,
             dry_run: cx.dry_run(),
+            left_out,
             running,
             sessions: sessions
                 .iter()
@@ -155,8 +170,13 @@ impl Action for Discover {
     }
 
     fn argv(&self) -> Argv {
-        let Self { query, all, limit, adopt, role, name } = self;
-        let argv = Argv::new(Self::NAME).switch("--all", *all).option("--limit", Some(limit)).switch("--adopt", *adopt);
+        let Self { query, all, cwd, limit, adopt, role, thread, name } = self;
+        let argv = Argv::new(Self::NAME)
+            .switch("--all", *all)
+            .option("--cwd", cwd.as_ref().map(|folder| folder.display()))
+            .option("--limit", Some(limit))
+            .switch("--adopt", *adopt);
+        let argv = thread.iter().fold(argv, |argv, thread| argv.option("--thread", Some(thread)));
         let argv = if *adopt { argv.option("--role", Some(role)).option("--name", name.as_ref()) } else { argv };
         match query {
             Some(query) => argv.end_of_options().word(query),
@@ -222,6 +242,62 @@ impl Discover {
     fn at_most(&self) -> usize {
         if self.limit == 0 { usize::MAX } else { self.limit }
     }
+
+    /// Which sessions `--adopt` is about. Who says nothing means the folder where they stand: other folders hold other
+    /// people's work, or other work of the same person.
+    fn scope<'a>(&'a self, cx: &Context, query: Option<&'a str>) -> Scope<'a> {
+        let is_open = query.is_none() && self.thread.is_empty() && !self.all;
+        let folder = match &self.cwd {
+            Some(folder) => Some(whole(cx, folder)),
+            None => is_open.then(|| cx.env().cwd.clone()),
+        };
+        Scope { query, threads: &self.thread, folder }
+    }
+}
+
+/// Which running sessions are meant.
+struct Scope<'a> {
+    query: Option<&'a str>,
+    threads: &'a [String],
+    folder: Option<PathBuf>,
+}
+
+impl Scope<'_> {
+    /// Whether a session is meant, wherever it runs.
+    fn means(&self, running: &Running) -> bool {
+        let named = || running.thread_id.as_ref().is_some_and(|thread| self.threads.contains(thread));
+        fits(running, self.query) && (self.threads.is_empty() || named())
+    }
+
+    fn is_here(&self, running: &Running) -> bool {
+        self.folder.as_deref().is_none_or(|folder| lies_in(running, folder))
+    }
+}
+
+/// A folder as processes name it: absolute, without links.
+fn whole(cx: &Context, folder: &Path) -> PathBuf {
+    let folder = cx.env().absolute(folder);
+    folder.canonicalize().unwrap_or(folder)
+}
+
+/// Whether a session runs in this folder or below it.
+fn lies_in(running: &Running, folder: &Path) -> bool {
+    running.cwd.as_ref().is_some_and(|cwd| cwd.starts_with(folder))
+}
+
+/// One entry for each registration: a session of Codex's server and the terminal that shows it are found apart when
+/// nothing on the screen ties them, and the registration does.
+fn one_for_each(found: impl Iterator<Item = RunningView>) -> Vec<RunningView> {
+    let mut all: Vec<RunningView> = Vec::new();
+    for view in found {
+        let same =
+            all.iter_mut().find(|known| known.registered_as.is_some() && known.registered_as == view.registered_as);
+        match same {
+            Some(known) => known.merge(view),
+            None => all.push(view),
+        }
+    }
+    all
 }
 
 fn records(store: &Store) -> Result<(Vec<Task>, Vec<Session>, Vec<Binding>)> {
@@ -280,21 +356,37 @@ pub(super) fn adoptable(cx: &Context) -> Vec<Adoptable> {
         .collect()
 }
 
-/// Registers the matching unregistered sessions; their names.
-fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running]) -> Result<Vec<String>> {
+fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
+    running.thread_id.is_some() && !running.unattended && registered_as(running, sessions).is_none()
+}
+
+/// What `--adopt` has done.
+#[derive(Debug, Default)]
+struct Adopted {
+    names: Vec<String>,
+    /// How many are meant and run in other folders.
+    left_out: usize,
+}
+
+/// Registers the unregistered sessions that are meant.
+fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running]) -> Result<Adopted> {
     let sessions = known_sessions(cx)?;
-    let wanted: Vec<&Running> = found
-        .iter()
-        .filter(|running| fits(running, query) && running.thread_id.is_some() && !running.unattended)
-        .filter(|running| registered_as(running, &sessions).is_none())
-        .take(request.at_most())
-        .collect();
+    let runs = |thread: &String| found.iter().any(|running| running.thread_id.as_ref() == Some(thread));
+    if let Some(unknown) = request.thread.iter().find(|thread| !runs(thread)) {
+        return Err(Error::not_found(format!("no Codex session runs here with the thread {unknown}"))
+            .hint("`conveyor discover` lists what runs"));
+    }
+    let meant = found.iter().filter(|running| scope.means(running) && is_adoptable(running, &sessions));
+    let (here, elsewhere): (Vec<&Running>, Vec<&Running>) = meant.partition(|running| scope.is_here(running));
+    let wanted: Vec<&Running> = here.into_iter().take(request.at_most()).collect();
+    // Whoever names a folder knows that there are others.
+    let left_out = if request.cwd.is_none() { elsewhere.len() } else { 0 };
     if request.name.is_some() && wanted.len() != 1 {
         return Err(Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()))
             .hint("narrow the search with a part of its id, folder or tmux session"));
     }
     if wanted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Adopted { left_out, ..Adopted::default() });
     }
     let store = cx.ledger_or_create()?;
     let mut taken: BTreeSet<String> = sessions.into_iter().map(|session| session.name).collect();
@@ -314,7 +406,7 @@ fn adopt(cx: &Context, request: &Discover, query: Option<&str>, found: &[Running
         taken.insert(name.clone());
         adopted.push(name);
     }
-    Ok(adopted)
+    Ok(Adopted { names: adopted, left_out })
 }
 
 /// A name for a session: its own, else its folder's, with a number when that is taken.
@@ -390,7 +482,13 @@ fn hit(binding: &Binding, tasks: &[Task], sessions: &[Session]) -> BindingHit {
 }
 
 /// What could be done next with what is free.
-fn suggestions(tasks: &[Task], sessions: &[Session], bindings: &[Binding], running: &[RunningView]) -> Vec<Suggestion> {
+fn suggestions(
+    cx: &Context,
+    tasks: &[Task],
+    sessions: &[Session],
+    bindings: &[Binding],
+    running: &[RunningView],
+) -> Vec<Suggestion> {
     let bound = |session: &Session| {
         bindings.iter().any(|binding| {
             binding.is_in_force() && [&binding.worker_session_id, &binding.manager_session_id].contains(&&session.id)
@@ -403,8 +501,11 @@ fn suggestions(tasks: &[Task], sessions: &[Session], bindings: &[Binding], runni
         task.state.is_open() && !bindings.iter().any(|binding| binding.is_in_force() && binding.task_id == task.id)
     });
     let mut found = Vec::new();
-    if running.iter().any(|running| running.registered_as.is_none() && !running.unattended) {
+    let free_ones = || running.iter().filter(|running| running.registered_as.is_none() && !running.unattended);
+    if free_ones().any(|running| running.is_in(&cx.env().cwd)) {
         found.push(Suggestion { command: "conveyor discover --adopt".to_owned(), kind: "adopt" });
+    } else if free_ones().next().is_some() {
+        found.push(Suggestion { command: "conveyor discover --adopt --all".to_owned(), kind: "adopt" });
     }
     if let (Some(task), Some(worker), Some(manager)) = (task, free(Role::Worker), free(Role::Manager)) {
         let command = format!("conveyor bind --task {} --worker {} --manager {}", task.name, worker.name, manager.name);
@@ -416,7 +517,13 @@ fn suggestions(tasks: &[Task], sessions: &[Session], bindings: &[Binding], runni
 impl Outcome for Discovered {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         for name in &self.adopted {
-            writeln!(out, "{} {name}", if self.dry_run { "would adopt" } else { "adopted" })?;
+            let which = self.running.iter().find(|running| running.registered_as.as_ref() == Some(name));
+            let which = which.map(|running| format!("  {}", running.place())).unwrap_or_default();
+            writeln!(out, "{} {name}{which}", if self.dry_run { "would adopt" } else { "adopted" })?;
+        }
+        if self.left_out > 0 {
+            let count = self.left_out;
+            writeln!(out, "{count} in other folders left alone; --cwd DIR or --all takes them")?;
         }
         for task in &self.tasks {
             writeln!(out, "task     {}  {}  {}", task.name, task.state, text::one_line(&task.goal))?;
@@ -434,7 +541,12 @@ impl Outcome for Discovered {
                 name(&binding.manager_name)
             )?;
         }
-        for running in &self.running {
+        // A registered session has its line above.
+        let is_told = |running: &&RunningView| {
+            let told = |name: &String| self.sessions.iter().any(|session| session.is_named(name));
+            running.registered_as.as_ref().is_some_and(told)
+        };
+        for running in self.running.iter().filter(|running| !is_told(running)) {
             writeln!(out, "running  {}", running.line())?;
         }
         for suggestion in &self.suggestions {

@@ -552,15 +552,43 @@ impl RunningView {
         }
     }
 
-    /// One line for people.
-    pub(super) fn line(&self) -> String {
+    /// Whether it runs in this folder or below it.
+    pub(super) fn is_in(&self, folder: &Path) -> bool {
+        self.cwd.as_ref().is_some_and(|cwd| Path::new(cwd).starts_with(folder))
+    }
+
+    /// Takes over what another look at the same session knows.
+    pub(super) fn merge(&mut self, more: Self) {
+        let fill = |known: &mut Option<String>, more: Option<String>| *known = known.take().or(more);
+        fill(&mut self.codex_session_id, more.codex_session_id);
+        fill(&mut self.codex_session_path, more.codex_session_path);
+        fill(&mut self.codex_version, more.codex_version);
+        fill(&mut self.cwd, more.cwd);
+        fill(&mut self.name, more.name);
+        fill(&mut self.preview, more.preview);
+        fill(&mut self.tmux_pane_id, more.tmux_pane_id);
+        fill(&mut self.tmux_session, more.tmux_session);
+        fill(&mut self.tmux_socket, more.tmux_socket);
+        self.pid = self.pid.or(more.pid);
+        self.unattended &= more.unattended;
+        self.known_by.extend(more.known_by);
+        self.known_by.sort_unstable();
+        self.known_by.dedup();
+    }
+
+    /// Its thread, terminal and folder.
+    pub(super) fn place(&self) -> String {
         let nowhere = if self.unattended { "no terminal" } else { "no pane" };
         let place = self.tmux_session.as_deref().unwrap_or(nowhere);
         let id = self.codex_session_id.as_deref().unwrap_or("thread not known");
-        let cwd = self.cwd.as_deref().unwrap_or("?");
+        format!("{id}  {place}  {}", self.cwd.as_deref().unwrap_or("?"))
+    }
+
+    /// One line for people.
+    pub(super) fn line(&self) -> String {
         let what = self.name.as_deref().or(self.preview.as_deref()).unwrap_or("");
         let registered = self.registered_as.as_ref().map_or("not registered".to_owned(), |name| format!("is {name}"));
-        format!("{id}  {place}  {cwd}  {registered}  {what}").trim_end().to_owned()
+        format!("{}  {registered}  {what}", self.place()).trim_end().to_owned()
     }
 }
 

@@ -6,7 +6,6 @@
 mod args;
 mod by_server;
 mod instructed;
-mod later;
 mod open;
 mod pair;
 mod plain;
@@ -18,18 +17,19 @@ mod spawn;
 mod start;
 mod started;
 mod stop;
+mod terms;
 mod trust;
 mod writable;
 
 pub use args::LaunchArgs;
 pub use instructed::{Create, StartTest};
-pub use later::LaterArgs;
 pub use open::{Open, OpenManager, OpenWorker, Way, attach_argv, beside};
 pub use pair::Pair;
 pub use plain::Start;
 pub use resume::Resume;
 pub use start::{StartManager, StartWorker, launch_session};
 pub use stop::{Ending, Stop};
+pub use terms::ManagerTermArgs;
 
 use crate::base::{Error, Kind};
 

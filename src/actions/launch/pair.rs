@@ -8,21 +8,21 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    LaunchArgs,
-    later::LaterArgs,
-    prompt,
+    LaunchArgs, prompt,
     prompt::Supervision,
     registering::{self, Before, check_free},
     spawn::{self, Plan, Prepared, Spawned},
     start::first_look,
     started::Started,
+    terms::ManagerTermArgs,
     writable,
 };
 use crate::{
     actions::{
-        Action, Argv, Context, DispatcherHost, Format, Outcome, TextArg, binding,
+        Action, Argv, Context, DispatcherHost, Format, Outcome, TermArgs, TextArg, binding, caller,
         dispatch::{self, Dispatch, DispatcherView, dispatch_health},
         session::known_sessions,
+        supervise::config,
         task,
     },
     base::{Error, Name, Result, Timestamp},
@@ -38,7 +38,8 @@ use crate::{
 /// The task is taken when it is on record and open, else it is created. Both sessions are started as `start-worker`
 /// and `start-manager` do it, with the same options; then everything is recorded at once. When anything fails, what
 /// was started is closed again and nothing is recorded. When nobody delivers messages yet, a dispatcher is started in
-/// the background; `conveyor dispatch stop --all` ends it.
+/// the background; `conveyor dispatch stop --all` ends it. The `--manager-...` flags set the manager's terms as
+/// `manager-config` does; a task without terms gets the plain ones, which allow nothing.
 ///
 /// Example: `conveyor pair --task parser --worker-name w1 --manager-name m1 --task-goal "Parse it"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -72,7 +73,7 @@ pub struct Pair {
     pub no_dispatch: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its fields are the documentation")]
-    pub later: LaterArgs,
+    pub terms: Box<ManagerTermArgs>,
 }
 
 /// The pair.
@@ -86,7 +87,7 @@ pub struct Paired {
     dry_run: bool,
     ensure_dispatch: bool,
     manager: Started,
-    manager_acceptance_criteria_seeded: u32,
+    manager_acceptance_criteria_seeded: usize,
     manager_config_seeded: bool,
     manager_config_seeded_by_pair: bool,
     /// Runs come later; the field is part of the contract.
@@ -126,9 +127,12 @@ impl Action for Pair {
 
     fn run(self, cx: &Context) -> Result<Paired> {
         let began = cx.now();
+        self.terms.check()?;
         let wanted = self.wanted(cx)?;
         let task = look(cx, &wanted)?;
-        let plans = [(Role::Worker, self.worker_plan(cx)?), (Role::Manager, self.manager_plan(cx, &task)?)];
+        let seed = config::seed_planned(cx, &task.task, &wanted.terms)?;
+        let plans =
+            [(Role::Worker, self.worker_plan(cx, seed.requires_acks)?), (Role::Manager, self.manager_plan(cx, &task)?)];
         let [worker, manager] = plans.map(|(_, plan)| {
             let prepared = spawn::prepare(cx, plan)?;
             spawn::check_name_free(cx, &prepared)?;
@@ -137,7 +141,7 @@ impl Action for Pair {
         let (worker, manager) = (worker?, manager?);
         if cx.dry_run() {
             let started = [Started::planned(&worker, Role::Worker), Started::planned(&manager, Role::Manager)];
-            return self.paired(cx, None, &task, started);
+            return self.paired(cx, None, &task, (seed.is_written, 0), started);
         }
         // The manager's sandbox opens the ledger's folder to it, which has to be there.
         cx.ledger_or_create()?;
@@ -145,11 +149,11 @@ impl Action for Pair {
         let [mut working, mut managing] = opened;
         working.keep_prompt()?;
         managing.keep_prompt()?;
-        let Recorded { binding_id, task, worker: first, manager: second } = recorded;
+        let Recorded { binding_id, task, worker: first, manager: second, is_seeded, criteria } = recorded;
         let first = first_look(cx, &worker, &working, first);
         let second = first_look(cx, &manager, &managing, second);
         let started = [Started::of(&worker, &working, first), Started::of(&manager, &managing, second)];
-        self.paired(cx, Some(binding_id), &task, started)
+        self.paired(cx, Some(binding_id), &task, (is_seeded, criteria), started)
     }
 
     fn argv(&self) -> Argv {
@@ -163,10 +167,9 @@ impl Action for Pair {
             launch,
             dispatcher_id,
             no_dispatch,
-            // They are refused when they are given.
-            later: _,
+            terms,
         } = self;
-        launch
+        let argv = launch
             .argv(
                 Argv::new(Self::NAME)
                     .option("--task", Some(task))
@@ -177,7 +180,8 @@ impl Action for Pair {
                     .text("--task-prompt", task_prompt.as_ref()),
             )
             .option("--dispatcher-id", dispatcher_id.as_ref())
-            .switch("--no-dispatch", *no_dispatch)
+            .switch("--no-dispatch", *no_dispatch);
+        terms.words(argv)
     }
 
     fn texts(&mut self) -> Vec<&mut TextArg> {
@@ -193,6 +197,8 @@ struct Wanted {
     task_name: String,
     /// The task, when it has to be created; none without a goal.
     new_task: Option<Task>,
+    /// What is set of the manager's terms.
+    terms: TermArgs,
 }
 
 /// The task, and whether it has to be created.
@@ -217,14 +223,21 @@ impl Pair {
             manager: self.manager_name.to_string(),
             task_name: self.task.to_string(),
             new_task,
+            terms: self.terms.plain(),
         })
     }
 
-    fn worker_plan(&self, cx: &Context) -> Result<Plan> {
+    fn worker_plan(&self, cx: &Context, requires_acks: bool) -> Result<Plan> {
         let mut plan = self.launch.plan(cx, self.worker_name.as_str());
         let message = self.task_prompt.as_ref().map(prompt::first_message).transpose()?;
         plan.prompt =
             message.map(|message| prompt::supervised(self.task.as_str(), self.manager_name.as_str(), &message));
+        if requires_acks {
+            let how = prompt::acknowledge(cx, self.task.as_str());
+            plan.prompt = Some(plan.prompt.map_or_else(|| how.clone(), |prompt| format!("{prompt}\n\n{how}")));
+            // It says so with a command of its own.
+            writable::grant_ledger(cx, &mut plan);
+        }
         Ok(plan)
     }
 
@@ -249,6 +262,7 @@ impl Pair {
         cx: &Context,
         binding_id: Option<String>,
         found: &TaskFound,
+        (is_seeded, criteria): (bool, usize),
         [worker, manager]: [Started; 2],
     ) -> Result<Paired> {
         let dispatch = self.dispatching(cx);
@@ -265,9 +279,9 @@ impl Pair {
             dispatch,
             dry_run: cx.dry_run(),
             manager,
-            manager_acceptance_criteria_seeded: 0,
-            manager_config_seeded: false,
-            manager_config_seeded_by_pair: false,
+            manager_acceptance_criteria_seeded: criteria,
+            manager_config_seeded: true,
+            manager_config_seeded_by_pair: is_seeded,
             run_id: None,
             task: TaskView { created: found.is_new, id: found.task.id.clone(), name: found.task.name.clone() },
             warning: trouble.or_else(|| health.and_then(|health| health.warning)).filter(|_| !cx.dry_run()),
@@ -420,6 +434,10 @@ struct Recorded {
     task: TaskFound,
     worker: Session,
     manager: Session,
+    /// Terms were written.
+    is_seeded: bool,
+    /// Criteria were added.
+    criteria: usize,
 }
 
 fn record(
@@ -432,11 +450,14 @@ fn record(
         return Err(super::interrupted());
     }
     let now = cx.now();
-    cx.ledger_or_create()?.write(|w| {
+    let ledger = cx.ledger_or_create()?;
+    let origin = caller::origin(cx, &ledger)?;
+    ledger.write(|w| {
         let found = find_task(w.read(), wanted)?;
         if found.is_new {
             task::record(cx, w, &found.task)?;
         }
+        let (is_seeded, criteria) = config::seed(cx, w, &origin, &found.task, &wanted.terms)?;
         let worker = write_down(cx, w, working, Role::Worker, now)?;
         let manager = write_down(cx, w, managing, Role::Manager, now)?;
         let worker = binding::bindable(w.read(), &worker.name, Role::Worker)?;
@@ -452,7 +473,7 @@ fn record(
             "worker": worker.name,
         });
         audit::append(w, now, cx.actor(), "pair_started", about, &payload)?;
-        Ok(Recorded { binding_id: binding.id, task: found, worker, manager })
+        Ok(Recorded { binding_id: binding.id, task: found, worker, manager, is_seeded, criteria })
     })
 }
 

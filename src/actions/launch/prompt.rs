@@ -77,6 +77,17 @@ pub(super) fn recorded_goal(cx: &Context, task: Option<&Name>) -> Result<Option<
     Ok(found.filter(|task| task.state.is_open()).map(|task| task.goal))
 }
 
+/// What a worker is told that has to acknowledge its terms.
+pub(super) fn acknowledge(cx: &Context, task: &str) -> String {
+    let ledger = shell_words::quote(&cx.env().ledger.display().to_string()).into_owned();
+    let program = machine::own_program().map_or_else(|| "conveyor".to_owned(), |path| path.display().to_string());
+    include_str!("../../../assets/worker-acknowledge.md")
+        .trim()
+        .replace("{{conveyor}}", &shell_words::quote(&program))
+        .replace("{{path}}", &format!("--path {ledger}"))
+        .replace("{{task}}", &shell_words::quote(task))
+}
+
 /// The first message of a worker in a pair.
 pub(super) fn supervised(task: &str, manager: &str, message: &str) -> String {
     include_str!("../../../assets/worker-supervised.md")

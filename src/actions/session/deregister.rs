@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, lookup},
+    actions::{Action, Argv, Context, Format, Outcome, lookup, supervise::gate},
     base::{Error, Result},
     model::session::Registration,
     store::{self, audit},
@@ -39,7 +39,9 @@ impl Action for Deregister {
 
     fn run(self, cx: &Context) -> Result<Deregistered> {
         let now = cx.now();
-        let name = cx.ledger_to_change()?.write(|w| {
+        let store = cx.ledger_to_change()?;
+        gate::no_session(cx, &store, "deregister a session")?;
+        let name = store.write(|w| {
             let session = lookup::session(w.read(), &self.session)?;
             if let Some(binding) = store::bindings::active_of_session(w.read(), &session.id)? {
                 let task = lookup::task_name(w.read(), &binding)?;

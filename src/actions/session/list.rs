@@ -127,6 +127,11 @@ pub struct SessionView {
 }
 
 impl SessionView {
+    /// Whether this is its name.
+    pub(in crate::actions) fn is_named(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// One line for people.
     pub(in crate::actions) fn line(&self) -> String {
         let place = self.tmux_session.as_deref().or(self.tmux_pane_id.as_deref()).unwrap_or("no pane");

@@ -19,6 +19,7 @@ use super::{
         running::{self, PaneSeen, Running},
     },
     fail,
+    supervise::gate,
 };
 use crate::{
     base::{Error, Name, Result, Timestamp, text},
@@ -201,7 +202,12 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     )?;
     let now = cx.now();
     let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
-    let session = cx.ledger_or_create()?.write(|w| record(cx, w, known, fresh, now))?;
+    let store = cx.ledger_or_create()?;
+    let is_known = store.read(|r| store::sessions::find(r, &known.name))?;
+    if is_known.is_some_and(|session| session.state == Registration::Active) {
+        gate::no_session(cx, &store, "register anew what is registered")?;
+    }
+    let session = store.write(|w| record(cx, w, known, fresh, now))?;
     Ok(Registered::of(session, cx.dry_run()))
 }
 

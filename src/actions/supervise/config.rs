@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    criteria,
     questions::{self, Questions},
     terms::{Setting, TermArgs},
 };
@@ -337,30 +338,84 @@ fn store_terms(cx: &Context, reference: &str, wanted: &Wanted<'_>) -> Result<Man
         let planned = plan(w.read(), reference, wanted)?;
         planned.check(&origin)?;
         let (changes, changed) = (planned.changes(), planned.is_change());
-        write_down(cx, w, &origin, &planned)?;
+        if changed {
+            write_down(cx, w, &origin, &planned, planned.before != planned.after)?;
+        }
         let settings = ManagerSettings::of(w.read(), cx, &planned.task)?;
         Ok(ManagerSettings { changed, changes, ..settings })
     })
 }
 
-/// Stores what differs, and says so in the audit trail.
-fn write_down(cx: &Context, w: &Write<'_>, origin: &Origin, planned: &Planned) -> Result<()> {
-    if !planned.is_change() {
-        return Ok(());
+/// What pairing a task comes to.
+pub(in crate::actions) struct Seed {
+    /// Terms are written: there were none, or something differs.
+    pub(in crate::actions) is_written: bool,
+    /// Both sides have to acknowledge them.
+    pub(in crate::actions) requires_acks: bool,
+}
+
+fn seed_wanted(args: &TermArgs) -> Result<Wanted<'_>> {
+    let limit = args.recipe()?.map(|recipe| Some(u64::from(recipe.max_nudges)));
+    Ok(Wanted { terms: WantedTerms::Flags(args, &[]), limit })
+}
+
+/// What [`seed`] will do for a task that may not be on record yet; refuses what it would refuse.
+pub(in crate::actions) fn seed_planned(cx: &Context, task: &Task, args: &TermArgs) -> Result<Seed> {
+    let wanted = seed_wanted(args)?;
+    let mut planned = Planned {
+        task: task.clone(),
+        config: None,
+        before: Terms::default(),
+        after: wanted.terms.after(&Terms::default())?,
+        budget: None,
+        budget_after: wanted.limit.flatten(),
+    };
+    if cx.env().ledger.exists() {
+        let store = cx.ledger_or_create()?;
+        if store.read(|r| store::tasks::find(r, &task.id))?.is_some() {
+            planned = store.read(|r| plan(r, &task.id, &wanted))?;
+        }
+        planned.check(&caller::origin(cx, &store)?)?;
     }
+    let is_written = planned.config.is_none() || planned.is_change();
+    Ok(Seed { is_written, requires_acks: planned.after.require_acks })
+}
+
+/// Gives a task that is paired its terms: those on record, else the plain ones, with what the flags say. Whether
+/// something was written, and how many criteria were added.
+pub(in crate::actions) fn seed(
+    cx: &Context,
+    w: &Write<'_>,
+    origin: &Origin,
+    task: &Task,
+    args: &TermArgs,
+) -> Result<(bool, usize)> {
+    let planned = plan(w.read(), &task.id, &seed_wanted(args)?)?;
+    planned.check(origin)?;
+    let sets_terms = planned.config.is_none() || planned.before != planned.after;
+    let is_written = sets_terms || planned.is_change();
+    let criteria = if is_written { write_down(cx, w, origin, &planned, sets_terms)? } else { 0 };
+    Ok((is_written, criteria))
+}
+
+/// Stores what differs, and says so in the audit trail.
+fn write_down(cx: &Context, w: &Write<'_>, origin: &Origin, planned: &Planned, sets_terms: bool) -> Result<usize> {
     let Planned { task, config, before, after, budget, budget_after } = planned;
     let now = cx.now();
-    if before != after {
+    if sets_terms {
         store::manager_configs::set(w, &task.id, after, now)?;
     }
     if budget != budget_after {
         store::budgets::limit(w, &task.id, *budget_after)?;
     }
+    // What the terms ask for are criteria like all others.
+    let seeded = criteria::seed(cx, w, origin, task, &after.acceptance_criteria)?;
     let names =
         |list: &mut dyn Iterator<Item = supervision::Permission>| list.map(|one| one.as_str()).collect::<Vec<_>>();
     let old_revision = config.as_ref().map_or(0, |config| config.revision);
     let payload = json!({
         "acceptance_count": after.acceptance_criteria.len(),
+        "criteria_seeded": seeded,
         "changes": planned.changes(),
         "epilogue_count": after.epilogues.len(),
         "granted": names(&mut after.permissions.beyond(&before.permissions)),
@@ -373,14 +428,14 @@ fn write_down(cx: &Context, w: &Write<'_>, origin: &Origin, planned: &Planned) -
         "recipe_name": after.recipe_name,
         "reference_count": after.reference_paths.len(),
         "require_acks": after.require_acks,
-        "revision": old_revision + u64::from(before != after),
+        "revision": old_revision + u64::from(sets_terms),
         "revoked": names(&mut before.permissions.beyond(&after.permissions)),
         "supervision_mode": after.supervision_mode,
         "tool_count": after.tools.len(),
     });
     let about = audit::About { task_id: Some(&task.id), session_id: None };
     audit::append(w, now, origin.actor(cx), "manager_config_recorded", about, &payload)?;
-    Ok(())
+    Ok(seeded)
 }
 
 impl ManagerSettings {

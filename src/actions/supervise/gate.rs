@@ -14,6 +14,7 @@ use crate::{
         delivery::CommandKind,
         session::{Role, Session},
         supervision::{Deed, GateReason as Reason, ManagerConfig, Permission},
+        task::Task,
     },
     store::{self, Read, Store, Write, audit},
 };
@@ -169,6 +170,37 @@ pub(super) fn handoff(r: Read<'_>, task_id: Option<&str>) -> Result<(Option<i64>
     let Some(newest) = newest else { return Ok((None, Some(Reason::MissingWorkerHandoff))) };
     let is_fresh = store::handoffs::is_fresh(r, &newest)?;
     Ok((Some(newest.id), (!is_fresh).then_some(Reason::StaleWorkerHandoff)))
+}
+
+/// Refuses a session what would take it out of the terms that it is held to, or let it name itself anew.
+///
+/// # Errors
+/// When the command does not come from a person.
+pub(in crate::actions) fn no_session(cx: &Context, store: &Store, what: &str) -> Result<()> {
+    let origin = caller::origin(cx, store)?;
+    if origin == Origin::Operator {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Blocked, format!("{} may not {what}", origin.words()))
+        .hint("an operator does that, in a shell outside of every session"))
+}
+
+/// Refuses a session to tie itself to a task whose terms give permissions: an operator has given them to somebody.
+///
+/// # Errors
+/// When `origin` is a session, and the task has such terms.
+pub(in crate::actions) fn check_bind(r: Read<'_>, origin: &Origin, task: &Task) -> Result<()> {
+    let config = store::manager_configs::of_task(r, &task.id)?;
+    let gives = config.is_some_and(|config| config.terms.permissions.iter().next().is_some());
+    if *origin == Origin::Operator || !gives {
+        return Ok(());
+    }
+    let who = origin.words();
+    Err(Error::new(
+        Kind::Blocked,
+        format!("{who} may not bind sessions to \"{}\", whose terms give permissions", task.name),
+    )
+    .hint("an operator does that, in a shell outside of every session"))
 }
 
 /// Holds back what its origin may not do, on record. What is allowed to a session is on record too.

@@ -1,11 +1,15 @@
 //! The written contract of a manager: its terms, what they allow, and what both sides say about the work.
 
 pub(super) mod acks;
-mod config;
+pub(super) mod config;
+pub(super) mod criteria;
 pub(super) mod decisions;
+mod evidence;
 pub(super) mod gate;
 mod handoff;
+pub(super) mod negotiation;
 mod permission;
+mod plan;
 mod questions;
 mod recipes;
 mod terms;
@@ -14,8 +18,10 @@ mod texts;
 pub use acks::{ManagerAck, WorkerAck};
 pub(super) use config::ManagerSettings;
 pub use config::{Limit, ManagerConfig};
+pub use criteria::Criteria;
 pub use decisions::RecordDecision;
 pub use handoff::Handoff;
 pub use permission::ManagerPermission;
+pub use plan::CriteriaPlan;
 pub use recipes::ManagerRecipes;
 pub use terms::{Setting, TermArgs};

@@ -1,13 +1,17 @@
 //! The written contract of a manager: what it may do, how it supervises, what has to be proven.
 
 mod config;
+mod criteria;
 mod deciding;
 mod deed;
 mod permission;
+mod proposal;
 mod recipe;
 
 pub use config::{Epilogue, ManagerConfig, Mode, NudgeOnCompletion, Terms};
+pub use criteria::{CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus};
 pub use deciding::{Deciding, DecisionFault, MAX_DECISION_AGE};
 pub use deed::{Deed, GateReason};
 pub use permission::{Category, LEGACY_NAMES, Permission, Permissions, PermissionsFault, UnknownPermission};
+pub use proposal::{Proposal, Suggestion, proposal};
 pub use recipe::{CUSTOM, Recipe, UnknownRecipe};

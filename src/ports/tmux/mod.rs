@@ -9,7 +9,6 @@ mod guard;
 mod lane;
 mod parse;
 mod real;
-mod run;
 mod scripted;
 #[cfg(test)]
 mod tests;

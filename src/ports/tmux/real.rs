@@ -25,16 +25,21 @@ use super::{
     TmuxVersion,
     lane::{self, Checks},
     parse,
-    run::{Finished, RunError, run},
 };
 use crate::{
     base::text,
     model::typing::Sign,
-    ports::process::{Liveness, ProcessId, Processes, SystemProcesses},
+    ports::{
+        process::{Liveness, ProcessId, Processes, SystemProcesses},
+        run::{Above, Finished, Limits, RunError, run},
+    },
 };
 
 /// How long a call may take.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(5);
+
+/// The most that tmux may print; a capture of a full history stays far below.
+const MAX_OUTPUT: usize = 64 << 20;
 
 /// Printed by the server when a guard let an effect through.
 const DONE: &str = "conveyor-done";
@@ -143,9 +148,9 @@ impl RealTmux {
     /// Runs a client and turns every way of failing into an error.
     fn finish(&self, name: &str, mut command: Command, input: &[u8]) -> Result<Vec<u8>> {
         let failed = |error: &io::Error| TmuxError::Failed { command: name.to_owned(), stderr: error.to_string() };
-        match run(&mut command, input, self.limit) {
+        match run(&mut command, input, Limits { time: self.limit, bytes: MAX_OUTPUT, above: Above::Fail }) {
             Ok(Finished { status, stdout, .. }) if status.success() => Ok(stdout),
-            Ok(Finished { status, stdout, stderr }) => {
+            Ok(Finished { status, stdout, stderr, .. }) => {
                 let said = [stderr, stdout].into_iter().find(|text| !text.is_empty());
                 let said = said.map_or_else(|| status.to_string(), |text| String::from_utf8_lossy(&text).into_owned());
                 Err(parse::failure(name, &said))

@@ -490,3 +490,39 @@ create table task_acknowledgements (
   correlation_id text,
   unique (task_id, role, revision)
 );
+
+-- What a worker has to deliver. `version` grows with every change; each one is a row of the history.
+create table acceptance_criteria (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  criterion text not null,
+  status text not null check (status in ('proposed', 'accepted', 'satisfied', 'deferred', 'rejected')),
+  source text not null check (source in ('user_requested', 'manager_inferred', 'worker_proposed', 'final_audit')),
+  proof text,
+  rationale text,
+  evidence_json text not null check (json_valid(evidence_json)),
+  version integer not null check (version > 0),
+  created_at text not null,
+  updated_at text not null
+);
+create unique index acceptance_criteria_task_source_criterion on acceptance_criteria (task_id, source, criterion);
+create index acceptance_criteria_task_status on acceptance_criteria (task_id, status, id);
+
+-- How each criterion came to stand where it stands, and who said so: append-only.
+create table acceptance_criteria_history (
+  criterion_id integer not null references acceptance_criteria (id),
+  version integer not null check (version > 0),
+  actor text not null check (actor in ('operator', 'manager', 'worker', 'conveyor')),
+  origin text not null,
+  from_status text check (from_status in ('proposed', 'accepted', 'satisfied', 'deferred', 'rejected')),
+  to_status text not null check (to_status in ('proposed', 'accepted', 'satisfied', 'deferred', 'rejected')),
+  proof text,
+  rationale text,
+  evidence_json text not null check (json_valid(evidence_json)),
+  at text not null,
+  primary key (criterion_id, version)
+) without rowid;
+create trigger acceptance_criteria_history_no_update before update on acceptance_criteria_history
+  begin select raise(abort, 'history is append-only'); end;
+create trigger acceptance_criteria_history_no_delete before delete on acceptance_criteria_history
+  begin select raise(abort, 'history is append-only'); end;

@@ -400,7 +400,9 @@ fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
 #[must_use]
 pub fn works(app: &App, intent: Intent) -> bool {
     match intent {
-        Intent::Explain | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => app.session().is_some(),
+        Intent::Explain | Intent::Diff | Intent::Events | Intent::Kinds | Intent::Follow | Intent::Jump => {
+            app.session().is_some()
+        }
         Intent::Unfold => look::can_unfold(app),
         Intent::NextEntry | Intent::PreviousEntry => look::can_choose(app),
         Intent::PanLeft | Intent::PanRight => look::can_pan(app),

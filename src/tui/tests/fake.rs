@@ -9,9 +9,9 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
     actions::{
-        Adoptable, Area, ChainStep, Checkup, Command, Deliveries, DispatchHealth, DispatcherHost, DispatcherView,
-        Exchange, Finding, Found, KnownBy, Lease, Link, PauseView, QuestionView, Report, StepKind, TalkQuery,
-        Unregistered, Verdict,
+        Adoptable, Area, ChainStep, Checkup, Command, Deliveries, Differing, DispatchHealth, DispatcherHost,
+        DispatcherView, Exchange, FileStatus, FileView, Finding, Found, KnownBy, Lease, Link, PauseView, QuestionView,
+        Report, StepKind, TalkQuery, Unregistered, Verdict,
     },
     base::{Error, Kind, Result, Timestamp},
     model::{
@@ -25,6 +25,7 @@ use crate::{
         rollout::CommandSource,
         session::{Registration, Role, SessionKind},
         state::{Agreement, CoarseState, Condition, Judgement, Readiness, Reading, Source},
+        supervision::CriteriaSummary,
         task::{BindingState, Task, TaskState},
         usage::{ContextUse, Limit, TokenUse},
     },
@@ -116,6 +117,7 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
             unread: matches!(attention, Attention::Failed | Attention::DoneUnseen),
             ..MarksView::default()
         },
+        criteria: None,
     }
 }
 
@@ -137,6 +139,7 @@ fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
             created_at: ago(7_300),
             updated_at: ago(320),
         },
+        criteria: CriteriaSummary::default(),
         bindings: pair
             .map(|(worker, manager)| BindingRow {
                 id: format!("binding-{name}"),
@@ -312,6 +315,28 @@ pub fn explanation() -> Explanation {
             "rollout.jsonl byte 40321: {\"type\":\"event_msg\",\"payload\":{\"type\":\"task_started\"}}".into(),
             "screen: Would you like to run the following command?".into(),
         ],
+    }
+}
+
+/// What a session has changed, as `diff --json` prints it.
+pub fn differing() -> Differing {
+    let patch = "diff --git a/src/parser.rs b/src/parser.rs\nindex 7898192..422c2b7 100644\n--- a/src/parser.rs\n\
+        +++ b/src/parser.rs\n@@ -1,3 +1,4 @@ fn main() {\n fn parse() {\n-    \tread_all();\n+\tread_pieces(); // \u{1b}[31mred\n\
+        +    keep(offsets);\n }\ndiff --git a/tests/old.rs b/tests/old.rs\ndeleted file mode 100644\n";
+    let file =
+        |path: &str, status, added, removed| FileView { added, old_path: None, path: path.into(), removed, status };
+    Differing {
+        base: Some("1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d".into()),
+        cwd: "/home/me/project".into(),
+        files: vec![
+            file("src/parser.rs", FileStatus::Modified, Some(2), Some(1)),
+            file("tests/old.rs", FileStatus::Deleted, Some(0), Some(40)),
+            file("notes.txt", FileStatus::Untracked, None, None),
+        ],
+        patch: patch.into(),
+        root: "/home/me/project".into(),
+        session: "w1".into(),
+        truncated: false,
     }
 }
 
@@ -629,6 +654,10 @@ impl Backend for Fake {
     fn explain(&self, _: &str) -> Result<Explanation> {
         assert!(!self.panics, "the explainer broke");
         Ok(explanation())
+    }
+
+    fn diff(&self, _: &str) -> Result<Differing> {
+        Ok(differing())
     }
 
     fn questions(&self, _: &str) -> Result<Vec<QuestionView>> {

@@ -13,14 +13,31 @@ use rustix::{
     io::Errno,
 };
 
-/// The most that a program may print; a capture of a full history stays far below.
-const MAX_OUTPUT: usize = 64 << 20;
-
 /// The most that is handed to a program as its input: a fresh pipe holds it whole.
 const MAX_INPUT: usize = 4096;
 
 /// Pause between looks at a program that has closed its output but not ended yet.
 const EXIT_POLL: Duration = Duration::from_millis(1);
+
+/// How long a program may take, and how much it may print.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// It is killed after this time.
+    pub(super) time: Duration,
+    /// Each of its two streams may hold so many bytes.
+    pub(super) bytes: usize,
+    /// What becomes of a program that prints more.
+    pub(super) above: Above,
+}
+
+/// What becomes of a program that prints too much. It is killed in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Above {
+    /// It has failed.
+    Fail,
+    /// What it has printed so far is the result.
+    Cut,
+}
 
 /// What a program printed, and how it ended.
 #[derive(Debug)]
@@ -28,6 +45,8 @@ pub(super) struct Finished {
     pub(super) status: ExitStatus,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
+    /// It would have printed more, and was killed.
+    pub(super) cut: bool,
 }
 
 /// Why there is no result.
@@ -41,13 +60,12 @@ pub(super) enum RunError {
     Output(io::Error),
 }
 
-/// Runs `command` with `input` (at most 4096 bytes), for at most `limit`. It has ended and is reaped when this
-/// returns.
-pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Finished, RunError> {
+/// Runs `command` with `input` (at most 4096 bytes) within `limits`. It has ended and is reaped when this returns.
+pub(super) fn run(command: &mut Command, input: &[u8], limits: Limits) -> Result<Finished, RunError> {
     if input.len() > MAX_INPUT {
         return Err(RunError::Start(io::Error::other("too much input")));
     }
-    let deadline = Instant::now() + limit;
+    let deadline = Instant::now() + limits.time;
     let mut child = command
         .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
@@ -60,7 +78,7 @@ pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> Resul
         // This cannot block. A program that has ended already says by its status what came of it.
         drop(stdin.write_all(input));
     }
-    let result = finish(&mut child, deadline);
+    let result = finish(&mut child, deadline, limits);
     if result.is_err() {
         // Killing fails only when it has ended by itself meanwhile, and then the wait returns at once.
         drop(child.kill());
@@ -69,7 +87,7 @@ pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> Resul
     result
 }
 
-fn finish(child: &mut Child, deadline: Instant) -> Result<Finished, RunError> {
+fn finish(child: &mut Child, deadline: Instant, limits: Limits) -> Result<Finished, RunError> {
     let mut out = child.stdout.take();
     let mut err = child.stderr.take();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -81,10 +99,21 @@ fn finish(child: &mut Child, deadline: Instant) -> Result<Finished, RunError> {
         if err_ready {
             read_some(&mut err, &mut stderr)?;
         }
+        let much = [&mut stdout, &mut stderr].into_iter().find(|text| text.len() > limits.bytes);
+        match (much, limits.above) {
+            (None, _) => {}
+            (Some(_), Above::Fail) => return Err(RunError::Output(io::Error::other("too much output"))),
+            (Some(text), Above::Cut) => {
+                text.truncate(limits.bytes);
+                drop(child.kill());
+                let status = child.wait().map_err(RunError::Output)?;
+                return Ok(Finished { status, stdout, stderr, cut: true });
+            }
+        }
     }
     loop {
         if let Some(status) = child.try_wait().map_err(RunError::Output)? {
-            return Ok(Finished { status, stdout, stderr });
+            return Ok(Finished { status, stdout, stderr, cut: false });
         }
         if Instant::now() >= deadline {
             return Err(RunError::Timeout);
@@ -125,9 +154,6 @@ fn read_some(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> Result<(), Run
         Ok(read) => into.extend_from_slice(&buffer[..read]),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
         Err(error) => return Err(RunError::Output(error)),
-    }
-    if into.len() > MAX_OUTPUT {
-        return Err(RunError::Output(io::Error::other("too much output")));
     }
     Ok(())
 }
