@@ -48,6 +48,11 @@ impl Terminal {
         self.server.screen(self.pane)
     }
 
+    /// The screen with its colours, as escape sequences.
+    pub fn coloured(&self) -> String {
+        self.server.plain(&["capture-pane", "-p", "-e", "-t", &self.pane.to_string()])
+    }
+
     /// Waits until the screen is as wanted.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
