@@ -3,11 +3,17 @@
 //! A row says where a key works, what it means and in which words that is told. Keys of capabilities that have not
 //! landed do not stand here.
 
+mod table;
+
 use std::{borrow::Cow, str::FromStr};
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{
+    KeyCode::{self, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up},
+    KeyEvent, KeyModifiers,
+};
 use serde::Serialize;
 
+pub use self::table::BINDINGS;
 use crate::text_enum;
 
 text_enum! {
@@ -327,22 +333,6 @@ impl FromStr for Key {
     }
 }
 
-const fn c(letter: char) -> Key {
-    Key { code: KeyCode::Char(letter), control: false }
-}
-
-const fn ctrl(letter: char) -> Key {
-    Key { code: KeyCode::Char(letter), control: true }
-}
-
-const fn ctrl_k(code: KeyCode) -> Key {
-    Key { code, control: true }
-}
-
-const fn k(code: KeyCode) -> Key {
-    Key { code, control: false }
-}
-
 /// One row of the table.
 #[derive(Debug, Clone)]
 pub struct Binding {
@@ -359,343 +349,6 @@ pub struct Binding {
     /// The command word that does the same without the cockpit; none for moving about.
     pub verb: Option<&'static str>,
 }
-
-const fn moves(place: Place, keys: &'static [Key], intent: Intent, short: &'static str, help: &'static str) -> Binding {
-    Binding { place, keys: Cow::Borrowed(keys), intent, short, help, verb: None }
-}
-
-const fn does(
-    place: Place,
-    keys: &'static [Key],
-    intent: Intent,
-    verb: &'static str,
-    short: &'static str,
-    help: &'static str,
-) -> Binding {
-    Binding { place, keys: Cow::Borrowed(keys), intent, short, help, verb: Some(verb) }
-}
-
-use KeyCode::{BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
-
-/// The table. The footer shows the rows of the place in this order, as many as fit.
-pub const BINDINGS: &[Binding] = &[
-    moves(Place::Fleet, &[k(Enter)], Intent::Open, "peek", "look at it, and it is seen; again for the full screen"),
-    does(
-        Place::Screen,
-        &[c('x')],
-        Intent::Explain,
-        "explain",
-        "explain",
-        "show which rule and bytes led to this state",
-    ),
-    does(
-        Place::Screen,
-        &[c('n')],
-        Intent::Nudge,
-        "session-nudge",
-        "nudge",
-        "write a message to the session, or to all chosen ones",
-    ),
-    does(
-        Place::Screen,
-        &[c('!'), c('i')],
-        Intent::Interrupt,
-        "session-interrupt",
-        "interrupt",
-        "end the turn that runs, after a question",
-    ),
-    does(
-        Place::Screen,
-        &[c('y'), c('N')],
-        Intent::Answer,
-        "session-answer",
-        "answer",
-        "show what the session asks, and answer it there",
-    ),
-    does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue again what was given up, or is uncertain"),
-    does(
-        Place::Inbox,
-        &[c('X')],
-        Intent::TakeBack,
-        "dispatch",
-        "cancel",
-        "take back what waits, or is uncertain: not arrived",
-    ),
-    does(Place::Inbox, &[c('V')], Intent::Arrived, "dispatch", "arrived", "say that an uncertain message arrived"),
-    does(Place::Screen, &[c('a')], Intent::Attach, "open", "attach", "hand the terminal to the session's pane"),
-    does(
-        Place::Fleet,
-        &[c('p')],
-        Intent::RawPane,
-        "capture",
-        "pane",
-        "show the pane itself, or the conversation again",
-    ),
-    does(Place::Task, &[c('p')], Intent::RawPane, "capture", "pane", "show the pane itself, or the conversation again"),
-    does(Place::Screen, &[c('d')], Intent::Diff, "diff", "diff", "show what it has changed in its working tree"),
-    does(
-        Place::Fleet,
-        &[c('s')],
-        Intent::Snooze,
-        "mark",
-        "snooze",
-        "put it aside; it wakes by itself, or when it asks or fails",
-    ),
-    does(Place::Fleet, &[c('P')], Intent::Pin, "mark", "pin", "let it stand first in its tier, or let it go"),
-    does(Place::Fleet, &[c('u')], Intent::Unread, "mark", "unread", "mark it unread, to come back to it"),
-    moves(Place::Fleet, &[c('H')], Intent::Gone, "gone", "show the sessions that are gone, or fold them"),
-    moves(Place::Task, &[k(Enter)], Intent::Open, "worker", "show the worker of the task in the fleet"),
-    does(Place::Fleet, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
-    does(Place::Task, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
-    moves(Place::Events, &[k(Enter)], Intent::Open, "whole", "show the whole text of the event"),
-    moves(Place::Events, &[c('F')], Intent::Follow, "follow", "stay at the newest event, or stop doing so"),
-    moves(Place::Events, &[c('t')], Intent::Kinds, "kinds", "show all events, or only messages, tools, turns, errors"),
-    moves(Place::Events, &[c('@')], Intent::Jump, "jump", "go to a byte offset of the rollout"),
-    moves(Place::Dispatch, &[k(Enter)], Intent::Open, "whole", "read tries, proof and the whole exchange"),
-    does(
-        Place::Dispatch,
-        &[c('R')],
-        Intent::Retry,
-        "dispatch",
-        "retry",
-        "queue again what was given up, or is uncertain",
-    ),
-    does(
-        Place::Dispatch,
-        &[c('X')],
-        Intent::TakeBack,
-        "dispatch",
-        "cancel",
-        "take back what waits, or is uncertain: not arrived",
-    ),
-    does(Place::Dispatch, &[c('V')], Intent::Arrived, "dispatch", "arrived", "say that an uncertain message arrived"),
-    moves(Place::Doctor, &[k(Enter)], Intent::Open, "repair", "copy the command that mends the finding"),
-    does(
-        Place::Doctor,
-        &[c('D')],
-        Intent::Adopt,
-        "discover",
-        "adopt",
-        "register the Codex sessions that run here unregistered",
-    ),
-    moves(
-        Place::Screen,
-        &[c('/')],
-        Intent::Filter,
-        "filter",
-        "filter rows: state: task: role: age> text; events: text",
-    ),
-    moves(Place::Screen, &[c('?')], Intent::Help, "help", "show the keys"),
-    moves(Place::Screen, &[c('q')], Intent::Quit, "quit", "leave the cockpit"),
-    moves(Place::Screen, &[c('w')], Intent::NextNeed, "next", "the next one that needs you, or that you have not seen"),
-    moves(Place::Screen, &[k(Esc)], Intent::Back, "back", "back out one level; at the top, clear the filter"),
-    moves(Place::Screen, &[k(Tab)], Intent::NextPane, "pane", "give the keyboard to the next pane"),
-    moves(Place::Screen, &[c('1')], Intent::Fleet, "fleet", "the fleet: who needs you"),
-    moves(Place::Screen, &[c('2')], Intent::Task, "task", "tasks with their bindings and cycles"),
-    moves(Place::Screen, &[c('3')], Intent::Events, "events", "rollout events of the session"),
-    moves(Place::Screen, &[c('4')], Intent::Inbox, "inbox", "messages: given up, waiting, and in the inboxes"),
-    moves(Place::Screen, &[c('5')], Intent::Dispatch, "dispatch", "who delivers, queues, tries and proofs"),
-    moves(Place::Screen, &[c('8')], Intent::Doctor, "doctor", "what is wrong here, and what mends it"),
-    does(
-        Place::Screen,
-        &[c('S')],
-        Intent::Pause,
-        "dispatch",
-        "stop",
-        "emergency stop: deliver nothing anywhere; again: go on",
-    ),
-    moves(Place::Screen, &[c('W')], Intent::PreviousNeed, "previous", "the previous session that needs you"),
-    does(
-        Place::Fleet,
-        &[c('D')],
-        Intent::Adopt,
-        "discover",
-        "adopt",
-        "choose Codex sessions that run here and register them",
-    ),
-    moves(Place::Fleet, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
-    moves(
-        Place::Fleet,
-        &[c('[')],
-        Intent::PreviousEntry,
-        "entry back",
-        "choose the previous entry of the conversation",
-    ),
-    moves(Place::Fleet, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
-    moves(Place::Fleet, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
-    moves(Place::Fleet, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
-    moves(Place::Task, &[c('o')], Intent::Unfold, "unfold", "show the whole of a long entry, or fold it again"),
-    moves(Place::Task, &[c('[')], Intent::PreviousEntry, "entry back", "choose the previous entry of the conversation"),
-    moves(Place::Task, &[c(']')], Intent::NextEntry, "entry", "choose the next entry of the conversation"),
-    moves(Place::Task, &[c('h'), k(Left)], Intent::PanLeft, "pan left", "show more of a wide pane's left side"),
-    moves(Place::Task, &[c('l'), k(Right)], Intent::PanRight, "pan right", "show more of a wide pane's right side"),
-    moves(
-        Place::Screen,
-        &[c(':'), ctrl('p')],
-        Intent::Palette,
-        "palette",
-        "find anything that can be done now, and sessions and tasks",
-    ),
-    moves(Place::Screen, &[c('L')], Intent::Receipts, "receipts", "what was submitted from here, and what came of it"),
-    moves(Place::Fleet, &[c(' ')], Intent::Choose, "choose", "choose the session: a nudge goes to all chosen ones"),
-    does(Place::Screen, &[c('T')], Intent::NewTask, "tasks", "new task", "record a new task"),
-    does(Place::Screen, &[c('+')], Intent::StartWorker, "start-worker", "start", "start a worker"),
-    does(Place::Screen, &[c('b')], Intent::Bind, "bind", "bind", "bind a worker and a manager to a task"),
-    does(Place::Screen, &[c('U')], Intent::Unbind, "unbind", "unbind", "end the task's binding, after a question"),
-    does(
-        Place::Screen,
-        &[c('C')],
-        Intent::Compact,
-        "compact-worker",
-        "compact",
-        "have a task's worker compact its context",
-    ),
-    does(
-        Place::Screen,
-        &[c('B')],
-        Intent::Budget,
-        "manager-config",
-        "budget",
-        "limit how often a task's worker is nudged",
-    ),
-    does(Place::Screen, &[c('K')], Intent::Stop, "stop", "end", "end the session, after a question"),
-    does(Place::Screen, &[c('Z')], Intent::Resume, "resume", "resume", "bring back a session that has ended"),
-    moves(Place::Screen, &[c('j'), k(Down)], Intent::Down, "down", "next row or line"),
-    moves(Place::Screen, &[c('k'), k(Up)], Intent::Up, "up", "previous row or line"),
-    moves(Place::Screen, &[c('g'), k(Home)], Intent::Top, "top", "first row or line"),
-    moves(Place::Screen, &[c('G'), k(End)], Intent::Bottom, "bottom", "last row or line"),
-    moves(Place::Screen, &[k(PageDown), ctrl('d'), ctrl('f')], Intent::PageDown, "page", "one page on"),
-    moves(Place::Screen, &[k(PageUp), ctrl('u'), ctrl('b')], Intent::PageUp, "page back", "one page back"),
-    moves(Place::Screen, &[c('r')], Intent::Reload, "reload", "load everything again"),
-    moves(Place::Screen, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
-    moves(Place::Screen, &[c('M')], Intent::Mouse, "mouse", "give the mouse to the terminal for selecting, or take it"),
-    moves(Place::Screen, &[c('A')], Intent::Ringing, "alarm", "call you by bell, by the desktop, or not at all"),
-    moves(Place::Input, &[k(Enter)], Intent::Accept, "take", "take what is typed"),
-    moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
-    moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
-    moves(Place::Input, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
-    moves(Place::Message, &[k(Enter)], Intent::Accept, "queue", "queue the message"),
-    moves(Place::Message, &[ctrl('j')], Intent::LineBreak, "new line", "begin a new line"),
-    moves(Place::Message, &[k(Esc)], Intent::Back, "leave", "leave it; what was typed comes back"),
-    moves(Place::Message, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
-    moves(
-        Place::Message,
-        &[k(Delete), ctrl('d')],
-        Intent::EraseNext,
-        "delete",
-        "delete the character under the cursor",
-    ),
-    moves(Place::Message, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
-    moves(Place::Message, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
-    moves(Place::Message, &[k(Left), ctrl('b')], Intent::Left, "left", "one character back"),
-    moves(Place::Message, &[k(Right), ctrl('f')], Intent::Right, "right", "one character on"),
-    moves(Place::Message, &[ctrl_k(Left)], Intent::WordLeft, "word back", "one word back"),
-    moves(Place::Message, &[ctrl_k(Right)], Intent::WordRight, "word on", "one word on"),
-    moves(Place::Message, &[k(Home), ctrl('a')], Intent::LineStart, "start", "to the beginning of the line"),
-    moves(Place::Message, &[k(End), ctrl('e')], Intent::LineEnd, "end", "to the end of the line"),
-    moves(Place::Message, &[k(Up), ctrl('p')], Intent::Up, "up", "one line up"),
-    moves(Place::Message, &[k(Down), ctrl('n')], Intent::Down, "down", "one line down"),
-    moves(Place::Help, &[k(Esc)], Intent::Back, "close", "close the help"),
-    moves(Place::Help, &[k(Enter)], Intent::Accept, "close", "close the help"),
-    moves(Place::Help, &[k(Down)], Intent::Down, "down", "scroll on"),
-    moves(Place::Help, &[k(Up)], Intent::Up, "up", "scroll back"),
-    moves(Place::Help, &[k(PageDown)], Intent::PageDown, "page", "one page on"),
-    moves(Place::Help, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
-    moves(Place::Help, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
-    moves(Place::Help, &[ctrl('u')], Intent::EraseAll, "all", "show all keys again"),
-    moves(Place::Reader, &[k(Esc), c('q'), k(Enter)], Intent::Back, "close", "close it"),
-    moves(Place::Reader, &[c('j'), k(Down)], Intent::Down, "down", "scroll on"),
-    moves(Place::Reader, &[c('k'), k(Up)], Intent::Up, "up", "scroll back"),
-    moves(Place::Reader, &[c('g'), k(Home)], Intent::Top, "top", "first line"),
-    moves(Place::Reader, &[c('G'), k(End)], Intent::Bottom, "bottom", "last line"),
-    moves(Place::Reader, &[k(PageDown), c(' ')], Intent::PageDown, "page", "one page on"),
-    moves(Place::Reader, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
-    moves(Place::Reader, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
-    moves(Place::Confirm, &[c('y')], Intent::Yes, "yes", "do it"),
-    moves(Place::Confirm, &[c('n'), k(Esc)], Intent::No, "no", "leave it"),
-    does(
-        Place::Answer,
-        &[c('a')],
-        Intent::Approve,
-        "session-answer",
-        "approve",
-        "say yes, this once; asks before it does",
-    ),
-    does(Place::Answer, &[c('d')], Intent::Decline, "session-answer", "decline", "say no; asks before it does"),
-    does(
-        Place::Answer,
-        &[c('c')],
-        Intent::CancelTurn,
-        "session-answer",
-        "cancel",
-        "say no and end the turn; asks before it does",
-    ),
-    moves(Place::Answer, &[c('j'), k(Down)], Intent::Down, "down", "next question"),
-    moves(Place::Answer, &[c('k'), k(Up)], Intent::Up, "up", "previous question"),
-    moves(Place::Answer, &[c('r')], Intent::Reload, "look", "look again"),
-    moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
-    does(Place::Reader, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing; again: go on"),
-    does(Place::Confirm, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing anywhere"),
-    does(Place::Answer, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing; again: go on"),
-    moves(Place::Form, &[k(Tab)], Intent::NextField, "next", "the next field; completes a name"),
-    moves(Place::Form, &[k(BackTab)], Intent::PreviousField, "previous", "the previous field"),
-    moves(Place::Form, &[ctrl('s')], Intent::Submit, "do it", "do what the form says"),
-    moves(Place::Form, &[k(Enter)], Intent::Accept, "next", "the next field; in the last one do what the form says"),
-    moves(Place::Form, &[k(Esc)], Intent::Back, "leave", "leave it; what was typed comes back with the form"),
-    moves(Place::Form, &[ctrl('j')], Intent::LineBreak, "new line", "begin a new line"),
-    moves(Place::Form, &[c(' ')], Intent::Toggle, "choose", "the next value, or check and uncheck; a blank in a text"),
-    moves(Place::Form, &[ctrl('r')], Intent::StartOver, "empty", "empty the form and begin again"),
-    moves(Place::Form, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
-    moves(Place::Form, &[k(Delete), ctrl('d')], Intent::EraseNext, "delete", "delete the character under the cursor"),
-    moves(Place::Form, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
-    moves(Place::Form, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed in the field"),
-    moves(Place::Form, &[k(Left), ctrl('b')], Intent::Left, "left", "one character back; the previous value"),
-    moves(Place::Form, &[k(Right), ctrl('f')], Intent::Right, "right", "one character on; the next value"),
-    moves(Place::Form, &[ctrl_k(Left)], Intent::WordLeft, "word back", "one word back"),
-    moves(Place::Form, &[ctrl_k(Right)], Intent::WordRight, "word on", "one word on"),
-    moves(Place::Form, &[k(Home), ctrl('a')], Intent::LineStart, "start", "to the beginning of the line; check all"),
-    moves(Place::Form, &[k(End), ctrl('e')], Intent::LineEnd, "end", "to the end of the line"),
-    moves(Place::Form, &[k(Up), ctrl('p')], Intent::Up, "up", "one line, name or field up"),
-    moves(Place::Form, &[k(Down), ctrl('n')], Intent::Down, "down", "one line, name or field down"),
-    moves(Place::Palette, &[k(Enter)], Intent::Accept, "do it", "do what is selected"),
-    moves(Place::Palette, &[k(Esc)], Intent::Back, "close", "close the palette"),
-    moves(Place::Palette, &[k(Down), ctrl('n')], Intent::Down, "down", "next row"),
-    moves(Place::Palette, &[k(Up), ctrl('p')], Intent::Up, "up", "previous row"),
-    moves(Place::Palette, &[k(PageDown)], Intent::PageDown, "page", "one page on"),
-    moves(Place::Palette, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
-    moves(Place::Palette, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),
-    moves(Place::Palette, &[ctrl('w')], Intent::EraseWord, "word", "delete back to the beginning of a word"),
-    moves(Place::Palette, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
-    moves(Place::Receipts, &[k(Enter)], Intent::Open, "whole", "show the whole receipt"),
-    moves(
-        Place::Receipts,
-        &[k(Esc), c('q'), c('L')],
-        Intent::Back,
-        "close",
-        "close the list; what failed counts as seen",
-    ),
-    moves(Place::Receipts, &[c('j'), k(Down)], Intent::Down, "down", "next receipt"),
-    moves(Place::Receipts, &[c('k'), k(Up)], Intent::Up, "up", "previous receipt"),
-    moves(Place::Receipts, &[c('g'), k(Home)], Intent::Top, "top", "the newest receipt"),
-    moves(Place::Receipts, &[c('G'), k(End)], Intent::Bottom, "bottom", "the oldest receipt"),
-    moves(Place::Receipts, &[c('Y')], Intent::Copy, "copy", "copy the command line"),
-    does(
-        Place::Receipts,
-        &[c('S')],
-        Intent::Pause,
-        "dispatch",
-        "stop",
-        "emergency stop: deliver nothing; again: go on",
-    ),
-    does(Place::Always, &[ctrl('x')], Intent::Pause, "dispatch", "stop", "emergency stop, also while one types"),
-    does(Place::Snooze, &[k(Enter)], Intent::Accept, "mark", "do it", "do what is chosen"),
-    moves(Place::Snooze, &[c('j'), k(Down)], Intent::Down, "longer", "next choice"),
-    moves(Place::Snooze, &[c('k'), k(Up)], Intent::Up, "shorter", "previous choice"),
-    moves(Place::Snooze, &[k(Esc), c('q')], Intent::Back, "leave", "leave it as it is"),
-    moves(Place::Always, &[ctrl('c')], Intent::Quit, "quit", "leave the cockpit"),
-    moves(Place::Always, &[ctrl('l')], Intent::Repaint, "repaint", "draw the screen anew"),
-    moves(Place::Always, &[ctrl('z')], Intent::Suspend, "suspend", "go to the background; `fg` comes back"),
-];
 
 /// The keys in force: the table, with what the operator has put in place of it.
 #[derive(Debug, Clone)]
@@ -870,7 +523,10 @@ pub struct KeyRow {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        table::{c, ctrl, k},
+        *,
+    };
     use crate::actions::COMMANDS;
 
     #[test]
