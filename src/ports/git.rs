@@ -178,6 +178,9 @@ pub fn working_tree_diff(program: &Path, folder: &Path, base: Option<&str>, byte
 /// # Errors
 /// As [`GitError`] tells.
 pub fn commit(program: &Path, folder: &Path, name: &str) -> Result<Option<String>> {
+    if !folder.is_dir() {
+        return Err(GitError::NoFolder { folder: folder.to_owned() });
+    }
     let settings = SETTINGS.iter().map(OsString::from).collect();
     match (Git { program, folder: folder.to_owned(), settings }).commit(Some(name)) {
         Err(GitError::NoCommit { .. }) => Ok(None),

@@ -193,6 +193,10 @@ fn run_codex(args: CodexArgs) -> Result<u8> {
         return Err(Error::usage(format!("--speed {} is not above zero", args.speed))
             .hint("1 is real time, 10 is ten times as fast"));
     }
+    // Whoever asks about the program must not begin a session with it.
+    if args.words == ["login", "status"] || args.words == ["features", "list"] {
+        return Ok(0);
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let codex_home = codex_home(args.codex_home.clone())?;
     if let Some(recording) = &args.replay {

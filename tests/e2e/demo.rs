@@ -93,8 +93,15 @@ fn a_session_adopted_in_the_demo_outlives_it() {
     terminal.conveyor("demo");
     terminal.wait_until("both sessions", |screen| screen.contains("w1") && screen.contains("m1"));
     terminal.press(&["D"]);
-    terminal.wait_for("are you sure");
-    terminal.press(&["y"]);
+    // Others may run Codex on this machine too.
+    let screen = terminal.wait_until("what runs", |screen| screen.contains("[ ] ") && screen.contains("codex-real"));
+    let lines: Vec<&str> = screen.lines().collect();
+    let mut rows = lines.windows(2).filter(|pair| pair[0].contains("[ ] "));
+    let index = rows.position(|pair| pair[1].contains("tmux codex-real")).expect("a row with its pane");
+    (0..index).for_each(|_| terminal.press(&["Down"]));
+    terminal.press(&["Space"]);
+    terminal.wait_for("[x] ");
+    terminal.press(&["C-s"]);
     terminal.wait_until("the receipt", |screen| screen.contains("adopted") && screen.contains("codex-real"));
     terminal.press(&["Escape"]);
     terminal.wait_gone("adopted");

@@ -26,7 +26,7 @@ fn last_resume(words: &std::path::Path) -> String {
 fn a_resumed_session_has_the_rights_it_had() {
     let Some(world) = World::start() else { return };
     let words = note_words(&world);
-    let rights = ["--sandbox", "read-only", "--ask-for-approval", "untrusted", "--model", "m-1"];
+    let rights = ["--sandbox", "read-only", "--ask-for-approval", "never", "--model", "m-1"];
     let start = ["start-worker", "--name", "w1", "--no-server", "--task", "Look {{say Seen.}}"];
     world.run(&[&start[..], &rights].concat()).ok();
     world.wait_for_condition("w1", "done");
@@ -34,17 +34,13 @@ fn a_resumed_session_has_the_rights_it_had() {
     for _ in 0..2 {
         world.run(&["stop", "w1"]).ok();
         let resumed = world.run(&["resume", "w1", "--no-server"]).ok().json();
-        assert_eq!(
-            (&resumed["sandbox"], &resumed["approval"]),
-            (&"read-only".into(), &"untrusted".into()),
-            "{resumed:#}"
-        );
+        assert_eq!((&resumed["sandbox"], &resumed["approval"]), (&"read-only".into(), &"never".into()), "{resumed:#}");
         let words = last_resume(&words);
         assert!(words.contains(&rights.join(" ")), "{words}");
     }
     world.run(&["stop", "w1"]).ok();
     let asked = world.run(&["resume", "w1", "--no-server", "--sandbox", "workspace-write"]).ok().json();
-    assert_eq!((&asked["sandbox"], &asked["approval"]), (&"workspace-write".into(), &"untrusted".into()));
+    assert_eq!((&asked["sandbox"], &asked["approval"]), (&"workspace-write".into(), &"never".into()));
 }
 
 #[test]
