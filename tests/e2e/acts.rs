@@ -355,8 +355,17 @@ fn real_codex_is_started_by_a_form_and_its_receipt_confirms() {
     terminal.wait_for("Stop w1?");
     terminal.press(&["y"]);
     read_and_close(&terminal, "w1");
+    terminal.press(&["q"]);
+    assert_eq!(terminal.wait_for_shell(), 0);
+}
 
-    // One that a person runs by hand is adopted with its pane.
+#[test]
+fn real_codex_that_a_person_runs_is_adopted_with_its_pane() {
+    let Some(lab) = CodexLab::start(&["tmux"]) else { return };
+    let Some(world) = World::in_lab(&lab) else { return };
+    lab.rule("^begin", "{{say Ready.}}");
+    let terminal = cockpit(&world, 120, 36);
+    terminal.wait_for("Nothing to watch yet");
     let cwd = world.cwd().display().to_string();
     let mut words = vec!["new-session", "-d", "-c", &cwd, "-s", "mine", "-x", "120", "-y", "40", "env", "-i"];
     let environment = world.shell_environment().split_off(2);
