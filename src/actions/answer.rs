@@ -13,7 +13,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Action, Argv, Context, Outcome, TextArg, caller, fail, live, lookup,
+    Action, Argv, Context, Outcome, TextArg,
+    caller::{self, Origin},
+    fail, live, lookup,
     questions::{self, QuestionView},
     supervise::gate,
 };
@@ -91,6 +93,8 @@ text_enum! {
 /// What a session asks, and what became of the answer.
 #[derive(Debug, Serialize)]
 pub struct Answers {
+    #[serde(skip)]
+    actor: audit::Actor,
     /// Who answers: the session that runs this command, or who else.
     answered_by: String,
     decision: Option<Verdict>,
@@ -133,18 +137,19 @@ impl Action for SessionAnswer {
         }
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
-        let caller = caller::session(cx, &store)?;
-        let answered_by = match &caller {
-            Some(caller) => format!("{} {}", caller.role, caller.name),
-            None => cx.actor().to_string(),
+        let origin = caller::origin(cx, &store)?;
+        let answered_by = match &origin {
+            Origin::Operator => cx.actor().to_string(),
+            Origin::Session(_) | Origin::Hidden => origin.words(),
         };
         // Whoever approves is a person.
         if let Some(verdict) = self.decision {
             let deed = if verdict == Verdict::Approve { Deed::Approve } else { Deed::Decline };
-            gate::hold(cx, &store, deed, &session)?;
+            gate::hold(cx, &store, &origin, deed, &session)?;
         }
         let (session, questions) = questions::look(cx, &store, session)?;
         let mut answers = Answers {
+            actor: origin.actor(cx),
             answered_by,
             decision: self.decision,
             dry_run: cx.dry_run(),
@@ -223,7 +228,7 @@ fn give(
     mut answers: Answers,
 ) -> Result<Answers> {
     let now = cx.moment();
-    let by = answers.answered_by.clone();
+    let (by, actor) = (answers.answered_by.clone(), answers.actor);
     let about = audit::About { task_id: None, session_id: Some(&session.id) };
     let note = |outcome: Option<AnswerOutcome>, reason: Option<&str>, proof: Option<&Value>| {
         json!({
@@ -240,7 +245,7 @@ fn give(
     let claimed = store.write_durably(|w| {
         let claimed = store::questions::claim(w, &session.id, &question.id, verdict, &by, &now)?;
         if claimed {
-            audit::append(w, now.wall, cx.actor(), "session_answer_begun", about, &note(None, None, None))?;
+            audit::append(w, now.wall, actor, "session_answer_begun", about, &note(None, None, None))?;
         }
         Ok::<_, store::Error>(claimed)
     })?;
@@ -294,7 +299,7 @@ fn give(
             store::questions::give_back(w, &session.id, &question.id)?;
         }
         let payload = note(Some(outcome), reason.as_deref(), answers.proof.as_ref());
-        audit::append(w, cx.now(), cx.actor(), "session_answered", about, &payload)?;
+        audit::append(w, cx.now(), actor, "session_answered", about, &payload)?;
         Ok::<_, store::Error>(())
     })?;
     answers.outcome = outcome;

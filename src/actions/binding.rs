@@ -5,7 +5,12 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Action, Argv, Context, Outcome, caller, lookup, supervise::gate};
+use super::{
+    Action, Argv, Context, Outcome,
+    caller::{self, Origin},
+    lookup,
+    supervise::gate,
+};
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
@@ -50,10 +55,9 @@ impl Action for Bind {
 
     fn run(self, cx: &Context) -> Result<Bound> {
         let now = cx.now();
-        let binding_id = cx.fresh_id("binding");
         let store = cx.ledger_to_change()?;
         let origin = caller::origin(cx, &store)?;
-        store.write(|w| {
+        let binding_id = store.write(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {
                 return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
@@ -61,8 +65,8 @@ impl Action for Bind {
             let worker = bindable(w.read(), &self.worker, Role::Worker)?;
             let manager = bindable(w.read(), &self.manager, Role::Manager)?;
             gate::check_bind(w.read(), &origin, &task)?;
-            tie(cx, w, binding_id.clone(), &task, [&worker, &manager], now, now)?;
-            Ok(())
+            let binding = tie(cx, w, &origin, &task, [&worker, &manager], now, now)?;
+            Ok::<_, Error>(binding.id)
         })?;
         Ok(Bound { binding_id, dry_run: cx.dry_run(), manager: self.manager, task: self.task, worker: self.worker })
     }
@@ -80,7 +84,7 @@ impl Action for Bind {
 pub(super) fn tie(
     cx: &Context,
     w: &Write<'_>,
-    id: String,
+    origin: &Origin,
     task: &Task,
     [worker, manager]: [&Session; 2],
     since: Timestamp,
@@ -94,7 +98,7 @@ pub(super) fn tie(
         .hint(format!("end it with `conveyor unbind --task {}`", task.name)));
     }
     let binding = Binding {
-        id,
+        id: cx.fresh_id("binding"),
         task_id: task.id.clone(),
         state: BindingState::Active,
         worker_session_id: worker.id.clone(),
@@ -114,7 +118,7 @@ pub(super) fn tie(
         "task": task.name,
         "worker": worker.name,
     });
-    audit::append(w, now, cx.actor(), "binding_created", about, &payload)?;
+    audit::append(w, now, origin.actor(cx), "binding_created", about, &payload)?;
     Ok(binding)
 }
 
@@ -174,14 +178,16 @@ impl Action for Unbind {
 
     fn run(self, cx: &Context) -> Result<Unbound> {
         let now = cx.now();
-        let binding_id = cx.ledger_to_change()?.write(|w| {
+        let store = cx.ledger_to_change()?;
+        let origin = caller::origin(cx, &store)?;
+        let binding_id = store.write(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             let binding = store::bindings::active_of_task(w.read(), &task.id)?
                 .ok_or_else(|| Error::refused(format!("no active binding for task \"{}\"", self.task)))?;
             store::bindings::end(w, &binding.id, BindingState::Ended, now)?;
             let about = audit::About { task_id: Some(&task.id), session_id: None };
             let payload = json!({"binding_id": binding.id, "task": task.name});
-            audit::append(w, now, cx.actor(), "binding_ended", about, &payload)?;
+            audit::append(w, now, origin.actor(cx), "binding_ended", about, &payload)?;
             Ok::<_, Error>(binding.id)
         })?;
         Ok(Unbound { binding_id, dry_run: cx.dry_run(), state: BindingState::Ended, task: self.task })

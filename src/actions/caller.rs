@@ -33,6 +33,20 @@ impl Origin {
         }
     }
 
+    /// It is a worker, or hides, and nothing tells that it is none: by hiding a worker gains nothing.
+    pub(super) fn may_be_worker(&self) -> bool {
+        match self {
+            Self::Operator => false,
+            Self::Session(session) => session.role == Role::Worker,
+            Self::Hidden => true,
+        }
+    }
+
+    /// Why it does no manager's work, in words.
+    pub(super) fn as_worker(&self) -> &'static str {
+        if *self == Self::Hidden { "may be a worker" } else { "is a worker" }
+    }
+
     /// It in words.
     pub(super) fn words(&self) -> String {
         match self {

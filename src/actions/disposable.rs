@@ -15,8 +15,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Action, Argv, Context, Format, Outcome, TextArg, binding, fail, lookup,
+    Action, Argv, Context, Format, Outcome, TextArg, binding,
+    caller::{self, Origin},
+    fail, lookup,
     session::{self, CommunicationView, Known},
+    supervise::gate,
     task,
 };
 use crate::{
@@ -174,9 +177,10 @@ impl Action for CreateDisposableBinding {
         let plan = self.plan(cx)?;
         let store = cx.ledger_or_create()?;
         // What cannot be done is said before a file is written.
-        store.read(|r| plan.check(r))?;
+        let origin = caller::origin(cx, &store)?;
+        store.read(|r| plan.check(r, &origin))?;
         let made = if cx.dry_run() { Vec::new() } else { plan.write_rollouts(cx.now())? };
-        let recorded = store.write(|w| plan.record(cx, w));
+        let recorded = store.write(|w| plan.record(cx, w, &origin));
         if recorded.is_err() {
             made.iter().for_each(|path| {
                 // The failure that is reported is the first one.
@@ -314,8 +318,12 @@ impl Plan {
     }
 
     /// Whether all of it can be done as things stand.
-    fn check(&self, r: Read<'_>) -> Result<()> {
-        if let Some(task) = self.known_task(r)?
+    fn check(&self, r: Read<'_>, origin: &Origin) -> Result<()> {
+        let known = self.known_task(r)?;
+        if let Some(task) = &known {
+            gate::check_bind(r, origin, task)?;
+        }
+        if let Some(task) = known
             && let Some(binding) = store::bindings::active_of_task(r, &task.id)?
         {
             return Err(Error::conflict(format!(
@@ -404,8 +412,8 @@ impl Plan {
         }
     }
 
-    fn record(&self, cx: &Context, w: &Write<'_>) -> Result<Recorded> {
-        self.check(w.read())?;
+    fn record(&self, cx: &Context, w: &Write<'_>, origin: &Origin) -> Result<Recorded> {
+        self.check(w.read(), origin)?;
         let now = cx.now();
         let known = self.known_task(w.read())?;
         let created = known.is_none();
@@ -415,7 +423,7 @@ impl Plan {
         }
         let worker = self.register(cx, w, &self.worker, now)?;
         let manager = self.register(cx, w, &self.manager, now)?;
-        let binding = binding::tie(cx, w, cx.fresh_id("binding"), &task, [&worker, &manager], now, now)?;
+        let binding = binding::tie(cx, w, origin, &task, [&worker, &manager], now, now)?;
         let about = audit::About { task_id: Some(&task.id), session_id: None };
         let payload = json!({
             "binding_id": binding.id,

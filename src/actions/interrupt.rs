@@ -12,7 +12,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Action, Argv, Context, Format, Outcome, SessionNudge, TIME_TO_LIVE, TextArg, answer, caller, fail, live, lookup,
+    Action, Argv, Context, Format, Outcome, SessionNudge, TIME_TO_LIVE, TextArg, answer,
+    caller::{self, Origin},
+    fail, live, lookup,
     questions::{self, QuestionView},
     sense::Look,
     supervise::gate,
@@ -159,7 +161,8 @@ impl Action for SessionInterrupt {
             return Err(Error::refused(format!("session \"{}\" is gone", session.name))
                 .hint(format!("`conveyor resume {}` brings it back", session.name)));
         }
-        gate::hold(cx, &store, Deed::Interrupt, &session)?;
+        let origin = caller::origin(cx, &store)?;
+        gate::hold(cx, &store, &origin, Deed::Interrupt, &session)?;
         let (session, look) = live::refresh(cx, &store, session)?;
         let before = End::last(&store, &session)?;
         let mut done = Interrupted {
@@ -180,6 +183,7 @@ impl Action for SessionInterrupt {
         let run = Run {
             cx,
             store: &store,
+            origin: &origin,
             session: &session,
             followup_length: followup.as_ref().map_or(0, |text| text.chars().count()),
         };
@@ -238,6 +242,7 @@ impl End {
 struct Run<'c> {
     cx: &'c Context,
     store: &'c Store,
+    origin: &'c Origin,
     session: &'c Session,
     followup_length: usize,
 }
@@ -461,7 +466,12 @@ impl Run<'_> {
 
     fn note(&self, kind: &str, done: &Interrupted) -> Result<()> {
         let now = self.cx.now();
-        let by = caller::session(self.cx, self.store)?.map(|caller| caller.name);
+        let by = match self.origin {
+            Origin::Operator => None,
+            Origin::Session(caller) => Some(caller.name.clone()),
+            Origin::Hidden => Some(self.origin.words()),
+        };
+        let actor = self.origin.actor(self.cx);
         let payload = json!({
             "caller": by,
             "followup_length": self.followup_length,
@@ -474,7 +484,7 @@ impl Run<'_> {
             "turn_id": done.turn_id,
         });
         let about = audit::About { task_id: None, session_id: Some(&self.session.id) };
-        self.store.write_durably(|w| audit::append(w, now, self.cx.actor(), kind, about, &payload).map(drop))?;
+        self.store.write_durably(|w| audit::append(w, now, actor, kind, about, &payload).map(drop))?;
         Ok(())
     }
 

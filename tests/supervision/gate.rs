@@ -1,26 +1,11 @@
 //! Permissions hold: what a session does to another one is checked by where it comes from, in the action and again in
 //! Dispatch.
 
-use std::process::Command;
-
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{count, in_session, refusal, trail};
-use crate::support::{Finished, TestEnv};
-
-/// Runs a line below a process that looks like Codex's server, which hides which session it is.
-fn hidden(env: &TestEnv, line: &str) -> Finished {
-    let script = "exec -a codex-app-server bash -c '\"$0\" \"$@\"; exit $?' \"$0\" \"$@\"";
-    let conveyor = env.command();
-    let mut bash = Command::new("bash");
-    bash.args(["-c", script, env!("CARGO_BIN_EXE_conveyor")]).args(shell_words::split(line).unwrap());
-    bash.env_clear().current_dir(env.cwd());
-    bash.envs(conveyor.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = bash.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Finished { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
-}
+use super::{count, hidden, in_session, refusal, trail};
+use crate::support::TestEnv;
 
 fn newest_command(env: &TestEnv) -> Value {
     let commands = env.sh("commands --json").ok().json();

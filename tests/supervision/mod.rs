@@ -3,7 +3,10 @@
 mod config;
 mod criteria;
 mod gate;
+mod origin;
 mod said;
+
+use std::process::Command;
 
 use conveyor::ports::process::{Processes as _, SystemProcesses};
 use rusqlite::{Connection, named_params};
@@ -34,6 +37,25 @@ fn in_session_with<T>(env: &TestEnv, name: &str, work: impl FnOnce() -> T) -> T 
     let done = work();
     set(None);
     done
+}
+
+/// Runs a line below a process that looks like Codex's server, which hides which session it is.
+fn hidden(env: &TestEnv, line: &str) -> Finished {
+    below_codex(env, None, line)
+}
+
+/// The same, where Codex names this thread.
+fn below_codex(env: &TestEnv, thread: Option<&str>, line: &str) -> Finished {
+    let script = "exec -a codex-app-server bash -c '\"$0\" \"$@\"; exit $?' \"$0\" \"$@\"";
+    let conveyor = env.command();
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, env!("CARGO_BIN_EXE_conveyor")]).args(shell_words::split(line).unwrap());
+    bash.env_clear().current_dir(env.cwd());
+    bash.envs(conveyor.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bash.envs(thread.map(|thread| ("CODEX_THREAD_ID", thread)));
+    let output = bash.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Finished { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 /// Rows of a table.

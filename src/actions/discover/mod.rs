@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{
     Action, Adoptable, Argv, Context, Format, Outcome, ingest, live, sense,
     session::{Known, SessionView, ThreadNews, known_sessions, record},
+    supervise::gate,
 };
 use crate::{
     base::{Error, Kind, Name, Result, Timestamp, text},
@@ -23,7 +24,7 @@ use crate::{
         task::{Binding, BindingState, Task},
     },
     ports::process::ProcessId,
-    store::{self, Store},
+    store::{self, Store, Write},
 };
 use running::{Running, RunningView};
 
@@ -371,6 +372,14 @@ struct Adopted {
 /// Registers the unregistered sessions that are meant.
 fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running]) -> Result<Adopted> {
     let sessions = known_sessions(cx)?;
+    if let Some(name) = &request.name
+        && let Some(known) = sessions.iter().find(|session| session.name == name.as_str())
+    {
+        // What supervises and is supervised under this name is that session, and stays it.
+        let store = cx.ledger_or_create()?;
+        gate::no_session(cx, &store, "adopt a session under a name that is registered")?;
+        check_free(Some(known), name.as_str())?;
+    }
     let runs = |thread: &String| found.iter().any(|running| running.thread_id.as_ref() == Some(thread));
     if let Some(unknown) = request.thread.iter().find(|thread| !runs(thread)) {
         return Err(Error::not_found(format!("no Codex session runs here with the thread {unknown}"))
@@ -396,7 +405,11 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
             Some(name) => name.to_string(),
             None => free_name(running, &taken),
         };
-        let session = register(cx, &store, running, request.role, &name)?;
+        let session = store.write(|w| {
+            // Somebody else may have taken it since.
+            check_free(store::sessions::find(w.read(), &name)?.as_ref(), &name)?;
+            write_down(cx, w, running, request.role, &name)
+        })?;
         if !cx.dry_run() {
             // A first look, so that the board does not begin with a row of unknowns. What fails is noted there.
             let _ = ingest::ingest_while(cx, &store, &session, &|| true);
@@ -407,6 +420,15 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
         adopted.push(name);
     }
     Ok(Adopted { names: adopted, left_out })
+}
+
+/// Refuses a name that a session has.
+fn check_free(known: Option<&Session>, name: &str) -> Result<()> {
+    if known.is_none_or(|known| known.state != Registration::Active) {
+        return Ok(());
+    }
+    Err(Error::conflict(format!("session \"{name}\" is registered already, as another session"))
+        .hint(format!("choose another --name, or free this one with `conveyor deregister {name}`")))
 }
 
 /// A name for a session: its own, else its folder's, with a number when that is taken.
@@ -427,35 +449,36 @@ fn free_name(running: &Running, taken: &BTreeSet<String>) -> String {
         .unwrap_or(stem)
 }
 
-/// Registers a running session.
+/// Registers a running session: under a new name, or as news about the session of that name.
 pub(super) fn register(cx: &Context, store: &Store, running: &Running, role: Role, name: &str) -> Result<Session> {
-    let now = cx.now();
+    store.write(|w| write_down(cx, w, running, role, name))
+}
+
+fn write_down(cx: &Context, w: &Write<'_>, running: &Running, role: Role, name: &str) -> Result<Session> {
     let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
-    store.write(|w| {
-        let rollout = running.rollout.clone().zip(running.head.clone());
-        let pane = running.pane.as_ref();
-        let found = store::sessions::find(w.read(), name)?;
-        let known = Known {
-            name: name.to_owned(),
-            role,
-            thread: match &running.thread_id {
-                None if !found.is_some_and(|found| is_elsewhere(&found, running)) => ThreadNews::Same,
-                thread => ThreadNews::Shows(thread.clone()),
-            },
-            rollout,
-            process: running.process,
-            pane: running.pane.clone(),
-            cwd: running.cwd.as_ref().map(|cwd| cwd.display().to_string()),
-            tmux_session: None,
-            codex_app_thread_id: if pane.is_none() { running.thread_id.clone() } else { None },
-            codex_app_thread_title: None,
-        };
-        let mut session = record(cx, w, known, fresh, now)?;
-        session.codex_home = running.codex_home.as_ref().map(|home| home.display().to_string());
-        session.codex_version = running.version.clone().or(session.codex_version);
-        store::sessions::save(w, &session)?;
-        Ok(session)
-    })
+    let rollout = running.rollout.clone().zip(running.head.clone());
+    let pane = running.pane.as_ref();
+    let found = store::sessions::find(w.read(), name)?;
+    let known = Known {
+        name: name.to_owned(),
+        role,
+        thread: match &running.thread_id {
+            None if !found.is_some_and(|found| is_elsewhere(&found, running)) => ThreadNews::Same,
+            thread => ThreadNews::Shows(thread.clone()),
+        },
+        rollout,
+        process: running.process,
+        pane: running.pane.clone(),
+        cwd: running.cwd.as_ref().map(|cwd| cwd.display().to_string()),
+        tmux_session: None,
+        codex_app_thread_id: if pane.is_none() { running.thread_id.clone() } else { None },
+        codex_app_thread_title: None,
+    };
+    let mut session = record(cx, w, known, fresh, cx.now())?;
+    session.codex_home = running.codex_home.as_ref().map(|home| home.display().to_string());
+    session.codex_version = running.version.clone().or(session.codex_version);
+    store::sessions::save(w, &session)?;
+    Ok(session)
 }
 
 /// Whether the record is of another pane or process than this.

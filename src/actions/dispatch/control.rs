@@ -14,6 +14,7 @@ use crate::{
         Argv, Context,
         caller::{self, Origin},
         lookup,
+        supervise::gate,
     },
     base::{Error, Kind, Result, Timestamp, text},
     model::delivery::{Command, Phase},
@@ -203,7 +204,8 @@ fn presentable(reason: Option<String>) -> Result<Option<String>> {
 fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>) -> Result<Controlled> {
     let now = cx.now();
     let ledger = cx.ledger_to_change()?;
-    if !pause && caller::origin(cx, &ledger)? != Origin::Operator {
+    let origin = caller::origin(cx, &ledger)?;
+    if !pause && origin != Origin::Operator {
         return Err(Error::new(Kind::Blocked, "an operator ends a pause, and this command runs in a session")
             .hint("tell the operator that the work waits"));
     }
@@ -211,14 +213,14 @@ fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>
         let task = task.map(|task| lookup::task(w.read(), task)).transpose()?;
         let scope = task.as_ref().map_or(EVERYTHING, |task| &task.id);
         let changed = if pause {
-            store::dispatchers::pause(w, scope, cx.actor(), reason, now)?
+            store::dispatchers::pause(w, scope, origin.actor(cx), reason, now)?
         } else {
             store::dispatchers::resume(w, scope)?
         };
         if changed {
             let about = audit::About { task_id: task.as_ref().map(|task| &*task.id), session_id: None };
             let kind = if pause { "dispatch_paused" } else { "dispatch_resumed" };
-            audit::append(w, now, cx.actor(), kind, about, &json!({"reason": reason, "scope": scope}))?;
+            audit::append(w, now, origin.actor(cx), kind, about, &json!({"reason": reason, "scope": scope}))?;
         }
         Ok::<_, Error>((task.map_or_else(|| EVERYTHING.to_owned(), |task| task.name), changed))
     })?;
@@ -227,7 +229,9 @@ fn set_pause(cx: &Context, task: Option<&str>, pause: bool, reason: Option<&str>
 
 fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
     let now = cx.moment();
-    let stopping = cx.ledger_to_change()?.write(|w| {
+    let ledger = cx.ledger_to_change()?;
+    gate::no_session(cx, &ledger, "stop dispatchers: others wait for what they deliver")?;
+    let stopping = ledger.write(|w| {
         let mut known = store::dispatchers::list(w.read())?;
         known.retain(|one| id.is_none_or(|id| one.id == id));
         if let Some(id) = id
@@ -257,13 +261,18 @@ fn stop(cx: &Context, id: Option<&str>) -> Result<Controlled> {
     Ok(Controlled::Stop { dry_run: cx.dry_run(), stopping })
 }
 
-/// Moves one command by an operator's hand.
+/// Moves one command by hand: an operator's, or that of the session that sent it.
 fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Controlled> {
     let ledger = cx.ledger_to_change()?;
     let origin = caller::origin(cx, &ledger)?;
+    let known = ledger.read(|r| store::commands::by_id(r, id))?;
+    if to == Phase::Cancelled
+        && let Some(command) = &known
+    {
+        check_sender(&origin, command)?;
+    }
     // What lies in Codex's queue is taken back there first; only then can it be said to be.
-    let lying = ledger.read(|r| store::commands::by_id(r, id))?;
-    let lying = lying.filter(|command| to == Phase::Cancelled && in_queue::lies_in_queue(command));
+    let lying = known.filter(|command| to == Phase::Cancelled && in_queue::lies_in_queue(command));
     if let Some(command) = &lying
         && !cx.dry_run()
     {
@@ -296,10 +305,25 @@ fn step(cx: &Context, id: &str, to: Phase, reason: Option<&str>) -> Result<Contr
         let about = audit::About { task_id: command.task_id.as_deref(), session_id: Some(&command.target_session_id) };
         let kind = if to == Phase::Queued { "command_retried" } else { "command_cancelled" };
         let payload = json!({"command_id": command.id, "from": command.phase, "reason": reason});
-        audit::append(w, now.wall, cx.actor(), kind, about, &payload)?;
+        audit::append(w, now.wall, origin.actor(cx), kind, about, &payload)?;
         Ok::<_, Error>(command.phase)
     })?;
     Ok(Controlled::Moved { command_id: id.to_owned(), dry_run: cx.dry_run(), from, phase: to })
+}
+
+/// Refuses a session to take back what it did not send.
+fn check_sender(origin: &Origin, command: &Command) -> Result<()> {
+    let is_own = match origin {
+        Origin::Operator => true,
+        Origin::Session(session) => command.source_session_id.as_ref() == Some(&session.id),
+        Origin::Hidden => false,
+    };
+    if is_own {
+        return Ok(());
+    }
+    let who = origin.words();
+    Err(Error::new(Kind::Blocked, format!("{who} did not send {}, and does not take it back", command.id))
+        .hint("tell the operator why it should not go"))
 }
 
 /// The command with this id.

@@ -430,7 +430,7 @@ impl<'a> Request<'a> {
                     "idempotency_key": command.idempotency_key,
                     "type": command.kind,
                 });
-                let actor = command.created_by.parse::<audit::Actor>().unwrap_or_else(|_| cx.actor());
+                let actor = command.created_by.parse::<audit::Actor>().unwrap_or_else(|_| origin.actor(cx));
                 audit::append(w, now.wall, actor, "command_created", about, &payload)?;
                 if check.needs_record() {
                     check.record(cx, w, origin, target, ends.task_id)?;

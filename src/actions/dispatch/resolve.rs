@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 
 use super::control::{self, RETRY_TIME_TO_LIVE};
 use crate::{
-    actions::{Context, caller},
-    base::{Error, Result},
+    actions::{
+        Context,
+        caller::{self, Origin},
+    },
+    base::{Error, Kind, Result},
     model::delivery::{Command, Phase},
     store::{self, Write, audit, commands::Step},
     text_enum,
@@ -75,11 +78,13 @@ pub(super) fn resolve(cx: &Context, id: &str, decision: Decision, reason: &str) 
     }
     let now = cx.moment();
     let store = cx.ledger_to_change()?;
-    if let Some(session) = caller::session(cx, &store)? {
-        return Err(Error::refused(format!(
-            "an operator decides this, and this command runs in the session {}",
-            session.name
-        ))
+    let origin = caller::origin(cx, &store)?;
+    if origin != Origin::Operator {
+        let who = origin.words();
+        return Err(Error::new(
+            Kind::Blocked,
+            format!("an operator decides about what may have arrived, and this command runs in {who}"),
+        )
         .hint("tell the operator what you saw"));
     }
     let (from, receipt) = store.write_durably(|w| {

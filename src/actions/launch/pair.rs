@@ -22,7 +22,7 @@ use crate::{
         Action, Argv, Context, DispatcherHost, Format, Outcome, TermArgs, TextArg, binding, caller,
         dispatch::{self, Dispatch, DispatcherView, dispatch_health},
         session::known_sessions,
-        supervise::config,
+        supervise::{config, gate},
         task,
     },
     base::{Error, Name, Result, Timestamp},
@@ -341,13 +341,17 @@ fn look(cx: &Context, wanted: &Wanted) -> Result<TaskFound> {
     if !cx.env().ledger.exists() {
         return fresh(wanted);
     }
-    cx.ledger_or_create()?.read(|r| {
+    let ledger = cx.ledger_or_create()?;
+    let origin = caller::origin(cx, &ledger)?;
+    ledger.read(|r| {
         for name in [&wanted.worker, &wanted.manager] {
             if let Some(known) = known.iter().find(|session| session.name == *name) {
                 check_unbound(r, known)?;
             }
         }
-        find_task(r, wanted)
+        let found = find_task(r, wanted)?;
+        gate::check_bind(r, &origin, &found.task)?;
+        Ok(found)
     })
 }
 
@@ -454,6 +458,7 @@ fn record(
     let origin = caller::origin(cx, &ledger)?;
     ledger.write(|w| {
         let found = find_task(w.read(), wanted)?;
+        gate::check_bind(w.read(), &origin, &found.task)?;
         if found.is_new {
             task::record(cx, w, &found.task)?;
         }
@@ -463,8 +468,7 @@ fn record(
         let worker = binding::bindable(w.read(), &worker.name, Role::Worker)?;
         let manager = binding::bindable(w.read(), &manager.name, Role::Manager)?;
         // The worker is at work already; what it did for this task since it was started belongs to the binding.
-        let id = cx.fresh_id("binding");
-        let binding = binding::tie(cx, w, id, &found.task, [&worker, &manager], began, now)?;
+        let binding = binding::tie(cx, w, &origin, &found.task, [&worker, &manager], began, now)?;
         let about = audit::About { task_id: Some(&found.task.id), session_id: None };
         let payload = serde_json::json!({
             "binding_id": binding.id,
@@ -472,7 +476,7 @@ fn record(
             "task_created": found.is_new,
             "worker": worker.name,
         });
-        audit::append(w, now, cx.actor(), "pair_started", about, &payload)?;
+        audit::append(w, now, origin.actor(cx), "pair_started", about, &payload)?;
         Ok(Recorded { binding_id: binding.id, task: found, worker, manager, is_seeded, criteria })
     })
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    actions::{Action, Argv, Context, Outcome, fail, lookup, sense::Observer, supervise::gate},
+    actions::{Action, Argv, Context, Outcome, caller, fail, lookup, sense::Observer, supervise::gate},
     base::{Error, Result},
     model::{
         pane::{self, PaneState, Prompt},
@@ -87,7 +87,8 @@ impl Action for Stop {
     fn run(self, cx: &Context) -> Result<Stopped> {
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
-        gate::hold(cx, &store, Deed::Stop, &session)?;
+        let origin = caller::origin(cx, &store)?;
+        gate::hold(cx, &store, &origin, Deed::Stop, &session)?;
         let mut cancelled = None;
         let (ending, killed_session) = match cx.dry_run() {
             true => (None, false),
@@ -106,7 +107,7 @@ impl Action for Stop {
                 "name": session.name,
                 "still_running": still_running,
             });
-            audit::append(w, now, cx.actor(), "session_stopped", about, &payload)?;
+            audit::append(w, now, origin.actor(cx), "session_stopped", about, &payload)?;
             Ok::<_, Error>(())
         })?;
         Ok(Stopped {

@@ -176,6 +176,7 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     {
         check_meant(cx, args.name.as_str(), None, running.thread_id.is_some() || running.pane.is_some())?;
         let store = cx.ledger_or_create()?;
+        check_anew(cx, &store, args.name.as_str())?;
         let session = discover::register(cx, &store, &running, role, args.name.as_str())?;
         return Ok(Registered::of(session, cx.dry_run()));
     }
@@ -203,12 +204,18 @@ fn register(cx: &Context, args: RegisterArgs, role: Role) -> Result<Registered> 
     let now = cx.now();
     let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
     let store = cx.ledger_or_create()?;
-    let is_known = store.read(|r| store::sessions::find(r, &known.name))?;
-    if is_known.is_some_and(|session| session.state == Registration::Active) {
-        gate::no_session(cx, &store, "register anew what is registered")?;
-    }
+    check_anew(cx, &store, &known.name)?;
     let session = store.write(|w| record(cx, w, known, fresh, now))?;
     Ok(Registered::of(session, cx.dry_run()))
+}
+
+/// Refuses a session to say anew who a registered session is.
+fn check_anew(cx: &Context, store: &store::Store, name: &str) -> Result<()> {
+    let is_known = store.read(|r| store::sessions::find(r, name))?;
+    if is_known.is_some_and(|session| session.state == Registration::Active) {
+        gate::no_session(cx, store, "register anew what is registered")?;
+    }
+    Ok(())
 }
 
 /// Refuses a new name that leads to no Codex session; asked before a ledger is made for it. Records are never

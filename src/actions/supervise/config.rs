@@ -21,7 +21,6 @@ use crate::{
     },
     base::{Error, Kind, Result, Timestamp},
     model::{
-        session::Role,
         supervision::{self, Recipe, Terms},
         task::Task,
     },
@@ -296,8 +295,11 @@ impl Planned {
         let who = origin.words();
         match origin {
             Origin::Operator => return Ok(()),
-            Origin::Session(session) if session.role == Role::Worker => {
-                return Err(Error::new(Kind::Blocked, format!("{who} is a worker, and changes no terms")));
+            // A pair with the plain terms is opened below a Codex too.
+            Origin::Hidden if !self.is_change() => {}
+            _ if origin.may_be_worker() => {
+                let what = origin.as_worker();
+                return Err(Error::new(Kind::Blocked, format!("{who} {what}, and changes no terms")));
             }
             Origin::Session(_) | Origin::Hidden => {}
         }

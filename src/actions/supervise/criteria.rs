@@ -20,7 +20,7 @@ use crate::{
     },
     base::{Error, Kind, Result},
     model::{
-        session::{Role, Session},
+        session::Session,
         supervision::{CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus},
         task::{Binding, Task},
     },
@@ -428,11 +428,11 @@ impl Change<'_> {
         match self.origin {
             Origin::Operator => Ok(()),
             Origin::Session(session) if !self.works_here(session) => refused("does not work on this task"),
-            Origin::Session(session)
-                if session.role == Role::Worker
-                    && (source != CriterionSource::WorkerProposed || status != CriterionStatus::Proposed) =>
+            _ if self.origin.may_be_worker()
+                && (source != CriterionSource::WorkerProposed || status != CriterionStatus::Proposed) =>
             {
-                refused("is a worker, and adds only proposals of its own (worker_proposed, proposed)")
+                let what = self.origin.as_worker();
+                refused(&format!("{what}, and adds only proposals of its own (worker_proposed, proposed)"))
             }
             _ if source == CriterionSource::UserRequested => refused("cannot say what the operator asks for"),
             Origin::Session(_) | Origin::Hidden => Ok(()),
@@ -444,8 +444,8 @@ impl Change<'_> {
         match self.origin {
             Origin::Operator => return Ok(()),
             Origin::Session(session) if !self.works_here(session) => return refused("does not work on this task"),
-            Origin::Session(session) if session.role == Role::Worker => {
-                return refused("is a worker, and settles no criterion");
+            _ if self.origin.may_be_worker() => {
+                return refused(&format!("{}, and settles no criterion", self.origin.as_worker()));
             }
             Origin::Session(_) | Origin::Hidden => {}
         }

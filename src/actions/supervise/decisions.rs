@@ -112,13 +112,18 @@ pub(in crate::actions) fn record(
     if !task.state.is_open() {
         return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
     }
-    if let Origin::Session(session) = origin {
-        let binding = store::bindings::active_of_task(w.read(), &task.id)?;
-        let is_manager = binding.is_some_and(|binding| binding.manager_session_id == session.id);
-        if session.role != Role::Manager || !is_manager {
-            let who = origin.words();
-            return Err(Error::new(Kind::Blocked, format!("{who} does not supervise the task \"{}\"", task.name)));
+    let who = origin.words();
+    let refused = |why: &str| Error::new(Kind::Blocked, format!("{who} {why} the task \"{}\"", task.name));
+    match origin {
+        Origin::Operator => {}
+        Origin::Session(session) => {
+            let binding = store::bindings::active_of_task(w.read(), &task.id)?;
+            let is_manager = binding.is_some_and(|binding| binding.manager_session_id == session.id);
+            if session.role != Role::Manager || !is_manager {
+                return Err(refused("does not supervise"));
+            }
         }
+        Origin::Hidden => return Err(refused("may be a worker, and decides nothing about")),
     }
     if let Some(cycle) = cycle_id
         && store::cycles::task_of(w.read(), cycle)?.is_none_or(|id| id != task.id)

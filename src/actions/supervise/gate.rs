@@ -207,13 +207,18 @@ pub(in crate::actions) fn check_bind(r: Read<'_>, origin: &Origin, task: &Task) 
 ///
 /// # Errors
 /// With the reasons, when it is not allowed.
-pub(in crate::actions) fn hold(cx: &Context, store: &Store, action: Deed, target: &Session) -> Result<Check> {
-    let origin = caller::origin(cx, store)?;
-    let check = store.read(|r| check(r, &origin, action, target))?;
+pub(in crate::actions) fn hold(
+    cx: &Context,
+    store: &Store,
+    origin: &Origin,
+    action: Deed,
+    target: &Session,
+) -> Result<Check> {
+    let check = store.read(|r| check(r, origin, action, target))?;
     if check.gated {
         store.write_durably(|w| {
             let task_id = store::bindings::active_of_session(w.read(), &target.id)?.map(|binding| binding.task_id);
-            check.record(cx, w, &origin, target, task_id.as_deref())
+            check.record(cx, w, origin, target, task_id.as_deref())
         })?;
     }
     if check.allowed { Ok(check) } else { Err(check.error(target)) }

@@ -72,13 +72,19 @@ impl Action for Handoff {
                 return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
             }
             let binding = store::bindings::active_of_task(w.read(), &task.id)?;
-            if let Origin::Session(session) = &origin
-                && !binding.as_ref().is_some_and(|binding| {
-                    [&binding.worker_session_id, &binding.manager_session_id].contains(&&session.id)
-                })
-            {
+            // A compaction needs it: who asks for one does not write what it needs.
+            let may = match &origin {
+                Origin::Operator => true,
+                Origin::Session(session) => {
+                    binding.as_ref().is_some_and(|binding| binding.worker_session_id == session.id)
+                }
+                Origin::Hidden => false,
+            };
+            if !may {
                 let who = origin.words();
-                return Err(Error::new(Kind::Blocked, format!("{who} does not work on the task \"{}\"", task.name)));
+                let words = format!("{who} is not the worker of the task \"{}\"", task.name);
+                return Err(Error::new(Kind::Blocked, words)
+                    .hint("the worker itself says it; `conveyor request-worker-compact --prompt-only` asks it to"));
             }
             let new = NewHandoff {
                 task_id: &task.id,
