@@ -7,12 +7,17 @@ use super::{
     keymap::Intent,
     layer::{Asked, Layer},
     message::{Effect, Failure, Load},
+    screen,
     theme::Part,
 };
 use crate::{
     actions::{QuestionView, SessionAnswer, SessionInterrupt},
     base::Result,
-    model::{question::Verdict, session::Registration, state::Condition},
+    model::{
+        question::{Question, Verdict},
+        session::Registration,
+        state::Condition,
+    },
 };
 
 /// How long the commands wait for their proof, in seconds; their own default.
@@ -51,7 +56,7 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     };
     effects.push(Effect::Load(Load::Questions(id.clone())));
-    app.layers.push(Layer::Answer(Asked { session: id, name, questions: None, selected: 0 }));
+    app.layers.push(Layer::Answer(Asked { session: id, name, questions: None, selected: 0, scroll: 0 }));
 }
 
 /// The answer to [`Load::Questions`].
@@ -67,18 +72,51 @@ pub(super) fn arrived(app: &mut App, session: &str, result: Result<Vec<QuestionV
     if let Some(Ok(questions)) = &asked.questions {
         asked.selected = questions.iter().position(|view| Some(&view.question.id) == meant.as_ref()).unwrap_or(0);
     }
+    aim(app);
+}
+
+/// Scrolls to the question that is meant.
+fn aim(app: &mut App) {
+    let first = match app.layers.last() {
+        Some(Layer::Answer(asked)) => screen::layers::first_line(app, asked).min(screen::layers::overflow(app)),
+        _ => return,
+    };
+    if let Some(Layer::Answer(asked)) = app.layers.last_mut() {
+        asked.scroll = first;
+    }
+}
+
+/// Everything that is known of what is asked, line by line. Nothing of it is cut: who says yes says it to all of it.
+pub(super) fn facts(question: &Question) -> Vec<String> {
+    let facts = [("asks", &question.asks), ("in", &question.cwd), ("reason", &question.reason)];
+    let mut lines: Vec<String> =
+        facts.into_iter().filter_map(|(name, fact)| Some(format!("{name}: {}", fact.as_ref()?))).collect();
+    lines.extend(question.files.iter().map(|file| format!("changes: {file}")));
+    // The further lines of one fact cannot be taken for another fact.
+    lines.into_iter().map(|line| line.replace('\n', "\n  ")).collect()
 }
 
 /// Keys while the layer is on top.
 pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let limit = screen::layers::overflow(app);
     let Some(Layer::Answer(asked)) = app.layers.last_mut() else { return };
-    let count = asked.questions.as_ref().and_then(|questions| questions.as_ref().ok()).map_or(0, Vec::len);
+    let several =
+        asked.questions.as_ref().and_then(|questions| questions.as_ref().ok()).is_some_and(|all| all.len() > 1);
     match intent {
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Down) => asked.selected = (asked.selected + 1).min(count.saturating_sub(1)),
-        Some(Intent::Up) => asked.selected = asked.selected.saturating_sub(1),
+        Some(Intent::Down | Intent::Up) if several => {
+            let last = asked.questions.iter().flatten().map(Vec::len).sum::<usize>().saturating_sub(1);
+            let down = intent == Some(Intent::Down);
+            asked.selected = if down { (asked.selected + 1).min(last) } else { asked.selected.saturating_sub(1) };
+            aim(app);
+        }
+        Some(Intent::Down) => asked.scroll = (asked.scroll + 1).min(limit),
+        Some(Intent::Up) => asked.scroll = asked.scroll.saturating_sub(1),
+        Some(Intent::PageDown) => asked.scroll = (asked.scroll + page).min(limit),
+        Some(Intent::PageUp) => asked.scroll = asked.scroll.saturating_sub(page),
         Some(Intent::Reload) => effects.push(Effect::Load(Load::Questions(asked.session.clone()))),
         Some(Intent::Approve) => decide(app, Verdict::Approve),
         Some(Intent::Decline) => decide(app, Verdict::Decline),
@@ -102,7 +140,11 @@ fn decide(app: &mut App, verdict: Verdict) {
         Verdict::Decline => "Decline this?",
         Verdict::Cancel => "Decline this and end the turn?",
     };
-    let words = format!("{does}\n\n{} asks {}", asked.name, question.sentence());
+    let mut facts = facts(question);
+    if question.asks.is_none() && question.files.is_empty() {
+        facts.insert(0, "what it asks cannot be seen".to_owned());
+    }
+    let words = format!("{does}\n\n{} asks {}\n{}", asked.name, question.kind, facts.join("\n"));
     let action = SessionAnswer {
         session: asked.name.clone(),
         decision: Some(verdict),

@@ -11,9 +11,7 @@ use super::{
     layer::{About, Input, Layer, Purpose, Reader},
     look, marks,
     message::{Effect, Load},
-    messages, over, pair,
-    palette::{self, Palette},
-    receipts,
+    messages, over, pair, palette, receipts,
     screen::{self, fleet},
     theme::Part,
 };
@@ -22,7 +20,7 @@ use crate::{
         Action, Argv, Chain, Command, Commands, Cycle, Dispatch, DispatchVerb, Doctor, Explain, List, Listed, Tail,
         Tasks,
     },
-    model::filter::Filter,
+    model::{board::Attention, filter::Filter},
 };
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
@@ -66,7 +64,7 @@ fn quit(app: &mut App, effects: &mut Vec<Effect>) {
     match question {
         None => effects.push(Effect::Quit),
         Some(_) if matches!(app.layers.last(), Some(Layer::Confirm { .. })) => {}
-        Some(question) => app.layers.push(Layer::Confirm { question, then: Effect::Quit }),
+        Some(question) => app.layers.push(Layer::Confirm { question, then: Effect::Quit, scroll: 0 }),
     }
 }
 
@@ -173,7 +171,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Stop => acts::ask(app, Deed::Stop),
         Intent::Unbind => acts::ask(app, Deed::Unbind),
         Intent::Choose => messages::choose(app),
-        Intent::Palette => app.layers.push(Layer::Palette(Palette::default())),
+        Intent::Palette => palette::open(app),
         Intent::Receipts => receipts::keys::open(app),
         Intent::Follow => {
             app.events.toggle_follow();
@@ -315,19 +313,11 @@ fn open(app: &mut App, effects: &mut Vec<Effect>) {
             };
         }
         Screen::Task => match app.session().map(|session| session.id.clone()) {
-            Some(id) => {
-                app.screen = Screen::Fleet;
-                app.fleet.list.id = Some(id);
-                app.selection_changed(effects);
-            }
+            Some(id) => go_to(app, id, effects),
             None => app.say(Part::Warning, "the task has no worker now"),
         },
         Screen::Inbox => match app.session().map(|session| session.id.clone()) {
-            Some(id) => {
-                app.screen = Screen::Fleet;
-                app.fleet.list.id = Some(id);
-                app.selection_changed(effects);
-            }
+            Some(id) => go_to(app, id, effects),
             None => app.say(Part::Warning, "nothing is selected"),
         },
         Screen::Dispatch => app.dispatch.view.detail = true,
@@ -404,7 +394,14 @@ pub(super) fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
         (Screen::Inbox | Screen::Dispatch, Some((_, Some(task)))) if screen == Screen::Task => {
             app.task_view.list.id = Some(task)
         }
-        (Screen::Task | Screen::Inbox | Screen::Dispatch, Some((id, _))) => app.fleet.list.id = Some(id),
+        (Screen::Task | Screen::Inbox | Screen::Dispatch, Some((id, _)))
+            if matches!(screen, Screen::Fleet | Screen::Events) =>
+        {
+            reveal(app, id);
+        }
+        (Screen::Task | Screen::Inbox | Screen::Dispatch, Some((id, _))) if fleet::ids(app).contains(&id) => {
+            app.fleet.list.id = Some(id);
+        }
         (Screen::Fleet | Screen::Events, Some((_, Some(task)))) if screen == Screen::Task => {
             app.task_view.list.id = Some(task)
         }
@@ -415,6 +412,37 @@ pub(super) fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
         _ => {}
     }
     app.selection_changed(effects);
+}
+
+/// Shows a session in the fleet.
+pub(super) fn go_to(app: &mut App, id: String, effects: &mut Vec<Effect>) {
+    app.screen = Screen::Fleet;
+    reveal(app, id);
+    app.selection_changed(effects);
+}
+
+/// Selects a session in the fleet and lets it have a row there: else the selection would pass to another one.
+fn reveal(app: &mut App, id: String) {
+    let row = app.board().and_then(|board| board.sessions.iter().find(|row| row.id == id));
+    if let Some(row) = row {
+        let name = row.name.clone();
+        let is_hidden = !app.filter.matches_session(row, app.now);
+        let is_gone = row.attention == Attention::Gone;
+        unfilter(app, is_hidden, &name);
+        if is_gone && !app.filter.asks_for_gone() {
+            app.attending.shows_gone = true;
+        }
+    }
+    app.fleet.list.id = Some(id);
+}
+
+/// Clears the filter when it hides what is gone to, and says so.
+pub(super) fn unfilter(app: &mut App, is_hidden: bool, name: &str) {
+    if is_hidden {
+        app.filter_text.clear();
+        app.filter = Filter::default();
+        app.say(Part::Warning, format!("the filter is cleared: it hid {name}"));
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -440,7 +468,10 @@ fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     let found = next.map(|index| &ids[index]).find(|(_, needs)| *needs).map(|(id, _)| id.clone());
     if matches!(app.screen, Screen::Task | Screen::Inbox | Screen::Dispatch | Screen::Doctor) {
         // Also when the row is selected already: what it shows was loaded before the Task screen was opened.
-        show(app, Screen::Fleet, effects);
+        app.screen = Screen::Fleet;
+        app.fleet.list.id = found;
+        app.selection_changed(effects);
+        return;
     }
     app.select(found, effects);
 }
@@ -476,7 +507,7 @@ pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
 pub(super) fn ask_command(app: &mut App, question: &str, command: Command) {
     let line = command_line(app, &command.argv());
     let question = format!("{question}\n\n{line}");
-    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command) });
+    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command), scroll: 0 });
 }
 
 pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) {

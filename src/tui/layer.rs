@@ -34,6 +34,8 @@ pub enum Layer {
         question: String,
         /// What yes does.
         then: Effect,
+        /// First line shown.
+        scroll: usize,
     },
     /// What a session asks.
     Answer(Asked),
@@ -157,6 +159,8 @@ pub struct Asked {
     pub questions: Option<Result<Vec<QuestionView>, Failure>>,
     /// Which of them is meant.
     pub selected: usize,
+    /// First line shown.
+    pub scroll: usize,
 }
 
 impl Asked {

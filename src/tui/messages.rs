@@ -40,7 +40,8 @@ fn ids(to: &[(String, String)]) -> Vec<String> {
 /// Whom a nudge from here goes to, by id and name, and by name who is left out and why; or why it goes nowhere.
 #[expect(clippy::type_complexity, reason = "two lists of pairs, told apart by their names where they are taken")]
 pub(super) fn addressees(app: &App) -> Result<(Vec<(String, String)>, Vec<(String, String)>), String> {
-    if app.fleet.chosen.is_empty() {
+    // Sessions are chosen in the fleet, and only there one sees which.
+    if app.fleet.chosen.is_empty() || app.screen != Screen::Fleet {
         let session = app.session().ok_or("no session is selected")?;
         return match out_of_reach(app, session) {
             None => Ok((vec![(session.id.clone(), session.name.clone())], Vec::new())),

@@ -5,7 +5,7 @@ use ratatui::layout::Position;
 use super::{
     app::{App, Look, Screen},
     input::step,
-    layer::Layer,
+    layer::{Asked, Layer},
     look,
     message::Effect,
     screen::{self, fleet},
@@ -70,11 +70,15 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 *scroll = scroll.saturating_add_signed(by).min(limit);
             }
         }
+        Some(Layer::Confirm { .. } | Layer::Answer(_)) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Confirm { scroll, .. } | Layer::Answer(Asked { scroll, .. })) = app.layers.last_mut() {
+                *scroll = scroll.saturating_add_signed(by).min(limit);
+            }
+        }
         Some(
             Layer::Input(_)
             | Layer::Nudge(_)
-            | Layer::Confirm { .. }
-            | Layer::Answer(_)
             | Layer::Snooze(_)
             | Layer::Form(_)
             | Layer::Palette(_)

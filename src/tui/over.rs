@@ -8,7 +8,8 @@ use super::{
     keymap::{Intent, Key},
     layer::{Layer, Purpose},
     message::Effect,
-    messages, screen,
+    messages, palette, screen,
+    theme::Part,
 };
 use crate::model::filter::Filter;
 
@@ -16,7 +17,18 @@ use crate::model::filter::Filter;
 const MAX_INPUT: usize = 500;
 
 pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let limit = screen::layers::overflow(app);
+    let Some(Layer::Confirm { scroll, .. }) = app.layers.last_mut() else { return };
     match intent {
+        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
+        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
+        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
+        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
+        // Nobody says yes to an end that was never shown.
+        Some(Intent::Yes) if *scroll < limit => {
+            app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
+        }
         Some(Intent::Yes) => match app.layers.pop() {
             Some(Layer::Confirm { then: Effect::Submit(command), .. }) => begin(app, command, effects),
             Some(Layer::Confirm { then, .. }) => effects.push(then),
@@ -171,7 +183,7 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             return;
         }
         Some(Layer::Form(form)) => return form::keys::paste(form, &text),
-        Some(Layer::Palette(palette)) => return palette.paste(&text),
+        Some(Layer::Palette(_)) => return palette::paste(app, &text),
         _ => {}
     }
     let text = crate::base::text::one_line(&text);

@@ -12,11 +12,9 @@ use super::{
     layer::Layer,
     message::Effect,
     messages, screen,
+    theme::Part,
 };
-use crate::{
-    actions::{Action as _, Argv, Cycle, Dispatch, DispatchVerb, Explain, Open},
-    model::filter::Filter,
-};
+use crate::actions::{Action as _, Argv, Cycle, Diff, Dispatch, DispatchVerb, Explain, Open};
 
 /// The longest text that is looked for, in bytes.
 const MAX_TEXT: usize = 500;
@@ -26,15 +24,45 @@ const MAX_TEXT: usize = 500;
 pub struct Palette {
     /// What was typed.
     pub field: Field,
-    /// Which row is selected.
-    pub at: usize,
+    /// The selected row: what it does, and its title, which names the target. Kept by that and not by its place, since
+    /// a board that arrives may move the rows.
+    pub selected: Option<(Does, String)>,
 }
 
 impl Palette {
     /// Pastes into the line.
     pub fn paste(&mut self, text: &str) {
         editing::paste(&mut self.field, Lines::One, text, MAX_TEXT);
-        self.at = 0;
+    }
+
+    /// The place of the selected row; none when it is there no longer.
+    #[must_use]
+    pub fn place(&self, rows: &[Item]) -> Option<usize> {
+        let (does, title) = self.selected.as_ref()?;
+        rows.iter().position(|row| row.does == *does && row.title == *title)
+    }
+}
+
+/// Opens the palette.
+pub(super) fn open(app: &mut App) {
+    app.layers.push(Layer::Palette(Palette::default()));
+    select(app, 0);
+}
+
+/// Pastes into the open palette.
+pub(super) fn paste(app: &mut App, text: &str) {
+    if let Some(Layer::Palette(palette)) = app.layers.last_mut() {
+        palette.paste(text);
+    }
+    select(app, 0);
+}
+
+/// Selects the row at this place of the open palette.
+fn select(app: &mut App, at: usize) {
+    let Some(Layer::Palette(palette)) = app.layers.last() else { return };
+    let row = found(app, palette.field.text()).into_iter().nth(at).map(|row| (row.does, row.title));
+    if let Some(Layer::Palette(palette)) = app.layers.last_mut() {
+        palette.selected = row;
     }
 }
 
@@ -165,8 +193,14 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let session = session()?;
             (format!("attach to {session}"), Some(Argv::new(Open::NAME).end_of_options().word(session)))
         }
-        Intent::RawPane if app.fleet.raw => (format!("show the conversation of {}", session()?), None),
+        Intent::RawPane if if app.screen == Screen::Task { app.pair.raw } else { app.fleet.raw } => {
+            (format!("show the conversation of {}", session()?), None)
+        }
         Intent::RawPane => (format!("show the pane of {}", session()?), None),
+        Intent::Diff => {
+            let session = session()?;
+            (format!("show what {session} has changed"), Some(Diff::of(session).argv()))
+        }
         Intent::Cycle => {
             let task = task()?;
             (format!("cycle {task}"), Some(Cycle { task, busy_wait_seconds: BUSY_WAIT_SECONDS }.argv()))
@@ -195,6 +229,7 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
         | Intent::Reload
         | Intent::Copy
         | Intent::Mouse
+        | Intent::Ringing
         | Intent::Repaint
         | Intent::Quit
         | Intent::Kinds
@@ -239,24 +274,30 @@ pub(super) fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut
     let rows = found(app, palette.field.text());
     let last = rows.len().saturating_sub(1);
     let page = screen::palette::visible_rows(app).max(1);
-    let Some(Layer::Palette(palette)) = app.layers.last_mut() else { return };
-    match intent {
-        Some(Intent::Back) => drop(app.layers.pop()),
-        Some(Intent::Down) => palette.at = if palette.at >= last { 0 } else { palette.at + 1 },
-        Some(Intent::Up) => palette.at = if palette.at == 0 { last } else { (palette.at - 1).min(last) },
-        Some(Intent::PageDown) => palette.at = (palette.at + page).min(last),
-        Some(Intent::PageUp) => palette.at = palette.at.min(last).saturating_sub(page),
-        Some(Intent::Accept) => {
-            if let Some(item) = rows.into_iter().nth(palette.at) {
+    let at = palette.place(&rows);
+    let had = palette.selected.is_some();
+    match (intent, at) {
+        (Some(Intent::Back), _) => drop(app.layers.pop()),
+        // What was selected is there no longer: one begins at the top.
+        (Some(Intent::Down | Intent::Up | Intent::PageDown | Intent::PageUp), None) => select(app, 0),
+        (Some(Intent::Down), Some(at)) => select(app, if at >= last { 0 } else { at + 1 }),
+        (Some(Intent::Up), Some(at)) => select(app, if at == 0 { last } else { at - 1 }),
+        (Some(Intent::PageDown), Some(at)) => select(app, (at + page).min(last)),
+        (Some(Intent::PageUp), Some(at)) => select(app, at.saturating_sub(page)),
+        (Some(Intent::Accept), Some(at)) => {
+            if let Some(item) = rows.into_iter().nth(at) {
                 app.layers.pop();
                 perform(app, item.does, effects);
             }
         }
-        intent => {
+        (Some(Intent::Accept), None) if had => app.say(Part::Warning, "what was selected cannot be done any more"),
+        (Some(Intent::Accept), None) => {}
+        (intent, _) => {
+            let Some(Layer::Palette(palette)) = app.layers.last_mut() else { return };
             let before = palette.field.text().to_owned();
             editing::edit(&mut palette.field, Lines::One, key, intent, MAX_TEXT);
             if palette.field.text() != before {
-                palette.at = 0;
+                select(app, 0);
             }
         }
     }
@@ -268,27 +309,14 @@ fn perform(app: &mut App, does: Does, effects: &mut Vec<Effect>) {
         Does::Form(subject) => form::keys::open(app, subject, effects),
         Does::Ask(deed) => acts::ask(app, deed),
         Does::Screen(screen) => input::show(app, screen, effects),
-        Does::Session(id) => {
-            input::show(app, Screen::Fleet, effects);
-            let is_hidden = app.board().is_some_and(|board| {
-                board.sessions.iter().any(|row| row.id == id && !app.filter.matches_session(row, app.now))
-            });
-            unfilter(app, is_hidden);
-            app.select(Some(id), effects);
-        }
+        Does::Session(id) => input::go_to(app, id, effects),
         Does::Task(id) => {
             input::show(app, Screen::Task, effects);
             let is_hidden = !app.tasks().iter().any(|row| row.task.id == id);
-            unfilter(app, is_hidden);
+            let task = app.board().and_then(|board| board.tasks.iter().find(|row| row.task.id == id));
+            let name = task.map_or_else(String::new, |row| row.task.name.clone());
+            input::unfilter(app, is_hidden, &name);
             app.task_view.select(id);
         }
-    }
-}
-
-/// Whoever goes to a row wants to see it.
-fn unfilter(app: &mut App, is_hidden: bool) {
-    if is_hidden {
-        app.filter_text.clear();
-        app.filter = Filter::default();
     }
 }

@@ -88,13 +88,15 @@ impl Picker {
         };
     }
 
-    /// Puts the offered name there that was sought out; with something typed that is no name, the best one.
-    pub fn complete(&mut self) {
+    /// Puts the offered name there that was sought out; with something typed that is no name, the best one. Whether
+    /// another text stands there now.
+    pub fn complete(&mut self) -> bool {
         let best_fits = !self.open && !self.field.text().trim().is_empty();
         let at = self.at.or(best_fits.then_some(0));
-        if let Some(name) = at.and_then(|at| Some(self.offered().get(at)?.name.clone())) {
-            self.set(&name);
-        }
+        let Some(name) = at.and_then(|at| Some(self.offered().get(at)?.name.clone())) else { return false };
+        let is_another = self.field.text().trim() != name;
+        self.set(&name);
+        is_another
     }
 
     /// Puts this text there.

@@ -33,7 +33,7 @@ pub fn open(app: &mut App, subject: Subject, effects: &mut Vec<Effect>) {
 }
 
 fn show(app: &mut App, form: Form, effects: &mut Vec<Effect>) {
-    if form.entries.iter().any(|entry| entry.flag == Flag::Each) {
+    if form.entries.iter().any(|entry| matches!(entry.flag, Flag::Each(_))) {
         effects.push(Effect::Load(Load::Unregistered));
     }
     app.layers.push(Layer::Form(form));
@@ -51,7 +51,9 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         }
         Some(Intent::Submit) => submit(app, effects),
         Some(Intent::Accept) => {
-            if !form.step(true) {
+            // The last field is completed there, where it is seen.
+            let is_last = form.focus + 1 >= form.entries.len();
+            if is_last || !form.step(true) {
                 submit(app, effects);
             }
         }
@@ -129,11 +131,14 @@ fn start_over(app: &mut App, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Sends what stands in the form, when it can be sent.
+/// Sends what stands in the form, when it can be sent. A name that is only now completed is shown first; the next key
+/// sends it.
 fn submit(app: &mut App, effects: &mut Vec<Effect>) {
     let Some(Layer::Form(form)) = app.layers.last_mut() else { return };
-    if let Some(super::Entry { control: Control::Pick(picker), .. }) = form.focused() {
-        picker.complete();
+    if let Some(super::Entry { control: Control::Pick(picker), .. }) = form.focused()
+        && picker.complete()
+    {
+        return;
     }
     match form.commands() {
         Ok(commands) => {

@@ -24,8 +24,8 @@ pub enum Flag {
     Switch(&'static str),
     /// The value itself, behind all flags.
     Word,
-    /// A command of its own for each checked value, which stands behind all flags.
-    Each,
+    /// A command of its own for each checked value, with this flag.
+    Each(&'static str),
 }
 
 /// One field of a form.
@@ -98,21 +98,21 @@ impl Form {
                 (Flag::Switch(flag), Control::Switch(true)) => words.push(flag.to_owned()),
                 (Flag::Option(flag), _) if !value.is_empty() => words.push(format!("{flag}={value}")),
                 (Flag::Word, _) if !value.is_empty() => behind.push(value.to_owned()),
-                (Flag::Each, Control::Checks(checks)) => each = Some(checks),
+                (Flag::Each(flag), Control::Checks(checks)) => each = Some((flag, checks)),
                 _ => {}
             }
         }
-        let line = |last: Option<&str>| {
+        let line = |one: Option<String>| {
             let mut words = words.clone();
-            if !behind.is_empty() || last.is_some() {
+            words.extend(one);
+            if !behind.is_empty() {
                 words.push("--".to_owned());
             }
             words.extend(behind.iter().cloned());
-            words.extend(last.map(str::to_owned));
             Argv { words, stdin: None }
         };
         match each {
-            Some(checks) => checks.values().map(|value| line(Some(value))).collect(),
+            Some((flag, checks)) => checks.values().map(|value| line(Some(format!("{flag}={value}")))).collect(),
             None => vec![line(None)],
         }
     }
@@ -155,10 +155,10 @@ impl Form {
     /// The field whose flag an error names.
     fn named_in(&self, words: &str) -> Option<usize> {
         self.entries.iter().position(|entry| match entry.flag {
-            Flag::Option(flag) | Flag::Switch(flag) => words
+            Flag::Option(flag) | Flag::Switch(flag) | Flag::Each(flag) => words
                 .match_indices(flag)
                 .any(|(at, _)| !words[at + flag.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-')),
-            Flag::Word | Flag::Each => false,
+            Flag::Word => false,
         })
     }
 

@@ -94,7 +94,14 @@ impl Subject {
     /// The selected session or task that it is about; none when it makes something new.
     fn about(self, app: &App) -> Option<String> {
         match self {
-            Self::Resume | Self::Deregister | Self::Bind => app.session().map(|session| session.name.clone()),
+            Self::Resume | Self::Deregister => app.session().map(|session| session.name.clone()),
+            // Both are filled in.
+            Self::Bind => {
+                let task = selected_task(app).map(|row| format!("task {}", row.task.name));
+                let session = app.session().map(|session| session.name.clone());
+                let about: Vec<String> = task.into_iter().chain(session).collect();
+                (!about.is_empty()).then(|| about.join(" and "))
+            }
             Self::Compact | Self::Budget | Self::Pair | Self::StartManager => {
                 selected_task(app).map(|row| row.task.name.clone())
             }
@@ -118,7 +125,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::StartManager => (&[], start_manager(app)),
         Subject::Pair => (&[], pair(app)),
         Subject::RegisterWorker | Subject::RegisterManager => (&[], register()),
-        Subject::Adopt => (&["--limit=1", "--adopt"], adopt()),
+        Subject::Adopt => (&["--adopt"], adopt()),
         Subject::Bind => (&[], bind(app)?),
         Subject::Compact => (&["--no-wait"], compact(app)?),
         Subject::Resume => (&[], resume(app)?),
@@ -296,7 +303,12 @@ fn register() -> Vec<Entry> {
 
 fn adopt() -> Vec<Entry> {
     vec![
-        required(entry("sessions", Flag::Each, "Space checks one, Ctrl-A all", Control::Checks(Checks::default()))),
+        required(entry(
+            "sessions",
+            Flag::Each("--thread"),
+            "Space checks one, Ctrl-A all",
+            Control::Checks(Checks::default()),
+        )),
         choice("as", "--role", "what they are registered as", &[("worker", "workers"), ("manager", "managers")]),
     ]
 }

@@ -10,10 +10,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{ago, divider, frames, heading, mark, put, sides, span, styled};
 use crate::{
-    actions::{Adoptable, Checkup, Finding, Verdict},
+    actions::{Action as _, Adoptable, Argv, Checkup, Discover, Finding, Verdict},
     base::text::one_line,
     tui::{
         app::App,
+        input::command_line,
         keymap::Intent,
         theme::Part,
         wrap::{cut, pad, wrap},
@@ -272,12 +273,15 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             lines.push((Part::Text, String::new()));
             let adopt = app.key(Intent::Adopt);
             let text = if one.thread_id.is_some() {
-                format!("{adopt} registers it, and everything else that runs here unregistered, as workers")
+                format!("{adopt} lists what runs unregistered, in every folder; what you check there is registered")
             } else {
-                format!("its thread is not known until its first prompt; then it can be registered with {adopt}")
+                format!("its thread is not known until its first prompt; then {adopt} lists it, to be registered")
             };
             lines.push((Part::Key, text));
-            lines.push((Part::Dim, "the same headless: conveyor discover --adopt".to_owned()));
+            if let Some(thread) = &one.thread_id {
+                let argv = Argv::new(Discover::NAME).switch("--adopt", true).option("--thread", Some(thread));
+                lines.push((Part::Dim, format!("it alone, headless: {}", command_line(app, &argv))));
+            }
             lines
         }
     };
@@ -299,10 +303,14 @@ pub(super) fn in_brief(app: &App) -> Vec<(Part, String)> {
     match checkup.adoptable.as_slice() {
         [] => lines.push((Part::Dim, "No Codex session runs here in a terminal.".to_owned())),
         found => {
-            let many = if found.len() == 1 { "session runs" } else { "sessions run" };
+            let (many, them) = if found.len() == 1 { ("session runs", "it") } else { ("sessions run", "them") };
             lines.push((
                 Part::Title,
-                format!("{} Codex {many} here already; {} adopts:", found.len(), app.key(Intent::Adopt)),
+                format!(
+                    "{} Codex {many} here already; {} lists {them}, to be adopted:",
+                    found.len(),
+                    app.key(Intent::Adopt)
+                ),
             ));
             for one in found.iter().take(3) {
                 let place = one.cwd.as_deref().unwrap_or("?");

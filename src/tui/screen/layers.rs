@@ -11,12 +11,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{put, span, styled};
 use crate::{
-    actions::Action,
+    actions::{Action, QuestionView},
     base::text,
     tui::{
+        answers,
         app::App,
         input::command_line,
-        keymap::{Binding, Place},
+        keymap::{Binding, Intent, Place},
         layer::{About, Asked, Input, Layer, Purpose, Snoozing},
         theme::Part,
         wrap::{cut, pad, wrap},
@@ -73,28 +74,47 @@ fn text_width(app: &App) -> usize {
 #[must_use]
 pub fn overflow(app: &App) -> usize {
     let Some(layer) = app.layers.last() else { return 0 };
-    let count = lines(app, layer).len();
-    count.saturating_sub(usize::from(boxes(app.size, count).1.height))
+    hidden(app, lines(app, layer).len(), below(app, layer, 0).len())
+}
+
+/// How many of so many lines do not fit above those that stay below them.
+fn hidden(app: &App, lines: usize, below: usize) -> usize {
+    let inner = boxes(app.size, lines + below).1;
+    lines.saturating_sub(usize::from(inner.height).saturating_sub(below))
+}
+
+/// The first line of the question that is meant.
+#[must_use]
+pub fn first_line(app: &App, asked: &Asked) -> usize {
+    let width = text_width(app);
+    let views = asked.questions.as_ref().and_then(|views| views.as_ref().ok()).map_or(&[][..], Vec::as_slice);
+    let before = views.iter().enumerate().take(asked.selected);
+    before.map(|(index, view)| self::question(app, view, index == asked.selected, width).len() + 1).sum()
 }
 
 /// Draws a box with the layer's text.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
     let lines = lines(app, layer);
-    let (outer, inner) = boxes(app.size, lines.len());
+    let below_count = below(app, layer, 0).len();
+    let (outer, inner) = boxes(app.size, lines.len() + below_count);
     let (title, scroll) = match layer {
         Layer::Help { filter, scroll, .. } if filter.is_empty() => ("keys (type to search)".to_owned(), *scroll),
         Layer::Help { filter, scroll, .. } => (format!("keys: {filter}"), *scroll),
         Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
-        Layer::Confirm { .. } => ("are you sure".to_owned(), 0),
-        Layer::Answer(asked) => (format!("what {} asks", asked.name), 0),
+        Layer::Confirm { scroll, .. } => ("are you sure".to_owned(), *scroll),
+        Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
-    let hidden = lines.len().saturating_sub(usize::from(inner.height));
-    boxed(app, frame, &title, lines.len());
+    let hidden = hidden(app, lines.len(), below_count);
+    boxed(app, frame, &title, lines.len() + below_count);
     let scroll = scroll.min(hidden);
-    for (index, line) in lines.into_iter().skip(scroll).enumerate() {
+    let room = usize::from(inner.height).saturating_sub(below_count).min(lines.len());
+    for (index, line) in lines.into_iter().skip(scroll).take(room).enumerate() {
         put(frame, inner, index, line);
+    }
+    for (index, line) in below(app, layer, hidden - scroll).into_iter().enumerate() {
+        put(frame, inner, room + index, line);
     }
     if hidden > scroll && outer.height > 0 {
         let more = format!(" {} more ", hidden - scroll);
@@ -121,21 +141,40 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             }
             lines
         }
-        Layer::Confirm { question, .. } => {
-            let mut lines = wrapped(app, Part::Text, question, width);
-            lines.push(Line::default());
-            lines.push(Line::from(vec![
-                span(app, Part::Key, "y"),
-                span(app, Part::Text, " yes   "),
-                span(app, Part::Key, "n"),
-                span(app, Part::Text, " no"),
-            ]));
-            lines
-        }
+        Layer::Confirm { question, .. } => whole(app, Part::Text, question, width),
         Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Snooze(asked) => snoozing(app, asked, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
+}
+
+/// The lines that stay below a text that scrolls: whether there is more of it, and the keys. Always as many.
+fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
+    let keys = match layer {
+        Layer::Confirm { .. } => Line::from(vec![
+            span(app, Part::Key, "y"),
+            span(app, Part::Text, " yes   "),
+            span(app, Part::Key, "n"),
+            span(app, Part::Text, " no"),
+        ]),
+        Layer::Answer(asked) => match asked.meant() {
+            Some(view) => {
+                let answers = view.question.answers.iter();
+                let keys: Vec<String> =
+                    answers.map(|verdict| format!("{} {verdict}", &verdict.as_str()[..1])).collect();
+                styled(app, Part::Key, format!("{}   Esc leave it", keys.join("   ")))
+            }
+            None => return Vec::new(),
+        },
+        _ => return Vec::new(),
+    };
+    if more == 0 {
+        return vec![Line::default(), keys];
+    }
+    let key = app.settings.keymap.key_of(&[layer.place()], Intent::PageDown);
+    let way = key.map(|key| format!("{key} reads on")).unwrap_or_else(|| "there is more".to_owned());
+    let words = if matches!(layer, Layer::Confirm { .. }) { format!("{way}; y works at the end") } else { way };
+    vec![styled(app, Part::Warning, words), keys]
 }
 
 /// The lengths of a snooze, and what the chosen one runs.
@@ -166,32 +205,32 @@ fn asked(app: &App, asked: &Asked, width: usize) -> Vec<Line<'static>> {
     };
     let mut lines = Vec::new();
     for (index, view) in views.iter().enumerate() {
-        let question = &view.question;
-        let mark = if index == asked.selected { "> " } else { "  " };
-        lines.extend(wrapped(app, Part::Title, &format!("{mark}{} {}", question.kind, question.id), width));
-        let seen = format!("seen by {}, open for {}", question.source, text::age(view.age_seconds));
-        lines.extend(wrapped(app, Part::Dim, &seen, width));
-        let facts =
-            [("asks", question.asks.clone()), ("in", question.cwd.clone()), ("reason", question.reason.clone())];
-        let files = question.files.iter().map(|file| ("changes", Some(file.clone())));
-        for (name, fact) in facts.into_iter().chain(files) {
-            if let Some(fact) = fact {
-                lines.extend(wrapped(app, Part::Text, &format!("{name}: {fact}"), width));
-            }
+        if index > 0 {
+            lines.push(Line::default());
         }
-        if let Some(why) = &question.not_approvable {
-            lines.extend(wrapped(app, Part::Warning, &format!("not to be approved from here: {why}"), width));
-        }
-        lines.push(Line::default());
+        lines.extend(self::question(app, view, index == asked.selected, width));
     }
-    let keys: Vec<String> = asked
-        .meant()
-        .map(|view| {
-            view.question.answers.iter().map(|verdict| format!("{} {verdict}", &verdict.as_str()[..1])).collect()
-        })
-        .unwrap_or_default();
-    lines.push(styled(app, Part::Key, format!("{}   Esc leave it", keys.join("   "))));
     lines
+}
+
+fn question(app: &App, view: &QuestionView, is_meant: bool, width: usize) -> Vec<Line<'static>> {
+    let question = &view.question;
+    let mark = if is_meant { "> " } else { "  " };
+    let mut lines = wrapped(app, Part::Title, &format!("{mark}{} {}", question.kind, question.id), width);
+    let seen = format!("seen by {}, open for {}", question.source, text::age(view.age_seconds));
+    lines.extend(wrapped(app, Part::Dim, &seen, width));
+    for fact in answers::facts(question) {
+        lines.extend(whole(app, Part::Text, &fact, width));
+    }
+    if let Some(why) = &question.not_approvable {
+        lines.extend(wrapped(app, Part::Warning, &format!("not to be approved from here: {why}"), width));
+    }
+    lines
+}
+
+/// All lines of a text, however many.
+fn whole(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {
+    wrap(text, width, usize::MAX).into_iter().map(|line| styled(app, part, line)).collect()
 }
 
 pub(super) fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {

@@ -34,8 +34,8 @@ pub fn visible_rows(app: &App) -> usize {
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, palette: &Palette) {
     let rows = palette::found(app, palette.field.text());
     let visible = visible_rows(app);
-    let at = palette.at.min(rows.len().saturating_sub(1));
-    let first = (at + 1).saturating_sub(visible);
+    let at = palette.place(&rows);
+    let first = (at.unwrap_or(0) + 1).saturating_sub(visible);
     let inner = boxed(app, frame, "do anything", 1 + visible + BELOW);
     let width = usize::from(inner.width);
     let glyphs = app.settings.glyphs;
@@ -45,10 +45,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, palette: &Palette) {
         put(frame, inner, 1, styled(app, Part::Dim, "nothing that works now has that name"));
     }
     for (index, item) in rows.iter().enumerate().skip(first).take(visible) {
-        put(frame, inner, 1 + index - first, row(app, item, index == at, width));
+        put(frame, inner, 1 + index - first, row(app, item, Some(index) == at, width));
     }
     let mut below = vec![Line::default()];
-    if let Some(item) = rows.get(at) {
+    if let Some(item) = at.and_then(|at| rows.get(at)) {
         below.extend(wrapped(app, Part::Dim, &item.about, width).into_iter().take(1));
         if let Some(line) = &item.line {
             below.extend(wrapped(app, Part::Text, &format!("runs: {line}"), width).into_iter().take(2));

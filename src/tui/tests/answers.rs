@@ -108,3 +108,48 @@ fn no_key_of_a_screen_approves() {
     let at_once = BINDINGS.iter().filter(|row| row.intent.as_str() == "approve" && row.place != Place::Answer);
     assert_eq!(at_once.count(), 0);
 }
+
+#[test]
+fn nobody_approves_an_end_that_was_not_shown() {
+    let mut app = app(80, 24);
+    let long = (0..400).map(|n| format!("echo {n}; ")).collect::<String>() + "rm -rf the-end";
+    press(&mut app, "y");
+    arrive(&mut app, vec![asks(&long, Verdict::ALL)]);
+    assert!(!screen(&app).contains("rm -rf the-end") && screen(&app).contains("reads on"), "{}", screen(&app));
+    assert!(screen(&app).contains("a approve"), "the keys stay: {}", screen(&app));
+    press(&mut app, "j PgDn PgDn PgDn PgDn PgDn");
+    assert!(screen(&app).contains("rm -rf the-end"), "{}", screen(&app));
+    press(&mut app, "a");
+    assert!(screen(&app).contains("Approve exactly this") && screen(&app).contains("y works at the end"));
+    let mut shown = String::new();
+    for _ in 0..9 {
+        shown += &screen(&app);
+        if screen(&app).contains("--decision=approve") {
+            break;
+        }
+        assert!(press(&mut app, "y").is_empty(), "{}", screen(&app));
+        assert!(matches!(app.layers.last(), Some(Layer::Confirm { .. })));
+        press(&mut app, "PgDn");
+    }
+    for n in 0..400 {
+        assert!(shown.contains(&format!("{n};")), "{n} was passed over");
+    }
+    assert!(shown.contains("rm -rf the-end") && !screen(&app).contains("reads on"), "{}", screen(&app));
+    press(&mut app, "k");
+    assert!(press(&mut app, "y").is_empty());
+    press(&mut app, "Down");
+    assert_eq!(lines(&press(&mut app, "y")).len(), 1);
+}
+
+#[test]
+fn the_question_that_is_meant_is_in_sight() {
+    let mut app = app(80, 24);
+    press(&mut app, "y");
+    let long = "word ".repeat(300);
+    arrive(&mut app, vec![asks(&long, Verdict::ALL), asks("make two", Verdict::ALL)]);
+    assert!(!screen(&app).contains("make two"));
+    press(&mut app, "j");
+    assert!(screen(&app).contains("asks: make two"), "{}", screen(&app));
+    press(&mut app, "k");
+    assert!(!screen(&app).contains("make two"));
+}

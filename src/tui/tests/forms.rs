@@ -135,7 +135,9 @@ fn binding_picks_from_what_is_free_and_completes_names() {
     write(&mut app, "w1");
     assert!(press(&mut app, "Ctrl-S").is_empty());
     assert!(screen(&app).contains("there is no \"w1\" to choose here"), "{}", screen(&app));
-    press(&mut app, "Ctrl-U Down Enter");
+    assert!(press(&mut app, "Ctrl-U Down Enter").is_empty());
+    assert_eq!(form(&app).lines()[0].shell_line(), "bind '--task=docs' '--worker=w3' '--manager=m3'", "shown first");
+    press(&mut app, "Enter");
     assert!(app.layers.is_empty());
     let line = &app.receipts.list()[0].line;
     assert_eq!(line, "conveyor bind '--task=docs' '--worker=w3' '--manager=m3'");
@@ -182,6 +184,43 @@ fn a_draft_is_about_what_was_selected() {
 }
 
 #[test]
+fn a_name_that_is_completed_is_seen_before_it_is_sent() {
+    for submit in ["Enter", "Ctrl-S"] {
+        let mut app = app(80, 24);
+        press(&mut app, ":");
+        write(&mut app, "deregister");
+        press(&mut app, "Enter Ctrl-U");
+        write(&mut app, "2");
+        assert!(press(&mut app, submit).is_empty(), "{submit}");
+        let shown = form(&app).lines()[0].shell_line();
+        assert!(shown == "deregister -- w2" || shown == "deregister -- m2", "{shown}");
+        assert!(screen(&app).contains(&format!("runs: conveyor {shown}")), "{}", screen(&app));
+        assert_eq!(lines(&press(&mut app, submit)), [format!("conveyor {shown}")]);
+    }
+}
+
+#[test]
+fn a_draft_of_a_binding_is_about_the_task_that_was_selected() {
+    let mut app = loose(80, 24);
+    let mut two = app.board().unwrap().clone();
+    let mut spare = two.tasks.iter().find(|row| row.task.name == "docs").unwrap().clone();
+    (spare.task.id, spare.task.name) = ("task-spare".into(), "spare".into());
+    two.tasks.push(spare);
+    update(&mut app, Msg::Board(Ok(two)));
+    app.fleet.list.id = Some("task-docs".into());
+    press(&mut app, "b Tab Ctrl-U");
+    write(&mut app, "nobody");
+    press(&mut app, "Esc");
+    app.fleet.list.id = Some("task-spare".into());
+    press(&mut app, "b");
+    assert_eq!(form(&app).lines()[0].shell_line(), "bind '--task=spare' '--worker=w3' '--manager=m3'");
+    press(&mut app, "Esc");
+    app.fleet.list.id = Some("task-docs".into());
+    press(&mut app, "b");
+    assert_eq!(form(&app).lines()[0].shell_line(), "bind '--task=docs' '--worker=nobody' '--manager=m3'");
+}
+
+#[test]
 fn adopting_lists_what_runs_and_takes_what_is_checked() {
     let mut app = app(100, 30);
     let effects = press(&mut app, "D");
@@ -196,10 +235,12 @@ fn adopting_lists_what_runs_and_takes_what_is_checked() {
     assert!(screen(&app).contains("nothing is checked"), "{}", screen(&app));
     press(&mut app, "Down Space");
     let of = |id: &str| {
-        format!("conveyor discover '--limit=1' --adopt '--role=manager' -- 019a2b3c-0000-7000-8000-00000000000{id}")
+        format!(
+            "conveyor discover '--limit=10' --adopt '--thread=019a2b3c-0000-7000-8000-00000000000{id}' '--role=manager'"
+        )
     };
     press(&mut app, "Tab Space");
-    assert!(screen(&app).contains("discover '--limit=1' --adopt '--role=manager'"), "{}", screen(&app));
+    assert!(screen(&app).contains("discover --adopt '--role=manager'"), "{}", screen(&app));
     press(&mut app, "Esc");
     press(&mut app, "D");
     update(&mut app, Msg::Unregistered(Ok(unregistered())));

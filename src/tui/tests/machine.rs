@@ -172,3 +172,16 @@ fn the_doctor_screen_works_when_the_ledger_does_not() {
     update(&mut app, Msg::Checkup(Ok(checkup())));
     assert!(screen(&app).contains("conveyor resume w4"), "{}", screen(&app));
 }
+
+#[test]
+fn what_runs_unregistered_is_adopted_by_choice_and_headless_by_its_thread() {
+    let mut app = doctor(160, 50);
+    let id = checkup().adoptable[0].thread_id.clone().expect("a thread");
+    app.doctor.view.select(id.clone());
+    app.doctor.view.detail = true;
+    let frame = screen(&app);
+    assert!(frame.contains("D lists what runs unregistered, in every folder"), "{frame}");
+    assert!(!frame.contains("discover --adopt --") && frame.contains(&format!("'--thread={id}'")), "{frame}");
+    let words = ["discover", "--adopt", &format!("--thread={id}")].map(str::to_owned);
+    assert!(crate::actions::Command::parse(&words).is_ok());
+}

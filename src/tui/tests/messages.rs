@@ -340,3 +340,19 @@ fn what_is_uncertain_is_decided_by_the_operator_after_a_question() {
     press(&mut app, "V");
     assert!(screen(&app).contains("select an uncertain message"), "{}", screen(&app));
 }
+
+#[test]
+fn those_chosen_in_the_fleet_are_not_written_to_from_another_screen() {
+    let mut app = app_with_messages(80, 24);
+    app.fleet.list.id = Some("session-w2".into());
+    press(&mut app, "Space");
+    app.fleet.list.id = Some("session-w3".into());
+    press(&mut app, "Space");
+    app.fleet.list.id = Some("session-w1".into());
+    press(&mut app, "2 n");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("a message is open") };
+    assert_eq!(nudge.to, [("session-w1".to_owned(), "w1".to_owned())]);
+    press(&mut app, "Esc 1 n");
+    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("a message is open") };
+    assert_eq!(nudge.to.len(), 2, "the chosen ones");
+}

@@ -173,3 +173,47 @@ fn the_emergency_stop_works_over_everything_that_is_open() {
         assert_eq!(app.layers.len(), 1, "{keys}: its result does not cover it");
     }
 }
+
+#[test]
+fn a_board_that_arrives_does_not_change_what_enter_does() {
+    let mut app = app(80, 24);
+    press(&mut app, ":");
+    write(&mut app, "go to session");
+    press(&mut app, "Down");
+    let shown = titles(&app, "go to session")[1].clone();
+    let mut more = super::fake::board();
+    let mut first = more.sessions[0].clone();
+    (first.id, first.name) = ("session-a0".into(), "a0".into());
+    more.sessions.insert(0, first);
+    update(&mut app, Msg::Board(Ok(more)));
+    assert_ne!(titles(&app, "go to session")[1], shown, "the rows have moved");
+    assert!(screen(&app).contains(&format!("> {shown}")), "{}", screen(&app));
+    press(&mut app, "Enter");
+    assert_eq!(app.session().map(|row| format!("go to session {}", row.name)), Some(shown));
+
+    // What is there no longer is not replaced by what stands in its place.
+    press(&mut app, "g :");
+    write(&mut app, "nudge");
+    assert!(titles(&app, "nudge")[0] == "nudge w1" && app.session().unwrap().name == "w1");
+    let mut less = super::fake::board();
+    less.sessions.retain(|row| row.name != "w1");
+    update(&mut app, Msg::Board(Ok(less)));
+    assert_eq!(titles(&app, "nudge")[0], "nudge w2");
+    assert!(press(&mut app, "Enter").is_empty());
+    assert!(matches!(app.layers.last(), Some(Layer::Palette(_))), "it says so and does nothing");
+    press(&mut app, "Down Enter");
+    assert!(screen(&app).contains(" nudge w2 "), "{}", screen(&app));
+}
+
+#[test]
+fn the_palette_has_the_diff_the_alarm_and_the_pane_as_it_is_shown() {
+    let mut app = app(80, 24);
+    let all = titles(&app, "");
+    assert!(all.contains(&"show what w1 has changed".to_owned()) && all.contains(&"alarm".to_owned()), "{all:?}");
+    press(&mut app, "p");
+    assert!(titles(&app, "").contains(&"show the conversation of w1".to_owned()));
+    press(&mut app, "2");
+    assert!(titles(&app, "").contains(&"show the pane of w1".to_owned()), "the pair's is another switch");
+    press(&mut app, "p");
+    assert!(titles(&app, "").contains(&"show the conversation of w1".to_owned()));
+}

@@ -525,3 +525,51 @@ fn live_sensors_grow_stale_and_records_do_not() {
     recorded.ingest_error = Some("gone".into());
     assert!(fleet::is_stale(&recorded, NOW));
 }
+
+#[test]
+fn whoever_goes_to_a_session_is_shown_it_and_no_other() {
+    for (keys, then) in [("2", "Enter"), ("2", "1"), ("2", "3"), ("4", "1"), ("4", "3"), ("", ": w1")] {
+        for (is_gone, filter) in [(true, ""), (false, "w3"), (true, "w3")] {
+            // The rows of the inbox obey the filter themselves.
+            if keys == "4" && !filter.is_empty() {
+                continue;
+            }
+            let mut app = super::fake::app_with_messages(80, 24);
+            press(&mut app, keys);
+            let mut board = board();
+            if is_gone {
+                board.sessions.iter_mut().find(|row| row.name == "w1").unwrap().attention = Attention::Gone;
+            }
+            if keys.is_empty() {
+                app.fleet.list.id = Some("session-w3".into());
+            }
+            update(&mut app, Msg::Board(Ok(board)));
+            let on = app.session().unwrap().id.clone();
+            assert_eq!(on, if keys.is_empty() { "session-w3" } else { "session-w1" });
+            (app.filter, app.filter_text) = (filter.parse().unwrap(), filter.to_owned());
+            match then.strip_prefix(": ") {
+                Some(name) => {
+                    press(&mut app, ":");
+                    write(&mut app, &format!("go to session {name}"));
+                    press(&mut app, "Enter");
+                }
+                None => drop(press(&mut app, then)),
+            }
+            let case = format!("{keys:?} {then:?} gone {is_gone} filter {filter:?}");
+            assert_eq!(selected(&app), "session-w1", "{case}");
+            assert_eq!(app.session().map(|row| row.name.as_str()), Some("w1"), "{case}");
+            assert_eq!(app.filter_text, "", "{case}");
+            let notice = app.notice.as_ref().map_or("", |notice| &notice.text);
+            assert_eq!(notice.contains("the filter is cleared: it hid w1"), !filter.is_empty(), "{case}: {notice}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_hides_nothing_stays_when_one_goes_to_who_needs_a_look() {
+    let mut app = app(80, 24);
+    press(&mut app, "2");
+    (app.filter, app.filter_text) = ("w3".parse().unwrap(), "w3".to_owned());
+    press(&mut app, "w");
+    assert_eq!((selected(&app), app.filter_text.as_str()), ("session-w3", "w3"));
+}
