@@ -154,6 +154,50 @@ fn no_program_that_the_repository_names_is_run() {
 }
 
 #[test]
+fn no_object_is_fetched_whatever_the_repository_allows() {
+    let Some(tree) = Tree::new() else { return };
+    let proof = tree.env.cwd().join("it ran");
+    // A partial clone whose missing objects come through a program.
+    let program = tree.env.cwd().join("evil");
+    fs::write(&program, format!("#!/bin/sh\n: > '{}'\n", proof.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let helper = format!("ext::{}", program.display());
+    let settings = [
+        ("core.repositoryformatversion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", &helper),
+        ("protocol.ext.allow", "always"),
+        ("protocol.allow", "always"),
+    ];
+    for (key, value) in settings {
+        tree.git(&["config", key, value]);
+    }
+    let blob = Command::new("git").current_dir(&tree.root).args(["rev-parse", "HEAD:a.txt"]).output().unwrap();
+    let blob = String::from_utf8_lossy(&blob.stdout).trim().to_owned();
+    fs::remove_file(tree.root.join(".git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    tree.write("a.txt", "one\nthree\n");
+    // A git that is too old to know GIT_NO_LAZY_FETCH, in front of the real one.
+    let (bin, real) = (tree.env.cwd().join("bin"), which_git());
+    fs::create_dir_all(&bin).unwrap();
+    fs::write(bin.join("git"), format!("#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec '{}' \"$@\"\n", real.display()))
+        .unwrap();
+    fs::set_permissions(bin.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let run = |git: &mut Command| drop(git.env("PATH", &path).output().unwrap());
+    run(tree.env.command().args(["diff", "w1", "--json"]));
+    assert!(!proof.exists(), "a program of the repository was run");
+    // The trap is a real one, also where all protocols are forbidden by a setting.
+    run(Command::new("git").current_dir(&tree.root).args(["-c", "protocol.allow=never", "diff", "HEAD"]));
+    assert!(proof.exists(), "this test proves nothing");
+}
+
+fn which_git() -> std::path::PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join("git")).find(|git| git.is_file()).expect("git")
+}
+
+#[test]
 fn what_cannot_be_compared_is_said() {
     let Some(tree) = Tree::new() else { return };
     let refused = |run: Finished| (run.code, run.error()["kind"].as_str().unwrap_or_default().to_owned(), run);

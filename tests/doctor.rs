@@ -595,3 +595,17 @@ fn a_shell_without_codex_or_below_another_process_is_not_supported() {
     named.args(["doctor-self", "--session", "nobody"]).env("TMUX", format!("{},1,0", server.socket()));
     assert_eq!(named.output().unwrap().status.code(), Some(1));
 }
+
+#[test]
+fn without_a_ledger_that_can_be_read_nothing_is_called_unregistered() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("junk.db");
+    fs::write(&ledger, "this is no database and never was one ".repeat(20)).unwrap();
+    let global = conveyor::cli::Global { path: Some(ledger), ..conveyor::cli::Global::default() };
+    let context = conveyor::app::context(&global).unwrap();
+    conveyor::actions::unregistered(&context).unwrap_err();
+    // Doctor says so, or nothing at all.
+    if let Ok(checkup) = conveyor::actions::checkup(&context) {
+        assert!(!checkup.knows_adoptable() && checkup.adoptable.is_empty(), "{checkup:?}");
+    }
+}

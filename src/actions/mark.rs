@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Action, Argv, Context, Format, Outcome, caller, lookup};
+use super::{
+    Action, Argv, Context, Format, Outcome,
+    caller::{self, Origin},
+    lookup,
+};
 use crate::{
     base::{Error, Result, Span, Timestamp, text},
     model::marks::{Marks, SeenTo, Snooze},
@@ -94,14 +98,15 @@ impl Action for Mark {
     fn run(self, cx: &Context) -> Result<Marked> {
         let now = cx.now();
         let store = cx.ledger_to_change()?;
-        if (self.seen || self.unread)
-            && let Some(caller) = caller::session(cx, &store)?
-        {
-            let name = caller.name;
-            return Err(Error::refused(format!(
-                "{name} is no operator: what an operator has looked at, none else can say"
-            ))
-            .hint("--pin and --snooze are open to every session"));
+        if self.seen || self.unread {
+            let caller = caller::origin(cx, &store)?;
+            if caller != Origin::Operator {
+                return Err(Error::refused(format!(
+                    "{} is no operator: what an operator has looked at, none else can say",
+                    caller.words()
+                ))
+                .hint("--pin and --snooze are open to every session"));
+            }
         }
         store.write(|w| match (&self.session, &self.task) {
             (Some(name), _) => self.mark_session(cx, w, name, now),

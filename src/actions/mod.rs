@@ -59,7 +59,7 @@ pub use context::{Actor, Context, InstalledTmux, Parts, TmuxServers};
 pub use conversation::{TalkQuery, conversation};
 pub use cycle::{Cycle, Divergences};
 pub use diff::{Diff, Differing, FileView, tree_diff};
-pub use discover::{Discover, Found, KnownBy, Unregistered, unregistered};
+pub use discover::{Discover, Found, KnownBy, Place as UnknownPlace, Unregistered, unregistered};
 pub use dispatch::{
     Chain, Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb,
     Dispatched, Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Exchange, Item as DispatchItem,

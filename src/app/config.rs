@@ -3,7 +3,12 @@
 //! It decides about the cockpit only; what a headless command does never depends on it. Whatever cannot be understood
 //! is refused with its place, so that no setting is silently without effect.
 
-use std::{collections::BTreeMap, fmt, fs, io, ops::Range};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Read as _},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -91,14 +96,22 @@ fn read(env: &Env) -> Result<Option<String>> {
             .caused_by(error)
     };
     match fs::metadata(&config.path) {
-        Ok(about) if about.len() > LARGEST => {
-            return Err(Error::usage(format!("{} is too large for a configuration", config.path.display())));
+        // A pipe or a device may have no end, and opening it may wait for ever.
+        Ok(about) if !about.is_file() => {
+            return Err(Error::usage(format!("{} is no regular file", config.path.display())));
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && !config.is_named => return Ok(None),
         Err(error) => return Err(failed(error)),
     }
-    fs::read_to_string(&config.path).map(Some).map_err(failed)
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&config.path).map_err(failed)?;
+    // What is read is measured: the length that a file is said to have need not be its own, as below /proc.
+    let length = file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if length as u64 > LARGEST {
+        return Err(Error::usage(format!("{} is too large for a configuration", config.path.display())));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))
 }
 
 fn understand(text: &str, place: &str) -> Result<Config> {
@@ -234,6 +247,25 @@ impl Outcome for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::env::ConfigFile;
+
+    #[test]
+    fn a_file_without_an_end_is_refused_and_a_long_one_too() {
+        let mut env = Env::read(None).unwrap();
+        let mut message = |path: &std::path::Path| {
+            env.config = Some(ConfigFile { path: path.to_owned(), is_named: true });
+            read(&env).map(|text| text.unwrap_or_default().len()).map_err(|error| error.message().to_owned())
+        };
+        let endless = message(std::path::Path::new("/dev/zero")).unwrap_err();
+        assert!(endless.contains("is no regular file"), "{endless}");
+        let folder = tempfile::tempdir().unwrap();
+        assert!(message(folder.path()).unwrap_err().contains("is no regular file"));
+        let file = folder.path().join("config.toml");
+        fs::write(&file, "#".repeat(LARGEST as usize)).unwrap();
+        assert_eq!(message(&file), Ok(LARGEST as usize));
+        fs::write(&file, "#".repeat(LARGEST as usize + 1)).unwrap();
+        assert!(message(&file).unwrap_err().contains("is too large"));
+    }
 
     fn refused(text: &str) -> String {
         understand(text, "config.toml").map(|_| ()).unwrap_err().message().to_owned()

@@ -296,6 +296,8 @@ impl Git<'_> {
             }
         }
         let fixed = [
+            // Above what any configuration says of a protocol.
+            ("GIT_ALLOW_PROTOCOL", "none"),
             ("GIT_OPTIONAL_LOCKS", "0"),
             ("GIT_NO_LAZY_FETCH", "1"),
             ("GIT_TERMINAL_PROMPT", "0"),

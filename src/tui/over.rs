@@ -189,11 +189,11 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
     let text = crate::base::text::one_line(&text);
     match app.layers.last_mut() {
         Some(Layer::Input(input)) => {
-            input.text.extend(text.chars().take(MAX_INPUT));
+            extend(&mut input.text, &text);
             typed(app, effects);
         }
         Some(Layer::Help { filter, scroll, .. }) => {
-            filter.extend(text.chars().take(MAX_INPUT));
+            extend(filter, &text);
             *scroll = 0;
         }
         Some(
@@ -208,4 +208,10 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
         )
         | None => {}
     }
+}
+
+/// Appends as much of a paste as the line still takes.
+fn extend(line: &mut String, pasted: &str) {
+    let room = MAX_INPUT.saturating_sub(line.chars().count());
+    line.extend(pasted.chars().take(room));
 }

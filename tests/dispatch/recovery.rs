@@ -182,6 +182,9 @@ fn a_manager_that_can_be_reached_only_later_is_told_of_what_waits() {
     pair.env.sh("dispatch").ok();
     pair.env.sh("dispatch").ok();
     assert_eq!((pair.inbox().len(), wakes()), (1, 1), "there is no way yet, and the word waits");
+    // An operator's look is not the manager's: the word is not taken for said.
+    let shown = pair.env.sh("session-inbox m1 --json").ok().json();
+    assert_eq!(shown["items"].as_array().map(Vec::len), Some(1), "{shown}");
     let (phase, reason): (String, Option<String>) =
         pair.sql().query_row("select phase, reason from commands", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(phase, "queued");

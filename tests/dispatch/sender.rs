@@ -1,10 +1,5 @@
 //! Who a message is from: whoever gave the command, never who could have.
 
-use std::{
-    os::unix::process::CommandExt as _,
-    process::{Command, Output},
-};
-
 use super::Pair;
 
 /// `created_by` and the sending session of the newest command.
@@ -29,18 +24,7 @@ const TO_THE_SESSION: &[&str] = &["session-nudge", "w1", "x", "--no-wait"];
 
 /// Runs a command line below a process that looks like Codex's sandbox.
 fn below_codex(pair: &Pair, words: &[&str], thread: Option<&str>) {
-    let output = run_below_codex(pair, words, thread);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn run_below_codex(pair: &Pair, words: &[&str], thread: Option<&str>) -> Output {
-    let program = pair.env.command();
-    let mut sandbox = Command::new("/bin/sh");
-    sandbox.arg0("codex-linux-sandbox").args(["-c", "\"$0\" \"$@\"; exit $?"]).arg(program.get_program()).args(words);
-    sandbox.env_clear().current_dir(pair.env.cwd());
-    sandbox.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    sandbox.envs(thread.map(|thread| ("CODEX_THREAD_ID", thread)));
-    sandbox.output().expect("a shell")
+    pair.env.run_below_codex(words, thread).ok();
 }
 
 #[test]
@@ -108,7 +92,7 @@ fn codex_names_the_thread_where_its_processes_do_not() {
     below_codex(&pair, TO_THE_MANAGER, Some(&of("w1")));
     assert_eq!(sender(&pair), from("worker", Some("w1")));
     // Also when it is not the end of the binding that the command is made for; that it may not do.
-    let refused = run_below_codex(&pair, THROUGH_THE_BINDING, Some(&of("w1")));
-    assert_eq!(refused.status.code(), Some(3), "{}", String::from_utf8_lossy(&refused.stderr));
+    let refused = pair.env.run_below_codex(THROUGH_THE_BINDING, Some(&of("w1")));
+    assert_eq!(refused.code, 3, "{refused}");
     assert_eq!(sender(&pair), from("worker", Some("w1")));
 }

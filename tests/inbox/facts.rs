@@ -31,7 +31,7 @@ fn each_fact_comes_by_its_own_step() {
     let id = post.command("command-1", "look at it");
     assert_eq!(facts(&env, id), (false, false, Value::Null));
 
-    let listed = env.sh("manager-inbox parser --json").ok().json();
+    let listed = env.run_below_codex(&["manager-inbox", "parser", "--json"], None).ok().json();
     assert_eq!((message(&listed["items"][0]), &listed["items"][0]["leased"]), ("look at it", &json!(false)));
     assert_eq!(facts(&env, id), (true, false, Value::Null), "shown is read, and no more");
 
@@ -229,12 +229,90 @@ fn a_session_reads_no_other_sessions_messages() {
     env.sh("worker-inbox parser --receive").ok();
 }
 
+/// The thread of a session, which Codex names in the environment of its commands.
+fn give_thread(env: &TestEnv, name: &str) -> String {
+    let thread = format!("01a1fbe2-0000-7000-8000-0000000000{name}");
+    let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+    let changed = sql.execute("update sessions set codex_session_id = ?1 where name = ?2", [&thread, name]).unwrap();
+    assert_eq!(changed, 1);
+    thread
+}
+
+#[test]
+fn an_operators_look_reads_nothing_for_the_session() {
+    let env = pair();
+    let id = Post::open(&env).command("command-1", "for the manager");
+    for line in ["session-inbox m1", "manager-inbox parser", "manager-inbox parser --wait --timeout 0"] {
+        let shown = env.sh(&format!("{line} --json")).ok().json();
+        assert_eq!(
+            (message(&shown["items"][0]), &shown["items"][0]["read_at"]),
+            ("for the manager", &Value::Null),
+            "{line}"
+        );
+    }
+    assert_eq!(facts(&env, id), (false, false, Value::Null));
+    // On behalf of a session that cannot do it itself.
+    let taken = env.sh("session-inbox m1 --consume-next --json").ok().json();
+    assert_eq!(message(&taken["consumed"]), "for the manager");
+    let trail = env.sh("events parser --type dispatch_inbox_consumed").ok().json();
+    let by = (&trail[0]["actor"], &trail[0]["payload"]["origin"]);
+    assert_eq!(by, (&json!("operator"), &json!("the operator")), "{trail:#}");
+}
+
+#[test]
+fn a_session_in_its_sandbox_has_its_own_messages_and_no_others() {
+    let env = pair();
+    let post = Post::open(&env);
+    let id = post.command("command-1", "for the manager");
+    let (worker, manager) = (give_thread(&env, "w1"), give_thread(&env, "m1"));
+    for words in
+        [&["receive", "m1"][..], &["manager-inbox", "parser", "--consume-next"], &["session-inbox", "m1", "--revive"]]
+    {
+        let run = env.run_below_codex(&[words, &["--json"]].concat(), Some(&worker));
+        assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("refused")), "{words:?}: {run}");
+        assert!(run.error()["message"].as_str().unwrap().contains("runs in the session w1"), "{run}");
+    }
+    env.run_below_codex(&["manager-inbox", "parser", "--json"], Some(&worker)).ok();
+    assert_eq!(facts(&env, id), (false, false, Value::Null), "another session's look");
+
+    env.run_below_codex(&["manager-inbox", "parser", "--json"], Some(&manager)).ok();
+    assert_eq!(facts(&env, id), (true, false, Value::Null));
+    let received = env.run_below_codex(&["receive", "m1", "--json"], Some(&manager)).ok().json();
+    let token = received["received"]["lease_token"].as_str().unwrap().to_owned();
+    let number = id.to_string();
+    let said =
+        ["inbox-ack", "parser", "--notification-id", &number, "--role", "manager", "--status", "received", "--json"];
+    for words in [&["ack", &token, "--json"][..], &said] {
+        let run = env.run_below_codex(words, Some(&worker));
+        assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("refused")), "{words:?}: {run}");
+        env.run_below_codex(words, Some(&manager)).ok();
+    }
+    for kind in ["dispatch_inbox_consumed", "dispatch_inbox_ack_recorded"] {
+        let trail = env.sh(&format!("events parser --type {kind}")).ok().json();
+        let by = (&trail[0]["actor"], &trail[0]["payload"]["origin"]);
+        assert_eq!(by, (&json!("manager"), &json!("manager m1")), "{trail:#}");
+    }
+}
+
+#[test]
+fn what_an_operator_has_seen_no_session_of_codex_says() {
+    let env = pair();
+    for flag in ["--seen", "--unread"] {
+        let run = env.run_below_codex(&["mark", "w1", flag, "--json"], None);
+        assert_eq!((run.code, run.error()["kind"].as_str()), (1, Some("refused")), "{run}");
+        env.sh(&format!("mark w1 {flag}")).ok();
+    }
+    env.run_below_codex(&["mark", "w1", "--pin"], None).ok();
+}
+
 #[test]
 fn a_cycle_shows_the_managers_messages_and_takes_none() {
     let env = pair();
     let post = Post::open(&env);
     let id = post.command("command-1", "I am stuck");
-    let cycle = env.sh("cycle parser").ok().json();
+    env.sh("cycle parser").ok();
+    assert_eq!(facts(&env, id), (false, false, Value::Null), "an operator's look is not the manager's");
+    let cycle = env.run_below_codex(&["cycle", "parser"], None).ok().json();
     assert_eq!(
         (message(&cycle["manager_inbox"]["items"][0]), &cycle["consumed_dispatch_notifications"]),
         ("I am stuck", &json!(0))

@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::Write,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -151,6 +152,22 @@ impl TestEnv {
     /// Runs a command line as it stands in documentation, without the program's name.
     pub fn sh(&self, line: &str) -> Finished {
         self.run(shell_words::split(line).expect("a command line"))
+    }
+
+    /// Runs the program below a process that looks like Codex's sandbox, which names this thread.
+    pub fn run_below_codex(&self, words: &[&str], thread: Option<&str>) -> Finished {
+        let program = self.command();
+        let mut sandbox = Command::new("/bin/sh");
+        sandbox.arg0("codex-linux-sandbox").args(["-c", "\"$0\" \"$@\"; exit $?"]).arg(program.get_program());
+        sandbox.args(words).env_clear().current_dir(self.cwd());
+        sandbox.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        sandbox.envs(thread.map(|thread| ("CODEX_THREAD_ID", thread)));
+        let output = sandbox.output().expect("a shell");
+        Finished {
+            code: output.status.code().unwrap_or(-1),
+            out: self.neutral(&output.stdout),
+            err: self.neutral(&output.stderr),
+        }
     }
 
     fn neutral(&self, bytes: &[u8]) -> String {

@@ -13,7 +13,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Action, Adoptable, Argv, Context, Format, Outcome, ingest, live, sense,
+    Action, Argv, Context, Format, Outcome, ingest, live, sense,
     session::{Known, SessionView, ThreadNews, known_sessions, record},
     supervise::gate,
 };
@@ -191,9 +191,23 @@ impl Action for Discover {
 pub struct Unregistered {
     /// What can be adopted.
     pub sessions: Vec<Found>,
-    /// How many more run whose thread nobody tells.
-    pub unknown: usize,
+    /// Those whose thread nobody tells.
+    pub unknown: Vec<Place>,
 }
+
+/// Where a session runs whose thread nobody tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The folder it works in.
+    pub cwd: Option<String>,
+    /// Name of the tmux session that it runs in.
+    pub tmux_session: Option<String>,
+    /// Its name, or the beginning of its first message.
+    pub about: Option<String>,
+}
+
+/// The most that is shown of what a session is about, in characters.
+const MAX_ABOUT: usize = 120;
 
 /// A session that runs unregistered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,26 +231,43 @@ pub struct Found {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn unregistered(cx: &Context) -> Result<Unregistered> {
-    let sessions = known_sessions(cx)?;
+    let sessions = match cx.ledger() {
+        Ok(store) => store.read(store::sessions::list)?,
+        // Before the first registration nothing is registered.
+        Err(error) if error.kind() == Kind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(free(running::scan(cx), &sessions))
+}
+
+/// What of that is not registered and has somebody who attends to it. Its texts are Codex's and its user's: cleaned.
+fn free(found: Vec<Running>, sessions: &[Session]) -> Unregistered {
+    let short = |text: String| text::bounded(&text::one_line(&text::clean(&text)), MAX_ABOUT);
     let mut answer = Unregistered::default();
-    for running in running::scan(cx) {
-        if registered_as(&running, &sessions).is_some() || running.unattended {
+    for running in found {
+        if registered_as(&running, sessions).is_some() || running.unattended {
             continue;
         }
+        let place = Place {
+            cwd: running.cwd.map(|cwd| text::clean(&cwd.display().to_string())),
+            tmux_session: running.pane.map(|pane| text::clean(&pane.session_name)),
+            about: running.name.or(running.preview).map(short),
+        };
         let Some(thread_id) = running.thread_id else {
-            answer.unknown += 1;
+            answer.unknown.push(place);
             continue;
         };
+        let Place { cwd, tmux_session, about } = place;
         answer.sessions.push(Found {
             thread_id,
-            cwd: running.cwd.map(|cwd| cwd.display().to_string()),
+            cwd,
             known_by: running.ways.into_iter().collect(),
-            tmux_session: running.pane.map(|pane| pane.session_name),
+            tmux_session,
             pid: running.process.map(|process| process.pid),
-            about: running.name.or(running.preview),
+            about,
         });
     }
-    Ok(answer)
+    answer
 }
 
 impl Discover {
@@ -334,27 +365,6 @@ pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<S
         session.state == Registration::Active && (by_thread || by_pane)
     };
     sessions.iter().find(same).map(|session| session.name.clone())
-}
-
-/// The sessions that run here, are shown in a terminal and are not registered. Without a ledger that can be read nobody
-/// can tell what is registered; then there is none.
-pub(super) fn adoptable(cx: &Context) -> Vec<Adoptable> {
-    let sessions = match cx.ledger() {
-        Ok(store) => store.read(store::sessions::list),
-        Err(error) if error.kind() == Kind::NotFound => Ok(Vec::new()),
-        Err(_) => return Vec::new(),
-    };
-    let Ok(sessions) = sessions else { return Vec::new() };
-    let running = running::scan(cx).into_iter().filter(|running| !running.unattended);
-    running
-        .filter(|running| registered_as(running, &sessions).is_none())
-        .map(|running| Adoptable {
-            thread_id: running.thread_id,
-            cwd: running.cwd.map(|cwd| text::clean(&cwd.display().to_string())),
-            tmux_session: running.pane.map(|pane| text::clean(&pane.session_name)),
-            preview: running.preview.map(|preview| text::bounded(&text::one_line(&text::clean(&preview)), 120)),
-        })
-        .collect()
 }
 
 fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
@@ -576,5 +586,31 @@ impl Outcome for Discovered {
             writeln!(out, "next: {}", suggestion.command)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_free_is_told_cleaned_and_with_those_whose_thread_nobody_tells() {
+        let running = |thread: Option<&str>, preview: &str| {
+            let mut running = Running::default();
+            running.thread_id = thread.map(str::to_owned);
+            running.cwd = Some("/tmp/a\u{1b}[31mb".into());
+            running.preview = Some(preview.to_owned());
+            running
+        };
+        let mut idle = running(Some("idle"), "x");
+        idle.unattended = true;
+        let found = vec![running(Some("t"), "two\nlines\u{7}"), running(None, &"x".repeat(500)), idle];
+        let free = free(found, &[]);
+        let one = &free.sessions[0];
+        assert_eq!((free.sessions.len(), one.thread_id.as_str(), one.about.as_deref()), (1, "t", Some("two lines")));
+        assert!(!one.cwd.as_ref().unwrap().contains('\u{1b}'));
+        let unknown = &free.unknown[..];
+        assert_eq!((unknown.len(), &unknown[0].cwd), (1, &one.cwd));
+        assert!(unknown[0].about.as_ref().unwrap().chars().count() <= MAX_ABOUT);
     }
 }

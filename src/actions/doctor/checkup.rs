@@ -61,7 +61,7 @@ pub struct Adoptable {
     pub cwd: Option<String>,
     /// The tmux session that shows it.
     pub tmux_session: Option<String>,
-    /// What it was asked first.
+    /// Its name, or what it was asked first.
     pub preview: Option<String>,
 }
 
@@ -76,7 +76,16 @@ pub struct Checkup {
     pub adoptable: Vec<Adoptable>,
 }
 
+/// What a finding is about when nobody can tell what is registered.
+const UNREGISTERED: &str = "unregistered sessions";
+
 impl Checkup {
+    /// Whether it is known what runs here unregistered.
+    #[must_use]
+    pub fn knows_adoptable(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.about == UNREGISTERED)
+    }
+
     /// How many findings are of this verdict.
     #[must_use]
     pub fn count(&self, verdict: Verdict) -> usize {
@@ -109,8 +118,38 @@ pub fn checkup(cx: &Context) -> Result<Checkup> {
         }),
         Err(error) => return Err(error),
     }
+    let adoptable = match discover::unregistered(cx) {
+        Ok(found) => adoptable(found),
+        // What is wrong with the ledger stands above; here it is only said what cannot be told because of it.
+        Err(error) => {
+            findings.push(Finding {
+                area: Area::Ledger,
+                about: UNREGISTERED.to_owned(),
+                verdict: Verdict::Unchecked,
+                message: format!("what is registered cannot be told: {}", error.message()),
+                remedy: error.hint_text().map(str::to_owned),
+            });
+            Vec::new()
+        }
+    };
     findings.sort_by_key(|finding| finding.verdict);
-    Ok(Checkup { taken_at: cx.now(), findings, adoptable: discover::adoptable(cx) })
+    Ok(Checkup { taken_at: cx.now(), findings, adoptable })
+}
+
+fn adoptable(found: discover::Unregistered) -> Vec<Adoptable> {
+    let known = found.sessions.into_iter().map(|one| Adoptable {
+        thread_id: Some(one.thread_id),
+        cwd: one.cwd,
+        tmux_session: one.tmux_session,
+        preview: one.about,
+    });
+    let unknown = found.unknown.into_iter().map(|one| Adoptable {
+        thread_id: None,
+        cwd: one.cwd,
+        tmux_session: one.tmux_session,
+        preview: one.about,
+    });
+    known.chain(unknown).collect()
 }
 
 fn of_check(area: Area, check: &Check) -> Finding {

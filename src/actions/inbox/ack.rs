@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{
     super::{Action, Argv, Context, Format, Outcome, caller, lookup},
-    ItemView, actor, check_caller,
-    settle::{self, Confirmed},
+    ItemView, check_caller,
+    settle::{self, By, Confirmed},
 };
 use crate::{
     base::{Error, Moment, Result, text},
@@ -55,13 +55,13 @@ impl Action for Ack {
 
     fn run(self, cx: &Context) -> Result<Acked> {
         let store = cx.ledger_to_change()?;
-        let caller = caller::session(cx, &store)?;
+        let caller = caller::origin(cx, &store)?;
         store.write_durably(|w| {
             let now = cx.moment();
             let Some(item) = inbox::by_token(w.read(), &self.token, &now)? else {
                 return Err(void(w.read(), &self.token, &now)?);
             };
-            check_caller(caller.as_ref(), &lookup::bound_session(w.read(), &item.target_session_id)?)?;
+            check_caller(&caller, &lookup::bound_session(w.read(), &item.target_session_id)?)?;
             if item.state == ItemState::Failed {
                 return Err(Error::refused(format!(
                     "message {} was given up: {}",
@@ -78,7 +78,7 @@ impl Action for Ack {
             if self.release {
                 inbox::give_back(w, &item)?;
             } else if !already {
-                settle::confirm(w, &item, Confirmed::Acked, actor(cx, caller.as_ref()), now.wall)?;
+                settle::confirm(w, &item, Confirmed::Acked, &By::of(cx, &caller), now.wall)?;
             }
             let item = inbox::by_id(w.read(), item.id, &now)?.unwrap_or(item);
             Ok(Acked { already, dry_run: cx.dry_run(), late, notification: ItemView::of(item), released: self.release })

@@ -22,17 +22,16 @@ pub(super) use reader::{Mail, show};
 use news::News;
 use view::ItemView;
 
-use super::Context;
+use super::caller::Origin;
 use crate::{
     base::{Error, Result},
-    model::session::{Role, Session},
-    store::audit::Actor,
+    model::session::Session,
 };
 
 /// Refuses when `caller` is a registered session, and not the one whose inbox it is.
-fn check_caller(caller: Option<&Session>, owner: &Session) -> Result<()> {
+fn check_caller(caller: &Origin, owner: &Session) -> Result<()> {
     match caller {
-        Some(caller) if caller.id != owner.id => Err(Error::refused(format!(
+        Origin::Session(caller) if caller.id != owner.id => Err(Error::refused(format!(
             "this is the inbox of {}, and this command runs in the session {}",
             owner.name, caller.name
         ))
@@ -44,11 +43,12 @@ fn check_caller(caller: Option<&Session>, owner: &Session) -> Result<()> {
     }
 }
 
-/// Who acts, for the audit trail.
-fn actor(cx: &Context, caller: Option<&Session>) -> Actor {
-    match caller.map(|caller| caller.role) {
-        Some(Role::Manager) => Actor::Manager,
-        Some(Role::Worker) => Actor::Worker,
-        None => cx.actor(),
+/// Whether what `caller` is shown of an inbox counts as read: its session looks, or one of Codex's that hides which it
+/// is. A person who looks, or another session, has not read it for its session.
+fn reads(caller: &Origin, owner: &Session) -> bool {
+    match caller {
+        Origin::Operator => false,
+        Origin::Session(caller) => caller.id == owner.id,
+        Origin::Hidden => true,
     }
 }

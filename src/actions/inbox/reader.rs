@@ -11,11 +11,16 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    super::{Context, caller, lookup},
-    ItemView, News, actor, check_caller,
+    super::{
+        Context,
+        caller::{self, Origin},
+        lookup,
+    },
+    ItemView, News, check_caller,
     listing::WaitArgs,
+    reads,
     report::{InboxReport, SessionBrief, TaskBrief, WaitBrief},
-    settle::{self, Confirmed},
+    settle::{self, By, Confirmed},
 };
 use crate::{
     base::{Kind, Moment, Result},
@@ -133,17 +138,17 @@ pub(super) struct Reader<'c> {
     store: &'c Store,
     place: Place,
     asked: Asked,
-    /// The session that this command runs in.
-    caller: Option<Session>,
+    /// Who gave this command.
+    caller: Origin,
     boot_id: String,
     news: News,
 }
 
 impl<'c> Reader<'c> {
     pub(super) fn new(cx: &'c Context, store: &'c Store, place: Place, asked: Asked) -> Result<Self> {
-        let caller = caller::session(cx, store)?;
+        let caller = caller::origin(cx, store)?;
         if asked.take != Take::Nothing || asked.revive {
-            check_caller(caller.as_ref(), &place.session)?;
+            check_caller(&caller, &place.session)?;
         }
         let news = News::of(&place.session);
         Ok(Self { cx, store, place, asked, caller, boot_id: cx.moment().boot_id, news })
@@ -197,7 +202,7 @@ impl<'c> Reader<'c> {
     fn contents(&self, changes: bool) -> Result<Contents> {
         if !changes && !self.asked.revive {
             let contents = self.store.read(|r| self.shelves(r, &self.now()))?;
-            if contents.items.iter().all(|item| item.read_at.is_some()) || !self.reads_for_itself() {
+            if contents.items.iter().all(|item| item.read_at.is_some()) || !reads(&self.caller, &self.place.session) {
                 return Ok(contents);
             }
         }
@@ -212,8 +217,8 @@ impl<'c> Reader<'c> {
         // The transaction may have been waited for.
         let now = self.now();
         let inbox = self.place.inbox();
-        let actor = actor(self.cx, self.caller.as_ref());
-        let revived = if self.asked.revive { settle::revive(w, inbox, actor, &now)? } else { Vec::new() };
+        let by = By::of(self.cx, &self.caller);
+        let revived = if self.asked.revive { settle::revive(w, inbox, &by, &now)? } else { Vec::new() };
         settle::give_up(w, inbox, &now)?;
         let token = || self.cx.fresh_id("receipt");
         let taken = match self.asked.take {
@@ -221,7 +226,7 @@ impl<'c> Reader<'c> {
             Take::Lease { millis } => inbox::lease_next(w, inbox, &token(), millis, &now)?,
             Take::Consume => match inbox::lease_next(w, inbox, &token(), 0, &now)? {
                 Some(item) => {
-                    settle::confirm(w, &item, Confirmed::Consumed, actor, now.wall)?;
+                    settle::confirm(w, &item, Confirmed::Consumed, &by, now.wall)?;
                     inbox::by_id(w.read(), item.id, &now)?
                 }
                 None => None,
@@ -231,7 +236,7 @@ impl<'c> Reader<'c> {
         if let Some(taken) = &contents.taken {
             contents.items.retain(|item| item.id != taken.id);
         }
-        if self.reads_for_itself() {
+        if reads(&self.caller, &self.place.session) {
             let unread: Vec<i64> =
                 contents.items.iter().filter(|item| item.read_at.is_none()).map(|item| item.id).collect();
             inbox::mark_read(w, &unread, now.wall)?;
@@ -256,11 +261,6 @@ impl<'c> Reader<'c> {
             counts: inbox::count(r, inbox, now)?,
             revived: Vec::new(),
         })
-    }
-
-    /// Whether what is shown counts as read: not when it is another session that looks in.
-    fn reads_for_itself(&self) -> bool {
-        check_caller(self.caller.as_ref(), &self.place.session).is_ok()
     }
 
     fn now(&self) -> Moment {

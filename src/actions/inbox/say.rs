@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     super::{Action, Argv, Context, Format, Outcome, TextArg, caller, lookup},
     check_caller,
+    settle::By,
 };
 use crate::{
     base::{Error, Result, Timestamp, text},
@@ -143,15 +144,15 @@ impl Action for InboxAck {
         let payload = self.from_stdin.as_ref().map_or_else(|| Ok(json!({})), details)?;
         let correlation_id = self.correlation_id.as_deref().map(correlation_id).transpose()?;
         let store = cx.ledger_to_change()?;
-        let caller = caller::session(cx, &store)?;
+        let caller = caller::origin(cx, &store)?;
         store.write_durably(|w| {
             let (task, item) = self.message(w.read(), cx)?;
             let owner = lookup::bound_session(w.read(), &item.target_session_id)?;
-            check_caller(caller.as_ref(), &owner)?;
+            check_caller(&caller, &owner)?;
             check(w.read(), &item, role, status)?;
             let now = cx.now();
             let said = inbox::acknowledge(w, &item, status, &payload, correlation_id.as_deref(), now)?;
-            let event_id = record(w, &task, &item, &said, now)?;
+            let event_id = record(w, &task, &item, &said, &By::of(cx, &caller), now)?;
             Ok(InboxAcks::Written(Written {
                 acknowledgement: said,
                 dry_run: cx.dry_run(),
@@ -278,24 +279,22 @@ fn record(
     task: &Task,
     item: &Item,
     said: &Acknowledgement,
+    by: &By,
     now: Timestamp,
 ) -> Result<i64> {
-    let actor = match said.role {
-        Role::Manager => audit::Actor::Manager,
-        Role::Worker => audit::Actor::Worker,
-    };
     let keys: Vec<&String> = said.payload.as_object().into_iter().flat_map(|object| object.keys()).collect();
     let details = json!({
         "binding_id": item.binding_id,
         "correlation_id": said.correlation_id.as_ref().unwrap_or(&item.correlation_id),
         "notification_id": item.id,
+        "origin": by.origin,
         "payload_keys": keys,
         "role": said.role,
         "signal_type": item.signal_type,
         "status": said.status,
     });
     let about = audit::About { task_id: Some(&task.id), session_id: Some(&item.target_session_id) };
-    Ok(audit::append(w, now, actor, EVENT, about, &details)?)
+    Ok(audit::append(w, now, by.actor, EVENT, about, &details)?)
 }
 
 impl Outcome for InboxAcks {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::{Context, caller::Origin};
 use crate::{
     base::{Moment, Result, Timestamp},
     model::delivery::{Command, Phase},
@@ -11,6 +12,22 @@ use crate::{
         inbox::{self, Item},
     },
 };
+
+/// Who did it, for the audit trail.
+#[derive(Debug)]
+pub(super) struct By {
+    pub(super) actor: audit::Actor,
+    /// In words; none of the program itself.
+    pub(super) origin: Option<String>,
+}
+
+impl By {
+    pub(super) fn of(cx: &Context, caller: &Origin) -> Self {
+        Self { actor: caller.actor(cx), origin: Some(caller.words()) }
+    }
+
+    const CONVEYOR: Self = Self { actor: audit::Actor::Conveyor, origin: None };
+}
 
 /// How a reader confirmed a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +49,7 @@ impl Confirmed {
 }
 
 /// Confirms a message: it is consumed, and the command behind it is done.
-pub(super) fn confirm(w: &Write<'_>, item: &Item, how: Confirmed, actor: audit::Actor, now: Timestamp) -> Result<()> {
+pub(super) fn confirm(w: &Write<'_>, item: &Item, how: Confirmed, by: &By, now: Timestamp) -> Result<()> {
     if !inbox::consume(w, item, now)? {
         return Ok(());
     }
@@ -50,7 +67,7 @@ pub(super) fn confirm(w: &Write<'_>, item: &Item, how: Confirmed, actor: audit::
         let result = with_receipt(command.result.as_ref(), receipt);
         commands::advance(w, &command, Phase::Done, Step { result: Some(&result), ..Step::default() }, now)?;
     }
-    note(w, item, actor, "dispatch_inbox_consumed", json!({"receipt": how.receipt()}), now)
+    note(w, item, by, "dispatch_inbox_consumed", json!({"receipt": how.receipt()}), now)
 }
 
 /// What became of the command, beside the receipt.
@@ -70,13 +87,13 @@ pub(super) fn give_up(w: &Write<'_>, inbox: inbox::Inbox<'_>, now: &Moment) -> R
             let step = Step { reason: Some("never_confirmed"), error: Some(&reason), ..Step::default() };
             commands::advance(w, &command, Phase::Dead, step, now.wall)?;
         }
-        note(w, &item, audit::Actor::Conveyor, "dispatch_inbox_given_up", json!({"error": reason}), now.wall)?;
+        note(w, &item, &By::CONVEYOR, "dispatch_inbox_given_up", json!({"error": reason}), now.wall)?;
     }
     Ok(())
 }
 
 /// Puts what was given up back; their numbers.
-pub(super) fn revive(w: &Write<'_>, inbox: inbox::Inbox<'_>, actor: audit::Actor, now: &Moment) -> Result<Vec<i64>> {
+pub(super) fn revive(w: &Write<'_>, inbox: inbox::Inbox<'_>, by: &By, now: &Moment) -> Result<Vec<i64>> {
     let mut revived = Vec::new();
     for item in inbox::revive(w, inbox, now)? {
         // A command that was given up goes through the queue again; this one lies where the queue would put it.
@@ -88,7 +105,7 @@ pub(super) fn revive(w: &Write<'_>, inbox: inbox::Inbox<'_>, actor: audit::Actor
                 commands::advance(w, &command, phase, step, now.wall)?;
             }
         }
-        note(w, &item, actor, "dispatch_inbox_revived", json!({}), now.wall)?;
+        note(w, &item, by, "dispatch_inbox_revived", json!({}), now.wall)?;
         revived.push(item.id);
     }
     Ok(revived)
@@ -102,13 +119,16 @@ fn command_of(w: &Write<'_>, item: &Item) -> Result<Option<Command>> {
 }
 
 /// Notes in the audit trail what became of a message.
-fn note(w: &Write<'_>, item: &Item, actor: audit::Actor, kind: &str, mut details: Value, now: Timestamp) -> Result<()> {
+fn note(w: &Write<'_>, item: &Item, by: &By, kind: &str, mut details: Value, now: Timestamp) -> Result<()> {
     details["correlation_id"] = json!(item.correlation_id);
     details["delivery_count"] = json!(item.delivery_count);
     details["notification_id"] = json!(item.id);
+    if let Some(origin) = &by.origin {
+        details["origin"] = json!(origin);
+    }
     details["signal_type"] = json!(item.signal_type);
     details["target_session"] = json!(item.target_session_name);
     let about = audit::About { task_id: item.task_id.as_deref(), session_id: Some(item.target_session_id.as_str()) };
-    audit::append(w, now, actor, kind, about, &details)?;
+    audit::append(w, now, by.actor, kind, about, &details)?;
     Ok(())
 }

@@ -175,7 +175,7 @@ pub fn unregistered_arrived(app: &mut App, result: Result<Unregistered>) {
         }
     };
     if found.sessions.is_empty() && form.refused.is_none() {
-        let unknown = match found.unknown {
+        let unknown = match found.unknown.len() {
             0 => String::new(),
             1 => "; one runs whose thread nobody tells".to_owned(),
             count => format!("; {count} run whose thread nobody tells"),

@@ -301,6 +301,9 @@ pub(super) fn in_brief(app: &App) -> Vec<(Part, String)> {
         lines.extend(finding.remedy.as_ref().map(|remedy| (Part::Key, format!("    -> {}", one_line(remedy)))));
     }
     match checkup.adoptable.as_slice() {
+        [] if !checkup.knows_adoptable() => {
+            lines.push((Part::Dim, "Which Codex sessions run here unregistered cannot be told.".to_owned()));
+        }
         [] => lines.push((Part::Dim, "No Codex session runs here in a terminal.".to_owned())),
         found => {
             let (many, them) = if found.len() == 1 { ("session runs", "it") } else { ("sessions run", "them") };

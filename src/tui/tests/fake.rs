@@ -11,7 +11,7 @@ use crate::{
     actions::{
         Adoptable, Area, ChainStep, Checkup, Command, Deliveries, Differing, DispatchHealth, DispatcherHost,
         DispatcherView, Exchange, FileStatus, FileView, Finding, Found, KnownBy, Lease, Link, PauseView, QuestionView,
-        Report, StepKind, TalkQuery, Unregistered, Verdict,
+        Report, StepKind, TalkQuery, UnknownPlace, Unregistered, Verdict,
     },
     base::{Error, Kind, Result, Timestamp},
     model::{
@@ -455,7 +455,7 @@ pub fn unregistered() -> Unregistered {
                 about: None,
             },
         ],
-        unknown: 1,
+        unknown: vec![UnknownPlace::default()],
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fake::{app, board, finish, lines, press, screen, unregistered, write};
 use crate::{
-    actions::{Command, Report, Unregistered},
+    actions::{Command, Report, UnknownPlace, Unregistered},
     base::Error,
     model::session::Registration,
     tui::{
@@ -249,7 +249,10 @@ fn adopting_lists_what_runs_and_takes_what_is_checked() {
     assert_eq!(lines(&press(&mut app, "Ctrl-S")), [of("a"), of("b")]);
 
     press(&mut app, "D");
-    update(&mut app, Msg::Unregistered(Ok(Unregistered { sessions: Vec::new(), unknown: 1 })));
+    update(
+        &mut app,
+        Msg::Unregistered(Ok(Unregistered { sessions: Vec::new(), unknown: vec![UnknownPlace::default()] })),
+    );
     let frame = screen(&app);
     assert!(frame.contains("nothing runs here unregistered; one runs whose thread nobody tells"), "{frame}");
 }

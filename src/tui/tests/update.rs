@@ -218,6 +218,23 @@ fn q_in_an_input_line_is_a_letter() {
 }
 
 #[test]
+fn pastes_make_no_line_longer_than_it_may_be() {
+    let mut app = app(80, 24);
+    press(&mut app, "/");
+    for _ in 0..3 {
+        update(&mut app, Msg::Paste("é".repeat(400)));
+    }
+    let Some(Layer::Input(input)) = app.layers.last() else { panic!("the input line is open") };
+    assert_eq!(input.text.chars().count(), 500);
+    press(&mut app, "Esc ?");
+    for _ in 0..3 {
+        update(&mut app, Msg::Paste("é".repeat(400)));
+    }
+    let Some(Layer::Help { filter, .. }) = app.layers.last() else { panic!("the help is open") };
+    assert_eq!(filter.chars().count(), 500);
+}
+
+#[test]
 fn a_paste_on_a_screen_runs_no_keys() {
     let mut app = app(80, 24);
     assert!(update(&mut app, Msg::Paste("qcxa".into())).is_empty());
