@@ -19,6 +19,7 @@ const MAX_INPUT: usize = 500;
 pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     let page = usize::from(app.size.height).saturating_sub(6).max(1);
     let limit = screen::layers::overflow(app);
+    let is_drawn = !screen::is_too_small(app.size);
     let Some(Layer::Confirm { scroll, .. }) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
@@ -26,7 +27,7 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
         Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
         Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
         // Nobody says yes to an end that was never shown.
-        Some(Intent::Yes) if *scroll < limit => {
+        Some(Intent::Yes) if *scroll < limit || !is_drawn => {
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
         Some(Intent::Yes) => match app.layers.pop() {

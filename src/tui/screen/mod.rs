@@ -45,6 +45,12 @@ use crate::{
 /// Smaller than this nothing can be shown.
 const SMALLEST: Size = Size { width: 30, height: 8 };
 
+/// Whether nothing but that can be shown.
+#[must_use]
+pub fn is_too_small(size: Size) -> bool {
+    size.width < SMALLEST.width || size.height < SMALLEST.height
+}
+
 /// The lines of the screen.
 pub(super) struct Frames {
     header: Rect,
@@ -73,7 +79,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     if size != app.size || area.is_empty() {
         return;
     }
-    if size.width < SMALLEST.width || size.height < SMALLEST.height {
+    if is_too_small(size) {
         let text = format!("too small: {}x{}, needs {}x{}", size.width, size.height, SMALLEST.width, SMALLEST.height);
         put(frame, area, 0, Line::raw(cut(&text, area.width.into(), app.settings.glyphs)));
         return;

@@ -138,6 +138,12 @@ fn nobody_approves_an_end_that_was_not_shown() {
     press(&mut app, "k");
     assert!(press(&mut app, "y").is_empty());
     press(&mut app, "Down");
+    update(&mut app, Msg::Resized(ratatui::layout::Size::new(80, 7)));
+    press(&mut app, "PgDn PgDn PgDn PgDn PgDn PgDn PgDn PgDn PgDn");
+    for _ in 0..70 {
+        assert!(press(&mut app, "Down y").is_empty(), "nothing is drawn in so small a terminal");
+    }
+    update(&mut app, Msg::Resized(ratatui::layout::Size::new(80, 24)));
     assert_eq!(lines(&press(&mut app, "y")).len(), 1);
 }
 
