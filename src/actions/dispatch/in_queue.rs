@@ -66,7 +66,12 @@ pub(super) fn look_after(
     let session = if is_active { ways::refreshed(cx, store, &mut servers.panes, target) } else { target };
     let queues = &mut servers.queues;
     let unread = read(cx, store, &session);
+    let fence = command.fence;
     let Some(command) = still_open(store, command)? else { return told(command) };
+    // Somebody has begun another try meanwhile, and what was seen here is about the former one.
+    if command.fence != fence {
+        return Ok(None);
+    }
     let thread = given_to(&command, &session);
     let held = holder(cx, &session, &thread);
     let progress = store
@@ -212,7 +217,12 @@ fn absent(
     // It may have been taken between the last look at the rollout and the one at the queue.
     let unread = read(cx, store, session).or(unread.map(|error| Error::io(error.message())));
     let told = |command: &Command| push::told(store, orders, around, command).map(Some);
+    let fence = command.fence;
     let Some(command) = still_open(store, command)? else { return told(command) };
+    // Somebody has begun another try meanwhile, and what was seen here is about the former one.
+    if command.fence != fence {
+        return Ok(None);
+    }
     let now = cx.moment();
     let ended = |why: &str, is_ambiguous: bool| push::conclude(store, &command, why, is_ambiguous, &now);
     if session.state != Registration::Active {

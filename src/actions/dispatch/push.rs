@@ -317,9 +317,14 @@ pub(super) fn look_after(
         let target = ways::refreshed(cx, store, &mut servers.panes, target.clone());
         // Read once more, for what stands in the way of reading it.
         let unread = ingest::ingest_while(cx, store, &target, &|| true).err();
+        let fence = command.fence;
         let Some(command) = store.read(|r| store::commands::by_id(r, &command.id))? else { continue };
         if !is_open(row, command.phase) {
             settled.push(told(store, orders, &around, &command)?);
+            continue;
+        }
+        // Somebody has begun another try meanwhile, and what was seen here is about the former one.
+        if command.fence != fence {
             continue;
         }
         let fate = if row.is_of_earlier_boot {

@@ -114,8 +114,13 @@ fn look(
         Some(_) => session,
     };
     let unread = ingest::ingest_while(cx, store, &session, &|| true).err();
+    let fence = command.fence;
     let Some(command) = read(&command.id)? else { return Ok(None) };
     if in_flight(&command) {
+        // Somebody has it in hand meanwhile, and what was seen here is about a former try.
+        if command.fence != fence {
+            return Ok(None);
+        }
         let open =
             Open { cx, store, servers, around: &around, session, row: noted.clone(), over_for: row.over_for, unread };
         open.go_on(command.clone(), &now)?;
