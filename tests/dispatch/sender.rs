@@ -1,5 +1,7 @@
 //! Who a message is from: whoever gave the command, never who could have.
 
+use std::{os::unix::process::CommandExt as _, process::Command};
+
 use super::Pair;
 
 /// `created_by` and the sending session of the newest command.
@@ -24,7 +26,14 @@ const TO_THE_SESSION: &[&str] = &["session-nudge", "w1", "x", "--no-wait"];
 
 /// Runs a command line below a process that looks like Codex's sandbox.
 fn below_codex(pair: &Pair, words: &[&str], thread: Option<&str>) {
-    pair.env.run_below_codex(words, thread).ok();
+    let program = pair.env.command();
+    let mut sandbox = Command::new("/bin/sh");
+    sandbox.arg0("codex-linux-sandbox").args(["-c", "\"$0\" \"$@\"; exit $?"]).arg(program.get_program()).args(words);
+    sandbox.env_clear().current_dir(pair.env.cwd());
+    sandbox.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    sandbox.envs(thread.map(|thread| ("CODEX_THREAD_ID", thread)));
+    let output = sandbox.output().expect("a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
