@@ -118,8 +118,11 @@ impl Book {
 
     /// Why nothing may go out for a command now: its try was given back, or it is over without one.
     pub(super) fn is_withdrawn(&self, command: &str) -> Option<String> {
-        let phase = self.notes.get(command)?.phase;
-        let is_so = matches!(phase, Phase::Queued | Phase::Cancelled | Phase::Expired);
+        let note = self.notes.get(command)?;
+        let phase = note.phase;
+        // Who has it sent again without a proof is told that an older try may still come.
+        let was_sent_again = phase == Phase::Queued && note.again > 0;
+        let is_so = matches!(phase, Phase::Queued | Phase::Cancelled | Phase::Expired) && !was_sent_again;
         is_so.then(|| format!("{command} went out while it was {phase}"))
     }
 
