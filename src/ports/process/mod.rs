@@ -167,6 +167,19 @@ pub enum ProcessSignal {
     Kill,
 }
 
+impl ProcessSignal {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    const fn number(self) -> rustix::process::Signal {
+        use rustix::process::Signal;
+        match self {
+            Self::Interrupt => Signal::INT,
+            Self::Hangup => Signal::HUP,
+            Self::Terminate => Signal::TERM,
+            Self::Kill => Signal::KILL,
+        }
+    }
+}
+
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignalOutcome {
