@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    actions::{Context, sense},
+    actions::{Context, ingest, sense},
     model::{codex::CodexVersion, progress::EndKind, session::Session},
     ports::{
         codex_cli::{CodexCli, find_codex},
@@ -112,7 +112,10 @@ impl Queues {
         if rests || !cx.env().codex_queue || !version.has_queue() || holder(cx, session, thread) != Holder::Somebody {
             return None;
         }
-        let cursor = cx.ledger().ok()?.read(|r| store::rollouts::current(r, &session.id)).ok()??;
+        let ledger = cx.ledger().ok()?;
+        // What was not read yet says nothing about its turns. One that cannot be read now is judged by what was.
+        let _ = ingest::ingest_while(cx, &ledger, session, &|| true);
+        let cursor = ledger.read(|r| store::rollouts::current(r, &session.id)).ok()??;
         if cursor.thread_id != thread || cursor.next_offset == 0 {
             return None;
         }
