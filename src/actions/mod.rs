@@ -34,6 +34,7 @@ mod lookup;
 mod mark;
 mod questions;
 mod routing;
+mod screens;
 mod sense;
 mod session;
 mod status;

@@ -27,12 +27,21 @@ struct Flock {
     inode: u64,
 }
 
+/// Whether somebody holds the flock of this file. The table is long on a busy machine, so it is read only for a file
+/// that is there.
+pub(super) fn state_of(path: &Path) -> Result<LockState, ProcessError> {
+    if fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(LockState::Missing);
+    }
+    LockTable::read()?.state_of(path)
+}
+
 /// The flocks of the machine at one moment.
 #[derive(Debug)]
-pub(super) struct LockTable(Vec<Flock>);
+struct LockTable(Vec<Flock>);
 
 impl LockTable {
-    pub(super) fn read() -> Result<Self, ProcessError> {
+    fn read() -> Result<Self, ProcessError> {
         if !cfg!(target_os = "linux") {
             return Err(ProcessError::Unsupported("the table of file locks"));
         }
@@ -70,7 +79,7 @@ impl LockTable {
         Self(text.lines().filter_map(parse_line).collect())
     }
 
-    pub(super) fn state_of(&self, path: &Path) -> Result<LockState, ProcessError> {
+    fn state_of(&self, path: &Path) -> Result<LockState, ProcessError> {
         let meta = match fs::metadata(path) {
             Ok(meta) => meta,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LockState::Missing),

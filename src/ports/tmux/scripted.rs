@@ -310,6 +310,7 @@ impl State {
             in_mode: false,
             size,
             alternate_on: false,
+            output_at: None,
             active: true,
             window_active: true,
             session_attached: 0,

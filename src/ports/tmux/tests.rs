@@ -55,9 +55,9 @@ fn versions_are_read_and_judged() {
 
 #[test]
 fn free_texts_cannot_be_taken_for_fields_or_lines() {
-    let output = "p %1 $1 77 0 x 0 80 24 x1 1 1 0 it's #{x} ; 9 9\n\
-         p %2 $1 78 1 x3 1 60 15 x0 0 1 2 it's\n\
-         p %1 $2 77 0 x 0 80 24 x1 1 1 0 linked\n\
+    let output = "p %1 $1 77 0 x 0 80 24 x1 x1700000000 1 1 0 it's #{x} ; 9 9\n\
+         p %2 $1 78 1 x3 1 60 15 x0 x 0 1 2 it's\n\
+         p %1 $2 77 0 x 0 80 24 x1 x1700000000 1 1 0 linked\n\
          c %1 codex\nc %2 \n\
          t %1 ⠹ a | b \u{1b}[31m c\nt %2 p %1 $9 1\n\
          d %1 /tmp/a b\nd %2 /tmp/x\u{fffd}t %1 forged\n";
@@ -72,6 +72,7 @@ fn free_texts_cannot_be_taken_for_fields_or_lines() {
         in_mode: false,
         size: Size { width: 80, height: 24 },
         alternate_on: true,
+        output_at: Some(1_700_000_000),
         active: true,
         window_active: true,
         session_attached: 0,
@@ -88,6 +89,7 @@ fn free_texts_cannot_be_taken_for_fields_or_lines() {
         in_mode: true,
         size: Size { width: 60, height: 15 },
         alternate_on: false,
+        output_at: None,
         active: false,
         session_attached: 2,
         current_command: String::new(),
