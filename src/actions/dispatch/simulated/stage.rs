@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Play, deeds::Deed, effects::Late, world::World};
+use super::{
+    Play,
+    deeds::Deed,
+    effects::{Late, LookedAt},
+    world::World,
+};
 use crate::{
     actions::Context,
     base::{Clock, Timestamp, crash},
@@ -31,8 +36,8 @@ pub(super) struct Player {
     is_doomed: bool,
     /// It has made a pass since the world came to rest.
     pub(super) saw_rest: bool,
-    /// The last step at which it looked whether it may act.
-    pub(super) looked_at: u64,
+    /// When it last looked whether it may act.
+    pub(super) looked_at: LookedAt,
 }
 
 pub(super) struct Stage {
@@ -69,7 +74,7 @@ impl Stage {
             has_left: false,
             is_doomed: false,
             saw_rest: false,
-            looked_at: 0,
+            looked_at: LookedAt::default(),
         };
         Arc::new(Self {
             state: Mutex::new(State {
@@ -181,7 +186,10 @@ impl Stage {
             let State { world, players, is_over, .. } = &mut *state;
             world.step += 1;
             if at == At::Point("started") || at == At::Point("renumbered") {
-                players[me].looked_at = world.step;
+                players[me].looked_at.pause = world.step;
+            }
+            if at == At::Point("looked") {
+                players[me].looked_at.fence = world.step;
             }
             if *is_over {
                 return;
@@ -230,7 +238,7 @@ impl Stage {
         }
         if at == At::Point("staged") {
             let mut state = self.state();
-            state.players[me].looked_at = state.world.step;
+            state.players[me].looked_at.pause = state.world.step;
         }
     }
 
