@@ -18,7 +18,6 @@ use super::{
 use crate::{
     actions::Context,
     base::{Clock, Timestamp, crash},
-    store::ChangeMark,
 };
 
 /// A dispatcher is dead from here on.
@@ -52,7 +51,8 @@ pub(super) struct State {
     pub(super) players: Vec<Player>,
     running: usize,
     pub(super) is_over: bool,
-    mark: Option<ChangeMark>,
+    /// How many rows had changed at the last look at the ledger.
+    mark: Option<u64>,
     /// How often a look at the ledger found that a command has moved.
     pub(super) moves: u64,
 }
@@ -259,7 +259,7 @@ impl Stage {
     /// What the ledger says is held against what the world knows.
     pub(super) fn look_at_ledger(&self) {
         let store = self.operator().ledger().expect("a ledger");
-        let mark = store.change_mark().expect("a mark");
+        let mark = store.changes();
         let mut state = self.state();
         if state.mark == Some(mark) {
             return;
