@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     actions::{Context, ingest, sense},
+    base,
     model::{codex::CodexVersion, progress::EndKind, session::Session},
     ports::{
         codex_cli::{CodexCli, find_codex},
@@ -145,12 +146,21 @@ impl Queues {
         self.failed_starts.get(&home).is_some_and(|failed| failed.times >= STARTS_IN_VAIN)
     }
 
-    /// Puts a message into the queue of the session's thread, unless it lies there already.
-    pub(super) fn give(&mut self, cx: &Context, session: &Session, id: &str, text: &str) -> Outcome<QueuedMessage> {
+    /// Puts a message into the queue of the session's thread, unless it lies there already. None when `go_on`, which is
+    /// asked right before that, says no.
+    pub(super) fn give(
+        &mut self,
+        cx: &Context,
+        session: &Session,
+        id: &str,
+        text: &str,
+        go_on: &dyn Fn() -> base::Result<bool>,
+    ) -> base::Result<Option<Outcome<QueuedMessage>>> {
         let thread = session.codex_session_id.clone().unwrap_or_default();
         let outcome = match self.find(cx, session, &thread, id) {
             Ok(Some(entry)) => Outcome::Accepted(entry),
             Ok(None) => match self.link(cx, session) {
+                Ok(_) if !go_on()? => return Ok(None),
                 Ok(link) => link.queue_add(&Delivery { thread: &thread, text, client_id: id }),
                 Err(error) => Outcome::Refused(Refusal::NotSent(error)),
             },
@@ -164,7 +174,7 @@ impl Queues {
             // Ending our server is what makes sure that it does nothing more.
             Outcome::Unknown(_) => self.forget(cx, session),
         }
-        outcome
+        Ok(Some(outcome))
     }
 
     /// The entry of a message in a thread's queue.

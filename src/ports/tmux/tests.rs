@@ -243,12 +243,17 @@ fn the_scripted_server_types_like_a_real_one() {
     let buffer = BufferName::new(&install, "c1", 1).unwrap();
     let staging = Staging { seq: 1, text: &text, composer, buffer: buffer.clone(), steering };
     let stage = || tmux.stage(&target, &staging).unwrap();
-    let submission = |press| Submission { seq: 1, sign: text.sign(), key: SubmitKey::Tab, press, steering };
-    let submit = |press| tmux.submit(&target, &submission(press)).unwrap();
+    let submission = |press, fence| {
+        let (sign, key) = (text.sign(), SubmitKey::Tab);
+        Submission { seq: 1, fence, sign, key, press, steering }
+    };
+    let submit = |press| tmux.submit(&target, &submission(press, 3)).unwrap();
+    let hold = |seq, fence| tmux.hold(&target, seq, fence).unwrap();
     let receipt = || tmux.receipt(made.pane, &install, text.sign()).unwrap().unwrap();
     let refused = SendOutcome::Refused;
 
     assert_eq!(submit(Press::First), refused(Refusal::OwnedByOther));
+    assert_eq!(hold(1, 1), refused(Refusal::OwnedByOther));
     tmux.lose_next_step();
     assert!(matches!(stage(), SendOutcome::Unknown(_)));
     assert_eq!((receipt().staged, tmux.buffers()), (0, vec![buffer.as_str().to_owned()]));
@@ -268,6 +273,10 @@ fn the_scripted_server_types_like_a_real_one() {
     assert_eq!(staged.owner.as_deref(), Some("here"));
     assert_eq!(stage(), refused(Refusal::AlreadyStaged));
     assert_eq!(submit(Press::Again), refused(Refusal::NotSubmitted));
+    // Whoever has it under an older fence comes too late, also to take it over.
+    assert_eq!(hold(1, 3), SendOutcome::Done);
+    assert_eq!(tmux.submit(&target, &submission(Press::First, 2)).unwrap(), refused(Refusal::TakenOver));
+    assert_eq!(hold(1, 2), refused(Refusal::TakenOver));
     assert_eq!(submit(Press::First), SendOutcome::Done);
     assert_eq!(submit(Press::First), refused(Refusal::AlreadySubmitted));
     assert_eq!(submit(Press::Again), refused(Refusal::SignNotInComposer));
@@ -286,5 +295,5 @@ fn the_scripted_server_types_like_a_real_one() {
     assert_eq!(tmux.stage(&target, &second).unwrap(), refused(Refusal::PaneGone));
     assert_eq!(tmux.receipt(made.pane, &install, text.sign()).unwrap(), None);
     let asked = tmux.calls().into_iter().filter(|call| matches!(call, Call::Stage(..) | Call::Submit(..))).count();
-    assert_eq!(asked, 13);
+    assert_eq!(asked, 14);
 }
