@@ -3,11 +3,11 @@
 
 use super::{
     app::App,
-    input::ask_first,
     keymap::Intent,
     layer::{Asked, Layer},
     message::{Effect, Failure, Load},
     screen,
+    submitting::ask_first,
     theme::Part,
 };
 use crate::{

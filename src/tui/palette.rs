@@ -11,7 +11,7 @@ use super::{
     keymap::{Binding, Intent, Key, Place},
     layer::Layer,
     message::Effect,
-    messages, screen,
+    messages, moving, screen, submitting,
     theme::Part,
 };
 use crate::actions::{Action as _, Argv, Cycle, Diff, Dispatch, DispatchVerb, Explain, Open};
@@ -124,7 +124,7 @@ fn items(app: &App) -> Vec<Item> {
                     Deed::PauseTask | Deed::ResumeTask => None,
                 },
             );
-            let line = Some(input::command_line(app, &command.argv()));
+            let line = Some(submitting::command_line(app, &command.argv()));
             let about = "asks before it does".to_owned();
             items.push(Item { title, about, key, line, does: Does::Ask(*deed) });
         }
@@ -132,7 +132,7 @@ fn items(app: &App) -> Vec<Item> {
     for subject in Subject::ALL {
         let Ok(form) = form::fresh(app, *subject) else { continue };
         let about = form.about.clone().map_or_else(|| "a form".to_owned(), |about| format!("a form, for {about}"));
-        let line = form.lines().first().map(|line| input::command_line(app, line));
+        let line = form.lines().first().map(|line| submitting::command_line(app, line));
         let title = subject.title().to_owned();
         items.push(Item { title, about, key: key_of(app, intent_of(*subject)), line, does: Does::Form(*subject) });
     }
@@ -144,7 +144,7 @@ fn items(app: &App) -> Vec<Item> {
         (Screen::Dispatch, Intent::Dispatch),
         (Screen::Doctor, Intent::Doctor),
     ] {
-        if screen != app.screen && screen::works(app, intent) {
+        if screen != app.screen && super::works::works(app, intent) {
             let title = format!("go to {screen}");
             let about = "a screen".to_owned();
             items.push(Item { title, about, key: key_of(app, Some(intent)), line: None, does: Does::Screen(screen) });
@@ -237,11 +237,11 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
         | Intent::Follow => (row.short.to_owned(), None),
         _ => return None,
     };
-    screen::works(app, row.intent).then(|| Item {
+    super::works::works(app, row.intent).then(|| Item {
         title,
         about: row.help.to_owned(),
         key: row.keys.first().map(|key| key.name()),
-        line: argv.map(|argv| input::command_line(app, &argv)),
+        line: argv.map(|argv| submitting::command_line(app, &argv)),
         does: Does::Key(row.intent),
     })
 }
@@ -308,14 +308,14 @@ fn perform(app: &mut App, does: Does, effects: &mut Vec<Effect>) {
         Does::Key(intent) => input::on_screen_or_anywhere(app, intent, effects),
         Does::Form(subject) => form::keys::open(app, subject, effects),
         Does::Ask(deed) => acts::ask(app, deed),
-        Does::Screen(screen) => input::show(app, screen, effects),
-        Does::Session(id) => input::go_to(app, id, effects),
+        Does::Screen(screen) => moving::show(app, screen, effects),
+        Does::Session(id) => moving::go_to(app, id, effects),
         Does::Task(id) => {
-            input::show(app, Screen::Task, effects);
+            moving::show(app, Screen::Task, effects);
             let is_hidden = !app.tasks().iter().any(|row| row.task.id == id);
             let task = app.board().and_then(|board| board.tasks.iter().find(|row| row.task.id == id));
             let name = task.map_or_else(String::new, |row| row.task.name.clone());
-            input::unfilter(app, is_hidden, &name);
+            moving::unfilter(app, is_hidden, &name);
             app.task_view.select(id);
         }
     }

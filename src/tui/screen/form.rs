@@ -19,7 +19,7 @@ use crate::tui::{
         Entry, Form,
         control::{Checks, Control, Picker},
     },
-    input::command_line,
+    submitting::command_line,
     theme::Part,
     wrap::{cut, pad},
 };

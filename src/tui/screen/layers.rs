@@ -16,9 +16,9 @@ use crate::{
     tui::{
         answers,
         app::App,
-        input::command_line,
         keymap::{Binding, Intent, Place},
         layer::{About, Asked, Input, Layer, Purpose, Snoozing},
+        submitting::command_line,
         theme::Part,
         wrap::{cut, pad, wrap},
     },

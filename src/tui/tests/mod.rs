@@ -3,6 +3,7 @@
 mod answers;
 mod diff;
 mod driven;
+mod events;
 pub(super) mod fake;
 mod forms;
 mod machine;
