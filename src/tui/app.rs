@@ -249,6 +249,19 @@ impl App {
         self.settings.keymap.key_of(&places, intent).unwrap_or_else(|| "(no key)".to_owned())
     }
 
+    /// What a key does, as `H shows`; none when nothing on the keyboard means it.
+    #[must_use]
+    pub fn key_that(&self, intent: Intent, does: &str) -> Option<String> {
+        let places = [self.places_below(), vec![Place::Always]].concat();
+        Some(format!("{} {does}", self.settings.keymap.key_of(&places, intent)?))
+    }
+
+    /// The same for a key that counts over a screen.
+    #[must_use]
+    pub fn key_in(&self, place: Place, intent: Intent) -> String {
+        self.settings.keymap.key_of(&[place], intent).unwrap_or_else(|| "(no key)".to_owned())
+    }
+
     pub(super) fn say(&mut self, part: Part, text: impl Into<String>) {
         self.notice = Some(Notice { part, text: text.into(), at: self.now });
     }
@@ -268,7 +281,8 @@ impl App {
 
     /// How text is set; the width is that of the place.
     pub(super) fn paint(&self, width: usize) -> Paint {
-        Paint { theme: self.settings.theme, glyphs: self.settings.glyphs, width }
+        let opens = self.settings.keymap.first_of(&self.places_below(), Intent::Unfold);
+        Paint { theme: self.settings.theme, glyphs: self.settings.glyphs, width, opens }
     }
 
     /// Whether everything that the board knows of a session is on its preview.

@@ -152,7 +152,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Unread => marks::unread(app, effects),
         Intent::Gone => marks::toggle_gone(app),
         Intent::Nudge => messages::nudge(app),
-        Intent::Interrupt => answers::interrupt(app),
+        Intent::Interrupt => form::keys::open(app, Subject::Interrupt, effects),
         Intent::Answer => answers::open(app, effects),
         Intent::Retry => messages::retry(app),
         Intent::TakeBack => messages::take_back(app),

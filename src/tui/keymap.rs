@@ -146,8 +146,14 @@ impl Keymap {
     /// The first key of a meaning in the first of `places` that has one, as people write it.
     #[must_use]
     pub fn key_of(&self, places: &[Place], intent: Intent) -> Option<String> {
+        self.first_of(places, intent).map(Key::name)
+    }
+
+    /// The same as a key.
+    #[must_use]
+    pub fn first_of(&self, places: &[Place], intent: Intent) -> Option<Key> {
         let row = |place: &Place| self.rows.iter().find(|row| row.place == *place && row.intent == intent);
-        places.iter().find_map(row)?.keys.first().map(|key| key.name())
+        places.iter().find_map(row)?.keys.first().copied()
     }
 
     /// The whole table, ready to be printed.

@@ -14,6 +14,7 @@ use crate::{
     tui::{
         backend::Explanation,
         calls::Notifier,
+        keymap::Intent,
         layer::{About, Layer},
         message::{Effect, Failure, Load},
         receipts,
@@ -134,7 +135,9 @@ impl App {
             self.layers.push(Layer::Reader(reader));
         } else {
             let part = if result.is_ok() { Part::Dim } else { Part::Failed };
-            self.say(part, format!("{}: {line} (L shows it)", reader.title));
+            let where_it_is =
+                self.key_that(Intent::Receipts, "shows it").map(|key| format!(" ({key})")).unwrap_or_default();
+            self.say(part, format!("{}: {line}{where_it_is}", reader.title));
             return None;
         }
         self.receipts.see(|receipt| receipt.number == number);

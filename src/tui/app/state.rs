@@ -8,7 +8,7 @@ use crate::{
     text_enum,
     tui::{
         columns::Column,
-        keymap::Keymap,
+        keymap::{Intent, Keymap},
         listing::Listing,
         message::Failure,
         theme::{Glyphs, Part, Theme},
@@ -34,16 +34,16 @@ text_enum! {
 }
 
 impl Screen {
-    /// The key that shows it. Some digits belong to screens of capabilities that have not landed.
+    /// What the key that shows it means.
     #[must_use]
-    pub fn digit(self) -> char {
+    pub fn intent(self) -> Intent {
         match self {
-            Self::Fleet => '1',
-            Self::Task => '2',
-            Self::Events => '3',
-            Self::Inbox => '4',
-            Self::Dispatch => '5',
-            Self::Doctor => '8',
+            Self::Fleet => Intent::Fleet,
+            Self::Task => Intent::Task,
+            Self::Events => Intent::Events,
+            Self::Inbox => Intent::Inbox,
+            Self::Dispatch => Intent::Dispatch,
+            Self::Doctor => Intent::Doctor,
         }
     }
 }

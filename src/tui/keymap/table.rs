@@ -51,7 +51,7 @@ pub const BINDINGS: &[Binding] = &[
         Intent::Interrupt,
         "session-interrupt",
         "interrupt",
-        "end the turn that runs, after a question",
+        "end the turn that runs; with a message for afterwards",
     ),
     does(
         Place::Screen,

@@ -52,11 +52,11 @@ fn header_with(app: &App, words: Words) -> Line<'static> {
         };
         let part = if *screen == app.screen { Part::Selected } else { Part::Dim };
         let is_named = words.screens || *screen == app.screen;
-        let digit = screen.digit();
+        let key = app.key(screen.intent());
         if words.program {
             spans.push(Span::raw(" "));
         }
-        spans.push(span(app, part, if is_named { format!(" {digit} {name} ") } else { format!(" {digit} ") }));
+        spans.push(span(app, part, if is_named { format!(" {key} {name} ") } else { format!(" {key} ") }));
     }
     if let Some(board) = app.board() {
         let needing = count(board, Attention::NeedsYou, app.now);
@@ -137,8 +137,8 @@ pub(super) fn banner(app: &App) -> Line<'static> {
     let counts = format!("{}, {}", counted(board.sessions.len(), "session"), counted(board.tasks.len(), "task"));
     let running = match app.receipts.running() {
         0 => None,
-        1 => Some("1 command runs (L)".to_owned()),
-        count => Some(format!("{count} commands run (L)")),
+        1 => Some(format!("1 command runs ({})", app.key(Intent::Receipts))),
+        count => Some(format!("{count} commands run ({})", app.key(Intent::Receipts))),
     };
     let tail = running.into_iter().chain([change, ingest, counts]).collect::<Vec<_>>().join(glyphs.separator());
     // The ledger's path is the longest fact and gives way first, from its front.
@@ -152,11 +152,12 @@ pub(super) fn banner(app: &App) -> Line<'static> {
 
 /// Submitted commands that came to nothing and were not looked at.
 fn failed_commands(app: &App) -> Option<String> {
-    match app.receipts.unseen_failures() {
-        0 => None,
-        1 => Some("a command failed: L shows it".to_owned()),
-        count => Some(format!("{count} commands failed: L shows them")),
-    }
+    let (text, does) = match app.receipts.unseen_failures() {
+        0 => return None,
+        1 => ("a command failed".to_owned(), "shows it"),
+        count => (format!("{count} commands failed"), "shows them"),
+    };
+    Some(app.key_that(Intent::Receipts, does).map_or_else(|| text.clone(), |key| format!("{text}: {key}")))
 }
 
 /// The end of `text`, since a path's end tells more; nothing when there is no room for a useful piece.

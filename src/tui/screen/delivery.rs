@@ -49,16 +49,11 @@ pub(super) fn summary(app: &App) -> Option<Summary> {
     if health.waiting > 0 {
         words.push(format!("{} wait{}", health.waiting, if health.waiting == 1 { "s" } else { "" }));
     }
-    if health.ambiguous > 0 {
-        words.push(format!("{} uncertain (see {})", health.ambiguous, app.key(Intent::Inbox)));
-    }
-    if health.dead_letters > 0 {
-        words.push(format!(
-            "{} dead letter{} (see {})",
-            health.dead_letters,
-            if health.dead_letters == 1 { "" } else { "s" },
-            app.key(Intent::Inbox)
-        ));
+    let decide = [(health.ambiguous, "uncertain"), (health.dead_letters, "given up")];
+    let decide = decide.into_iter().filter(|(count, _)| *count > 0);
+    let decide = decide.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ");
+    if !decide.is_empty() {
+        words.push(format!("{decide} (see {})", app.key(Intent::Inbox)));
     }
     let tasks: Vec<&str> = health.pauses.iter().filter_map(|pause| pause.task.as_deref()).collect();
     match tasks.as_slice() {

@@ -5,6 +5,7 @@ use ratatui::text::Line;
 use super::{
     delivery::{self, MessageLine},
     list::Rows,
+    nothing,
 };
 use crate::{
     base::{Timestamp, text::one_line},
@@ -110,12 +111,12 @@ impl Rows for Inbox {
 
     fn empty(app: &App) -> (Part, String) {
         let text = match (&app.deliveries, app.filter_text.is_empty()) {
-            (None, _) => "looking",
-            (Some(Err(_)), _) => "what is under way is not known",
-            (Some(Ok(_)), true) => "no message was ever queued or routed",
-            (Some(Ok(_)), false) => "nothing passes the filter; Esc clears it",
+            (None, _) => "looking".to_owned(),
+            (Some(Err(_)), _) => "what is under way is not known".to_owned(),
+            (Some(Ok(_)), true) => "no message was ever queued or routed".to_owned(),
+            (Some(Ok(_)), false) => nothing::passes(app),
         };
-        (Part::Dim, text.to_owned())
+        (Part::Dim, text)
     }
 
     fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {

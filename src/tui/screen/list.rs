@@ -164,8 +164,7 @@ fn draw_list<S: Rows>(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let rows = S::rows(app);
     if rows.is_empty() {
         let (part, text) = S::empty(app);
-        let text = super::cut(&format!("  {text}"), usize::from(area.width), app.settings.glyphs);
-        put(frame, area, 2, styled(app, part, text));
+        super::nothing::in_list(app, frame, area, part, &text);
     }
     let list = &S::view(app).list;
     for (index, (id, row)) in rows.into_iter().skip(list.top).take(below_heading(area)).enumerate() {

@@ -1,6 +1,7 @@
 //! Drawing: each screen is a pure function of the state. Nothing here changes anything.
 
 mod bars;
+mod criteria;
 pub mod delivery;
 pub mod dispatch;
 pub mod doctor;

@@ -8,6 +8,20 @@ use crate::{
     tui::{app::App, keymap::Intent, message::Failure, theme::Part, wrap::wrap},
 };
 
+/// That the filter hides every row, and what clears it.
+pub(super) fn passes(app: &App) -> String {
+    let clears = app.key_that(Intent::Back, "clears it").map(|key| format!("; {key}"));
+    format!("no row passes the filter{}", clears.unwrap_or_default())
+}
+
+/// What stands in a list in place of rows.
+pub(super) fn in_list(app: &App, frame: &mut Frame<'_>, area: Rect, part: Part, text: &str) {
+    let width = usize::from(area.width).saturating_sub(3);
+    for (index, line) in wrap(text, width, 10).into_iter().enumerate() {
+        put(frame, area, index + 2, styled(app, part, format!("  {line}")));
+    }
+}
+
 /// Paragraphs, wrapped, from the top of `area`.
 pub(super) fn paragraphs(app: &App, frame: &mut Frame<'_>, area: Rect, text: &[(Part, String)]) {
     let width = usize::from(area.width).saturating_sub(4);

@@ -7,9 +7,9 @@ use ratatui::{
 };
 
 use super::{
-    ago, delivery, divider, fleet, frames, inbox,
+    ago, criteria, delivery, divider, fleet, frames, inbox,
     list::{ListScreen as _, Rows},
-    preview, span,
+    nothing, preview, span,
 };
 use crate::{
     actions::Deliveries,
@@ -22,6 +22,7 @@ use crate::{
     },
     tui::{
         app::App,
+        keymap::Intent,
         listing::Sides,
         pair::{self, End},
         theme::Part,
@@ -176,12 +177,19 @@ impl Rows for Tasks {
         if app.filter_text.is_empty() { "tasks".to_owned() } else { format!("tasks: {}", app.filter_text) }
     }
 
-    fn empty(_: &App) -> (Part, String) {
-        (Part::Dim, "no task here".to_owned())
+    fn empty(app: &App) -> (Part, String) {
+        let text = if app.filter_text.is_empty() {
+            let makes = app.key_that(Intent::NewTask, "records one").map(|key| format!("; {key}"));
+            format!("no task is on record{}", makes.unwrap_or_default())
+        } else {
+            nothing::passes(app)
+        };
+        (Part::Dim, text)
     }
 
     fn line(app: &App, row: &TaskRow, width: usize) -> Line<'static> {
-        let right = format!("{:>9} {:>5} ", row.task.state.as_str(), ago(Some(row.task.updated_at), app.now));
+        let (criteria, state) = (criteria::cell(app, Some(&row.criteria)), row.task.state.as_str());
+        let right = format!("{criteria} {state:>9} {:>5} ", ago(Some(row.task.updated_at), app.now));
         let room = width.saturating_sub(right.len() + 1);
         Line::from(vec![
             Span::raw(" "),
@@ -235,6 +243,9 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
         state_part(task.state),
         format!("{}{separator}recorded {created} ago{separator}changed {updated} ago", task.state),
     )];
+    // What it is held to comes first: on a low screen nothing else may be seen.
+    let (part, criteria) = criteria::line(&row.criteria);
+    lines.extend(wrap(&format!("criteria: {criteria}"), width, 5).into_iter().map(|line| (part, line)));
     let mut section = |title: &str, body: Vec<(Part, String)>| {
         lines.push((Part::Text, String::new()));
         lines.push((Part::Title, title.to_owned()));

@@ -147,7 +147,7 @@ pub fn board() -> Board {
         reading(Source::Screen, Condition::Blocked, "approval_command", 190),
         reading(Source::Rollout, Condition::Busy, "turn_open", 200),
     ];
-    let m1 = bound(session("m1", Attention::Working, Condition::Busy, "a turn is open", 12), "parser", "w1");
+    let mut m1 = bound(session("m1", Attention::Working, Condition::Busy, "a turn is open", 12), "parser", "w1");
     let mut w2 =
         bound(session("w2", Attention::Failed, Condition::Aborted, "the turn failed: usage limit", 4_000), "cli", "m2");
     w2.last_event = None;
@@ -159,7 +159,11 @@ pub fn board() -> Board {
     let mut w4 = session("w4", Attention::Unknown, Condition::Unknown, "no rollout and no pane", 0);
     w4.judgement = Judgement::unknown("nothing_known", "no rollout and no pane");
     w4.tmux_pane_id = None;
+    let criteria = CriteriaSummary { accepted: 2, satisfied: 3, proposed: 1, ..CriteriaSummary::default() };
+    (w1.criteria, m1.criteria) = (Some(criteria), Some(criteria));
+    (w2.criteria, m2.criteria) = (Some(CriteriaSummary::default()), Some(CriteriaSummary::default()));
     let mut parser = task("parser", TaskState::Managed, Some(("w1", "m1")));
+    parser.criteria = criteria;
     parser.cycles = vec![
         CycleRow {
             id: 12,
