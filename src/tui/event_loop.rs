@@ -23,11 +23,11 @@ use tokio_stream::{Stream, StreamExt};
 use super::{
     app::{App, update},
     backend::Backend,
-    input::command_line,
     jobs::Jobs,
     keymap::Key,
     message::{Effect, Msg},
     screen,
+    submitting::command_line,
     terminal::Host,
 };
 use crate::{

@@ -29,15 +29,18 @@ mod marks;
 mod message;
 mod messages;
 mod mouse;
+mod moving;
 mod over;
 mod pair;
 mod palette;
 mod receipts;
 mod screen;
+mod submitting;
 mod talk;
 mod terminal;
 pub mod theme;
 mod views;
+mod works;
 mod wrap;
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use super::{
     app::App,
     editing::{self, Lines},
     form,
-    input::{begin, copy},
     keymap::{Intent, Key},
     layer::{Layer, Purpose},
     message::Effect,
     messages, palette, screen,
+    submitting::{begin, copy},
     theme::Part,
 };
 use crate::model::filter::Filter;

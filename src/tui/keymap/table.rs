@@ -3,26 +3,13 @@
 use std::borrow::Cow;
 
 use crossterm::event::KeyCode::{
-    self, BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
+    BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
 };
 
-use super::{Binding, Intent, Key, Place};
-
-pub(super) const fn c(letter: char) -> Key {
-    Key { code: KeyCode::Char(letter), control: false }
-}
-
-pub(super) const fn ctrl(letter: char) -> Key {
-    Key { code: KeyCode::Char(letter), control: true }
-}
-
-const fn ctrl_k(code: KeyCode) -> Key {
-    Key { code, control: true }
-}
-
-pub(super) const fn k(code: KeyCode) -> Key {
-    Key { code, control: false }
-}
+use super::{
+    Binding, Intent, Key, Place,
+    key::{c, ctrl, ctrl_k, k},
+};
 
 const fn moves(place: Place, keys: &'static [Key], intent: Intent, short: &'static str, help: &'static str) -> Binding {
     Binding { place, keys: Cow::Borrowed(keys), intent, short, help, verb: None }
@@ -64,7 +51,7 @@ pub const BINDINGS: &[Binding] = &[
         Intent::Interrupt,
         "session-interrupt",
         "interrupt",
-        "end the turn that runs, after a question",
+        "end the turn that runs; with a message for afterwards",
     ),
     does(
         Place::Screen,
