@@ -380,8 +380,8 @@ fn worker_of(r: store::Read<'_>, reference: &str) -> Result<(Task, Session)> {
     Ok((task, worker))
 }
 
-/// Notes where the worker's rollout ends before the call or the key: only a compaction behind that counts. False when
-/// there is no rollout.
+/// Notes where the session's rollout ends before the call or the key: only a compaction behind that counts, and only a
+/// turn behind that can have begun with a message from the queue. False when there is no rollout.
 pub(super) fn note_end(r: store::Read<'_>, worker: &Session, result: &mut Value) -> Result<bool, store::Error> {
     let Some(cursor) = store::rollouts::current(r, &worker.id)? else { return Ok(false) };
     result["from_offset"] = json!(cursor.next_offset);

@@ -347,7 +347,7 @@ fn begin(
         let Some(around) = may_begin(w, &command)? else { return Ok(None) };
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
         let (by, mut result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
-        if how == How::Compacts {
+        if matches!(how, How::Compacts | How::ThroughQueue) {
             compact::note_end(w.read(), &session, &mut result)?;
         }
         let begun = store::claims::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;

@@ -81,7 +81,11 @@ impl Deed {
         match world.dice.below(30) {
             0 => return Some(Self::pause(world)),
             1 => return world.paused.keys().next().cloned().map(|scope| Self::resume(world, &scope)),
-            2 => return world.book.queued().map(|command| Self::Cancel { command }),
+            2 => {
+                // What lies in Codex's queue can be taken back as well.
+                let lying = world.queues.values().flatten().next().map(|queued| queued.client_id.clone());
+                return lying.or_else(|| world.book.queued()).map(|command| Self::Cancel { command });
+            }
             3 if world.dice.once_in(4) => return Some(Self::Deregister { seat }),
             3 if world.dice.once_in(4) => return Some(Self::Reboot),
             4 => {

@@ -138,6 +138,13 @@ impl Book {
         is_so.then(|| format!("{command} went out while it was {phase}"))
     }
 
+    /// Why a session may not take a message from its queue any more: it is over, and nobody has let it be sent again.
+    pub(super) fn is_over(&self, command: &str) -> Option<String> {
+        let note = self.notes.get(command).filter(|note| note.again == 0)?;
+        let over = [Phase::Queued, Phase::Cancelled, Phase::Expired, Phase::Failed, Phase::Dead];
+        over.contains(&note.phase).then(|| format!("{command} was taken from a queue while it was {}", note.phase))
+    }
+
     /// Whether the text of a command is left in a composer for good: no try that runs has put it there.
     pub(super) fn is_left_over(&self, command: &str) -> bool {
         self.notes.get(command).is_some_and(|note| !note.phase.holds_the_line() || note.phase == Phase::Queued)
@@ -263,6 +270,11 @@ impl World {
         if accepted != self.book.notes.len() {
             wrong.push("an accepted command is not in the ledger".to_owned());
         }
+        let left = self.queues.values().flatten().filter(|left| {
+            let note = self.book.notes.get(&left.client_id);
+            note.is_none_or(|note| note.again == 0 && note.phase != Phase::Ambiguous)
+        });
+        wrong.extend(left.map(|left| format!("{} is left in a queue", left.client_id)));
         for command in commands {
             let (id, phase) = (&command.id, command.phase);
             if phase.holds_the_line() && !is_waiting_word(command.kind, phase) {
@@ -279,6 +291,7 @@ impl World {
             wrong.extend(tries_agree(command, tries));
             let state = match (phase, command.lane) {
                 (Phase::Done, Some(Lane::Server)) => "ended done, by the server",
+                (Phase::Done, Some(Lane::Queue)) => "ended done, through a queue",
                 (Phase::Done, Some(Lane::Tmux)) => "ended done, typed",
                 (Phase::Done, _) => "ended done, otherwise",
                 (Phase::Delivered, Some(Lane::Inbox)) => "ended in the inbox",

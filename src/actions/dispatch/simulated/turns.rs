@@ -2,7 +2,7 @@
 
 use super::{
     thread::Waiting,
-    world::{Dialog, Turn, World},
+    world::{Dialog, Lives, Queued, Seat, Turn, World},
 };
 
 impl World {
@@ -23,11 +23,46 @@ impl World {
                 if ends {
                     self.end_turn(seat);
                 }
+                self.look_into_queue(seat);
                 return;
             };
             let waiting = self.seats[seat].waiting.remove(due);
             self.echo(seat, waiting);
         }
+    }
+
+    /// Whether a session takes messages from its thread's queue now, if it looks.
+    pub(super) fn takes_from_queue(&self, seat: &Seat) -> bool {
+        let holds = match (seat.lives, &seat.pane) {
+            (Lives::InServer, _) => self.server.is_up && self.server.hangs_until <= self.uptime,
+            (Lives::InPane, Some(pane)) => seat.has_queue && pane.holds_codex && pane.dialog == Dialog::None,
+            _ => false,
+        };
+        let is_idle = seat.turn.is_none() && seat.waiting.is_empty() && !seat.was_cut_off;
+        holds && is_idle && self.queues.get(&seat.thread.id).is_some_and(|queue| !queue.is_empty())
+    }
+
+    /// A turn begins with the first message of the queue: when another has ended, or by a look every ten seconds.
+    fn look_into_queue(&mut self, seat: usize) {
+        let now = self.uptime;
+        if self.seats[seat].looks_at > now || !self.takes_from_queue(&self.seats[seat]) {
+            return;
+        }
+        self.seats[seat].looks_at = now + 10_000;
+        let Some(queue) = self.queues.get_mut(&self.seats[seat].thread.id) else { return };
+        let Queued { client_id, text, entry } = queue.remove(0);
+        let name = self.seats[seat].name.clone();
+        self.say(format!("{name} takes {client_id} from its queue ({entry})"));
+        self.count("message taken from a queue");
+        let wrong = [self.book.is_over(&client_id), self.book.reaches(&client_id, &name)];
+        wrong.into_iter().flatten().for_each(|wrong| self.fail(wrong));
+        self.begin_turn(seat, 15_000);
+        let due = now + self.dice.between(1, 60);
+        if let Some(turn) = &mut self.seats[seat].turn {
+            turn.ends_at = turn.ends_at.max(due + 1);
+        }
+        let (client_id, command) = (Some(client_id.clone()), Some(client_id));
+        self.seats[seat].waiting.push(Waiting { text, client_id, command, due });
     }
 
     /// Codex takes a message: its rollout shows it.
@@ -65,6 +100,7 @@ impl World {
         let wall = self.uptime + self.wall_ahead;
         let here = &mut self.seats[seat];
         if let Some(turn) = here.turn.take() {
+            (here.was_cut_off, here.looks_at) = (false, self.uptime);
             if turn.is_written {
                 here.thread.turn_ends(&turn.id, wall);
             }
@@ -79,6 +115,7 @@ impl World {
         let Some(turn) = self.seats[seat].turn.take() else { return };
         self.count("turn interrupted");
         let here = &mut self.seats[seat];
+        here.was_cut_off = true;
         if turn.is_written {
             here.thread.turn_is_cut_off(&turn.id, wall);
         }

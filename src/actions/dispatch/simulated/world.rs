@@ -63,9 +63,23 @@ pub(super) struct Seat {
     /// Messages that Codex has and no rollout shows yet.
     pub(super) waiting: Vec<Waiting>,
     pub(super) pane: Option<Pane>,
+    /// Its Codex is one that takes messages from a queue when it runs in a pane.
+    pub(super) has_queue: bool,
+    /// Its last turn was cut off: the queue rests until another one has ended.
+    pub(super) was_cut_off: bool,
+    /// When it looks into its queue, if it is idle then.
+    pub(super) looks_at: i64,
     pub(super) is_deregistered: bool,
     /// Why nobody can tell what became of a message for it.
     pub(super) excuse: Option<&'static str>,
+}
+
+/// A message in Codex's own queue, which outlives every process and the machine.
+#[derive(Debug, Clone)]
+pub(super) struct Queued {
+    pub(super) entry: String,
+    pub(super) client_id: String,
+    pub(super) text: String,
 }
 
 /// Codex's background server.
@@ -98,6 +112,9 @@ pub(super) struct World {
     next_thread: u32,
     pub(super) home: PathBuf,
     pub(super) late: Vec<(i64, Late)>,
+    /// By thread.
+    pub(super) queues: BTreeMap<String, Vec<Queued>>,
+    pub(super) next_entry: u32,
     pub(super) book: Book,
     pub(super) commands_to_come: usize,
     pub(super) paused: BTreeMap<String, u64>,
@@ -138,6 +155,8 @@ impl World {
             next_thread: 1,
             home,
             late: Vec::new(),
+            queues: BTreeMap::new(),
+            next_entry: 0,
             book: Book::default(),
             commands_to_come: 1 + dice.below(4),
             paused: BTreeMap::new(),
@@ -230,6 +249,9 @@ impl World {
         }
         self.boot += 1;
         self.uptime = self.dice.between(3_000, 60_000);
+        for seat in &mut self.seats {
+            seat.looks_at = self.uptime;
+        }
         self.tmux = Arc::default();
         let number = self.server.number + 1;
         self.server = Server { number, starts_at: Some(self.uptime + 5_000), ..Server::default() };
@@ -245,7 +267,8 @@ impl World {
                 Dialog::None | Dialog::Open => None,
             });
             let turn = seat.turn.as_ref().filter(|turn| !turn.asks).map(|turn| turn.ends_at);
-            waiting.into_iter().chain([pane, turn, seat.thread.ends_line_at()])
+            let look = self.takes_from_queue(seat).then_some(seat.looks_at);
+            waiting.into_iter().chain([pane, turn, look, seat.thread.ends_line_at()])
         });
         let late = self.late.iter().map(|(at, _)| Some(*at));
         server.into_iter().chain(seats).chain(late).flatten().filter(|at| *at > self.uptime).min()
@@ -303,7 +326,7 @@ impl World {
         self.server.hangs_until = 0;
         self.server.ends_at = None;
         for (at, late) in &mut self.late {
-            if matches!(late.what, Effect::Give { .. }) {
+            if matches!(late.what, Effect::Give { .. } | Effect::Enqueue { .. } | Effect::Unqueue { .. }) {
                 *at = (*at).min(self.uptime);
             }
         }
