@@ -169,11 +169,13 @@ pub(super) fn with_entry(command: &Command, entry_id: &str) -> Value {
     result
 }
 
-/// Whether the turn that is open in a rollout was so already when the try began.
+/// Whether the turn that is open in a rollout was so already when the try began. Unknown when lines have come since that
+/// look like copies, the wall clock having been set back: they are not followed, and one may have begun another turn.
 fn is_older_than_try(command: &Command, cursor: &Cursor) -> bool {
     let Some(begun) = &command.result else { return false };
     let same_file = begun["rollout"] == json!({"generation": cursor.generation, "path": cursor.path});
-    let turn = cursor.progress.open_turn.as_ref().filter(|_| same_file);
+    let all_followed = begun["inherited_lines"] == json!(cursor.progress.counts.inherited);
+    let turn = cursor.progress.open_turn.as_ref().filter(|_| same_file && all_followed);
     turn.zip(begun["from_offset"].as_u64()).is_some_and(|(turn, from)| turn.byte_offset < from)
 }
 

@@ -476,7 +476,7 @@ pub(super) fn conclude(store: &Store, command: &Command, why: &str, ambiguous: b
 }
 
 /// Ends a command that came to nothing, for good.
-fn give_up(store: &Store, command: &Command, why: &str, now: &Moment) -> Result<()> {
+pub(super) fn give_up(store: &Store, command: &Command, why: &str, now: &Moment) -> Result<()> {
     store.write_durably(|w| {
         let step = Step { reason: Some(why), error: Some(why), ..Step::default() };
         if store::commands::advance(w, command, Phase::Failed, step, now.wall)? {

@@ -70,6 +70,12 @@ pub(super) enum Effect {
         target: Target,
         seq: u64,
     },
+    /// A thread's context is to be compacted.
+    Compact {
+        thread: String,
+        command: String,
+        server: u32,
+    },
     /// Into a thread's queue.
     Enqueue {
         thread: String,
@@ -110,7 +116,10 @@ pub(super) enum Given {
 impl World {
     pub(super) fn arrives_late(&mut self, late: Late) {
         // What goes to a server of Codex is read soon after it answers others; a pane counts for itself.
-        let most = if matches!(late.what, Effect::Give { .. } | Effect::Enqueue { .. } | Effect::Unqueue { .. }) {
+        let most = if matches!(
+            late.what,
+            Effect::Give { .. } | Effect::Compact { .. } | Effect::Enqueue { .. } | Effect::Unqueue { .. }
+        ) {
             4_000
         } else {
             60_000
@@ -159,6 +168,11 @@ impl World {
                 self.say(format!("forgo {seq}: {outcome:?}"));
                 (Some(outcome), None)
             }
+            Effect::Compact { thread, command, server } => {
+                let given = self.has_compacted(thread, command, *server, late.looked_at);
+                self.say(format!("compact for {command}: {given:?}"));
+                (None, Some(given))
+            }
             Effect::Enqueue { thread, text, client_id } => {
                 self.may_go_out(client_id, late.looked_at, Last::Look);
                 self.next_entry += 1;
@@ -203,7 +217,7 @@ impl World {
         if !is_codex {
             self.fail("a text was typed into a process that is not the session's Codex");
         }
-        if let Some(command) = self.book.command_in(text.as_str()) {
+        if let Some(command) = self.book.command_in(text.as_str()).or_else(|| self.command_at(&self.seats[seat])) {
             self.may_go_out(&command, looked_at, Last::Look);
         }
     }
@@ -230,12 +244,26 @@ impl World {
             }
             (Dialog::Coming(_) | Dialog::Open, _) => return self.fail("a key has answered a dialog"),
         }
-        let text = std::mem::take(&mut pane.composer);
-        let command = self.book.command_in(&text);
+        let command = self.command_at(&self.seats[seat]);
+        let text = self.seats[seat].pane.as_mut().map(|pane| std::mem::take(&mut pane.composer)).unwrap_or_default();
         if let Some(command) = &command {
             self.may_go_out(command, looked_at, Last::Guard);
         }
         self.submitted_in_pane(seat, text, command, "conveyor");
+    }
+
+    fn has_compacted(&mut self, thread: &str, command: &str, server: u32, looked_at: LookedAt) -> Given {
+        if !self.server.is_up || self.server.number != server {
+            return Given::Closed;
+        }
+        let Some(seat) = self.seat_of_thread(thread).filter(|seat| self.seats[*seat].lives == Lives::InServer) else {
+            return Given::NoThread;
+        };
+        self.may_go_out(command, looked_at, Last::Look);
+        // A turn that has begun since the look is cut off.
+        self.interrupt(seat);
+        self.compacts(seat, Some(command.to_owned()));
+        Given::Taken { turn: String::new() }
     }
 
     fn give(

@@ -418,7 +418,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What has to occur among so many schedules, or the world is not what it is said to be.
 const ENOUGH: u64 = 1_000;
-const FAULTS: [&str; 52] = [
+const FAULTS: [&str; 57] = [
     "altered text sent by a person",
     "another thread in the pane",
     "answer about a queue lost",
@@ -431,6 +431,8 @@ const FAULTS: [&str; 52] = [
     "call to a queue lost",
     "call to a queue refused",
     "codex anew in the pane",
+    "compaction came to nothing",
+    "compaction asked for",
     "command resolved",
     "command retried",
     "command taken back",
@@ -439,6 +441,9 @@ const FAULTS: [&str; 52] = [
     "dispatcher stopped",
     "draft sent by a person",
     "draft typed",
+    "context compacted",
+    "ended compacted, by the server",
+    "ended compacted, typed",
     "ended done, through a queue",
     "given again after a loss",
     "key lost",

@@ -122,6 +122,14 @@ impl Book {
         self.notes.iter().find(|(_, note)| text.contains(&note.marker)).map(|(id, _)| id.clone())
     }
 
+    /// The request for a compaction that a session was sent last and that is not over.
+    pub(super) fn compaction_for(&self, session: &str) -> Option<String> {
+        let is_it = |note: &Note| note.kind == CommandKind::RequestWorkerCompact && note.target == session;
+        let known: Vec<_> = self.notes.iter().filter(|(_, note)| is_it(note)).collect();
+        let in_flight = known.iter().find(|(_, note)| note.phase.holds_the_line() && note.phase != Phase::Queued);
+        in_flight.or(known.last()).map(|(id, _)| (*id).clone())
+    }
+
     /// Why nothing may go out for a command now: its try was given back, or it is over without one, or an operator has
     /// decided about it before its dispatcher last looked. A pane is asked to refuse what comes after that look too.
     pub(super) fn is_withdrawn(&self, command: &str, looked_at: u64, last: Last) -> Option<String> {
@@ -290,6 +298,12 @@ impl World {
             let tries = attempts.get(id).map(Vec::as_slice).unwrap_or_default();
             wrong.extend(tries_agree(command, tries));
             let state = match (phase, command.lane) {
+                (Phase::Done, Some(Lane::Server)) if command.kind == CommandKind::RequestWorkerCompact => {
+                    "ended compacted, by the server"
+                }
+                (Phase::Done, Some(Lane::Tmux)) if command.kind == CommandKind::RequestWorkerCompact => {
+                    "ended compacted, typed"
+                }
                 (Phase::Done, Some(Lane::Server)) => "ended done, by the server",
                 (Phase::Done, Some(Lane::Queue)) => "ended done, through a queue",
                 (Phase::Done, Some(Lane::Tmux)) => "ended done, typed",
@@ -330,6 +344,9 @@ impl Seat {
     fn echoes(&self, command: &Command) -> usize {
         let marker = Marker::of_command(&command.id);
         let threads = self.former.iter().chain([&self.thread]);
+        if command.kind == CommandKind::RequestWorkerCompact {
+            return threads.map(|thread| thread.compactions()).sum();
+        }
         let messages = threads.flat_map(|thread| thread.messages());
         let is_it = |(text, id): &(String, Option<String>)| {
             id.as_deref() == Some(&*command.id) || (text.contains(marker.as_str()) && !text.ends_with("mine"))
@@ -339,6 +356,10 @@ impl Seat {
 
     fn is_consistent_with(&self, command: &Command, allowed: usize) -> Option<String> {
         let (id, phase, echoes) = (&command.id, command.phase, self.echoes(command));
+        if command.kind == CommandKind::RequestWorkerCompact {
+            let is_bare = phase == Phase::Done && echoes == 0 && needs_echo(command);
+            return is_bare.then(|| format!("{id} is done, and no rollout tells of a compaction"));
+        }
         let reads_on = !self.is_deregistered && self.former.is_empty();
         match (phase, echoes) {
             (_, echoes) if echoes > allowed => Some(format!("the rollout shows {id} {echoes} times")),

@@ -236,17 +236,20 @@ impl Link {
     }
 
     fn give(&self, name: &'static str, message: &Delivery<'_>, turn: Option<&str>) -> Outcome<TakenBy> {
-        let stage = &self.servers.stage;
-        let late = Late {
-            what: Effect::Give {
-                thread: message.thread.to_owned(),
-                text: message.text.to_owned(),
-                client_id: message.client_id.to_owned(),
-                turn: turn.map(str::to_owned),
-                server: self.number,
-            },
-            looked_at: self.servers.looked_at(),
+        let what = Effect::Give {
+            thread: message.thread.to_owned(),
+            text: message.text.to_owned(),
+            client_id: message.client_id.to_owned(),
+            turn: turn.map(str::to_owned),
+            server: self.number,
         };
+        self.call(name, what)
+    }
+
+    /// A call with an effect: it may be lost before it or after it.
+    fn call(&self, name: &'static str, what: Effect) -> Outcome<TakenBy> {
+        let stage = &self.servers.stage;
+        let late = Late { what, looked_at: self.servers.looked_at() };
         self.servers.come_by(name, Some(&late));
         if !self.is_open() {
             return Outcome::Refused(Refusal::NotSent(ServerError::Closed));
@@ -324,8 +327,14 @@ impl ServerLink for Link {
         None
     }
 
-    fn compact_thread(&mut self, _thread: &str) -> Outcome<()> {
-        Outcome::Refused(Refusal::NoThread)
+    fn compact_thread(&mut self, thread: &str) -> Outcome<()> {
+        let command = {
+            let world = &self.servers.stage.state().world;
+            let session = world.seat_of_thread(thread).map(|seat| world.seats[seat].session_id.clone());
+            session.and_then(|session| world.book.compaction_for(&session)).unwrap_or_default()
+        };
+        let what = Effect::Compact { thread: thread.to_owned(), command, server: self.number };
+        self.call("thread/compact/start", what).map(|_| ())
     }
 
     fn queue_add(&mut self, _message: &Delivery<'_>) -> Outcome<QueuedMessage> {

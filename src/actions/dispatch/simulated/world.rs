@@ -50,6 +50,16 @@ pub(super) struct Turn {
     pub(super) ends_at: i64,
     pub(super) asks: bool,
     pub(super) is_written: bool,
+    pub(super) compaction: Option<Compaction>,
+}
+
+/// What a turn is about that compacts the context.
+#[derive(Debug, Clone)]
+pub(super) struct Compaction {
+    /// The command that asked for it, when one did.
+    pub(super) command: Option<String>,
+    /// When it is done; none when it fails.
+    pub(super) due: Option<i64>,
 }
 
 pub(super) struct Seat {
@@ -81,6 +91,9 @@ pub(super) struct Queued {
     pub(super) client_id: String,
     pub(super) text: String,
 }
+
+/// What is typed to have the context compacted.
+pub(super) const COMPACT: &str = "/compact";
 
 /// Codex's background server.
 #[derive(Debug, Default)]
@@ -205,6 +218,14 @@ impl World {
     pub(super) fn is_in_a_composer(&self, command: &str) -> bool {
         let panes = self.seats.iter().filter_map(|seat| seat.pane.as_ref());
         panes.into_iter().any(|pane| self.book.command_in(&pane.composer).as_deref() == Some(command))
+            || self.seats.iter().any(|seat| self.command_at(seat).as_deref() == Some(command))
+    }
+
+    /// The command whose text stands in a session's composer.
+    pub(super) fn command_at(&self, seat: &Seat) -> Option<String> {
+        let text = &seat.pane.as_ref()?.composer;
+        let compaction = || text.starts_with(COMPACT).then(|| self.book.compaction_for(&seat.session_id)).flatten();
+        self.book.command_in(text).or_else(compaction)
     }
 
     pub(super) fn seat_of_thread(&self, thread: &str) -> Option<usize> {
@@ -267,8 +288,9 @@ impl World {
                 Dialog::None | Dialog::Open => None,
             });
             let turn = seat.turn.as_ref().filter(|turn| !turn.asks).map(|turn| turn.ends_at);
+            let compacts = seat.turn.as_ref().and_then(|turn| turn.compaction.as_ref()?.due);
             let look = self.takes_from_queue(seat).then_some(seat.looks_at);
-            waiting.into_iter().chain([pane, turn, look, seat.thread.ends_line_at()])
+            waiting.into_iter().chain([pane, turn, compacts, look, seat.thread.ends_line_at()])
         });
         let late = self.late.iter().map(|(at, _)| Some(*at));
         server.into_iter().chain(seats).chain(late).flatten().filter(|at| *at > self.uptime).min()
@@ -326,19 +348,24 @@ impl World {
         self.server.hangs_until = 0;
         self.server.ends_at = None;
         for (at, late) in &mut self.late {
-            if matches!(late.what, Effect::Give { .. } | Effect::Enqueue { .. } | Effect::Unqueue { .. }) {
+            if matches!(
+                late.what,
+                Effect::Give { .. } | Effect::Compact { .. } | Effect::Enqueue { .. } | Effect::Unqueue { .. }
+            ) {
                 *at = (*at).min(self.uptime);
             }
         }
-        for seat in &mut self.seats {
+        let ours: Vec<bool> = self.seats.iter().map(|seat| self.command_at(seat).is_some()).collect();
+        for (seat, is_ours) in self.seats.iter_mut().zip(ours) {
             if let Some(turn) = &mut seat.turn {
                 turn.asks = false;
-                turn.ends_at = turn.ends_at.min(self.uptime + 1_000);
+                let compacted = turn.compaction.as_ref().and_then(|compaction| compaction.due);
+                turn.ends_at = turn.ends_at.min(self.uptime + 1_000).max(compacted.unwrap_or_default());
             }
             if let Some(pane) = &mut seat.pane {
                 pane.dialog = Dialog::None;
                 pane.loses_a_key = false;
-                if self.book.command_in(&pane.composer).is_none() || pane.composer.ends_with("mine") {
+                if !is_ours || pane.composer.ends_with("mine") {
                     pane.composer.clear();
                 }
             }
