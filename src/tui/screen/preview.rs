@@ -130,14 +130,13 @@ fn task_line(app: &App, row: &SessionRow, width: usize) -> Option<Line<'static>>
     let glyphs = app.settings.glyphs;
     let task = task_of(app, row)?;
     let head = format!("task {}{}", task.task.name, glyphs.separator());
-    let (part, criteria) = criteria::line(&task.criteria);
     let goal = format!("{}{}", glyphs.separator(), one_line(&task.task.goal));
-    let criteria = cut(&format!("criteria: {criteria}"), width.saturating_sub(head.width()), glyphs);
+    let criteria = cut(&criteria::brief(&task.criteria), width.saturating_sub(head.width()), glyphs);
     let goal = cut(&goal, width.saturating_sub(head.width() + criteria.width()), glyphs);
     let head = cut(&head, width, glyphs);
     Some(Line::from(vec![
         span(app, Part::Title, format!(" {head}")),
-        span(app, part, criteria),
+        span(app, Part::Text, criteria),
         span(app, Part::Dim, goal),
     ]))
 }
@@ -248,7 +247,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
     lines.extend([(Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none")))]);
     if let Some(task) = task_of(app, row) {
         let (part, criteria) = criteria::line(&task.criteria);
-        lines.push((part, format!("criteria  {criteria}")));
+        lines.push((part, format!("criteria  {}", criteria.split(';').next().unwrap_or_default())));
         lines.push((Part::Text, format!("goal      {}", one_line(&task.task.goal))));
     }
     lines.extend([
