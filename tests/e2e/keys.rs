@@ -74,7 +74,7 @@ fn what_a_worker_asks_is_approved_and_declined_by_keys() {
     terminal.wait_gone("Approve exactly this");
     assert!(world.screen("w1").contains("Would you like to run"), "no means that it is left open");
     terminal.press(&["y"]);
-    terminal.wait_for("a approve  d decline");
+    terminal.wait_for("asks: rm -rf build");
     terminal.press(&["a"]);
     terminal.wait_for("Approve exactly this, this once?");
     terminal.press(&["y"]);

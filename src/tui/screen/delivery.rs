@@ -241,7 +241,9 @@ fn handed_over(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
         _ if is_confirmed => {}
         Phase::Done => {
             let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
-            steps.push((Part::DoneUnseen, format!("done       {}{reason}", when(row.updated_at))));
+            // Only the rollout of the session itself proves it; without it the reason says whose word it is.
+            let proof = row.proof.map(|byte| format!(": its rollout shows it at byte {byte}")).unwrap_or_default();
+            steps.push((Part::DoneUnseen, format!("done       {}{proof}{reason}", when(row.updated_at))));
         }
         _ => steps.push((Part::Dim, format!("done       not yet: {} has not confirmed it", row.target))),
     }
