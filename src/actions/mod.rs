@@ -84,8 +84,8 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Criteria, CriteriaPlan, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes,
-    RecordDecision, Setting, TermArgs, WorkerAck,
+    Criteria, CriteriaPlan, Epilogue, FinishTask, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission,
+    ManagerRecipes, RecordDecision, Setting, StopTask, TermArgs, WorkerAck,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;
