@@ -148,6 +148,12 @@ fn codex_processes_of_this_user_are_listed_by_kind() {
     let mut expected = [(session_pid, CodexProcessKind::Terminal), (server_pid, CodexProcessKind::Server)];
     expected.sort_unstable();
     assert_eq!(all, expected);
+    let own = std::process::id();
+    let any = |pids: &[u32]| SystemProcesses.any_codex(pids).unwrap();
+    assert_eq!(
+        [any(&[own, session_pid]), any(&[server_pid]), any(&[own, u32::MAX]), any(&[])],
+        [true, true, false, false]
+    );
     for child in [&session, &server] {
         for process in SystemProcesses.tree(child.0.id()).unwrap() {
             SystemProcesses.signal(process.id, ProcessSignal::Kill).unwrap();

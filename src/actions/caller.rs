@@ -4,10 +4,7 @@ use super::{Actor, Context};
 use crate::{
     base::Result,
     model::session::{Registration, Role, Session},
-    ports::{
-        machine,
-        process::{CodexScope, ProcessId},
-    },
+    ports::{machine, process::ProcessId},
     store::{self, Store},
 };
 
@@ -64,11 +61,7 @@ pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
         return Ok(Origin::Session(Box::new(session)));
     }
     // Who cannot be told apart from a Codex is not called a person.
-    let is_below_codex = || {
-        let above = ancestors(cx);
-        let all = cx.processes().codex_processes(CodexScope::All);
-        all.map_or(true, |all| all.iter().any(|process| above.contains(&process.id.pid)))
-    };
+    let is_below_codex = || cx.processes().any_codex(&ancestors(cx)).unwrap_or(true);
     if !cx.processes().in_sandbox() && !is_below_codex() {
         return Ok(Origin::Operator);
     }

@@ -110,10 +110,12 @@ impl Context {
         context
     }
 
-    /// A context over `parts` that shares the open ledger of another.
+    /// A context over `parts` whose ledger is shared with others.
     #[cfg(test)]
-    pub(crate) fn beside(parts: Parts, other: &Self) -> Self {
-        Self { ledger: Arc::clone(&other.ledger), ..Self::new(parts) }
+    pub(crate) fn sharing(parts: Parts, store: &Arc<Store>) -> Self {
+        let context = Self::new(parts);
+        *context.ledger.lock() = Some(Arc::clone(store));
+        context
     }
 
     /// The same for whoever watches while background tasks write: reads do not wait behind them, and

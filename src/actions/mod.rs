@@ -34,6 +34,7 @@ mod lookup;
 mod mark;
 mod questions;
 mod routing;
+mod screens;
 mod sense;
 mod session;
 mod status;
@@ -85,7 +86,8 @@ pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
     Criteria, CriteriaPlan, Epilogue, FinishTask, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission,
-    ManagerRecipes, RecordDecision, Setting, StopTask, TermArgs, WorkerAck,
+    ManagerRecipes, RecordDecision, Setting, ShownCriterion, StopTask, TaskReview, TermArgs, WorkerAck, task_criteria,
+    task_review,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

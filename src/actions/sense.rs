@@ -15,11 +15,12 @@ use super::{
     Context,
     discover::running::{self, Held},
     questions,
+    screens::{PaneSeen, Screens},
 };
 use crate::{
     base::Timestamp,
     model::{
-        pane::{self, PaneReading},
+        pane::PaneReading,
         question::Question,
         session::Session,
         state::{Condition, Readiness, Reading, Source},
@@ -27,7 +28,7 @@ use crate::{
     ports::{
         codex_server::{ServerError, ServerLink, ThreadStatus, Timeouts},
         process::{Liveness, LockState, ProcessId},
-        tmux::{CaptureOptions, PaneId, PaneInfo, TmuxError},
+        tmux::{PaneId, PaneInfo, TmuxError},
     },
     store::sensors::{Detail, SensorRow},
 };
@@ -63,6 +64,9 @@ pub struct Observer {
     files_due: BTreeMap<String, Timestamp>,
     servers: BTreeMap<PathBuf, Server>,
     panes: BTreeMap<Option<String>, Result<Vec<PaneInfo>, TmuxError>>,
+    screens: Screens,
+    /// Who is whose child, as listed in this round.
+    parents: Option<Vec<(u32, u32)>>,
 }
 
 struct Server {
@@ -71,9 +75,11 @@ struct Server {
 }
 
 impl Observer {
-    /// Forgets the pane listings, so that the next look asks tmux again.
+    /// Forgets the listings of panes and processes, so that the next look asks again.
     pub(super) fn begin_round(&mut self) {
         self.panes.clear();
+        self.parents = None;
+        self.screens.begin_round();
     }
 
     /// One look.
@@ -124,22 +130,17 @@ impl Observer {
             look.rows.push(gone(format!("the program in its pane {pane_id} has ended{status}")));
             return;
         }
-        match tmux.capture(pane_id, CaptureOptions::default()) {
-            Ok(screen) => {
+        let info = info.clone();
+        match self.screens.look(&*tmux, &session.id, info) {
+            Ok(PaneSeen { title, title_sha256, ready, screen, screen_sha256, pane }) => {
                 // A title that says nothing replaces what an earlier one said.
-                let title = pane::read_title(&info.title).map(|title| title.reading());
-                let detail = Detail { content_sha256: Some(hash(&info.title)), ..Detail::default() };
+                let detail = Detail { content_sha256: Some(title_sha256), ..Detail::default() };
                 look.rows.push(row(session, Source::Title, now, title, detail));
-                // The screen is read by itself, or one spinner would count as two sensors that agree; only whether
-                // text could be sent needs both.
-                let pane = pane::read_pane(&screen, None);
-                let safe = pane::read_pane(&screen, Some(&info.title)).safe_to_paste;
-                let ready = if safe { Readiness::Ready } else { Readiness::NotReady };
                 let detail = Detail {
-                    ready: Some(if info.in_mode { Readiness::NotReady } else { ready }),
+                    ready: Some(ready),
                     prompt: pane.prompt.map(|prompt| prompt.to_string()),
                     notice: pane.notice.clone(),
-                    content_sha256: Some(hash(&screen)),
+                    content_sha256: Some(screen_sha256),
                 };
                 look.rows.push(row(session, Source::Screen, now, Some(pane.reading()), detail));
                 look.thread_id.clone_from(&pane.thread_id);
@@ -164,7 +165,8 @@ impl Observer {
             return;
         }
         self.files_due.insert(session.id.clone(), Timestamp::from_millis(now.as_millis() + FILES_EVERY_MILLIS));
-        let tree = running::own_tree(cx, process.pid);
+        let parents = self.parents.get_or_insert_with(|| cx.processes().parents().unwrap_or_default());
+        let tree = running::own_tree_among(cx, process.pid, parents);
         look.held = tree.into_iter().find_map(|pid| running::held_by(cx, pid));
     }
 
@@ -277,7 +279,7 @@ fn row(session: &Session, source: Source, now: Timestamp, reading: Option<Readin
     }
 }
 
-fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

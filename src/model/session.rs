@@ -85,6 +85,40 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session of which nothing else is known.
+    #[must_use]
+    pub const fn new(id: String, name: String, role: Role, identity_token: String, registered_at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            role,
+            identity_token,
+            tmux_session: None,
+            tmux_pane_id: None,
+            tmux_socket: None,
+            tmux_owned: false,
+            pane_pid: None,
+            pane_pid_start: None,
+            codex_session_path: None,
+            codex_session_id: None,
+            codex_app_thread_id: None,
+            codex_app_thread_title: None,
+            codex_version: None,
+            codex_home: None,
+            sandbox: None,
+            approval: None,
+            model: None,
+            pid: None,
+            pid_start: None,
+            cwd: String::new(),
+            registered_at,
+            resumed_at: None,
+            last_heartbeat_at: None,
+            state: Registration::Active,
+            last_ingest_offset: None,
+        }
+    }
+
     /// The command that brings back a session that is gone; none when it is not, or when its thread is not known.
     #[must_use]
     pub fn way_back(&self) -> Option<String> {

@@ -63,6 +63,15 @@ pub fn by_id(r: Read<'_>, id: &str) -> Result<Option<Command>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, command).optional()?)
 }
 
+/// Where a command stands, and under which fence.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn standing(r: Read<'_>, id: &str) -> Result<Option<(Phase, i64)>> {
+    let mut statement = r.connection.prepare_cached("select phase, fence from commands where id = :id")?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| Ok((row.get("phase")?, row.get("fence")?))).optional()?)
+}
+
 /// The commands under this correlation id, in line order, at most `limit`.
 ///
 /// # Errors

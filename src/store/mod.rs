@@ -113,6 +113,43 @@ impl Store {
         Ok(Self { path, file: None, connection, reader: None, rehearsal: false })
     }
 
+    /// Takes everything out of a ledger in memory but what its schema has put there: as good as a new one, and its
+    /// statements stay prepared. What keeps rows from being removed is gone from then on.
+    #[cfg(test)]
+    pub(crate) fn clear(&self) -> Result<()> {
+        let connection = lock(&self.connection);
+        let names = |what: &str| -> Result<Vec<String>> {
+            let mut names = connection.prepare_cached(what)?;
+            let names = names.query_map([], |row| row.get(0))?;
+            Ok(names.collect::<Result<_, _>>()?)
+        };
+        for trigger in names("select name from sqlite_schema where type = 'trigger' and sql like '%before delete%'")? {
+            connection.execute_batch(&format!("drop trigger {trigger}"))?;
+        }
+        let mut tables = names("select name from sqlite_schema where type = 'table' and name <> 'schema_migrations'")?;
+        // What others refer to goes after them; these two refer to each other.
+        connection.prepare_cached("update session_signals set notification_id = null")?.execute([])?;
+        while !tables.is_empty() {
+            let before = tables.len();
+            let mut failure = None;
+            tables.retain(|table| {
+                let deleted =
+                    connection.prepare_cached(&format!("delete from {table}")).and_then(|mut all| all.execute([]));
+                deleted.map_err(|error| failure = Some(error)).is_err()
+            });
+            if let Some(error) = failure.filter(|_| tables.len() == before) {
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows this connection has changed so far.
+    #[cfg(test)]
+    pub(crate) fn changes(&self) -> u64 {
+        lock(&self.connection).total_changes()
+    }
+
     /// Gives reads a connection of their own, for whoever watches while it writes. The ledger must lie in a file.
     ///
     /// # Errors
@@ -176,6 +213,10 @@ impl Store {
     /// # Errors
     /// As [`Store::write`].
     pub fn write_durably<T, E: From<Error>>(&self, work: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
+        // There is no disk below a ledger in memory.
+        if self.file.is_none() {
+            return self.write(work);
+        }
         // Held throughout: another thread that ends a write of its own would lower the level before this one commits.
         let mut connection = lock(&self.connection);
         connection.pragma_update(None, "synchronous", "full").map_err(Error::from)?;

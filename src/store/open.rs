@@ -63,6 +63,9 @@ pub struct Opening {
 /// The log is moved into the ledger when it has so many pages of 4 KiB.
 const LOG_PAGES: u32 = 250;
 
+/// Statements that stay prepared: a pass of Dispatch uses more than a hundred.
+const STATEMENTS: usize = 256;
+
 /// How long a look waits for a lock.
 pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a change waits for a lock.
@@ -131,7 +134,7 @@ pub(super) fn in_memory() -> Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     connection.pragma_update(None, "foreign_keys", true)?;
     schema::bring_up(&mut connection, Path::new(":memory:"), "1970-01-01T00:00:00.000Z")?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
@@ -150,7 +153,7 @@ fn configure(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     // The first process to open a ledger reads the whole log, so it is kept short.
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
 

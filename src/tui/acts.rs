@@ -1,6 +1,6 @@
 //! What is done to the selection after one question: nothing has to be filled in, and the question names the target.
 
-use super::{app::App, form, input::ask_command, theme::Part};
+use super::{app::App, form, submitting::ask_command, theme::Part};
 use crate::{
     actions::{Command, Dispatch, DispatchVerb, Listed as _, Stop, Unbind},
     model::{session::Registration, state::Condition},

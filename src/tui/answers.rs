@@ -1,19 +1,20 @@
-//! Interrupting a session and answering what it asks. Nothing here acts at one key: what will be done is quoted first,
+//! Answering what a session asks. Nothing here acts at one key: what will be done is quoted first,
 //! with its command line, and asked about.
 
 use super::{
     app::App,
-    input::ask_first,
     keymap::Intent,
     layer::{Asked, Layer},
     message::{Effect, Failure, Load},
     screen,
+    submitting::ask_first,
     theme::Part,
 };
 use crate::{
-    actions::{QuestionView, SessionAnswer, SessionInterrupt},
+    actions::{QuestionView, SessionAnswer},
     base::Result,
     model::{
+        pane::Prompt,
         question::{Question, Verdict},
         session::Registration,
         state::Condition,
@@ -24,27 +25,13 @@ use crate::{
 const WAIT: u64 = 10;
 
 /// Whether the selected session can be interrupted or answered from here.
-fn is_reachable(app: &App) -> bool {
+pub(super) fn is_reachable(app: &App) -> bool {
     app.session().is_some_and(|session| session.registration == Registration::Active)
 }
 
 /// Whether the selected session is in this condition, as far as known; the keys work in any.
 pub(super) fn is_in(app: &App, condition: Condition) -> bool {
     is_reachable(app) && app.session().is_some_and(|session| session.judgement.condition == condition)
-}
-
-pub(super) fn interrupt(app: &mut App) {
-    let Some(name) = app.session().map(|session| session.name.clone()).filter(|_| is_reachable(app)) else {
-        app.say(Part::Warning, "no session is selected that could be interrupted");
-        return;
-    };
-    let question = format!("Interrupt the turn that runs in {name}? What it has not finished is lost.");
-    ask_first(app, &question, interruption(&name));
-}
-
-/// The action that interrupts this session.
-pub(super) fn interruption(session: &str) -> SessionInterrupt {
-    SessionInterrupt { session: session.to_owned(), followup: None, wait: WAIT, no_wait: false }
 }
 
 /// Opens what the selected session asks.
@@ -86,6 +73,25 @@ fn aim(app: &mut App) {
     }
 }
 
+/// What a session wants, in plain words.
+pub(super) fn wants(kind: Prompt) -> &'static str {
+    match kind {
+        Prompt::ApprovalCommand => "wants to run a command",
+        Prompt::ApprovalPatch => "wants to change files",
+        Prompt::ApprovalMcp => "wants to use a tool of a server",
+        Prompt::ApprovalPermissions => "wants more permissions",
+        Prompt::ApprovalNetwork => "wants to use the network",
+        Prompt::ApprovalTerminalInput => "wants to type into a program that runs",
+        Prompt::ApprovalFullAccess => "wants full access",
+        Prompt::Approval => "wants an approval",
+        Prompt::Question => "asks a question",
+        Prompt::PlanChoice => "asks what to do with its plan",
+        Prompt::Trust => "asks whether its folder is trusted",
+        Prompt::Login => "asks for a login",
+        _ => "waits for a choice",
+    }
+}
+
 /// Everything that is known of what is asked, line by line. Nothing of it is cut: who says yes says it to all of it.
 pub(super) fn facts(question: &Question) -> Vec<String> {
     let facts = [("asks", &question.asks), ("in", &question.cwd), ("reason", &question.reason)];
@@ -94,6 +100,15 @@ pub(super) fn facts(question: &Question) -> Vec<String> {
     lines.extend(question.files.iter().map(|file| format!("changes: {file}")));
     // The further lines of one fact cannot be taken for another fact.
     lines.into_iter().map(|line| line.replace('\n', "\n  ")).collect()
+}
+
+/// What the key of an answer means.
+pub(super) fn intent_of(verdict: Verdict) -> Intent {
+    match verdict {
+        Verdict::Approve => Intent::Approve,
+        Verdict::Decline => Intent::Decline,
+        Verdict::Cancel => Intent::CancelTurn,
+    }
 }
 
 /// Keys while the layer is on top.
@@ -144,7 +159,7 @@ fn decide(app: &mut App, verdict: Verdict) {
     if question.asks.is_none() && question.files.is_empty() {
         facts.insert(0, "what it asks cannot be seen".to_owned());
     }
-    let words = format!("{does}\n\n{} asks {}\n{}", asked.name, question.kind, facts.join("\n"));
+    let words = format!("{does}\n\n{} {} ({})\n{}", asked.name, wants(question.kind), question.kind, facts.join("\n"));
     let action = SessionAnswer {
         session: asked.name.clone(),
         decision: Some(verdict),

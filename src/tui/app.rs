@@ -3,39 +3,48 @@
 //! [`update`] takes a message and returns what has to be done in the world; it neither reads nor draws. Rows are
 //! selected by id, so that they may move under the cursor.
 
-use std::{collections::BTreeSet, sync::Arc};
+mod arrivals;
+mod asks;
+mod state;
+
+use std::sync::Arc;
 
 use ratatui::layout::Size;
 
+pub use self::state::{BoardState, FleetState, Look, Notice, Screen, Settings};
 use super::{
-    backend::{EventQuery, Explanation},
+    backend::EventQuery,
     calls::{Notifier, Ringing},
-    columns::Column,
+    finish::Proofs,
     form::Drafts,
-    keymap::{Intent, Keymap, Place},
+    keymap::{Intent, Place},
     layer::{About, Layer, Reader},
-    listing::{Listing, Sides},
+    listing::Sides,
     loads::Slot,
     machine::{DispatchState, DoctorState},
     markdown::Paint,
     marks::Attending,
     message::{Effect, Failure, Load, Msg},
     pair::{self, End, PairState},
-    receipts::{self, Receipts},
-    screen::{dispatch, events::EventsState, fleet, inbox, preview, task},
-    theme::{Glyphs, Part, Theme},
+    receipts::Receipts,
+    screen::{
+        dispatch::{self, Queues},
+        events::{self, EventsState},
+        fleet,
+        inbox::Inbox,
+        list::{self, Rows as _},
+        preview,
+    },
+    theme::Part,
     views::Views,
 };
 use crate::{
-    actions::{Deliveries, Report},
-    base::{Kind, Result, Timestamp, text::one_line},
-    engine,
+    actions::Deliveries,
+    base::{Result, Timestamp},
     model::{
         board::{Attention, Board, SessionRow, TaskRow},
         filter::Filter,
-        state::Judgement,
     },
-    text_enum,
 };
 
 /// How long a notice stays, in seconds.
@@ -43,110 +52,6 @@ const NOTICE_SECONDS: i64 = 8;
 
 /// Without news the board is loaded again after so many seconds: a process that died changes no ledger.
 const RELOAD_SECONDS: i64 = 10;
-
-/// The board is a matter of milliseconds: after so many seconds without an answer that is said.
-const BOARD_PATIENCE: i64 = 2;
-
-text_enum! {
-    /// The screens.
-    pub enum Screen {
-        /// Who needs you.
-        Fleet => "fleet",
-        /// Tasks, bindings, cycles.
-        Task => "task",
-        /// Rollout events.
-        Events => "events",
-        /// Messages on their way and in inboxes.
-        Inbox => "inbox",
-        /// Who delivers, queues, tries and proofs.
-        Dispatch => "dispatch",
-        /// What is wrong with installation and ledger.
-        Doctor => "doctor",
-    }
-}
-
-impl Screen {
-    /// The key that shows it. Some digits belong to screens of capabilities that have not landed.
-    #[must_use]
-    pub fn digit(self) -> char {
-        match self {
-            Self::Fleet => '1',
-            Self::Task => '2',
-            Self::Events => '3',
-            Self::Inbox => '4',
-            Self::Dispatch => '5',
-            Self::Doctor => '8',
-        }
-    }
-}
-
-/// How closely the selection is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Look {
-    /// The list has the keyboard.
-    #[default]
-    List,
-    /// The preview has the keyboard.
-    Peek,
-    /// The preview has the whole screen.
-    Full,
-}
-
-/// The Fleet screen's own state.
-#[derive(Debug, Clone, Default)]
-pub struct FleetState {
-    /// The attention list.
-    pub list: Listing,
-    /// How closely its selection is looked at.
-    pub look: Look,
-    /// The preview shows the pane instead of the conversation.
-    pub raw: bool,
-    /// Ids of the sessions chosen for a nudge to all of them.
-    pub chosen: BTreeSet<String>,
-}
-
-/// What is known of the board.
-#[derive(Debug, Clone)]
-pub enum BoardState {
-    /// Nothing yet.
-    Loading,
-    /// The newest snapshot.
-    Ready(Arc<Board>),
-    /// There is no ledger yet.
-    Missing(Failure),
-    /// The ledger cannot be used.
-    Failed(Failure),
-}
-
-/// A line that goes away by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// How it is meant.
-    pub part: Part,
-    /// What it says.
-    pub text: String,
-    /// When it was said.
-    pub at: Timestamp,
-}
-
-/// What stays the same for the whole run.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The styles.
-    pub theme: Theme,
-    /// The signs.
-    pub glyphs: Glyphs,
-    /// The words before a command word in a copied command line.
-    pub prefix: Vec<String>,
-    /// Whether ledger changes are announced; if not, the board is loaded every second.
-    pub announced: bool,
-    /// The keys.
-    pub keymap: Arc<Keymap>,
-    /// What stands at the right end of a row of the fleet.
-    pub columns: Vec<Column>,
-    /// For how many seconds something has to last before it calls the operator.
-    pub dwell: i64,
-}
 
 /// The cockpit.
 pub struct App {
@@ -165,6 +70,8 @@ pub struct App {
     pub(super) attending: Attending,
     pub(super) task_view: Sides,
     pub(super) pair: PairState,
+    /// What was shown for the criteria of the selected task.
+    pub(super) proofs: Proofs,
     pub(super) inbox_view: Sides,
     pub(super) dispatch: DispatchState,
     pub(super) doctor: DoctorState,
@@ -208,6 +115,7 @@ impl App {
             attending: Attending::default(),
             task_view: Sides::default(),
             pair: PairState::default(),
+            proofs: Proofs::default(),
             inbox_view: Sides::default(),
             dispatch: DispatchState::default(),
             doctor: DoctorState::default(),
@@ -290,11 +198,11 @@ impl App {
                 (None, _) => None,
             },
             Screen::Inbox => {
-                let id = inbox::selected(self)?.target_id().to_owned();
+                let id = Inbox::selected(self)?.target_id().to_owned();
                 board.sessions.iter().find(|session| session.id == id)
             }
             Screen::Dispatch => {
-                let id = dispatch::selected(self)?.target_id()?.to_owned();
+                let id = Queues::selected(self)?.target_id()?.to_owned();
                 board.sessions.iter().find(|session| session.id == id)
             }
             Screen::Doctor => None,
@@ -345,6 +253,19 @@ impl App {
         self.settings.keymap.key_of(&places, intent).unwrap_or_else(|| "(no key)".to_owned())
     }
 
+    /// What a key does, as `H shows`; none when nothing on the keyboard means it.
+    #[must_use]
+    pub fn key_that(&self, intent: Intent, does: &str) -> Option<String> {
+        let places = [self.places_below(), vec![Place::Always]].concat();
+        Some(format!("{} {does}", self.settings.keymap.key_of(&places, intent)?))
+    }
+
+    /// The same for a key that counts over a screen.
+    #[must_use]
+    pub fn key_in(&self, place: Place, intent: Intent) -> String {
+        self.settings.keymap.key_of(&[place], intent).unwrap_or_else(|| "(no key)".to_owned())
+    }
+
     pub(super) fn say(&mut self, part: Part, text: impl Into<String>) {
         self.notice = Some(Notice { part, text: text.into(), at: self.now });
     }
@@ -362,39 +283,10 @@ impl App {
         }));
     }
 
-    pub(super) fn ask_board(&mut self) -> Option<Effect> {
-        self.board_asked_at = self.now;
-        self.board_slot.ask(()).map(|()| self.send_board())
-    }
-
-    /// The command whose way is shown.
-    fn watched(&self) -> Option<String> {
-        self.layers.iter().rev().find_map(|layer| match layer {
-            Layer::Reader(Reader { about: About::Command(id), .. }) => Some(id.clone()),
-            _ => None,
-        })
-    }
-
-    fn ask_deliveries(&mut self) -> Option<Effect> {
-        let watched = self.watched();
-        self.deliveries_slot.ask(watched).map(|watched| Effect::Load(Load::Deliveries(watched)))
-    }
-
-    fn send_board(&mut self) -> Effect {
-        self.board_sent_at = Some(self.now);
-        Effect::Load(Load::Board)
-    }
-
-    /// For how many seconds the ledger has owed an answer, when that is longer than it should take.
-    #[must_use]
-    pub fn silent_seconds(&self) -> Option<i64> {
-        let seconds = self.board_sent_at?.age_seconds(self.now);
-        (seconds >= BOARD_PATIENCE).then_some(seconds)
-    }
-
     /// How text is set; the width is that of the place.
     pub(super) fn paint(&self, width: usize) -> Paint {
-        Paint { theme: self.settings.theme, glyphs: self.settings.glyphs, width }
+        let opens = self.settings.keymap.first_of(&self.places_below(), Intent::Unfold);
+        Paint { theme: self.settings.theme, glyphs: self.settings.glyphs, width, opens }
     }
 
     /// Whether everything that the board knows of a session is on its preview.
@@ -403,70 +295,20 @@ impl App {
         self.views.shows_all_of(session_id, self.fleet.raw)
     }
 
-    /// The panes that are on screen, asked anew.
-    fn ask_panes(&mut self) -> Vec<Effect> {
-        let spots = preview::spots(self).into_iter().filter(|spot| spot.raw);
-        spots.filter_map(|spot| self.views.ask_pane(&spot.session)).collect()
-    }
-
-    /// Asks for a page of the selected session's events; `before` none means the newest.
-    pub(super) fn ask_events(&mut self, before: Option<i64>) -> Option<Effect> {
-        let id = self.session()?.id.clone();
-        if self.events.session.as_deref() != Some(&id) {
-            self.events.forget(id.clone());
-        }
-        let query = self.events.query(before);
-        self.events_slot.ask((id, query)).map(|(id, query)| Effect::Load(Load::Events(id, query)))
-    }
-
-    /// Everything that the screen shows of the selection, asked anew.
-    pub(super) fn ask_details(&mut self) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        match self.screen {
-            Screen::Fleet | Screen::Task => {
-                for spot in preview::spots(self) {
-                    effects.extend(self.views.ask_talk(&spot.session, None));
-                    let board = self.board();
-                    let row = board.and_then(|board| board.sessions.iter().find(|row| row.id == spot.session));
-                    if row.is_some_and(|row| !row.agents.is_empty()) {
-                        effects.extend(self.views.ask_agents(&spot.session));
-                    }
-                    if spot.raw {
-                        effects.extend(self.views.ask_pane(&spot.session));
-                    }
-                }
-            }
-            Screen::Inbox => {}
-            Screen::Events => effects.extend(self.ask_events(None)),
-            Screen::Dispatch => effects.extend(self.ask_exchange()),
-            Screen::Doctor => effects.extend(self.ask_first_checkup()),
-        }
-        effects
-    }
-
     /// Brings selection, scrolling and loaded things in line with what is there now.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let before = self.session().map(|row| row.id.clone());
         let ids = fleet::ids(self);
         let visible = fleet::visible_rows(self);
         self.fleet.list.settle(&ids, visible);
-        let ids = task::ids(self);
-        let visible = task::visible_rows(self);
-        self.task_view.list.settle(&ids, visible);
-        if self.task_view.scroll > 0 {
-            self.task_view.scroll = self.task_view.scroll.min(task::overflow(self));
+        let asked = dispatch::exchange_of(self);
+        for list in Screen::ALL.iter().filter_map(|screen| list::of(*screen)) {
+            list.settle(self);
         }
-        let ids = inbox::ids(self);
-        let visible = inbox::visible_rows(self);
-        if ids.is_empty() {
-            self.inbox_view.list.id = None;
+        if self.screen == Screen::Dispatch && dispatch::exchange_of(self) != asked {
+            effects.extend(self.ask_exchange());
         }
-        self.inbox_view.list.settle(&ids, visible);
-        if self.inbox_view.scroll > 0 {
-            self.inbox_view.scroll = self.inbox_view.scroll.min(inbox::overflow(self));
-        }
-        self.settle_machine(effects);
-        self.events.settle(super::screen::events::visible_rows(self));
+        self.events.settle(events::visible_rows(self));
         let spots = preview::spots(self);
         let paint = self.paint(0);
         self.views.settle(&spots, paint);
@@ -486,63 +328,6 @@ impl App {
         if id.is_some() && id != self.fleet.list.id {
             self.fleet.list.id = id;
             self.selection_changed(effects);
-        }
-    }
-
-    fn board_arrived(&mut self, result: Result<Board>, effects: &mut Vec<Effect>) {
-        self.board_sent_at = None;
-        if self.board_slot.answered().is_some() {
-            effects.push(self.send_board());
-        }
-        match result {
-            Ok(board) => {
-                let first = self.board().is_none();
-                let same = self.board().is_some_and(|old| facts(old) == facts(&board) && old.tasks == board.tasks);
-                if !same {
-                    self.changed_at = if first { newest(&board) } else { Some(board.taken_at) };
-                }
-                self.notifier.saw(&board, self.now);
-                self.board = BoardState::Ready(Arc::new(board));
-                if self.fleet.list.id.is_none() {
-                    self.fleet.list.id = fleet::rows(self).first().map(|row| row.id().to_owned());
-                }
-                if !same {
-                    effects.extend(self.ask_details());
-                }
-                effects.extend(self.ask_deliveries());
-                if self.board().is_some_and(|board| board.sessions.is_empty() && board.tasks.is_empty()) {
-                    effects.extend(self.ask_first_checkup());
-                }
-            }
-            Err(error) => {
-                let failure = Failure::from(&error);
-                self.deliveries = None;
-                if failure.kind == Kind::NotFound {
-                    effects.extend(self.ask_first_checkup());
-                }
-                self.board = match failure.kind {
-                    Kind::NotFound => BoardState::Missing(failure),
-                    _ => BoardState::Failed(failure),
-                };
-            }
-        }
-    }
-
-    fn deliveries_arrived(&mut self, result: Result<Deliveries>, effects: &mut Vec<Effect>) {
-        effects.extend(self.deliveries_slot.answered().map(|watched| Effect::Load(Load::Deliveries(watched))));
-        let moved = match (self.deliveries(), &result) {
-            (Some(old), Ok(new)) => old.commands != new.commands || old.items != new.items,
-            _ => false,
-        };
-        if let Ok(new) = &result {
-            self.receipts.learn(new);
-            if moved {
-                self.changed_at = Some(new.taken_at);
-            }
-        }
-        self.deliveries = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
-        if self.screen == Screen::Dispatch {
-            effects.extend(self.ask_exchange());
         }
     }
 
@@ -577,84 +362,6 @@ impl App {
             (needing, _) => format!("!{needing} conveyor"),
         }
     }
-
-    fn noticed(&mut self, notice: engine::Notice) {
-        let (task, trouble) = match notice {
-            engine::Notice::Replaced { .. } => {
-                // What stands in it is no news.
-                self.notifier = Notifier::default();
-                self.say(Part::Warning, "another file lies at the ledger's path now; what is shown comes from it");
-                return;
-            }
-            engine::Notice::Trouble { task, message } => (task, Some(one_line(&message))),
-            engine::Notice::Died { task } => (task, Some("ended by itself; start conveyor again".to_owned())),
-            engine::Notice::Recovered { task } => (task, None),
-        };
-        self.troubles.retain(|(other, _)| *other != task);
-        self.troubles.extend(trouble.map(|text| (task, text)));
-    }
-
-    fn explained(&mut self, session: &str, result: Result<Explanation>) {
-        let reader = self.layers.iter_mut().find_map(|layer| match layer {
-            Layer::Reader(reader) if reader.about == About::Explain(session.to_owned()) => Some(reader),
-            _ => None,
-        });
-        // Closed in the meantime: nobody waits for the answer.
-        let Some(reader) = reader else { return };
-        reader.text = match result {
-            Ok(explanation) => super::screen::explain::text(&explanation, self.now),
-            Err(error) => {
-                let failure = Failure::from(&error);
-                let hint = failure.hint.map(|hint| (Part::Text, format!("hint: {hint}")));
-                std::iter::once((Part::Error, failure.message)).chain(hint).collect()
-            }
-        };
-    }
-
-    /// Takes down what a command returned, or hands the terminal to the program it returned. It is shown at once when
-    /// the operator does nothing else; otherwise its receipt waits.
-    fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
-        self.notice = None;
-        self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
-        self.drafts.message_ended(line, result.is_ok());
-        let receipt = self.receipts.end(line, result.as_ref(), self.now);
-        if let Ok(Report { handover: Some(argv), .. }) = result {
-            return Some(Effect::RunInTerminal(argv.clone()));
-        }
-        let (number, awaited, reader) = (receipt.number, receipt.awaited, receipts::keys::reader(receipt));
-        let open = self.layers.iter_mut().find_map(|layer| match layer {
-            Layer::Reader(reader) if reader.about == About::Running(number) => Some(reader),
-            _ => None,
-        });
-        if let Some(open) = open {
-            *open = reader;
-        } else if awaited && self.layers.is_empty() {
-            self.layers.push(Layer::Reader(reader));
-        } else {
-            let part = if result.is_ok() { Part::Dim } else { Part::Failed };
-            self.say(part, format!("{}: {line} (L shows it)", reader.title));
-            return None;
-        }
-        self.receipts.see(|receipt| receipt.number == number);
-        None
-    }
-}
-
-/// The rows without what changes by the mere passing of time.
-fn facts(board: &Board) -> Vec<SessionRow> {
-    let timeless = |row: &SessionRow| {
-        let judgement = Judgement { age_seconds: None, ..row.judgement.clone() };
-        SessionRow { judgement, last_heartbeat_at: None, ..row.clone() }
-    };
-    board.sessions.iter().map(timeless).collect()
-}
-
-/// The newest moment that a board knows of.
-fn newest(board: &Board) -> Option<Timestamp> {
-    let sessions = board.sessions.iter().flat_map(|row| {
-        [row.last_event.as_ref().and_then(|event| event.at), row.last_heartbeat_at].into_iter().flatten()
-    });
-    sessions.chain(board.tasks.iter().map(|row| row.task.updated_at)).max()
 }
 
 /// Takes a message; what has to be done in the world.
@@ -703,6 +410,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
+        Msg::Review(task, result) => super::finish::arrived(app, &task, result),
+        Msg::Criteria(task, result) => super::finish::criteria_arrived(app, task, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
@@ -735,6 +444,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
     }
     app.settle(&mut effects);
+    super::finish::settle(app, &mut effects);
     super::marks::look(app, &mut effects);
     effects
 }

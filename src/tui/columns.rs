@@ -5,6 +5,8 @@ use crate::text_enum;
 text_enum! {
     /// A column.
     pub enum Column {
+        /// How many of the task's criteria are met, as soon as any task has some.
+        Criteria => "criteria",
         /// Age of the last event.
         Age => "age",
         /// How full the model's context is.
@@ -15,4 +17,4 @@ text_enum! {
 }
 
 /// The columns unless the operator says otherwise.
-pub const DEFAULT: [Column; 3] = [Column::Age, Column::Context, Column::Unread];
+pub const DEFAULT: [Column; 4] = [Column::Criteria, Column::Age, Column::Context, Column::Unread];

@@ -2,9 +2,9 @@
 
 use super::{
     app::App,
-    input::command_line,
     layer::{About, Layer, Reader},
     message::{Effect, Failure, Load},
+    submitting::command_line,
     theme::Part,
 };
 use crate::{

@@ -23,11 +23,11 @@ use tokio_stream::{Stream, StreamExt};
 use super::{
     app::{App, update},
     backend::Backend,
-    input::command_line,
     jobs::Jobs,
     keymap::Key,
     message::{Effect, Msg},
     screen,
+    submitting::command_line,
     terminal::Host,
 };
 use crate::{
@@ -37,6 +37,9 @@ use crate::{
 
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
+
+/// The same when somebody has pressed something: they wait for it.
+const FRAME_AFTER_INPUT: Duration = Duration::from_millis(8);
 
 /// How often ages, size and unannounced changes are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -82,7 +85,7 @@ pub(super) async fn drive<H: Host>(host: &mut H, app: &mut App, wires: Wires) ->
     let (mut inbox, mut changes, mut notices, clock) = (wires.inbox, wires.changes, wires.notices, wires.clock);
     let mut tick = interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut next_frame = Instant::now();
+    let (mut last_frame, mut next_frame) = (Instant::now(), Instant::now());
 
     driver.app.now = clock.now();
     let first = driver.app.begin();
@@ -92,7 +95,10 @@ pub(super) async fn drive<H: Host>(host: &mut H, app: &mut App, wires: Wires) ->
     loop {
         let message = tokio::select! {
             event = next_event(&mut driver.input) => match event {
-                Some(Ok(event)) => driver.translate(event),
+                Some(Ok(event)) => {
+                    next_frame = next_frame.min(last_frame + FRAME_AFTER_INPUT);
+                    driver.translate(event)
+                }
                 Some(Err(error)) => return Err(Error::io("cannot read the terminal").caused_by(error)),
                 None => return Err(Error::io("the terminal is gone")),
             },
@@ -103,7 +109,8 @@ pub(super) async fn drive<H: Host>(host: &mut H, app: &mut App, wires: Wires) ->
             () = sleep_until(next_frame), if driver.dirty => {
                 driver.app.now = clock.now();
                 driver.draw()?;
-                next_frame = Instant::now() + FRAME;
+                last_frame = Instant::now();
+                next_frame = last_frame + FRAME;
                 None
             }
             _ = tick.tick() => {

@@ -3,335 +3,19 @@
 //! A row says where a key works, what it means and in which words that is told. Keys of capabilities that have not
 //! landed do not stand here.
 
+mod intent;
+mod key;
 mod table;
 
-use std::{borrow::Cow, str::FromStr};
+use std::borrow::Cow;
 
-use crossterm::event::{
-    KeyCode::{self, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up},
-    KeyEvent, KeyModifiers,
-};
 use serde::Serialize;
 
-pub use self::table::BINDINGS;
-use crate::text_enum;
-
-text_enum! {
-    /// Where a key works. A layer on top hides the screens below it.
-    pub enum Place {
-        /// Everywhere.
-        Always => "always",
-        /// On every screen, while no layer is open.
-        Screen => "screen",
-        /// On the Fleet screen.
-        Fleet => "fleet",
-        /// On the Task screen.
-        Task => "task",
-        /// On the Events screen.
-        Events => "events",
-        /// On the Inbox screen.
-        Inbox => "inbox",
-        /// On the Dispatch screen.
-        Dispatch => "dispatch",
-        /// On the Doctor screen.
-        Doctor => "doctor",
-        /// In an input line.
-        Input => "input",
-        /// In a message that is written.
-        Message => "message",
-        /// In the help.
-        Help => "help",
-        /// In a text that is only read: messages, explanations.
-        Reader => "reader",
-        /// In a question.
-        Confirm => "confirm",
-        /// Over what a session asks.
-        Answer => "answer",
-        /// In a form.
-        Form => "form",
-        /// In the palette.
-        Palette => "palette",
-        /// In the list of receipts.
-        Receipts => "receipts",
-        /// Over the lengths of a snooze.
-        Snooze => "snooze",
-    }
-}
-
-text_enum! {
-    /// What a key means.
-    pub enum Intent {
-        /// Next row or line.
-        Down => "down",
-        /// Previous row or line.
-        Up => "up",
-        /// First row.
-        Top => "top",
-        /// Last row.
-        Bottom => "bottom",
-        /// One page on.
-        PageDown => "page_down",
-        /// One page back.
-        PageUp => "page_up",
-        /// Look closer.
-        Open => "open",
-        /// Show a long entry in full.
-        Unfold => "unfold",
-        /// Choose the next entry.
-        NextEntry => "next_entry",
-        /// Choose the previous entry.
-        PreviousEntry => "previous_entry",
-        /// See more of the left.
-        PanLeft => "pan_left",
-        /// See more of the right.
-        PanRight => "pan_right",
-        /// The next pane gets the keyboard.
-        NextPane => "next_pane",
-        /// Back out one level.
-        Back => "back",
-        /// Show the Fleet screen.
-        Fleet => "show_fleet",
-        /// Show the Task screen.
-        Task => "show_task",
-        /// Show the Events screen.
-        Events => "show_events",
-        /// Show the Inbox screen.
-        Inbox => "show_inbox",
-        /// Show the Dispatch screen.
-        Dispatch => "show_dispatch",
-        /// Show the Doctor screen.
-        Doctor => "show_doctor",
-        /// The next row that needs the operator.
-        NextNeed => "next_need",
-        /// The previous row that needs the operator.
-        PreviousNeed => "previous_need",
-        /// Edit the filter.
-        Filter => "filter",
-        /// Take what was typed.
-        Accept => "accept",
-        /// Delete the last character.
-        Erase => "erase",
-        /// Delete the character under the cursor.
-        EraseNext => "erase_next",
-        /// Delete back to the beginning of a word.
-        EraseWord => "erase_word",
-        /// Begin a new line.
-        LineBreak => "line_break",
-        /// One character back.
-        Left => "left",
-        /// One character on.
-        Right => "right",
-        /// One word back.
-        WordLeft => "word_left",
-        /// One word on.
-        WordRight => "word_right",
-        /// To the beginning of the line.
-        LineStart => "line_start",
-        /// To the end of the line.
-        LineEnd => "line_end",
-        /// Delete the whole input.
-        EraseAll => "erase_all",
-        /// Show the keys.
-        Help => "help",
-        /// Show why a session is in its state.
-        Explain => "explain",
-        /// Hand the terminal to the session's pane.
-        Attach => "attach",
-        /// Show the pane instead of the conversation.
-        RawPane => "raw_pane",
-        /// Observe the task's worker once.
-        Cycle => "cycle",
-        /// Write a message to the worker.
-        Nudge => "nudge",
-        /// End the running turn.
-        Interrupt => "interrupt",
-        /// Show what the session asks.
-        Answer => "answer",
-        /// Say yes to what it asks, this once.
-        Approve => "approve",
-        /// Say no to what it asks.
-        Decline => "decline",
-        /// Say no to what it asks, and end the turn.
-        CancelTurn => "cancel_turn",
-        /// Stop every delivery, or let deliveries go on.
-        Pause => "pause",
-        /// Queue what was given up again.
-        Retry => "retry",
-        /// Take back what waits.
-        TakeBack => "take_back",
-        /// Say that an uncertain message arrived.
-        Arrived => "arrived",
-        /// Show what a session has changed in its working tree.
-        Diff => "diff",
-        /// Put the row aside for a while.
-        Snooze => "snooze",
-        /// Pin the row, or let it go.
-        Pin => "pin",
-        /// Mark the session unread.
-        Unread => "unread",
-        /// Show the sessions that are gone, or fold them.
-        Gone => "gone",
-        /// Register the sessions that run unregistered.
-        Adopt => "adopt",
-        /// Choose a row for what goes to several, or let it go.
-        Choose => "choose",
-        /// Record a task.
-        NewTask => "new_task",
-        /// Start a worker.
-        StartWorker => "start_worker",
-        /// Bind worker and manager to a task.
-        Bind => "bind",
-        /// End a binding.
-        Unbind => "unbind",
-        /// Have a worker compact its context.
-        Compact => "compact",
-        /// Limit a task's nudges.
-        Budget => "budget",
-        /// End a session.
-        Stop => "stop",
-        /// Bring a session back.
-        Resume => "resume",
-        /// Everything that can be done now, by name.
-        Palette => "palette",
-        /// What was submitted from here.
-        Receipts => "receipts",
-        /// The next field of a form.
-        NextField => "next_field",
-        /// The previous field of a form.
-        PreviousField => "previous_field",
-        /// Do what the form says.
-        Submit => "submit",
-        /// The next value, or check and uncheck.
-        Toggle => "toggle",
-        /// Empty the form.
-        StartOver => "start_over",
-        /// Follow new events.
-        Follow => "follow",
-        /// Show only one kind of events.
-        Kinds => "kinds",
-        /// Go to a byte offset.
-        Jump => "jump",
-        /// Load everything again.
-        Reload => "reload",
-        /// Copy the command line.
-        Copy => "copy",
-        /// Give the mouse back to the terminal, or take it.
-        Mouse => "mouse",
-        /// Call the operator in another way, or not at all.
-        Ringing => "ringing",
-        /// Draw everything anew.
-        Repaint => "repaint",
-        /// Put the program into the background.
-        Suspend => "suspend",
-        /// Leave.
-        Quit => "quit",
-        /// Do it.
-        Yes => "yes",
-        /// Leave it.
-        No => "no",
-    }
-}
-
-/// A key with its modifiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    code: KeyCode,
-    control: bool,
-}
-
-impl Key {
-    /// What was pressed. Shift is part of a character already, and no other modifier is used.
-    #[must_use]
-    pub fn pressed(event: KeyEvent) -> Option<Self> {
-        if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) {
-            return None;
-        }
-        let control = event.modifiers.contains(KeyModifiers::CONTROL);
-        let code = match event.code {
-            KeyCode::Char(c) if control => KeyCode::Char(c.to_ascii_lowercase()),
-            code => code,
-        };
-        Some(Self { code, control })
-    }
-
-    /// The character it types, if it types one.
-    #[must_use]
-    pub fn character(self) -> Option<char> {
-        match self.code {
-            KeyCode::Char(c) if !self.control => Some(c),
-            _ => None,
-        }
-    }
-
-    /// The key as people write it: `j`, `PgDn`, `Ctrl-L`.
-    #[must_use]
-    pub fn name(self) -> String {
-        let name = match self.code {
-            KeyCode::Char(' ') => "Space".to_owned(),
-            KeyCode::Char(c) if self.control => c.to_ascii_uppercase().to_string(),
-            KeyCode::Char(c) => c.to_string(),
-            // The library's names differ from system to system.
-            KeyCode::Enter => "Enter".to_owned(),
-            KeyCode::Backspace => "Backspace".to_owned(),
-            KeyCode::Delete => "Del".to_owned(),
-            KeyCode::Insert => "Ins".to_owned(),
-            KeyCode::PageDown => "PgDn".to_owned(),
-            KeyCode::PageUp => "PgUp".to_owned(),
-            KeyCode::BackTab => "Shift-Tab".to_owned(),
-            code => code.to_string(),
-        };
-        if self.control { format!("Ctrl-{name}") } else { name }
-    }
-}
-
-/// A text that names no key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no key; keys are a character, Ctrl- and a letter, F1 to F12, or Enter, Tab, Esc, Space, PgDn, PgUp, \
-         Home, End, Up, Down, Left, Right, Ins, Del, Backspace"
-)]
-pub struct UnknownKey(String);
-
-impl FromStr for Key {
-    type Err = UnknownKey;
-
-    /// Reads what [`Key::name`] writes.
-    fn from_str(text: &str) -> Result<Self, UnknownKey> {
-        let unknown = || UnknownKey(crate::base::text::bounded(&crate::base::text::clean(text), 40));
-        let (rest, control) = match text.strip_prefix("Ctrl-") {
-            Some(rest) if !rest.is_empty() => (rest, true),
-            _ => (text, false),
-        };
-        let mut characters = rest.chars();
-        let code = match (characters.next(), characters.next()) {
-            (Some(c), None) if control => KeyCode::Char(c.to_ascii_lowercase()),
-            (Some(c), None) if !c.is_control() && c != ' ' => KeyCode::Char(c),
-            _ => match rest {
-                "Enter" => Enter,
-                "Tab" => Tab,
-                "Shift-Tab" => KeyCode::BackTab,
-                "Esc" => Esc,
-                "Space" => KeyCode::Char(' '),
-                "PgDn" => PageDown,
-                "PgUp" => PageUp,
-                "Home" => Home,
-                "End" => End,
-                "Up" => Up,
-                "Down" => Down,
-                "Left" => Left,
-                "Right" => Right,
-                "Del" => Delete,
-                "Ins" => KeyCode::Insert,
-                "Backspace" => Backspace,
-                _ => {
-                    let number = rest.strip_prefix('F').and_then(|number| number.parse::<u8>().ok());
-                    KeyCode::F(number.filter(|number| (1..=12).contains(number)).ok_or_else(unknown)?)
-                }
-            },
-        };
-        Ok(Self { code, control })
-    }
-}
+pub use self::{
+    intent::{Intent, Place},
+    key::{Key, UnknownKey},
+    table::BINDINGS,
+};
 
 /// One row of the table.
 #[derive(Debug, Clone)]
@@ -462,8 +146,14 @@ impl Keymap {
     /// The first key of a meaning in the first of `places` that has one, as people write it.
     #[must_use]
     pub fn key_of(&self, places: &[Place], intent: Intent) -> Option<String> {
+        self.first_of(places, intent).map(Key::name)
+    }
+
+    /// The same as a key.
+    #[must_use]
+    pub fn first_of(&self, places: &[Place], intent: Intent) -> Option<Key> {
         let row = |place: &Place| self.rows.iter().find(|row| row.place == *place && row.intent == intent);
-        places.iter().find_map(row)?.keys.first().map(|key| key.name())
+        places.iter().find_map(row)?.keys.first().copied()
     }
 
     /// The whole table, ready to be printed.
@@ -478,29 +168,6 @@ impl Keymap {
             command: row.verb,
         };
         self.rows.iter().map(row).collect()
-    }
-}
-
-impl Place {
-    /// Whether it is a screen, whose keys can be changed.
-    #[must_use]
-    pub fn is_on_screen(self) -> bool {
-        match self {
-            Self::Screen | Self::Fleet | Self::Task | Self::Events | Self::Inbox | Self::Dispatch | Self::Doctor => {
-                true
-            }
-            Self::Form
-            | Self::Palette
-            | Self::Receipts
-            | Self::Always
-            | Self::Input
-            | Self::Message
-            | Self::Help
-            | Self::Reader
-            | Self::Confirm
-            | Self::Answer
-            | Self::Snooze => false,
-        }
     }
 }
 
@@ -523,8 +190,13 @@ pub struct KeyRow {
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{
+        KeyCode::{self, PageDown},
+        KeyEvent, KeyModifiers,
+    };
+
     use super::{
-        table::{c, ctrl, k},
+        key::{c, ctrl, k},
         *,
     };
     use crate::actions::COMMANDS;

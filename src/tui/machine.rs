@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    app::{App, Screen},
+    app::App,
     listing::Sides,
     loads::Slot,
     message::{Effect, Failure, Load},
@@ -66,27 +66,5 @@ impl App {
         self.doctor.is_looking = next.is_some();
         effects.extend(next.map(|()| Effect::Load(Load::Checkup)));
         self.doctor.checkup = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
-    }
-
-    /// Brings the selections of both screens in line with what is there.
-    pub(super) fn settle_machine(&mut self, effects: &mut Vec<Effect>) {
-        use super::screen::doctor;
-        let before = self.dispatch.view.list.id.clone();
-        let (ids, visible) = (dispatch::ids(self), dispatch::visible_rows(self));
-        if ids.is_empty() {
-            self.dispatch.view.list.id = None;
-        }
-        self.dispatch.view.list.settle(&ids, visible);
-        if self.dispatch.view.scroll > 0 {
-            self.dispatch.view.scroll = self.dispatch.view.scroll.min(dispatch::overflow(self));
-        }
-        if self.screen == Screen::Dispatch && self.dispatch.view.list.id != before {
-            effects.extend(self.ask_exchange());
-        }
-        let (ids, visible) = (doctor::ids(self), doctor::visible_rows(self));
-        self.doctor.view.list.settle(&ids, visible);
-        if self.doctor.view.scroll > 0 {
-            self.doctor.view.scroll = self.doctor.view.scroll.min(doctor::overflow(self));
-        }
     }
 }

@@ -12,6 +12,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     flow::{Break, Lead, Piece, flow},
+    keymap::Key,
     theme::{Glyphs, Part, Theme},
 };
 use crate::base::text::is_unsafe;
@@ -25,6 +26,8 @@ pub struct Paint {
     pub glyphs: Glyphs,
     /// Columns.
     pub width: usize,
+    /// The key that opens what is folded.
+    pub opens: Option<Key>,
 }
 
 impl Paint {
@@ -395,7 +398,7 @@ mod tests {
     use crate::tui::theme::ThemeName;
 
     fn paint(width: usize, name: ThemeName) -> Paint {
-        Paint { theme: Theme::new(name), glyphs: Glyphs::new(false), width }
+        Paint { theme: Theme::new(name), glyphs: Glyphs::new(false), width, opens: None }
     }
 
     fn told(text: &str, width: usize) -> Vec<String> {

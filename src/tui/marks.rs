@@ -2,11 +2,11 @@
 
 use super::{
     app::{App, Look, Screen},
-    input::command_line,
     keymap::Intent,
     layer::{Layer, Snoozing},
     message::Effect,
     screen::fleet::{self, Row},
+    submitting::command_line,
     theme::Part,
 };
 use crate::{

@@ -4,11 +4,11 @@ use super::{
     app::{App, Screen},
     editing::{Lines, edit},
     field::Field,
-    input::{ask_first, command_line, submit},
     keymap::{Intent, Key},
     layer::{Layer, Nudge},
     message::Effect,
     receipts, screen,
+    submitting::{ask_first, command_line, submit},
     theme::Part,
 };
 use crate::{

@@ -14,6 +14,7 @@ mod diff;
 mod editing;
 mod event_loop;
 mod field;
+mod finish;
 mod flow;
 mod form;
 mod input;
@@ -29,15 +30,18 @@ mod marks;
 mod message;
 mod messages;
 mod mouse;
+mod moving;
 mod over;
 mod pair;
 mod palette;
 mod receipts;
 mod screen;
+mod submitting;
 mod talk;
 mod terminal;
 pub mod theme;
 mod views;
+mod works;
 mod wrap;
 
 #[cfg(test)]

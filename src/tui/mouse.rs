@@ -4,10 +4,10 @@ use ratatui::layout::Position;
 
 use super::{
     app::{App, Look, Screen},
-    input::step,
     layer::{Asked, Layer},
     look,
     message::Effect,
+    moving::step,
     screen::{self, fleet},
 };
 
@@ -26,31 +26,19 @@ pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
             fleet::Hit::Preview if app.fleet.look == Look::List => app.fleet.look = Look::Peek,
             fleet::Hit::Preview | fleet::Hit::Nothing => {}
         },
-        Screen::Task => {
-            if let Some(id) = screen::task::hit(app, at) {
-                app.task_view.select(id);
-                app.task_view.detail = false;
-                app.pair.focus = None;
-            } else if let Some(end) = screen::task::hit_end(app, at) {
-                app.pair.focus = Some(end);
-            }
-        }
-        Screen::Inbox => {
-            if let Some(id) = screen::inbox::hit(app, at) {
-                app.inbox_view.select(id);
-            }
-        }
-        Screen::Dispatch => {
-            if let Some(id) = screen::dispatch::hit(app, at) {
-                app.dispatch.view.select(id);
-            }
-        }
-        Screen::Doctor => {
-            if let Some(id) = screen::doctor::hit(app, at) {
-                app.doctor.view.select(id);
-            }
-        }
+        Screen::Task if screen::task::hit_end(app, at).is_some() => app.pair.focus = screen::task::hit_end(app, at),
         Screen::Events => screen::events::click(app, at),
+        Screen::Task | Screen::Inbox | Screen::Dispatch | Screen::Doctor => {
+            let Some(list) = screen::list::of(app.screen) else { return };
+            if let Some(id) = list.hit(app, at) {
+                if app.screen == Screen::Task {
+                    app.task_view.detail = false;
+                    app.pair.focus = None;
+                }
+                list.view_mut(app).select(id);
+                app.selection_changed(effects);
+            }
+        }
     }
 }
 
@@ -68,6 +56,12 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
             let limit = screen::layers::overflow(app);
             if let Some(Layer::Help { scroll, .. }) = app.layers.last_mut() {
                 *scroll = scroll.saturating_add_signed(by).min(limit);
+            }
+        }
+        Some(Layer::Finish(_)) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Finish(finishing)) = app.layers.last_mut() {
+                finishing.scroll = finishing.scroll.saturating_add_signed(by).min(limit);
             }
         }
         Some(Layer::Confirm { .. } | Layer::Answer(_)) => {

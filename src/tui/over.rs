@@ -4,11 +4,11 @@ use super::{
     app::App,
     editing::{self, Lines},
     form,
-    input::{begin, copy},
     keymap::{Intent, Key},
     layer::{Layer, Purpose},
     message::Effect,
     messages, palette, screen,
+    submitting::{begin, copy},
     theme::Part,
 };
 use crate::model::filter::Filter;
@@ -205,7 +205,8 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             | Layer::Reader(_)
             | Layer::Confirm { .. }
             | Layer::Answer(_)
-            | Layer::Snooze(_),
+            | Layer::Snooze(_)
+            | Layer::Finish(_),
         )
         | None => {}
     }

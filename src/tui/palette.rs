@@ -11,10 +11,11 @@ use super::{
     keymap::{Binding, Intent, Key, Place},
     layer::Layer,
     message::Effect,
-    messages, screen,
+    messages, moving, screen, submitting,
     theme::Part,
+    works::works,
 };
-use crate::actions::{Action as _, Argv, Cycle, Diff, Dispatch, DispatchVerb, Explain, Open};
+use crate::actions::{Action as _, Argv, Cycle, Diff, Dispatch, DispatchVerb, Explain, FinishTask, Open};
 
 /// The longest text that is looked for, in bytes.
 const MAX_TEXT: usize = 500;
@@ -113,7 +114,13 @@ pub fn found(app: &App, typed: &str) -> Vec<Item> {
 fn items(app: &App) -> Vec<Item> {
     let mut places = app.places_below();
     places.push(Place::Always);
-    let mut items: Vec<Item> = app.settings.keymap.rows(&places).filter_map(|row| act(app, row)).collect();
+    let mut items: Vec<Item> = Vec::new();
+    for item in app.settings.keymap.rows(&places).filter_map(|row| act(app, row)) {
+        // What has keys in two places is offered once, with the key of the screen.
+        if !items.iter().any(|other| other.does == item.does) {
+            items.push(item);
+        }
+    }
     for deed in Deed::ALL {
         if let Some((title, command)) = acts::title(app, *deed) {
             let key = key_of(
@@ -124,27 +131,24 @@ fn items(app: &App) -> Vec<Item> {
                     Deed::PauseTask | Deed::ResumeTask => None,
                 },
             );
-            let line = Some(input::command_line(app, &command.argv()));
+            let line = Some(submitting::command_line(app, &command.argv()));
             let about = "asks before it does".to_owned();
             items.push(Item { title, about, key, line, does: Does::Ask(*deed) });
         }
     }
     for subject in Subject::ALL {
+        if intent_of(*subject).is_some_and(|intent| !works(app, intent)) {
+            continue;
+        }
         let Ok(form) = form::fresh(app, *subject) else { continue };
         let about = form.about.clone().map_or_else(|| "a form".to_owned(), |about| format!("a form, for {about}"));
-        let line = form.lines().first().map(|line| input::command_line(app, line));
+        let line = form.lines().first().map(|line| submitting::command_line(app, line));
         let title = subject.title().to_owned();
         items.push(Item { title, about, key: key_of(app, intent_of(*subject)), line, does: Does::Form(*subject) });
     }
-    for (screen, intent) in [
-        (Screen::Fleet, Intent::Fleet),
-        (Screen::Task, Intent::Task),
-        (Screen::Events, Intent::Events),
-        (Screen::Inbox, Intent::Inbox),
-        (Screen::Dispatch, Intent::Dispatch),
-        (Screen::Doctor, Intent::Doctor),
-    ] {
-        if screen != app.screen && screen::works(app, intent) {
+    for screen in Screen::ALL.iter().copied() {
+        let intent = screen.intent();
+        if screen != app.screen && works(app, intent) {
             let title = format!("go to {screen}");
             let about = "a screen".to_owned();
             items.push(Item { title, about, key: key_of(app, Some(intent)), line: None, does: Does::Screen(screen) });
@@ -185,9 +189,6 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let names: Vec<&str> = to.iter().map(|(_, name)| name.as_str()).collect();
             (format!("nudge {}", names.join(", ")), to.first().map(|(_, name)| messages::send_to(name, "...").argv()))
         }
-        Intent::Interrupt => {
-            (format!("interrupt {}", session()?), Some(super::answers::interruption(&session()?).argv()))
-        }
         Intent::Answer => (format!("answer {}", session()?), None),
         Intent::Attach => {
             let session = session()?;
@@ -204,6 +205,10 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
         Intent::Cycle => {
             let task = task()?;
             (format!("cycle {task}"), Some(Cycle { task, busy_wait_seconds: BUSY_WAIT_SECONDS }.argv()))
+        }
+        Intent::Finish => {
+            let row = form::selected_task(app)?;
+            (format!("finish {}", row.task.name), Some(FinishTask::plain(&row.task.name).argv()))
         }
         Intent::Pause if row.place != Place::Screen => return None,
         Intent::Pause => {
@@ -232,16 +237,18 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
         | Intent::Ringing
         | Intent::Repaint
         | Intent::Quit
+        | Intent::WithWorker
+        | Intent::WithManager
         | Intent::Kinds
         | Intent::Jump
         | Intent::Follow => (row.short.to_owned(), None),
         _ => return None,
     };
-    screen::works(app, row.intent).then(|| Item {
+    works(app, row.intent).then(|| Item {
         title,
         about: row.help.to_owned(),
         key: row.keys.first().map(|key| key.name()),
-        line: argv.map(|argv| input::command_line(app, &argv)),
+        line: argv.map(|argv| submitting::command_line(app, &argv)),
         does: Does::Key(row.intent),
     })
 }
@@ -256,6 +263,7 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         Subject::Compact => Some(Intent::Compact),
         Subject::Resume => Some(Intent::Resume),
         Subject::Budget => Some(Intent::Budget),
+        Subject::Interrupt => Some(Intent::Interrupt),
         Subject::StartManager
         | Subject::Pair
         | Subject::RegisterWorker
@@ -308,14 +316,14 @@ fn perform(app: &mut App, does: Does, effects: &mut Vec<Effect>) {
         Does::Key(intent) => input::on_screen_or_anywhere(app, intent, effects),
         Does::Form(subject) => form::keys::open(app, subject, effects),
         Does::Ask(deed) => acts::ask(app, deed),
-        Does::Screen(screen) => input::show(app, screen, effects),
-        Does::Session(id) => input::go_to(app, id, effects),
+        Does::Screen(screen) => moving::show(app, screen, effects),
+        Does::Session(id) => moving::go_to(app, id, effects),
         Does::Task(id) => {
-            input::show(app, Screen::Task, effects);
+            moving::show(app, Screen::Task, effects);
             let is_hidden = !app.tasks().iter().any(|row| row.task.id == id);
             let task = app.board().and_then(|board| board.tasks.iter().find(|row| row.task.id == id));
             let name = task.map_or_else(String::new, |row| row.task.name.clone());
-            input::unfilter(app, is_hidden, &name);
+            moving::unfilter(app, is_hidden, &name);
             app.task_view.select(id);
         }
     }

@@ -9,7 +9,10 @@ use conveyor::ports::process::{Processes as _, SystemProcesses};
 use rusqlite::{Connection, named_params};
 use serde_json::{Value, json};
 
-use super::world::{World, wait_for};
+use super::{
+    terminal::Terminal,
+    world::{World, wait_for},
+};
 use crate::support::{Finished, codex_lab::CodexLab};
 
 /// A process that ends with its test.
@@ -267,4 +270,56 @@ fn real_codex_finishes_a_task_only_on_what_the_program_has_seen() {
     for name in ["w1", "m1"] {
         run(&["stop", name]).ok();
     }
+}
+
+#[test]
+fn a_task_is_finished_by_keys_when_its_gates_are_met() {
+    let Some(world) = World::start() else { return };
+    let pair = [
+        "pair",
+        "--task",
+        "parser",
+        "--worker-name",
+        "w1",
+        "--manager-name",
+        "m1",
+        "--no-server",
+        "--no-dispatch",
+        "--task-goal",
+        "prove it",
+        "--task-prompt",
+        "Mend it {{shell cargo test}} {{say Done.}}",
+        "--manager-acceptance",
+        "the parser is mended",
+        "--json",
+    ];
+    world.run(&pair).ok();
+    world.wait_for_condition("w1", "done");
+    let terminal = Terminal::open(&world, &world.shell_environment(), 100, 34);
+    terminal.conveyor("");
+    terminal.wait_for("1 Fleet");
+    terminal.press(&["2"]);
+    terminal.wait_for("#1 accepted");
+    terminal.press(&["F"]);
+    let asked = terminal.wait_for("#1 is open: the parser is mended");
+    assert!(asked.contains("open criteria") && asked.contains("finish-task"), "{asked}");
+    terminal.press(&["y"]);
+    terminal.wait_for("not every gate is met");
+    terminal.press(&["Escape"]);
+    terminal.wait_gone("#1 is open: the parser is mended");
+    let byte = newest(&world, "CommandExecution").expect("the worker ran its tests");
+    as_session(&world, "m1", &["criteria", "parser", "--satisfy", "1", "--byte", &byte, "--json"]).ok();
+    terminal.wait_for("proof: `cargo test` ended with exit code 0");
+    terminal.press(&["F"]);
+    terminal.wait_for("ok   criteria");
+    terminal.press(&["w"]);
+    terminal.wait_for("finish-task --stop-worker");
+    terminal.press(&["y"]);
+    let receipt = terminal.wait_for("parser is finished");
+    assert!(receipt.contains("worker w1 is stopped"), "{receipt}");
+    terminal.press(&["Escape"]);
+    terminal.wait_for("ended");
+    let tasks = world.run(&["tasks", "--json"]).ok().json();
+    assert_eq!((&tasks[0]["state"], &tasks[0]["end"]["by"]), (&json!("done"), &json!("the operator")));
+    assert_eq!(world.tmux_sessions(), ["codex-m1"]);
 }

@@ -92,8 +92,14 @@ fn of_eight_racers_one_submits() {
     own(&pane, 40);
     for seq in 1..=40 {
         let raced = race(&Refusal::AlreadySubmitted, |_| {
-            let submission =
-                Submission { seq, sign: &sign(7), key: SubmitKey::Tab, press: Press::First, steering: Steering::Waits };
+            let submission = Submission {
+                seq,
+                fence: 1,
+                sign: &sign(7),
+                key: SubmitKey::Tab,
+                press: Press::First,
+                steering: Steering::Waits,
+            };
             server.tmux().submit(&target, &submission).expect("tmux answers")
         });
         assert_eq!(raced, (1, 7), "{seq}");

@@ -149,7 +149,7 @@ impl<'s> Pane<'s> {
     }
 
     pub fn submit_with(&self, tmux: &impl Tmux, target: &Target, seq: u64, sign: &Sign, key: SubmitKey) -> SendOutcome {
-        let submission = Submission { seq, sign, key, press: Press::First, steering: Steering::Waits };
+        let submission = Submission { seq, fence: 1, sign, key, press: Press::First, steering: Steering::Waits };
         tmux.submit(target, &submission).expect("tmux answers")
     }
 

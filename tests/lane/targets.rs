@@ -378,6 +378,7 @@ fn old_and_silent_servers_are_told_apart() {
     }
     let submission = Submission {
         seq: 1,
+        fence: 1,
         sign: &Sign::Marker(marker(1)),
         key: SubmitKey::Tab,
         press: Press::First,

@@ -149,7 +149,8 @@ impl<'s> Worker<'s> {
     }
 
     pub fn submit(&self, message: &Message, key: SubmitKey, steering: Steering) -> SendOutcome {
-        let submission = Submission { seq: message.seq, sign: message.text.sign(), key, press: Press::First, steering };
+        let submission =
+            Submission { seq: message.seq, fence: 1, sign: message.text.sign(), key, press: Press::First, steering };
         self.server.tmux().submit(&self.target(), &submission).expect("tmux answers")
     }
 
@@ -157,8 +158,14 @@ impl<'s> Worker<'s> {
     pub fn finish_again(&self, message: &Message) {
         self.patiently("the key", || {
             let (key, steering) = (self.key(Steering::Waits), Steering::Waits);
-            let submission =
-                Submission { seq: message.seq, sign: message.text.sign(), key, press: Press::Again, steering };
+            let submission = Submission {
+                seq: message.seq,
+                fence: 1,
+                sign: message.text.sign(),
+                key,
+                press: Press::Again,
+                steering,
+            };
             let outcome = self.server.tmux().submit(&self.target(), &submission).expect("tmux answers");
             self.goes_on(&outcome).then_some(())
         });

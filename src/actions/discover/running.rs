@@ -21,7 +21,7 @@ use crate::{
     },
     ports::{
         codex_server::{CodexServer, ThreadStatus, Timeouts},
-        process::{CodexProcess, CodexProcessKind, CodexScope, LockState, ProcessId},
+        process::{CodexProcess, CodexProcessKind, CodexScope, LockState, ProcessId, ProcessInfo},
         rollout,
         tmux::{CaptureOptions, PaneId, PaneInfo},
     },
@@ -301,15 +301,21 @@ fn look_at_files(cx: &Context, pid: u32, running: &mut Running) {
 /// A process and those below it, without Codex's background server and what that runs: the first terminal starts the
 /// server as its child, and the server holds the threads of everybody.
 pub(in crate::actions) fn own_tree(cx: &Context, pid: u32) -> Vec<u32> {
-    let all = cx.processes().codex_processes(CodexScope::All).unwrap_or_default();
-    let is_server =
-        |pid: u32| all.iter().any(|process| process.id.pid == pid && process.kind == CodexProcessKind::Server);
+    without_server(cx.processes().tree(pid).unwrap_or_default())
+}
+
+/// The same out of a listing of the processes.
+pub(in crate::actions) fn own_tree_among(cx: &Context, pid: u32, parents: &[(u32, u32)]) -> Vec<u32> {
+    without_server(cx.processes().tree_among(pid, parents))
+}
+
+fn without_server(tree: Vec<ProcessInfo>) -> Vec<u32> {
     let mut own = Vec::new();
     let mut left_out = BTreeSet::new();
-    for process in cx.processes().tree(pid).unwrap_or_default() {
+    for process in tree {
         let pid = process.id.pid;
         // Breadth first: a parent comes before its children.
-        if is_server(pid) || left_out.contains(&process.parent) {
+        if process.codex_kind() == Some(CodexProcessKind::Server) || left_out.contains(&process.parent) {
             left_out.insert(pid);
         } else {
             own.push(pid);

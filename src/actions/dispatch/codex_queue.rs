@@ -13,7 +13,8 @@ use std::{
 };
 
 use crate::{
-    actions::{Context, sense},
+    actions::{Context, ingest, sense},
+    base,
     model::{codex::CodexVersion, progress::EndKind, session::Session},
     ports::{
         codex_cli::{CodexCli, find_codex},
@@ -112,7 +113,10 @@ impl Queues {
         if rests || !cx.env().codex_queue || !version.has_queue() || holder(cx, session, thread) != Holder::Somebody {
             return None;
         }
-        let cursor = cx.ledger().ok()?.read(|r| store::rollouts::current(r, &session.id)).ok()??;
+        let ledger = cx.ledger().ok()?;
+        // What was not read yet says nothing about its turns. One that cannot be read now is judged by what was.
+        let _ = ingest::ingest_while(cx, &ledger, session, &|| true);
+        let cursor = ledger.read(|r| store::rollouts::current(r, &session.id)).ok()??;
         if cursor.thread_id != thread || cursor.next_offset == 0 {
             return None;
         }
@@ -142,12 +146,21 @@ impl Queues {
         self.failed_starts.get(&home).is_some_and(|failed| failed.times >= STARTS_IN_VAIN)
     }
 
-    /// Puts a message into the queue of the session's thread, unless it lies there already.
-    pub(super) fn give(&mut self, cx: &Context, session: &Session, id: &str, text: &str) -> Outcome<QueuedMessage> {
+    /// Puts a message into the queue of the session's thread, unless it lies there already. None when `go_on`, which is
+    /// asked right before that, says no.
+    pub(super) fn give(
+        &mut self,
+        cx: &Context,
+        session: &Session,
+        id: &str,
+        text: &str,
+        go_on: &dyn Fn() -> base::Result<bool>,
+    ) -> base::Result<Option<Outcome<QueuedMessage>>> {
         let thread = session.codex_session_id.clone().unwrap_or_default();
         let outcome = match self.find(cx, session, &thread, id) {
             Ok(Some(entry)) => Outcome::Accepted(entry),
             Ok(None) => match self.link(cx, session) {
+                Ok(_) if !go_on()? => return Ok(None),
                 Ok(link) => link.queue_add(&Delivery { thread: &thread, text, client_id: id }),
                 Err(error) => Outcome::Refused(Refusal::NotSent(error)),
             },
@@ -161,7 +174,7 @@ impl Queues {
             // Ending our server is what makes sure that it does nothing more.
             Outcome::Unknown(_) => self.forget(cx, session),
         }
-        outcome
+        Ok(Some(outcome))
     }
 
     /// The entry of a message in a thread's queue.

@@ -93,19 +93,28 @@ pub(super) fn perform(
         finish(store, &mut handled, command)?;
         return Ok(handled);
     }
+    let go_on = || is_ours(store, command);
     let outcome = match how {
         How::BeginsATurn | How::IntoOpenTurn => {
             let is_busy = how == How::IntoOpenTurn;
             let message = Message { id: &command.id, text: &text, is_busy };
-            let taken = servers.give(cx, target, &message);
-            taken.map(|taken| json!({"into_open_turn": is_busy, "turn_id": taken.turn_id}))
+            let taken = servers.give(cx, target, &message, &go_on)?;
+            taken.map(|taken| taken.map(|taken| json!({"into_open_turn": is_busy, "turn_id": taken.turn_id})))
         }
-        How::Compacts => servers.compact(cx, target).map(|()| command.result.clone().unwrap_or_else(|| json!({}))),
+        How::Compacts => {
+            let told = servers.compact(cx, target, &go_on)?;
+            told.map(|told| told.map(|()| command.result.clone().unwrap_or_else(|| json!({}))))
+        }
         How::Types => unreachable!("`typed` makes these tries itself"),
         How::ThroughQueue => {
-            let taken = servers.queues.give(cx, target, &command.id, &text);
-            taken.map(|entry| json!({"queue_entry_id": entry.entry_id}))
+            let taken = servers.queues.give(cx, target, &command.id, &text, &go_on)?;
+            taken.map(|taken| taken.map(|entry| json!({"queue_entry_id": entry.entry_id})))
         }
+    };
+    // Somebody else has it in hand, or nobody any more: nothing was done under this fence, and nothing is to be written.
+    let Some(outcome) = outcome else {
+        finish(store, &mut handled, command)?;
+        return Ok(handled);
     };
     crash::point("called");
     let now = cx.moment();
@@ -149,6 +158,15 @@ pub(super) fn perform(
     }
     finish(store, &mut handled, command)?;
     Ok(handled)
+}
+
+/// The last look before an effect, of whatever way: whether the command stands as this dispatcher has moved it. One that
+/// was stopped since finds that it was taken over, given back or decided about, and leaves it alone.
+pub(super) fn is_ours(store: &Store, command: &Command) -> Result<bool> {
+    let now = store.read(|r| store::commands::standing(r, &command.id))?;
+    let is_ours = now == Some((command.phase, command.fence));
+    crash::point("looked");
+    Ok(is_ours)
 }
 
 /// Writes how the command stands now into what is told about it.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     actions::{Context, sense},
+    base::Result,
     model::{
         delivery::{CommandKind, Lane},
         session::Session,
@@ -211,40 +212,58 @@ impl Servers {
         }
     }
 
-    /// Gives a message: an idle session begins a turn with it, a busy one takes it into the turn that is open.
-    pub(super) fn give(&mut self, cx: &Context, session: &Session, message: &Message<'_>) -> Outcome<TakenBy> {
+    /// Gives a message: an idle session begins a turn with it, a busy one takes it into the turn that is open. None when
+    /// `go_on`, which is asked right before that, says no.
+    pub(super) fn give(
+        &mut self,
+        cx: &Context,
+        session: &Session,
+        message: &Message<'_>,
+        go_on: &dyn Fn() -> Result<bool>,
+    ) -> Result<Option<Outcome<TakenBy>>> {
         let link = match self.link(cx, session) {
             Ok(link) => link,
-            Err(error) => return Outcome::Refused(Refusal::NotSent(error)),
+            Err(error) => return Ok(Some(Outcome::Refused(Refusal::NotSent(error)))),
         };
         let thread = session.codex_session_id.as_deref().unwrap_or_default();
         let delivery = Delivery { thread, text: message.text, client_id: message.id };
         let outcome = if message.is_busy {
             match link.open_turn(thread) {
+                Ok(Some(_)) if !go_on()? => return Ok(None),
                 Ok(Some(turn)) => link.steer_turn(&delivery, &turn),
                 Ok(None) => Outcome::Refused(Refusal::NoOpenTurn),
                 Err(error) => Outcome::Refused(Refusal::NotSent(error)),
             }
-        } else {
+        } else if go_on()? {
             link.start_turn(&delivery)
+        } else {
+            return Ok(None);
         };
         if matches!(&outcome, Outcome::Unknown(_) | Outcome::Refused(Refusal::NotSent(_))) {
             self.forget(cx, session);
         }
-        outcome
+        Ok(Some(outcome))
     }
 
-    /// Has an idle session compact its context.
-    pub(super) fn compact(&mut self, cx: &Context, session: &Session) -> Outcome<()> {
+    /// Has an idle session compact its context. None when `go_on`, which is asked right before that, says no.
+    pub(super) fn compact(
+        &mut self,
+        cx: &Context,
+        session: &Session,
+        go_on: &dyn Fn() -> Result<bool>,
+    ) -> Result<Option<Outcome<()>>> {
         let link = match self.link(cx, session) {
             Ok(link) => link,
-            Err(error) => return Outcome::Refused(Refusal::NotSent(error)),
+            Err(error) => return Ok(Some(Outcome::Refused(Refusal::NotSent(error)))),
         };
+        if !go_on()? {
+            return Ok(None);
+        }
         let outcome = link.compact_thread(session.codex_session_id.as_deref().unwrap_or_default());
         if matches!(&outcome, Outcome::Unknown(_) | Outcome::Refused(Refusal::NotSent(_))) {
             self.forget(cx, session);
         }
-        outcome
+        Ok(Some(outcome))
     }
 
     /// Whether the session's thread has a message of this id.

@@ -283,14 +283,37 @@ impl Work<'_> {
         }
     }
 
+    /// The last look before an effect: whether this dispatcher still has the message in hand. What comes between it and
+    /// the effect is for the pane to refuse.
+    fn is_ours(&self) -> Result<bool> {
+        push::is_ours(self.store, &self.command)
+    }
+
+    fn fence(&self) -> u64 {
+        u64::try_from(self.command.fence).unwrap_or_default()
+    }
+
+    /// Tells the pane that the message is in hand under this fence: its former dispatcher cannot submit it any more. Gives
+    /// the reason when that is not known.
+    pub(super) fn hold(&self) -> Option<String> {
+        match self.tmux.hold(&self.target, self.row.number, self.fence()) {
+            // Where another process or owner is, or nothing, nobody can submit it either.
+            Ok(SendOutcome::Done | SendOutcome::Refused(_)) => None,
+            Ok(SendOutcome::Unknown(why)) => Some(why),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     /// Puts the text into the composer; true when it stands there.
     pub(super) fn stage(&mut self, composer: EmptyComposer) -> Result<bool> {
-        let fence = u64::try_from(self.command.fence).unwrap_or_default();
-        let buffer = match BufferName::new(&self.target.install, &self.row.marker, fence) {
+        let buffer = match BufferName::new(&self.target.install, &self.row.marker, self.fence()) {
             Ok(buffer) => buffer,
             // Under this number nothing was typed, and nothing will be.
             Err(error) => return self.end(Phase::Failed, &format!("its paste buffer cannot be named: {error}")),
         };
+        if !self.is_ours()? {
+            return Ok(false);
+        }
         let staging = Staging { seq: self.row.number, text: &self.text, composer, buffer, steering: Steering::Waits };
         let outcome = self.tmux.stage(&self.target, &staging);
         crash::point("pasted");
@@ -351,8 +374,12 @@ impl Work<'_> {
     }
 
     fn submit(&mut self, press: Press) -> Result<()> {
+        if !self.is_ours()? {
+            return Ok(());
+        }
         let submission = Submission {
             seq: self.row.number,
+            fence: self.fence(),
             sign: self.text.sign(),
             key: submit_key(Some(self.version)),
             press,

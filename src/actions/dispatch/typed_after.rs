@@ -140,6 +140,12 @@ fn uncertain(store: &Store, command: &Command, noted: Option<&TypedMessage>, why
     }
 }
 
+/// Whether a former dispatcher may have been stopped before its key: that is pressed only for what stands in the ledger as
+/// staged or submitted.
+fn has_key_to_come(command: &Command) -> bool {
+    matches!(command.phase, Phase::Staged | Phase::Submitted)
+}
+
 fn in_flight(command: &Command) -> bool {
     matches!(command.phase, Phase::Started | Phase::Staged | Phase::Submitted)
 }
@@ -200,6 +206,14 @@ impl Open<'_> {
         match place {
             Place::Gone(why) => self.without_marks(&work, why, now),
             Place::Unseen(why) => self.waits(&work, &why),
+            // Before anything is concluded from its marks: who had it before may be about to press the key.
+            Place::Same(_)
+                if has_key_to_come(&work.command)
+                    && let Some(why) = work.hold() =>
+            {
+                let why = format!("whether its former dispatcher still submits it is not known: {why}");
+                self.waits(&work, &why)
+            }
             Place::Same(info) => match work.receipt() {
                 Ok(Some(marks)) => self.by_marks(work, &info, &marks),
                 Ok(None) => self.without_marks(&work, panes::PANE_GONE, now),

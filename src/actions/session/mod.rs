@@ -353,35 +353,7 @@ pub(super) fn record(
             known.role
         )));
     }
-    let mut session = found.unwrap_or(Session {
-        id: fresh_id,
-        name: known.name,
-        role: known.role,
-        identity_token: fresh_token,
-        tmux_session: None,
-        tmux_pane_id: None,
-        tmux_socket: None,
-        tmux_owned: false,
-        pane_pid: None,
-        pane_pid_start: None,
-        codex_session_path: None,
-        codex_session_id: None,
-        codex_app_thread_id: None,
-        codex_app_thread_title: None,
-        codex_version: None,
-        codex_home: None,
-        sandbox: None,
-        approval: None,
-        model: None,
-        pid: None,
-        pid_start: None,
-        cwd: String::new(),
-        registered_at: now,
-        resumed_at: None,
-        last_heartbeat_at: None,
-        state: Registration::Active,
-        last_ingest_offset: None,
-    });
+    let mut session = found.unwrap_or_else(|| Session::new(fresh_id, known.name, known.role, fresh_token, now));
     if session.state == Registration::Gone {
         forget_the_dead(cx, &mut session);
     }

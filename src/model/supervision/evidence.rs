@@ -89,6 +89,7 @@ pub fn says_something(command_line: &str) -> bool {
     parts.iter().any(|part| {
         let mut words = part.split_whitespace().skip_while(|word| is_assignment(word));
         let Some(program) = words.next() else { return false };
+        let program = program.trim_matches(['\'', '"', '(', ')']);
         let name = program.rsplit('/').next().unwrap_or(program);
         let is_text = SHELLS.contains(&name) && words.next().is_none_or(|word| word.starts_with('-'));
         !is_text && !SAY_NOTHING.contains(&name) && !name.starts_with('#')

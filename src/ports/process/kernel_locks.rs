@@ -1,11 +1,22 @@
 //! Who holds the flock of a file, from the kernel's own table (`/proc/locks`), without taking the lock.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 use super::{LockState, ProcessError, WRITER_LOCKS, WriterLock, is_writer_lock};
 
 /// The most writer locks that are looked at; Codex keeps one per thread that was ever open.
 const MAX_LOCKS: usize = 20_000;
+
+/// What one call reads at most. The kernel hands out a page in each call and holds the table still only within a call:
+/// between two it goes on by number, so that a lock is passed over when another one before it has gone. Every call
+/// also makes the kernel wait for all processors, some milliseconds when much is locked.
+const PIECE: usize = 64 * 1024;
+/// Readings of a table that comes in several pieces: what stands in one of them is held.
+const READINGS: usize = 3;
 
 /// One flock of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,25 +27,59 @@ struct Flock {
     inode: u64,
 }
 
+/// Whether somebody holds the flock of this file. The table is long on a busy machine, so it is read only for a file
+/// that is there.
+pub(super) fn state_of(path: &Path) -> Result<LockState, ProcessError> {
+    if fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(LockState::Missing);
+    }
+    LockTable::read()?.state_of(path)
+}
+
 /// The flocks of the machine at one moment.
 #[derive(Debug)]
-pub(super) struct LockTable(Vec<Flock>);
+struct LockTable(Vec<Flock>);
 
 impl LockTable {
-    pub(super) fn read() -> Result<Self, ProcessError> {
+    fn read() -> Result<Self, ProcessError> {
         if !cfg!(target_os = "linux") {
             return Err(ProcessError::Unsupported("the table of file locks"));
         }
-        let text = fs::read_to_string("/proc/locks")
-            .map_err(|source| ProcessError::Io { what: "/proc/locks".to_owned(), source })?;
-        Ok(Self::parse(&text))
+        Self::union(|| fs::File::open("/proc/locks"))
+            .map_err(|source| ProcessError::Io { what: "/proc/locks".to_owned(), source })
+    }
+
+    /// All that stands in as many readings as it takes to trust that nothing is missing.
+    fn union<R: Read>(mut open: impl FnMut() -> io::Result<R>) -> io::Result<Self> {
+        let mut buffer = vec![0; PIECE];
+        let mut flocks = Vec::new();
+        for _ in 0..READINGS {
+            let mut table = open()?;
+            let (mut text, mut pieces) = (Vec::new(), 0);
+            loop {
+                let length = match table.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(length) => length,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(error),
+                };
+                pieces += 1;
+                text.extend_from_slice(&buffer[..length]);
+            }
+            let Self(found) = Self::parse(&String::from_utf8_lossy(&text));
+            flocks.extend(found);
+            if pieces <= 1 {
+                break;
+            }
+        }
+        Ok(Self(flocks))
     }
 
     fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(parse_line).collect())
     }
 
-    pub(super) fn state_of(&self, path: &Path) -> Result<LockState, ProcessError> {
+    fn state_of(&self, path: &Path) -> Result<LockState, ProcessError> {
         let meta = match fs::metadata(path) {
             Ok(meta) => meta,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LockState::Missing),
@@ -107,6 +152,78 @@ pub(super) fn writer_locks(codex_home: &Path) -> Result<Vec<WriterLock>, Process
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A table that comes in the given pieces.
+    struct Pieces(Vec<&'static str>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let piece = self.0.remove(0).as_bytes();
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
+    #[test]
+    fn a_lock_that_was_passed_over_between_two_pieces_is_found_in_another_reading() {
+        let [first, second, third] = [
+            "1: FLOCK  ADVISORY  WRITE 1 fd:01:1 0 EOF\n",
+            "2: FLOCK  ADVISORY  WRITE 2 fd:01:2 0 EOF\n",
+            "3: FLOCK  ADVISORY  WRITE 3 fd:01:3 0 EOF\n",
+        ];
+        let mut readings = vec![vec![first, third], vec![first, second, third], vec![first, third]].into_iter();
+        let table = LockTable::union(|| Ok(Pieces(readings.next().unwrap()))).unwrap();
+        assert!(table.0.iter().any(|lock| lock.pid == Some(2)), "{table:?}");
+
+        let mut once = vec![vec![first]].into_iter();
+        assert_eq!(LockTable::union(|| Ok(Pieces(once.next().unwrap()))).unwrap().0.len(), 1, "one piece is enough");
+    }
+
+    #[test]
+    fn a_held_lock_is_seen_while_others_come_and_go() {
+        use rustix::fs::{FlockOperation, flock};
+        use std::sync::{
+            Barrier,
+            atomic::{AtomicBool, Ordering},
+        };
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("held.lock");
+        let held = fs::File::create(&path).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        let (is_over, have_begun) = (AtomicBool::new(false), Barrier::new(3));
+        let misses = std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let (folder, is_over, have_begun) = (folder.path(), &is_over, &have_begun);
+                scope.spawn(move || {
+                    let open = |number| fs::File::create(folder.join(format!("{thread}-{number}"))).unwrap();
+                    let others: Vec<fs::File> = (0..150).map(open).collect();
+                    let mut are_held = [false; 150];
+                    for round in 0_usize.. {
+                        if is_over.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        if round == 150 {
+                            have_begun.wait();
+                        }
+                        let is_held = &mut are_held[round * 7 % 150];
+                        *is_held ^= round < 150 || round % 3 > 0;
+                        let operation = if *is_held { FlockOperation::LockExclusive } else { FlockOperation::Unlock };
+                        flock(&others[round * 7 % 150], operation).unwrap();
+                    }
+                });
+            }
+            let see = || LockTable::read().and_then(|table| table.state_of(&path)).unwrap();
+            have_begun.wait();
+            let misses = (0..200).filter(|_| !matches!(see(), LockState::Held(_))).count();
+            is_over.store(true, Ordering::Relaxed);
+            misses
+        });
+        assert_eq!(misses, 0, "of 200 looks");
+    }
 
     #[test]
     fn only_held_flocks_count() {

@@ -16,7 +16,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::OwnedFd,
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal},
 };
 
 use crate::base::Timestamp;
@@ -154,21 +154,12 @@ pub(super) fn signal(id: ProcessId, signal: ProcessSignal) -> Result<SignalOutco
         if identify(id.pid)? != id {
             return Ok(SignalOutcome::Reused);
         }
-        pidfd_send_signal(&handle, number(signal)).map_err(|error| signal_error(id.pid, error))?;
+        pidfd_send_signal(&handle, signal.number()).map_err(|error| signal_error(id.pid, error))?;
         Ok(SignalOutcome::Sent)
     });
     match sent {
         Err(ProcessError::Gone(_)) => Ok(SignalOutcome::AlreadyGone),
         other => other,
-    }
-}
-
-fn number(signal: ProcessSignal) -> Signal {
-    match signal {
-        ProcessSignal::Interrupt => Signal::INT,
-        ProcessSignal::Hangup => Signal::HUP,
-        ProcessSignal::Terminate => Signal::TERM,
-        ProcessSignal::Kill => Signal::KILL,
     }
 }
 

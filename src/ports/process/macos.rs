@@ -16,7 +16,7 @@ use libproc::{
 };
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, kill_process},
+    process::{Pid, kill_process},
 };
 
 use crate::base::Timestamp;
@@ -106,20 +106,11 @@ pub(super) fn signal(id: ProcessId, signal: ProcessSignal) -> Result<SignalOutco
         Err(error) => return Err(error),
     }
     let Some(pid) = Pid::from_raw(raw(id.pid)?) else { return Ok(SignalOutcome::AlreadyGone) };
-    match kill_process(pid, number(signal)) {
+    match kill_process(pid, signal.number()) {
         Ok(()) => Ok(SignalOutcome::Sent),
         Err(Errno::SRCH) => Ok(SignalOutcome::AlreadyGone),
         Err(Errno::PERM) => Err(ProcessError::Denied(id.pid)),
         Err(other) => Err(ProcessError::Io { what: id.to_string(), source: other.into() }),
-    }
-}
-
-fn number(signal: ProcessSignal) -> Signal {
-    match signal {
-        ProcessSignal::Interrupt => Signal::INT,
-        ProcessSignal::Hangup => Signal::HUP,
-        ProcessSignal::Terminate => Signal::TERM,
-        ProcessSignal::Kill => Signal::KILL,
     }
 }
 

@@ -167,6 +167,19 @@ pub enum ProcessSignal {
     Kill,
 }
 
+impl ProcessSignal {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    const fn number(self) -> rustix::process::Signal {
+        use rustix::process::Signal;
+        match self {
+            Self::Interrupt => Signal::INT,
+            Self::Hangup => Signal::HUP,
+            Self::Terminate => Signal::TERM,
+            Self::Kill => Signal::KILL,
+        }
+    }
+}
+
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignalOutcome {
@@ -207,11 +220,26 @@ pub trait Processes: Send + Sync {
     /// As [`Self::identify`].
     fn info(&self, pid: u32) -> Result<ProcessInfo, ProcessError>;
 
+    /// `(pid, parent)` of every process.
+    ///
+    /// # Errors
+    /// When the process table cannot be listed.
+    fn parents(&self) -> Result<Vec<(u32, u32)>, ProcessError>;
+
     /// `root` and its descendants, breadth first, at most [`MAX_TREE`].
     ///
     /// # Errors
     /// [`ProcessError::Gone`] when `root` does not run.
-    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError>;
+    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError> {
+        self.identify(root)?;
+        Ok(self.tree_among(root, &self.parents()?))
+    }
+
+    /// The same out of a listing that is at hand: making one costs milliseconds.
+    fn tree_among(&self, root: u32, parents: &[(u32, u32)]) -> Vec<ProcessInfo> {
+        // A process may end between the listing and the look at it.
+        breadth_first(root, parents).into_iter().filter_map(|pid| self.info(pid).ok()).collect()
+    }
 
     /// The working directory.
     ///
@@ -248,6 +276,15 @@ pub trait Processes: Send + Sync {
     /// # Errors
     /// When the process table cannot be listed.
     fn codex_processes(&self, scope: CodexScope) -> Result<Vec<CodexProcess>, ProcessError>;
+
+    /// Whether one of these processes is Codex, run by this user.
+    ///
+    /// # Errors
+    /// When the process table cannot be read.
+    fn any_codex(&self, pids: &[u32]) -> Result<bool, ProcessError> {
+        let all = self.codex_processes(CodexScope::All)?;
+        Ok(all.iter().any(|process| pids.contains(&process.id.pid)))
+    }
 
     /// Sends a signal to exactly this process, or to none.
     ///
@@ -302,11 +339,8 @@ impl Processes for SystemProcesses {
         system::info(pid)
     }
 
-    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError> {
-        system::identify(root)?;
-        let members = breadth_first(root, &system::parents()?);
-        // A process may end between the listing and the look at it.
-        Ok(members.into_iter().filter_map(|pid| system::info(pid).ok()).collect())
+    fn parents(&self) -> Result<Vec<(u32, u32)>, ProcessError> {
+        system::parents()
     }
 
     fn cwd(&self, pid: u32) -> Result<PathBuf, ProcessError> {
@@ -322,7 +356,7 @@ impl Processes for SystemProcesses {
     }
 
     fn lock_state(&self, path: &Path) -> Result<LockState, ProcessError> {
-        match kernel_locks::LockTable::read()?.state_of(path)? {
+        match kernel_locks::state_of(path)? {
             // The kernel lists no holder that cannot be seen from here.
             LockState::Free if system::sandbox().is_some() => Err(ProcessError::Unsupported("locks of a sandbox")),
             state => Ok(state),
@@ -346,17 +380,20 @@ impl Processes for SystemProcesses {
     fn codex_processes(&self, scope: CodexScope) -> Result<Vec<CodexProcess>, ProcessError> {
         let mut found = Vec::new();
         for (pid, _) in system::parents()? {
-            let Ok(argv) = system::argv(pid) else { continue };
-            let Some(kind) = codex::kind_of(&argv).filter(|kind| scope.includes(*kind)) else { continue };
-            if !system::is_own(pid) {
-                continue;
-            }
+            let Some(kind) = codex_kind(pid).filter(|kind| scope.includes(*kind)) else { continue };
             if let Ok(info) = system::info(pid) {
                 found.push(CodexProcess { id: info.id, parent: info.parent, kind, argv: info.argv });
             }
         }
         found.sort_by_key(|process| process.id);
         Ok(found)
+    }
+
+    /// The whole table costs a millisecond or more, and most commands ask only about the few processes above them.
+    fn any_codex(&self, pids: &[u32]) -> Result<bool, ProcessError> {
+        // Where not even this program is shown, none of the others is told to be no Codex.
+        system::identify(machine::own_pid())?;
+        Ok(pids.iter().any(|pid| codex_kind(*pid).is_some()))
     }
 
     fn signal(&self, id: ProcessId, signal: ProcessSignal) -> Result<SignalOutcome, ProcessError> {
@@ -370,6 +407,12 @@ impl Processes for SystemProcesses {
     fn started_at(&self, id: ProcessId) -> Option<Timestamp> {
         system::started_at(id)
     }
+}
+
+/// What this process does for Codex; none when it is not Codex, not this user's, or gone.
+fn codex_kind(pid: u32) -> Option<CodexProcessKind> {
+    let kind = codex::kind_of(&system::argv(pid).ok()?)?;
+    system::is_own(pid).then_some(kind)
 }
 
 /// `root` and its descendants among `(pid, parent)` pairs.

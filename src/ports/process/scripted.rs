@@ -12,7 +12,7 @@ use crate::base::Timestamp;
 
 use super::{
     CodexProcess, CodexScope, LockState, ProcessError, ProcessId, ProcessInfo, ProcessSignal, Processes, SessionFiles,
-    SignalOutcome, WriterLock, breadth_first, codex,
+    SignalOutcome, WriterLock, codex,
 };
 
 /// A process of a [`ScriptedProcesses`] table.
@@ -102,10 +102,8 @@ impl Processes for ScriptedProcesses {
         Ok(shown(self.process(pid)?))
     }
 
-    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError> {
-        self.process(root)?;
-        let parents: Vec<_> = self.state().processes.values().map(|process| (process.id.pid, process.parent)).collect();
-        Ok(breadth_first(root, &parents).into_iter().filter_map(|pid| self.info(pid).ok()).collect())
+    fn parents(&self) -> Result<Vec<(u32, u32)>, ProcessError> {
+        Ok(self.state().processes.values().map(|process| (process.id.pid, process.parent)).collect())
     }
 
     fn cwd(&self, pid: u32) -> Result<PathBuf, ProcessError> {

@@ -216,6 +216,8 @@ pub enum Refusal {
     SignNotInComposer,
     /// The composer is not empty, or has not the keyboard.
     ComposerNotEmpty,
+    /// A later dispatcher has the message in hand.
+    TakenOver,
 }
 
 impl fmt::Display for Refusal {
@@ -242,6 +244,7 @@ impl fmt::Display for Refusal {
             Refusal::NotSubmitted => f.write_str("the message was not the last to be submitted"),
             Refusal::SignOnScreen => f.write_str("the message is on the screen already"),
             Refusal::SignNotInComposer => f.write_str("the composer does not end with the message"),
+            Refusal::TakenOver => f.write_str("another dispatcher has the message in hand now"),
             Refusal::ComposerNotEmpty => f.write_str("the composer is not empty or has not the keyboard"),
         }
     }

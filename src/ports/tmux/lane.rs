@@ -50,6 +50,16 @@ impl Install {
         format!("@cvy_{}_submit", self.0)
     }
 
+    /// The number that was taken over last.
+    fn held_option(&self) -> String {
+        format!("@cvy_{}_held", self.0)
+    }
+
+    /// Under which fence.
+    fn fence_option(&self) -> String {
+        format!("@cvy_{}_fence", self.0)
+    }
+
     /// What the names of all its paste buffers begin with.
     pub(super) fn buffer_prefix(&self) -> String {
         format!("cvy_{}_", self.0)
@@ -125,6 +135,8 @@ pub enum Press {
 pub struct Submission<'a> {
     /// The number it was staged under.
     pub seq: u64,
+    /// The fence under which its dispatcher has it in hand.
+    pub fence: u64,
     /// By what it is recognised.
     pub sign: &'a Sign,
     /// The key that submits.
@@ -263,6 +275,17 @@ impl Checks {
             Press::Again => checks.add(format!("#{{==:#{{{submitted}}},{seq}}}"), Refusal::NotSubmitted),
         }
         checks.add(in_composer(submission.sign), Refusal::SignNotInComposer);
+        checks.add(not_held(install, seq, submission.fence), Refusal::TakenOver);
+        Ok(checks)
+    }
+
+    /// For taking a number over: no later dispatcher has.
+    pub(super) fn holding(target: &Target, seq: u64, fence: u64) -> Result<Self, TmuxError> {
+        let seq = number(seq)?;
+        let mut checks = Self(Vec::new());
+        checks.identity(target);
+        checks.add(owned(&target.install), Refusal::OwnedByOther);
+        checks.add(not_held(&target.install, seq, fence), Refusal::TakenOver);
         Ok(checks)
     }
 
@@ -404,6 +427,12 @@ impl Submission<'_> {
     }
 }
 
+/// Notes under which fence a number is in hand.
+pub(super) fn hold(target: &Target, seq: u64, fence: u64) -> String {
+    let (pane, held, fence_option) = (target.pane, target.install.held_option(), target.install.fence_option());
+    format!("set-option -p -t {pane} {held} {seq} ; set-option -p -t {pane} {fence_option} {fence}")
+}
+
 /// Counts a number as staged without typing anything.
 pub(super) fn forgo(target: &Target, seq: u64) -> String {
     let (pane, option, install) = (target.pane, target.install.staged_option(), target.install.as_str());
@@ -466,6 +495,13 @@ fn owned(install: &Install) -> String {
 /// An option that is not set compares as zero; one that is no number as nothing, so that the check fails.
 fn below(option: &str, seq: u64) -> String {
     format!("#{{==:#{{e|<|:#{{{option}}},{seq}}},1}}")
+}
+
+/// Nobody has taken this number over under a later fence, or a later number.
+fn not_held(install: &Install, seq: u64, fence: u64) -> String {
+    let (held, fence_option) = (install.held_option(), install.fence_option());
+    let same = format!("#{{&&:#{{==:#{{{held}}},{seq}}},#{{e|<=|:#{{{fence_option}}},{fence}}}}}");
+    format!("#{{||:#{{e|<|:#{{{held}}},{seq}}},{same}}}")
 }
 
 /// Whether the row in which the search finds a sign (0 for none) is the given one.

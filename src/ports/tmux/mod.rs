@@ -158,12 +158,19 @@ pub trait Tmux: Send + Sync {
     fn stage(&self, target: &Target, staging: &Staging<'_>) -> Result<SendOutcome>;
 
     /// Submits what was staged and counts it, when, and only when, at that moment the pane is the right one, the
-    /// composer ends with the sign of the message, and this number was staged and not submitted before (with
-    /// [`Press::Again`]: was the last to be submitted).
+    /// composer ends with the sign of the message, this number was staged and not submitted before (with
+    /// [`Press::Again`]: was the last to be submitted), and nobody holds it under a later fence.
     ///
     /// # Errors
     /// As [`Self::stage`].
     fn submit(&self, target: &Target, submission: &Submission<'_>) -> Result<SendOutcome>;
+
+    /// Notes in the pane under which fence a number that was staged is in hand: whoever had it under an older one cannot
+    /// submit it any more, however late its key arrives.
+    ///
+    /// # Errors
+    /// As [`Self::stage`].
+    fn hold(&self, target: &Target, seq: u64, fence: u64) -> Result<SendOutcome>;
 
     /// Gives up a number that was not staged, so that nobody can stage it any more, however late its step arrives.
     /// [`SendOutcome::Done`] proves that it was never typed and never will be.

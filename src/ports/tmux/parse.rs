@@ -14,7 +14,7 @@ const MAX_TEXT: usize = 300;
 
 /// The fields of a pane; the session name comes last.
 const PANE_FIELDS: &str = "#{pane_id} #{session_id} #{pane_pid} #{pane_dead} x#{pane_dead_status} #{pane_in_mode} \
-     #{pane_width} #{pane_height} x#{alternate_on} #{pane_active} #{window_active} #{session_attached}";
+     #{pane_width} #{pane_height} x#{alternate_on} x#{window_activity} #{pane_active} #{window_active} #{session_attached}";
 
 /// The formats of the four lists that together describe panes: each line begins with its list and the pane.
 pub(super) fn pane_formats() -> [String; 4] {
@@ -58,7 +58,7 @@ pub(super) fn panes(output: &[u8]) -> Result<Vec<PaneInfo>, TmuxError> {
 }
 
 fn pane(line: &str) -> Option<PaneInfo> {
-    let mut fields = line.splitn(13, ' ');
+    let mut fields = line.splitn(14, ' ');
     Some(PaneInfo {
         id: fields.next()?.parse().ok()?,
         session: fields.next()?.parse().ok()?,
@@ -68,6 +68,7 @@ fn pane(line: &str) -> Option<PaneInfo> {
         in_mode: fields.next()? != "0",
         size: Size { width: fields.next()?.parse().ok()?, height: fields.next()?.parse().ok()? },
         alternate_on: fields.next()? == "x1",
+        output_at: fields.next()?.strip_prefix('x')?.parse().ok(),
         active: fields.next()? == "1",
         window_active: fields.next()? == "1",
         session_attached: fields.next()?.parse().ok()?,

@@ -419,6 +419,17 @@ impl Tmux for RealTmux {
         })
     }
 
+    fn hold(&self, target: &Target, seq: u64, fence: u64) -> Result<SendOutcome> {
+        self.type_step(Step {
+            target,
+            checks: Checks::holding(target, seq, fence)?,
+            before: None,
+            input: b"",
+            effect: lane::hold(target, seq, fence),
+            otherwise: None,
+        })
+    }
+
     fn forgo(&self, target: &Target, seq: u64) -> Result<SendOutcome> {
         self.type_step(Step {
             target,

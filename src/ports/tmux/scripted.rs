@@ -39,6 +39,8 @@ pub enum Call {
     Stage(PaneId, u64, String, SendOutcome),
     /// What was staged under this number was to be submitted with this key.
     Submit(PaneId, u64, Key, SendOutcome),
+    /// This number was to be taken over under this fence.
+    Hold(PaneId, u64, u64, SendOutcome),
     /// This number was to be given up.
     Forgo(PaneId, u64, SendOutcome),
     /// A turn was to be interrupted.
@@ -80,6 +82,8 @@ struct Marks {
     owner: Option<Install>,
     staged: u64,
     submitted: u64,
+    /// The number that was taken over last, and under which fence.
+    held: (u64, u64),
 }
 
 impl ScriptedPane {
@@ -175,6 +179,7 @@ impl ScriptedPane {
             (asked.press == Press::First && self.marks.submitted >= asked.seq, Refusal::AlreadySubmitted),
             (asked.press == Press::Again && self.marks.submitted != asked.seq, Refusal::NotSubmitted),
             (self.sign_place(asked.sign) != SignPlace::InComposer, Refusal::SignNotInComposer),
+            (self.marks.held > (asked.seq, asked.fence), Refusal::TakenOver),
         ];
         let failed = || checks.into_iter().find(|(failed, _)| *failed).map(|(_, refusal)| refusal);
         self.message_refusal(target, asked.steering, version).or_else(failed)
@@ -310,6 +315,7 @@ impl State {
             in_mode: false,
             size,
             alternate_on: false,
+            output_at: None,
             active: true,
             window_active: true,
             session_attached: 0,
@@ -537,6 +543,25 @@ impl Tmux for ScriptedTmux {
         );
         let key = lane::key_of(submission.key);
         state.calls.push(Call::Submit(target.pane, submission.seq, key, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn hold(&self, target: &Target, seq: u64, fence: u64) -> Result<SendOutcome> {
+        let mut state = self.answer()?;
+        let outcome = state.type_step(
+            target.pane,
+            |pane, _| {
+                if pane.process() != target.process {
+                    Some(Refusal::ProcessChanged)
+                } else if pane.marks.owner.as_ref() != Some(&target.install) {
+                    Some(Refusal::OwnedByOther)
+                } else {
+                    (pane.marks.held > (seq, fence)).then_some(Refusal::TakenOver)
+                }
+            },
+            |pane| pane.marks.held = (seq, fence),
+        );
+        state.calls.push(Call::Hold(target.pane, seq, fence, outcome.clone()));
         Ok(outcome)
     }
 

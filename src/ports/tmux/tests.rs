@@ -55,9 +55,9 @@ fn versions_are_read_and_judged() {
 
 #[test]
 fn free_texts_cannot_be_taken_for_fields_or_lines() {
-    let output = "p %1 $1 77 0 x 0 80 24 x1 1 1 0 it's #{x} ; 9 9\n\
-         p %2 $1 78 1 x3 1 60 15 x0 0 1 2 it's\n\
-         p %1 $2 77 0 x 0 80 24 x1 1 1 0 linked\n\
+    let output = "p %1 $1 77 0 x 0 80 24 x1 x1700000000 1 1 0 it's #{x} ; 9 9\n\
+         p %2 $1 78 1 x3 1 60 15 x0 x 0 1 2 it's\n\
+         p %1 $2 77 0 x 0 80 24 x1 x1700000000 1 1 0 linked\n\
          c %1 codex\nc %2 \n\
          t %1 ⠹ a | b \u{1b}[31m c\nt %2 p %1 $9 1\n\
          d %1 /tmp/a b\nd %2 /tmp/x\u{fffd}t %1 forged\n";
@@ -72,6 +72,7 @@ fn free_texts_cannot_be_taken_for_fields_or_lines() {
         in_mode: false,
         size: Size { width: 80, height: 24 },
         alternate_on: true,
+        output_at: Some(1_700_000_000),
         active: true,
         window_active: true,
         session_attached: 0,
@@ -88,6 +89,7 @@ fn free_texts_cannot_be_taken_for_fields_or_lines() {
         in_mode: true,
         size: Size { width: 60, height: 15 },
         alternate_on: false,
+        output_at: None,
         active: false,
         session_attached: 2,
         current_command: String::new(),
@@ -241,12 +243,17 @@ fn the_scripted_server_types_like_a_real_one() {
     let buffer = BufferName::new(&install, "c1", 1).unwrap();
     let staging = Staging { seq: 1, text: &text, composer, buffer: buffer.clone(), steering };
     let stage = || tmux.stage(&target, &staging).unwrap();
-    let submission = |press| Submission { seq: 1, sign: text.sign(), key: SubmitKey::Tab, press, steering };
-    let submit = |press| tmux.submit(&target, &submission(press)).unwrap();
+    let submission = |press, fence| {
+        let (sign, key) = (text.sign(), SubmitKey::Tab);
+        Submission { seq: 1, fence, sign, key, press, steering }
+    };
+    let submit = |press| tmux.submit(&target, &submission(press, 3)).unwrap();
+    let hold = |seq, fence| tmux.hold(&target, seq, fence).unwrap();
     let receipt = || tmux.receipt(made.pane, &install, text.sign()).unwrap().unwrap();
     let refused = SendOutcome::Refused;
 
     assert_eq!(submit(Press::First), refused(Refusal::OwnedByOther));
+    assert_eq!(hold(1, 1), refused(Refusal::OwnedByOther));
     tmux.lose_next_step();
     assert!(matches!(stage(), SendOutcome::Unknown(_)));
     assert_eq!((receipt().staged, tmux.buffers()), (0, vec![buffer.as_str().to_owned()]));
@@ -266,6 +273,10 @@ fn the_scripted_server_types_like_a_real_one() {
     assert_eq!(staged.owner.as_deref(), Some("here"));
     assert_eq!(stage(), refused(Refusal::AlreadyStaged));
     assert_eq!(submit(Press::Again), refused(Refusal::NotSubmitted));
+    // Whoever has it under an older fence comes too late, also to take it over.
+    assert_eq!(hold(1, 3), SendOutcome::Done);
+    assert_eq!(tmux.submit(&target, &submission(Press::First, 2)).unwrap(), refused(Refusal::TakenOver));
+    assert_eq!(hold(1, 2), refused(Refusal::TakenOver));
     assert_eq!(submit(Press::First), SendOutcome::Done);
     assert_eq!(submit(Press::First), refused(Refusal::AlreadySubmitted));
     assert_eq!(submit(Press::Again), refused(Refusal::SignNotInComposer));
@@ -284,5 +295,5 @@ fn the_scripted_server_types_like_a_real_one() {
     assert_eq!(tmux.stage(&target, &second).unwrap(), refused(Refusal::PaneGone));
     assert_eq!(tmux.receipt(made.pane, &install, text.sign()).unwrap(), None);
     let asked = tmux.calls().into_iter().filter(|call| matches!(call, Call::Stage(..) | Call::Submit(..))).count();
-    assert_eq!(asked, 13);
+    assert_eq!(asked, 14);
 }

@@ -231,6 +231,8 @@ pub struct PaneInfo {
     pub size: Size,
     /// The program uses the alternate screen, so there is no history to capture.
     pub alternate_on: bool,
+    /// The second in which a pane of its window printed last, by the clock of the wall; none when tmux does not tell.
+    pub output_at: Option<i64>,
     /// The active pane of its window.
     pub active: bool,
     /// Its window is the current one of its session.

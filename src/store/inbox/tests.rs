@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     base::{Clock, clock::FixedClock},
-    model::session::{Registration, Session},
+    model::session::Session,
     store::{Error, Store, sessions},
 };
 
@@ -24,35 +24,7 @@ fn inbox_of(count: i64) -> (Store, FixedClock) {
 
 fn session() -> Session {
     let at = Timestamp::from_millis(0);
-    Session {
-        id: "s".to_owned(),
-        name: "m1".to_owned(),
-        role: Role::Manager,
-        identity_token: "t".to_owned(),
-        tmux_session: None,
-        tmux_pane_id: None,
-        tmux_socket: None,
-        tmux_owned: false,
-        pane_pid: None,
-        pane_pid_start: None,
-        codex_session_path: None,
-        codex_session_id: None,
-        codex_app_thread_id: None,
-        codex_app_thread_title: None,
-        codex_version: None,
-        codex_home: None,
-        sandbox: None,
-        approval: None,
-        model: None,
-        pid: None,
-        pid_start: None,
-        cwd: String::new(),
-        registered_at: at,
-        resumed_at: None,
-        last_heartbeat_at: None,
-        state: Registration::Active,
-        last_ingest_offset: None,
-    }
+    Session::new("s".to_owned(), "m1".to_owned(), Role::Manager, "t".to_owned(), at)
 }
 
 fn put(w: &Write<'_>, number: i64, now: Timestamp) -> Result<i64> {

@@ -11,10 +11,10 @@ use crate::{
     tui::{
         app::App,
         editing::{self, Lines},
-        input::{begin, command_line},
         keymap::{Intent, Key},
         layer::Layer,
         message::{Effect, Failure, Load},
+        submitting::{begin, command_line},
         theme::Part,
     },
 };

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     actions::{
         Action as _, Bind, CompactWorker, Deregister, Discover, ManagerConfig, Pair, RegisterManager, RegisterWorker,
-        Resume, StartManager, StartWorker, Tasks,
+        Resume, SessionInterrupt, StartManager, StartWorker, Tasks,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -17,8 +17,10 @@ use crate::{
     },
     text_enum,
     tui::{
+        answers,
         app::{App, BoardState, Screen},
         field::Field,
+        keymap::Intent,
     },
 };
 
@@ -43,6 +45,8 @@ text_enum! {
         Bind => "bind",
         /// Has a worker compact its context.
         Compact => "compact",
+        /// Ends the turn that runs, with a message for the session afterwards.
+        Interrupt => "interrupt",
         /// Brings a session back.
         Resume => "resume",
         /// Takes a session out of supervision.
@@ -66,6 +70,7 @@ impl Subject {
             Self::Adopt => Discover::NAME,
             Self::Bind => Bind::NAME,
             Self::Compact => CompactWorker::NAME,
+            Self::Interrupt => SessionInterrupt::NAME,
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
             Self::Budget => ManagerConfig::NAME,
@@ -85,6 +90,7 @@ impl Subject {
             Self::Adopt => "adopt Codex sessions that run here",
             Self::Bind => "bind worker and manager to a task",
             Self::Compact => "compact a worker's context",
+            Self::Interrupt => "interrupt: what the turn has not finished is lost",
             Self::Resume => "resume a session that has ended",
             Self::Deregister => "deregister a session",
             Self::Budget => "limit a task's nudges",
@@ -94,7 +100,7 @@ impl Subject {
     /// The selected session or task that it is about; none when it makes something new.
     fn about(self, app: &App) -> Option<String> {
         match self {
-            Self::Resume | Self::Deregister => app.session().map(|session| session.name.clone()),
+            Self::Interrupt | Self::Resume | Self::Deregister => app.session().map(|session| session.name.clone()),
             // Both are filled in.
             Self::Bind => {
                 let task = selected_task(app).map(|row| format!("task {}", row.task.name));
@@ -128,13 +134,16 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Adopt => (&["--adopt"], adopt()),
         Subject::Bind => (&[], bind(app)?),
         Subject::Compact => (&["--no-wait"], compact(app)?),
+        Subject::Interrupt => (&[], interrupt(app)?),
         Subject::Resume => (&[], resume(app)?),
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
     // The keyboard begins where something is to be typed.
-    form.focus = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty()).unwrap_or(0);
+    let first = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty());
+    // Whose turn is interrupted is what was selected; what is left to be said is what comes afterwards.
+    form.focus = first.unwrap_or(usize::from(subject == Subject::Interrupt));
     Ok(form)
 }
 
@@ -161,6 +170,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
         }
         Subject::Compact => task(|row| active(row).is_some()),
         Subject::Budget => task(|_| true),
+        Subject::Interrupt => answers::is_reachable(app),
         Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),
         Subject::Deregister => session(&|row| row.registration == Registration::Active),
     }
@@ -306,7 +316,7 @@ fn adopt() -> Vec<Entry> {
         required(entry(
             "sessions",
             Flag::Each("--thread"),
-            "Space checks one, Ctrl-A all",
+            "each one that is checked is registered",
             Control::Checks(Checks::default()),
         )),
         choice("as", "--role", "what they are registered as", &[("worker", "workers"), ("manager", "managers")]),
@@ -316,7 +326,7 @@ fn adopt() -> Vec<Entry> {
 fn bind(app: &App) -> Result<Vec<Entry>, String> {
     let tasks = open_tasks(app, |row| active(row).is_none());
     if tasks.is_empty() {
-        return Err("no open task is without a binding; T makes a new one".to_owned());
+        return Err(with_new_task(app, "no open task is without a binding"));
     }
     let free = |role: Role| sessions(app, move |row| is_free(row, role));
     let (workers, managers) = (free(Role::Worker), free(Role::Manager));
@@ -342,6 +352,16 @@ fn compact(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
         required(line("reason", "--reason", "why; it stands in the audit trail")),
+    ])
+}
+
+fn interrupt(app: &App) -> Result<Vec<Entry>, String> {
+    let session = app.session().filter(|_| answers::is_reachable(app));
+    let name = session.ok_or("no session is selected that could be interrupted")?.name.clone();
+    let reachable = sessions(app, |row| row.registration == Registration::Active);
+    Ok(vec![
+        pick("session", Flag::Word, "the turn that runs in it is ended", reachable, Some(&name)),
+        text("then say", "--followup", "a message for it, sent once no turn runs any more"),
     ])
 }
 
@@ -376,13 +396,19 @@ fn deregister(app: &App) -> Result<Vec<Entry>, String> {
 fn budget(app: &App) -> Result<Vec<Entry>, String> {
     let tasks = open_tasks(app, |_| true);
     if tasks.is_empty() {
-        return Err("no task is open; T makes one".to_owned());
+        return Err(with_new_task(app, "no task is open"));
     }
     let task = selected_task(app).map(|row| row.task.name.clone());
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker is nudged", tasks, task.as_deref()),
         required(line("nudges", "--max-nudges", "how many in all, or `none` for no limit")),
     ])
+}
+
+/// What is missing, and the key that makes it.
+fn with_new_task(app: &App, missing: &str) -> String {
+    let makes = app.key_that(Intent::NewTask, "makes one").map(|key| format!("; {key}"));
+    format!("{missing}{}", makes.unwrap_or_default())
 }
 
 /// The task that is selected, or the one of the selected session.

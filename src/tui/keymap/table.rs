@@ -3,26 +3,13 @@
 use std::borrow::Cow;
 
 use crossterm::event::KeyCode::{
-    self, BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
+    BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
 };
 
-use super::{Binding, Intent, Key, Place};
-
-pub(super) const fn c(letter: char) -> Key {
-    Key { code: KeyCode::Char(letter), control: false }
-}
-
-pub(super) const fn ctrl(letter: char) -> Key {
-    Key { code: KeyCode::Char(letter), control: true }
-}
-
-const fn ctrl_k(code: KeyCode) -> Key {
-    Key { code, control: true }
-}
-
-pub(super) const fn k(code: KeyCode) -> Key {
-    Key { code, control: false }
-}
+use super::{
+    Binding, Intent, Key, Place,
+    key::{c, ctrl, ctrl_k, k},
+};
 
 const fn moves(place: Place, keys: &'static [Key], intent: Intent, short: &'static str, help: &'static str) -> Binding {
     Binding { place, keys: Cow::Borrowed(keys), intent, short, help, verb: None }
@@ -64,7 +51,7 @@ pub const BINDINGS: &[Binding] = &[
         Intent::Interrupt,
         "session-interrupt",
         "interrupt",
-        "end the turn that runs, after a question",
+        "end the turn that runs; with a message for afterwards",
     ),
     does(
         Place::Screen,
@@ -108,6 +95,14 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Fleet, &[c('H')], Intent::Gone, "gone", "show the sessions that are gone, or fold them"),
     moves(Place::Task, &[k(Enter)], Intent::Open, "worker", "show the worker of the task in the fleet"),
     does(Place::Fleet, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
+    does(
+        Place::Task,
+        &[c('F')],
+        Intent::Finish,
+        "finish-task",
+        "finish",
+        "show each gate of the task, and finish it there",
+    ),
     does(Place::Task, &[c('c')], Intent::Cycle, "cycle", "cycle", "observe the worker of this task once, now"),
     moves(Place::Events, &[k(Enter)], Intent::Open, "whole", "show the whole text of the event"),
     moves(Place::Events, &[c('F')], Intent::Follow, "follow", "stay at the newest event, or stop doing so"),
@@ -360,6 +355,23 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Snooze, &[c('j'), k(Down)], Intent::Down, "longer", "next choice"),
     moves(Place::Snooze, &[c('k'), k(Up)], Intent::Up, "shorter", "previous choice"),
     moves(Place::Snooze, &[k(Esc), c('q')], Intent::Back, "leave", "leave it as it is"),
+    does(
+        Place::Finish,
+        &[c('y')],
+        Intent::Yes,
+        "finish-task",
+        "finish",
+        "finish it; works at the end, when every gate is met",
+    ),
+    moves(Place::Finish, &[c('w')], Intent::WithWorker, "worker", "stop the worker too, or let it go on"),
+    moves(Place::Finish, &[c('m')], Intent::WithManager, "manager", "stop the manager too, or let it go on"),
+    moves(Place::Finish, &[c('r')], Intent::Reload, "look", "look at the gates again"),
+    moves(Place::Finish, &[k(Esc), c('q')], Intent::Back, "leave", "leave the task as it is"),
+    moves(Place::Finish, &[c('j'), k(Down)], Intent::Down, "down", "scroll on"),
+    moves(Place::Finish, &[c('k'), k(Up)], Intent::Up, "up", "scroll back"),
+    moves(Place::Finish, &[k(PageDown)], Intent::PageDown, "page", "one page on"),
+    moves(Place::Finish, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
+    does(Place::Finish, &[c('S')], Intent::Pause, "dispatch", "stop", "emergency stop: deliver nothing anywhere"),
     moves(Place::Always, &[ctrl('c')], Intent::Quit, "quit", "leave the cockpit"),
     moves(Place::Always, &[ctrl('l')], Intent::Repaint, "repaint", "draw the screen anew"),
     moves(Place::Always, &[ctrl('z')], Intent::Suspend, "suspend", "go to the background; `fg` comes back"),

@@ -3,10 +3,10 @@
 use super::{Outcome, Receipt};
 use crate::tui::{
     app::App,
-    input::copy,
     keymap::Intent,
     layer::{About, Layer, Reader},
     message::Effect,
+    submitting::copy,
     theme::Part,
 };
 

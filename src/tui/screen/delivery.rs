@@ -1,14 +1,17 @@
 //! What is said of messages on their way: who delivers, and how far each has come.
 
-use super::ago;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use super::{ago, span};
 use crate::{
     actions::{Deliveries, DispatcherHost},
-    base::text::one_line,
+    base::{Timestamp, text::one_line},
     model::{
         deliveries::{CommandRow, ItemFacts, Preview},
         delivery::{CommandKind, Phase},
     },
-    tui::{app::App, keymap::Intent, theme::Part},
+    tui::{app::App, keymap::Intent, theme::Part, wrap::pad},
 };
 
 /// Dispatch in a few words.
@@ -46,16 +49,11 @@ pub(super) fn summary(app: &App) -> Option<Summary> {
     if health.waiting > 0 {
         words.push(format!("{} wait{}", health.waiting, if health.waiting == 1 { "s" } else { "" }));
     }
-    if health.ambiguous > 0 {
-        words.push(format!("{} uncertain (see {})", health.ambiguous, app.key(Intent::Inbox)));
-    }
-    if health.dead_letters > 0 {
-        words.push(format!(
-            "{} dead letter{} (see {})",
-            health.dead_letters,
-            if health.dead_letters == 1 { "" } else { "s" },
-            app.key(Intent::Inbox)
-        ));
+    let decide = [(health.ambiguous, "uncertain"), (health.dead_letters, "given up")];
+    let decide = decide.into_iter().filter(|(count, _)| *count > 0);
+    let decide = decide.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ");
+    if !decide.is_empty() {
+        words.push(format!("{decide} (see {})", app.key(Intent::Inbox)));
     }
     let tasks: Vec<&str> = health.pauses.iter().filter_map(|pause| pause.task.as_deref()).collect();
     match tasks.as_slice() {
@@ -136,6 +134,41 @@ pub(super) fn first_line(message: &Preview) -> String {
     match message {
         Preview::Text(text) => one_line(text),
         Preview::Long(bytes) => format!("({bytes} bytes)"),
+    }
+}
+
+/// A message in one line of a list.
+pub(super) struct MessageLine<'a> {
+    /// Whether it has to be decided, and how far it stands in.
+    pub(super) sign: &'static str,
+    /// How it stands: the style, the word.
+    pub(super) state: (Part, &'a str),
+    /// What it is or who sends it to whom, in so many columns.
+    pub(super) who: (&'a str, usize),
+    /// Its text.
+    pub(super) message: &'a Preview,
+    /// When it last moved.
+    pub(super) at: Timestamp,
+}
+
+impl MessageLine<'_> {
+    /// The line in this width; the text gets what the rest leaves.
+    pub(super) fn draw(self, app: &App, width: usize) -> Line<'static> {
+        let glyphs = app.settings.glyphs;
+        let ((part, word), (who, columns)) = (self.state, self.who);
+        let age = format!("{:>5} ", ago(Some(self.at), app.now));
+        let state = pad(word, 9, glyphs);
+        let room = width.saturating_sub(self.sign.width() + state.width() + age.width() + 2);
+        let who = pad(who, columns.min(room), glyphs);
+        let text = pad(&first_line(self.message), room.saturating_sub(who.width() + 1), glyphs);
+        let style = app.settings.theme.style(part);
+        Line::from(vec![
+            Span::styled(self.sign, style),
+            Span::styled(format!("{state} "), style),
+            span(app, Part::Title, who),
+            span(app, Part::Text, format!(" {text} ")),
+            span(app, Part::Dim, age),
+        ])
     }
 }
 

@@ -3,35 +3,32 @@
 //! The Inbox screen is about messages and what a person has to decide; this one shows the machine behind them: tries,
 //! leases, and the byte of the rollout that proves an arrival.
 
+mod detail;
+
 use std::collections::BTreeMap;
 
-use ratatui::{
-    Frame,
-    layout::{Position, Rect},
-    text::{Line, Span},
-};
+use ratatui::text::Line;
 use unicode_width::UnicodeWidthStr;
 
-use super::{ago, delivery, divider, frames, heading, inbox, mark, put, sides, span, styled};
+use super::{
+    ago,
+    delivery::{self, MessageLine},
+    inbox,
+    list::Rows,
+    span, styled,
+};
 use crate::{
-    actions::{Deliveries, DispatcherHost, DispatcherView, Exchange, Link, StepKind},
-    base::{
-        Timestamp,
-        text::{age, one_line},
-    },
+    actions::{Deliveries, DispatcherHost, DispatcherView},
+    base::{Timestamp, text::one_line},
     model::{
         deliveries::{CommandRow, ItemRow},
         delivery::{ItemState, Phase},
     },
-    tui::{
-        app::App,
-        theme::Part,
-        wrap::{cut, pad, wrap},
-    },
+    tui::{app::App, listing::Sides, theme::Part, wrap::cut},
 };
 
-/// The most lines of one step of an exchange.
-const STEP_LINES: usize = 20;
+/// Columns of what a message is, below the session it goes to.
+const KIND_COLUMNS: usize = 7;
 
 /// A row of the list.
 #[derive(Debug, Clone, Copy)]
@@ -91,10 +88,65 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Who delivers, and the queue of each target.
+pub struct Queues;
+
+impl Rows for Queues {
+    type Row<'a> = Row<'a>;
+
+    const NOTHING: &'static str = "nothing selected";
+
+    fn view(app: &App) -> &Sides {
+        &app.dispatch.view
+    }
+
+    fn view_mut(app: &mut App) -> &mut Sides {
+        &mut app.dispatch.view
+    }
+
+    fn rows(app: &App) -> Vec<(String, Row<'_>)> {
+        rows(app).into_iter().map(|row| (row.id(), row)).collect()
+    }
+
+    fn heading(app: &App) -> String {
+        if app.filter_text.is_empty() {
+            "who delivers, and the queues".to_owned()
+        } else {
+            format!("queues: {}", app.filter_text)
+        }
+    }
+
+    fn empty(app: &App) -> (Part, String) {
+        let text = match &app.deliveries {
+            None => "looking",
+            Some(Err(_)) => "what is under way is not known",
+            Some(Ok(_)) => "nobody dispatches, and nothing was ever queued",
+        };
+        (Part::Dim, text.to_owned())
+    }
+
+    fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
+        line(app, row, width)
+    }
+
+    fn title(row: Row<'_>) -> String {
+        match row {
+            Row::Nobody => "nobody delivers".to_owned(),
+            Row::Dispatcher(row) => format!("dispatcher {}", row.id),
+            Row::Target(_, name) => format!("the queue of {name}"),
+            Row::Command(row) => format!("{} to {}", delivery::kind(row.kind), row.target),
+            Row::Item(row) => format!("message {} in the inbox of {}", row.id, row.target),
+        }
+    }
+
+    fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
+        detail::of(app, row, width)
+    }
+}
+
 /// Who delivers, then each target that passes the filter with its commands. The queue stands in its order, what is
 /// over with the newest first; targets with something open come first.
-#[must_use]
-pub fn rows(app: &App) -> Vec<Row<'_>> {
+fn rows(app: &App) -> Vec<Row<'_>> {
     let Some(deliveries) = app.deliveries() else { return Vec::new() };
     let mut rows = Vec::new();
     if !deliveries.health.running {
@@ -131,23 +183,10 @@ pub fn rows(app: &App) -> Vec<Row<'_>> {
     rows
 }
 
-/// The ids of the rows, in their order.
-#[must_use]
-pub fn ids(app: &App) -> Vec<String> {
-    rows(app).iter().map(Row::id).collect()
-}
-
-/// The selected row.
-#[must_use]
-pub fn selected(app: &App) -> Option<Row<'_>> {
-    let id = app.dispatch.view.list.id.as_deref()?;
-    rows(app).into_iter().find(|row| row.id() == id)
-}
-
 /// The selected row, if it is a command.
 #[must_use]
 pub fn selected_command(app: &App) -> Option<&CommandRow> {
-    match selected(app)? {
+    match Queues::selected(app)? {
         Row::Command(row) => Some(row),
         _ => None,
     }
@@ -156,92 +195,10 @@ pub fn selected_command(app: &App) -> Option<&CommandRow> {
 /// What `conveyor chain` is asked for about the selected row.
 #[must_use]
 pub fn exchange_of(app: &App) -> Option<String> {
-    match selected(app)? {
+    match Queues::selected(app)? {
         Row::Command(row) => Some(row.id.clone()),
         Row::Item(row) => Some(row.id.to_string()),
         Row::Nobody | Row::Dispatcher(_) | Row::Target(..) => None,
-    }
-}
-
-fn areas(app: &App) -> (Rect, Rect) {
-    sides(frames(app.size).body, app.dispatch.view.detail)
-}
-
-/// How many rows the list shows.
-#[must_use]
-pub fn visible_rows(app: &App) -> usize {
-    usize::from(areas(app).0.height.saturating_sub(1))
-}
-
-/// How many lines of the detail do not fit.
-#[must_use]
-pub fn overflow(app: &App) -> usize {
-    let area = areas(app).1;
-    let lines = selected(app).map_or(0, |row| detail(app, row, usize::from(area.width)).len());
-    lines.saturating_sub(usize::from(area.height).saturating_sub(1))
-}
-
-/// The row at `at`.
-#[must_use]
-pub fn hit(app: &App, at: Position) -> Option<String> {
-    let list = areas(app).0;
-    if !list.contains(at) || at.y == list.y {
-        return None;
-    }
-    rows(app).get(app.dispatch.view.list.top + usize::from(at.y - list.y - 1)).map(Row::id)
-}
-
-/// Draws the screen.
-pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
-    let (list_area, detail_area) = areas(app);
-    let view = &app.dispatch.view;
-    if !list_area.is_empty() {
-        list(app, frame, list_area);
-    }
-    if detail_area.is_empty() {
-        return;
-    }
-    if detail_area.x > 0 {
-        divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
-    }
-    let Some(row) = selected(app) else {
-        put(frame, detail_area, 0, heading(app, "nothing selected", view.detail, detail_area.width));
-        return;
-    };
-    put(frame, detail_area, 0, heading(app, &title(row), view.detail, detail_area.width));
-    let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
-    let lines = detail(app, row, usize::from(text.width));
-    for (index, (part, line)) in lines.into_iter().skip(view.scroll).enumerate().take(usize::from(text.height)) {
-        put(frame, text, index, styled(app, part, format!(" {line}")));
-    }
-}
-
-fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
-    let rows = rows(app);
-    let view = &app.dispatch.view;
-    let title = if app.filter_text.is_empty() {
-        "who delivers, and the queues".to_owned()
-    } else {
-        format!("queues: {}", app.filter_text)
-    };
-    put(frame, area, 0, heading(app, &title, !view.detail, area.width));
-    if rows.is_empty() {
-        let text = match &app.deliveries {
-            None => "looking",
-            Some(Err(_)) => "what is under way is not known",
-            Some(Ok(_)) => "nobody dispatches, and nothing was ever queued",
-        };
-        put(frame, area, 2, styled(app, Part::Dim, format!("  {text}")));
-    }
-    let visible = usize::from(area.height.saturating_sub(1));
-    for (index, row) in rows.iter().enumerate().skip(view.list.top).take(visible) {
-        let at = index - view.list.top + 1;
-        put(frame, area, at, line(app, *row, usize::from(area.width)));
-        if view.list.id.as_deref() == Some(row.id().as_str())
-            && let Ok(at) = u16::try_from(at)
-        {
-            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !view.detail);
-        }
     }
 }
 
@@ -257,22 +214,27 @@ fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
             styled(app, part, cut(&format!("{sign} {text}"), width, glyphs))
         }
         Row::Target(id, name) => target(app, id, name, width),
-        Row::Command(row) => message(
-            app,
-            if matches!(row.phase, Phase::Ambiguous) || row.phase.is_dead_letter() { "!" } else { " " },
-            (delivery::phase_part(row.phase), row.phase.as_str()),
-            delivery::kind(row.kind),
-            &delivery::first_line(&row.message),
-            (row.updated_at, width),
-        ),
-        Row::Item(row) => message(
-            app,
-            if row.facts.state == ItemState::Failed { "!" } else { " " },
-            (inbox::item_part(&row.facts), row.facts.word()),
-            "inbox",
-            &delivery::first_line(&row.message),
-            (row.facts.delivered_at.unwrap_or(row.created_at), width),
-        ),
+        Row::Command(row) => {
+            let is_open = matches!(row.phase, Phase::Ambiguous) || row.phase.is_dead_letter();
+            let message = MessageLine {
+                sign: if is_open { "!  " } else { "   " },
+                state: (delivery::phase_part(row.phase), row.phase.as_str()),
+                who: (delivery::kind(row.kind), KIND_COLUMNS),
+                message: &row.message,
+                at: row.updated_at,
+            };
+            message.draw(app, width)
+        }
+        Row::Item(row) => {
+            let message = MessageLine {
+                sign: if row.facts.state == ItemState::Failed { "!  " } else { "   " },
+                state: (inbox::item_part(&row.facts), row.facts.word()),
+                who: ("inbox", KIND_COLUMNS),
+                message: &row.message,
+                at: row.facts.delivered_at.unwrap_or(row.created_at),
+            };
+            message.draw(app, width)
+        }
     }
 }
 
@@ -333,226 +295,4 @@ fn target(app: &App, id: &str, name: &str, width: usize) -> Line<'static> {
         span(app, Part::Title, name),
         span(app, Part::Dim, format!("{}{}", glyphs.separator(), cut(&words.join(", "), room, glyphs))),
     ])
-}
-
-/// A message in one line: how it stands, what it is, its text, its age.
-fn message(
-    app: &App,
-    sign: &'static str,
-    (part, word): (Part, &str),
-    kind: &str,
-    text: &str,
-    (at, width): (Timestamp, usize),
-) -> Line<'static> {
-    let glyphs = app.settings.glyphs;
-    let age = format!("{:>5} ", ago(Some(at), app.now));
-    let state = pad(word, 9, glyphs);
-    let room = width.saturating_sub(sign.width() + 2 + state.width() + age.width() + 2);
-    let kind = pad(kind, 7.min(room), glyphs);
-    let text = pad(text, room.saturating_sub(kind.width() + 1), glyphs);
-    Line::from(vec![
-        Span::styled(format!("{sign}  "), app.settings.theme.style(part)),
-        Span::styled(format!("{state} "), app.settings.theme.style(part)),
-        span(app, Part::Title, kind),
-        span(app, Part::Text, format!(" {text} ")),
-        span(app, Part::Dim, age),
-    ])
-}
-
-fn title(row: Row<'_>) -> String {
-    match row {
-        Row::Nobody => "nobody delivers".to_owned(),
-        Row::Dispatcher(row) => format!("dispatcher {}", row.id),
-        Row::Target(_, name) => format!("the queue of {name}"),
-        Row::Command(row) => format!("{} to {}", delivery::kind(row.kind), row.target),
-        Row::Item(row) => format!("message {} in the inbox of {}", row.id, row.target),
-    }
-}
-
-fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
-    let width = width.saturating_sub(2);
-    let Some(deliveries) = app.deliveries() else { return Vec::new() };
-    let lines = match row {
-        Row::Nobody => nobody(deliveries),
-        Row::Dispatcher(row) => of_dispatcher(app, row),
-        Row::Target(id, name) => of_target(app, deliveries, id, name),
-        Row::Command(row) => of_command(app, deliveries, row),
-        Row::Item(row) => {
-            let mut lines = delivery::facts(app, &row.facts);
-            lines.push((Part::Text, String::new()));
-            lines.extend(of_exchange(app, &row.id.to_string(), None));
-            lines
-        }
-    };
-    lines.into_iter().flat_map(|(part, text)| folded(&text, width).into_iter().map(move |line| (part, line))).collect()
-}
-
-/// A line of the detail in the width that there is; what goes on below stands as far in as its beginning.
-fn folded(text: &str, width: usize) -> Vec<String> {
-    let inner = text.trim_start();
-    let indent = (text.len() - inner.len()).min(width / 3);
-    let lines = wrap(inner, width - indent, STEP_LINES);
-    lines.into_iter().map(|line| " ".repeat(indent) + &line).collect()
-}
-
-fn nobody(deliveries: &Deliveries) -> Vec<(Part, String)> {
-    let waiting = deliveries.health.waiting;
-    let wait = match waiting {
-        0 => "Nothing waits at present.".to_owned(),
-        1 => "1 message waits.".to_owned(),
-        more => format!("{more} messages wait."),
-    };
-    vec![
-        (
-            Part::Warning,
-            format!("No dispatcher is alive, so nothing is delivered and no manager hears of its worker. {wait}"),
-        ),
-        (Part::Text, String::new()),
-        (Part::Text, "In the background, until it is stopped:".to_owned()),
-        (Part::Key, "    conveyor dispatch --watch --detach".to_owned()),
-        (Part::Text, "Once, now:".to_owned()),
-        (Part::Key, "    conveyor dispatch --once".to_owned()),
-        (Part::Dim, "A cockpit started without --no-dispatch delivers as long as it is open.".to_owned()),
-    ]
-}
-
-fn of_dispatcher(app: &App, row: &DispatcherView) -> Vec<(Part, String)> {
-    let when = |at| format!("{} ago", ago(Some(at), app.now));
-    let (_, part, text) = dispatcher(app, row);
-    let mut lines = vec![
-        (part, text),
-        (Part::Text, format!("started    {}", when(row.started_at))),
-        (Part::Text, format!("heartbeat  {}", when(row.heartbeat_at))),
-        (Part::Text, format!("passes     {}, {} moved", row.passes, row.processed)),
-    ];
-    let only = [("type", row.wanted.as_deref()), ("task", row.task_id.as_deref())];
-    lines
-        .extend(only.into_iter().filter_map(|(what, only)| Some((Part::Text, format!("only       {what} {}", only?)))));
-    lines.extend(row.stop_requested_at.map(|at| (Part::Text, format!("asked to end {}", when(at)))));
-    lines.extend(row.log_path.as_deref().map(|path| (Part::Dim, format!("log        {path}"))));
-    lines.extend(row.last_error.as_deref().map(|error| (Part::Failed, format!("trouble    {}", one_line(error)))));
-    if !row.alive && row.state == "running" {
-        let text = "It has not been heard of for too long. What it holds is taken over when its lease runs out.";
-        lines.push((Part::Warning, text.to_owned()));
-    }
-    if row.alive {
-        lines.push((Part::Key, format!("to end it: conveyor dispatch stop {}", row.id)));
-    }
-    lines
-}
-
-fn of_target(app: &App, deliveries: &Deliveries, id: &str, name: &str) -> Vec<(Part, String)> {
-    let mut lines: Vec<(Part, String)> = counts(deliveries, id)
-        .into_iter()
-        .map(|(count, word)| (if count > 0 { Part::Text } else { Part::Dim }, format!("{word:10} {count}")))
-        .collect();
-    let inbox = deliveries.inbox(id);
-    lines.push((
-        Part::Text,
-        format!("{:10} {} to be fetched or confirmed, {} unread", "inbox", inbox.waiting, inbox.unread),
-    ));
-    if let Some(row) = app.board().and_then(|board| board.sessions.iter().find(|row| row.id == id)) {
-        let ready = &row.judgement.ready_for_text;
-        lines.push((
-            Part::Text,
-            format!("{:10} {}: {}", "it is", row.judgement.condition, one_line(&row.judgement.reason)),
-        ));
-        lines.push((Part::Dim, format!("{:10} {ready}", "for text")));
-    }
-    lines.push((
-        Part::Dim,
-        "Each target gets its messages in the order in which they were sent; the first holds the others back."
-            .to_owned(),
-    ));
-    lines.push((Part::Dim, format!("the same headless: conveyor commands --session {name} --attempts")));
-    lines
-}
-
-fn of_command(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(Part, String)> {
-    let mut lines = delivery::way(app, deliveries, row);
-    lines.extend(delivery::keys(app, row.phase).map(|keys| (Part::Key, keys)));
-    lines.push((Part::Text, String::new()));
-    lines.extend(of_exchange(app, &row.id, Some(&row.id)));
-    lines
-}
-
-/// The exchange with tries, lease and proof of the command, then everything in order.
-fn of_exchange(app: &App, id: &str, command_id: Option<&str>) -> Vec<(Part, String)> {
-    let exchange = match &app.dispatch.exchange {
-        Some((asked, Ok(exchange))) if asked == id => exchange,
-        Some((asked, Err(failure))) if asked == id => {
-            return vec![(Part::Error, format!("its exchange is not known: {}", failure.message))];
-        }
-        _ => return vec![(Part::Dim, "looking for its tries".to_owned())],
-    };
-    let mut lines = Vec::new();
-    let link = command_id.and_then(|id| exchange.commands.iter().find(|link| link.command_id == id));
-    lines.extend(link.into_iter().flat_map(|link| of_link(app, link)));
-    lines.extend(conversation(app, exchange));
-    lines.push((Part::Dim, format!("correlation {}", exchange.correlation_id)));
-    lines
-}
-
-fn of_link(app: &App, link: &Link) -> Vec<(Part, String)> {
-    let mut lines = Vec::new();
-    if let Some(lease) = &link.lease {
-        let until = lease.expires_at.map_or_else(String::new, |at| {
-            let left = (at.as_millis() - app.now.as_millis()) / 1000;
-            if left > 0 { format!(", for {} more", age(left)) } else { ", run out".to_owned() }
-        });
-        lines.push((Part::Working, format!("lease      held by {}{until}", lease.by)));
-    }
-    if link.side_effect_risk {
-        let text = "risk       a try has begun outside the ledger, and how it ended is not known yet";
-        lines.push((Part::NeedsYou, text.to_owned()));
-    }
-    for attempt in &link.attempts {
-        let way = attempt.lane.map_or("?", |lane| lane.as_str());
-        let error = attempt.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
-        let took = attempt.finished_at.map_or_else(String::new, |at| {
-            let millis = (at.as_millis() - attempt.started_at.as_millis()).max(0);
-            if millis < 1000 { format!(" in {millis} ms") } else { format!(" in {}", age(millis / 1000)) }
-        });
-        let text = format!(
-            "try {:<6} {} ago by {way}: {}{took}{error}",
-            attempt.id,
-            ago(Some(attempt.started_at), app.now),
-            attempt.state
-        );
-        lines.push((Part::Text, text));
-    }
-    if let Some(receipt) = &link.receipt {
-        let (offset, path) = (receipt["byte_offset"].as_u64(), receipt["path"].as_str());
-        match (offset, path) {
-            (Some(offset), Some(path)) => {
-                lines.push((Part::DoneUnseen, format!("proof      byte {offset} of its rollout")));
-                lines.push((Part::Dim, format!("           {path}")));
-            }
-            _ => {
-                let kind = receipt["kind"].as_str().unwrap_or("?");
-                lines.push((Part::DoneUnseen, format!("proof      {}", kind.replace('_', " "))));
-            }
-        }
-    }
-    lines.push((Part::Text, String::new()));
-    lines
-}
-
-fn conversation(app: &App, exchange: &Exchange) -> Vec<(Part, String)> {
-    let mut lines = vec![(Part::Title, "from end to end".to_owned())];
-    for step in &exchange.conversation {
-        let part = match step.kind {
-            StepKind::WorkerReceipt => Part::Agent,
-            StepKind::Proof | StepKind::Consumed => Part::DoneUnseen,
-            StepKind::Stands => Part::Warning,
-            StepKind::Command
-            | StepKind::DispatchAttempt
-            | StepKind::RoutedNotification
-            | StepKind::Read
-            | StepKind::Acknowledged => Part::Text,
-        };
-        lines.push((part, format!("{:>5} ago  {}", ago(step.at, app.now), step.label)));
-        lines.extend(step.detail.as_deref().map(|detail| (Part::Dim, format!("           {}", one_line(detail)))));
-    }
-    lines
 }

@@ -1,21 +1,18 @@
 //! The Doctor screen: what is wrong with installation, ledger and records, with the repair beside each finding, and
 //! what runs here unregistered.
 
-use ratatui::{
-    Frame,
-    layout::{Position, Rect},
-    text::{Line, Span},
-};
+use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{ago, divider, frames, heading, mark, put, sides, span, styled};
+use super::{ago, list::Rows, span};
 use crate::{
     actions::{Action as _, Adoptable, Argv, Checkup, Discover, Finding, Verdict},
     base::text::one_line,
     tui::{
         app::App,
-        input::command_line,
         keymap::Intent,
+        listing::Sides,
+        submitting::command_line,
         theme::Part,
         wrap::{cut, pad, wrap},
     },
@@ -50,74 +47,72 @@ fn checkup(app: &App) -> Option<&Checkup> {
     app.doctor.checkup.as_ref()?.as_deref().ok()
 }
 
-/// What runs unregistered, then the findings, the gravest first.
-#[must_use]
-pub fn rows(app: &App) -> Vec<Row<'_>> {
-    let Some(checkup) = checkup(app) else { return Vec::new() };
-    let is_problem = |finding: &&Finding| finding.verdict == Verdict::Problem;
-    let findings = || checkup.findings.iter();
-    let first = findings().filter(is_problem).map(Row::Finding);
-    let rest = findings().filter(|finding| !is_problem(finding)).map(Row::Finding);
-    let adoptable = checkup.adoptable.iter().enumerate().map(|(index, one)| Row::Adoptable(index, one));
-    first.chain(adoptable).chain(rest).collect()
-}
+/// What was found, and what runs here unregistered.
+pub struct Findings;
 
-/// The ids of the rows, in their order. Two findings about the same thing are told apart by their number.
-#[must_use]
-pub fn ids(app: &App) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
-    for row in rows(app) {
-        let id = row.id();
-        let same = ids.iter().filter(|other| other.split('\u{0}').next() == Some(&id)).count();
-        ids.push(if same == 0 { id } else { format!("{id}\u{0}{same}") });
+impl Rows for Findings {
+    type Row<'a> = Row<'a>;
+
+    const NOTHING: &'static str = "no finding";
+
+    fn view(app: &App) -> &Sides {
+        &app.doctor.view
     }
-    ids
-}
 
-/// The selected row.
-#[must_use]
-pub fn selected(app: &App) -> Option<Row<'_>> {
-    let id = app.doctor.view.list.id.as_deref()?;
-    let place = ids(app).iter().position(|other| other == id)?;
-    rows(app).get(place).copied()
+    fn view_mut(app: &mut App) -> &mut Sides {
+        &mut app.doctor.view
+    }
+
+    /// Problems, then what runs unregistered, then the other findings. Two findings about the same thing are told apart
+    /// by their number.
+    fn rows(app: &App) -> Vec<(String, Row<'_>)> {
+        let Some(checkup) = checkup(app) else { return Vec::new() };
+        let is_problem = |finding: &&Finding| finding.verdict == Verdict::Problem;
+        let findings = || checkup.findings.iter();
+        let first = findings().filter(is_problem).map(Row::Finding);
+        let rest = findings().filter(|finding| !is_problem(finding)).map(Row::Finding);
+        let adoptable = checkup.adoptable.iter().enumerate().map(|(index, one)| Row::Adoptable(index, one));
+        let mut rows: Vec<(String, Row<'_>)> = Vec::new();
+        for row in first.chain(adoptable).chain(rest) {
+            let id = row.id();
+            let same = rows.iter().filter(|(other, _)| other.split('\u{0}').next() == Some(&id)).count();
+            rows.push((if same == 0 { id } else { format!("{id}\u{0}{same}") }, row));
+        }
+        rows
+    }
+
+    fn heading(app: &App) -> String {
+        format!("doctor: {}", summary(app).1)
+    }
+
+    fn empty(app: &App) -> (Part, String) {
+        summary(app)
+    }
+
+    fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
+        line(app, row, width)
+    }
+
+    fn title(row: Row<'_>) -> String {
+        match row {
+            Row::Finding(finding) => format!("{}: {}", finding.area, finding.about),
+            Row::Adoptable(..) => "runs here unregistered".to_owned(),
+        }
+    }
+
+    fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
+        detail(app, row, width)
+    }
 }
 
 /// The command that mends the selected finding; none when its remedy is no single command.
 #[must_use]
 pub fn repair(app: &App) -> Option<String> {
-    let Row::Finding(finding) = selected(app)? else { return None };
+    let Row::Finding(finding) = Findings::selected(app)? else { return None };
     let mut pieces = finding.remedy.as_deref()?.split('`');
     // Commands stand in backquotes; with several of them a person has to choose.
     let command = pieces.nth(1)?.to_owned();
     (pieces.count() <= 1).then_some(command)
-}
-
-fn areas(app: &App) -> (Rect, Rect) {
-    sides(frames(app.size).body, app.doctor.view.detail)
-}
-
-/// How many rows the list shows.
-#[must_use]
-pub fn visible_rows(app: &App) -> usize {
-    usize::from(areas(app).0.height.saturating_sub(1))
-}
-
-/// How many lines of the detail do not fit.
-#[must_use]
-pub fn overflow(app: &App) -> usize {
-    let area = areas(app).1;
-    let lines = selected(app).map_or(0, |row| detail(app, row, usize::from(area.width)).len());
-    lines.saturating_sub(usize::from(area.height).saturating_sub(1))
-}
-
-/// The row at `at`.
-#[must_use]
-pub fn hit(app: &App, at: Position) -> Option<String> {
-    let list = areas(app).0;
-    if !list.contains(at) || at.y == list.y {
-        return None;
-    }
-    ids(app).into_iter().nth(app.doctor.view.list.top + usize::from(at.y - list.y - 1))
 }
 
 /// What was found, in a few words.
@@ -143,56 +138,6 @@ pub(super) fn summary(app: &App) -> (Part, String) {
                 [Some(first), count(Verdict::Remark, "remark"), unchecked].into_iter().flatten().collect();
             let ago = ago(Some(checkup.taken_at), app.now);
             (part, format!("{}, looked {ago} ago{looking}", words.join(", ")))
-        }
-    }
-}
-
-/// Draws the screen.
-pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
-    let (list_area, detail_area) = areas(app);
-    let view = &app.doctor.view;
-    if !list_area.is_empty() {
-        list(app, frame, list_area);
-    }
-    if detail_area.is_empty() {
-        return;
-    }
-    if detail_area.x > 0 {
-        divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
-    }
-    let Some(row) = selected(app) else {
-        put(frame, detail_area, 0, heading(app, "no finding", view.detail, detail_area.width));
-        return;
-    };
-    let title = match row {
-        Row::Finding(finding) => format!("{}: {}", finding.area, finding.about),
-        Row::Adoptable(..) => "runs here unregistered".to_owned(),
-    };
-    put(frame, detail_area, 0, heading(app, &title, view.detail, detail_area.width));
-    let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
-    let lines = detail(app, row, usize::from(text.width));
-    for (index, (part, line)) in lines.into_iter().skip(view.scroll).enumerate().take(usize::from(text.height)) {
-        put(frame, text, index, styled(app, part, format!(" {line}")));
-    }
-}
-
-fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
-    let view = &app.doctor.view;
-    let (part, text) = summary(app);
-    put(frame, area, 0, heading(app, &format!("doctor: {text}"), !view.detail, area.width));
-    let rows = rows(app);
-    if rows.is_empty() {
-        put(frame, area, 2, styled(app, part, cut(&format!("  {text}"), usize::from(area.width), app.settings.glyphs)));
-    }
-    let ids = ids(app);
-    let visible = usize::from(area.height.saturating_sub(1));
-    for (index, row) in rows.iter().enumerate().skip(view.list.top).take(visible) {
-        let at = index - view.list.top + 1;
-        put(frame, area, at, line(app, *row, usize::from(area.width)));
-        if view.list.id == ids.get(index).cloned()
-            && let Ok(at) = u16::try_from(at)
-        {
-            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !view.detail);
         }
     }
 }

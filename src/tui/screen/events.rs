@@ -20,6 +20,7 @@ use crate::{
     tui::{
         app::App,
         backend::EventQuery,
+        keymap::Intent,
         layer::{About, Reader},
         listing::follow,
         message::Failure,
@@ -335,10 +336,13 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
     let state = &app.events;
     let title = format!("events of {} {}", session.role, session.name);
     put(frame, body, 0, heading(app, &title, true, body.width));
-    let mut facts: Vec<String> =
-        state.wanted.iter().map(|offset| format!("looking for byte {offset}, Esc stops")).collect();
+    let mut facts: Vec<String> = state
+        .wanted
+        .iter()
+        .map(|offset| format!("looking for byte {offset}, {} stops", app.key(Intent::Back)))
+        .collect();
     facts.extend([
-        if state.follow { "following".to_owned() } else { "not following (F)".to_owned() },
+        if state.follow { "following".to_owned() } else { format!("not following ({})", app.key(Intent::Follow)) },
         format!("kinds: {}", state.kinds),
         format!("{}{} loaded", state.rows.len(), if state.complete { "" } else { "+" }),
     ]);

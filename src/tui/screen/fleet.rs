@@ -8,7 +8,7 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{ago, divider, frames, heading, mark, preview, put, span};
+use super::{ago, criteria, divider, frames, heading, mark, preview, put, span};
 use crate::{
     base::{
         Timestamp,
@@ -24,6 +24,7 @@ use crate::{
     tui::{
         app::{App, Look, Screen},
         columns::Column,
+        keymap::Intent,
         theme::Part,
         wrap::{cut, pad},
     },
@@ -251,14 +252,15 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
     put(frame, area, 0, heading(app, &title, app.fleet.look == Look::List, area.width));
     let folded = folded(app);
-    if rows.is_empty() && app.filter_text.is_empty() {
-        put(frame, area, 2, super::styled(app, Part::Dim, "  every session is gone"));
-    } else if rows.is_empty() {
-        put(frame, area, 2, super::styled(app, Part::Dim, "  nothing passes the filter; Esc clears it"));
+    if rows.is_empty() {
+        let text =
+            if app.filter_text.is_empty() { "every session is gone".to_owned() } else { super::nothing::passes(app) };
+        super::nothing::in_list(app, frame, area, Part::Dim, &text);
     }
     let visible = rows_in(app, area);
     if folded > 0 {
-        let text = format!(" {} {folded} gone (H shows)", app.settings.glyphs.attention(Attention::Gone));
+        let shows = app.key_that(Intent::Gone, "shows").map(|key| format!(" ({key})")).unwrap_or_default();
+        let text = format!(" {} {folded} gone{shows}", app.settings.glyphs.attention(Attention::Gone));
         let below = 1 + rows.len().max(1).min(visible) * usize::from(ROW_LINES);
         let last = usize::from(area.height.saturating_sub(1));
         put(frame, area, (below + usize::from(rows.is_empty())).min(last), super::styled(app, Part::Dim, text));
@@ -287,6 +289,7 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
     let (glyph, sign) = sign(app, row.attention, &row.marks);
     let aside = row.marks.is_snoozed(app.now);
     let right = columns(app, |column| match column {
+        Column::Criteria => criteria::cell(app, row.criteria.as_ref()),
         Column::Age => match &row.last_event {
             Some(event) => format!("{:>5}", ago(event.at, app.now)),
             None => "    -".to_owned(),
@@ -412,6 +415,7 @@ fn orphan(app: &App, row: &TaskRow, width: usize) -> (Line<'static>, Line<'stati
     let (glyph, sign) = sign(app, Attention::Idle, &row.marks);
     let marks = marks(app, Attention::Idle, &row.marks);
     let right = columns(app, |column| match column {
+        Column::Criteria => criteria::cell(app, Some(&row.criteria)),
         Column::Age => format!("{:>5}", ago(Some(row.task.updated_at), app.now)),
         Column::Context => " ".repeat(4),
         Column::Unread => String::new(),

@@ -19,7 +19,8 @@ use crate::tui::{
         Entry, Form,
         control::{Checks, Control, Picker},
     },
-    input::command_line,
+    keymap::{Intent, Place},
+    submitting::command_line,
     theme::Part,
     wrap::{cut, pad},
 };
@@ -91,7 +92,15 @@ fn below(app: &App, form: &Form, width: usize) -> Vec<Line<'static>> {
             let need = if entry.required { "" } else { " (may be left empty)" };
             let is_text = !matches!(entry.control, Control::Choice(_) | Control::Switch(_) | Control::Checks(_));
             let need = if is_text { need } else { "" };
-            lines.extend(wrapped(app, Part::Dim, &format!("{}{need}", entry.hint), width));
+            let keys = match entry.control {
+                Control::Checks(_) => format!(
+                    "; {} checks one, {} all",
+                    app.key_in(Place::Form, Intent::Toggle),
+                    app.key_in(Place::Form, Intent::LineStart)
+                ),
+                _ => String::new(),
+            };
+            lines.extend(wrapped(app, Part::Dim, &format!("{}{need}{keys}", entry.hint), width));
         }
         (None, None) => {}
     }

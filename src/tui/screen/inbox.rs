@@ -1,13 +1,12 @@
 //! The Inbox screen: messages that were given up, messages that wait, and what lies in the inboxes.
 
-use ratatui::{
-    Frame,
-    layout::{Position, Rect},
-    text::{Line, Span},
-};
-use unicode_width::UnicodeWidthStr;
+use ratatui::text::Line;
 
-use super::{ago, delivery, divider, frames, heading, mark, put, sides, span, styled};
+use super::{
+    delivery::{self, MessageLine},
+    list::Rows,
+    nothing,
+};
 use crate::{
     base::{Timestamp, text::one_line},
     model::{
@@ -16,13 +15,17 @@ use crate::{
     },
     tui::{
         app::App,
+        listing::Sides,
         theme::Part,
-        wrap::{cut, pad, wrap},
+        wrap::{cut, wrap},
     },
 };
 
 /// The most lines of a message in the detail.
 const MESSAGE_LINES: usize = 500;
+
+/// Columns of who sends what to whom.
+const WHO_COLUMNS: usize = 14;
 
 /// A row of the list.
 #[derive(Debug, Clone, Copy)]
@@ -71,20 +74,76 @@ impl Row<'_> {
     }
 }
 
-/// The rows whose session passes the filter: what has to be decided, what waits, what lies in inboxes; the newest
-/// first within each.
-#[must_use]
-pub fn rows(app: &App) -> Vec<Row<'_>> {
-    let Some(deliveries) = app.deliveries() else { return Vec::new() };
-    // What was delivered is shown as what lies in the inbox; what was taken back is nobody's business any more.
-    let commands = deliveries
-        .commands
-        .iter()
-        .filter(|row| row.phase.holds_the_line() || row.phase.is_dead_letter() || row.phase == Phase::Ambiguous);
-    let mut rows: Vec<Row<'_>> = commands.map(Row::Command).chain(deliveries.items.iter().map(Row::Item)).collect();
-    rows.retain(|row| passes(app, row.target_id()));
-    rows.sort_by_key(Row::tier);
-    rows
+/// The messages of all sessions.
+pub struct Inbox;
+
+impl Rows for Inbox {
+    type Row<'a> = Row<'a>;
+
+    const NOTHING: &'static str = "no message";
+
+    fn view(app: &App) -> &Sides {
+        &app.inbox_view
+    }
+
+    fn view_mut(app: &mut App) -> &mut Sides {
+        &mut app.inbox_view
+    }
+
+    /// The rows whose session passes the filter: what has to be decided, what waits, what lies in inboxes; the newest
+    /// first within each.
+    fn rows(app: &App) -> Vec<(String, Row<'_>)> {
+        let Some(deliveries) = app.deliveries() else { return Vec::new() };
+        // What was delivered is shown as what lies in the inbox; what was taken back is nobody's business any more.
+        let commands = deliveries
+            .commands
+            .iter()
+            .filter(|row| row.phase.holds_the_line() || row.phase.is_dead_letter() || row.phase == Phase::Ambiguous);
+        let mut rows: Vec<Row<'_>> = commands.map(Row::Command).chain(deliveries.items.iter().map(Row::Item)).collect();
+        rows.retain(|row| passes(app, row.target_id()));
+        rows.sort_by_key(Row::tier);
+        rows.into_iter().map(|row| (row.id(), row)).collect()
+    }
+
+    fn heading(app: &App) -> String {
+        if app.filter_text.is_empty() { "messages".to_owned() } else { format!("messages: {}", app.filter_text) }
+    }
+
+    fn empty(app: &App) -> (Part, String) {
+        let text = match (&app.deliveries, app.filter_text.is_empty()) {
+            (None, _) => "looking".to_owned(),
+            (Some(Err(_)), _) => "what is under way is not known".to_owned(),
+            (Some(Ok(_)), true) => "no message was ever queued or routed".to_owned(),
+            (Some(Ok(_)), false) => nothing::passes(app),
+        };
+        (Part::Dim, text)
+    }
+
+    fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
+        let (sign, state, who, message) = match row {
+            Row::Command(row) => (
+                if row.phase.holds_the_line() { " " } else { "!" },
+                (delivery::phase_part(row.phase), row.phase.as_str()),
+                format!("{} to {}", delivery::kind(row.kind), row.target),
+                &row.message,
+            ),
+            Row::Item(row) => (
+                if row.facts.state == ItemState::Failed { "!" } else { " " },
+                (item_part(&row.facts), row.facts.word()),
+                format!("{} to {}", row.source.as_deref().unwrap_or("operator"), row.target),
+                &row.message,
+            ),
+        };
+        MessageLine { sign, state, who: (&who, WHO_COLUMNS), message, at: row.at() }.draw(app, width)
+    }
+
+    fn title(row: Row<'_>) -> String {
+        title(row)
+    }
+
+    fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
+        detail(app, row, width)
+    }
 }
 
 /// Whether what is for this session passes the filter.
@@ -95,139 +154,13 @@ pub(super) fn passes(app: &App, session_id: &str) -> bool {
         })
 }
 
-/// The selected row.
-#[must_use]
-pub fn selected(app: &App) -> Option<Row<'_>> {
-    let id = app.inbox_view.list.id.as_deref()?;
-    rows(app).into_iter().find(|row| row.id() == id)
-}
-
-/// The selected row, if it is a command and this screen is shown.
+/// The selected row, if it is a command.
 #[must_use]
 pub fn selected_command(app: &App) -> Option<&CommandRow> {
-    match selected(app)? {
+    match Inbox::selected(app)? {
         Row::Command(row) => Some(row),
         Row::Item(_) => None,
     }
-}
-
-fn areas(app: &App) -> (Rect, Rect) {
-    sides(frames(app.size).body, app.inbox_view.detail)
-}
-
-/// The ids of the rows, in their order.
-#[must_use]
-pub fn ids(app: &App) -> Vec<String> {
-    rows(app).iter().map(Row::id).collect()
-}
-
-/// How many rows the list shows.
-#[must_use]
-pub fn visible_rows(app: &App) -> usize {
-    usize::from(areas(app).0.height.saturating_sub(1))
-}
-
-/// How many lines of the detail do not fit.
-#[must_use]
-pub fn overflow(app: &App) -> usize {
-    let area = areas(app).1;
-    let lines = selected(app).map_or(0, |row| detail(app, row, usize::from(area.width)).len());
-    lines.saturating_sub(usize::from(area.height).saturating_sub(1))
-}
-
-/// The row at `at`.
-#[must_use]
-pub fn hit(app: &App, at: Position) -> Option<String> {
-    let list = areas(app).0;
-    if !list.contains(at) || at.y == list.y {
-        return None;
-    }
-    rows(app).get(app.inbox_view.list.top + usize::from(at.y - list.y - 1)).map(Row::id)
-}
-
-/// Draws the screen.
-pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
-    let (list_area, detail_area) = areas(app);
-    if !list_area.is_empty() {
-        list(app, frame, list_area);
-    }
-    if detail_area.is_empty() {
-        return;
-    }
-    if detail_area.x > 0 {
-        divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
-    }
-    let Some(row) = selected(app) else {
-        put(frame, detail_area, 0, heading(app, "no message", app.inbox_view.detail, detail_area.width));
-        return;
-    };
-    put(frame, detail_area, 0, heading(app, &title(row), app.inbox_view.detail, detail_area.width));
-    let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
-    let lines = detail(app, row, usize::from(text.width));
-    for (index, (part, line)) in
-        lines.into_iter().skip(app.inbox_view.scroll).enumerate().take(usize::from(text.height))
-    {
-        put(frame, text, index, styled(app, part, format!(" {line}")));
-    }
-}
-
-fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
-    let rows = rows(app);
-    let title =
-        if app.filter_text.is_empty() { "messages".to_owned() } else { format!("messages: {}", app.filter_text) };
-    put(frame, area, 0, heading(app, &title, !app.inbox_view.detail, area.width));
-    if rows.is_empty() {
-        let text = match (&app.deliveries, app.filter_text.is_empty()) {
-            (None, _) => "looking",
-            (Some(Err(_)), _) => "what is under way is not known",
-            (Some(Ok(_)), true) => "no message was ever queued or routed",
-            (Some(Ok(_)), false) => "nothing passes the filter; Esc clears it",
-        };
-        put(frame, area, 2, styled(app, Part::Dim, format!("  {text}")));
-    }
-    let visible = usize::from(area.height.saturating_sub(1));
-    for (index, row) in rows.iter().enumerate().skip(app.inbox_view.list.top).take(visible) {
-        let at = index - app.inbox_view.list.top + 1;
-        put(frame, area, at, line(app, *row, usize::from(area.width)));
-        if app.inbox_view.list.id.as_deref() == Some(row.id().as_str())
-            && let Ok(at) = u16::try_from(at)
-        {
-            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), !app.inbox_view.detail);
-        }
-    }
-}
-
-/// One row: how it stands, who to whom, its text, its age.
-fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
-    let glyphs = app.settings.glyphs;
-    let (sign, part, word, who, text) = match row {
-        Row::Command(row) => (
-            if row.phase.holds_the_line() { " " } else { "!" },
-            delivery::phase_part(row.phase),
-            row.phase.as_str(),
-            format!("{} to {}", delivery::kind(row.kind), row.target),
-            delivery::first_line(&row.message),
-        ),
-        Row::Item(row) => (
-            if row.facts.state == ItemState::Failed { "!" } else { " " },
-            item_part(&row.facts),
-            row.facts.word(),
-            format!("{} to {}", row.source.as_deref().unwrap_or("operator"), row.target),
-            delivery::first_line(&row.message),
-        ),
-    };
-    let age = format!("{:>5} ", ago(Some(row.at()), app.now));
-    let state = pad(word, 9, glyphs);
-    let room = width.saturating_sub(sign.width() + state.width() + age.width() + 2);
-    let who = pad(&who, 14.min(room), glyphs);
-    let text = pad(&text, room.saturating_sub(who.width() + 1), glyphs);
-    Line::from(vec![
-        Span::styled(sign, app.settings.theme.style(part)),
-        Span::styled(format!("{state} "), app.settings.theme.style(part)),
-        span(app, Part::Title, who),
-        span(app, Part::Text, format!(" {text} ")),
-        span(app, Part::Dim, age),
-    ])
 }
 
 /// The style of something in an inbox.

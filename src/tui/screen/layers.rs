@@ -16,9 +16,9 @@ use crate::{
     tui::{
         answers,
         app::App,
-        input::command_line,
         keymap::{Binding, Intent, Place},
         layer::{About, Asked, Input, Layer, Purpose, Snoozing},
+        submitting::command_line,
         theme::Part,
         wrap::{cut, pad, wrap},
     },
@@ -104,6 +104,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Confirm { scroll, .. } => ("are you sure".to_owned(), *scroll),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
+        Layer::Finish(finishing) => (format!("finish {}", finishing.name), finishing.scroll),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = hidden(app, lines.len(), below_count);
@@ -137,13 +138,16 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             }
             if let Some(command) = &reader.command {
                 lines.push(Line::default());
-                lines.extend(wrapped(app, Part::Dim, &format!("the same headless (Y copies it): {command}"), width));
+                let copies = app.key_in(Place::Reader, Intent::Copy);
+                let text = format!("the same headless ({copies} copies it): {command}");
+                lines.extend(wrapped(app, Part::Dim, &text, width));
             }
             lines
         }
         Layer::Confirm { question, .. } => whole(app, Part::Text, question, width),
         Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Snooze(asked) => snoozing(app, asked, width),
+        Layer::Finish(finishing) => super::finish::lines(app, finishing, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
 }
@@ -152,20 +156,23 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
 fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
     let keys = match layer {
         Layer::Confirm { .. } => Line::from(vec![
-            span(app, Part::Key, "y"),
+            span(app, Part::Key, app.key_in(Place::Confirm, Intent::Yes)),
             span(app, Part::Text, " yes   "),
-            span(app, Part::Key, "n"),
+            span(app, Part::Key, app.key_in(Place::Confirm, Intent::No)),
             span(app, Part::Text, " no"),
         ]),
         Layer::Answer(asked) => match asked.meant() {
             Some(view) => {
                 let answers = view.question.answers.iter();
-                let keys: Vec<String> =
-                    answers.map(|verdict| format!("{} {verdict}", &verdict.as_str()[..1])).collect();
-                styled(app, Part::Key, format!("{}   Esc leave it", keys.join("   ")))
+                let keys: Vec<String> = answers
+                    .map(|verdict| format!("{} {verdict}", app.key_in(Place::Answer, answers::intent_of(*verdict))))
+                    .collect();
+                let leave = app.key_in(Place::Answer, Intent::Back);
+                styled(app, Part::Key, format!("{}  {leave} leave", keys.join("  ")))
             }
             None => return Vec::new(),
         },
+        Layer::Finish(finishing) => super::finish::keys(app, finishing),
         _ => return Vec::new(),
     };
     if more == 0 {
@@ -173,7 +180,12 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
     }
     let key = app.settings.keymap.key_of(&[layer.place()], Intent::PageDown);
     let way = key.map(|key| format!("{key} reads on")).unwrap_or_else(|| "there is more".to_owned());
-    let words = if matches!(layer, Layer::Confirm { .. }) { format!("{way}; y works at the end") } else { way };
+    let words = match layer {
+        Layer::Confirm { .. } | Layer::Finish(_) => {
+            format!("{way}; {} works at the end", app.key_in(layer.place(), Intent::Yes))
+        }
+        _ => way,
+    };
     vec![styled(app, Part::Warning, words), keys]
 }
 
@@ -186,9 +198,11 @@ fn snoozing(app: &App, asked: &Snoozing, width: usize) -> Vec<Line<'static>> {
         lines.push(styled(app, part, format!("{mark}{text}")));
     }
     lines.push(Line::default());
-    let what = "It stands last in its tier, and w passes it by. Before its time is over it wakes when it asks something new \
-                or fails.";
-    lines.extend(wrapped(app, Part::Dim, what, width));
+    let passes = app.key_that(Intent::NextNeed, "passes it by").map(|key| format!(", and {key}")).unwrap_or_default();
+    let what = format!(
+        "It stands last in its tier{passes}. Before its time is over it wakes when it asks something new or fails."
+    );
+    lines.extend(wrapped(app, Part::Dim, &what, width));
     if let Some(choice) = asked.choices.get(asked.selected) {
         lines.extend(wrapped(app, Part::Dim, &format!("runs: {}", command_line(app, &choice.argv())), width));
     }
@@ -216,8 +230,14 @@ fn asked(app: &App, asked: &Asked, width: usize) -> Vec<Line<'static>> {
 fn question(app: &App, view: &QuestionView, is_meant: bool, width: usize) -> Vec<Line<'static>> {
     let question = &view.question;
     let mark = if is_meant { "> " } else { "  " };
-    let mut lines = wrapped(app, Part::Title, &format!("{mark}{} {}", question.kind, question.id), width);
-    let seen = format!("seen by {}, open for {}", question.source, text::age(view.age_seconds));
+    let mut lines = wrapped(app, Part::Title, &format!("{mark}it {}", answers::wants(question.kind)), width);
+    let seen = format!(
+        "{} {}, seen by {}, open for {}",
+        question.kind,
+        question.id,
+        question.source,
+        text::age(view.age_seconds)
+    );
     lines.extend(wrapped(app, Part::Dim, &seen, width));
     for fact in answers::facts(question) {
         lines.extend(whole(app, Part::Text, &fact, width));
@@ -313,6 +333,7 @@ fn heading(place: Place) -> &'static str {
         Place::Palette => "in the palette",
         Place::Receipts => "in the list of receipts",
         Place::Snooze => "over the lengths of a snooze",
+        Place::Finish => "over the gates of a task",
     }
 }
 
@@ -332,19 +353,20 @@ pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, i
     put(frame, line, 0, Line::from(vec![span(app, Part::Key, label), span(app, Part::Text, cut(&text, room, glyphs))]));
     let column = line.x + u16::try_from(label.width() + text.width()).unwrap_or(0);
     frame.set_cursor_position(Position::new(column.min(line.right().saturating_sub(1)), line.y));
-    let hint = match (&input.error, input.purpose) {
-        (Some(error), _) => (Part::Error, error.as_str()),
+    let take = app.key_in(Place::Input, Intent::Accept);
+    let (part, hint) = match (&input.error, input.purpose) {
+        (Some(error), _) => (Part::Error, error.clone()),
         (None, Purpose::Filter) => {
-            (Part::Dim, "state:blocked is:unread task:name session:w1 age>10m -state:idle \"text\"")
+            (Part::Dim, "state:blocked is:unread task:name session:w1 age>10m -state:idle \"text\"".to_owned())
         }
-        (None, Purpose::Search) => (Part::Dim, "events that hold this text; Enter searches"),
-        (None, Purpose::Jump) => (Part::Dim, "the line that holds this byte; Enter goes there"),
+        (None, Purpose::Search) => (Part::Dim, format!("events that hold this text; {take} searches")),
+        (None, Purpose::Jump) => (Part::Dim, format!("the line that holds this byte; {take} goes there")),
     };
     frame.render_widget(Clear, above);
     put(
         frame,
         above,
         0,
-        styled(app, hint.0, format!(" {}", cut(hint.1, usize::from(above.width).saturating_sub(1), glyphs))),
+        styled(app, part, format!(" {}", cut(&hint, usize::from(above.width).saturating_sub(1), glyphs))),
     );
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     actions::Action,
-    tui::{app::App, field::Field, input::command_line, layer::Nudge, messages, theme::Part},
+    tui::{app::App, field::Field, layer::Nudge, messages, submitting::command_line, theme::Part},
 };
 
 /// The most lines that the command line takes.

@@ -1,15 +1,18 @@
 //! A closer look at the selected session: its state in words, then its conversation or its pane.
 
 use ratatui::{Frame, layout::Rect, text::Line};
+use unicode_width::UnicodeWidthStr as _;
 
-use super::{ago, fleet, heading, pane, put, styled, talk as talk_lines, task, usage};
+use super::{ago, criteria, fleet, heading, pane, put, span, styled, talk as talk_lines, task, usage};
 use crate::{
+    base::text::one_line,
     model::{
         board::{SessionRow, TaskRow},
         state::{Agreement, Judgement},
     },
     tui::{
         app::{App, Look, Screen},
+        keymap::Intent,
         talk::{self, Talk},
         theme::Part,
         views::Spot,
@@ -48,7 +51,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
 /// A session: its state in words, then its conversation or its pane.
 pub(super) fn session(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, raw: bool, focused: bool) {
     let what = if raw { "pane" } else { "conversation" };
-    let place = if raw { "" } else { reading_back(app, row) };
+    let place = if raw { String::new() } else { reading_back(app, row) };
     let title = format!("{} {}: {what}{place}", row.role, row.name);
     put(frame, area, 0, heading(app, &title, focused, area.width));
     for (index, line) in above(app, row, area).into_iter().enumerate() {
@@ -64,10 +67,13 @@ pub(super) fn session(app: &App, frame: &mut Frame<'_>, area: Rect, row: &Sessio
 }
 
 /// Said in the heading while older entries are read.
-fn reading_back(app: &App, row: &SessionRow) -> &'static str {
+fn reading_back(app: &App, row: &SessionRow) -> String {
     match app.views.of(&row.id) {
-        Some(view) if !view.talk.follows() => ", further back; G goes to the end",
-        _ => "",
+        Some(view) if !view.talk.follows() => {
+            let to_end = app.key_that(Intent::Bottom, "goes to the end").map(|key| format!("; {key}"));
+            format!(", further back{}", to_end.unwrap_or_default())
+        }
+        _ => String::new(),
     }
 }
 
@@ -110,10 +116,35 @@ fn above(app: &App, row: &SessionRow, area: Rect) -> Vec<Line<'static>> {
         lines.truncate(usize::from(area.height).saturating_sub(2).max(1));
         return lines;
     }
+    if app.screen == Screen::Fleet {
+        lines.extend(task_line(app, row, width));
+    }
     let (part, gauge) = usage::gauge(app, row, width);
     lines.push(styled(app, part, format!(" {gauge}")));
     lines.extend(usage::tree(app, row, width, if area.height < TALL { FEW_AGENTS } else { MANY_AGENTS }));
     lines
+}
+
+/// What the session works on: the task, how its criteria stand, its goal.
+fn task_line(app: &App, row: &SessionRow, width: usize) -> Option<Line<'static>> {
+    let glyphs = app.settings.glyphs;
+    let task = task_of(app, row)?;
+    let head = format!("task {}{}", task.task.name, glyphs.separator());
+    let (part, criteria) = criteria::line(&task.criteria);
+    let goal = format!("{}{}", glyphs.separator(), one_line(&task.task.goal));
+    let criteria = cut(&format!("criteria: {criteria}"), width.saturating_sub(head.width()), glyphs);
+    let goal = cut(&goal, width.saturating_sub(head.width() + criteria.width()), glyphs);
+    let head = cut(&head, width, glyphs);
+    Some(Line::from(vec![
+        span(app, Part::Title, format!(" {head}")),
+        span(app, part, criteria),
+        span(app, Part::Dim, goal),
+    ]))
+}
+
+fn task_of<'a>(app: &'a App, row: &SessionRow) -> Option<&'a TaskRow> {
+    let id = row.task_id.as_deref()?;
+    app.board()?.tasks.iter().find(|task| task.task.id == id)
 }
 
 fn selected_task(app: &App) -> Option<&TaskRow> {
@@ -214,8 +245,13 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("context   {context}")),
     ];
     lines.extend(usage::facts(app, row));
+    lines.extend([(Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none")))]);
+    if let Some(task) = task_of(app, row) {
+        let (part, criteria) = criteria::line(&task.criteria);
+        lines.push((part, format!("criteria  {criteria}")));
+        lines.push((Part::Text, format!("goal      {}", one_line(&task.task.goal))));
+    }
     lines.extend([
-        (Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none"))),
         (Part::Text, format!("partner   {}", row.partner.as_deref().unwrap_or("none"))),
         (Part::Text, format!("inbox     {} unread", row.unread)),
         (Part::Text, format!("place     {}", row.kind)),

@@ -109,7 +109,8 @@ fn folded(lines: Vec<Line<'static>>, fold: Fold, is_open: bool, paint: Paint) ->
         let mut kept = lines;
         let end = kept.split_off(count - tail);
         kept.truncate(head);
-        kept.push(hidden(count - head - tail, "hidden, o opens"));
+        let opens = paint.opens.map_or_else(|| "hidden".to_owned(), |key| format!("hidden, {} opens", key.name()));
+        kept.push(hidden(count - head - tail, &opens));
         kept.extend(end);
         kept
     } else if count > OPEN_LINES {

@@ -6,7 +6,11 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ago, delivery, divider, fleet, frames, heading, inbox, mark, preview, put, span, styled};
+use super::{
+    ago, criteria, delivery, divider, finish, fleet, frames, inbox,
+    list::{ListScreen as _, Rows},
+    nothing, preview, span,
+};
 use crate::{
     actions::Deliveries,
     base::text::one_line,
@@ -18,6 +22,8 @@ use crate::{
     },
     tui::{
         app::App,
+        keymap::Intent,
+        listing::Sides,
         pair::{self, End},
         theme::Part,
         wrap::{cut, pad, wrap},
@@ -136,103 +142,85 @@ pub fn hit_end(app: &App, at: Position) -> Option<End> {
     }
 }
 
-/// The ids of the rows, in their order.
-#[must_use]
-pub fn ids(app: &App) -> Vec<String> {
-    app.tasks().iter().map(|row| row.task.id.clone()).collect()
-}
-
-/// How many tasks the list shows.
-#[must_use]
-pub fn visible_rows(app: &App) -> usize {
-    usize::from(areas(app).list.height.saturating_sub(1))
-}
-
-/// How many lines of the detail do not fit.
-#[must_use]
-pub fn overflow(app: &App) -> usize {
-    let area = areas(app).detail;
-    let lines = app.selected_task().map_or(0, |row| detail_lines(app, row, usize::from(area.width)).len());
-    lines.saturating_sub(usize::from(area.height).saturating_sub(1))
-}
-
-/// The task at `at`.
-#[must_use]
-pub fn hit(app: &App, at: Position) -> Option<String> {
-    let list = areas(app).list;
-    if !list.contains(at) || at.y == list.y {
-        return None;
-    }
-    let index = app.task_view.list.top + usize::from(at.y - list.y - 1);
-    app.tasks().get(index).map(|row| row.task.id.clone())
-}
-
 /// Draws the screen.
-pub(super) fn draw(app: &App, frame: &mut Frame<'_>, _body: Rect) {
-    let areas = areas(app);
-    let (list_area, detail_area) = (areas.list, areas.detail);
+pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
     for (row, area, raw, has_keyboard) in shown(app) {
         if area.x > 0 {
             divider(app, frame, Rect { x: area.x - 1, width: 1, ..area });
         }
         preview::session(app, frame, area, row, raw, has_keyboard);
     }
-    if !list_area.is_empty() {
-        list(app, frame, list_area);
-    }
-    if detail_area.is_empty() {
-        return;
-    }
-    if detail_area.x > 0 {
-        divider(app, frame, Rect { x: detail_area.x - 1, width: 1, ..detail_area });
-    }
-    let Some(row) = app.selected_task() else {
-        put(frame, detail_area, 0, heading(app, "no task", has_detail(app), detail_area.width));
-        return;
-    };
-    put(frame, detail_area, 0, heading(app, &format!("task {}", row.task.name), has_detail(app), detail_area.width));
-    let text = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
-    let lines = detail_lines(app, row, usize::from(text.width));
-    for (index, (part, line)) in lines.into_iter().skip(app.task_view.scroll).enumerate().take(usize::from(text.height))
-    {
-        put(frame, text, index, styled(app, part, format!(" {line}")));
-    }
+    Tasks.draw(app, frame);
 }
 
-fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
-    let tasks = app.tasks();
-    let title = if app.filter_text.is_empty() { "tasks".to_owned() } else { format!("tasks: {}", app.filter_text) };
-    put(frame, area, 0, heading(app, &title, has_list(app), area.width));
-    if tasks.is_empty() {
-        put(frame, area, 2, styled(app, Part::Dim, "  no task here"));
+/// The tasks.
+pub struct Tasks;
+
+impl Rows for Tasks {
+    type Row<'a> = &'a TaskRow;
+
+    const NOTHING: &'static str = "no task";
+
+    fn view(app: &App) -> &Sides {
+        &app.task_view
     }
-    let glyphs = app.settings.glyphs;
-    for (index, row) in
-        tasks.iter().enumerate().skip(app.task_view.list.top).take(usize::from(area.height.saturating_sub(1)))
-    {
-        let right = format!("{:>9} {:>5} ", row.task.state.as_str(), ago(Some(row.task.updated_at), app.now));
-        let room = usize::from(area.width).saturating_sub(right.len() + 1);
-        let line = Line::from(vec![
+
+    fn view_mut(app: &mut App) -> &mut Sides {
+        &mut app.task_view
+    }
+
+    fn rows(app: &App) -> Vec<(String, &TaskRow)> {
+        app.tasks().into_iter().map(|row| (row.task.id.clone(), row)).collect()
+    }
+
+    fn heading(app: &App) -> String {
+        if app.filter_text.is_empty() { "tasks".to_owned() } else { format!("tasks: {}", app.filter_text) }
+    }
+
+    fn empty(app: &App) -> (Part, String) {
+        let text = if app.filter_text.is_empty() {
+            let makes = app.key_that(Intent::NewTask, "records one").map(|key| format!("; {key}"));
+            format!("no task is on record{}", makes.unwrap_or_default())
+        } else {
+            nothing::passes(app)
+        };
+        (Part::Dim, text)
+    }
+
+    fn line(app: &App, row: &TaskRow, width: usize) -> Line<'static> {
+        let (criteria, state) = (criteria::cell(app, Some(&row.criteria)), row.task.state.as_str());
+        let right = format!("{criteria} {state:>9} {:>5} ", ago(Some(row.task.updated_at), app.now));
+        let room = width.saturating_sub(right.len() + 1);
+        Line::from(vec![
             Span::raw(" "),
-            span(app, Part::Title, pad(&row.task.name, room, glyphs)),
+            span(app, Part::Title, pad(&row.task.name, room, app.settings.glyphs)),
             span(app, state_part(row.task.state), right),
-        ]);
-        let at = index - app.task_view.list.top + 1;
-        put(frame, area, at, line);
-        if app.task_view.list.id.as_deref() == Some(row.task.id.as_str())
-            && let Ok(at) = u16::try_from(at)
-        {
-            mark(app, frame, Rect::new(area.x, area.y + at, area.width, 1), has_list(app));
-        }
+        ])
     }
-}
 
-fn has_list(app: &App) -> bool {
-    !app.task_view.detail && pair::focus(app).is_none()
-}
+    fn title(row: &TaskRow) -> String {
+        format!("task {}", row.task.name)
+    }
 
-fn has_detail(app: &App) -> bool {
-    app.task_view.detail && pair::focus(app).is_none()
+    fn detail(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
+        detail_lines(app, row, width)
+    }
+
+    fn areas(app: &App) -> (Rect, Rect) {
+        let areas = areas(app);
+        (areas.list, areas.detail)
+    }
+
+    fn has_keyboard(app: &App) -> (bool, bool) {
+        let is_beside = pair::focus(app).is_none();
+        let detail = app.task_view.detail;
+        (!detail && is_beside, detail && is_beside)
+    }
+
+    /// Also when the filter hides it: what is shown beside the list stays.
+    fn selected(app: &App) -> Option<&TaskRow> {
+        app.selected_task()
+    }
 }
 
 fn state_part(state: TaskState) -> Part {
@@ -255,6 +243,13 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
         state_part(task.state),
         format!("{}{separator}recorded {created} ago{separator}changed {updated} ago", task.state),
     )];
+    if let Some(end) = &task.end {
+        let text = format!("ended {} ago by {}: {}", ago(Some(end.at), app.now), end.by, one_line(&end.reason));
+        lines.extend(wrap(&text, width, 10).into_iter().map(|line| (state_part(task.state), line)));
+    }
+    // What it is held to comes first: on a low screen nothing else may be seen.
+    let (part, criteria) = criteria::line(&row.criteria);
+    lines.extend(wrap(&format!("criteria: {criteria}"), width, 5).into_iter().map(|line| (part, line)));
     let mut section = |title: &str, body: Vec<(Part, String)>| {
         lines.push((Part::Text, String::new()));
         lines.push((Part::Title, title.to_owned()));
@@ -263,6 +258,11 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     section("goal", wrap(&task.goal, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
     if let Some(summary) = &task.summary {
         section("summary", wrap(summary, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
+    }
+    match app.proofs.of(&task.id) {
+        Some(Ok(criteria)) if !criteria.is_empty() => section("criteria and proofs", finish::proofs(criteria, width)),
+        Some(Err(failure)) => section("criteria and proofs", vec![(Part::Error, cut(&failure.message, width, glyphs))]),
+        Some(Ok(_)) | None => {}
     }
     let sessions = app.board().map_or(&[][..], |board| &board.sessions);
     let bindings: Vec<_> = row

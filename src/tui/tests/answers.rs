@@ -1,6 +1,6 @@
 //! Interrupting and answering by keys: nothing happens at one key, and what happens is quoted first.
 
-use super::fake::{app, lines, press, screen};
+use super::fake::{app, lines, press, screen, write};
 use crate::{
     actions::QuestionView,
     base::Error,
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-fn asks(command: &str, answers: &[Verdict]) -> QuestionView {
+pub fn asks(command: &str, answers: &[Verdict]) -> QuestionView {
     QuestionView {
         question: Question {
             id: Question::id_of(&[command]),
@@ -41,16 +41,24 @@ fn arrive(app: &mut App, views: Vec<QuestionView>) {
 }
 
 #[test]
-fn an_interruption_shows_its_command_line_and_asks() {
+fn an_interruption_is_a_form_with_what_is_to_be_said_afterwards() {
     for keys in ["!", "i"] {
         let mut app = app(80, 24);
         assert!(press(&mut app, keys).is_empty(), "one key does nothing");
-        assert!(screen(&app).contains("Interrupt the turn that runs in w1?"), "{}", screen(&app));
-        assert!(screen(&app).contains("session-interrupt"), "{}", screen(&app));
-        assert!(press(&mut app, "n").is_empty() && app.layers.is_empty());
+        let frame = screen(&app);
+        assert!(frame.contains("w1") && frame.contains("runs: conveyor session-interrupt -- w1"), "{frame}");
+        assert!(press(&mut app, "Esc").is_empty() && app.layers.is_empty());
         press(&mut app, keys);
-        assert_eq!(lines(&press(&mut app, "y")), ["conveyor session-interrupt '--wait=10' -- w1"]);
+        assert_eq!(lines(&press(&mut app, "Ctrl-S")), ["conveyor session-interrupt '--wait=10' -- w1"]);
+        press(&mut app, keys);
+        write(&mut app, "Report, and stop.");
+        let line = "conveyor session-interrupt '--followup=Report, and stop.' '--wait=10' -- w1";
+        assert_eq!(lines(&press(&mut app, "Enter")), [line]);
     }
+    // It stays about the session that was selected, whatever comes to stand first.
+    let mut app = app(80, 24);
+    press(&mut app, "! Esc j !");
+    assert!(screen(&app).contains("session-interrupt -- w2"), "{}", screen(&app));
 }
 
 #[test]

@@ -327,6 +327,26 @@ async fn nothing_is_drawn_while_nothing_happens() {
 }
 
 #[tokio::test]
+async fn a_key_does_not_wait_for_the_pause_between_frames() {
+    let runner = Runner::start(Fake::default());
+    runner.wait_for("Make the parser accept").await;
+    let mut fastest = Duration::MAX;
+    for _ in 0..10 {
+        sleep(Duration::from_millis(50)).await;
+        for begins_pause in [true, false] {
+            let (before, pressed) = (runner.frames.load(Ordering::SeqCst), Instant::now());
+            runner.key(if begins_pause { "j" } else { "k" });
+            runner.wait("a frame", |runner| runner.frames.load(Ordering::SeqCst) > before).await;
+            if !begins_pause {
+                fastest = fastest.min(pressed.elapsed());
+            }
+        }
+    }
+    assert!(fastest < Duration::from_millis(25), "{fastest:?}");
+    runner.leave().await;
+}
+
+#[tokio::test]
 async fn a_terminal_that_is_gone_ends_the_cockpit() {
     let runner = Runner::start(Fake::default());
     runner.wait_for("needs you").await;

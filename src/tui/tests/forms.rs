@@ -27,7 +27,7 @@ fn done() -> Report {
 }
 
 /// A board with a worker, a manager and a task that nothing ties together, and a session that is gone.
-fn loose(width: u16, height: u16) -> App {
+pub fn loose(width: u16, height: u16) -> App {
     let mut app = app(width, height);
     let mut loose = board();
     let m3 = loose.sessions.iter().find(|row| row.name == "m2").unwrap().clone();

@@ -1,79 +1,14 @@
 //! The screens about the program itself: Dispatch and Doctor.
 
-use super::fake::{
-    ago, app, app_with_messages, busy, checkup, dispatcher, empty, exchange, lines, press, quiet, screen, settings,
+use super::{
+    fake::{app, app_with_messages, busy, checkup, empty, exchange, lines, press, screen},
+    frames::{dispatch, doctor},
 };
 use crate::{
-    actions::DispatcherHost,
     base::{Error, Kind},
     model::delivery::Phase,
-    tui::{
-        app::{App, update},
-        message::Msg,
-        theme::ThemeName,
-    },
+    tui::{app::update, message::Msg},
 };
-
-const SIZES: [(u16, u16); 3] = [(80, 24), (50, 20), (160, 50)];
-
-fn at_sizes(name: &str, make: impl Fn(u16, u16) -> App) {
-    for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen(&make(width, height)));
-    }
-}
-
-/// The Dispatch screen on the command that was given up, with what belongs to it.
-fn dispatch(width: u16, height: u16) -> App {
-    let mut app = app_with_messages(width, height);
-    press(&mut app, "5 j j j j");
-    update(&mut app, Msg::Exchange("command-1".into(), Ok(exchange())));
-    app
-}
-
-fn doctor(width: u16, height: u16) -> App {
-    let mut app = app(width, height);
-    press(&mut app, "8");
-    update(&mut app, Msg::Checkup(Ok(checkup())));
-    app
-}
-
-#[test]
-fn the_dispatch_screen() {
-    at_sizes("dispatch", dispatch);
-    let mut narrow = dispatch(50, 20);
-    press(&mut narrow, "Enter");
-    insta::assert_snapshot!("dispatch_detail", screen(&narrow));
-}
-
-#[test]
-fn the_dispatch_screen_in_ascii_is_ascii_and_no_theme_changes_what_is_said() {
-    for make in [dispatch, doctor] {
-        let mut ascii = make(80, 24);
-        ascii.settings = settings(ThemeName::Mono, true);
-        assert!(screen(&ascii).is_ascii(), "{}", screen(&ascii));
-        let mut mono = make(80, 24);
-        mono.settings = settings(ThemeName::Mono, false);
-        assert_eq!(screen(&mono), screen(&make(80, 24)));
-    }
-}
-
-#[test]
-fn nobody_who_delivers_is_said_with_what_to_do() {
-    at_sizes("dispatch_nobody", |width, height| {
-        let mut app = app(width, height);
-        let mut alone = quiet();
-        alone.health.running = false;
-        alone.health.waiting = 2;
-        let mut silent = dispatcher(DispatcherHost::Watch, 977);
-        silent.alive = false;
-        silent.heartbeat_at = ago(90);
-        silent.last_error = Some("the ledger is in use".into());
-        alone.health.dispatchers = vec![silent];
-        update(&mut app, Msg::Deliveries(Ok(alone)));
-        press(&mut app, "5");
-        app
-    });
-}
 
 #[test]
 fn a_command_is_asked_about_when_it_is_selected_and_when_something_moved() {
@@ -129,11 +64,6 @@ fn the_headless_twin_of_what_is_shown_is_copied() {
 }
 
 #[test]
-fn the_doctor_screen() {
-    at_sizes("doctor", doctor);
-}
-
-#[test]
 fn doctor_looks_when_its_screen_is_opened_and_when_it_is_told_to() {
     let mut app = app(80, 24);
     assert_eq!(lines(&press(&mut app, "8")), ["Checkup"]);
@@ -154,14 +84,12 @@ fn doctor_looks_when_its_screen_is_opened_and_when_it_is_told_to() {
 
 #[test]
 fn the_first_screen_shows_what_doctor_found_and_what_can_be_adopted() {
-    at_sizes("first_start_checked", |width, height| {
-        let mut app = empty(width, height);
-        let error = || Error::not_found("there is no ledger at .codex-workers/workerctl.db");
-        assert!(lines(&update(&mut app, Msg::Board(Err(error())))).contains(&"Checkup".to_owned()));
-        update(&mut app, Msg::Checkup(Ok(checkup())));
-        assert!(!lines(&update(&mut app, Msg::Board(Err(error())))).contains(&"Checkup".to_owned()), "once");
-        app
-    });
+    let mut app = empty(80, 24);
+    let error = || Error::not_found("there is no ledger at .codex-workers/workerctl.db");
+    assert!(lines(&update(&mut app, Msg::Board(Err(error())))).contains(&"Checkup".to_owned()));
+    update(&mut app, Msg::Checkup(Ok(checkup())));
+    assert!(!lines(&update(&mut app, Msg::Board(Err(error())))).contains(&"Checkup".to_owned()), "once");
+    assert!(screen(&app).contains("conveyor resume w4"), "{}", screen(&app));
 }
 
 #[test]

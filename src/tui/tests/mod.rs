@@ -3,11 +3,15 @@
 mod answers;
 mod diff;
 mod driven;
+mod events;
 pub(super) mod fake;
+mod finish;
 mod forms;
+mod frames;
 mod machine;
 mod marks;
 mod messages;
+mod named;
 mod palette;
 mod talk;
 mod update;

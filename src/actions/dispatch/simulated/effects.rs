@@ -22,8 +22,26 @@ const ANSWERS: &str = "a server in memory answers";
 #[derive(Debug, Clone)]
 pub(super) struct Late {
     pub(super) what: Effect,
-    /// The step at which its sender last looked whether it may act.
-    pub(super) looked_at: u64,
+    /// When its sender last looked whether it may act.
+    pub(super) looked_at: LookedAt,
+}
+
+/// The steps at which a dispatcher last looked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LookedAt {
+    /// For a pause.
+    pub(super) pause: u64,
+    /// Whether it still has the message in hand.
+    pub(super) fence: u64,
+}
+
+/// What stands between the last look and an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// The pane, which knows who has the message in hand.
+    Guard,
+    /// Nothing.
+    Look,
 }
 
 #[derive(Debug, Clone)]
@@ -38,9 +56,15 @@ pub(super) enum Effect {
     Submit {
         target: Target,
         seq: u64,
+        fence: u64,
         sign: Sign,
         key: SubmitKey,
         press: Press,
+    },
+    Hold {
+        target: Target,
+        seq: u64,
+        fence: u64,
     },
     Forgo {
         target: Target,
@@ -94,13 +118,19 @@ impl World {
                 }
                 (Some(outcome), None)
             }
-            Effect::Submit { target, seq, sign, key, press } => {
-                let submission = Submission { seq: *seq, sign, key: *key, press: *press, steering: Steering::Waits };
+            Effect::Submit { target, seq, fence, sign, key, press } => {
+                let steering = Steering::Waits;
+                let submission = Submission { seq: *seq, fence: *fence, sign, key: *key, press: *press, steering };
                 let outcome = tmux.submit(target, &submission).expect(ANSWERS);
                 self.say(format!("submit {seq} {press:?}: {outcome:?}"));
                 if outcome == SendOutcome::Done {
                     self.was_pressed(target, *key, late.looked_at);
                 }
+                (Some(outcome), None)
+            }
+            Effect::Hold { target, seq, fence } => {
+                let outcome = tmux.hold(target, *seq, *fence).expect(ANSWERS);
+                self.say(format!("hold {seq} under {fence}: {outcome:?}"));
                 (Some(outcome), None)
             }
             Effect::Forgo { target, seq } => {
@@ -116,7 +146,7 @@ impl World {
         }
     }
 
-    fn was_pasted(&mut self, target: &Target, text: &TypedText, looked_at: u64) {
+    fn was_pasted(&mut self, target: &Target, text: &TypedText, looked_at: LookedAt) {
         let Some(seat) = self.seat_of_pane(target.pane) else {
             return self.fail("a text was typed into a pane that is nobody's");
         };
@@ -132,11 +162,11 @@ impl World {
             self.fail("a text was typed into a process that is not the session's Codex");
         }
         if let Some(command) = self.book.command_in(text.as_str()) {
-            self.may_go_out(&command, looked_at);
+            self.may_go_out(&command, looked_at, Last::Look);
         }
     }
 
-    fn was_pressed(&mut self, target: &Target, key: SubmitKey, looked_at: u64) {
+    fn was_pressed(&mut self, target: &Target, key: SubmitKey, looked_at: LookedAt) {
         let Some(seat) = self.seat_of_pane(target.pane) else {
             return self.fail("a key was pressed in a pane that is nobody's");
         };
@@ -161,7 +191,7 @@ impl World {
         let text = std::mem::take(&mut pane.composer);
         let command = self.book.command_in(&text);
         if let Some(command) = &command {
-            self.may_go_out(command, looked_at);
+            self.may_go_out(command, looked_at, Last::Guard);
         }
         self.submitted_in_pane(seat, text, command, "conveyor");
     }
@@ -173,7 +203,7 @@ impl World {
         client_id: &str,
         turn: Option<&str>,
         server: u32,
-        looked_at: u64,
+        looked_at: LookedAt,
     ) -> Given {
         if !self.server.is_up || self.server.number != server {
             return Given::Closed;
@@ -189,7 +219,7 @@ impl World {
                 Some(_) => {}
             }
         }
-        self.may_go_out(client_id, looked_at);
+        self.may_go_out(client_id, looked_at, Last::Look);
         let name = self.seats[seat].name.clone();
         if let Some(wrong) = self.book.reaches(client_id, &name) {
             self.fail(wrong);
@@ -214,12 +244,14 @@ impl World {
     }
 
     /// Nothing goes out for what was given back, nor where a pause was in force before it was looked for.
-    fn may_go_out(&mut self, command: &str, looked_at: u64) {
+    fn may_go_out(&mut self, command: &str, looked_at: LookedAt, last: Last) {
         let scopes: BTreeSet<String> = self.book.scopes_of(command);
-        if let Some(wrong) = self.book.is_withdrawn(command) {
+        if let Some(wrong) = self.book.is_withdrawn(command, looked_at.fence, last) {
             self.fail(wrong);
         }
-        if let Some(scope) = scopes.into_iter().find(|scope| self.paused.get(scope).is_some_and(|at| *at < looked_at)) {
+        if let Some(scope) =
+            scopes.into_iter().find(|scope| self.paused.get(scope).is_some_and(|at| *at < looked_at.pause))
+        {
             self.fail(format!("{command} went out although `{scope}` was paused before"));
         }
     }

@@ -23,7 +23,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread as threads,
@@ -49,7 +49,7 @@ use crate::{
         task::{Binding, BindingState, Task, TaskState},
     },
     ports::env::{Env, Terminal},
-    store::{self, Access, Opening, Safety, Store},
+    store::{self, Safety, Store},
 };
 
 /// Schedules for a change, and how long they may take.
@@ -71,8 +71,8 @@ trait Play: Sync {
 struct Schedule {
     folder: PathBuf,
     ids: Arc<CountedIds>,
-    /// Whose open ledger all dispatchers share: opening it anew for each life costs more than the life.
-    first: OnceLock<Context>,
+    /// The ledger, in memory, which all share: one of them runs at a time.
+    store: Arc<Store>,
 }
 
 impl Schedule {
@@ -104,18 +104,13 @@ impl Schedule {
             dry_run: false,
             safety: Safety::Forced,
         };
-        match (player, self.first.get()) {
-            (Some(_), Some(first)) => Context::beside(parts, first),
-            _ => Context::new(parts),
-        }
+        Context::sharing(parts, &self.store)
     }
 }
 
 impl Play for Schedule {
     fn dispatcher(&self, stage: &Arc<Stage>, me: usize) -> Result<()> {
         let cx = self.context(stage, Some(me));
-        // The first one opens it, and the others come by here.
-        let _ = self.first.set(cx.clone());
         let mut dispatcher = Dispatcher::hosted(&cx)?;
         let clock = cx.clock();
         loop {
@@ -160,15 +155,10 @@ impl Schedule {
         world.uptime - since > REST || world.is_at_rest()
     }
 
-    /// Plays one schedule in a folder of its own.
-    fn play(template: &Path, folder: &Path, seed: u64) -> World {
-        for name in FILES {
-            let from = template.join(name);
-            if from.exists() {
-                fs::copy(&from, folder.join(name)).expect("a ledger");
-            }
-        }
-        let schedule = Self { folder: folder.to_owned(), ids: Arc::default(), first: OnceLock::new() };
+    /// Plays one schedule in a folder of its own, on a ledger that is cleared for it.
+    fn play(store: &Arc<Store>, folder: &Path, seed: u64) -> World {
+        store.clear().expect("a ledger");
+        let schedule = Self { folder: folder.to_owned(), ids: Arc::default(), store: Arc::clone(store) };
         let mut world = World::new(seed, folder.join("codex"));
         let players = 2 + world.dice.below(2);
         let stage = Stage::new(world, players);
@@ -183,9 +173,6 @@ impl Schedule {
         });
         schedule.conclude(&stage);
         fs::remove_dir_all(folder.join("codex")).unwrap_or_default();
-        for name in FILES {
-            fs::remove_file(folder.join(name)).unwrap_or_default();
-        }
         stage.take_world()
     }
 
@@ -301,8 +288,6 @@ impl Schedule {
     }
 }
 
-const FILES: [&str; 3] = ["ledger.db", "ledger.db-wal", "ledger.db-shm"];
-
 fn session(number: usize, role: Role, thread: &Thread, has_rollout: bool, now: Timestamp) -> Session {
     Session {
         id: format!("session-{number}"),
@@ -339,19 +324,15 @@ fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A folder in memory where there is one: a ledger waits for its disk.
+/// A folder in memory where there is one.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.expect("a folder")
 }
 
-/// An empty ledger, to be copied.
-fn template() -> tempfile::TempDir {
-    let folder = folder();
-    let opening = Opening { access: Access::Create, safety: Safety::Forced, now: Timestamp::from_millis(0) };
-    drop(Store::open(&folder.path().join("ledger.db"), opening).expect("a ledger"));
-    folder
+fn ledger() -> Arc<Store> {
+    Arc::new(Store::memory().expect("a ledger"))
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -359,8 +340,8 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Plays a schedule and says what is wrong with it.
-fn broken(template: &Path, folder: &Path, seed: u64) -> (World, Option<String>) {
-    let world = Schedule::play(template, folder, seed);
+fn broken(store: &Arc<Store>, folder: &Path, seed: u64) -> (World, Option<String>) {
+    let world = Schedule::play(store, folder, seed);
     let said = world.failure.clone().map(|failure| {
         format!("seed {seed}: {failure}\n{}\nCONVEYOR_TEST_SEED={seed} plays it again", world.trace.join("\n"))
     });
@@ -369,9 +350,8 @@ fn broken(template: &Path, folder: &Path, seed: u64) -> (World, Option<String>) 
 
 #[test]
 fn nothing_is_lost_or_given_twice_in_any_schedule() {
-    let template = template();
     if let Some(seed) = setting("CONVEYOR_TEST_SEED") {
-        let (world, said) = broken(template.path(), folder().path(), seed);
+        let (world, said) = broken(&ledger(), folder().path(), seed);
         tell(&world.trace.join("\n"));
         assert!(said.is_none(), "{}", said.unwrap_or_default());
         return;
@@ -385,11 +365,12 @@ fn nothing_is_lost_or_given_twice_in_any_schedule() {
     let first = if is_night { night() } else { FIRST };
     let (next, failures) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let (counts, begun) = (Mutex::new(BTreeMap::<&str, u64>::new()), Instant::now());
-    let hands = threads::available_parallelism().map_or(2, usize::from).min(4);
+    // Whoever hands over the baton leaves a core idle for a moment: more schedules than cores.
+    let hands = 2 * threads::available_parallelism().map_or(2, usize::from).min(4);
     threads::scope(|scope| {
         for _ in 0..hands {
             scope.spawn(|| {
-                let folder = folder();
+                let (folder, store) = (folder(), ledger());
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let is_enough = lock(&failures).len() >= 12 || begun.elapsed() > patience;
@@ -397,7 +378,7 @@ fn nothing_is_lost_or_given_twice_in_any_schedule() {
                         next.fetch_sub(1, Ordering::Relaxed);
                         return;
                     }
-                    let (world, said) = broken(template.path(), folder.path(), first + number);
+                    let (world, said) = broken(&store, folder.path(), first + number);
                     lock(&failures).extend(said);
                     let mut counts = lock(&counts);
                     world.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);

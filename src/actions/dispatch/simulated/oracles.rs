@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::world::{Seat, World};
+use super::{
+    effects::Last,
+    world::{Seat, World},
+};
 use crate::{
     model::{
         delivery::{Attempt, AttemptState, Command, CommandKind, Lane, Phase},
@@ -27,6 +30,8 @@ struct Note {
     task: Option<String>,
     marker: String,
     phase: Phase,
+    /// The step at which it was seen to have moved there.
+    moved_at: u64,
     fence: i64,
     submissions: Vec<Fate>,
     /// It ended once, without an echo: what is seen of it later has no place in the line.
@@ -66,6 +71,7 @@ impl Book {
             task: command.task_id.clone(),
             marker: Marker::of_command(&command.id).to_string(),
             phase: command.phase,
+            moved_at: 0,
             fence: command.fence,
             submissions: Vec::new(),
             was_given_up: false,
@@ -116,13 +122,19 @@ impl Book {
         self.notes.iter().find(|(_, note)| text.contains(&note.marker)).map(|(id, _)| id.clone())
     }
 
-    /// Why nothing may go out for a command now: its try was given back, or it is over without one.
-    pub(super) fn is_withdrawn(&self, command: &str) -> Option<String> {
+    /// Why nothing may go out for a command now: its try was given back, or it is over without one, or an operator has
+    /// decided about it before its dispatcher last looked. A pane is asked to refuse what comes after that look too.
+    pub(super) fn is_withdrawn(&self, command: &str, looked_at: u64, last: Last) -> Option<String> {
         let note = self.notes.get(command)?;
         let phase = note.phase;
-        // Who has it sent again without a proof is told that an older try may still come.
-        let was_sent_again = phase == Phase::Queued && note.again > 0;
-        let is_so = matches!(phase, Phase::Queued | Phase::Cancelled | Phase::Expired) && !was_sent_again;
+        let is_decided = note.again > 0 || matches!(phase, Phase::Failed | Phase::Dead);
+        let is_so = match phase {
+            Phase::Queued | Phase::Cancelled | Phase::Expired | Phase::Failed | Phase::Dead if is_decided => {
+                last == Last::Guard || note.moved_at < looked_at
+            }
+            Phase::Queued | Phase::Cancelled | Phase::Expired => true,
+            _ => false,
+        };
         is_so.then(|| format!("{command} went out while it was {phase}"))
     }
 
@@ -216,6 +228,7 @@ impl World {
                 continue;
             }
             (note.phase, note.fence) = (to, command.fence);
+            note.moved_at = self.step;
             if from != to {
                 let reason = command.reason.as_deref().unwrap_or_default();
                 seen.push(format!("{id}: {from} -> {to} {reason}"));

@@ -148,8 +148,12 @@ impl Tmux for Panes {
     }
 
     fn submit(&self, target: &Target, submission: &Submission<'_>) -> Result<SendOutcome> {
-        let Submission { seq, sign, key, press, .. } = submission.clone();
-        self.step("submit", Effect::Submit { target: target.clone(), seq, sign: sign.clone(), key, press })
+        let Submission { seq, fence, sign, key, press, .. } = submission.clone();
+        self.step("submit", Effect::Submit { target: target.clone(), seq, fence, sign: sign.clone(), key, press })
+    }
+
+    fn hold(&self, target: &Target, seq: u64, fence: u64) -> Result<SendOutcome> {
+        self.step("hold", Effect::Hold { target: target.clone(), seq, fence })
     }
 
     fn forgo(&self, target: &Target, seq: u64) -> Result<SendOutcome> {

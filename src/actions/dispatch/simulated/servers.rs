@@ -286,8 +286,8 @@ impl Processes for Table {
         Ok(ProcessInfo { id: self.identify(pid)?, parent: 1, argv: vec!["codex".to_owned()] })
     }
 
-    fn tree(&self, root: u32) -> Result<Vec<ProcessInfo>, ProcessError> {
-        Ok(vec![self.info(root)?])
+    fn parents(&self) -> Result<Vec<(u32, u32)>, ProcessError> {
+        Ok(Vec::new())
     }
 
     fn cwd(&self, pid: u32) -> Result<PathBuf, ProcessError> {

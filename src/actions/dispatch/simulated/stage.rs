@@ -9,11 +9,15 @@ use std::{
     time::Duration,
 };
 
-use super::{Play, deeds::Deed, effects::Late, world::World};
+use super::{
+    Play,
+    deeds::Deed,
+    effects::{Late, LookedAt},
+    world::World,
+};
 use crate::{
     actions::Context,
     base::{Clock, Timestamp, crash},
-    store::ChangeMark,
 };
 
 /// A dispatcher is dead from here on.
@@ -31,8 +35,8 @@ pub(super) struct Player {
     is_doomed: bool,
     /// It has made a pass since the world came to rest.
     pub(super) saw_rest: bool,
-    /// The last step at which it looked whether it may act.
-    pub(super) looked_at: u64,
+    /// When it last looked whether it may act.
+    pub(super) looked_at: LookedAt,
 }
 
 pub(super) struct Stage {
@@ -47,7 +51,8 @@ pub(super) struct State {
     pub(super) players: Vec<Player>,
     running: usize,
     pub(super) is_over: bool,
-    mark: Option<ChangeMark>,
+    /// How many rows had changed at the last look at the ledger.
+    mark: Option<u64>,
     /// How often a look at the ledger found that a command has moved.
     pub(super) moves: u64,
 }
@@ -69,7 +74,7 @@ impl Stage {
             has_left: false,
             is_doomed: false,
             saw_rest: false,
-            looked_at: 0,
+            looked_at: LookedAt::default(),
         };
         Arc::new(Self {
             state: Mutex::new(State {
@@ -181,7 +186,10 @@ impl Stage {
             let State { world, players, is_over, .. } = &mut *state;
             world.step += 1;
             if at == At::Point("started") || at == At::Point("renumbered") {
-                players[me].looked_at = world.step;
+                players[me].looked_at.pause = world.step;
+            }
+            if at == At::Point("looked") {
+                players[me].looked_at.fence = world.step;
             }
             if *is_over {
                 return;
@@ -230,7 +238,7 @@ impl Stage {
         }
         if at == At::Point("staged") {
             let mut state = self.state();
-            state.players[me].looked_at = state.world.step;
+            state.players[me].looked_at.pause = state.world.step;
         }
     }
 
@@ -251,7 +259,7 @@ impl Stage {
     /// What the ledger says is held against what the world knows.
     pub(super) fn look_at_ledger(&self) {
         let store = self.operator().ledger().expect("a ledger");
-        let mark = store.change_mark().expect("a mark");
+        let mark = store.changes();
         let mut state = self.state();
         if state.mark == Some(mark) {
             return;

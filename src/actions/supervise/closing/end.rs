@@ -35,6 +35,19 @@ pub(super) struct Orders<'a> {
     pub(super) finish: Option<&'a FinishTask>,
 }
 
+impl<'a> Orders<'a> {
+    pub(super) fn of_finish(finish: &'a FinishTask) -> Self {
+        Self {
+            reason: finish.reason.as_deref().unwrap_or("its gates are met"),
+            stop_worker: finish.stop_worker,
+            stop_manager: finish.stop_manager,
+            decision_id: finish.decision_id,
+            strict_decisions: finish.strict_decisions,
+            finish: Some(finish),
+        }
+    }
+}
+
 impl Orders<'_> {
     pub(super) fn ends_as(&self) -> TaskState {
         if self.finish.is_some() { TaskState::Done } else { TaskState::Failed }

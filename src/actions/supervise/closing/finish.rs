@@ -9,6 +9,9 @@ use crate::{
     base::Result,
 };
 
+/// Lines of history that are captured unless the caller says otherwise.
+const LINES: u32 = 200;
+
 /// Finish a task whose gates are met
 ///
 /// The gates come from the task's terms, and flags only add to them: nothing open among its criteria, the evidence
@@ -55,7 +58,7 @@ pub struct FinishTask {
     #[arg(long)]
     pub capture_transcript_before_stop: bool,
     /// Lines of history before the visible screen
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = LINES, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub capture_transcript_lines: u32,
     /// Want that capture to hold something
     #[arg(long, requires = "capture_transcript_before_stop")]
@@ -65,21 +68,36 @@ pub struct FinishTask {
     pub include_content: bool,
 }
 
+impl FinishTask {
+    /// The task is finished, and nothing more.
+    #[must_use]
+    pub fn plain(task: &str) -> Self {
+        Self {
+            task: task.to_owned(),
+            reason: None,
+            stop_worker: false,
+            stop_manager: false,
+            decision_id: None,
+            strict_decisions: false,
+            require_criteria_audit: false,
+            require_acks: false,
+            require_epilogue: false,
+            require_adversarial_proof: false,
+            capture_transcript_before_stop: false,
+            capture_transcript_lines: LINES,
+            require_transcript_segment: false,
+            include_content: false,
+        }
+    }
+}
+
 impl Action for FinishTask {
     const NAME: &'static str = "finish-task";
     const FORMAT: Format = Format::Json;
     type Output = Closed;
 
     fn run(self, cx: &Context) -> Result<Closed> {
-        let orders = Orders {
-            reason: self.reason.as_deref().unwrap_or("its gates are met"),
-            stop_worker: self.stop_worker,
-            stop_manager: self.stop_manager,
-            decision_id: self.decision_id,
-            strict_decisions: self.strict_decisions,
-            finish: Some(&self),
-        };
-        close(cx, &self.task, &orders)
+        close(cx, &self.task, &Orders::of_finish(&self))
     }
 
     fn argv(&self) -> Argv {
@@ -112,7 +130,7 @@ impl Action for FinishTask {
             .switch("--capture-transcript-before-stop", *capture_transcript_before_stop)
             .option(
                 "--capture-transcript-lines",
-                (*capture_transcript_lines != 200).then_some(capture_transcript_lines),
+                (*capture_transcript_lines != LINES).then_some(capture_transcript_lines),
             )
             .switch("--require-transcript-segment", *require_transcript_segment)
             .switch("--include-content", *include_content)

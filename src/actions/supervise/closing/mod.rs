@@ -10,8 +10,10 @@ mod end;
 mod finish;
 mod gates;
 mod report;
+mod review;
 mod sessions;
 mod stop;
 
 pub use finish::FinishTask;
+pub use review::{ShownCriterion, TaskReview, task_criteria, task_review};
 pub use stop::StopTask;

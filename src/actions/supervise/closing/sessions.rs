@@ -14,6 +14,9 @@ use crate::{
     store::{self, Read, Store},
 };
 
+/// Why a session is left alone.
+const ELSEWHERE: &str = "it works on another task now";
+
 /// The sessions that are to be stopped.
 #[derive(Default)]
 pub(super) struct Ends {
@@ -44,7 +47,7 @@ impl Ends {
             let Some(session) = store::sessions::by_id(r, id)? else { continue };
             let other = store::bindings::active_of_session(r, id)?.filter(|other| other.task_id != task.id);
             let end = match other {
-                Some(_) => End::NotIts { name: session.name, why: "it works on another task now".to_owned() },
+                Some(_) => End::NotIts { name: session.name, why: ELSEWHERE.to_owned() },
                 None => End::Its(Box::new(session)),
             };
             ends.sessions.push((role, end));
@@ -88,6 +91,12 @@ fn stop_one(cx: &Context, store: &Store, origin: &Origin, role: Role, end: End) 
     // What is gone already is stopped.
     if session.state == Registration::Gone {
         return Stopping { error: None, killed: false, name, ok: true, role, stop: None };
+    }
+    // Since it was looked up somebody may have bound it: its own binding has ended by now.
+    let is_bound =
+        || store.read(|r| store::bindings::active_of_session(r, &session.id)).is_ok_and(|other| other.is_some());
+    if !cx.dry_run() && is_bound() {
+        return Stopping { error: Some(ELSEWHERE.to_owned()), killed: false, name, ok: false, role, stop: None };
     }
     match launch::stop_session(cx, store, origin, session) {
         Ok(stopped) => {

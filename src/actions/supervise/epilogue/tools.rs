@@ -1,6 +1,6 @@
 //! `run-tools`: the tools of the terms are run as command lines, without a shell, in the worker's folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -57,12 +57,14 @@ pub(super) fn run(work: &Work<'_>) -> Result<Done> {
         };
         ran += 1;
         match one(work, &folder, &words) {
-            Ok(run) => {
+            Ok((program, run)) => {
                 if let Some(why) = why_not(tool, &run) {
                     failed.push(why);
                 }
                 let mut entry = json!(run);
                 entry["tool"] = json!(tool);
+                // Which one it was: whoever runs the step says where programs are looked for.
+                entry["program"] = json!(program.display().to_string());
                 told.push(entry);
             }
             Err(why) => {
@@ -78,12 +80,12 @@ pub(super) fn run(work: &Work<'_>) -> Result<Done> {
     Ok(if failed.is_empty() { Done::well(result) } else { Done::failed(result, failed.join("; ")) })
 }
 
-fn one(work: &Work<'_>, folder: &Path, words: &[String]) -> Result<tools::ToolRun, String> {
+fn one(work: &Work<'_>, folder: &Path, words: &[String]) -> Result<(PathBuf, tools::ToolRun), String> {
     let name = &words[0];
     let program = tools::program(work.cx.env().path.as_deref(), folder, name)
         .ok_or_else(|| format!("configured tool not found: {name}"))?;
-    tools::run(&program, &words[1..], folder, work.args.limit())
-        .map_err(|error| format!("configured tool could not be run: {name}: {error}"))
+    let run = tools::run(&program, &words[1..], folder, work.args.limit());
+    run.map(|run| (program, run)).map_err(|error| format!("configured tool could not be run: {name}: {error}"))
 }
 
 fn why_not(tool: &str, run: &tools::ToolRun) -> Option<String> {

@@ -1,0 +1,163 @@
+//! What answers and news from outside change.
+
+use std::sync::Arc;
+
+use super::{App, BoardState, Screen};
+use crate::{
+    actions::{Deliveries, Report},
+    base::{Kind, Result, Timestamp, text::one_line},
+    engine,
+    model::{
+        board::{Board, SessionRow},
+        state::Judgement,
+    },
+    tui::{
+        backend::Explanation,
+        calls::Notifier,
+        keymap::Intent,
+        layer::{About, Layer},
+        message::{Effect, Failure, Load},
+        receipts,
+        screen::{self, fleet},
+        theme::Part,
+    },
+};
+
+impl App {
+    pub(super) fn board_arrived(&mut self, result: Result<Board>, effects: &mut Vec<Effect>) {
+        self.board_sent_at = None;
+        if self.board_slot.answered().is_some() {
+            effects.push(self.send_board());
+        }
+        match result {
+            Ok(board) => {
+                let first = self.board().is_none();
+                let same = self.board().is_some_and(|old| facts(old) == facts(&board) && old.tasks == board.tasks);
+                if !same {
+                    self.changed_at = if first { newest(&board) } else { Some(board.taken_at) };
+                }
+                self.notifier.saw(&board, self.now);
+                self.board = BoardState::Ready(Arc::new(board));
+                if self.fleet.list.id.is_none() {
+                    self.fleet.list.id = fleet::rows(self).first().map(|row| row.id().to_owned());
+                }
+                if !same {
+                    effects.extend(self.ask_details());
+                }
+                effects.extend(self.ask_deliveries());
+                if self.board().is_some_and(|board| board.sessions.is_empty() && board.tasks.is_empty()) {
+                    effects.extend(self.ask_first_checkup());
+                }
+            }
+            Err(error) => {
+                let failure = Failure::from(&error);
+                self.deliveries = None;
+                if failure.kind == Kind::NotFound {
+                    effects.extend(self.ask_first_checkup());
+                }
+                self.board = match failure.kind {
+                    Kind::NotFound => BoardState::Missing(failure),
+                    _ => BoardState::Failed(failure),
+                };
+            }
+        }
+    }
+
+    pub(super) fn deliveries_arrived(&mut self, result: Result<Deliveries>, effects: &mut Vec<Effect>) {
+        effects.extend(self.deliveries_slot.answered().map(|watched| Effect::Load(Load::Deliveries(watched))));
+        let moved = match (self.deliveries(), &result) {
+            (Some(old), Ok(new)) => old.commands != new.commands || old.items != new.items,
+            _ => false,
+        };
+        if let Ok(new) = &result {
+            self.receipts.learn(new);
+            if moved {
+                self.changed_at = Some(new.taken_at);
+            }
+        }
+        self.deliveries = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
+        if self.screen == Screen::Dispatch {
+            effects.extend(self.ask_exchange());
+        }
+    }
+
+    pub(super) fn noticed(&mut self, notice: engine::Notice) {
+        let (task, trouble) = match notice {
+            engine::Notice::Replaced { .. } => {
+                // What stands in it is no news.
+                self.notifier = Notifier::default();
+                self.say(Part::Warning, "another file lies at the ledger's path now; what is shown comes from it");
+                return;
+            }
+            engine::Notice::Trouble { task, message } => (task, Some(one_line(&message))),
+            engine::Notice::Died { task } => (task, Some("ended by itself; start conveyor again".to_owned())),
+            engine::Notice::Recovered { task } => (task, None),
+        };
+        self.troubles.retain(|(other, _)| *other != task);
+        self.troubles.extend(trouble.map(|text| (task, text)));
+    }
+
+    pub(super) fn explained(&mut self, session: &str, result: Result<Explanation>) {
+        let reader = self.layers.iter_mut().find_map(|layer| match layer {
+            Layer::Reader(reader) if reader.about == About::Explain(session.to_owned()) => Some(reader),
+            _ => None,
+        });
+        // Closed in the meantime: nobody waits for the answer.
+        let Some(reader) = reader else { return };
+        reader.text = match result {
+            Ok(explanation) => screen::explain::text(&explanation, self.now),
+            Err(error) => {
+                let failure = Failure::from(&error);
+                let hint = failure.hint.map(|hint| (Part::Text, format!("hint: {hint}")));
+                std::iter::once((Part::Error, failure.message)).chain(hint).collect()
+            }
+        };
+    }
+
+    /// Takes down what a command returned, or hands the terminal to the program it returned. It is shown at once when
+    /// the operator does nothing else; otherwise its receipt waits.
+    pub(super) fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
+        self.notice = None;
+        self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
+        self.drafts.message_ended(line, result.is_ok());
+        let receipt = self.receipts.end(line, result.as_ref(), self.now);
+        if let Ok(Report { handover: Some(argv), .. }) = result {
+            return Some(Effect::RunInTerminal(argv.clone()));
+        }
+        let (number, awaited, reader) = (receipt.number, receipt.awaited, receipts::keys::reader(receipt));
+        let open = self.layers.iter_mut().find_map(|layer| match layer {
+            Layer::Reader(reader) if reader.about == About::Running(number) => Some(reader),
+            _ => None,
+        });
+        if let Some(open) = open {
+            *open = reader;
+        } else if awaited && self.layers.is_empty() {
+            self.layers.push(Layer::Reader(reader));
+        } else {
+            let part = if result.is_ok() { Part::Dim } else { Part::Failed };
+            let where_it_is =
+                self.key_that(Intent::Receipts, "shows it").map(|key| format!(" ({key})")).unwrap_or_default();
+            self.say(part, format!("{}: {line}{where_it_is}", reader.title));
+            return None;
+        }
+        self.receipts.see(|receipt| receipt.number == number);
+        None
+    }
+}
+
+/// The rows without what changes by the mere passing of time.
+fn facts(board: &Board) -> Vec<SessionRow> {
+    let timeless = |row: &SessionRow| {
+        let judgement = Judgement { age_seconds: None, ..row.judgement.clone() };
+        SessionRow { judgement, last_heartbeat_at: None, ..row.clone() }
+    };
+    board.sessions.iter().map(timeless).collect()
+}
+
+/// The newest moment that a board knows of.
+fn newest(board: &Board) -> Option<Timestamp> {
+    let sessions = board.sessions.iter().flat_map(|row| {
+        [row.last_event.as_ref().and_then(|event| event.at), row.last_heartbeat_at].into_iter().flatten()
+    });
+    sessions.chain(board.tasks.iter().map(|row| row.task.updated_at)).max()
+}

@@ -1,0 +1,216 @@
+//! The lines around every screen: the header with the screens, the health line, and the keys that work now.
+
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use super::{delivery, span, styled};
+use crate::{
+    base::text::age,
+    model::board::Attention,
+    tui::{
+        app::{App, Screen, count},
+        keymap::{Binding, Intent},
+        theme::{Glyphs, Part},
+        works::works,
+        wrap::cut,
+    },
+};
+
+/// How much the header says.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    /// The program's name.
+    program: bool,
+    /// The names of all screens; else only of the one that is shown.
+    screens: bool,
+    /// Words beside the counts.
+    counts: bool,
+}
+
+/// The header with as many words as fit.
+pub(super) fn header(app: &App) -> Line<'static> {
+    let steps = [(true, true, true), (false, true, true), (false, true, false), (false, false, true)];
+    let width = usize::from(app.size.width);
+    let lines = steps.map(|(program, screens, counts)| header_with(app, Words { program, screens, counts }));
+    let least = header_with(app, Words { program: false, screens: false, counts: false });
+    lines.into_iter().find(|line| line.width() <= width).unwrap_or(least)
+}
+
+fn header_with(app: &App, words: Words) -> Line<'static> {
+    let mut spans = Vec::new();
+    if words.program {
+        spans.push(span(app, Part::Title, "conveyor "));
+    }
+    for screen in Screen::ALL {
+        let name = match screen {
+            Screen::Fleet => "Fleet",
+            Screen::Task => "Task",
+            Screen::Events => "Events",
+            Screen::Inbox => "Inbox",
+            Screen::Dispatch => "Dispatch",
+            Screen::Doctor => "Doctor",
+        };
+        let part = if *screen == app.screen { Part::Selected } else { Part::Dim };
+        let is_named = words.screens || *screen == app.screen;
+        let key = app.key(screen.intent());
+        if words.program {
+            spans.push(Span::raw(" "));
+        }
+        spans.push(span(app, part, if is_named { format!(" {key} {name} ") } else { format!(" {key} ") }));
+    }
+    if let Some(board) = app.board() {
+        let needing = count(board, Attention::NeedsYou, app.now);
+        spans.push(Span::raw("  "));
+        spans.push(if needing > 0 && !words.counts {
+            span(app, Part::NeedsYou, format!("! {needing}"))
+        } else if needing > 0 {
+            span(app, Part::NeedsYou, format!("! {needing} need{} you", if needing == 1 { "s" } else { "" }))
+        } else {
+            let aside = board.sessions.iter().filter(|row| row.attention == Attention::NeedsYou).count();
+            let aside = if aside > 0 { format!(" ({aside} snoozed)") } else { String::new() };
+            let nobody = if words.counts { "nobody needs you" } else { "! 0" };
+            span(app, Part::Dim, format!("{nobody}{aside}"))
+        });
+        let failed = count(board, Attention::Failed, app.now);
+        if failed > 0 {
+            let sign = app.settings.glyphs.attention(Attention::Failed);
+            let word = if words.counts { " failed" } else { "" };
+            spans.push(Span::raw("  "));
+            spans.push(span(app, Part::Failed, format!("{sign} {failed}{word}")));
+        }
+    }
+    Line::from(spans)
+}
+
+/// The health line: who delivers, where the ledger is, what is in it, whether ingest keeps up, when something changed.
+pub(super) fn banner(app: &App) -> Line<'static> {
+    let glyphs = app.settings.glyphs;
+    let width = usize::from(app.size.width);
+    let dispatch = delivery::summary(app);
+    // That nothing is delivered is said beside everything else.
+    let beside = |first: Option<(Part, &str)>, part: Part, text: &str| {
+        let mut spans = Vec::new();
+        if let Some((part, text)) = first {
+            spans.extend([Span::raw(" "), span(app, part, cut(text, width.saturating_sub(1), glyphs))]);
+        }
+        let used: usize = spans.iter().map(Span::width).sum();
+        let before = if used > 0 { glyphs.separator() } else { " " };
+        let room = width.saturating_sub(used + before.width());
+        if room > 0 {
+            spans.push(span(app, part, format!("{before}{}", cut(text, room, glyphs))));
+        }
+        Line::from(spans)
+    };
+    let alarm = dispatch.as_ref().and_then(|summary| Some((summary.part, summary.alarm.as_deref()?)));
+    // What failed stands there until somebody has looked; beside an alarm, which nothing hides.
+    if let Some(failed) = failed_commands(app) {
+        let text = app
+            .notice
+            .as_ref()
+            .map_or_else(|| failed.clone(), |notice| format!("{failed}{}{}", glyphs.separator(), notice.text));
+        return beside(alarm, Part::Failed, &text);
+    }
+    if let Some(notice) = &app.notice {
+        return beside(alarm, notice.part, &notice.text);
+    }
+    let Some(board) = app.board() else { return Line::default() };
+    if let Some(seconds) = app.silent_seconds() {
+        let text = format!(" the ledger has not answered for {}; what is shown is older than that", age(seconds));
+        return styled(app, Part::Warning, cut(&text, width, glyphs));
+    }
+    if let Some((task, trouble)) = app.troubles.first() {
+        let more = if app.troubles.len() > 1 { format!(" (+{})", app.troubles.len() - 1) } else { String::new() };
+        return beside(alarm, Part::Warning, &format!("{task}{more}: {trouble}"));
+    }
+    let failing = board.sessions.iter().filter(|row| row.ingest_error.is_some()).count();
+    let behind: u64 = board.sessions.iter().map(|row| row.pending_bytes).sum();
+    let ingest = match (failing, behind) {
+        (0, 0) => "ingest ok".to_owned(),
+        (0, bytes) => format!("ingest ok, {bytes} bytes of unfinished lines"),
+        (failing, _) => format!("ingest fails for {failing}"),
+    };
+    let change = match app.changed_at {
+        Some(at) => format!("last change {} ago", age(at.age_seconds(app.now))),
+        None => "last change unknown".to_owned(),
+    };
+    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let counts = format!("{}, {}", counted(board.sessions.len(), "session"), counted(board.tasks.len(), "task"));
+    let running = match app.receipts.running() {
+        0 => None,
+        1 => Some(format!("1 command runs ({})", app.key(Intent::Receipts))),
+        count => Some(format!("{count} commands run ({})", app.key(Intent::Receipts))),
+    };
+    let tail = running.into_iter().chain([change, ingest, counts]).collect::<Vec<_>>().join(glyphs.separator());
+    // The ledger's path is the longest fact and gives way first, from its front.
+    let taken = dispatch.as_ref().map_or(0, |summary| summary.text.width() + glyphs.separator().width());
+    let room = width.saturating_sub(taken + tail.width() + glyphs.separator().width() + 1);
+    let ledger = shorten_front(&board.ledger, room, glyphs);
+    let text = if ledger.is_empty() { tail } else { format!("{tail}{}{ledger}", glyphs.separator()) };
+    let part = if failing > 0 { Part::Warning } else { Part::Dim };
+    beside(dispatch.as_ref().map(|summary| (summary.part, summary.text.as_str())), part, &text)
+}
+
+/// Submitted commands that came to nothing and were not looked at.
+fn failed_commands(app: &App) -> Option<String> {
+    let (text, does) = match app.receipts.unseen_failures() {
+        0 => return None,
+        1 => ("a command failed".to_owned(), "shows it"),
+        count => (format!("{count} commands failed"), "shows them"),
+    };
+    Some(app.key_that(Intent::Receipts, does).map_or_else(|| text.clone(), |key| format!("{text}: {key}")))
+}
+
+/// The end of `text`, since a path's end tells more; nothing when there is no room for a useful piece.
+fn shorten_front(text: &str, width: usize, glyphs: Glyphs) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    if width < 12 {
+        return String::new();
+    }
+    let mut kept: Vec<char> = Vec::new();
+    let mut used = 1;
+    for c in text.chars().rev() {
+        used += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.push(glyphs.cut().chars().next().unwrap_or('~'));
+    kept.iter().rev().collect()
+}
+
+/// The keys that work now, as many as fit; the one for help always does.
+pub(super) fn footer(app: &App) -> Line<'static> {
+    let width = |row: &Binding| row.keys.first().map_or(0, |key| key.name().width()) + row.short.width() + 3;
+    let places = app.places();
+    let keymap = &app.settings.keymap;
+    let rows: Vec<&Binding> = keymap
+        .rows(&places[..places.len() - 1])
+        // A meaning that was taken off the keyboard has no key to be shown.
+        .filter(|row| !row.keys.is_empty() && (!app.layers.is_empty() || works(app, row.intent)))
+        .collect();
+    let help = rows.iter().position(|row| row.intent == Intent::Help);
+    let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| width(rows[index])));
+    let mut spans = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        if help != Some(index) {
+            if room < width(row) {
+                match help {
+                    Some(help) if help > index => spans.extend(key_words(app, rows[help])),
+                    _ => {}
+                }
+                break;
+            }
+            room -= width(row);
+        }
+        spans.extend(key_words(app, row));
+    }
+    Line::from(spans)
+}
+
+fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
+    let key = row.keys.first().map_or_else(String::new, |key| key.name());
+    [Span::raw(" "), span(app, Part::Key, key), span(app, Part::Dim, format!(" {} ", row.short))]
+}

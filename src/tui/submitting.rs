@@ -1,0 +1,83 @@
+//! Command lines: submitted, asked about first, shown, copied.
+
+use super::{
+    app::{App, Screen},
+    layer::Layer,
+    message::Effect,
+    screen::dispatch,
+    theme::Part,
+};
+use crate::actions::{
+    Action as _, Argv, Chain, Command, Commands, Dispatch, DispatchVerb, Doctor, Explain, List, Listed, Tail, Tasks,
+};
+
+/// Sends an action of the catalogue; nothing else can be sent.
+pub(super) fn submit(app: &mut App, action: impl Listed, effects: &mut Vec<Effect>) {
+    begin(app, action.into_command(), effects);
+}
+
+/// Asks before an action is submitted; the question shows its command line.
+pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
+    ask_command(app, question, action.into_command());
+}
+
+/// The same for a command that is put together already.
+pub(super) fn ask_command(app: &mut App, question: &str, command: Command) {
+    let line = command_line(app, &command.argv());
+    let question = format!("{question}\n\n{line}");
+    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command), scroll: 0 });
+}
+
+/// Submits it, with a receipt.
+pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
+    let line = command_line(app, &command.argv());
+    app.say(Part::Dim, format!("running: {line}"));
+    app.receipts.begin(line, app.now);
+    effects.push(Effect::Submit(command));
+}
+
+/// The command that shows headless what the screen shows.
+pub(super) fn shown(app: &App) -> Argv {
+    match (app.screen, app.session()) {
+        (Screen::Fleet, Some(session)) => Explain { session: session.name.clone(), no_refresh: false }.argv(),
+        (Screen::Fleet, None) => List { all: false, filter: None }.argv(),
+        (Screen::Events, Some(session)) => {
+            Tail { session: session.name.clone(), limit: 50, subtype: None, include_content: false }.argv()
+        }
+        (Screen::Inbox, _) => Commands {
+            task: None,
+            session: None,
+            kind: None,
+            state: None,
+            phase: Vec::new(),
+            attempts: true,
+            redact: false,
+            limit: 200,
+            before: None,
+            filter: None,
+        }
+        .argv(),
+        (Screen::Dispatch, _) => match dispatch::exchange_of(app) {
+            Some(id) => Chain { id }.argv(),
+            None => Dispatch::of(DispatchVerb::Status).argv(),
+        },
+        (Screen::Doctor, _) => Doctor { cwd: None, codex_home: None }.argv(),
+        (Screen::Task, _) | (Screen::Events, None) => {
+            Tasks { create: None, goal: None, summary: None, active: false, filter: None }.argv()
+        }
+    }
+}
+
+/// A command line as it is typed into a shell.
+pub(super) fn command_line(app: &App, argv: &Argv) -> String {
+    let mut words = app.settings.prefix.clone();
+    words.extend(argv.words.iter().cloned());
+    Argv { words, stdin: None }.shell_line()
+}
+
+/// Puts a command line on the clipboard.
+pub(super) fn copy(app: &mut App, line: String, effects: &mut Vec<Effect>) {
+    // Nobody answers an OSC 52: tmux, for one, drops it unless `set-clipboard` is on.
+    app.say(Part::Dim, format!("sent to the clipboard, if the terminal takes it: {line}"));
+    effects.push(Effect::Copy(line));
+}

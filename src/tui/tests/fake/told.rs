@@ -1,0 +1,174 @@
+//! What rollouts and panes of that fleet tell.
+
+use super::fleet::{ago, board};
+use crate::{
+    actions::{Differing, FileStatus, FileView, ShownCriterion, TaskReview},
+    model::{
+        board::EventRow,
+        cells::{Cursor, Picture},
+        conversation::{Entry, Outcome, Run, Said, Sender},
+        rollout::CommandSource,
+        supervision::{CriterionSource, CriterionStatus, Gate, GateCheck, Wants, evidence::Grade},
+    },
+    tui::backend::{Explanation, PaneText},
+};
+
+pub fn entry(id: i64, seconds: i64, said: Said) -> Entry {
+    Entry { id, last_id: id, at: Some(ago(seconds)), byte_offset: id.unsigned_abs() * 100, said }
+}
+
+/// A command that has ended.
+pub fn run(command: &str, exit_code: i64, output: &str) -> Said {
+    Said::Command(Run {
+        command: command.into(),
+        source: CommandSource::Agent,
+        call_id: None,
+        outcome: Outcome {
+            ended: true,
+            exit_code: Some(exit_code),
+            status: None,
+            millis: Some(5_922),
+            output: output.into(),
+        },
+    })
+}
+
+pub fn conversation() -> Vec<Entry> {
+    vec![
+        entry(1, 262, Said::TurnStarted { trigger: Some("user".into()) }),
+        entry(
+            2,
+            260,
+            Said::User {
+                text: "Make the parser accept every recorded file.".into(),
+                sender: Sender::Conveyor(Some("manager m1".into())),
+            },
+        ),
+        entry(3, 250, Said::Note("Reading the **recorded** files first.".into())),
+        entry(4, 240, run("ls tests/fixtures", 0, "41 files\n")),
+        entry(
+            5,
+            200,
+            Said::Agent(
+                "Two of the recorded files hold a line that is longer than the buffer; I will read them in pieces and \
+                 keep the `offsets`."
+                    .into(),
+            ),
+        ),
+        entry(6, 190, Said::TurnAborted { reason: "interrupted 中断されました 🙂".into(), millis: Some(72_000) }),
+    ]
+}
+
+pub fn events(count: i64) -> Vec<EventRow> {
+    let kinds: &[(&str, Option<&str>, &str)] = &[
+        ("task_started", None, ""),
+        ("user_message", None, "Make the parser accept every recorded file."),
+        ("item_completed", Some("CommandExecution"), "cargo test --lib parser\nexit 101"),
+        ("agent_message", None, "Two files hold long lines."),
+        ("token_count", None, "122400 of 272000"),
+        ("task_complete", None, "Done."),
+        ("error", None, "usage limit reached"),
+    ];
+    (1..=count)
+        .map(|id| {
+            let number = usize::try_from(id - 1).unwrap_or(0);
+            let (subtype, item, text) = kinds[number % kinds.len()];
+            EventRow {
+                id,
+                byte_offset: u64::try_from((id - 1) * 500).unwrap_or(0),
+                byte_length: 499,
+                timestamp: Some(ago((count - id) * 7)),
+                kind: "event_msg".into(),
+                subtype: Some(subtype.into()),
+                item: item.map(Into::into),
+                text: text.into(),
+                flags: if id == 3 { vec!["lossy".into()] } else { Vec::new() },
+            }
+        })
+        .collect()
+}
+
+pub fn explanation() -> Explanation {
+    Explanation {
+        judgement: board().sessions[1].judgement.clone(),
+        lines: vec![
+            "rollout.jsonl byte 40321: {\"type\":\"event_msg\",\"payload\":{\"type\":\"task_started\"}}".into(),
+            "screen: Would you like to run the following command?".into(),
+        ],
+    }
+}
+
+/// What a session has changed, as `diff --json` prints it.
+pub fn differing() -> Differing {
+    let patch = "diff --git a/src/parser.rs b/src/parser.rs\nindex 7898192..422c2b7 100644\n--- a/src/parser.rs\n\
+        +++ b/src/parser.rs\n@@ -1,3 +1,4 @@ fn main() {\n fn parse() {\n-    \tread_all();\n+\tread_pieces(); // \u{1b}[31mred\n\
+        +    keep(offsets);\n }\ndiff --git a/tests/old.rs b/tests/old.rs\ndeleted file mode 100644\n";
+    let file =
+        |path: &str, status, added, removed| FileView { added, old_path: None, path: path.into(), removed, status };
+    Differing {
+        base: Some("1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d".into()),
+        cwd: "/home/me/project".into(),
+        files: vec![
+            file("src/parser.rs", FileStatus::Modified, Some(2), Some(1)),
+            file("tests/old.rs", FileStatus::Deleted, Some(0), Some(40)),
+            file("notes.txt", FileStatus::Untracked, None, None),
+        ],
+        patch: patch.into(),
+        root: "/home/me/project".into(),
+        session: "w1".into(),
+        truncated: false,
+    }
+}
+
+pub fn pane() -> PaneText {
+    let captured = "Would you like to run the following command?\n\n\u{1b}[1;36m$ cargo test\u{1b}[0m --workspace\n\
+        \u{1b}[7m> 1. Yes, proceed (y)\u{1b}[0m\n  2. No (esc)\n\n";
+    PaneText {
+        picture: Picture::of(captured, 160, 50, Some(Cursor { column: 2, row: 3 })),
+        captured_at: ago(1),
+        note: Some("copy mode".into()),
+    }
+}
+
+/// How the task stands, with every gate met or not.
+pub fn review(is_met: bool) -> TaskReview {
+    let gate = |gate: Gate, wanted_by: Wants, reasons: &[&str]| {
+        let reasons = if is_met { &[][..] } else { reasons };
+        GateCheck::new(gate, wanted_by, reasons.iter().map(|reason| (*reason).to_owned()).collect())
+    };
+    TaskReview {
+        gates: vec![
+            gate(Gate::Permission, Wants::Always, &[]),
+            gate(Gate::Criteria, Wants::Terms, &["#2 is open: the docs tell of every error that a file can cause"]),
+            gate(Gate::Acknowledgements, Wants::Terms, &["worker: other_config_revision", "manager: missing"]),
+            gate(Gate::Epilogue, Wants::Terms, &["run-tools: the worker's folder has changed since"]),
+        ],
+    }
+}
+
+/// What was asked for, and what was shown for it.
+pub fn shown_criteria() -> Vec<ShownCriterion> {
+    let one =
+        |id: i64, status: CriterionStatus, text: &str, proof: Option<&str>, links: &[(Grade, &str)]| ShownCriterion {
+            id,
+            text: text.to_owned(),
+            status,
+            source: CriterionSource::UserRequested,
+            proof: proof.map(str::to_owned),
+            links: links.iter().map(|(grade, link)| (*grade, (*link).to_owned())).collect(),
+        };
+    vec![
+        one(
+            1,
+            CriterionStatus::Satisfied,
+            "every recorded file parses",
+            Some("212 passed"),
+            &[
+                (Grade::Verified, "`cargo test` ended with exit code 0, byte 20712 of w1"),
+                (Grade::Claimed, "event 41 (worker_handoff_recorded)"),
+            ],
+        ),
+        one(2, CriterionStatus::Accepted, "the docs tell of every error that a file can cause", None, &[]),
+        one(3, CriterionStatus::Proposed, "a fuzz test", None, &[]),
+    ]
+}
