@@ -232,6 +232,7 @@ impl Schedule {
             state: TaskState::Managed,
             created_at: now,
             updated_at: now,
+            end: None,
         };
         if is_supervised {
             world.tasks.push(task.id.clone());
