@@ -236,6 +236,9 @@ catalogue! {
         ManagerAck,
         RecordDecision,
         Handoff,
+        Continuation,
+        ContinuationReviewer,
+        OperatorInbox,
     }
     Observe {
         List,

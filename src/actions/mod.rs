@@ -85,8 +85,8 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Criteria, CriteriaPlan, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes,
-    RecordDecision, Setting, TermArgs, WorkerAck,
+    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, Handoff, Limit, ManagerAck, ManagerConfig,
+    ManagerPermission, ManagerRecipes, OperatorInbox, RecordDecision, Seen, Setting, TermArgs, WorkerAck,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

@@ -14,7 +14,10 @@ use crate::model::{
     delivery::{AckStatus, AttemptState, CommandKind, CommandState, Disposition, ItemState, Lane, Phase, SignalKind},
     session::{Registration, Role},
     state::Source,
-    supervision::{CriterionSource, CriterionStatus, Deciding, Mode, NudgeOnCompletion},
+    supervision::{
+        Agreement, CriterionSource, CriterionStatus, Deciding, Mode, NudgeOnCompletion, OperatorQuestion, Proposer,
+        ReviewSource, ReviewVerdict,
+    },
     task::{BindingState, TaskState},
 };
 
@@ -62,6 +65,7 @@ stored_as_text!(
     Registration,
     Source,
     AckStatus,
+    Agreement,
     AttemptState,
     CommandKind,
     CommandState,
@@ -73,7 +77,11 @@ stored_as_text!(
     Lane,
     Mode,
     NudgeOnCompletion,
+    OperatorQuestion,
     Phase,
+    Proposer,
+    ReviewSource,
+    ReviewVerdict,
     SignalKind,
     super::dispatchers::Host,
     super::dispatchers::Running,

@@ -61,6 +61,9 @@ const FIELDS: &[&str] = &[
     "manager-ack -- {}",
     "record-decision --reason r -- {} wait",
     "handoff --summary s -- {}",
+    "continuation --list -- {}",
+    "continuation-reviewer -- {}",
+    "operator-inbox --task={}",
     "commands --task={}",
     "commands --session={}",
     "mark --pin -- {}",
@@ -88,7 +91,11 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Arguments whose value name is that of a name, but which hold something else.
-const NO_NAMES: &[(&str, &str)] = &[("model", "a word of Codex's"), ("tmux_session", "the name that tmux gave")];
+const NO_NAMES: &[(&str, &str)] = &[
+    ("env", "a variable of the environment"),
+    ("model", "a word of Codex's"),
+    ("tmux_session", "the name that tmux gave"),
+];
 
 fn hostile() -> Vec<String> {
     let mut names: Vec<String> = [

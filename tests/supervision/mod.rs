@@ -1,9 +1,12 @@
 //! The written contract of a manager: terms, permissions, and that they hold.
 
 mod config;
+mod continuation;
 mod criteria;
 mod gate;
+mod live_reviewer;
 mod origin;
+mod reviewer;
 mod said;
 
 use std::process::Command;

@@ -1,6 +1,7 @@
 //! The written contract of a manager: what it may do, how it supervises, what has to be proven.
 
 mod config;
+mod continuation;
 mod criteria;
 mod deciding;
 mod deed;
@@ -9,6 +10,10 @@ mod proposal;
 mod recipe;
 
 pub use config::{Epilogue, ManagerConfig, Mode, NudgeOnCompletion, Terms};
+pub use continuation::{
+    Agreement, Judgement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict, WhenReady, asks_operator, goes_on,
+    when_ready,
+};
 pub use criteria::{CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus};
 pub use deciding::{Deciding, DecisionFault, MAX_DECISION_AGE};
 pub use deed::{Deed, GateReason};
