@@ -3,7 +3,7 @@
 use std::{
     ffi::CString,
     fs, io,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -177,7 +177,8 @@ fn bind_as(root: &Path, path: &Path, inside: &Path) -> io::Result<()> {
         return Ok(());
     }
     if let Some(folder) = target.parent() {
-        fs::create_dir_all(folder)?;
+        // Those that lie in the scratch folder look like the ones outside, and nothing is to be put into them.
+        fs::DirBuilder::new().recursive(true).mode(0o555).create(folder)?;
     }
     if path.is_dir() {
         fs::create_dir_all(&target)?;
