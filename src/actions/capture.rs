@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Action, Argv, Context, Format, Outcome, TextArg, fail, lookup};
+use super::{Action, Argv, Context, Format, Outcome, TextArg, fail, lookup, supervise::blind};
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
@@ -61,7 +61,11 @@ impl Action for Capture {
     type Output = Captured;
 
     fn run(self, cx: &Context) -> Result<Captured> {
-        let session = cx.ledger()?.read(|r| lookup::session(r, &self.session))?;
+        let store = cx.ledger()?;
+        let session = store.read(|r| lookup::session(r, &self.session))?;
+        if self.include_content {
+            blind::check(cx, &store, &session.id)?;
+        }
         let seen = see(cx, &session, self.lines)?;
         let reading = pane::read_pane(&seen.screen, Some(&seen.title));
         let content = seen.lines.join("\n");

@@ -239,6 +239,9 @@ catalogue! {
         Epilogue,
         FinishTask,
         StopTask,
+        Continuation,
+        ContinuationReviewer,
+        OperatorInbox,
     }
     Observe {
         List,

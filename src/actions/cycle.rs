@@ -14,6 +14,7 @@ use super::{
     supervise::{
         ManagerSettings,
         acks::{self, AckView},
+        blind::{self, Round},
         negotiation::{CriteriaByStatus, Negotiation},
     },
 };
@@ -171,13 +172,15 @@ impl Action for Cycle {
             let (worker, manager) = (session(&binding.worker_session_id)?, session(&binding.manager_session_id)?);
             Ok::<_, Error>((task, binding, worker, manager))
         })?;
+        let blind = blind::holds(cx, &store, &worker.id)?;
         let started_at = cx.now();
         // A rehearsed cycle has no row, so there is nothing that its end could belong to.
         let id = match cx.dry_run() {
             true => 0,
             false => store.write(|w| store::cycles::begin(w, &task.id, &binding.id, started_at))?,
         };
-        let mut run = Run { cx, store: &store, task, binding, worker, manager, id, started_at, spans: Vec::new() };
+        let mut run =
+            Run { cx, store: &store, task, binding, worker, manager, blind, id, started_at, spans: Vec::new() };
         run.observe(self.busy_wait_seconds).or_else(|error| run.fail(error))
     }
 
@@ -204,6 +207,8 @@ struct Run<'c> {
     binding: Binding,
     worker: Session,
     manager: Session,
+    /// Whoever asks must not see what the worker says.
+    blind: Option<Round>,
     id: i64,
     started_at: Timestamp,
     spans: Vec<Span>,
@@ -445,7 +450,10 @@ impl Run<'_> {
             binding_id: self.binding.id.clone(),
             byte_offset: end.byte_offset,
             completed_at: end.at,
-            last_agent_message: end.last_message.clone(),
+            last_agent_message: match &self.blind {
+                Some(round) => end.last_message.as_ref().map(|_| round.words()),
+                None => end.last_message.clone(),
+            },
             outcome: end.kind,
             source_session_id: self.worker.id.clone(),
             source_session_name: self.worker.name.clone(),
@@ -534,10 +542,17 @@ impl Action for Divergences {
     type Output = DivergenceList;
 
     fn run(self, cx: &Context) -> Result<DivergenceList> {
-        let cycles = cx.ledger()?.read(|r| {
+        let store = cx.ledger()?;
+        let (mut cycles, binding) = store.read(|r| {
             let task = lookup::task(r, &self.task)?;
-            Ok::<_, Error>(store::cycles::newest(r, &task.id, /*notable*/ true, self.limit)?)
+            let cycles = store::cycles::newest(r, &task.id, /*notable*/ true, self.limit)?;
+            Ok::<_, Error>((cycles, store::bindings::newest_of_task(r, &task.id)?))
         })?;
+        if let Some(binding) = binding
+            && let Some(round) = blind::holds(cx, &store, &binding.worker_session_id)?
+        {
+            cycles.iter_mut().filter_map(|cycle| cycle.status.as_mut()).for_each(|status| round.veil(status));
+        }
         Ok(DivergenceList(cycles.into_iter().map(Divergence::of).collect()))
     }
 

@@ -108,11 +108,16 @@ impl Diff {
 /// # Errors
 /// As the command: when the session is unknown, its folder is in no repository, or git does not say.
 pub fn tree_diff(cx: &Context, session_id: &str) -> Result<Differing> {
+    tree_of(cx, session_id, PATCH_BYTES)
+}
+
+/// The same with a patch of at most `bytes` bytes.
+pub(super) fn tree_of(cx: &Context, session_id: &str, bytes: usize) -> Result<Differing> {
     let session = cx.ledger()?.read(|r| {
         store::sessions::by_id(r, session_id)?
             .ok_or_else(|| Error::not_found(format!("no session with id {session_id}")))
     })?;
-    differing(cx, session.name, session.cwd, None, PATCH_BYTES)
+    differing(cx, session.name, session.cwd, None, bytes)
 }
 
 fn differing(cx: &Context, session: String, cwd: String, base: Option<&str>, bytes: usize) -> Result<Differing> {

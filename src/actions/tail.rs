@@ -5,7 +5,7 @@ use std::{fmt, path::Path};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Action, Argv, Context, Format, Outcome, lookup};
+use super::{Action, Argv, Context, Format, Outcome, lookup, supervise::blind};
 use crate::{
     base::{Result, text},
     model::board::EventRow,
@@ -106,10 +106,12 @@ impl Action for Tail {
     fn run(self, cx: &Context) -> Result<TailEvents> {
         let filter = Filter { subtype: self.subtype.as_deref(), ..Filter::default() };
         let limit = if self.limit == 0 { u32::MAX } else { self.limit };
-        let events = cx.ledger()?.read(|r| {
-            let session = lookup::session(r, &self.session)?;
-            Ok::<_, crate::base::Error>(store::events::newest(r, &session.id, filter, limit)?)
-        })?;
+        let store = cx.ledger()?;
+        let session = store.read(|r| lookup::session(r, &self.session))?;
+        if self.include_content {
+            blind::check(cx, &store, &session.id)?;
+        }
+        let events = store.read(|r| store::events::newest(r, &session.id, filter, limit))?;
         let mut room = WHOLE_ANSWER;
         Ok(TailEvents(events.into_iter().map(|event| TailEvent::of(event, self.include_content, &mut room)).collect()))
     }

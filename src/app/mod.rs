@@ -22,7 +22,7 @@ use crate::{
     actions::{self, Actor, Context, Format, InstalledTmux, Parts},
     base::{Clock, Error, Ids, Kind, Result, clock, text},
     cli::{self, Global, Printer, Style},
-    ports::{codex_server::RunningServers, env::Env, process::SystemProcesses},
+    ports::{codex_server::RunningServers, confine, env::Env, process::SystemProcesses},
     sim::{self, SimArgs},
     store::Safety,
 };
@@ -111,6 +111,9 @@ fn parse_alone(arguments: &[OsString]) -> Option<Root> {
 /// Runs the program; the exit code.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    if let Some(code) = confine::enter(&arguments) {
+        return code;
+    }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let wants_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let mut printer = Printer::new(&mut out, &mut err);

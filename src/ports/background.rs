@@ -32,6 +32,11 @@ impl Started {
         Ok(self.0.try_wait()?.is_some())
     }
 
+    /// Lets it go its way. Its end is noted, so that nothing of it stays behind.
+    pub fn let_go(mut self) {
+        std::thread::spawn(move || drop(self.0.wait()));
+    }
+
     /// Ends it, when it did not begin as it should.
     pub fn abandon(mut self) {
         // It may have ended by itself.

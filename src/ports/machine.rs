@@ -15,6 +15,12 @@ pub fn own_pid() -> u32 {
     std::process::id()
 }
 
+/// The user of this program.
+#[must_use]
+pub fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Which boot of the machine this is; an empty text when the system does not tell, which is then the same for all.
 #[must_use]
 pub fn boot_id() -> String {

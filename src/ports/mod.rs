@@ -5,6 +5,7 @@
 pub mod background;
 pub mod codex_cli;
 pub mod codex_server;
+pub mod confine;
 pub mod env;
 pub mod git;
 pub mod machine;

@@ -87,7 +87,7 @@ pub(super) fn run(command: &mut Command, input: &[u8], limits: Limits) -> Result
     result
 }
 
-fn finish(child: &mut Child, deadline: Instant, limits: Limits) -> Result<Finished, RunError> {
+pub(super) fn finish(child: &mut Child, deadline: Instant, limits: Limits) -> Result<Finished, RunError> {
     let mut out = child.stdout.take();
     let mut err = child.stderr.take();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());

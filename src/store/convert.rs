@@ -14,7 +14,10 @@ use crate::model::{
     delivery::{AckStatus, AttemptState, CommandKind, CommandState, Disposition, ItemState, Lane, Phase, SignalKind},
     session::{Registration, Role},
     state::Source,
-    supervision::{CriterionSource, CriterionStatus, Deciding, Epilogue, Mode, NudgeOnCompletion},
+    supervision::{
+        Agreement, CriterionSource, CriterionStatus, Deciding, Epilogue, Mode, NudgeOnCompletion, OperatorQuestion,
+        Proposer, ReviewSource, ReviewVerdict,
+    },
     task::{BindingState, TaskState},
 };
 
@@ -62,6 +65,7 @@ stored_as_text!(
     Registration,
     Source,
     AckStatus,
+    Agreement,
     AttemptState,
     CommandKind,
     CommandState,
@@ -74,7 +78,11 @@ stored_as_text!(
     Lane,
     Mode,
     NudgeOnCompletion,
+    OperatorQuestion,
     Phase,
+    Proposer,
+    ReviewSource,
+    ReviewVerdict,
     SignalKind,
     super::dispatchers::Host,
     super::dispatchers::Running,

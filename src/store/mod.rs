@@ -13,6 +13,7 @@ pub mod budgets;
 pub mod claims;
 pub mod codex_state;
 pub mod commands;
+pub mod continuations;
 mod convert;
 pub mod criteria;
 pub mod cycles;

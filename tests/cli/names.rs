@@ -64,6 +64,9 @@ const FIELDS: &[&str] = &[
     "epilogue --list -- {}",
     "finish-task -- {}",
     "stop-task -- {}",
+    "continuation --list -- {}",
+    "continuation-reviewer -- {}",
+    "operator-inbox --task={}",
     "commands --task={}",
     "commands --session={}",
     "mark --pin -- {}",
@@ -91,7 +94,11 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Arguments whose value name is that of a name, but which hold something else.
-const NO_NAMES: &[(&str, &str)] = &[("model", "a word of Codex's"), ("tmux_session", "the name that tmux gave")];
+const NO_NAMES: &[(&str, &str)] = &[
+    ("env", "a variable of the environment"),
+    ("model", "a word of Codex's"),
+    ("tmux_session", "the name that tmux gave"),
+];
 
 fn hostile() -> Vec<String> {
     let mut names: Vec<String> = [

@@ -1,13 +1,16 @@
 //! The written contract of a manager: terms, permissions, and that they hold.
 
 mod config;
+mod continuation;
 mod criteria;
 mod epilogue;
 mod evidence;
 mod finish;
 mod gate;
 mod inject;
+mod live_reviewer;
 mod origin;
+mod reviewer;
 mod said;
 mod weaknesses;
 mod world;

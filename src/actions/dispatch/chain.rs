@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    actions::{Action, Argv, Context, Outcome},
+    actions::{Action, Argv, Context, Outcome, supervise::blind},
     base::{Error, Moment, Result, Timestamp, text},
     model::delivery::{Attempt, AttemptState, Command, Phase},
     store::{self, Read, inbox::Item, signals::Signal},
@@ -117,7 +117,12 @@ impl Action for Chain {
     type Output = Exchange;
 
     fn run(self, cx: &Context) -> Result<Exchange> {
-        exchange(cx, &self.id)
+        let mut exchange = exchange(cx, &self.id)?;
+        if let Some(round) = blind::of_any(cx, &*cx.ledger()?)? {
+            let said = exchange.conversation.iter_mut().filter(|step| step.kind == StepKind::WorkerReceipt);
+            said.filter_map(|step| step.detail.as_mut()).for_each(|detail| *detail = round.words());
+        }
+        Ok(exchange)
     }
 
     fn argv(&self) -> Argv {

@@ -25,6 +25,7 @@ use crate::{
         self, Read, Store, Write, audit,
         budgets::Budget,
         commands::{Enqueued, NewCommand, OWN_KEYS, Step},
+        continuations::Question,
     },
 };
 
@@ -236,6 +237,44 @@ fn warned(cx: &Context, store: &Store, queued: Queued) -> Result<Queued> {
     // What was accepted is accepted, also when the look at the dispatchers fails.
     let warning = store.read(|r| health::of(cx, r)).ok().and_then(|health| health.warning);
     Ok(Queued { warning, ..queued })
+}
+
+/// Queues a word of this program's own to the worker of a task, once for each review.
+pub(in crate::actions) fn tell_worker(
+    cx: &Context,
+    w: &Write<'_>,
+    task: &Task,
+    words: &str,
+    correlation_id: &str,
+    review_id: i64,
+) -> Result<()> {
+    let binding = lookup::active_binding(w.read(), task)?;
+    let worker = lookup::bound_session(w.read(), &binding.worker_session_id)?;
+    let key = format!("{OWN_KEYS}review:{review_id}");
+    let request = Request {
+        kind: CommandKind::NudgeWorker,
+        message: words,
+        correlation_id: Some(correlation_id),
+        idempotency_key: Some(&key),
+        expires: TIME_TO_LIVE,
+    };
+    let sender = Sender { session_id: None, created_by: audit::Actor::Conveyor.as_str() };
+    let ends = Ends { task_id: Some(&task.id), binding_id: Some(&binding.id), sender, target: &worker };
+    // The terms that an operator has set say so.
+    request.accept(cx, w, &Origin::Operator, &ends).map(drop)
+}
+
+/// Queues an operator's answer to the manager of a task.
+pub(in crate::actions) fn tell_manager(cx: &Context, w: &Write<'_>, answered: &Question, words: &str) -> Result<()> {
+    let task = lookup::task(w.read(), &answered.task_id)?;
+    let request = Request {
+        kind: CommandKind::NotifyManager,
+        message: words,
+        correlation_id: Some(&answered.correlation_id),
+        idempotency_key: None,
+        expires: TIME_TO_LIVE,
+    };
+    request.for_task(cx, w, &Origin::Operator, &task.id).map(drop)
 }
 
 /// A message to be accepted.

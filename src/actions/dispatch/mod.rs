@@ -48,6 +48,7 @@ pub use deliveries::{Deliveries, Delivering, deliveries};
 pub use detach::Detached;
 pub(super) use detach::detach;
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE};
+pub(in crate::actions) use enqueue::{tell_manager, tell_worker};
 pub(super) use health::of as health_of;
 pub use health::{DispatchHealth, DispatcherView, PauseView, dispatch_health};
 pub use nudge::SessionNudge;

@@ -18,7 +18,7 @@ use super::{
     typed, typed_after,
     ways::{self, way},
 };
-use crate::actions::{Context, blocked, ingest, routing};
+use crate::actions::{Context, blocked, ingest, routing, supervise::reviewer};
 use crate::{
     base::{Error, Moment, Result},
     model::{
@@ -236,6 +236,7 @@ pub(super) fn run(
         }
         let told = blocked::route_all(cx, store, &orders.dispatcher_id, &wanted)?;
         told.into_iter().for_each(|told| tell(Item::Blocked(Box::new(told))));
+        reviewer::begin_due(cx, store, &wanted)?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use super::{
         Context,
         caller::{self, Origin},
         lookup,
+        supervise::blind,
     },
     ItemView, News, check_caller,
     listing::WaitArgs,
@@ -200,6 +201,19 @@ impl<'c> Reader<'c> {
     /// Everything that was asked for, in one transaction: what was taken can no longer be lost by a later failure.
     /// Where nothing is to be changed, nobody who writes is waited for.
     fn contents(&self, changes: bool) -> Result<Contents> {
+        let mut contents = self.unveiled(changes)?;
+        let Contents { taken, items, dead, history, .. } = &mut contents;
+        for item in taken.iter_mut().chain(items).chain(dead).chain(history) {
+            if let Some(source) = &item.source_session_id
+                && let Some(round) = blind::holds_for(self.store, &self.caller, source)?
+            {
+                round.veil(&mut item.payload);
+            }
+        }
+        Ok(contents)
+    }
+
+    fn unveiled(&self, changes: bool) -> Result<Contents> {
         if !changes && !self.asked.revive {
             let contents = self.store.read(|r| self.shelves(r, &self.now()))?;
             if contents.items.iter().all(|item| item.read_at.is_some()) || !reads(&self.caller, &self.place.session) {

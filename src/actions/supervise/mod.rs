@@ -1,8 +1,10 @@
 //! The written contract of a manager: its terms, what they allow, and what both sides say about the work.
 
 pub(super) mod acks;
+pub(super) mod blind;
 mod closing;
 pub(super) mod config;
+mod continuation;
 pub(super) mod criteria;
 pub(super) mod decisions;
 mod epilogue;
@@ -10,10 +12,13 @@ mod evidence;
 pub(super) mod gate;
 mod handoff;
 pub(super) mod negotiation;
+mod operator;
 mod permission;
 mod plan;
 mod questions;
 mod recipes;
+pub(super) mod review;
+pub(super) mod reviewer;
 mod terms;
 mod texts;
 
@@ -21,11 +26,14 @@ pub use acks::{ManagerAck, WorkerAck};
 pub use closing::{FinishTask, ShownCriterion, StopTask, TaskReview, task_criteria, task_review};
 pub(super) use config::ManagerSettings;
 pub use config::{Limit, ManagerConfig};
+pub use continuation::{Continuation, Seen};
 pub use criteria::Criteria;
 pub use decisions::RecordDecision;
 pub use epilogue::Epilogue;
 pub use handoff::Handoff;
+pub use operator::OperatorInbox;
 pub use permission::ManagerPermission;
 pub use plan::CriteriaPlan;
 pub use recipes::ManagerRecipes;
+pub use reviewer::ContinuationReviewer;
 pub use terms::{Setting, TermArgs};

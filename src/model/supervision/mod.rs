@@ -2,6 +2,7 @@
 
 mod closing;
 mod config;
+mod continuation;
 mod criteria;
 mod deciding;
 mod deed;
@@ -12,6 +13,10 @@ mod recipe;
 
 pub use closing::{Gate, GateCheck, Wants};
 pub use config::{Epilogue, ManagerConfig, Mode, NudgeOnCompletion, Terms};
+pub use continuation::{
+    Agreement, Judgement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict, WhenReady, asks_operator, goes_on,
+    when_ready,
+};
 pub use criteria::{CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus};
 pub use deciding::{Deciding, DecisionFault, MAX_DECISION_AGE};
 pub use deed::{Deed, GateReason};

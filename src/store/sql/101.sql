@@ -370,3 +370,66 @@ create table epilogue_runs (
   check ((state = 'running') = (finished_at is null))
 );
 create index epilogue_runs_task on epilogue_runs (task_id, step, id);
+
+-- What a worker and its manager each propose to do next. The manager's is written without sight of the worker's.
+create table task_continuations (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  proposer text not null check (proposer in ('worker', 'manager')),
+  origin text not null,
+  payload_json text not null check (json_valid(payload_json)),
+  revision integer not null check (revision > 0),
+  created_at text not null,
+  correlation_id text not null,
+  unique (task_id, proposer, revision)
+);
+create index task_continuations_round on task_continuations (task_id, correlation_id, proposer, id);
+
+-- How somebody else compares the two. `source` says who: the confined program, or a person.
+create table continuation_reviews (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  worker_continuation_id integer not null references task_continuations (id),
+  manager_continuation_id integer not null references task_continuations (id),
+  source text not null check (source in ('reviewer', 'operator')),
+  agreement text not null check (agreement in ('match', 'compatible', 'divergent')),
+  verdict text not null check (verdict in ('proceed', 'amend', 'stop')),
+  addendum text,
+  rationale text not null,
+  subagent_run_json text not null check (json_valid(subagent_run_json)),
+  operator_routing_required integer not null check (operator_routing_required in (0, 1)),
+  created_at text not null,
+  correlation_id text not null
+);
+create index continuation_reviews_task on continuation_reviews (task_id, id);
+
+-- The program that reviews for a task, and what it may have: set by an operator.
+create table continuation_reviewers (
+  task_id text primary key not null references tasks (id),
+  settings_json text not null check (json_valid(settings_json)),
+  updated_at text not null
+);
+
+-- Reviews that a dispatcher has begun, one for each pair of proposals: never twice.
+create table continuation_review_starts (
+  manager_continuation_id integer primary key not null references task_continuations (id),
+  started_at text not null,
+  give_up_at text not null
+);
+
+-- What waits for a person's decision.
+create table operator_questions (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  kind text not null check (kind in ('continuation_ready', 'continuation_divergent', 'continuation_stopped',
+    'review_failed')),
+  correlation_id text not null,
+  review_id integer references continuation_reviews (id),
+  reason text not null,
+  created_at text not null,
+  answer text check (answer in ('proceed', 'amend', 'stop')),
+  note text,
+  answered_at text,
+  unique (task_id, correlation_id, kind)
+);
+create index operator_questions_open on operator_questions (id) where answered_at is null;

@@ -3,12 +3,31 @@
 use serde_json::json;
 
 use super::{Done, Work};
-use crate::{base::Result, model::supervision::Permission};
+use crate::{
+    actions::supervise::{review, reviewer},
+    base::Result,
+    model::supervision::Permission,
+};
 
 pub(super) fn check(work: &Work<'_>) -> Result<()> {
     work.permitted("have somebody else review", &[Permission::SpawnReviewer])
 }
 
-pub(super) fn run(_: &Work<'_>) -> Result<Done> {
-    Ok(Done::failed(json!({}), "not available: the reviewer is not configured"))
+/// Has the newest round of proposals reviewed, with the worker's changes, by the confined program that is set for the
+/// task. The step has succeeded when the work may go on to its end by that verdict, or by a person's word above it.
+pub(super) fn run(work: &Work<'_>) -> Result<Done> {
+    let Work { cx, store, origin, task, .. } = work;
+    let judged = reviewer::judge(cx, store, origin, task, None, None)?;
+    let standing = store.read(|r| review::standing(r, task))?;
+    let result = json!({
+        "agreement": judged.agreement,
+        "continuation_review_id": judged.id,
+        "correlation_id": judged.correlation_id,
+        "operator_routing_required": judged.operator_routing_required,
+        "verdict": judged.verdict,
+    });
+    Ok(match standing.reason {
+        None => Done::well(result),
+        Some(reason) => Done::failed(result, reason),
+    })
 }

@@ -1,0 +1,138 @@
+//! `operator-inbox`: what waits for a person's decision, and the answer.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{gate, texts};
+use crate::{
+    actions::{Action, Argv, Context, Format, Outcome, dispatch, lookup},
+    base::{Error, Result},
+    model::supervision::ReviewVerdict,
+    store::{self, audit, continuations::Question},
+};
+
+/// List what waits for your decision, or answer it
+///
+/// Continuations come here: both proposals are in and the terms ask you, a reviewer finds them divergent or says to stop, or
+/// there was no review that counts. An answer settles every open question of its round and is told to the task's
+/// manager, as your message. Sessions can list, and not answer.
+///
+/// Example: `conveyor operator-inbox --settle 3 --answer proceed --note "the worker's plan, but keep the old reader"`
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct OperatorInbox {
+    /// Only those of this task
+    #[arg(long, value_name = "TASK", conflicts_with = "settle")]
+    pub task: Option<String>,
+    /// The answered ones, too
+    #[arg(long, conflicts_with = "settle")]
+    pub all: bool,
+    /// Answer the question of this number
+    #[arg(long, value_name = "ID", requires = "answer")]
+    pub settle: Option<i64>,
+    /// proceed, amend or stop
+    #[arg(long, value_name = "ANSWER", requires = "settle")]
+    pub answer: Option<ReviewVerdict>,
+    /// What the manager is told with it
+    #[arg(long, value_name = "TEXT", requires = "settle", allow_hyphen_values = true)]
+    pub note: Option<String>,
+}
+
+/// What `operator-inbox` prints.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Waiting {
+    /// What waits.
+    Listed {
+        /// The questions, the oldest first.
+        questions: Vec<Question>,
+    },
+    /// What was answered.
+    Answered(Box<Answered>),
+}
+
+/// An answer.
+#[derive(Debug, Serialize)]
+pub struct Answered {
+    dry_run: bool,
+    #[serde(flatten)]
+    question: Question,
+    /// The manager gets it as a message.
+    told_manager: bool,
+    /// Why it does not.
+    warning: Option<String>,
+}
+
+impl Action for OperatorInbox {
+    const NAME: &'static str = "operator-inbox";
+    const FORMAT: Format = Format::Json;
+    type Output = Waiting;
+
+    fn run(self, cx: &Context) -> Result<Waiting> {
+        let (Some(id), Some(answer)) = (self.settle, self.answer) else {
+            let questions = cx.ledger()?.read(|r| {
+                let task = self.task.as_deref().map(|task| lookup::task(r, task)).transpose()?;
+                let task_id = task.as_ref().map(|task| &*task.id);
+                Ok::<_, Error>(store::continuations::questions(r, task_id, self.all)?)
+            })?;
+            return Ok(Waiting::Listed { questions });
+        };
+        let note = self.note.as_deref().map(|note| texts::one("--note", note)).transpose()?;
+        let store = cx.ledger_to_change()?;
+        gate::no_session(cx, &store, "answer for the operator")?;
+        let now = cx.now();
+        let question = store.write_durably(|w| {
+            let answered = store::continuations::answer(w, id, answer, note.as_deref(), now)?;
+            let question = answered.ok_or_else(|| {
+                Error::not_found(format!("no question {id} is open")).hint("`conveyor operator-inbox` lists them")
+            })?;
+            let about = audit::About { task_id: Some(&question.task_id), session_id: None };
+            let told = json!({
+                "answer": answer,
+                "correlation_id": question.correlation_id,
+                "kind": question.kind,
+                "note": note,
+                "question_id": id,
+            });
+            audit::append(w, now, cx.actor(), "operator_answered", about, &told)?;
+            Ok::<_, Error>(question)
+        })?;
+        let note = note.map(|note| format!(" {note}")).unwrap_or_default();
+        let words = format!("The operator's answer about continuation {}: {answer}.{note}", question.correlation_id);
+        let told = store.write_durably(|w| dispatch::tell_manager(cx, w, &question, &words));
+        let warning = told.as_ref().err().map(|error| format!("the manager was not told: {error}"));
+        let answered = Answered { dry_run: cx.dry_run(), question, told_manager: told.is_ok(), warning };
+        Ok(Waiting::Answered(Box::new(answered)))
+    }
+
+    fn argv(&self) -> Argv {
+        let Self { task, all, settle, answer, note } = self;
+        Argv::new(Self::NAME)
+            .option("--task", task.as_ref())
+            .switch("--all", *all)
+            .option("--settle", settle.as_ref())
+            .option("--answer", answer.as_ref())
+            .option("--note", note.as_ref())
+    }
+}
+
+impl Outcome for Waiting {
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::Listed { questions } if questions.is_empty() => writeln!(out, "nothing waits for you"),
+            Self::Listed { questions } => questions.iter().try_for_each(|question| {
+                let Question { id, task, kind, reason, correlation_id, answer, .. } = question;
+                let answer = answer.map(|answer| format!("; answered: {answer}")).unwrap_or_default();
+                writeln!(out, "{id}  {task}  {kind}  {correlation_id}: {reason}{answer}")
+            }),
+            Self::Answered(answered) => {
+                let Answered { dry_run, question, warning, .. } = &**answered;
+                let would = if *dry_run { "would be " } else { "" };
+                let answer = question.answer.map_or("nothing", ReviewVerdict::as_str);
+                writeln!(out, "{}: {} {would}answered: {answer}", question.task, question.correlation_id)?;
+                warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
+            }
+        }
+    }
+}

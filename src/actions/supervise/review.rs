@@ -1,0 +1,225 @@
+//! A judgement on two proposals: read as data, recorded, and routed as the terms say.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    actions::{Actor, Context, caller::Origin, dispatch},
+    base::{Error, Result, text},
+    model::{
+        supervision::{Judgement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict, asks_operator, goes_on},
+        task::Task,
+    },
+    store::{
+        self, Read, Store, Write, audit,
+        continuations::{Continuation, NewReview, Review},
+    },
+};
+
+/// The longest text of a judgement, in characters.
+const MAX_TEXT: usize = 20_000;
+
+/// The proposals of a round.
+pub(super) struct Pair {
+    pub(super) worker: Continuation,
+    pub(super) manager: Continuation,
+}
+
+pub(super) fn pair(r: Read<'_>, task: &Task, correlation_id: &str) -> Result<Pair> {
+    let of = |proposer| store::continuations::newest(r, &task.id, correlation_id, proposer);
+    match (of(Proposer::Worker)?, of(Proposer::Manager)?) {
+        (Some(worker), Some(manager)) => Ok(Pair { worker, manager }),
+        (worker, manager) => {
+            let missing = [("worker", worker.is_none()), ("manager", manager.is_none())];
+            let missing: Vec<&str> = missing.iter().filter(|(_, missing)| *missing).map(|(role, _)| *role).collect();
+            Err(Error::refused(format!(
+                "continuation review requires {} proposal(s) for correlation_id {correlation_id}",
+                missing.join(", ")
+            ))
+            .hint(format!("`conveyor continuation {} --list` shows which are in", task.name)))
+        }
+    }
+}
+
+/// Reads a judgement. Its texts are cleaned and bounded; nothing in them means anything to this program.
+pub(super) fn judgement(given: &Value) -> Result<Judgement, String> {
+    let missing: Vec<&str> = ["agreement", "rationale", "verdict"]
+        .into_iter()
+        .filter(|key| given.get(key).is_none_or(Value::is_null))
+        .collect();
+    if !missing.is_empty() {
+        return Err(format!("continuation review payload missing required field(s): {}", missing.join(", ")));
+    }
+    let word = |key: &str| given[key].as_str().unwrap_or_default().to_owned();
+    let said = |key: &str| -> Result<Option<String>, String> {
+        match given.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(said)) if said.chars().count() <= MAX_TEXT => Ok(Some(text::clean(said.trim()))),
+            Some(Value::String(_)) => Err(format!("continuation review {key} has more than {MAX_TEXT} characters")),
+            Some(_) => Err(format!("continuation review {key} must be a text")),
+        }
+    };
+    let rationale = said("rationale")?.filter(|said| !said.is_empty());
+    Ok(Judgement {
+        addendum: said("addendum")?.filter(|said| !said.is_empty()),
+        agreement: word("agreement").parse().map_err(|error| format!("continuation review agreement: {error}"))?,
+        rationale: rationale.ok_or("continuation review rationale must not be empty")?,
+        verdict: word("verdict").parse().map_err(|error| format!("continuation review verdict: {error}"))?,
+    })
+}
+
+/// Puts a question to the operator, on record.
+pub(super) fn ask(
+    cx: &Context,
+    w: &Write<'_>,
+    task: &Task,
+    kind: OperatorQuestion,
+    correlation_id: &str,
+    review_id: Option<i64>,
+    reason: &str,
+) -> Result<()> {
+    let now = cx.now();
+    store::continuations::ask(w, &task.id, kind, correlation_id, review_id, reason, now)?;
+    let about = audit::About { task_id: Some(&task.id), session_id: None };
+    let told = json!({ "correlation_id": correlation_id, "kind": kind, "reason": reason, "review_id": review_id });
+    audit::append(w, now, Actor::Conveyor, "operator_asked", about, &told)?;
+    Ok(())
+}
+
+/// Records a judgement, and does what the terms say follows from it.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the record")]
+pub(super) fn settle(
+    cx: &Context,
+    w: &Write<'_>,
+    origin: &Origin,
+    task: &Task,
+    pair: &Pair,
+    source: ReviewSource,
+    judgement: &Judgement,
+    run: &Value,
+) -> Result<Review> {
+    let mode = store::continuations::mode(w.read(), &task.id)?;
+    let failed = run["status"] == "failed";
+    // A person who judges knows what came of it.
+    let question = asks_operator(mode, judgement, failed).filter(|_| source == ReviewSource::Reviewer);
+    let now = cx.now();
+    let mut run = run.clone();
+    run["nudge_on_completion"] = json!(mode);
+    let new = NewReview {
+        worker: &pair.worker,
+        manager: &pair.manager,
+        source,
+        judgement,
+        subagent_run: &run,
+        operator_routing_required: question.is_some(),
+    };
+    let review = store::continuations::record_review(w, &new, now)?;
+    let about = audit::About { task_id: Some(&task.id), session_id: None };
+    let told = json!({
+        "agreement": review.agreement,
+        "correlation_id": review.correlation_id,
+        "enforced": run["sandbox"]["enforced"],
+        "manager_continuation_id": review.manager_continuation_id,
+        "operator_routing_required": review.operator_routing_required,
+        "origin": origin.words(),
+        "review_id": review.id,
+        "source": source,
+        "status": run["status"],
+        "verdict": review.verdict,
+        "worker_continuation_id": review.worker_continuation_id,
+    });
+    audit::append(w, now, origin.actor(cx), "continuation_review_recorded", about, &told)?;
+    if let Some(kind) = question {
+        let reason = match kind {
+            OperatorQuestion::ReviewFailed => "the review did not take place",
+            OperatorQuestion::ContinuationStopped => "the verdict is to stop",
+            OperatorQuestion::ContinuationDivergent => "the proposals diverge",
+            OperatorQuestion::ContinuationReady => "worker and manager have proposed what comes next",
+        };
+        ask(cx, w, task, kind, &review.correlation_id, Some(review.id), reason)?;
+    }
+    Ok(review)
+}
+
+/// Tells the worker to go on, when the terms want that after this judgement of the reviewer's. When it cannot be told, a
+/// person is asked.
+pub(super) fn follow(cx: &Context, store: &Store, task: &Task, review: &Review) -> Result<()> {
+    let mode = store.read(|r| store::continuations::mode(r, &task.id))?;
+    let failed = review.subagent_run["status"] == "failed";
+    let judgement =
+        Judgement { addendum: None, agreement: review.agreement, rationale: String::new(), verdict: review.verdict };
+    if !goes_on(mode, &judgement, failed) {
+        return Ok(());
+    }
+    // What a reviewer writes is no part of it.
+    let words = format!(
+        "Go on as you proposed in continuation {}: it was reviewed, and the verdict is to proceed.",
+        review.correlation_id
+    );
+    let told = store.write_durably(|w| dispatch::tell_worker(cx, w, task, &words, &review.correlation_id, review.id));
+    let Err(error) = told else { return Ok(()) };
+    let reason = format!("the verdict is to proceed, but the worker could not be told: {error}");
+    store.write_durably(|w| {
+        let kind = OperatorQuestion::ContinuationReady;
+        ask(cx, w, task, kind, &review.correlation_id, Some(review.id), &reason)
+    })
+}
+
+/// Whether the newest round of a task was judged in a way that lets the work end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// It was.
+    pub ok: bool,
+    /// Why it was not.
+    pub reason: Option<String>,
+    /// The newest judgement of that round.
+    #[serde(skip)]
+    pub review: Option<Review>,
+}
+
+/// Looks whether the newest round of a task was judged: by the reviewer while it was held, or by a person, to go on, and
+/// with nothing left for a person to decide.
+///
+/// # Errors
+/// SQLite's own error.
+pub(in crate::actions) fn standing(r: Read<'_>, task: &Task) -> Result<Standing> {
+    let refused = |reason: String, review| Ok(Standing { ok: false, reason: Some(reason), review });
+    if let Some(open) = store::continuations::open_round(r, &task.id)? {
+        return refused(format!("the manager has not proposed in {open}"), None);
+    }
+    let Some(round) = store::continuations::newest_ready(r, &task.id)? else {
+        return refused("worker and manager have not proposed what comes next".to_owned(), None);
+    };
+    let Some(review) = store::continuations::reviews(r, &task.id, Some(&round))?.pop() else {
+        return refused(format!("{round} was not reviewed"), None);
+    };
+    let asked = store::continuations::questions(r, Some(&task.id), /*all*/ true)?;
+    let mut of_round = asked.iter().filter(|one| one.correlation_id == round);
+    if of_round.clone().any(|one| one.answered_at.is_none()) {
+        return refused(format!("{round} waits for the operator's answer"), Some(review));
+    }
+    // A person's word stands above a reviewer's.
+    let proceeds = match of_round.rfind(|one| one.answered_at >= Some(review.created_at)) {
+        Some(answered) => answered.answer == Some(ReviewVerdict::Proceed),
+        None => review.verdict == ReviewVerdict::Proceed,
+    };
+    if proceeds {
+        Ok(Standing { ok: true, reason: None, review: Some(review) })
+    } else {
+        refused(format!("the verdict on {round} is not to proceed"), Some(review))
+    }
+}
+
+/// A judgement in lines. What somebody else wrote stands behind a mark.
+pub(super) fn lines(out: &mut dyn fmt::Write, review: &Review) -> fmt::Result {
+    let Review { id, correlation_id, agreement, verdict, source, operator_routing_required, .. } = review;
+    let asked = if *operator_routing_required { "; the operator is asked" } else { "" };
+    writeln!(out, "review {id} of {correlation_id} by the {source}: {agreement}, {verdict}{asked}")?;
+    let texts = [Some(&review.rationale), review.addendum.as_ref()];
+    for line in texts.into_iter().flatten().flat_map(|text| text.lines()) {
+        writeln!(out, "  | {}", text::visible_line(line))?;
+    }
+    Ok(())
+}
