@@ -20,7 +20,7 @@ use crate::{
         layer::{About, Asked, Input, Layer, Purpose, Snoozing},
         submitting::command_line,
         theme::Part,
-        wrap::{cut, pad, wrap},
+        wrap::{cut, indented, pad, wrap},
     },
 };
 
@@ -37,6 +37,9 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
 
 /// Columns of the keys in the help.
 const KEYS_COLUMNS: usize = 21;
+
+/// The most lines of one step of a message's way.
+const WAY_LINES: usize = 50;
 
 /// The most lines that one sentence of the help takes.
 const HELP_LINES: usize = 10;
@@ -134,7 +137,9 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             if let About::Command(id) = &reader.about {
                 lines.push(Line::default());
                 let way = super::delivery::way_of(app, id);
-                lines.extend(way.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)));
+                for (part, text) in way {
+                    lines.extend(indented(&text, width, WAY_LINES).into_iter().map(|line| styled(app, part, line)));
+                }
             }
             if let Some(command) = &reader.command {
                 lines.push(Line::default());

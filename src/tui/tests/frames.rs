@@ -53,6 +53,7 @@ const FRAMES: &[Frame] = &[
         app
     }),
     ("fleet_unread", app_with_messages),
+    ("fleet_task", |width, height| keys(app(width, height), "j j j j")),
     ("fleet_filtered_away", |width, height| {
         let mut app = keys(app(width, height), "/");
         write(&mut app, "task:nothing");

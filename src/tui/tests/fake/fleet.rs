@@ -89,6 +89,7 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
             unread: matches!(attention, Attention::Failed | Attention::DoneUnseen),
             ..MarksView::default()
         },
+        asks: None,
         criteria: None,
     }
 }
