@@ -10,7 +10,10 @@ use std::{
 };
 
 use conveyor::{
-    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
+        Unregistered,
+    },
     base::{Clock, Error, Result, Timestamp, clock::SystemClock},
     model::{
         board::{Board, EventRow},
@@ -68,6 +71,14 @@ impl Backend for Broken {
     }
 
     fn questions(&self, _: &str) -> Result<Vec<QuestionView>> {
+        nothing()
+    }
+
+    fn criteria(&self, _: &str) -> Result<Vec<ShownCriterion>> {
+        nothing()
+    }
+
+    fn review(&self, _: &str) -> Result<TaskReview> {
         nothing()
     }
 
