@@ -75,6 +75,15 @@ pub fn pad(text: &str, width: usize, glyphs: Glyphs) -> String {
     text
 }
 
+/// The same for a line that stands in: what goes on below stands as far in as its beginning.
+#[must_use]
+pub fn indented(text: &str, width: usize, most: usize) -> Vec<String> {
+    let inner = text.trim_start_matches(' ');
+    let indent = (text.len() - inner.len()).min(width / 3);
+    let lines = wrap(inner, width - indent, most);
+    lines.into_iter().map(|line| " ".repeat(indent) + &line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -65,9 +65,9 @@ fn every_screen_and_layer_opens_and_closes_at_both_sizes() {
         terminal.wait_gone("type to search");
         terminal.press(&["/"]);
         terminal.press(&["zzz", "Enter"]);
-        terminal.wait_for("nothing passes the filter");
+        terminal.wait_for("no row passes the filter");
         terminal.press(&["Escape"]);
-        terminal.wait_gone("nothing passes the filter");
+        terminal.wait_gone("no row passes the filter");
         terminal.press(&["2"]);
         terminal.wait_for("prove it");
         terminal.press(&["3"]);

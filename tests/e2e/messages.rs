@@ -94,7 +94,7 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     terminal.wait_gone("DISPATCH PAUSED");
     terminal.press(&["4"]);
     let screen = terminal.wait_until("both in the inbox", |screen| screen.matches("unread ").count() >= 2);
-    assert!(screen.contains("second") && screen.contains("run the tests ag"), "{screen}");
+    assert!(screen.contains("second") && screen.contains("run the tests a"), "{screen}");
     assert_eq!(number(&world, "select count(*) from routed_notifications"), 2);
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);

@@ -137,6 +137,9 @@ pub(super) fn first_line(message: &Preview) -> String {
     }
 }
 
+/// Columns of how a message stands: the longest word.
+const STATE_COLUMNS: usize = 10;
+
 /// A message in one line of a list.
 pub(super) struct MessageLine<'a> {
     /// Whether it has to be decided, and how far it stands in.
@@ -157,7 +160,7 @@ impl MessageLine<'_> {
         let glyphs = app.settings.glyphs;
         let ((part, word), (who, columns)) = (self.state, self.who);
         let age = format!("{:>5} ", ago(Some(self.at), app.now));
-        let state = pad(word, 9, glyphs);
+        let state = pad(word, STATE_COLUMNS, glyphs);
         let room = width.saturating_sub(self.sign.width() + state.width() + age.width() + 2);
         let who = pad(who, columns.min(room), glyphs);
         let text = pad(&first_line(self.message), room.saturating_sub(who.width() + 1), glyphs);
@@ -238,7 +241,9 @@ fn handed_over(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
         _ if is_confirmed => {}
         Phase::Done => {
             let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
-            steps.push((Part::DoneUnseen, format!("done       {}{reason}", when(row.updated_at))));
+            // Only the rollout of the session itself proves it; without it the reason says whose word it is.
+            let proof = row.proof.map(|byte| format!(": its rollout shows it at byte {byte}")).unwrap_or_default();
+            steps.push((Part::DoneUnseen, format!("done       {}{proof}{reason}", when(row.updated_at))));
         }
         _ => steps.push((Part::Dim, format!("done       not yet: {} has not confirmed it", row.target))),
     }

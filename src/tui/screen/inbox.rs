@@ -204,7 +204,11 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             let from = row.source.as_deref().unwrap_or("the operator");
             let mut lines = fold(vec![(Part::Text, format!("{} of {from}", one_line(&row.signal)))]);
             lines.extend(fold(delivery::facts(app, &row.facts)));
-            let error = row.error.as_deref().map(|error| (Part::Failed, format!("given up: {}", one_line(error))));
+            let (part, word) = match row.facts.state {
+                ItemState::Suppressed => (Part::Dim, "not needed any more"),
+                _ => (Part::Failed, "given up"),
+            };
+            let error = row.error.as_deref().map(|error| (part, format!("{word}: {}", one_line(error))));
             lines.extend(fold(error.into_iter().collect()));
             (lines, &row.message, row.command_id.clone().unwrap_or_else(|| format!("message {}", row.id)))
         }

@@ -20,7 +20,7 @@ use crate::{
         layer::{About, Asked, Input, Layer, Purpose, Snoozing},
         submitting::command_line,
         theme::Part,
-        wrap::{cut, pad, wrap},
+        wrap::{cut, indented, pad, wrap},
     },
 };
 
@@ -37,6 +37,9 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
 
 /// Columns of the keys in the help.
 const KEYS_COLUMNS: usize = 21;
+
+/// The most lines of one step of a message's way.
+const WAY_LINES: usize = 50;
 
 /// The most lines that one sentence of the help takes.
 const HELP_LINES: usize = 10;
@@ -104,6 +107,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Confirm { scroll, .. } => ("are you sure".to_owned(), *scroll),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
+        Layer::Finish(finishing) => (format!("finish {}", finishing.name), finishing.scroll),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = hidden(app, lines.len(), below_count);
@@ -133,7 +137,9 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
             if let About::Command(id) = &reader.about {
                 lines.push(Line::default());
                 let way = super::delivery::way_of(app, id);
-                lines.extend(way.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)));
+                for (part, text) in way {
+                    lines.extend(indented(&text, width, WAY_LINES).into_iter().map(|line| styled(app, part, line)));
+                }
             }
             if let Some(command) = &reader.command {
                 lines.push(Line::default());
@@ -146,6 +152,7 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Confirm { question, .. } => whole(app, Part::Text, question, width),
         Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Snooze(asked) => snoozing(app, asked, width),
+        Layer::Finish(finishing) => super::finish::lines(app, finishing, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
 }
@@ -170,6 +177,7 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
             }
             None => return Vec::new(),
         },
+        Layer::Finish(finishing) => super::finish::keys(app, finishing),
         _ => return Vec::new(),
     };
     if more == 0 {
@@ -177,10 +185,11 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
     }
     let key = app.settings.keymap.key_of(&[layer.place()], Intent::PageDown);
     let way = key.map(|key| format!("{key} reads on")).unwrap_or_else(|| "there is more".to_owned());
-    let words = if matches!(layer, Layer::Confirm { .. }) {
-        format!("{way}; {} works at the end", app.key_in(Place::Confirm, Intent::Yes))
-    } else {
-        way
+    let words = match layer {
+        Layer::Confirm { .. } | Layer::Finish(_) => {
+            format!("{way}; {} works at the end", app.key_in(layer.place(), Intent::Yes))
+        }
+        _ => way,
     };
     vec![styled(app, Part::Warning, words), keys]
 }
@@ -329,6 +338,7 @@ fn heading(place: Place) -> &'static str {
         Place::Palette => "in the palette",
         Place::Receipts => "in the list of receipts",
         Place::Snooze => "over the lengths of a snooze",
+        Place::Finish => "over the gates of a task",
     }
 }
 

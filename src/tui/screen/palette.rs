@@ -21,6 +21,9 @@ use crate::tui::{
 /// Lines below the rows: what the selected one does.
 const BELOW: usize = 4;
 
+/// Less than this is no room for a sentence.
+const ABOUT_COLUMNS: usize = 20;
+
 /// The most rows that are shown.
 const MOST: usize = 14;
 
@@ -70,8 +73,13 @@ fn row(app: &App, item: &Item, selected: bool, width: usize) -> Line<'static> {
     let room = width.saturating_sub(key.width() + 3);
     let part = if selected { Part::Selected } else { Part::Text };
     let sign = if selected { "> " } else { "  " };
+    let title = cut(&item.title, room, glyphs);
+    // What a short title means, as far as there is room.
+    let left = room.saturating_sub(title.width());
+    let about = if left > ABOUT_COLUMNS { pad(&format!("  {}", item.about), left, glyphs) } else { " ".repeat(left) };
     Line::from(vec![
-        span(app, part, format!("{sign}{}", pad(&item.title, room, glyphs))),
+        span(app, part, format!("{sign}{title}")),
+        span(app, if selected { part } else { Part::Dim }, about),
         Span::raw(" "),
         span(app, Part::Key, key),
     ])

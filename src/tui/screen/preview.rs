@@ -16,6 +16,7 @@ use crate::{
         talk::{self, Talk},
         theme::Part,
         views::Spot,
+        works::works,
         wrap::{cut, wrap},
     },
 };
@@ -130,14 +131,13 @@ fn task_line(app: &App, row: &SessionRow, width: usize) -> Option<Line<'static>>
     let glyphs = app.settings.glyphs;
     let task = task_of(app, row)?;
     let head = format!("task {}{}", task.task.name, glyphs.separator());
-    let (part, criteria) = criteria::line(&task.criteria);
     let goal = format!("{}{}", glyphs.separator(), one_line(&task.task.goal));
-    let criteria = cut(&format!("criteria: {criteria}"), width.saturating_sub(head.width()), glyphs);
+    let criteria = cut(&criteria::brief(&task.criteria), width.saturating_sub(head.width()), glyphs);
     let goal = cut(&goal, width.saturating_sub(head.width() + criteria.width()), glyphs);
     let head = cut(&head, width, glyphs);
     Some(Line::from(vec![
         span(app, Part::Title, format!(" {head}")),
-        span(app, part, criteria),
+        span(app, Part::Text, criteria),
         span(app, Part::Dim, goal),
     ]))
 }
@@ -154,10 +154,27 @@ fn selected_task(app: &App) -> Option<&TaskRow> {
 
 fn task_goal(app: &App, frame: &mut Frame<'_>, area: Rect, row: &TaskRow, focused: bool) {
     put(frame, area, 0, heading(app, &format!("task {}", row.task.name), focused, area.width));
-    let text =
-        format!("{}\n\nbind a worker and a manager to it with\nbind --task {} ...", row.task.goal, row.task.name);
-    for (index, line) in wrap(&text, usize::from(area.width).saturating_sub(1), 100).into_iter().enumerate() {
-        put(frame, area, index + 1, styled(app, Part::Text, format!(" {line}")));
+    let (part, criteria) = criteria::line(&row.criteria);
+    let mut text = vec![
+        (Part::Text, row.task.goal.clone()),
+        (Part::Text, " ".to_owned()),
+        (part, format!("criteria: {criteria}")),
+        (Part::Text, " ".to_owned()),
+        (Part::Text, "Nobody works on it.".to_owned()),
+    ];
+    // The way there that works now.
+    let ways = [
+        (Intent::Bind, "binds a worker and a manager that are free"),
+        (Intent::StartWorker, "starts a worker"),
+        (Intent::Palette, "finds \"start a pair\": worker, manager and binding at once"),
+    ];
+    for (intent, does) in ways {
+        text.extend(app.key_that(intent, does).filter(|_| works(app, intent)).map(|way| (Part::Key, way)));
+    }
+    let width = usize::from(area.width).saturating_sub(2);
+    let lines = text.iter().flat_map(|(part, text)| wrap(text, width, 100).into_iter().map(move |line| (*part, line)));
+    for (index, (part, line)) in lines.enumerate() {
+        put(frame, area, index + 1, styled(app, part, format!(" {line}")));
     }
 }
 
@@ -248,7 +265,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
     lines.extend([(Part::Text, format!("task      {}", row.task.as_deref().unwrap_or("none")))]);
     if let Some(task) = task_of(app, row) {
         let (part, criteria) = criteria::line(&task.criteria);
-        lines.push((part, format!("criteria  {criteria}")));
+        lines.push((part, format!("criteria  {}", criteria.split(';').next().unwrap_or_default())));
         lines.push((Part::Text, format!("goal      {}", one_line(&task.task.goal))));
     }
     lines.extend([

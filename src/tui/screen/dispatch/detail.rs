@@ -10,7 +10,7 @@ use crate::{
         app::App,
         screen::{ago, delivery},
         theme::Part,
-        wrap::wrap,
+        wrap::indented,
     },
 };
 
@@ -33,15 +33,10 @@ pub(super) fn of(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             lines
         }
     };
-    lines.into_iter().flat_map(|(part, text)| folded(&text, width).into_iter().map(move |line| (part, line))).collect()
-}
-
-/// A line of the detail in the width that there is; what goes on below stands as far in as its beginning.
-fn folded(text: &str, width: usize) -> Vec<String> {
-    let inner = text.trim_start();
-    let indent = (text.len() - inner.len()).min(width / 3);
-    let lines = wrap(inner, width - indent, STEP_LINES);
-    lines.into_iter().map(|line| " ".repeat(indent) + &line).collect()
+    lines
+        .into_iter()
+        .flat_map(|(part, text)| indented(&text, width, STEP_LINES).into_iter().map(move |line| (part, line)))
+        .collect()
 }
 
 fn nobody(deliveries: &Deliveries) -> Vec<(Part, String)> {
