@@ -335,6 +335,27 @@ mod tests {
         assert_eq!(store.write(level).unwrap(), 1);
     }
 
+    /// Whoever closes a ledger that nobody else has locked moves its log and removes it.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_ledger_that_is_opened_again_stays_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.db");
+        let store = Store::open(&path, opening(Access::Create)).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        let is_locked = || {
+            store.change_mark().unwrap();
+            let locks = fs::read_to_string("/proc/locks").unwrap();
+            let (own, place) = (format!(" READ {} ", std::process::id()), format!(":{inode} "));
+            locks.lines().any(|lock| lock.contains("POSIX") && lock.contains(&own) && lock.contains(&place))
+        };
+        assert!(is_locked(), "as soon as it is open");
+        let again = Store::open(&path, opening(Access::Write)).unwrap().with_reader(opening(Access::Read)).unwrap();
+        assert!(is_locked(), "when it was opened twice more");
+        drop(again);
+        assert!(is_locked(), "when the others were closed");
+    }
+
     #[test]
     fn a_reader_of_its_own_goes_on_during_a_write_and_notices_its_commit() {
         let folder = tempfile::tempdir().unwrap();

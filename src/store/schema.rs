@@ -1,6 +1,12 @@
 //! Creates and upgrades the schema, and says what a ledger file is before anything touches it.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::{self, File, Metadata},
+    io::{self, Read as _, Seek as _, SeekFrom},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use rusqlite::{Connection, TransactionBehavior, named_params};
 
@@ -33,8 +39,7 @@ pub(super) enum Found {
 pub(super) fn check_header(path: &Path) -> Result<()> {
     let read_error = |source| Error::Io { action: "read", path: path.to_owned(), source };
     // What was read decides, not the length a moment later: another process may be creating it just now.
-    let mut header = Vec::with_capacity(100);
-    File::open(path).and_then(|file| file.take(100).read_to_end(&mut header)).map_err(read_error)?;
+    let header = read_header(path).map_err(read_error)?;
     if header.is_empty() {
         return Ok(());
     }
@@ -49,6 +54,32 @@ pub(super) fn check_header(path: &Path) -> Result<()> {
         0 => Ok(()),
         version => check_version(path, version, number(68)).map(|_| ()),
     }
+}
+
+/// The files whose headers were read. A process loses its locks on a file when it closes any descriptor of it, also
+/// those of its open connections; other programs would then take the ledger for unused, and remove its log on closing.
+/// So these stay open until their file is gone.
+static HEADERS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+/// The first hundred bytes of a file, or what it has of them.
+fn read_header(path: &Path) -> io::Result<Vec<u8>> {
+    let mut files = HEADERS.lock().unwrap_or_else(PoisonError::into_inner);
+    files.retain(|file| file.metadata().is_ok_and(|about| about.nlink() > 0));
+    let wanted = fs::metadata(path)?;
+    let is_wanted = |about: Metadata| (about.dev(), about.ino()) == (wanted.dev(), wanted.ino());
+    let known = files.iter().position(|file| file.metadata().is_ok_and(is_wanted));
+    let place = match known {
+        Some(place) => place,
+        None => {
+            files.push(File::open(path)?);
+            files.len() - 1
+        }
+    };
+    let mut file = &files[place];
+    file.seek(SeekFrom::Start(0))?;
+    let mut header = Vec::with_capacity(100);
+    file.take(100).read_to_end(&mut header)?;
+    Ok(header)
 }
 
 fn foreign(path: &Path, reason: &str) -> Error {
