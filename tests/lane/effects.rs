@@ -111,6 +111,56 @@ fn of_eight_racers_one_submits() {
 }
 
 #[test]
+fn what_was_taken_over_is_not_submitted_under_an_older_fence() {
+    let Some(server) = TmuxServer::start() else { return };
+    let pane = Pane::showing(&server, "w", &staged_screen(7), Size { width: 80, height: 24 });
+    let target = pane.target();
+    own(&pane, 40);
+    let (key, press, steering) = (SubmitKey::Tab, Press::First, Steering::Waits);
+    let submit = |seq, fence| {
+        let submission = Submission { seq, fence, sign: &sign(7), key, press, steering };
+        server.tmux().submit(&target, &submission).expect("tmux answers")
+    };
+    let hold = |seq, fence| server.tmux().hold(&target, seq, fence).expect("tmux answers");
+    let taken_over = SendOutcome::Refused(Refusal::TakenOver);
+    assert_eq!(submit(1, 1), SendOutcome::Done, "nobody has taken anything over yet");
+    assert_eq!(hold(5, 10), SendOutcome::Done);
+    assert_eq!(submit(5, 9), taken_over);
+    assert_eq!(hold(5, 9), taken_over);
+    assert_eq!(submit(4, 11), taken_over, "an older number under a later fence");
+    assert_eq!(hold(5, 10), SendOutcome::Done, "said twice");
+    assert_eq!(submit(5, 10), SendOutcome::Done);
+    assert_eq!(submit(6, 1), SendOutcome::Done, "another number");
+    server.wait_until("the keys", pane.made.pane, || pane.bytes().len() >= 3);
+    assert_eq!(pane.bytes(), [b'\t'; 3]);
+
+    // One takes it over while the other presses: whoever is first, the answers tell it as it was.
+    let mut pressed = 0;
+    for seq in 7..=40 {
+        let outcomes: Vec<SendOutcome> = thread::scope(|scope| {
+            let old = scope.spawn(move || submit(seq, 1));
+            thread::sleep(Duration::from_millis(seq % 5));
+            let new = hold(seq, 2);
+            vec![old.join().expect("it ends"), new]
+        });
+        assert_eq!(outcomes[1], SendOutcome::Done, "{seq}");
+        assert!(outcomes[0] == SendOutcome::Done || outcomes[0] == taken_over, "{seq}: {outcomes:?}");
+        pressed += usize::from(outcomes[0] == SendOutcome::Done);
+        assert_eq!(
+            submit(seq, 1),
+            if outcomes[0] == SendOutcome::Done {
+                SendOutcome::Refused(Refusal::AlreadySubmitted)
+            } else {
+                taken_over.clone()
+            }
+        );
+    }
+    server.wait_until("the keys", pane.made.pane, || pane.bytes().len() >= 3 + pressed);
+    assert_eq!(pane.bytes().len(), 3 + pressed);
+    say(&format!("34 numbers taken over under a press: {pressed} pressed before"));
+}
+
+#[test]
 fn a_number_is_staged_or_given_up_and_never_both() {
     let Some(server) = TmuxServer::start() else { return };
     let pane = Pane::start(&server, "w");

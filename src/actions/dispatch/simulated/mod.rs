@@ -413,6 +413,25 @@ fn nothing_is_lost_or_given_twice_in_any_schedule() {
     assert!(played < ENOUGH || missing.is_empty(), "never occurred: {missing:?}");
 }
 
+/// Schedules that have found faults, which are mended.
+const FOUND: [(u64, &str); 3] = [
+    (104_372_000_260_177, "a request to compact what has no rollout yet held up the prompt that would have begun it"),
+    (104_372_000_260_259, "a compaction that was typed did not count once the wall clock had been set back"),
+    (
+        104_372_000_260_301,
+        "the server was told to compact a second time, for a turn that a killed process had left open",
+    ),
+];
+
+#[test]
+fn what_schedules_have_found_stays_mended() {
+    let (store, folder) = (ledger(), folder());
+    for (seed, what) in FOUND {
+        let (_, said) = broken(&store, folder.path(), seed);
+        assert!(said.is_none(), "{what}: {}", said.unwrap_or_default());
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -172,6 +172,10 @@ impl World {
         here.was_cut_off = true;
         if turn.is_written {
             here.thread.turn_is_cut_off(&turn.id, wall);
+            if turn.compaction.is_some() && here.thread.has_come_before(wall) {
+                // That it failed stands in a line that looks like a copy.
+                here.excuse = Some("line older than its thread");
+            }
         }
         let dropped: Vec<Waiting> = here.waiting.drain(..).collect();
         for waiting in dropped {
