@@ -3,6 +3,7 @@
 use std::{fmt, fs, io, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Action, Argv, Context, Format, Outcome, TextArg, fail, lookup};
@@ -85,6 +86,24 @@ impl Action for Capture {
             .switch("--include-content", *include_content)
             .end_of_options()
             .word(session)
+    }
+}
+
+impl Captured {
+    /// Nothing was there to be captured.
+    pub(super) fn is_empty(&self) -> bool {
+        self.byte_count == 0
+    }
+
+    /// What may be kept of it for ever: how much it was, and its hash.
+    pub(super) fn receipt(&self) -> Value {
+        json!({
+            "byte_count": self.byte_count,
+            "captured_at": self.captured_at,
+            "line_count": self.line_count,
+            "name": self.name,
+            "sha256": self.sha256,
+        })
     }
 }
 

@@ -236,6 +236,9 @@ catalogue! {
         ManagerAck,
         RecordDecision,
         Handoff,
+        Epilogue,
+        FinishTask,
+        StopTask,
     }
     Observe {
         List,

@@ -275,7 +275,12 @@ fn understand(next: &mut Cursor, raw: &RawLine<'_>) -> Line {
                 repeated_ordinal = next.progress.max_ordinal.is_some_and(|max| own <= max);
             }
             next.progress.apply(&record, raw.offset);
-            compacted_from = asked_for(&record, &next.progress, raw.offset);
+            compacted_from = if flags.has(Flags::INHERITED) {
+                // The turns around it are not followed either: its own place has to do.
+                matches!(record.fact, Fact::Compacted).then_some(raw.offset)
+            } else {
+                asked_for(&record, &next.progress, raw.offset)
+            };
             turn_end = next.progress.last_end.as_ref().filter(|end| end.byte_offset == raw.offset).cloned();
             if let (Some(end), Fact::TurnEnded { last_message: Some(text), .. }) = (&mut turn_end, &record.fact) {
                 // The progress keeps its beginning only.
@@ -364,7 +369,7 @@ fn take(w: &store::Write<'_>, role: Role, from: &Cursor, batch: &Batch, now: Tim
                 echo::of_typed(w, &place, text, now)?;
             }
         }
-        if let Some(begun_at) = line.compacted_from.filter(|_| !flags.has(Flags::INHERITED)) {
+        if let Some(begun_at) = line.compacted_from {
             confirm_compaction(w, &batch.next, line, begun_at, now)?;
         }
         if role == Role::Worker
@@ -391,7 +396,8 @@ fn asked_for(record: &Record, progress: &Progress, offset: u64) -> Option<u64> {
     }
 }
 
-/// A compaction was recorded: it ends the request for one that was made in this very file before it began.
+/// A compaction was recorded: it ends the request for one that was made in this very file before it began. Behind that
+/// place nothing is a copy from another thread, whatever time the line has: the wall clock may have been set back.
 fn confirm_compaction(w: &store::Write<'_>, at: &Cursor, line: &Line, begun_at: u64, now: Timestamp) -> Result<()> {
     let kind = CommandKind::RequestWorkerCompact;
     let Some(command) = store::commands::on_its_way(w.read(), &at.session_id, kind)? else { return Ok(()) };

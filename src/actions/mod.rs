@@ -85,8 +85,9 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Criteria, CriteriaPlan, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes,
-    RecordDecision, Setting, TermArgs, WorkerAck,
+    Criteria, CriteriaPlan, Epilogue, FinishTask, Handoff, Limit, ManagerAck, ManagerConfig, ManagerPermission,
+    ManagerRecipes, RecordDecision, Setting, ShownCriterion, StopTask, TaskReview, TermArgs, WorkerAck, task_criteria,
+    task_review,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

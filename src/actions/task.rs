@@ -142,6 +142,7 @@ pub(super) fn new(cx: &Context, name: &Name, goal: &str, summary: Option<&str>) 
         state: TaskState::Candidate,
         created_at: now,
         updated_at: now,
+        end: None,
     })
 }
 

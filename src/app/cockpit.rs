@@ -208,6 +208,14 @@ impl Backend for Live {
         actions::open_questions(&self.0, session_id)
     }
 
+    fn criteria(&self, task_id: &str) -> Result<Vec<actions::ShownCriterion>> {
+        actions::task_criteria(&self.0, task_id)
+    }
+
+    fn review(&self, task_id: &str) -> Result<actions::TaskReview> {
+        actions::task_review(&self.0, task_id)
+    }
+
     fn unregistered(&self) -> Result<actions::Unregistered> {
         actions::unregistered(&self.0)
     }

@@ -104,6 +104,9 @@ pub struct SessionRow {
     pub unread: u64,
     /// What the operator has put on it.
     pub marks: MarksView,
+    /// What it asks a person now, in a few words: the question that was put first. None when no question is open, or when
+    /// nobody has seen what it is about.
+    pub asks: Option<String>,
     /// How the criteria of its task stand; none while it is bound to no task.
     pub criteria: Option<CriteriaSummary>,
 }

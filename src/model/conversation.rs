@@ -4,6 +4,8 @@
 //! Every text in here is cleaned and bounded. Nothing is left out silently: a line of a type that nobody knows is an
 //! entry of its own.
 
+mod asked;
+
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
@@ -291,6 +293,10 @@ fn whole_call(id: Option<&str>, name: &str, arguments: &str, outcome: Outcome) -
         return Said::Change { files, status: outcome.status.or(failed), call_id: id.map(str::to_owned) };
     }
     let status = outcome.status.or(failed).or_else(|| (!outcome.ended).then(|| "no result yet".to_owned()));
+    if let Some((arguments, output)) = asked::in_words(name, arguments, &outcome.output) {
+        let (millis, call_id) = (outcome.millis, id.map(str::to_owned));
+        return Said::Tool { name: "question".to_owned(), status, arguments, output, millis, call_id };
+    }
     Said::Tool {
         name: name.to_owned(),
         status,

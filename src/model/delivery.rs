@@ -98,7 +98,8 @@ impl Phase {
     /// Whether a command may go from this phase to `next`.
     ///
     /// From [`Self::Started`] or [`Self::Submitted`] it goes back to [`Self::Queued`] only with proof that the target
-    /// does not have it. To [`Self::Delivered`] goes what lies in the inbox while a pointer to it is typed. The target's
+    /// does not have it, and from [`Self::Delivered`] to [`Self::Cancelled`] only what nobody has seen in the inbox. To
+    /// [`Self::Delivered`] goes what lies in the inbox while a pointer to it is typed. The target's
     /// own record of it ends every way, also one that was thought to have failed.
     #[must_use]
     pub fn leads_to(self, next: Self) -> bool {
@@ -120,7 +121,7 @@ impl Phase {
             }
             P::Staged => matches!(next, P::Started | P::Submitted | P::Delivered | P::Failed | P::Ambiguous),
             P::Submitted => matches!(next, P::Staged | P::Queued | P::Delivered | P::Failed | P::Ambiguous),
-            P::Delivered => next == P::Dead,
+            P::Delivered => matches!(next, P::Dead | P::Cancelled),
             P::Ambiguous => matches!(next, P::Failed | P::Queued | P::Dead),
             P::Failed | P::Expired | P::Dead | P::Blocked => next == P::Queued,
             P::Cancelled => false,

@@ -372,6 +372,7 @@ mod tests {
             last_heartbeat_at: None,
             unread: 0,
             marks: MarksView { pinned: true, unread: true, ..MarksView::default() },
+            asks: None,
             criteria: None,
         }
     }

@@ -74,6 +74,22 @@ impl Question {
             && (asks == Some(expected) || asks.and_then(script_of).as_deref() == Some(expected) || is_file())
     }
 
+    /// What it asks, in a few words; none when that cannot be seen.
+    #[must_use]
+    pub fn brief(&self) -> Option<String> {
+        let asks = match (&self.asks, self.files.as_slice()) {
+            (Some(asks), _) => asks.clone(),
+            (None, []) => return None,
+            (None, files) => files.join(", "),
+        };
+        let verb = match self.kind {
+            Prompt::ApprovalCommand => "asks to run",
+            Prompt::ApprovalPatch => "asks to change",
+            _ => "asks",
+        };
+        Some(format!("{verb}: {}", text::bounded(&text::one_line(&asks), IN_A_LINE)))
+    }
+
     /// What it asks, in one line.
     #[must_use]
     pub fn sentence(&self) -> String {

@@ -14,9 +14,9 @@ text_enum! {
         Managed => "managed",
         /// Put aside.
         Paused => "paused",
-        /// Ended well, or stopped on purpose.
+        /// Finished: its gates were met.
         Done => "done",
-        /// Ended badly.
+        /// Stopped without that.
         Failed => "failed",
     }
 }
@@ -46,6 +46,19 @@ pub struct Task {
     pub created_at: Timestamp,
     /// When anything of it changed last.
     pub updated_at: Timestamp,
+    /// How it ended; none while it is open.
+    pub end: Option<TaskEnd>,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TaskEnd {
+    /// When.
+    pub at: Timestamp,
+    /// Who ended it, in words.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 text_enum! {

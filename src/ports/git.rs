@@ -3,6 +3,10 @@
 //! Reading only: nothing is refreshed, locked, fetched or written. The repository may be a worker's, and what its
 //! configuration names is not run: no external diffs, text conversions, filters, hooks, monitors or pagers.
 
+mod mark;
+
+pub use mark::{Branch, branch, committed_at, tree_mark};
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
@@ -151,7 +155,7 @@ pub fn working_tree_diff(program: &Path, folder: &Path, base: Option<&str>, byte
     if !folder.is_dir() {
         return Err(GitError::NoFolder { folder: folder.to_owned() });
     }
-    let mut git = Git { program, folder: folder.to_owned(), settings: SETTINGS.iter().map(OsString::from).collect() };
+    let mut git = Git::at(program, folder);
     let root = git.root()?;
     git.folder.clone_from(&root);
     git.switch_filters_off()?;
@@ -181,10 +185,15 @@ pub fn commit(program: &Path, folder: &Path, name: &str) -> Result<Option<String
     if !folder.is_dir() {
         return Err(GitError::NoFolder { folder: folder.to_owned() });
     }
-    let settings = SETTINGS.iter().map(OsString::from).collect();
-    match (Git { program, folder: folder.to_owned(), settings }).commit(Some(name)) {
+    match Git::at(program, folder).commit(Some(name)) {
         Err(GitError::NoCommit { .. }) => Ok(None),
         found => found,
+    }
+}
+
+impl<'a> Git<'a> {
+    fn at(program: &'a Path, folder: &Path) -> Self {
+        Self { program, folder: folder.to_owned(), settings: SETTINGS.iter().map(OsString::from).collect() }
     }
 }
 

@@ -13,3 +13,4 @@ pub mod rollout;
 mod run;
 pub mod terminal;
 pub mod tmux;
+pub mod tools;

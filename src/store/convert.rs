@@ -14,7 +14,7 @@ use crate::model::{
     delivery::{AckStatus, AttemptState, CommandKind, CommandState, Disposition, ItemState, Lane, Phase, SignalKind},
     session::{Registration, Role},
     state::Source,
-    supervision::{CriterionSource, CriterionStatus, Deciding, Mode, NudgeOnCompletion},
+    supervision::{CriterionSource, CriterionStatus, Deciding, Epilogue, Mode, NudgeOnCompletion},
     task::{BindingState, TaskState},
 };
 
@@ -69,6 +69,7 @@ stored_as_text!(
     CriterionStatus,
     Deciding,
     Disposition,
+    Epilogue,
     ItemState,
     Lane,
     Mode,
@@ -77,6 +78,7 @@ stored_as_text!(
     SignalKind,
     super::dispatchers::Host,
     super::dispatchers::Running,
+    super::epilogues::StepState,
 );
 
 /// A column that holds JSON, written by [`json_text`].

@@ -286,26 +286,97 @@ pub fn history(r: Read<'_>, id: i64) -> Result<Vec<CriterionChange>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The type of an event of the audit trail that is about a task.
+/// Since when a criterion counts: when it was added, or taken up again after it had been settled or put off.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn audit_event(r: Read<'_>, id: i64, task_id: &str) -> Result<Option<String>> {
-    let mut statement = r.connection.prepare_cached("select type from events where id = :id and task_id = :task_id")?;
-    Ok(statement.query_row(named_params! { ":id": id, ":task_id": task_id }, |row| row.get(0)).optional()?)
+pub fn counts_since(r: Read<'_>, id: i64) -> Result<Option<Timestamp>> {
+    let mut statement = r.connection.prepare_cached(
+        "select at from acceptance_criteria_history
+         where criterion_id = :id
+            and (from_status is null
+                or (to_status = 'accepted' and from_status in ('satisfied', 'rejected', 'deferred')))
+         order by version desc limit 1",
+    )?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get(0)).optional()?)
 }
 
-/// What the rollout of a session holds at a byte: the number of the stored line and the file.
+/// Who made the newest change of a criterion, in the words of the audit trail.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn line_at(r: Read<'_>, session_id: &str, byte_offset: i64) -> Result<Option<(i64, String)>> {
+pub fn settled_by(r: Read<'_>, id: i64) -> Result<Option<String>> {
     let mut statement = r.connection.prepare_cached(
-        "select e.id, f.path from rollout_files as f
+        "select actor from acceptance_criteria_history where criterion_id = :id order by version desc limit 1",
+    )?;
+    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get(0)).optional()?)
+}
+
+/// An event of the audit trail that may show something.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// Its type.
+    pub kind: String,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Its details.
+    pub payload: Value,
+}
+
+/// An event of the audit trail that is about a task.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn audit_event(r: Read<'_>, id: i64, task_id: &str) -> Result<Option<Witness>> {
+    let mut statement = r
+        .connection
+        .prepare_cached("select type, created_at, payload_json from events where id = :id and task_id = :task_id")?;
+    let found = statement.query_row(named_params! { ":id": id, ":task_id": task_id }, |row| {
+        Ok(Witness { kind: row.get("type")?, at: row.get("created_at")?, payload: convert::json(row, "payload_json")? })
+    });
+    Ok(found.optional()?)
+}
+
+/// What the rollout of a session holds at a byte.
+#[derive(Debug, Clone)]
+pub struct LineFound {
+    /// The number of the stored line.
+    pub id: i64,
+    /// The file.
+    pub path: String,
+    /// When, as the line says; none when it says nothing.
+    pub at: Option<Timestamp>,
+    /// What kind of line it is: the item, else the type below the line's.
+    pub what: Option<String>,
+    /// What it holds, bounded.
+    pub payload: Value,
+    /// A fork or a resume has copied it in.
+    pub is_inherited: bool,
+}
+
+/// What the rollout of a session holds at a byte.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn line_at(r: Read<'_>, session_id: &str, byte_offset: i64) -> Result<Option<LineFound>> {
+    let mut statement = r.connection.prepare_cached(
+        "select e.id, f.path, nullif(e.timestamp, e.ingested_at) as timestamp, coalesce(e.item, e.subtype) as what, e.payload_json, e.flags & 1 as inherited
+         from rollout_files as f
          join codex_events as e on e.file_id = f.id and e.generation = f.generation
          where f.session_id = :session_id and e.byte_offset = :byte_offset
          order by f.current desc, e.id desc limit 1",
     )?;
     let values = named_params! { ":session_id": session_id, ":byte_offset": byte_offset };
-    Ok(statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    let found = statement.query_row(values, |row| {
+        Ok(LineFound {
+            id: row.get("id")?,
+            path: row.get("path")?,
+            // A line without a time of its own has that of its ingest, and may be older.
+            at: row.get::<_, Option<String>>("timestamp")?.and_then(|at| at.parse().ok()),
+            what: row.get("what")?,
+            payload: convert::json(row, "payload_json")?,
+            is_inherited: row.get("inherited")?,
+        })
+    });
+    Ok(found.optional()?)
 }

@@ -234,6 +234,19 @@ pub fn request_stop(w: &Write<'_>, id: &str, now: Timestamp) -> Result<bool> {
     Ok(changed == 1)
 }
 
+/// Asks those to end that deliver for one task alone. Their ids.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn request_stop_of_task(w: &Write<'_>, task_id: &str, now: Timestamp) -> Result<Vec<String>> {
+    let mut statement = w.connection.prepare_cached(
+        "update dispatchers set stop_requested_at = coalesce(stop_requested_at, :now)
+         where only_task_id = :task_id and state = 'running' returning id",
+    )?;
+    let ids = statement.query_map(named_params! { ":task_id": task_id, ":now": now }, |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Dispatchers, the one heard of last first.
 ///
 /// # Errors

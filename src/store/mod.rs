@@ -19,6 +19,7 @@ pub mod cycles;
 pub mod decisions;
 pub mod deliveries;
 pub mod dispatchers;
+pub mod epilogues;
 mod error;
 pub mod events;
 pub mod handoffs;

@@ -135,6 +135,8 @@ pub(super) fn in_memory() -> Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     schema::bring_up(&mut connection, Path::new(":memory:"), "1970-01-01T00:00:00.000Z")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else some statements are planned anew for each value that they are given.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
@@ -154,6 +156,8 @@ fn configure(connection: &Connection) -> Result<()> {
     // The first process to open a ledger reads the whole log, so it is kept short.
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else some statements are planned anew for each value that they are given.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 

@@ -72,17 +72,20 @@ pub fn open(r: Read<'_>, session_id: &str) -> Result<Vec<Asked>> {
     rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
 }
 
-/// When the newest open question of each session was seen first, by session id.
+/// The open questions of all sessions, by session id, the oldest first.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn newest_asked(r: Read<'_>) -> Result<HashMap<String, Timestamp>> {
-    let mut statement = r.connection.prepare_cached(
-        "select session_id, max(opened_at) as asked_at from session_questions where closed_at is null
-         group by session_id",
-    )?;
-    let rows = statement.query_map([], |row| Ok((row.get("session_id")?, row.get("asked_at")?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+pub fn all_open(r: Read<'_>) -> Result<HashMap<String, Vec<Asked>>> {
+    let sql = format!("select {COLUMNS} from session_questions where closed_at is null order by id");
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], raw)?;
+    let mut open: HashMap<String, Vec<Asked>> = HashMap::new();
+    for row in rows {
+        let asked = parsed(row?)?;
+        open.entry(asked.session_id.clone()).or_default().push(asked);
+    }
+    Ok(open)
 }
 
 /// Writes down that exactly these questions of a session are open; true when that is news.
@@ -280,8 +283,10 @@ mod tests {
         assert_eq!((only.opened_at, only.seen_at, only.question.since), (at(1), at(2), Some(at(1))));
         assert!(note(&[question("b"), question("a")], 3));
         assert_eq!(rows().len(), 2);
+        assert_eq!(store.read(all_open).unwrap(), [("s".to_owned(), rows())].into());
         assert!(note(&[], 4));
         assert_eq!(rows(), []);
+        assert!(store.read(all_open).unwrap().is_empty());
         assert!(note(&[question("a")], 5));
         let [again] = rows().try_into().unwrap();
         assert!(again.id > only.id && again.opened_at == at(5), "the same words asked again are another question");

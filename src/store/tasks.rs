@@ -4,9 +4,9 @@ use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::{Read, Result, Write};
 use crate::base::Timestamp;
-use crate::model::task::{Task, TaskState};
+use crate::model::task::{Task, TaskEnd, TaskState};
 
-const COLUMNS: &str = "id, name, goal, summary, state, created_at, updated_at";
+const COLUMNS: &str = "id, name, goal, summary, state, created_at, updated_at, ended_at, ended_by, end_reason";
 
 fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     Ok(Task {
@@ -17,6 +17,10 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         state: row.get("state")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
+        end: match row.get("ended_at")? {
+            Some(at) => Some(TaskEnd { at, by: row.get("ended_by")?, reason: row.get("end_reason")? }),
+            None => None,
+        },
     })
 }
 
@@ -75,4 +79,25 @@ pub fn set_state(w: &Write<'_>, id: &str, state: TaskState, now: Timestamp) -> R
         .prepare_cached("update tasks set state = :state, updated_at = :now where id = :id")?
         .execute(named_params! { ":id": id, ":state": state, ":now": now })?;
     Ok(())
+}
+
+/// Ends a task that is open; false when it had ended already.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn end(w: &Write<'_>, id: &str, state: TaskState, end: &TaskEnd) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update tasks set state = :state, updated_at = :at, ended_at = :at, ended_by = :by, end_reason = :reason
+             where id = :id and state in ('candidate', 'managed', 'paused')",
+        )?
+        .execute(named_params! {
+            ":id": id,
+            ":state": state,
+            ":at": end.at,
+            ":by": end.by,
+            ":reason": end.reason,
+        })?;
+    Ok(changed == 1)
 }

@@ -15,6 +15,7 @@ pub use self::state::{BoardState, FleetState, Look, Notice, Screen, Settings};
 use super::{
     backend::EventQuery,
     calls::{Notifier, Ringing},
+    finish::Proofs,
     form::Drafts,
     keymap::{Intent, Place},
     layer::{About, Layer, Reader},
@@ -69,6 +70,8 @@ pub struct App {
     pub(super) attending: Attending,
     pub(super) task_view: Sides,
     pub(super) pair: PairState,
+    /// What was shown for the criteria of the selected task.
+    pub(super) proofs: Proofs,
     pub(super) inbox_view: Sides,
     pub(super) dispatch: DispatchState,
     pub(super) doctor: DoctorState,
@@ -112,6 +115,7 @@ impl App {
             attending: Attending::default(),
             task_view: Sides::default(),
             pair: PairState::default(),
+            proofs: Proofs::default(),
             inbox_view: Sides::default(),
             dispatch: DispatchState::default(),
             doctor: DoctorState::default(),
@@ -406,6 +410,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
+        Msg::Review(task, result) => super::finish::arrived(app, &task, result),
+        Msg::Criteria(task, result) => super::finish::criteria_arrived(app, task, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
         Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
@@ -438,6 +444,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
     }
     app.settle(&mut effects);
+    super::finish::settle(app, &mut effects);
     super::marks::look(app, &mut effects);
     effects
 }

@@ -3,7 +3,10 @@
 //! The calls run on the blocking pool, never on the thread that draws.
 
 use crate::{
-    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
+        Unregistered,
+    },
     base::{Result, Timestamp},
     model::{
         board::{Board, EventRow},
@@ -69,6 +72,18 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the session is unknown or gone, or nothing tells.
     fn questions(&self, session_id: &str) -> Result<Vec<QuestionView>>;
+
+    /// What was asked for in a task, and what was shown for it.
+    ///
+    /// # Errors
+    /// When there is no such task, or the ledger cannot be read.
+    fn criteria(&self, task_id: &str) -> Result<Vec<ShownCriterion>>;
+
+    /// How a task stands: its gates, and what was shown for its criteria.
+    ///
+    /// # Errors
+    /// When there is no such task, or the ledger cannot be read.
+    fn review(&self, task_id: &str) -> Result<TaskReview>;
 
     /// The Codex sessions that run on this machine unregistered.
     ///

@@ -5,7 +5,7 @@ use super::{
     answers,
     app::{App, Screen},
     calls::Ringing,
-    diff,
+    diff, finish,
     form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
@@ -40,6 +40,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Palette) => palette::key(app, key, intent, effects),
             Some(Place::Receipts) => receipts::keys::key(app, intent, effects),
             Some(Place::Snooze) => marks::snoozing(app, intent, effects),
+            Some(Place::Finish) => finish::key(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
                     on_screen(app, intent, effects);
@@ -147,6 +148,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             None => app.say(Part::Warning, "no task to observe: bind the session to a task first"),
         },
         Intent::Diff => diff::open(app, effects),
+        Intent::Finish => finish::open(app, effects),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),
         Intent::Unread => marks::unread(app, effects),
@@ -229,6 +231,8 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::LineEnd
         | Intent::Yes
         | Intent::No
+        | Intent::WithWorker
+        | Intent::WithManager
         | Intent::Approve
         | Intent::Decline
         | Intent::CancelTurn

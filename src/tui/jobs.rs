@@ -111,6 +111,14 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.questions(&id);
             Msg::Questions(id, answer)
         }
+        Load::Criteria(id) => {
+            let answer = backend.criteria(&id);
+            Msg::Criteria(id, answer)
+        }
+        Load::Review(id) => {
+            let answer = backend.review(&id);
+            Msg::Review(id, answer)
+        }
         Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
         Load::Exchange(id) => {
@@ -132,6 +140,8 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Explain(id) => Msg::Explained(id, Err(fault(error))),
         Load::Diff(id) => Msg::Diff(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
+        Load::Criteria(id) => Msg::Criteria(id, Err(fault(error))),
+        Load::Review(id) => Msg::Review(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
         Load::Exchange(id) => Msg::Exchange(id, Err(fault(error))),

@@ -2,6 +2,7 @@
 
 use super::{
     field::Field,
+    finish::Finishing,
     form::Form,
     keymap::Place,
     message::{Effect, Failure},
@@ -47,6 +48,8 @@ pub enum Layer {
     Receipts(u64),
     /// For how long something is put aside.
     Snooze(Snoozing),
+    /// A task that is to be finished.
+    Finish(Box<Finishing>),
 }
 
 impl Layer {
@@ -64,6 +67,7 @@ impl Layer {
             Self::Palette(_) => Place::Palette,
             Self::Receipts(_) => Place::Receipts,
             Self::Snooze(_) => Place::Snooze,
+            Self::Finish(_) => Place::Finish,
         }
     }
 }

@@ -8,7 +8,10 @@ use super::{
     keymap::Key,
 };
 use crate::{
-    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
+        Unregistered,
+    },
     base::{Error, Kind, Result, Timestamp},
     engine,
     model::{
@@ -39,6 +42,10 @@ pub enum Load {
     Diff(String),
     /// What a session asks.
     Questions(String),
+    /// What was shown for the criteria of a task.
+    Criteria(String),
+    /// How a task stands.
+    Review(String),
     /// What runs here unregistered.
     Unregistered,
     /// How to attach to a session.
@@ -83,6 +90,10 @@ pub enum Msg {
     Diff(String, Result<Differing>),
     /// The answer to [`Load::Questions`].
     Questions(String, Result<Vec<QuestionView>>),
+    /// The answer to [`Load::Criteria`].
+    Criteria(String, Result<Vec<ShownCriterion>>),
+    /// The answer to [`Load::Review`].
+    Review(String, Result<TaskReview>),
     /// The answer to [`Load::Unregistered`].
     Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].

@@ -14,6 +14,7 @@ mod diff;
 mod editing;
 mod event_loop;
 mod field;
+mod finish;
 mod flow;
 mod form;
 mod input;

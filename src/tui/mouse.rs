@@ -58,6 +58,12 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 *scroll = scroll.saturating_add_signed(by).min(limit);
             }
         }
+        Some(Layer::Finish(_)) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Finish(finishing)) = app.layers.last_mut() {
+                finishing.scroll = finishing.scroll.saturating_add_signed(by).min(limit);
+            }
+        }
         Some(Layer::Confirm { .. } | Layer::Answer(_)) => {
             let limit = screen::layers::overflow(app);
             if let Some(Layer::Confirm { scroll, .. } | Layer::Answer(Asked { scroll, .. })) = app.layers.last_mut() {

@@ -205,7 +205,8 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             | Layer::Reader(_)
             | Layer::Confirm { .. }
             | Layer::Answer(_)
-            | Layer::Snooze(_),
+            | Layer::Snooze(_)
+            | Layer::Finish(_),
         )
         | None => {}
     }

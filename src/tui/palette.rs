@@ -15,7 +15,7 @@ use super::{
     theme::Part,
     works::works,
 };
-use crate::actions::{Action as _, Argv, Cycle, Diff, Dispatch, DispatchVerb, Explain, Open};
+use crate::actions::{Action as _, Argv, Cycle, Diff, Dispatch, DispatchVerb, Explain, FinishTask, Open};
 
 /// The longest text that is looked for, in bytes.
 const MAX_TEXT: usize = 500;
@@ -206,6 +206,10 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let task = task()?;
             (format!("cycle {task}"), Some(Cycle { task, busy_wait_seconds: BUSY_WAIT_SECONDS }.argv()))
         }
+        Intent::Finish => {
+            let row = form::selected_task(app)?;
+            (format!("finish {}", row.task.name), Some(FinishTask::plain(&row.task.name).argv()))
+        }
         Intent::Pause if row.place != Place::Screen => return None,
         Intent::Pause => {
             let verb = if app.deliveries().is_some_and(|deliveries| deliveries.health.paused) {
@@ -233,6 +237,8 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
         | Intent::Ringing
         | Intent::Repaint
         | Intent::Quit
+        | Intent::WithWorker
+        | Intent::WithManager
         | Intent::Kinds
         | Intent::Jump
         | Intent::Follow => (row.short.to_owned(), None),

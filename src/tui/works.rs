@@ -4,6 +4,7 @@ use super::{
     acts::{self, Deed},
     answers,
     app::{App, Look, Screen},
+    finish,
     form::{Subject, is_offered},
     keymap::Intent,
     look, messages,
@@ -23,6 +24,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::PanLeft | Intent::PanRight => look::can_pan(app),
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
+        Intent::Finish => finish::can_finish(app),
         Intent::Nudge => messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),
         Intent::NewTask => is_offered(app, Subject::CreateTask),
@@ -78,6 +80,8 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::PageDown
         | Intent::PageUp
         | Intent::Accept
+        | Intent::WithWorker
+        | Intent::WithManager
         | Intent::Erase
         | Intent::EraseAll
         | Intent::EraseNext

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops when it cannot go on")]
 
 mod cockpit;
+mod waiting;
 
 use std::{
     env, fs,
@@ -54,6 +55,9 @@ fn main() {
     }
     if wanted("dispatch") {
         Bench::new().dispatch();
+    }
+    if wanted("waiting") {
+        waiting::run(&Bench::new());
     }
     if wanted("cockpit") {
         cockpit::run(&Bench::new());
@@ -373,6 +377,19 @@ fn mb(bytes: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let bytes = bytes as f64;
     bytes / 1_000_000.0
+}
+
+/// A line of `/proc/PID/status` that is told in kB, in bytes.
+fn status_bytes(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Prints a share of one core beside its bar, both in percent.
+fn share(what: &str, percent: f64, bar: f64) {
+    println!("  {what}: {percent:.2} % of a core (bar {bar} %)");
+    assert!(percent <= 3.0 * bar, "{what} is far over its bar");
 }
 
 /// Prints a figure beside its bar in milliseconds; three times the bar is a failure, whatever else the machine does.

@@ -129,6 +129,9 @@ fn an_open_approval_is_shown_and_not_touched_by_an_interruption() {
         assert_eq!(told["questions"][0]["id"], asked["id"], "{told:#}");
         assert!(told["questions"][0]["age_seconds"].as_i64().is_some());
     }
+    let board = world.run(&["list", "--json"]).ok().json();
+    let row = board["sessions"].as_array().expect("sessions").iter().find(|row| row["name"] == "w1").expect("w1");
+    assert_eq!(row["asks"], "asks to run: rm -rf build");
 }
 
 #[test]

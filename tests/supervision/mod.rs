@@ -2,9 +2,15 @@
 
 mod config;
 mod criteria;
+mod epilogue;
+mod evidence;
+mod finish;
 mod gate;
+mod inject;
 mod origin;
 mod said;
+mod weaknesses;
+mod world;
 
 use std::process::Command;
 

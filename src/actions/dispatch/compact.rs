@@ -10,16 +10,19 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Dispatcher, dispatch_health,
+    Dispatcher,
+    around::Around,
+    dispatch_health,
     enqueue::{Request, TIME_TO_LIVE},
     nudge,
-    push::Fate,
+    pass::{Handled, Orders},
+    push::{self, Fate},
     servers::{Next, Servers},
     ways,
 };
 use crate::{
     actions::{
-        Action, Argv, Context, Format, Outcome, TextArg, caller, lookup,
+        Action, Argv, Context, Format, Outcome, TextArg, caller, ingest, lookup,
         supervise::{
             decisions::{self, DecisionCheck},
             gate::{self, Check},
@@ -380,11 +383,48 @@ fn worker_of(r: store::Read<'_>, reference: &str) -> Result<(Task, Session)> {
     Ok((task, worker))
 }
 
-/// Notes where the worker's rollout ends before the call or the key: only a compaction behind that counts. False when
-/// there is no rollout.
+/// Why a request whose turn it is does not begin.
+pub(super) enum NotYet {
+    /// It waits.
+    Waits,
+    /// It has ended.
+    Ended(Box<Handled>),
+}
+
+/// Takes what the worker's rollout holds before a request for a compaction begins: what was compacted until now proves
+/// nothing about it. None when it may begin.
+pub(super) fn not_yet(cx: &Context, store: &Store, orders: &Orders, command: &Command) -> Result<Option<NotYet>> {
+    let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
+        return Ok(Some(NotYet::Waits));
+    };
+    match ingest::ingest_while(cx, store, &session, &|| true) {
+        // What waits for its first prompt has nothing to compact, and that prompt may wait behind this request.
+        Ok(taken) if taken.awaiting_first_prompt => {
+            push::give_up(
+                store,
+                command,
+                "its Codex has written no rollout yet: there is nothing to compact",
+                &cx.moment(),
+            )?;
+            let around = store.read(|r| Around::of(r, command))?;
+            Ok(Some(NotYet::Ended(Box::new(push::told(store, orders, &around, command)?))))
+        }
+        Ok(_) => Ok(None),
+        Err(error) => {
+            let why = format!("its rollout cannot be read: {error}");
+            let wait = push::delay(command.defer_count);
+            store.write(|w| store::commands::put_off(w, command, wait, &why, &cx.moment()))?;
+            Ok(Some(NotYet::Waits))
+        }
+    }
+}
+
+/// Notes where the session's rollout ends before the call or the key: only a compaction behind that counts, and only a
+/// turn behind that can have begun with a message from the queue. False when there is no rollout.
 pub(super) fn note_end(r: store::Read<'_>, worker: &Session, result: &mut Value) -> Result<bool, store::Error> {
     let Some(cursor) = store::rollouts::current(r, &worker.id)? else { return Ok(false) };
     result["from_offset"] = json!(cursor.next_offset);
+    result["inherited_lines"] = json!(cursor.progress.counts.inherited);
     result["rollout"] = json!({"generation": cursor.generation, "path": cursor.path});
     Ok(true)
 }

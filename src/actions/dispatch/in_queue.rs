@@ -5,7 +5,7 @@
 //! not take it) it is taken back, which proves that the session does not get it. What the queue does not have any more
 //! was taken: then the rollout has it soon, or the process died with it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     around::{Around, Verdict},
@@ -27,6 +27,7 @@ use crate::{
     store::{
         self, Store,
         commands::{InLine, Step},
+        rollouts::Cursor,
     },
 };
 
@@ -74,13 +75,14 @@ pub(super) fn look_after(
     }
     let thread = given_to(&command, &session);
     let held = holder(cx, &session, &thread);
-    let progress = store
-        .read(|r| store::rollouts::current(r, &session.id))?
-        .filter(|cursor| cursor.thread_id == thread)
-        .map(|cursor| cursor.progress)
-        .unwrap_or_default();
+    let cursor = store.read(|r| store::rollouts::current(r, &session.id))?.filter(|cursor| cursor.thread_id == thread);
+    let is_older = cursor.as_ref().is_some_and(|cursor| is_older_than_try(&command, cursor));
+    let progress = cursor.map(|cursor| cursor.progress).unwrap_or_default();
     // A process that was killed never ends its turn.
     let is_busy = held != Holder::Nobody && progress.open_turn.is_some();
+    // A turn that was open before the message came is not the one that would have begun with it, and one that a killed
+    // process has left open never ends.
+    let may_have_begun_one = is_busy && !is_older;
     let rests = !is_busy && progress.last_end.is_some_and(|end| end.kind == EndKind::Aborted);
     let over = what_is_over(held, &session, &thread, row, around, &command);
     let in_vain = queues.waits_in_vain(cx, &command.id, !is_busy)
@@ -105,11 +107,15 @@ pub(super) fn look_after(
         // Whether the call that was being made had its effect.
         None => match queues.find(cx, &session, &thread, &command.id) {
             Ok(Some(entry)) => {
-                let result = json!({"queue_entry_id": entry.entry_id, "thread_id": thread});
+                let mut result = with_entry(&command, &entry.entry_id);
+                result["thread_id"] = json!(thread);
                 stands_in_queue(cx, store, &command, &result)?;
                 return Ok(None);
             }
-            Ok(None) => return absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
+            Ok(None) => {
+                let unread = unread.as_ref();
+                return absent(cx, store, orders, row, around, &session, &command, may_have_begun_one, unread);
+            }
             Err(error) if row.is_of_earlier_boot => {
                 unreachable_after_boot(cx, store, queues, &session, &command, &error)?;
                 return told_if(store, orders, around, &command);
@@ -136,7 +142,9 @@ pub(super) fn look_after(
             push::give_back(store, &command, why, false, &cx.moment())?;
             told(&command)
         }
-        Recalled::NotThere => absent(cx, store, orders, row, around, &session, &command, is_busy, unread.as_ref()),
+        Recalled::NotThere => {
+            absent(cx, store, orders, row, around, &session, &command, may_have_begun_one, unread.as_ref())
+        }
         Recalled::Unsure(error) if row.is_of_earlier_boot => {
             unreachable_after_boot(cx, store, queues, &session, &command, &error)?;
             told_if(store, orders, around, &command)
@@ -152,6 +160,23 @@ pub(super) fn look_after(
             Ok(None)
         }
     }
+}
+
+/// What is on record of a try, with the name under which its message lies in the queue.
+pub(super) fn with_entry(command: &Command, entry_id: &str) -> Value {
+    let mut result = command.result.clone().filter(Value::is_object).unwrap_or_else(|| json!({}));
+    result["queue_entry_id"] = json!(entry_id);
+    result
+}
+
+/// Whether the turn that is open in a rollout was so already when the try began. Unknown when lines have come since that
+/// look like copies, the wall clock having been set back: they are not followed, and one may have begun another turn.
+fn is_older_than_try(command: &Command, cursor: &Cursor) -> bool {
+    let Some(begun) = &command.result else { return false };
+    let same_file = begun["rollout"] == json!({"generation": cursor.generation, "path": cursor.path});
+    let all_followed = begun["inherited_lines"] == json!(cursor.progress.counts.inherited);
+    let turn = cursor.progress.open_turn.as_ref().filter(|_| same_file && all_followed);
+    turn.zip(begun["from_offset"].as_u64()).is_some_and(|(turn, from)| turn.byte_offset < from)
 }
 
 /// What lies in a queue that cannot be reached stays on record as from before the boot, until nobody hopes any more.

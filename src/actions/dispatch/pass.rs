@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     around::{Around, Known, PermissionCheck, Verdict},
-    compact,
+    compact::{self, NotYet},
     into_inbox::{put_into_inbox, take_from_inbox},
     push::{self, Effect},
     servers::{How, Next, Servers, Way},
@@ -202,9 +202,15 @@ pub(super) fn run(
                 break;
             }
             let is_fresh = place == 0;
-            let handled = match push.way {
-                Way::Typed(_) => typed::deliver(cx, store, servers, orders, push, is_fresh)?,
-                Way::Server { .. } | Way::Queue { .. } | Way::Inbox(_) | Way::Later(_) => {
+            let not_yet = match push.command.kind {
+                CommandKind::RequestWorkerCompact => compact::not_yet(cx, store, orders, &push.command)?,
+                _ => None,
+            };
+            let handled = match (not_yet, &push.way) {
+                (Some(NotYet::Waits), _) => None,
+                (Some(NotYet::Ended(handled)), _) => Some(*handled),
+                (None, Way::Typed(_)) => typed::deliver(cx, store, servers, orders, push, is_fresh)?,
+                (None, Way::Server { .. } | Way::Queue { .. } | Way::Inbox(_) | Way::Later(_)) => {
                     let begun = begin(cx, store, servers, orders, push, is_fresh)?;
                     begun.map(|effect| push::perform(cx, store, servers, orders, effect)).transpose()?
                 }
@@ -334,20 +340,12 @@ fn begin(
         store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
         return Ok(None);
     }
-    // What was compacted until now proves nothing about this request.
-    if how == How::Compacts
-        && let Err(error) = ingest::ingest_while(cx, store, &session, &|| true)
-    {
-        let why = format!("its rollout cannot be read: {error}");
-        store.write(|w| store::commands::put_off(w, &command, push::delay(command.defer_count), &why, &cx.moment()))?;
-        return Ok(None);
-    }
     let now = cx.moment();
     store.write_durably(|w| {
         let Some(around) = may_begin(w, &command)? else { return Ok(None) };
         let thread = around.target.as_ref().and_then(|target| target.codex_session_id.as_deref());
         let (by, mut result) = (&orders.dispatcher_id, json!({"thread_id": thread}));
-        if how == How::Compacts {
+        if matches!(how, How::Compacts | How::ThroughQueue) {
             compact::note_end(w.read(), &session, &mut result)?;
         }
         let begun = store::claims::begin_try(w, &command, by, (how.lane(), how.why()), &result, push::LEASE, &now)?;

@@ -108,7 +108,7 @@ pub(super) fn perform(
         How::Types => unreachable!("`typed` makes these tries itself"),
         How::ThroughQueue => {
             let taken = servers.queues.give(cx, target, &command.id, &text, &go_on)?;
-            taken.map(|taken| taken.map(|entry| json!({"queue_entry_id": entry.entry_id})))
+            taken.map(|taken| taken.map(|entry| in_queue::with_entry(command, &entry.entry_id)))
         }
     };
     // Somebody else has it in hand, or nobody any more: nothing was done under this fence, and nothing is to be written.
@@ -476,7 +476,7 @@ pub(super) fn conclude(store: &Store, command: &Command, why: &str, ambiguous: b
 }
 
 /// Ends a command that came to nothing, for good.
-fn give_up(store: &Store, command: &Command, why: &str, now: &Moment) -> Result<()> {
+pub(super) fn give_up(store: &Store, command: &Command, why: &str, now: &Moment) -> Result<()> {
     store.write_durably(|w| {
         let step = Step { reason: Some(why), error: Some(why), ..Step::default() };
         if store::commands::advance(w, command, Phase::Failed, step, now.wall)? {

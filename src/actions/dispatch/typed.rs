@@ -23,7 +23,7 @@ use super::{
     ways,
 };
 use crate::{
-    actions::{Context, echo, ingest},
+    actions::{Context, echo},
     base::{Error, Result, Timestamp, crash},
     model::{
         codex::{CodexVersion, submit_key},
@@ -80,12 +80,6 @@ pub(super) fn deliver(
     };
     let Way::Typed(ready) = way else { return Ok(None) };
     let composer = ready.composer;
-    if command.kind == CommandKind::RequestWorkerCompact
-        && let Some(why) = unread(cx, store, &command)?
-    {
-        store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
-        return Ok(None);
-    }
     let Tried { mut work, around, attempt_id, begun_at } = match begin(cx, store, orders, &command, *ready)? {
         Some(Beginning::Tried(tried)) => *tried,
         Some(Beginning::Laid(handled)) => return Ok(Some(*handled)),
@@ -101,19 +95,6 @@ pub(super) fn deliver(
     handled.attempt_id = Some(attempt_id);
     work.tell(&mut handled)?;
     Ok(Some(handled))
-}
-
-/// Takes what the session's rollout holds: what was compacted until now proves nothing about a request. Gives the reason
-/// why it cannot be taken.
-fn unread(cx: &Context, store: &Store, command: &Command) -> Result<Option<String>> {
-    let Some(session) = store.read(|r| store::sessions::by_id(r, &command.target_session_id))? else {
-        return Ok(None);
-    };
-    Ok(match ingest::ingest_while(cx, store, &session, &|| true) {
-        Ok(taken) if taken.awaiting_first_prompt => Some("its Codex has written no rollout yet".to_owned()),
-        Ok(_) => None,
-        Err(error) => Some(format!("its rollout cannot be read: {error}")),
-    })
 }
 
 /// A try on record, to be made.

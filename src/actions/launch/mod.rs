@@ -28,6 +28,7 @@ pub use pair::Pair;
 pub use plain::Start;
 pub use resume::Resume;
 pub use start::{StartManager, StartWorker, launch_session};
+pub(super) use stop::stop as stop_session;
 pub use stop::{Ending, Stop};
 pub use terms::ManagerTermArgs;
 

@@ -12,7 +12,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    actions::{Action, Argv, Context, Outcome, caller, fail, lookup, sense::Observer, supervise::gate},
+    actions::{
+        Action, Argv, Context, Outcome,
+        caller::{self, Origin},
+        fail, lookup,
+        sense::Observer,
+        supervise::gate,
+    },
     base::{Error, Result},
     model::{
         pane::{self, PaneState, Prompt},
@@ -24,7 +30,7 @@ use crate::{
         process::{CodexScope, Liveness, ProcessId, ProcessSignal, Processes},
         tmux::{CaptureOptions, Guard, Key, KeyOutcome, KillOutcome, PaneId, PaneInfo, Tmux, TmuxError},
     },
-    store::{self, audit},
+    store::{self, Store, audit},
     text_enum,
 };
 
@@ -89,41 +95,53 @@ impl Action for Stop {
         let session = store.read(|r| lookup::session(r, &self.session))?;
         let origin = caller::origin(cx, &store)?;
         gate::hold(cx, &store, &origin, Deed::Stop, &session)?;
-        let mut cancelled = None;
-        let (ending, killed_session) = match cx.dry_run() {
-            true => (None, false),
-            false => end(cx, &session, &mut cancelled).map(|(ending, killed)| (Some(ending), killed))?,
-        };
-        let still_running = if cx.dry_run() { None } else { server_says_active(cx, &session) };
-        let now = cx.now();
-        let state = if ending == Some(Ending::StillThere) { session.state } else { Registration::Gone };
-        store.write(|w| {
-            store::sessions::set_state(w, &session.id, state, now)?;
-            let about = audit::About { task_id: None, session_id: Some(&session.id) };
-            let payload = json!({
-                "cancelled": cancelled,
-                "ending": ending,
-                "killed_session": killed_session,
-                "name": session.name,
-                "still_running": still_running,
-            });
-            audit::append(w, now, origin.actor(cx), "session_stopped", about, &payload)?;
-            Ok::<_, Error>(())
-        })?;
-        Ok(Stopped {
-            cancelled,
-            dry_run: cx.dry_run(),
-            ending,
-            killed_session,
-            name: session.name,
-            state,
-            still_running,
-        })
+        stop(cx, &store, &origin, session)
     }
 
     fn argv(&self) -> Argv {
         let Self { session } = self;
         Argv::new(Self::NAME).end_of_options().word(session)
+    }
+}
+
+/// Stops a session that `origin` may stop, and says so in the audit trail.
+///
+/// # Errors
+/// When tmux fails, or nothing proves that the pane is that of the session.
+pub(in crate::actions) fn stop(cx: &Context, store: &Store, origin: &Origin, session: Session) -> Result<Stopped> {
+    let mut cancelled = None;
+    let (ending, killed_session) = match cx.dry_run() {
+        true => (None, false),
+        false => end(cx, &session, &mut cancelled).map(|(ending, killed)| (Some(ending), killed))?,
+    };
+    let still_running = if cx.dry_run() { None } else { server_says_active(cx, &session) };
+    let now = cx.now();
+    let state = if ending == Some(Ending::StillThere) { session.state } else { Registration::Gone };
+    store.write(|w| {
+        store::sessions::set_state(w, &session.id, state, now)?;
+        let about = audit::About { task_id: None, session_id: Some(&session.id) };
+        let payload = json!({
+            "cancelled": cancelled,
+            "ending": ending,
+            "killed_session": killed_session,
+            "name": session.name,
+            "still_running": still_running,
+        });
+        audit::append(w, now, origin.actor(cx), "session_stopped", about, &payload)?;
+        Ok::<_, Error>(())
+    })?;
+    Ok(Stopped { cancelled, dry_run: cx.dry_run(), ending, killed_session, name: session.name, state, still_running })
+}
+
+impl Stopped {
+    /// The session runs no more, or was closed.
+    pub(in crate::actions) fn is_over(&self) -> bool {
+        self.ending != Some(Ending::StillThere)
+    }
+
+    /// It ran, and ended because it was asked to.
+    pub(in crate::actions) fn was_ended(&self) -> bool {
+        matches!(self.ending, Some(Ending::Left | Ending::Closed))
     }
 }
 

@@ -195,6 +195,16 @@ fn stale(r: Read<'_>, task: &Task, ack: &TaskAck) -> Result<Vec<&'static str>> {
     Ok(ack.stale_reasons(binding.as_deref(), revision))
 }
 
+/// The newest acknowledgement of a role, and why it does not hold; nothing is wrong with one that does.
+pub(super) fn standing(r: Read<'_>, task: &Task, role: Role) -> Result<(Option<TaskAck>, Vec<&'static str>)> {
+    let newest = store::acknowledgements::newest(r, &task.id, role)?;
+    let reasons = match &newest {
+        Some(ack) => stale(r, task, ack)?,
+        None => vec!["missing"],
+    };
+    Ok((newest, reasons))
+}
+
 /// The roles that still have to acknowledge the terms of a task; none unless the terms require it.
 pub(in crate::actions) fn missing(r: Read<'_>, task: &Task) -> Result<Vec<Role>> {
     let config = store::manager_configs::of_task(r, &task.id)?;
@@ -203,11 +213,7 @@ pub(in crate::actions) fn missing(r: Read<'_>, task: &Task) -> Result<Vec<Role>>
     }
     let mut missing = Vec::new();
     for role in [Role::Worker, Role::Manager] {
-        let holds = match store::acknowledgements::newest(r, &task.id, role)? {
-            Some(ack) => stale(r, task, &ack)?.is_empty(),
-            None => false,
-        };
-        if !holds {
+        if !standing(r, task, role)?.1.is_empty() {
             missing.push(role);
         }
     }

@@ -21,7 +21,10 @@ use crate::{
     base::{Error, Kind, Result},
     model::{
         session::Session,
-        supervision::{CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus},
+        supervision::{
+            CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus,
+            evidence::{is_verified, links},
+        },
         task::{Binding, Task},
     },
     store::{
@@ -33,9 +36,11 @@ use crate::{
 /// Show or change what the worker of a task has to deliver
 ///
 /// A criterion is proposed, accepted, satisfied, deferred or rejected. Only an accepted one can be satisfied, and only
-/// with evidence that the program finds: an event, a byte of the worker's rollout, a command or a commit. `--accept`
-/// takes up again what was deferred, satisfied or rejected; the last two with a --rationale. A worker only proposes. A
-/// session neither defers nor rejects what the operator asked for.
+/// with evidence that the program finds: an event, a byte of the worker's rollout, a command, a commit or a file. What a
+/// session names has to be newer than the criterion, and a receipt of a program has to be among it: a command of the
+/// worker's that could have failed and did not, a commit, a file, or a run-tools step. `--accept` takes up again what
+/// was deferred, satisfied or rejected, without its evidence; the last two with a --rationale. A worker only proposes.
+/// A session neither defers nor rejects what the operator asked for.
 ///
 /// Example: `conveyor criteria parser --satisfy 3 --commit 1f5bd2a --proof "cargo test: 212 passed"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -158,7 +163,16 @@ impl Action for Criteria {
                 return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
             }
             let change = Change { cx, w, origin: &origin, bound: bound(w.read(), &task)?, task: &task };
-            let found = |before: &Value| evidence.after(w.read(), &task, change.bound.worker.as_ref(), before);
+            let found = |before: &Value, id: Option<i64>| {
+                // What a person says it shows, it shows; a session shows what was done since it was asked for.
+                let since = match (&origin, id) {
+                    (Origin::Operator, _) => None,
+                    (_, Some(id)) => store::criteria::counts_since(w.read(), id)?,
+                    (_, None) => Some(cx.now()),
+                };
+                let about = evidence::For { task: &task, worker: change.bound.worker.as_ref(), since, now: cx.now() };
+                evidence.after(w.read(), &about, before)
+            };
             let (affected, repeated) = match (self.step(), &text, self.source) {
                 (Some((step, id)), ..) => {
                     (change.step(step, id, self.expect_version, &said, self.evidence.is_empty(), &found)?, false)
@@ -167,7 +181,7 @@ impl Action for Criteria {
                     let ([] | [_]) = self.status.as_slice() else {
                         return Err(Error::usage("criteria --add accepts at most one --status"));
                     };
-                    change.add(text, source, self.status.first().copied(), &said, &found(&json!({}))?)?
+                    change.add(text, source, self.status.first().copied(), &said, &found(&json!({}), None)?)?
                 }
                 _ => return Err(Error::usage("criteria --add requires --criterion and --source")),
             };
@@ -193,7 +207,7 @@ impl Action for Criteria {
             expect_version,
             history,
         } = self;
-        let EvidenceArgs { evidence_json, event, byte, command, commit } = &**evidence;
+        let EvidenceArgs { evidence_json, event, byte, command, commit, artifact } = &**evidence;
         let mut argv = Argv::new(Self::NAME)
             .switch("--list", *list)
             .switch("--add", *add)
@@ -212,6 +226,7 @@ impl Action for Criteria {
         argv = byte.iter().fold(argv, |argv, byte| argv.option("--byte", Some(byte)));
         argv = command.iter().fold(argv, |argv, command| argv.option("--command", Some(command)));
         argv = commit.iter().fold(argv, |argv, commit| argv.option("--commit", Some(commit)));
+        argv = artifact.iter().fold(argv, |argv, path| argv.option("--artifact", Some(path.display())));
         argv.option("--expect-version", expect_version.as_ref())
             .switch("--history", *history)
             .end_of_options()
@@ -329,7 +344,7 @@ impl Change<'_> {
                 .hint("add it as accepted, then satisfy it with the evidence"));
         }
         if let Some(known) = store::criteria::by_text(self.w.read(), &self.task.id, text, Some(source))? {
-            let says_more = said.proof.is_some() || said.rationale.is_some() || evidence::links(evidence) > 0;
+            let says_more = said.proof.is_some() || said.rationale.is_some() || links(evidence).next().is_some();
             if says_more || status.is_some_and(|status| status != known.status) {
                 return Err(Error::conflict(format!(
                     "criterion {} says that already, and is {}",
@@ -358,7 +373,7 @@ impl Change<'_> {
         expect_version: Option<u64>,
         said: &Said,
         adds_no_evidence: bool,
-        found: &dyn Fn(&Value) -> Result<Value>,
+        found: &dyn Fn(&Value, Option<i64>) -> Result<Value>,
     ) -> Result<Criterion> {
         let known = store::criteria::by_id(self.w.read(), id)?.filter(|known| known.task_id == self.task.id);
         let known = known.ok_or_else(|| {
@@ -384,10 +399,12 @@ impl Change<'_> {
             ))
             .hint("add --rationale TEXT"));
         }
-        let evidence = if adds_no_evidence { known.evidence.clone() } else { found(&known.evidence)? };
-        if step == CriterionMove::Satisfy && evidence::links(&evidence) == 0 {
-            return Err(Error::new(Kind::Blocked, format!("criterion {id} has no evidence that can be looked up"))
-                .hint("name what shows it with --event, --byte, --command or --commit"));
+        // What showed it before it was taken up again is in its history, and shows nothing any more.
+        let is_new_round = step == CriterionMove::Accept && known.status != CriterionStatus::Proposed;
+        let before = if is_new_round { json!({}) } else { known.evidence.clone() };
+        let evidence = if adds_no_evidence { before } else { found(&before, Some(id))? };
+        if step == CriterionMove::Satisfy {
+            self.check_evidence(id, &evidence)?;
         }
         let from = known.status;
         let changed = Criterion {
@@ -420,6 +437,24 @@ impl Change<'_> {
         });
         audit::append(self.w, now, self.origin.actor(self.cx), "acceptance_criterion_updated", about, &payload)?;
         Ok(stored)
+    }
+
+    /// A person says what shows it; of a session only receipts of programs count, and not its words.
+    fn check_evidence(&self, id: i64, found: &Value) -> Result<()> {
+        const HINT: &str = "name what shows it with --event, --byte, --command, --commit or --artifact";
+        if links(found).next().is_none() {
+            return Err(
+                Error::new(Kind::Blocked, format!("criterion {id} has no evidence that can be looked up")).hint(HINT)
+            );
+        }
+        if *self.origin != Origin::Operator && !is_verified(found) {
+            let words = format!("the evidence of criterion {id} is what somebody says, and no receipt");
+            return Err(Error::new(Kind::Blocked, words).hint(
+                "show a command of the worker's that ended well (--byte), a commit, a file (--artifact), or an event of \
+                 a run-tools step",
+            ));
+        }
+        Ok(())
     }
 
     /// A worker proposes; what the operator asks for the operator says.
@@ -526,7 +561,7 @@ impl Outcome for CriteriaList {
         let would = if self.dry_run && self.affected_criterion.is_some() { "would be " } else { "" };
         let line = |out: &mut dyn fmt::Write, would: &str, one: &CriterionView| {
             let Criterion { id, status, source, criterion, evidence, .. } = &one.criterion;
-            let links = match evidence::links(evidence) {
+            let links = match links(evidence).count() {
                 0 => String::new(),
                 1 => ", 1 link to evidence".to_owned(),
                 links => format!(", {links} links to evidence"),

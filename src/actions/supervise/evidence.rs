@@ -1,22 +1,38 @@
 //! Evidence of a criterion: what it names is looked up, and what cannot be found is no evidence.
+//!
+//! What a program has left as a receipt is verified; what somebody says is claimed, however it is worded.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader},
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::texts;
 use crate::{
     actions::{Context, fail},
-    base::{Error, Kind, Result},
-    model::{delivery::Phase, session::Session, task::Task},
+    base::{Error, Kind, Result, Timestamp},
+    model::{
+        delivery::Phase,
+        session::Session,
+        supervision::evidence::{Grade, LINKS, links, says_something},
+        task::Task,
+    },
     ports::{env::find_program, git},
-    store::{self, Read},
+    store::{self, Read, criteria::LineFound},
 };
 
-/// Where what was looked up stands in the evidence.
-pub(super) const LINKS: &str = "links";
 /// The most links of a criterion.
 const MAX_LINKS: usize = 200;
+/// The largest file that is evidence, in bytes.
+const MAX_FILE: u64 = 256 << 20;
+/// Clocks of other programs may be ahead by so many seconds.
+const MOST_AHEAD: i64 = 60;
+/// The event that a closing step leaves.
+pub(super) const STEP_EVENT: &str = "epilogue_step_finished";
 
 /// What shows that a criterion is fulfilled.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
@@ -36,13 +52,32 @@ pub struct EvidenceArgs {
     /// A commit in the worker's folder that shows it; may be given several times
     #[arg(long, value_name = "COMMIT")]
     pub commit: Vec<String>,
+    /// A file in the worker's folder that shows it, kept by its hash; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub artifact: Vec<PathBuf>,
 }
 
-/// Evidence that is well formed, its commits looked up.
+/// Evidence that is well formed, its commits and files looked up.
 pub(super) struct Evidence<'a> {
     args: &'a EvidenceArgs,
     details: Option<Value>,
-    commits: Vec<Value>,
+    found: Vec<Found>,
+}
+
+/// Something outside of the ledger, looked up.
+struct Found {
+    link: Value,
+    at: Option<Timestamp>,
+    name: String,
+}
+
+/// What evidence is for.
+pub(super) struct For<'a> {
+    pub(super) task: &'a Task,
+    pub(super) worker: Option<&'a Session>,
+    /// What is older shows nothing; none when a person says what it shows.
+    pub(super) since: Option<Timestamp>,
+    pub(super) now: Timestamp,
 }
 
 impl EvidenceArgs {
@@ -58,46 +93,129 @@ impl EvidenceArgs {
         };
         if details.as_ref().is_some_and(|details| details.get(LINKS).is_some()) {
             return Err(Error::usage(format!("\"{LINKS}\" in --evidence-json is the program's own"))
-                .hint("name what shows it with --event, --byte, --command or --commit"));
+                .hint("name what shows it with --event, --byte, --command, --commit or --artifact"));
         }
         let folder = worker.map_or_else(|| cx.env().cwd.clone(), |worker| PathBuf::from(&worker.cwd));
-        let commits = self.commit.iter().map(|name| {
-            if !(7..=64).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(Error::usage(format!("--commit takes a commit by its hash, at least 7 digits: {name}")));
-            }
-            let program = find_program(cx.env().path.as_deref(), "git")
-                .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed").hint("install git"))?;
-            let found = git::commit(&program, &folder, name).map_err(fail::git)?;
-            let found =
-                found.ok_or_else(|| Error::not_found(format!("there is no commit {name} in {}", folder.display())))?;
-            Ok(json!({"commit": found, "folder": folder.display().to_string(), "kind": "commit"}))
-        });
-        Ok(Evidence { args: self, details, commits: commits.collect::<Result<_>>()? })
+        let commits = self.commit.iter().map(|name| commit(cx, &folder, name));
+        let files = self.artifact.iter().map(|path| artifact(&folder, path));
+        Ok(Evidence { args: self, details, found: commits.chain(files).collect::<Result<_>>()? })
     }
+}
+
+fn commit(cx: &Context, folder: &Path, name: &str) -> Result<Found> {
+    if !(7..=64).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Error::usage(format!("--commit takes a commit by its hash, at least 7 digits: {name}")));
+    }
+    let program = find_program(cx.env().path.as_deref(), "git")
+        .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed").hint("install git"))?;
+    let found = git::commit(&program, folder, name).map_err(fail::git)?;
+    let found = found.ok_or_else(|| Error::not_found(format!("there is no commit {name} in {}", folder.display())))?;
+    let at = git::committed_at(&program, folder, &found).map_err(fail::git)?.map(Timestamp::from_millis);
+    let link =
+        json!({"commit": found, "folder": folder.display().to_string(), "grade": Grade::Verified, "kind": "commit"});
+    Ok(Found { link, at, name: format!("commit {}", &found[..found.len().min(12)]) })
+}
+
+/// A file by its hash. It lies in the worker's folder, links followed.
+fn artifact(folder: &Path, path: &Path) -> Result<Found> {
+    let unreadable = |error: io::Error| {
+        Error::io(format!("cannot read {}", path.display())).hint("--artifact takes a file").caused_by(error)
+    };
+    let root = folder.canonicalize().map_err(unreadable)?;
+    let real = folder.join(path).canonicalize().map_err(unreadable)?;
+    let Ok(inside) = real.strip_prefix(&root) else {
+        return Err(Error::refused(format!(
+            "{} lies outside of the worker's folder {}",
+            path.display(),
+            root.display()
+        )));
+    };
+    let file = fs::File::open(&real).map_err(unreadable)?;
+    let data = file.metadata().map_err(unreadable)?;
+    if !data.is_file() || data.len() > MAX_FILE {
+        return Err(Error::refused(format!("{} is no regular file of at most 256 MiB", path.display())));
+    }
+    if data.len() == 0 {
+        return Err(Error::refused(format!("{} is empty and shows nothing", path.display())));
+    }
+    let mut digest = Sha256::new();
+    let mut reader = BufReader::with_capacity(64 << 10, file);
+    loop {
+        let bytes = reader.fill_buf().map_err(unreadable)?;
+        if bytes.is_empty() {
+            break;
+        }
+        digest.update(bytes);
+        let read = bytes.len();
+        reader.consume(read);
+    }
+    let sha256: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let millis = data.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let at = millis.and_then(|since| i64::try_from(since.as_millis()).ok()).map(Timestamp::from_millis);
+    let link = json!({
+        "byte_count": data.len(), "folder": root.display().to_string(), "grade": Grade::Verified, "kind": "artifact",
+        "path": inside.display().to_string(), "sha256": sha256,
+    });
+    Ok(Found { link, at, name: format!("file {}", inside.display()) })
+}
+
+/// Files and commits in the evidence that are no longer what they were when they were shown.
+pub(super) fn broken(cx: &Context, evidence: &Value) -> Vec<String> {
+    let text = |link: &Value, key: &str| link[key].as_str().unwrap_or_default().to_owned();
+    links(evidence)
+        .filter_map(|link| {
+            let folder = PathBuf::from(text(link, "folder"));
+            match link["kind"].as_str() {
+                Some("artifact") => {
+                    let path = text(link, "path");
+                    match artifact(&folder, Path::new(&path)) {
+                        Ok(now) if now.link["sha256"] == link["sha256"] => None,
+                        Ok(_) => Some(format!("the file {path} has changed since")),
+                        Err(error) => Some(error.to_string()),
+                    }
+                }
+                Some("commit") => commit(cx, &folder, &text(link, "commit")).err().map(|error| error.to_string()),
+                _ => None,
+            }
+        })
+        .collect()
 }
 
 impl Evidence<'_> {
     /// The evidence that comes of `before`.
-    pub(super) fn after(&self, r: Read<'_>, task: &Task, worker: Option<&Session>, before: &Value) -> Result<Value> {
+    pub(super) fn after(&self, r: Read<'_>, about: &For<'_>, before: &Value) -> Result<Value> {
+        let For { task, worker, .. } = about;
         let mut links: Vec<Value> = before[LINKS].as_array().cloned().unwrap_or_default();
         for id in &self.args.event {
-            let kind = store::criteria::audit_event(r, *id, &task.id)?.ok_or_else(|| {
+            let event = store::criteria::audit_event(r, *id, &task.id)?.ok_or_else(|| {
                 Error::not_found(format!("the audit trail of \"{}\" has no event {id}", task.name))
                     .hint(format!("`conveyor events {} --json` lists them", task.name))
             })?;
-            add(&mut links, json!({"event": id, "kind": "event", "type": kind}));
+            let name = format!("event {id}");
+            about.is_new_enough(&name, Some(event.at))?;
+            // Of all that is on record only what this program ran itself is a receipt.
+            let is_step = event.kind == STEP_EVENT;
+            if is_step && event.payload["state"] != "succeeded" {
+                return Err(Error::refused(format!("{name} tells of a step that failed, and shows nothing")));
+            }
+            let grade = if is_step && event.payload["step"] == "run-tools" { Grade::Verified } else { Grade::Claimed };
+            add(&mut links, json!({"event": id, "grade": grade, "kind": "event", "type": event.kind}));
         }
         for offset in &self.args.byte {
             let worker =
                 worker.ok_or_else(|| Error::refused(format!("task \"{}\" has no worker to look at", task.name)))?;
-            let (line, path) = store::criteria::line_at(r, &worker.id, *offset)?.ok_or_else(|| {
+            let line = store::criteria::line_at(r, &worker.id, *offset)?.ok_or_else(|| {
                 Error::not_found(format!("no line of the rollout of {} begins at byte {offset}", worker.name))
                     .hint(format!("`conveyor ingest {0}`, then `conveyor tail {0} --json` lists them", worker.name))
             })?;
-            let link = json!({
-                "byte_offset": offset, "codex_event": line, "kind": "bytes", "path": path, "session": worker.name,
-            });
-            add(&mut links, link);
+            let name = format!("byte {offset}");
+            if line.is_inherited {
+                return Err(Error::refused(format!(
+                    "{name} is history that a fork or a resume copied in, and shows nothing"
+                )));
+            }
+            about.is_new_enough(&name, line.at)?;
+            add(&mut links, of_line(&line, *offset, worker));
         }
         for id in &self.args.command {
             let command = store::commands::by_id(r, id)?
@@ -106,9 +224,15 @@ impl Evidence<'_> {
             if command.phase != Phase::Done {
                 return Err(Error::refused(format!("command {id} is {} and shows nothing", command.phase)));
             }
-            add(&mut links, json!({"command": id, "kind": "command", "type": command.kind}));
+            about.is_new_enough(&format!("command {id}"), Some(command.updated_at))?;
+            // That something was said shows nothing of the work.
+            let link = json!({"command": id, "grade": Grade::Claimed, "kind": "command", "type": command.kind});
+            add(&mut links, link);
         }
-        self.commits.iter().for_each(|link| add(&mut links, link.clone()));
+        for Found { link, at, name } in &self.found {
+            about.is_new_enough(name, *at)?;
+            add(&mut links, link.clone());
+        }
         if links.len() > MAX_LINKS {
             return Err(Error::refused(format!("a criterion takes {MAX_LINKS} links to its evidence")));
         }
@@ -118,13 +242,50 @@ impl Evidence<'_> {
     }
 }
 
+impl For<'_> {
+    /// Refuses what is older than what it is to show.
+    fn is_new_enough(&self, name: &str, at: Option<Timestamp>) -> Result<()> {
+        let Some(since) = self.since else { return Ok(()) };
+        // Commits and files know whole seconds.
+        let seconds = |at: Timestamp| at.as_millis() / 1_000;
+        if at.is_some_and(|at| seconds(at) > seconds(self.now) + MOST_AHEAD) {
+            return Err(Error::new(
+                Kind::Blocked,
+                format!("{name} is from a time that is still to come, and shows nothing"),
+            ));
+        }
+        if at.is_some_and(|at| seconds(at) >= seconds(since)) {
+            return Ok(());
+        }
+        let words = format!("{name} is older than the criterion, and shows nothing of it");
+        Err(Error::new(Kind::Blocked, words)
+            .hint("show what was done since; an operator may say that the older one will do"))
+    }
+}
+
+/// What a rollout line shows: a command that could have failed and did not, or what somebody says.
+fn of_line(line: &LineFound, offset: i64, worker: &Session) -> Value {
+    let mut link = json!({
+        "byte_offset": offset, "codex_event": line.id, "grade": Grade::Claimed, "kind": "bytes", "path": line.path,
+        "session": worker.name,
+    });
+    if let Some(exit_code) = line.payload["exit_code"].as_i64().filter(|_| is_of_command(line)) {
+        let ran = line.payload["command"].as_str().unwrap_or_default();
+        link["exit_code"] = json!(exit_code);
+        link["ran"] = json!(ran);
+        if exit_code == 0 && says_something(ran) {
+            link["grade"] = json!(Grade::Verified);
+        }
+    }
+    link
+}
+
+fn is_of_command(line: &LineFound) -> bool {
+    matches!(line.what.as_deref(), Some("CommandExecution" | "exec_command_end"))
+}
+
 fn add(links: &mut Vec<Value>, link: Value) {
     if !links.contains(&link) {
         links.push(link);
     }
-}
-
-/// What the program has looked up for a criterion.
-pub(super) fn links(evidence: &Value) -> usize {
-    evidence[LINKS].as_array().map_or(0, Vec::len)
 }

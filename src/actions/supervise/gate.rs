@@ -172,6 +172,57 @@ pub(super) fn handoff(r: Read<'_>, task_id: Option<&str>) -> Result<(Option<i64>
     Ok((Some(newest.id), (!is_fresh).then_some(Reason::StaleWorkerHandoff)))
 }
 
+/// Refuses whoever does not supervise a task what only an operator and its manager do: who may be a worker does not.
+///
+/// # Errors
+/// When `origin` is a session, and not the manager that is bound to the task.
+pub(in crate::actions) fn supervises(r: Read<'_>, origin: &Origin, task: &Task, what: &str) -> Result<()> {
+    let who = origin.words();
+    let refused = |why: &str| {
+        Err(Error::new(Kind::Blocked, format!("{who} {why} \"{}\", and does not {what}", task.name))
+            .hint("its manager or an operator does that"))
+    };
+    match origin {
+        Origin::Operator => Ok(()),
+        Origin::Hidden => refused("may be a worker of the task"),
+        Origin::Session(session) => {
+            let binding = store::bindings::active_of_task(r, &task.id)?;
+            let is_manager = binding.is_some_and(|binding| binding.manager_session_id == session.id);
+            if session.role == Role::Manager && is_manager {
+                return Ok(());
+            }
+            refused("does not supervise the task")
+        }
+    }
+}
+
+/// Refuses a session that supervises a task what its terms do not permit.
+///
+/// # Errors
+/// With the permissions that are missing.
+pub(in crate::actions) fn permitted(
+    r: Read<'_>,
+    origin: &Origin,
+    task: &Task,
+    needed: &[Permission],
+    what: &str,
+) -> Result<()> {
+    if *origin == Origin::Operator {
+        return Ok(());
+    }
+    let config = store::manager_configs::of_task(r, &task.id)?;
+    let missing = ManagerConfig::missing(config.as_ref(), needed);
+    if config.is_some() && missing.is_empty() {
+        return Ok(());
+    }
+    let who = origin.words();
+    let reason = if config.is_none() { Reason::MissingManagerConfig } else { Reason::PermissionNotEnabled };
+    let names: Vec<&str> = missing.iter().map(|one| one.as_str()).collect();
+    let permits: String = names.iter().map(|name| format!(" --permit {name}")).collect();
+    let error = Error::new(Kind::Blocked, format!("{who} may not {what}: {reason}"));
+    Err(error.hint(format!("an operator allows it with `conveyor manager-config {}{permits}`", task.name)))
+}
+
 /// Refuses a session what would take it out of the terms that it is held to, or let it name itself anew.
 ///
 /// # Errors

@@ -271,6 +271,7 @@ mod tests {
             state: TaskState::Candidate,
             created_at: at,
             updated_at: at,
+            end: None,
         };
         let mut person = Scripted { lines: lines.to_vec(), shown: String::new() };
         let terms = ask(&mut person, &task, now);

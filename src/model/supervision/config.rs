@@ -128,6 +128,8 @@ impl Terms {
             ("permissions", new.permissions.beyond(&self.permissions).next().is_some()),
             ("require_acks", self.require_acks && !new.require_acks),
             ("supervision_mode", self.supervision_mode > new.supervision_mode),
+            // They are run as a closing step, perhaps by an operator: another one could be anything, or nothing.
+            ("tools", self.tools != new.tools),
         ];
         fields.into_iter().filter(|(_, is_loose)| *is_loose).map(|(name, _)| name).collect()
     }
@@ -188,6 +190,7 @@ mod tests {
         assert_eq!(loosened(|new| new.supervision_mode = Mode::Strict), [""; 0]);
         assert_eq!(loosened(|new| new.nudge_on_completion = NudgeOnCompletion::AutoProceed), ["nudge_on_completion"]);
         assert_eq!(loosened(|new| new.nudge_on_completion = NudgeOnCompletion::Off), [""; 0]);
+        assert_eq!(loosened(|new| new.tools = vec!["true".to_owned()]), ["tools"]);
         assert_eq!(loosened(|new| new.objective = Some("x".to_owned())), [""; 0]);
     }
 }

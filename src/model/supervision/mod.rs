@@ -1,13 +1,16 @@
 //! The written contract of a manager: what it may do, how it supervises, what has to be proven.
 
+mod closing;
 mod config;
 mod criteria;
 mod deciding;
 mod deed;
+pub mod evidence;
 mod permission;
 mod proposal;
 mod recipe;
 
+pub use closing::{Gate, GateCheck, Wants};
 pub use config::{Epilogue, ManagerConfig, Mode, NudgeOnCompletion, Terms};
 pub use criteria::{CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus};
 pub use deciding::{Deciding, DecisionFault, MAX_DECISION_AGE};

@@ -99,3 +99,22 @@ pub fn settle_unseen(w: &Write<'_>, id: i64, why: &str) -> Result<bool> {
         .execute(named_params! { ":id": id, ":why": why })?;
     Ok(changed == 1)
 }
+
+/// Takes out of the way what nobody has seen of a binding that ends: nobody is to act on it any more. The commands that
+/// had laid it there, and how many items there were.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn settle_binding(w: &Write<'_>, binding_id: &str, why: &str) -> Result<(Vec<String>, usize)> {
+    let mut statement = w.connection.prepare_cached(
+        "update routed_notifications set state = 'suppressed', error = :why
+         where binding_id = :binding_id and state = 'delivered' and read_at is null and consumed_at is null
+            and delivery_count = 0
+         returning command_id",
+    )?;
+    let values = named_params! { ":binding_id": binding_id, ":why": why };
+    let rows = statement.query_map(values, |row| row.get::<_, Option<String>>(0))?;
+    let commands = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let items = commands.len();
+    Ok((commands.into_iter().flatten().collect(), items))
+}

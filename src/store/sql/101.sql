@@ -345,3 +345,28 @@ create trigger acceptance_criteria_history_no_update before update on acceptance
   begin select raise(abort, 'history is append-only'); end;
 create trigger acceptance_criteria_history_no_delete before delete on acceptance_criteria_history
   begin select raise(abort, 'history is append-only'); end;
+
+-- How a task ended.
+alter table tasks add column ended_at text;
+alter table tasks add column ended_by text;
+alter table tasks add column end_reason text;
+
+-- Closing steps, each time that one was run: under which binding and terms, and what of the worker's folder it saw.
+create table epilogue_runs (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  binding_id text references bindings (id),
+  step text not null check (step in ('run-tools', 'draft-pr', 'subagent-review', 'record-handoff')),
+  state text not null check (state in ('running', 'succeeded', 'failed')),
+  actor text not null check (actor in ('operator', 'manager', 'worker', 'conveyor')),
+  origin text not null,
+  manager_config_revision integer,
+  tree text,
+  correlation_id text,
+  started_at text not null,
+  finished_at text,
+  result_json text check (json_valid(result_json)),
+  error text,
+  check ((state = 'running') = (finished_at is null))
+);
+create index epilogue_runs_task on epilogue_runs (task_id, step, id);

@@ -13,7 +13,10 @@ create table tasks (
   summary text,
   state text not null check (state in ('candidate', 'managed', 'paused', 'done', 'failed')),
   created_at text not null,
-  updated_at text not null
+  updated_at text not null,
+  ended_at text,
+  ended_by text,
+  end_reason text
 );
 create index tasks_name on tasks (name, created_at);
 create unique index one_open_task_per_name on tasks (name) where state in ('candidate', 'managed', 'paused');
@@ -526,3 +529,23 @@ create trigger acceptance_criteria_history_no_update before update on acceptance
   begin select raise(abort, 'history is append-only'); end;
 create trigger acceptance_criteria_history_no_delete before delete on acceptance_criteria_history
   begin select raise(abort, 'history is append-only'); end;
+
+-- Closing steps, each time that one was run: under which binding and terms, and what of the worker's folder it saw.
+create table epilogue_runs (
+  id integer primary key autoincrement,
+  task_id text not null references tasks (id),
+  binding_id text references bindings (id),
+  step text not null check (step in ('run-tools', 'draft-pr', 'subagent-review', 'record-handoff')),
+  state text not null check (state in ('running', 'succeeded', 'failed')),
+  actor text not null check (actor in ('operator', 'manager', 'worker', 'conveyor')),
+  origin text not null,
+  manager_config_revision integer,
+  tree text,
+  correlation_id text,
+  started_at text not null,
+  finished_at text,
+  result_json text check (json_valid(result_json)),
+  error text,
+  check ((state = 'running') = (finished_at is null))
+);
+create index epilogue_runs_task on epilogue_runs (task_id, step, id);

@@ -41,6 +41,8 @@ text_enum! {
         Receipts => "receipts",
         /// Over the lengths of a snooze.
         Snooze => "snooze",
+        /// Over the gates of a task.
+        Finish => "finish",
     }
 }
 
@@ -175,6 +177,12 @@ text_enum! {
         Budget => "budget",
         /// End a session.
         Stop => "stop",
+        /// Show the gates of a task, and finish it there.
+        Finish => "finish",
+        /// Stop the worker too, or let it go on.
+        WithWorker => "with_worker",
+        /// Stop the manager too, or let it go on.
+        WithManager => "with_manager",
         /// Bring a session back.
         Resume => "resume",
         /// Everything that can be done now, by name.
@@ -236,7 +244,8 @@ impl Place {
             | Self::Reader
             | Self::Confirm
             | Self::Answer
-            | Self::Snooze => false,
+            | Self::Snooze
+            | Self::Finish => false,
         }
     }
 }

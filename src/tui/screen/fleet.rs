@@ -376,7 +376,7 @@ fn unread(app: &App, row: &SessionRow) -> String {
     }
 }
 
-/// State, since when, and the reason in one line.
+/// State, since when, and what is asked, or else the reason, in one line.
 fn why(row: &SessionRow, now: Timestamp) -> String {
     let word = match row.attention {
         Attention::NeedsYou => "needs you",
@@ -393,7 +393,11 @@ fn why(row: &SessionRow, now: Timestamp) -> String {
         None if is_stale(row, now) => " (not seen)".to_owned(),
         _ => String::new(),
     };
-    format!("{}{word}{since}{seen}: {}", aside(&row.marks, now), one_line(&row.judgement.reason))
+    let reason = match &row.asks {
+        Some(asks) if row.attention == Attention::NeedsYou => asks,
+        _ => &row.judgement.reason,
+    };
+    format!("{}{word}{since}{seen}: {}", aside(&row.marks, now), one_line(reason))
 }
 
 /// For how long a row is still put aside.

@@ -107,6 +107,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Confirm { scroll, .. } => ("are you sure".to_owned(), *scroll),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
+        Layer::Finish(finishing) => (format!("finish {}", finishing.name), finishing.scroll),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = hidden(app, lines.len(), below_count);
@@ -151,6 +152,7 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Confirm { question, .. } => whole(app, Part::Text, question, width),
         Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Snooze(asked) => snoozing(app, asked, width),
+        Layer::Finish(finishing) => super::finish::lines(app, finishing, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
 }
@@ -175,6 +177,7 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
             }
             None => return Vec::new(),
         },
+        Layer::Finish(finishing) => super::finish::keys(app, finishing),
         _ => return Vec::new(),
     };
     if more == 0 {
@@ -182,10 +185,11 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
     }
     let key = app.settings.keymap.key_of(&[layer.place()], Intent::PageDown);
     let way = key.map(|key| format!("{key} reads on")).unwrap_or_else(|| "there is more".to_owned());
-    let words = if matches!(layer, Layer::Confirm { .. }) {
-        format!("{way}; {} works at the end", app.key_in(Place::Confirm, Intent::Yes))
-    } else {
-        way
+    let words = match layer {
+        Layer::Confirm { .. } | Layer::Finish(_) => {
+            format!("{way}; {} works at the end", app.key_in(layer.place(), Intent::Yes))
+        }
+        _ => way,
     };
     vec![styled(app, Part::Warning, words), keys]
 }
@@ -334,6 +338,7 @@ fn heading(place: Place) -> &'static str {
         Place::Palette => "in the palette",
         Place::Receipts => "in the list of receipts",
         Place::Snooze => "over the lengths of a snooze",
+        Place::Finish => "over the gates of a task",
     }
 }
 

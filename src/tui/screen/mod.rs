@@ -7,6 +7,7 @@ pub mod dispatch;
 pub mod doctor;
 pub mod events;
 pub mod explain;
+mod finish;
 pub mod fleet;
 mod form;
 pub mod inbox;
@@ -111,7 +112,12 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             Layer::Form(form) => form::draw(app, frame, form),
             Layer::Palette(palette) => palette::draw(app, frame, palette),
             Layer::Receipts(selected) => receipts::draw(app, frame, *selected),
-            Layer::Help { .. } | Layer::Reader(_) | Layer::Confirm { .. } | Layer::Answer(_) | Layer::Snooze(_) => {
+            Layer::Help { .. }
+            | Layer::Reader(_)
+            | Layer::Confirm { .. }
+            | Layer::Answer(_)
+            | Layer::Snooze(_)
+            | Layer::Finish(_) => {
                 layers::draw(app, frame, layer);
             }
         }

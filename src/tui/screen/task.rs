@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use super::{
-    ago, criteria, delivery, divider, fleet, frames, inbox,
+    ago, criteria, delivery, divider, finish, fleet, frames, inbox,
     list::{ListScreen as _, Rows},
     nothing, preview, span,
 };
@@ -243,6 +243,10 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
         state_part(task.state),
         format!("{}{separator}recorded {created} ago{separator}changed {updated} ago", task.state),
     )];
+    if let Some(end) = &task.end {
+        let text = format!("ended {} ago by {}: {}", ago(Some(end.at), app.now), end.by, one_line(&end.reason));
+        lines.extend(wrap(&text, width, 10).into_iter().map(|line| (state_part(task.state), line)));
+    }
     // What it is held to comes first: on a low screen nothing else may be seen.
     let (part, criteria) = criteria::line(&row.criteria);
     lines.extend(wrap(&format!("criteria: {criteria}"), width, 5).into_iter().map(|line| (part, line)));
@@ -254,6 +258,11 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     section("goal", wrap(&task.goal, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
     if let Some(summary) = &task.summary {
         section("summary", wrap(summary, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
+    }
+    match app.proofs.of(&task.id) {
+        Some(Ok(criteria)) if !criteria.is_empty() => section("criteria and proofs", finish::proofs(criteria, width)),
+        Some(Err(failure)) => section("criteria and proofs", vec![(Part::Error, cut(&failure.message, width, glyphs))]),
+        Some(Ok(_)) | None => {}
     }
     let sessions = app.board().map_or(&[][..], |board| &board.sessions);
     let bindings: Vec<_> = row

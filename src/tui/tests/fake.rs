@@ -20,7 +20,7 @@ use crate::{
         app::{App, Settings, update},
         columns,
         keymap::Key,
-        message::{Effect, Msg},
+        message::{Effect, Load, Msg},
         screen,
         talk::Talk,
         theme::{Glyphs, Theme, ThemeName},
@@ -121,6 +121,8 @@ fn key(name: &str) -> Key {
 pub fn lines(effects: &[Effect]) -> Vec<String> {
     effects
         .iter()
+        // What the Task screen asks of each task that it comes to has tests of its own.
+        .filter(|effect| !matches!(effect, Effect::Load(Load::Criteria(_))))
         .map(|effect| match effect {
             Effect::Submit(command) => format!("conveyor {}", command.argv().shell_line()),
             Effect::Note { command, by_key } => {

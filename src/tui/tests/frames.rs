@@ -8,7 +8,7 @@ use super::{
     diff,
     fake::{
         app, app_with_messages, board, busy, checkup, dispatcher, empty, events, exchange, explanation, finish, nudge,
-        pane, pause, press, quiet, said, screen, settings, unregistered, write,
+        pane, pause, press, quiet, review, said, screen, settings, shown_criteria, unregistered, write,
     },
     forms::loose,
     marks, talk,
@@ -65,6 +65,22 @@ const FRAMES: &[Frame] = &[
     ("task_pair", talk::pair),
     ("task_worker", |width, height| keys(talk::pair(width, height), "Tab Tab")),
     ("task_manager", |width, height| keys(talk::pair(width, height), "Tab Tab Tab")),
+    ("task_proofs", |width, height| {
+        let mut app = keys(app(width, height), "2 Tab");
+        update(&mut app, Msg::Criteria("task-parser".into(), Ok(shown_criteria())));
+        app
+    }),
+    ("finish_looking", |width, height| keys(app(width, height), "2 F")),
+    ("finish_open", |width, height| {
+        let mut app = keys(app(width, height), "2 F");
+        update(&mut app, Msg::Review("task-parser".into(), Ok(review(false))));
+        app
+    }),
+    ("finish_met", |width, height| {
+        let mut app = keys(app(width, height), "2 F w");
+        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        app
+    }),
     ("task_unbound", |width, height| keys(app(width, height), "2 G Tab")),
     ("events", with_events),
     ("events_back", |width, height| keys(with_events(width, height), "k k k")),

@@ -5,6 +5,7 @@ mod diff;
 mod driven;
 mod events;
 pub(super) mod fake;
+mod finish;
 mod forms;
 mod frames;
 mod machine;

@@ -9,7 +9,10 @@ use super::{
     frames,
 };
 use crate::{
-    model::conversation::{Said, Sender},
+    model::{
+        board::Attention,
+        conversation::{Said, Sender},
+    },
     tui::{app::update, keymap, message::Msg, screen::draw},
 };
 
@@ -40,6 +43,20 @@ fn an_empty_ledger_says_how_to_begin() {
     nobody.tasks.clear();
     update(&mut app, Msg::Board(Ok(nobody)));
     assert!(screen(&app).contains("conveyor demo"));
+}
+
+#[test]
+fn who_waits_for_an_answer_says_what_it_asks() {
+    let mut app = app(80, 24);
+    let mut asking = board();
+    let row = asking.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
+    row.asks = Some("asks to run: rm -rf build".into());
+    update(&mut app, Msg::Board(Ok(asking.clone())));
+    assert!(screen(&app).contains("needs you 3m: asks to run: rm -rf"), "{}", screen(&app));
+    // It has been answered, and the question was not looked for again yet.
+    asking.sessions.iter_mut().find(|row| row.name == "w1").unwrap().attention = Attention::Working;
+    update(&mut app, Msg::Board(Ok(asking)));
+    assert!(!screen(&app).contains("rm -rf"), "{}", screen(&app));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     stage::Stage,
     thread::Waiting,
-    world::{Dialog, Lives, Pane, World},
+    world::{COMPACT, Dialog, Lives, Pane, World},
 };
 use crate::{
     actions::{
@@ -27,6 +27,10 @@ pub(super) enum Deed {
         text: String,
         key: Option<String>,
         expires: u64,
+    },
+    /// The worker of the task is to compact its context.
+    Compact {
+        seat: usize,
     },
     Cancel {
         command: String,
@@ -81,7 +85,11 @@ impl Deed {
         match world.dice.below(30) {
             0 => return Some(Self::pause(world)),
             1 => return world.paused.keys().next().cloned().map(|scope| Self::resume(world, &scope)),
-            2 => return world.book.queued().map(|command| Self::Cancel { command }),
+            2 => {
+                // What lies in Codex's queue can be taken back as well.
+                let lying = world.queues.values().flatten().next().map(|queued| queued.client_id.clone());
+                return lying.or_else(|| world.book.queued()).map(|command| Self::Cancel { command });
+            }
             3 if world.dice.once_in(4) => return Some(Self::Deregister { seat }),
             3 if world.dice.once_in(4) => return Some(Self::Reboot),
             4 => {
@@ -155,7 +163,7 @@ impl Deed {
         }
         // What was left in a composer is cleared away by a person.
         for seat in 0..world.seats.len() {
-            let left = world.seats[seat].pane.as_ref().and_then(|pane| world.book.command_in(&pane.composer));
+            let left = world.command_at(&world.seats[seat]);
             if let Some(pane) =
                 world.seats[seat].pane.as_mut().filter(|_| left.is_some_and(|left| world.book.is_left_over(&left)))
             {
@@ -182,6 +190,9 @@ impl Deed {
     }
 
     fn enqueue(world: &mut World) -> Self {
+        if !world.tasks.is_empty() && world.dice.once_in(4) {
+            return Self::Compact { seat: 0 };
+        }
         let seat = world.dice.below(world.seats.len());
         let number = world.book.next_number();
         let text = match world.dice.below(8) {
@@ -214,6 +225,7 @@ impl Deed {
         match self {
             Self::Reboot => {}
             Self::Enqueue { seat, text, key, expires } => enqueue(stage, seat, &text, key.as_deref(), expires),
+            Self::Compact { seat } => compact(stage, seat),
             Self::Cancel { command } => {
                 let verb = DispatchVerb::Cancel { command: command.clone(), reason: None };
                 if verb.run(cx).is_ok() {
@@ -335,6 +347,38 @@ fn enqueue(stage: &Stage, seat: usize, text: &str, key: Option<&str>, expires: u
     }
 }
 
+/// A worker is asked to compact its context, as `request-worker-compact` does it.
+fn compact(stage: &Stage, seat: usize) {
+    let cx = stage.operator();
+    let (id, task) = {
+        let world = &stage.state().world;
+        (world.seats[seat].session_id.clone(), world.tasks[0].clone())
+    };
+    let kind = CommandKind::RequestWorkerCompact;
+    let request = Request { kind, message: COMPACT, correlation_id: None, idempotency_key: None, expires: 3_600 * 24 };
+    let store = cx.ledger_to_change().expect("the ledger");
+    let accepted = store.write_durably(|w| {
+        let session = store::sessions::by_id(w.read(), &id)?.ok_or_else(|| Error::refused("no session"))?;
+        let task = store::tasks::find(w.read(), &task)?.ok_or_else(|| Error::refused("no task"))?;
+        if store::commands::on_its_way(w.read(), &id, kind)?.is_some() {
+            return Ok(None);
+        }
+        request.for_worker(cx, w, &Origin::Operator, &task, &session).map(Some)
+    });
+    let mut state = stage.state();
+    let world = &mut state.world;
+    match accepted {
+        Ok(Some((command, _))) => {
+            world.count("compaction asked for");
+            world.say(format!("{} is command {}, a compaction of {}", command.id, command.seq, world.seats[seat].name));
+            world.book.accepted(&command);
+        }
+        Ok(None) => {}
+        Err(error) if error.kind() == Kind::Refused && world.seats[seat].is_deregistered => {}
+        Err(error) => world.fail(format!("no compaction could be asked for: {error:?}")),
+    }
+}
+
 /// What `resume` and the registering of a session come to: its record has the pane where it lives now.
 fn register(stage: &Stage, seat: usize) {
     let (id, pane) = {
@@ -396,11 +440,11 @@ fn closes_dialog(world: &mut World, seat: usize) {
 
 /// A person with a keyboard.
 fn person_at_the_pane(world: &mut World, seat: usize) {
+    let holds_ours = world.command_at(&world.seats[seat]);
     let Some(pane) = world.seats[seat].pane.as_mut().filter(|pane| pane.holds_codex && pane.dialog == Dialog::None)
     else {
         return;
     };
-    let holds_ours = world.book.command_in(&pane.composer);
     match (pane.composer.is_empty(), world.dice.below(4)) {
         (true, 0 | 1) => {
             pane.composer = "half a thought".to_owned();

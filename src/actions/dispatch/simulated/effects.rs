@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     thread::Waiting,
-    world::{Dialog, Lives, World},
+    world::{Dialog, Lives, Queued, World},
 };
 use crate::{
     model::{
@@ -70,6 +70,23 @@ pub(super) enum Effect {
         target: Target,
         seq: u64,
     },
+    /// A thread's context is to be compacted.
+    Compact {
+        thread: String,
+        command: String,
+        server: u32,
+    },
+    /// Into a thread's queue.
+    Enqueue {
+        thread: String,
+        text: String,
+        client_id: String,
+    },
+    /// Out of it.
+    Unqueue {
+        thread: String,
+        entry: String,
+    },
     /// With a turn: into this one only.
     Give {
         thread: String,
@@ -83,17 +100,30 @@ pub(super) enum Effect {
 /// What became of a message for a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Given {
-    Taken { turn: String },
+    Taken {
+        turn: String,
+    },
     Closed,
     NoThread,
     NoOpenTurn,
     OtherTurn(String),
+    /// It lies in the queue under this name.
+    Lies(String),
+    /// Whether it lay in the queue and does not any more.
+    TakenBack(bool),
 }
 
 impl World {
     pub(super) fn arrives_late(&mut self, late: Late) {
         // What goes to a server of Codex is read soon after it answers others; a pane counts for itself.
-        let most = if matches!(late.what, Effect::Give { .. }) { 4_000 } else { 60_000 };
+        let most = if matches!(
+            late.what,
+            Effect::Give { .. } | Effect::Compact { .. } | Effect::Enqueue { .. } | Effect::Unqueue { .. }
+        ) {
+            4_000
+        } else {
+            60_000
+        };
         let at = self.uptime + self.dice.between(1, most);
         self.count("call read after its sender's end");
         self.late.push((at, late));
@@ -138,6 +168,32 @@ impl World {
                 self.say(format!("forgo {seq}: {outcome:?}"));
                 (Some(outcome), None)
             }
+            Effect::Compact { thread, command, server } => {
+                let given = self.has_compacted(thread, command, *server, late.looked_at);
+                self.say(format!("compact for {command}: {given:?}"));
+                (None, Some(given))
+            }
+            Effect::Enqueue { thread, text, client_id } => {
+                self.may_go_out(client_id, late.looked_at, Last::Look);
+                self.next_entry += 1;
+                let entry = format!("entry-{}", self.next_entry);
+                self.say(format!("{client_id} is put into the queue as {entry}"));
+                self.count("message put into a queue");
+                let queued = Queued { entry: entry.clone(), client_id: client_id.clone(), text: text.clone() };
+                self.queues.entry(thread.clone()).or_default().push(queued);
+                (None, Some(Given::Lies(entry)))
+            }
+            Effect::Unqueue { thread, entry } => {
+                let queue = self.queues.entry(thread.clone()).or_default();
+                let before = queue.len();
+                queue.retain(|queued| queued.entry != *entry);
+                let was_there = queue.len() < before;
+                self.say(format!("{entry} is taken back: {was_there}"));
+                if was_there {
+                    self.count("message taken back from a queue");
+                }
+                (None, Some(Given::TakenBack(was_there)))
+            }
             Effect::Give { thread, text, client_id, turn, server } => {
                 let given = self.give(thread, text, client_id, turn.as_deref(), *server, late.looked_at);
                 self.say(format!("give {client_id}: {given:?}"));
@@ -161,7 +217,7 @@ impl World {
         if !is_codex {
             self.fail("a text was typed into a process that is not the session's Codex");
         }
-        if let Some(command) = self.book.command_in(text.as_str()) {
+        if let Some(command) = self.book.command_in(text.as_str()).or_else(|| self.command_at(&self.seats[seat])) {
             self.may_go_out(&command, looked_at, Last::Look);
         }
     }
@@ -188,12 +244,26 @@ impl World {
             }
             (Dialog::Coming(_) | Dialog::Open, _) => return self.fail("a key has answered a dialog"),
         }
-        let text = std::mem::take(&mut pane.composer);
-        let command = self.book.command_in(&text);
+        let command = self.command_at(&self.seats[seat]);
+        let text = self.seats[seat].pane.as_mut().map(|pane| std::mem::take(&mut pane.composer)).unwrap_or_default();
         if let Some(command) = &command {
             self.may_go_out(command, looked_at, Last::Guard);
         }
         self.submitted_in_pane(seat, text, command, "conveyor");
+    }
+
+    fn has_compacted(&mut self, thread: &str, command: &str, server: u32, looked_at: LookedAt) -> Given {
+        if !self.server.is_up || self.server.number != server {
+            return Given::Closed;
+        }
+        let Some(seat) = self.seat_of_thread(thread).filter(|seat| self.seats[*seat].lives == Lives::InServer) else {
+            return Given::NoThread;
+        };
+        self.may_go_out(command, looked_at, Last::Look);
+        // A turn that has begun since the look is cut off.
+        self.interrupt(seat);
+        self.compacts(seat, Some(command.to_owned()));
+        Given::Taken { turn: String::new() }
     }
 
     fn give(

@@ -21,6 +21,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -53,12 +54,14 @@ use crate::{
 };
 
 /// Schedules for a change, and how long they may take.
-const SCHEDULES: u64 = 4_000;
+const SCHEDULES: u64 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(150);
 /// The seed of the first of them.
 const FIRST: u64 = 0x5eed_0000_0000;
 /// Schedules of a night.
 const IN_A_NIGHT: u64 = 200_000;
+/// Where Codex's program lies in a schedule's folder.
+const PROGRAM: &str = "codex-program";
 /// When a healed world must have come to rest, in its own milliseconds.
 const REST: i64 = 900_000;
 
@@ -87,8 +90,8 @@ impl Schedule {
                 state_root: self.folder.clone(),
                 ledger: self.folder.join("ledger.db"),
                 codex_home: Some(home),
-                codex: None,
-                codex_queue: false,
+                codex: Some(self.folder.join(PROGRAM)),
+                codex_queue: true,
                 codex_thread: None,
                 path: None,
                 tmux: None,
@@ -98,7 +101,7 @@ impl Schedule {
                 config: None,
             },
             tmux: Arc::new(Panes { stage: Arc::clone(stage), player: player.unwrap_or_default() }),
-            servers: Arc::new(Servers { stage: Arc::clone(stage), player: player.unwrap_or_default() }),
+            servers: Arc::new(Servers { stage: Arc::clone(stage), player }),
             processes: Arc::new(Table { stage: Arc::clone(stage), player }),
             actor: Actor::Operator,
             dry_run: false,
@@ -204,6 +207,9 @@ impl Schedule {
                 turn: None,
                 waiting: Vec::new(),
                 pane: None,
+                has_queue: world.dice.once_in(2),
+                was_cut_off: false,
+                looks_at: 0,
                 is_deregistered: false,
                 excuse: None,
             });
@@ -226,6 +232,7 @@ impl Schedule {
             state: TaskState::Managed,
             created_at: now,
             updated_at: now,
+            end: None,
         };
         if is_supervised {
             world.tasks.push(task.id.clone());
@@ -326,8 +333,12 @@ fn tell(text: &str) {
 /// A folder in memory where there is one.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a folder")
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
+    // It is looked for and never run.
+    let program = made.path().join(PROGRAM);
+    fs::write(&program, "").expect("a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("a program");
+    made
 }
 
 fn ledger() -> Arc<Store> {
@@ -408,16 +419,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What has to occur among so many schedules, or the world is not what it is said to be.
 const ENOUGH: u64 = 1_000;
-const FAULTS: [&str; 44] = [
+const FAULTS: [&str; 57] = [
     "altered text sent by a person",
     "another thread in the pane",
+    "answer about a queue lost",
     "answer of the server lost",
     "approval opened",
     "call done by a server that wakes",
     "call lost before the server read it",
     "call read after its sender's end",
     "call refused",
+    "call to a queue lost",
+    "call to a queue refused",
     "codex anew in the pane",
+    "compaction came to nothing",
+    "compaction asked for",
     "command resolved",
     "command retried",
     "command taken back",
@@ -426,6 +442,10 @@ const FAULTS: [&str; 44] = [
     "dispatcher stopped",
     "draft sent by a person",
     "draft typed",
+    "context compacted",
+    "ended compacted, by the server",
+    "ended compacted, typed",
+    "ended done, through a queue",
     "given again after a loss",
     "key lost",
     "key repeated",
@@ -434,7 +454,10 @@ const FAULTS: [&str; 44] = [
     "message confirmed in an inbox",
     "message dropped by an interruption",
     "message lost with its process",
+    "message put into a queue",
     "message received from an inbox",
+    "message taken back from a queue",
+    "message taken from a queue",
     "pane died",
     "paste swallowed by a dialog that opens",
     "pause of a task",
@@ -443,6 +466,7 @@ const FAULTS: [&str; 44] = [
     "server dies after it has accepted",
     "server hangs",
     "server killed",
+    "server of our own did not start",
     "session deregistered",
     "session leaves its pane for the server",
     "session leaves its server for a pane",

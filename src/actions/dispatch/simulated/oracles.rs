@@ -122,6 +122,14 @@ impl Book {
         self.notes.iter().find(|(_, note)| text.contains(&note.marker)).map(|(id, _)| id.clone())
     }
 
+    /// The request for a compaction that a session was sent last and that is not over.
+    pub(super) fn compaction_for(&self, session: &str) -> Option<String> {
+        let is_it = |note: &Note| note.kind == CommandKind::RequestWorkerCompact && note.target == session;
+        let known: Vec<_> = self.notes.iter().filter(|(_, note)| is_it(note)).collect();
+        let in_flight = known.iter().find(|(_, note)| note.phase.holds_the_line() && note.phase != Phase::Queued);
+        in_flight.or(known.last()).map(|(id, _)| (*id).clone())
+    }
+
     /// Why nothing may go out for a command now: its try was given back, or it is over without one, or an operator has
     /// decided about it before its dispatcher last looked. A pane is asked to refuse what comes after that look too.
     pub(super) fn is_withdrawn(&self, command: &str, looked_at: u64, last: Last) -> Option<String> {
@@ -136,6 +144,13 @@ impl Book {
             _ => false,
         };
         is_so.then(|| format!("{command} went out while it was {phase}"))
+    }
+
+    /// Why a session may not take a message from its queue any more: it is over, and nobody has let it be sent again.
+    pub(super) fn is_over(&self, command: &str) -> Option<String> {
+        let note = self.notes.get(command).filter(|note| note.again == 0)?;
+        let over = [Phase::Queued, Phase::Cancelled, Phase::Expired, Phase::Failed, Phase::Dead];
+        over.contains(&note.phase).then(|| format!("{command} was taken from a queue while it was {}", note.phase))
     }
 
     /// Whether the text of a command is left in a composer for good: no try that runs has put it there.
@@ -263,6 +278,11 @@ impl World {
         if accepted != self.book.notes.len() {
             wrong.push("an accepted command is not in the ledger".to_owned());
         }
+        let left = self.queues.values().flatten().filter(|left| {
+            let note = self.book.notes.get(&left.client_id);
+            note.is_none_or(|note| note.again == 0 && note.phase != Phase::Ambiguous)
+        });
+        wrong.extend(left.map(|left| format!("{} is left in a queue", left.client_id)));
         for command in commands {
             let (id, phase) = (&command.id, command.phase);
             if phase.holds_the_line() && !is_waiting_word(command.kind, phase) {
@@ -278,7 +298,14 @@ impl World {
             let tries = attempts.get(id).map(Vec::as_slice).unwrap_or_default();
             wrong.extend(tries_agree(command, tries));
             let state = match (phase, command.lane) {
+                (Phase::Done, Some(Lane::Server)) if command.kind == CommandKind::RequestWorkerCompact => {
+                    "ended compacted, by the server"
+                }
+                (Phase::Done, Some(Lane::Tmux)) if command.kind == CommandKind::RequestWorkerCompact => {
+                    "ended compacted, typed"
+                }
                 (Phase::Done, Some(Lane::Server)) => "ended done, by the server",
+                (Phase::Done, Some(Lane::Queue)) => "ended done, through a queue",
                 (Phase::Done, Some(Lane::Tmux)) => "ended done, typed",
                 (Phase::Done, _) => "ended done, otherwise",
                 (Phase::Delivered, Some(Lane::Inbox)) => "ended in the inbox",
@@ -317,6 +344,9 @@ impl Seat {
     fn echoes(&self, command: &Command) -> usize {
         let marker = Marker::of_command(&command.id);
         let threads = self.former.iter().chain([&self.thread]);
+        if command.kind == CommandKind::RequestWorkerCompact {
+            return threads.map(|thread| thread.compactions()).sum();
+        }
         let messages = threads.flat_map(|thread| thread.messages());
         let is_it = |(text, id): &(String, Option<String>)| {
             id.as_deref() == Some(&*command.id) || (text.contains(marker.as_str()) && !text.ends_with("mine"))
@@ -326,6 +356,10 @@ impl Seat {
 
     fn is_consistent_with(&self, command: &Command, allowed: usize) -> Option<String> {
         let (id, phase, echoes) = (&command.id, command.phase, self.echoes(command));
+        if command.kind == CommandKind::RequestWorkerCompact {
+            let is_bare = phase == Phase::Done && echoes == 0 && needs_echo(command);
+            return is_bare.then(|| format!("{id} is done, and no rollout tells of a compaction"));
+        }
         let reads_on = !self.is_deregistered && self.former.is_empty();
         match (phase, echoes) {
             (_, echoes) if echoes > allowed => Some(format!("the rollout shows {id} {echoes} times")),

@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
-    effects::{Effect, Given, Late},
+    effects::{Effect, Given, Late, LookedAt},
     stage::{At, Stage},
-    world::Lives,
+    world::{Lives, Queued, Seat},
 };
 use crate::{
     base::Timestamp,
@@ -31,8 +31,12 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Servers {
     pub(super) stage: Arc<Stage>,
-    pub(super) player: usize,
+    /// None is the operator, who never waits.
+    pub(super) player: Option<usize>,
 }
+
+/// A server of a dispatcher's own, which reaches the queues. It ends with its dispatcher.
+struct Own(Servers);
 
 struct Link {
     servers: Servers,
@@ -44,7 +48,7 @@ const CALL: Duration = Duration::from_secs(5);
 
 impl CodexServers for Servers {
     fn connect(&self, codex_home: &Path, _limits: Timeouts) -> Result<Box<dyn ServerLink>, ServerError> {
-        self.stage.come_by(self.player, At::Call("connect"), None);
+        self.come_by("connect", None);
         let (is_up, number, hangs) = {
             let world = &self.stage.state().world;
             (world.server.is_up, world.server.number, world.server.hangs_until > world.uptime)
@@ -53,15 +57,141 @@ impl CodexServers for Servers {
             return Err(ServerError::NotRunning { socket: codex_home.to_owned() });
         }
         if hangs {
-            self.stage.sleep(self.player, 1_000);
+            self.sleep(1_000);
             return Err(ServerError::Timeout { to: "connect", after: Duration::from_secs(1) });
         }
         Ok(Box::new(Link { servers: self.clone(), number }))
     }
 
-    /// No session of this world has a queue.
     fn start_own(&self, _cli: &CodexCli, _limits: Timeouts) -> Result<Box<dyn ServerLink>, ServerError> {
+        self.come_by("start_own", None);
+        if self.has_bad_luck(12) {
+            self.stage.state().world.count("server of our own did not start");
+            self.sleep(8_000);
+            return Err(ServerError::Closed);
+        }
+        Ok(Box::new(Own(self.clone())))
+    }
+}
+
+impl Servers {
+    fn come_by(&self, name: &str, late: Option<&Late>) {
+        if let Some(player) = self.player {
+            self.stage.come_by(player, At::Call(name), late);
+        }
+    }
+
+    fn sleep(&self, millis: i64) {
+        if let Some(player) = self.player {
+            self.stage.sleep(player, millis);
+        }
+    }
+
+    fn has_bad_luck(&self, times: usize) -> bool {
+        let world = &mut self.stage.state().world;
+        self.player.is_some() && !world.is_healed && world.dice.once_in(times)
+    }
+
+    fn looked_at(&self) -> LookedAt {
+        let state = self.stage.state();
+        self.player.map_or_else(LookedAt::default, |player| state.players[player].looked_at)
+    }
+}
+
+impl Own {
+    /// A call that changes a queue: its answer may be lost, with its effect or without. Whoever has none ends the server.
+    fn change(&self, name: &'static str, what: Effect) -> Outcome<Given> {
+        let servers = &self.0;
+        let late = Late { what, looked_at: servers.looked_at() };
+        servers.come_by(name, Some(&late));
+        let silent = || Outcome::Unknown(ServerError::Timeout { to: name, after: CALL });
+        let luck = {
+            let world = &mut servers.stage.state().world;
+            if world.is_healed || servers.player.is_none() { 99 } else { world.dice.below(24) }
+        };
+        let given = match luck {
+            0 => {
+                servers.stage.state().world.count("call to a queue refused");
+                return Outcome::Refused(Refusal::Said { code: -32_600, message: "not now".to_owned() });
+            }
+            1 => {
+                servers.stage.state().world.count("call to a queue lost");
+                None
+            }
+            2 => {
+                let world = &mut servers.stage.state().world;
+                world.count("answer about a queue lost");
+                world.carry_out(&late);
+                None
+            }
+            _ => servers.stage.state().world.carry_out(&late).1,
+        };
+        if given.is_none() {
+            servers.sleep(5_000);
+        }
+        servers.come_by(name, None);
+        given.map_or_else(silent, Outcome::Accepted)
+    }
+}
+
+impl ServerLink for Own {
+    fn version(&self) -> Option<CodexVersion> {
+        "0.169.0".parse().ok()
+    }
+
+    fn queue_add(&mut self, message: &Delivery<'_>) -> Outcome<QueuedMessage> {
+        let (text, client_id) = (message.text.to_owned(), message.client_id.to_owned());
+        let what =
+            Effect::Enqueue { thread: message.thread.to_owned(), text: text.clone(), client_id: client_id.clone() };
+        self.change("thread/queue/add", what).map(|given| {
+            let entry_id = if let Given::Lies(entry) = given { entry } else { String::new() };
+            QueuedMessage { entry_id, client_id, text }
+        })
+    }
+
+    fn queue_list(&mut self, thread: &str) -> Result<Vec<QueuedMessage>, ServerError> {
+        self.0.come_by("thread/queue/list", None);
+        if self.0.has_bad_luck(60) {
+            self.0.sleep(5_000);
+            return Err(ServerError::Timeout { to: "thread/queue/list", after: CALL });
+        }
+        let state = self.0.stage.state();
+        let queue = state.world.queues.get(thread).map(Vec::as_slice).unwrap_or_default();
+        let wire = |queued: &Queued| QueuedMessage {
+            entry_id: queued.entry.clone(),
+            client_id: queued.client_id.clone(),
+            text: queued.text.clone(),
+        };
+        Ok(queue.iter().map(wire).collect())
+    }
+
+    fn queue_remove(&mut self, thread: &str, entry_id: &str) -> Outcome<bool> {
+        let what = Effect::Unqueue { thread: thread.to_owned(), entry: entry_id.to_owned() };
+        self.change("thread/queue/remove", what).map(|given| given == Given::TakenBack(true))
+    }
+
+    fn read_thread(&mut self, _id: &str) -> Result<ThreadInfo, ServerError> {
         Err(ServerError::Closed)
+    }
+
+    fn open_turn(&mut self, _thread: &str) -> Result<Option<String>, ServerError> {
+        Err(ServerError::Closed)
+    }
+
+    fn start_turn(&mut self, _message: &Delivery<'_>) -> Outcome<TakenBy> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
+    fn steer_turn(&mut self, _message: &Delivery<'_>, _expected_turn: &str) -> Outcome<TakenBy> {
+        Outcome::Refused(Refusal::NoThread)
+    }
+
+    fn find_message(&mut self, _thread: &str, _client_id: &str, _: usize) -> Result<Option<TakenBy>, ServerError> {
+        Err(ServerError::Closed)
+    }
+
+    fn compact_thread(&mut self, _thread: &str) -> Outcome<()> {
+        Outcome::Refused(Refusal::NoThread)
     }
 }
 
@@ -72,8 +202,8 @@ impl Link {
         name: &'static str,
         answer: impl FnOnce(&mut super::world::World) -> Result<T, ServerError>,
     ) -> Result<T, ServerError> {
-        let Servers { stage, player } = &self.servers;
-        stage.come_by(*player, At::Call(name), None);
+        let stage = &self.servers.stage;
+        self.servers.come_by(name, None);
         if !self.is_open() {
             return Err(ServerError::Closed);
         }
@@ -93,7 +223,7 @@ impl Link {
 
     /// True when a server that hangs is waited for in vain.
     fn waits(&self) -> bool {
-        let Servers { stage, player } = &self.servers;
+        let stage = &self.servers.stage;
         let (now, hangs_until) = {
             let world = &stage.state().world;
             (world.uptime, world.server.hangs_until)
@@ -101,23 +231,26 @@ impl Link {
         if hangs_until <= now {
             return false;
         }
-        stage.sleep(*player, (hangs_until - now).min(5_000));
+        self.servers.sleep((hangs_until - now).min(5_000));
         hangs_until - now > 5_000
     }
 
     fn give(&self, name: &'static str, message: &Delivery<'_>, turn: Option<&str>) -> Outcome<TakenBy> {
-        let Servers { stage, player } = &self.servers;
-        let late = Late {
-            what: Effect::Give {
-                thread: message.thread.to_owned(),
-                text: message.text.to_owned(),
-                client_id: message.client_id.to_owned(),
-                turn: turn.map(str::to_owned),
-                server: self.number,
-            },
-            looked_at: stage.state().players[*player].looked_at,
+        let what = Effect::Give {
+            thread: message.thread.to_owned(),
+            text: message.text.to_owned(),
+            client_id: message.client_id.to_owned(),
+            turn: turn.map(str::to_owned),
+            server: self.number,
         };
-        stage.come_by(*player, At::Call(name), Some(&late));
+        self.call(name, what)
+    }
+
+    /// A call with an effect: it may be lost before it or after it.
+    fn call(&self, name: &'static str, what: Effect) -> Outcome<TakenBy> {
+        let stage = &self.servers.stage;
+        let late = Late { what, looked_at: self.servers.looked_at() };
+        self.servers.come_by(name, Some(&late));
         if !self.is_open() {
             return Outcome::Refused(Refusal::NotSent(ServerError::Closed));
         }
@@ -132,7 +265,7 @@ impl Link {
                     world.arrives_at(wakes, late);
                 }
             }
-            stage.sleep(*player, 5_000);
+            self.servers.sleep(5_000);
             return silent();
         }
         let (given, is_silent) = {
@@ -169,15 +302,16 @@ impl Link {
             }
         };
         if is_silent {
-            stage.sleep(*player, 5_000);
+            self.servers.sleep(5_000);
         }
-        stage.come_by(*player, At::Call(name), None);
+        self.servers.come_by(name, None);
         match given.filter(|_| !is_silent) {
             None => silent(),
             Some(Given::Taken { turn }) => Outcome::Accepted(TakenBy { turn_id: turn }),
             Some(Given::Closed) => Outcome::Refused(Refusal::NotSent(ServerError::Closed)),
             Some(Given::NoThread) => Outcome::Refused(Refusal::NoThread),
             Some(Given::NoOpenTurn) => Outcome::Refused(Refusal::NoOpenTurn),
+            Some(Given::Lies(_) | Given::TakenBack(_)) => silent(),
             Some(Given::OtherTurn(open)) => Outcome::Refused(Refusal::OtherTurn { open: Some(open) }),
         }
     }
@@ -193,8 +327,14 @@ impl ServerLink for Link {
         None
     }
 
-    fn compact_thread(&mut self, _thread: &str) -> Outcome<()> {
-        Outcome::Refused(Refusal::NoThread)
+    fn compact_thread(&mut self, thread: &str) -> Outcome<()> {
+        let command = {
+            let world = &self.servers.stage.state().world;
+            let session = world.seat_of_thread(thread).map(|seat| world.seats[seat].session_id.clone());
+            session.and_then(|session| world.book.compaction_for(&session)).unwrap_or_default()
+        };
+        let what = Effect::Compact { thread: thread.to_owned(), command, server: self.number };
+        self.call("thread/compact/start", what).map(|_| ())
     }
 
     fn queue_add(&mut self, _message: &Delivery<'_>) -> Outcome<QueuedMessage> {
@@ -302,8 +442,16 @@ impl Processes for Table {
         Err(ProcessError::Denied(pid))
     }
 
-    fn lock_state(&self, _path: &Path) -> Result<LockState, ProcessError> {
-        Ok(LockState::Missing)
+    fn lock_state(&self, path: &Path) -> Result<LockState, ProcessError> {
+        let world = &self.stage.state().world;
+        let thread = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let has_had = |seat: &&Seat| seat.thread.id == thread || seat.former.iter().any(|former| former.id == thread);
+        let holds = world.seats.iter().find(has_had).is_some_and(|seat| match (seat.lives, &seat.pane) {
+            (Lives::InServer, _) => world.server.is_up && seat.thread.id == thread,
+            (Lives::InPane, Some(pane)) => seat.has_queue && pane.holds_codex,
+            _ => false,
+        });
+        Ok(if holds { LockState::Held(None) } else { LockState::Missing })
     }
 
     fn writer_locks(&self, _codex_home: &Path) -> Result<Vec<WriterLock>, ProcessError> {

@@ -79,6 +79,17 @@ impl Thread {
         self.line("event_msg", &json!({"type": "task_started", "turn_id": turn}), wall);
     }
 
+    /// The context was compacted.
+    pub(super) fn compacted(&mut self, wall: i64) {
+        self.line("compacted", &json!({"message": "what was said so far"}), wall);
+    }
+
+    /// How often its rollout tells of that.
+    pub(super) fn compactions(&self) -> usize {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        text.lines().filter(|line| line.contains("\"type\":\"compacted\"")).count()
+    }
+
     pub(super) fn turn_ends(&mut self, turn: &str, wall: i64) {
         let end = json!({"type": "task_complete", "turn_id": turn, "last_agent_message": "I see."});
         self.line("event_msg", &end, wall);

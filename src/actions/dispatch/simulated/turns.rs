@@ -2,7 +2,7 @@
 
 use super::{
     thread::Waiting,
-    world::{Dialog, Turn, World},
+    world::{COMPACT, Compaction, Dialog, Lives, Queued, Seat, Turn, World},
 };
 
 impl World {
@@ -15,6 +15,7 @@ impl World {
             pane.dialog = Dialog::Open;
         }
         self.seats[seat].thread.go_on(now);
+        self.compacted(seat);
         loop {
             let here = &self.seats[seat];
             let ends = here.turn.as_ref().is_some_and(|turn| turn.ends_at <= now && !turn.asks);
@@ -23,11 +24,94 @@ impl World {
                 if ends {
                     self.end_turn(seat);
                 }
+                self.look_into_queue(seat);
                 return;
             };
             let waiting = self.seats[seat].waiting.remove(due);
             self.echo(seat, waiting);
         }
+    }
+
+    /// A turn that compacts the context begins; one that fails is told as cut off.
+    pub(super) fn compacts(&mut self, seat: usize, command: Option<String>) {
+        if let Some(command) = &command {
+            let name = self.seats[seat].name.clone();
+            self.say(format!("{name} begins to compact for {command}"));
+            if let Some(wrong) = self.book.reaches(command, &name) {
+                self.fail(wrong);
+            }
+        }
+        let turn = self.begin_turn(seat, 2_000);
+        let fails = !self.is_healed && self.dice.once_in(6);
+        let due = self.uptime + self.dice.between(20, 3_000);
+        let wall = self.uptime + self.wall_ahead;
+        let here = &mut self.seats[seat];
+        here.thread.turn_begins(&turn, wall);
+        if let Some(turn) = &mut here.turn {
+            turn.is_written = true;
+            turn.ends_at = due + 5;
+            turn.compaction = Some(Compaction { command, due: (!fails).then_some(due) });
+        }
+    }
+
+    /// A compaction that is due is on record.
+    fn compacted(&mut self, seat: usize) {
+        let (now, wall) = (self.uptime, self.uptime + self.wall_ahead);
+        let here = &mut self.seats[seat];
+        let Some(turn) = &mut here.turn else { return };
+        let is_due = |compaction: &mut Compaction| compaction.due.is_some_and(|due| due <= now);
+        let Some(done) = turn.compaction.take_if(is_due) else { return };
+        here.thread.compacted(wall);
+        let (session, thread) = (here.session_id.clone(), here.thread.id.clone());
+        self.count("context compacted");
+        if let Some(command) = done.command {
+            self.say(format!("the compaction of {command} is in the rollout"));
+            if let Some(wrong) = self.book.echoed(&command, &session, &thread, COMPACT) {
+                self.fail(wrong);
+            }
+        }
+    }
+
+    /// A compaction that came to nothing.
+    fn compaction_is_lost(&mut self, turn: &Turn) {
+        if let Some(Compaction { command: Some(command), .. }) = &turn.compaction {
+            self.count("compaction came to nothing");
+            self.book.lost(command);
+        }
+    }
+
+    /// Whether a session takes messages from its thread's queue now, if it looks.
+    pub(super) fn takes_from_queue(&self, seat: &Seat) -> bool {
+        let holds = match (seat.lives, &seat.pane) {
+            (Lives::InServer, _) => self.server.is_up && self.server.hangs_until <= self.uptime,
+            (Lives::InPane, Some(pane)) => seat.has_queue && pane.holds_codex && pane.dialog == Dialog::None,
+            _ => false,
+        };
+        let is_idle = seat.turn.is_none() && seat.waiting.is_empty() && !seat.was_cut_off;
+        holds && is_idle && self.queues.get(&seat.thread.id).is_some_and(|queue| !queue.is_empty())
+    }
+
+    /// A turn begins with the first message of the queue: when another has ended, or by a look every ten seconds.
+    fn look_into_queue(&mut self, seat: usize) {
+        let now = self.uptime;
+        if self.seats[seat].looks_at > now || !self.takes_from_queue(&self.seats[seat]) {
+            return;
+        }
+        self.seats[seat].looks_at = now + 10_000;
+        let Some(queue) = self.queues.get_mut(&self.seats[seat].thread.id) else { return };
+        let Queued { client_id, text, entry } = queue.remove(0);
+        let name = self.seats[seat].name.clone();
+        self.say(format!("{name} takes {client_id} from its queue ({entry})"));
+        self.count("message taken from a queue");
+        let wrong = [self.book.is_over(&client_id), self.book.reaches(&client_id, &name)];
+        wrong.into_iter().flatten().for_each(|wrong| self.fail(wrong));
+        self.begin_turn(seat, 15_000);
+        let due = now + self.dice.between(1, 60);
+        if let Some(turn) = &mut self.seats[seat].turn {
+            turn.ends_at = turn.ends_at.max(due + 1);
+        }
+        let (client_id, command) = (Some(client_id.clone()), Some(client_id));
+        self.seats[seat].waiting.push(Waiting { text, client_id, command, due });
     }
 
     /// Codex takes a message: its rollout shows it.
@@ -64,7 +148,12 @@ impl World {
     fn end_turn(&mut self, seat: usize) {
         let wall = self.uptime + self.wall_ahead;
         let here = &mut self.seats[seat];
+        if here.turn.as_ref().is_some_and(|turn| turn.compaction.is_some()) {
+            // The model did not answer.
+            return self.interrupt(seat);
+        }
         if let Some(turn) = here.turn.take() {
+            (here.was_cut_off, here.looks_at) = (false, self.uptime);
             if turn.is_written {
                 here.thread.turn_ends(&turn.id, wall);
             }
@@ -78,7 +167,9 @@ impl World {
         let wall = self.uptime + self.wall_ahead;
         let Some(turn) = self.seats[seat].turn.take() else { return };
         self.count("turn interrupted");
+        self.compaction_is_lost(&turn);
         let here = &mut self.seats[seat];
+        here.was_cut_off = true;
         if turn.is_written {
             here.thread.turn_is_cut_off(&turn.id, wall);
         }
@@ -95,8 +186,10 @@ impl World {
 
     /// The process that had a thread in its memory is gone.
     pub(super) fn lose_memory(&mut self, seat: usize) {
+        if let Some(turn) = self.seats[seat].turn.take() {
+            self.compaction_is_lost(&turn);
+        }
         let here = &mut self.seats[seat];
-        here.turn = None;
         let mut lost: Vec<String> = here.waiting.drain(..).filter_map(|waiting| waiting.command).collect();
         lost.extend(here.thread.writer_dies());
         for command in lost {
@@ -110,12 +203,23 @@ impl World {
         self.next_turn += 1;
         let id = format!("turn-{}", self.next_turn);
         let ends_at = self.uptime + self.dice.between(most / 50, most);
-        self.seats[seat].turn = Some(Turn { id: id.clone(), ends_at, asks: false, is_written: false });
+        self.seats[seat].turn =
+            Some(Turn { id: id.clone(), ends_at, asks: false, is_written: false, compaction: None });
         id
     }
 
     /// A text goes from the composer to Codex.
     pub(super) fn submitted_in_pane(&mut self, seat: usize, text: String, command: Option<String>, by: &'static str) {
+        if text.trim() == COMPACT {
+            self.say(format!("{COMPACT} is submitted in the pane by {by}"));
+            if self.seats[seat].turn.is_none() {
+                return self.compacts(seat, command);
+            }
+            // Codex says no while a turn runs.
+            self.count("compaction refused by a turn");
+            self.seats[seat].excuse = Some("busy");
+            return;
+        }
         if let Some(command) = &command {
             self.say(format!("{command} is submitted in the pane by {by}"));
             let name = self.seats[seat].name.clone();

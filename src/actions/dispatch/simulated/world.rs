@@ -50,6 +50,16 @@ pub(super) struct Turn {
     pub(super) ends_at: i64,
     pub(super) asks: bool,
     pub(super) is_written: bool,
+    pub(super) compaction: Option<Compaction>,
+}
+
+/// What a turn is about that compacts the context.
+#[derive(Debug, Clone)]
+pub(super) struct Compaction {
+    /// The command that asked for it, when one did.
+    pub(super) command: Option<String>,
+    /// When it is done; none when it fails.
+    pub(super) due: Option<i64>,
 }
 
 pub(super) struct Seat {
@@ -63,10 +73,27 @@ pub(super) struct Seat {
     /// Messages that Codex has and no rollout shows yet.
     pub(super) waiting: Vec<Waiting>,
     pub(super) pane: Option<Pane>,
+    /// Its Codex is one that takes messages from a queue when it runs in a pane.
+    pub(super) has_queue: bool,
+    /// Its last turn was cut off: the queue rests until another one has ended.
+    pub(super) was_cut_off: bool,
+    /// When it looks into its queue, if it is idle then.
+    pub(super) looks_at: i64,
     pub(super) is_deregistered: bool,
     /// Why nobody can tell what became of a message for it.
     pub(super) excuse: Option<&'static str>,
 }
+
+/// A message in Codex's own queue, which outlives every process and the machine.
+#[derive(Debug, Clone)]
+pub(super) struct Queued {
+    pub(super) entry: String,
+    pub(super) client_id: String,
+    pub(super) text: String,
+}
+
+/// What is typed to have the context compacted.
+pub(super) const COMPACT: &str = "/compact";
 
 /// Codex's background server.
 #[derive(Debug, Default)]
@@ -98,6 +125,9 @@ pub(super) struct World {
     next_thread: u32,
     pub(super) home: PathBuf,
     pub(super) late: Vec<(i64, Late)>,
+    /// By thread.
+    pub(super) queues: BTreeMap<String, Vec<Queued>>,
+    pub(super) next_entry: u32,
     pub(super) book: Book,
     pub(super) commands_to_come: usize,
     pub(super) paused: BTreeMap<String, u64>,
@@ -138,6 +168,8 @@ impl World {
             next_thread: 1,
             home,
             late: Vec::new(),
+            queues: BTreeMap::new(),
+            next_entry: 0,
             book: Book::default(),
             commands_to_come: 1 + dice.below(4),
             paused: BTreeMap::new(),
@@ -186,6 +218,14 @@ impl World {
     pub(super) fn is_in_a_composer(&self, command: &str) -> bool {
         let panes = self.seats.iter().filter_map(|seat| seat.pane.as_ref());
         panes.into_iter().any(|pane| self.book.command_in(&pane.composer).as_deref() == Some(command))
+            || self.seats.iter().any(|seat| self.command_at(seat).as_deref() == Some(command))
+    }
+
+    /// The command whose text stands in a session's composer.
+    pub(super) fn command_at(&self, seat: &Seat) -> Option<String> {
+        let text = &seat.pane.as_ref()?.composer;
+        let compaction = || text.starts_with(COMPACT).then(|| self.book.compaction_for(&seat.session_id)).flatten();
+        self.book.command_in(text).or_else(compaction)
     }
 
     pub(super) fn seat_of_thread(&self, thread: &str) -> Option<usize> {
@@ -230,6 +270,9 @@ impl World {
         }
         self.boot += 1;
         self.uptime = self.dice.between(3_000, 60_000);
+        for seat in &mut self.seats {
+            seat.looks_at = self.uptime;
+        }
         self.tmux = Arc::default();
         let number = self.server.number + 1;
         self.server = Server { number, starts_at: Some(self.uptime + 5_000), ..Server::default() };
@@ -245,7 +288,9 @@ impl World {
                 Dialog::None | Dialog::Open => None,
             });
             let turn = seat.turn.as_ref().filter(|turn| !turn.asks).map(|turn| turn.ends_at);
-            waiting.into_iter().chain([pane, turn, seat.thread.ends_line_at()])
+            let compacts = seat.turn.as_ref().and_then(|turn| turn.compaction.as_ref()?.due);
+            let look = self.takes_from_queue(seat).then_some(seat.looks_at);
+            waiting.into_iter().chain([pane, turn, compacts, look, seat.thread.ends_line_at()])
         });
         let late = self.late.iter().map(|(at, _)| Some(*at));
         server.into_iter().chain(seats).chain(late).flatten().filter(|at| *at > self.uptime).min()
@@ -303,19 +348,24 @@ impl World {
         self.server.hangs_until = 0;
         self.server.ends_at = None;
         for (at, late) in &mut self.late {
-            if matches!(late.what, Effect::Give { .. }) {
+            if matches!(
+                late.what,
+                Effect::Give { .. } | Effect::Compact { .. } | Effect::Enqueue { .. } | Effect::Unqueue { .. }
+            ) {
                 *at = (*at).min(self.uptime);
             }
         }
-        for seat in &mut self.seats {
+        let ours: Vec<bool> = self.seats.iter().map(|seat| self.command_at(seat).is_some()).collect();
+        for (seat, is_ours) in self.seats.iter_mut().zip(ours) {
             if let Some(turn) = &mut seat.turn {
                 turn.asks = false;
-                turn.ends_at = turn.ends_at.min(self.uptime + 1_000);
+                let compacted = turn.compaction.as_ref().and_then(|compaction| compaction.due);
+                turn.ends_at = turn.ends_at.min(self.uptime + 1_000).max(compacted.unwrap_or_default());
             }
             if let Some(pane) = &mut seat.pane {
                 pane.dialog = Dialog::None;
                 pane.loses_a_key = false;
-                if self.book.command_in(&pane.composer).is_none() || pane.composer.ends_with("mine") {
+                if !is_ours || pane.composer.ends_with("mine") {
                     pane.composer.clear();
                 }
             }

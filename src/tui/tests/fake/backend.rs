@@ -5,9 +5,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{board, checkup, conversation, differing, events, exchange, explanation, pane, quiet, unregistered};
+use super::{
+    board, checkup, conversation, differing, events, exchange, explanation, pane, quiet, review, shown_criteria,
+    unregistered,
+};
 use crate::{
-    actions::{Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, TalkQuery, Unregistered},
+    actions::{
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
+        Unregistered,
+    },
     base::{Error, Kind, Result},
     model::{
         board::{Board, EventRow},
@@ -78,6 +84,14 @@ impl Backend for Fake {
 
     fn questions(&self, _: &str) -> Result<Vec<QuestionView>> {
         Ok(Vec::new())
+    }
+
+    fn criteria(&self, _: &str) -> Result<Vec<ShownCriterion>> {
+        Ok(shown_criteria())
+    }
+
+    fn review(&self, _: &str) -> Result<TaskReview> {
+        Ok(review(false))
     }
 
     fn unregistered(&self) -> Result<Unregistered> {

@@ -89,6 +89,7 @@ pub fn session(name: &str, attention: Attention, condition: Condition, reason: &
             unread: matches!(attention, Attention::Failed | Attention::DoneUnseen),
             ..MarksView::default()
         },
+        asks: None,
         criteria: None,
     }
 }
@@ -110,6 +111,7 @@ fn task(name: &str, state: TaskState, pair: Option<(&str, &str)>) -> TaskRow {
             state,
             created_at: ago(7_300),
             updated_at: ago(320),
+            end: None,
         },
         criteria: CriteriaSummary::default(),
         bindings: pair

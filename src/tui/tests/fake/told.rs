@@ -2,12 +2,13 @@
 
 use super::fleet::{ago, board};
 use crate::{
-    actions::{Differing, FileStatus, FileView},
+    actions::{Differing, FileStatus, FileView, ShownCriterion, TaskReview},
     model::{
         board::EventRow,
         cells::{Cursor, Picture},
         conversation::{Entry, Outcome, Run, Said, Sender},
         rollout::CommandSource,
+        supervision::{CriterionSource, CriterionStatus, Gate, GateCheck, Wants, evidence::Grade},
     },
     tui::backend::{Explanation, PaneText},
 };
@@ -127,4 +128,47 @@ pub fn pane() -> PaneText {
         captured_at: ago(1),
         note: Some("copy mode".into()),
     }
+}
+
+/// How the task stands, with every gate met or not.
+pub fn review(is_met: bool) -> TaskReview {
+    let gate = |gate: Gate, wanted_by: Wants, reasons: &[&str]| {
+        let reasons = if is_met { &[][..] } else { reasons };
+        GateCheck::new(gate, wanted_by, reasons.iter().map(|reason| (*reason).to_owned()).collect())
+    };
+    TaskReview {
+        gates: vec![
+            gate(Gate::Permission, Wants::Always, &[]),
+            gate(Gate::Criteria, Wants::Terms, &["#2 is open: the docs tell of every error that a file can cause"]),
+            gate(Gate::Acknowledgements, Wants::Terms, &["worker: other_config_revision", "manager: missing"]),
+            gate(Gate::Epilogue, Wants::Terms, &["run-tools: the worker's folder has changed since"]),
+        ],
+    }
+}
+
+/// What was asked for, and what was shown for it.
+pub fn shown_criteria() -> Vec<ShownCriterion> {
+    let one =
+        |id: i64, status: CriterionStatus, text: &str, proof: Option<&str>, links: &[(Grade, &str)]| ShownCriterion {
+            id,
+            text: text.to_owned(),
+            status,
+            source: CriterionSource::UserRequested,
+            proof: proof.map(str::to_owned),
+            links: links.iter().map(|(grade, link)| (*grade, (*link).to_owned())).collect(),
+        };
+    vec![
+        one(
+            1,
+            CriterionStatus::Satisfied,
+            "every recorded file parses",
+            Some("212 passed"),
+            &[
+                (Grade::Verified, "`cargo test` ended with exit code 0, byte 20712 of w1"),
+                (Grade::Claimed, "event 41 (worker_handoff_recorded)"),
+            ],
+        ),
+        one(2, CriterionStatus::Accepted, "the docs tell of every error that a file can cause", None, &[]),
+        one(3, CriterionStatus::Proposed, "a fuzz test", None, &[]),
+    ]
 }

@@ -1,0 +1,89 @@
+//! How criteria and acknowledgements stand when a task is to end.
+
+use serde::Serialize;
+
+use crate::{
+    actions::supervise::acks,
+    base::Result,
+    model::{
+        session::Role,
+        supervision::{CriteriaSummary, CriterionStatus},
+        task::Task,
+    },
+    store::{self, Read, acknowledgements::TaskAck, criteria::Criterion},
+};
+
+/// How the criteria stand.
+#[derive(Debug, Serialize)]
+pub(super) struct CriteriaAudit {
+    /// Those that are accepted and not satisfied.
+    pub(super) open_criteria: Vec<OpenCriterion>,
+    /// Those that nobody has decided about.
+    pub(super) proposed_criteria: Vec<OpenCriterion>,
+    pub(super) require_criteria_audit: bool,
+    pub(super) summary: CriteriaSummary,
+    pub(super) total: usize,
+}
+
+/// A criterion in short.
+#[derive(Debug, Serialize)]
+pub(super) struct OpenCriterion {
+    pub(super) criterion: String,
+    pub(super) id: i64,
+}
+
+impl CriteriaAudit {
+    pub(super) fn of(r: Read<'_>, task: &Task, all: &[Criterion], is_required: bool) -> Result<Self> {
+        let of = |status: CriterionStatus| {
+            let those = all.iter().filter(|one| one.status == status);
+            those.map(|one| OpenCriterion { criterion: one.criterion.clone(), id: one.id }).collect()
+        };
+        Ok(Self {
+            open_criteria: of(CriterionStatus::Accepted),
+            proposed_criteria: of(CriterionStatus::Proposed),
+            require_criteria_audit: is_required,
+            summary: store::criteria::summary(r, &task.id)?,
+            total: all.len(),
+        })
+    }
+}
+
+/// How the acknowledgements stand.
+#[derive(Debug, Serialize)]
+pub(super) struct AckAudit {
+    pub(super) manager_ack_id: Option<i64>,
+    /// The roles whose acknowledgement is missing or does not hold.
+    pub(super) missing: Vec<Role>,
+    pub(super) ok: bool,
+    pub(super) require_acks: bool,
+    /// Why, each role by itself.
+    pub(super) stale_reasons: Vec<String>,
+    pub(super) worker_ack_id: Option<i64>,
+}
+
+impl AckAudit {
+    pub(super) fn of(r: Read<'_>, task: &Task, is_required: bool) -> Result<Self> {
+        let mut audit = Self {
+            manager_ack_id: None,
+            missing: Vec::new(),
+            ok: true,
+            require_acks: is_required,
+            stale_reasons: Vec::new(),
+            worker_ack_id: None,
+        };
+        for role in [Role::Worker, Role::Manager] {
+            let (newest, reasons) = acks::standing(r, task, role)?;
+            let id = newest.map(|TaskAck { id, .. }| id);
+            match role {
+                Role::Worker => audit.worker_ack_id = id,
+                Role::Manager => audit.manager_ack_id = id,
+            }
+            if !reasons.is_empty() {
+                audit.missing.push(role);
+                audit.stale_reasons.push(format!("{role}: {}", reasons.join(", ")));
+            }
+        }
+        audit.ok = audit.missing.is_empty();
+        Ok(audit)
+    }
+}

@@ -1,0 +1,256 @@
+//! The end of a task: gates and end in one transaction, then the sessions.
+
+use serde_json::json;
+
+use super::{
+    FinishTask,
+    gates::{self, Looked, Outside},
+    report::{Closed, Left},
+    sessions::{self, Captures, Ends},
+};
+use crate::{
+    actions::{
+        Context,
+        caller::{self, Origin},
+        lookup,
+        supervise::{decisions, epilogue::Folder, texts},
+    },
+    base::{Error, Kind, Moment, Result},
+    model::{
+        delivery::Phase,
+        supervision::Deciding,
+        task::{Binding, BindingState, Task, TaskEnd, TaskState},
+    },
+    store::{self, Store, Write, audit, commands::Step},
+};
+
+/// How a task is to end.
+pub(super) struct Orders<'a> {
+    pub(super) reason: &'a str,
+    pub(super) stop_worker: bool,
+    pub(super) stop_manager: bool,
+    pub(super) decision_id: Option<i64>,
+    pub(super) strict_decisions: bool,
+    /// The gates that are added; none when the task is stopped and not finished.
+    pub(super) finish: Option<&'a FinishTask>,
+}
+
+impl<'a> Orders<'a> {
+    pub(super) fn of_finish(finish: &'a FinishTask) -> Self {
+        Self {
+            reason: finish.reason.as_deref().unwrap_or("its gates are met"),
+            stop_worker: finish.stop_worker,
+            stop_manager: finish.stop_manager,
+            decision_id: finish.decision_id,
+            strict_decisions: finish.strict_decisions,
+            finish: Some(finish),
+        }
+    }
+}
+
+impl Orders<'_> {
+    pub(super) fn ends_as(&self) -> TaskState {
+        if self.finish.is_some() { TaskState::Done } else { TaskState::Failed }
+    }
+
+    /// The beginning of the names of its events.
+    fn verb(&self) -> &'static str {
+        if self.finish.is_some() { "finish_task" } else { "stop_task" }
+    }
+
+    fn stops_something(&self) -> bool {
+        self.stop_worker || self.stop_manager
+    }
+}
+
+/// What the transaction came to.
+enum Ended {
+    /// Something is in the way.
+    Refused,
+    /// It had ended before, in the same way.
+    Before,
+    /// It ended now.
+    Now(Box<Left>),
+}
+
+/// Ends a task, or says what is in the way.
+pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Result<Closed> {
+    let reason = texts::one("--reason", orders.reason)?;
+    let store = cx.ledger_to_change()?;
+    let origin = caller::origin(cx, &store)?;
+    let (task, binding, ends, folder, criteria) = store.read(|r| {
+        let task = lookup::task(r, reference)?;
+        let binding = store::bindings::newest_of_task(r, &task.id)?;
+        let ends = Ends::of(r, &task, binding.as_ref(), orders)?;
+        let folder = Folder::worker_of(r, &task)?;
+        let criteria = store::criteria::of_task(r, &task.id)?;
+        Ok::<_, Error>((task, binding, ends, folder, criteria))
+    })?;
+    if !task.state.is_open() {
+        check_again(&origin, &task, orders)?;
+    }
+    let mut outside = match orders.finish {
+        Some(_) => Outside::look(cx, Folder::look(cx, folder.as_deref()), &criteria),
+        None => Outside::look(cx, Folder::default(), &[]),
+    };
+    let captures = match orders.finish {
+        Some(finish) if finish.capture_transcript_before_stop => Captures::of(cx, &ends, finish),
+        _ => Captures::default(),
+    };
+    outside.uncaptured.clone_from(&captures.missing);
+    let (looked, ended) = store.write_durably(|w| {
+        let task = lookup::task(w.read(), &task.id)?;
+        let looked = gates::look(cx, w.read(), &origin, orders, &task, &outside)?;
+        let ended = if !task.state.is_open() {
+            check_again(&origin, &task, orders)?;
+            Ended::Before
+        } else if looked.is_open() {
+            Ended::Now(Box::new(end(cx, w, &origin, orders, &task, &reason, &looked, &captures)?))
+        } else {
+            refuse(cx, w, &origin, orders, &task, &reason, &looked)?;
+            Ended::Refused
+        };
+        Ok::<_, Error>((looked, ended))
+    })?;
+    let mut closed = Closed::new(cx, orders, &task, looked, captures);
+    match ended {
+        Ended::Refused => return Ok(closed),
+        Ended::Before => closed.follows_up(),
+        Ended::Now(left) => closed.ended(*left, &reason),
+    }
+    // What was asked of sessions is done with those that were bound to it, and are bound to nothing else since.
+    if orders.stops_something() && (binding.is_some() || !ends.is_empty()) {
+        closed.stopped(sessions::stop(cx, &store, &origin, ends));
+    }
+    closed.reread(&store)
+}
+
+/// Only sessions can be stopped of a task that has ended, and only by a person: the terms that allowed it to a manager
+/// went with the binding.
+fn check_again(origin: &Origin, task: &Task, orders: &Orders<'_>) -> Result<()> {
+    if task.state != orders.ends_as() {
+        let how = if orders.finish.is_some() { "stop-task" } else { "finish-task" };
+        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state))
+            .hint(format!("`conveyor {how} {} --stop-worker` stops what it left running", task.name)));
+    }
+    if orders.stops_something() && *origin != Origin::Operator {
+        let words = format!("task \"{}\" has ended, and {} stops no session of it", task.name, origin.words());
+        return Err(Error::new(Kind::Blocked, words).hint("an operator does that"));
+    }
+    Ok(())
+}
+
+fn refuse(
+    cx: &Context,
+    w: &Write<'_>,
+    origin: &Origin,
+    orders: &Orders<'_>,
+    task: &Task,
+    reason: &str,
+    looked: &Looked,
+) -> Result<()> {
+    let payload = json!({
+        "gates": looked.gates,
+        "origin": origin.words(),
+        "reason": reason,
+        "stop_manager": orders.stop_manager,
+        "stop_worker": orders.stop_worker,
+    });
+    let about = audit::About { task_id: Some(&task.id), session_id: None };
+    audit::append(w, cx.now(), origin.actor(cx), &format!("{}_refused", orders.verb()), about, &payload)?;
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of it belongs to the end of a task")]
+fn end(
+    cx: &Context,
+    w: &Write<'_>,
+    origin: &Origin,
+    orders: &Orders<'_>,
+    task: &Task,
+    reason: &str,
+    looked: &Looked,
+    captures: &Captures,
+) -> Result<Left> {
+    let now = cx.moment();
+    let source = json!({"decision_id": orders.decision_id, "source": orders.verb()});
+    let decision = decisions::record(cx, w, origin, task, Deciding::Stop, reason, None, &source)?;
+    let mut left = Left { final_decision_id: decision.id, ..Left::default() };
+    let why = format!("its task has ended ({})", orders.ends_as());
+    take_back(w, task, &why, &now, &mut left)?;
+    if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
+        end_binding(w, &binding, &why, &now, &mut left)?;
+    }
+    store::dispatchers::resume(w, &task.id)?;
+    left.stopping_dispatchers = store::dispatchers::request_stop_of_task(w, &task.id, now.wall)?;
+    let end = TaskEnd { at: now.wall, by: origin.words(), reason: reason.to_owned() };
+    store::tasks::end(w, &task.id, orders.ends_as(), &end)?;
+    let payload = json!({
+        "cancelled_commands": left.cancelled_commands,
+        "captures": captures.receipts(),
+        "decision_id": orders.decision_id,
+        "final_decision_id": left.final_decision_id,
+        "gates": looked.gates,
+        "in_flight_commands": left.in_flight_commands,
+        "origin": origin.words(),
+        "previous_state": task.state,
+        "reason": reason,
+        "settled_messages": left.settled_messages,
+        "state": orders.ends_as(),
+        "stop_manager": orders.stop_manager,
+        "stop_worker": orders.stop_worker,
+    });
+    let about = audit::About { task_id: Some(&task.id), session_id: None };
+    audit::append(w, now.wall, origin.actor(cx), &format!("{}_succeeded", orders.verb()), about, &payload)?;
+    Ok(left)
+}
+
+/// Takes back what nothing of has happened yet; what may have happened is left to be proven.
+fn take_back(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Left) -> Result<()> {
+    let waiting = [Phase::Queued, Phase::Claimed];
+    let filter = store::commands::Filter { task_id: Some(&task.id), phases: &waiting, ..Default::default() };
+    for command in store::commands::list(w.read(), &filter, 0)? {
+        if store::commands::advance(
+            w,
+            &command,
+            Phase::Cancelled,
+            Step { reason: Some(why), ..Step::default() },
+            now.wall,
+        )? {
+            left.cancelled_commands.push(command.id);
+        }
+    }
+    let begun = [Phase::Started, Phase::Staged, Phase::Submitted, Phase::Ambiguous];
+    let filter = store::commands::Filter { phases: &begun, ..filter };
+    left.in_flight_commands =
+        store::commands::list(w.read(), &filter, 0)?.into_iter().map(|command| command.id).collect();
+    Ok(())
+}
+
+/// Ends the binding, and takes out of the way what nobody has seen under it.
+fn end_binding(w: &Write<'_>, binding: &Binding, why: &str, now: &Moment, left: &mut Left) -> Result<()> {
+    store::bindings::end(w, &binding.id, BindingState::Ended, now.wall)?;
+    let (commands, items) = store::inbox::settle_binding(w, &binding.id, why)?;
+    left.binding_id = Some(binding.id.clone());
+    left.settled_messages = items;
+    for id in commands {
+        let Some(command) = store::commands::by_id(w.read(), &id)?.filter(|one| one.phase == Phase::Delivered) else {
+            continue;
+        };
+        if store::commands::advance(
+            w,
+            &command,
+            Phase::Cancelled,
+            Step { reason: Some(why), ..Step::default() },
+            now.wall,
+        )? {
+            left.cancelled_commands.push(command.id);
+        }
+    }
+    Ok(())
+}
+
+/// The task as it stands now.
+pub(super) fn reread(store: &Store, id: &str) -> Result<Option<Task>> {
+    Ok(store.read(|r| store::tasks::find(r, id))?)
+}

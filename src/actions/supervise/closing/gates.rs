@@ -1,0 +1,223 @@
+//! The gates of a task, looked at together.
+
+use super::{
+    audits::{AckAudit, CriteriaAudit},
+    end::Orders,
+};
+use crate::{
+    actions::{
+        Context,
+        caller::Origin,
+        supervise::{
+            decisions::{self, DecisionCheck},
+            epilogue::{Folder, Status},
+            evidence, gate,
+        },
+    },
+    base::Result,
+    model::{
+        supervision::{
+            CriterionStatus, Deciding, Gate, GateCheck, GateReason, ManagerConfig, Mode, Permission, Wants,
+            evidence::{ADVERSARIAL, is_adversarial, is_of_type, is_verified, plain_name},
+        },
+        task::Task,
+    },
+    store::{self, Read, audit::Actor, criteria::Criterion},
+};
+
+/// What was looked up outside of the ledger, and what the ledger said then.
+pub(super) struct Outside {
+    pub(super) folder: Folder,
+    /// The criteria, by number and version.
+    criteria: Vec<(i64, u64)>,
+    /// What is no longer as it was when it was shown, by the number of its criterion.
+    broken: Vec<(i64, String)>,
+    /// What is missing of the captures.
+    pub(super) uncaptured: Vec<String>,
+}
+
+impl Outside {
+    pub(super) fn look(cx: &Context, folder: Folder, criteria: &[Criterion]) -> Self {
+        let satisfied = criteria.iter().filter(|one| one.status == CriterionStatus::Satisfied);
+        let broken = satisfied
+            .flat_map(|one| evidence::broken(cx, &one.evidence).into_iter().map(|why| (one.id, why)))
+            .collect();
+        Self { folder, criteria: versions(criteria), broken, uncaptured: Vec::new() }
+    }
+}
+
+fn versions(criteria: &[Criterion]) -> Vec<(i64, u64)> {
+    criteria.iter().map(|one| (one.id, one.version)).collect()
+}
+
+/// Everything that was looked at.
+pub(super) struct Looked {
+    pub(super) gates: Vec<GateCheck>,
+    pub(super) criteria: Option<CriteriaAudit>,
+    pub(super) acks: Option<AckAudit>,
+    pub(super) epilogue: Option<Status>,
+    pub(super) decision: DecisionCheck,
+}
+
+impl Looked {
+    pub(super) fn is_open(&self) -> bool {
+        self.gates.iter().all(|gate| gate.ok)
+    }
+}
+
+struct Looking<'a> {
+    r: Read<'a>,
+    origin: &'a Origin,
+    orders: &'a Orders<'a>,
+    task: &'a Task,
+    config: Option<ManagerConfig>,
+    outside: &'a Outside,
+}
+
+/// Looks at every gate that somebody wants. Nothing is written.
+pub(super) fn look(
+    cx: &Context,
+    r: Read<'_>,
+    origin: &Origin,
+    orders: &Orders<'_>,
+    task: &Task,
+    outside: &Outside,
+) -> Result<Looked> {
+    let config = store::manager_configs::of_task(r, &task.id)?;
+    let looking = Looking { r, origin, orders, task, config, outside };
+    let is_strict = looking.mode() == Some(Mode::Strict);
+    let decision = decisions::check(r, task, orders.decision_id, &[Deciding::Stop], cx.now())?;
+    let mut gates = vec![looking.permission()?];
+    // What an operator does is the decision.
+    let wants = wanted(orders.strict_decisions, is_strict && *origin != Origin::Operator);
+    gates.extend(wants.map(|wants| {
+        let faults = decision.warnings.iter().map(|fault| fault.to_string()).collect();
+        GateCheck::new(Gate::Decision, wants, faults)
+    }));
+    let Some(finish) = orders.finish else {
+        return Ok(Looked { gates, criteria: None, acks: None, epilogue: None, decision });
+    };
+    let all = store::criteria::of_task(r, &task.id)?;
+    let terms = looking.config.as_ref().map(|config| &config.terms);
+    let audit = CriteriaAudit::of(r, task, &all, finish.require_criteria_audit || is_strict)?;
+    gates.push(looking.criteria(&all, &audit)?);
+    let proven = looking.proven(&all)?;
+    let named: Vec<&String> = terms.into_iter().flat_map(|terms| &terms.evidence_gates).collect();
+    let (adversarial, others): (Vec<&String>, Vec<&String>) =
+        named.into_iter().partition(|name| plain_name(name) == ADVERSARIAL);
+    if !others.is_empty() {
+        let missing = others.iter().filter(|name| !proven.iter().any(|one| is_of_type(&one.evidence, name)));
+        let missing =
+            missing.map(|name| format!("no satisfied criterion has evidence of the type `{}`", plain_name(name)));
+        gates.push(GateCheck::new(Gate::Evidence, Wants::Terms, missing.collect()));
+    }
+    if let Some(wants) = wanted(finish.require_adversarial_proof, !adversarial.is_empty()) {
+        let is_there = proven.iter().any(|one| is_adversarial(&one.evidence));
+        let reasons = (!is_there).then(|| {
+            "no satisfied criterion tells of a try to break the work (failure_mode, check, result)".to_owned()
+        });
+        gates.push(GateCheck::new(Gate::AdversarialProof, wants, reasons.into_iter().collect()));
+    }
+    let wants = wanted(finish.require_acks, terms.is_some_and(|terms| terms.require_acks));
+    let acks = AckAudit::of(r, task, wants.is_some())?;
+    gates.extend(wants.map(|wants| GateCheck::new(Gate::Acknowledgements, wants, acks.stale_reasons.clone())));
+    let epilogue = Status::of(r, task, looking.config.as_ref(), &outside.folder)?;
+    let wants = wanted(finish.require_epilogue, !epilogue.required_steps.is_empty());
+    gates.extend(wants.map(|wants| {
+        let open = epilogue.steps.iter().filter(|step| !step.ok);
+        let mut reasons: Vec<String> =
+            open.map(|step| format!("{}: {}", step.step_name, step.reasons.join("; "))).collect();
+        if epilogue.required_steps.is_empty() {
+            reasons.push("no closing step is configured".to_owned());
+        }
+        GateCheck::new(Gate::Epilogue, wants, reasons)
+    }));
+    if finish.require_transcript_segment {
+        gates.push(GateCheck::new(Gate::Transcript, Wants::Flag, outside.uncaptured.clone()));
+    }
+    Ok(Looked { gates, criteria: Some(audit), acks: Some(acks), epilogue: Some(epilogue), decision })
+}
+
+/// Who wants a gate: the terms, whatever the command line says, else the command line.
+fn wanted(by_flag: bool, by_terms: bool) -> Option<Wants> {
+    match (by_terms, by_flag) {
+        (true, _) => Some(Wants::Terms),
+        (false, true) => Some(Wants::Flag),
+        (false, false) => None,
+    }
+}
+
+impl Looking<'_> {
+    fn mode(&self) -> Option<Mode> {
+        self.config.as_ref().map(|config| config.terms.supervision_mode)
+    }
+
+    fn permission(&self) -> Result<GateCheck> {
+        let Self { r, origin, orders, task, .. } = self;
+        let mut reasons = Vec::new();
+        if let Err(error) = gate::supervises(*r, origin, task, "end it") {
+            reasons.push(error.to_string());
+        } else if **origin != Origin::Operator {
+            if self.config.is_none() {
+                reasons.push(GateReason::MissingManagerConfig.to_string());
+            }
+            let stops = orders.stop_worker || orders.finish.is_none();
+            let missing = ManagerConfig::missing(self.config.as_ref(), &[Permission::Stop]);
+            if stops && !missing.is_empty() {
+                reasons.push(format!("{}: {}", Permission::Stop, GateReason::PermissionNotEnabled));
+            }
+            if orders.stop_manager {
+                reasons.push(format!("to stop the manager: {}", GateReason::OnlyAnOperator));
+            }
+        }
+        Ok(GateCheck::new(Gate::Permission, Wants::Always, reasons))
+    }
+
+    fn criteria(&self, all: &[Criterion], audit: &CriteriaAudit) -> Result<GateCheck> {
+        let mut reasons = Vec::new();
+        if versions(all) != self.outside.criteria {
+            reasons.push("the criteria were changed while they were looked at: run it again".to_owned());
+        }
+        reasons.extend(audit.open_criteria.iter().map(|one| format!("#{} is open: {}", one.id, one.criterion)));
+        if self.mode() != Some(Mode::Light) || audit.require_criteria_audit {
+            let proposed = audit.proposed_criteria.iter();
+            reasons.extend(proposed.map(|one| format!("#{} is only proposed: {}", one.id, one.criterion)));
+        }
+        for one in all.iter().filter(|one| one.status == CriterionStatus::Satisfied) {
+            if !self.is_proven(one)? {
+                reasons.push(format!("#{} is satisfied on somebody's word alone: {}", one.id, one.criterion));
+            }
+            let broken = self.outside.broken.iter().filter(|(id, _)| *id == one.id);
+            reasons.extend(broken.map(|(id, why)| format!("the evidence of #{id} does not hold: {why}")));
+        }
+        if audit.require_criteria_audit && audit.summary.satisfied == 0 {
+            reasons.push("no criterion is satisfied: nothing says that anything was delivered".to_owned());
+        }
+        let wants = match (self.mode(), audit.require_criteria_audit) {
+            (Some(Mode::Strict), _) => Wants::Terms,
+            (_, true) => Wants::Flag,
+            (_, false) => Wants::Always,
+        };
+        Ok(GateCheck::new(Gate::Criteria, wants, reasons))
+    }
+
+    /// Satisfied criteria on which something else can rest.
+    fn proven<'a>(&self, all: &'a [Criterion]) -> Result<Vec<&'a Criterion>> {
+        let mut proven = Vec::new();
+        for one in all.iter().filter(|one| one.status == CriterionStatus::Satisfied) {
+            if self.is_proven(one)? {
+                proven.push(one);
+            }
+        }
+        Ok(proven)
+    }
+
+    /// A receipt shows it, or an operator has said so.
+    fn is_proven(&self, one: &Criterion) -> Result<bool> {
+        if is_verified(&one.evidence) {
+            return Ok(true);
+        }
+        let by = store::criteria::settled_by(self.r, one.id)?;
+        Ok(by.as_deref() == Some(Actor::Operator.as_str()))
+    }
+}

@@ -1,0 +1,200 @@
+//! What `finish-task` and `stop-task` print.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    audits::{AckAudit, CriteriaAudit},
+    end::{self, Orders},
+    gates::Looked,
+    sessions::{Captures, Stopping},
+};
+use crate::{
+    actions::{
+        Context, Outcome,
+        capture::Captured,
+        supervise::{decisions::DecisionCheck, epilogue::Status},
+    },
+    base::{Kind, Result},
+    model::{
+        session::Role,
+        supervision::GateCheck,
+        task::{Task, TaskEnd, TaskState},
+    },
+    store::Store,
+};
+
+/// What the end of a task took back and left.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    pub(super) binding_id: Option<String>,
+    pub(super) cancelled_commands: Vec<String>,
+    pub(super) final_decision_id: i64,
+    pub(super) in_flight_commands: Vec<String>,
+    pub(super) settled_messages: usize,
+    pub(super) stopping_dispatchers: Vec<String>,
+}
+
+/// How a task ended, or what is in the way.
+#[derive(Debug, Serialize)]
+pub struct Closed {
+    /// It had ended before; sessions were stopped at most.
+    already_done_followup: bool,
+    /// The binding that ended.
+    binding_id: Option<String>,
+    /// Messages that were taken back.
+    cancelled_commands: Vec<String>,
+    dry_run: bool,
+    /// When and how the task ended; none while it is open.
+    end: Option<TaskEnd>,
+    final_ack_audit: Option<AckAudit>,
+    final_audit: Option<CriteriaAudit>,
+    /// The decision that the end is.
+    final_decision_id: Option<i64>,
+    final_epilogue_audit: Option<Status>,
+    /// It is finished, and not stopped.
+    finish: bool,
+    /// Every gate that somebody wants.
+    gates: Vec<GateCheck>,
+    /// Messages that may have arrived; their fate is still looked for.
+    in_flight_commands: Vec<String>,
+    killed_manager: bool,
+    killed_worker: bool,
+    manager_decision: DecisionCheck,
+    /// Everything that was asked for was done.
+    ok: bool,
+    pre_stop_transcript_captures: Vec<Captured>,
+    reason: Option<String>,
+    /// What became of the sessions that were to be stopped.
+    sessions: Vec<Stopping>,
+    /// Messages in inboxes that nobody had seen.
+    settled_messages: usize,
+    state: TaskState,
+    stop_manager: bool,
+    stop_worker: bool,
+    /// Dispatchers of this task alone, which end now.
+    stopping_dispatchers: Vec<String>,
+    task: Brief,
+    #[serde(skip)]
+    is_refused: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Brief {
+    id: String,
+    name: String,
+}
+
+impl Closed {
+    pub(super) fn new(cx: &Context, orders: &Orders<'_>, task: &Task, looked: Looked, captures: Captures) -> Self {
+        Self {
+            already_done_followup: false,
+            binding_id: None,
+            cancelled_commands: Vec::new(),
+            dry_run: cx.dry_run(),
+            end: task.end.clone(),
+            final_ack_audit: looked.acks,
+            final_audit: looked.criteria,
+            final_decision_id: None,
+            final_epilogue_audit: looked.epilogue,
+            finish: orders.finish.is_some(),
+            gates: looked.gates,
+            in_flight_commands: Vec::new(),
+            killed_manager: false,
+            killed_worker: false,
+            manager_decision: looked.decision,
+            ok: false,
+            pre_stop_transcript_captures: captures.captured,
+            reason: None,
+            sessions: Vec::new(),
+            settled_messages: 0,
+            state: task.state,
+            stop_manager: orders.stop_manager,
+            stop_worker: orders.stop_worker,
+            stopping_dispatchers: Vec::new(),
+            task: Brief { id: task.id.clone(), name: task.name.clone() },
+            is_refused: true,
+        }
+    }
+
+    pub(super) fn follows_up(&mut self) {
+        self.already_done_followup = true;
+        self.gates.clear();
+        self.is_refused = false;
+        self.ok = true;
+    }
+
+    pub(super) fn ended(&mut self, left: Left, reason: &str) {
+        let Left { binding_id, cancelled_commands, final_decision_id, in_flight_commands, .. } = left;
+        self.binding_id = binding_id;
+        self.cancelled_commands = cancelled_commands;
+        self.final_decision_id = Some(final_decision_id);
+        self.in_flight_commands = in_flight_commands;
+        self.settled_messages = left.settled_messages;
+        self.stopping_dispatchers = left.stopping_dispatchers;
+        self.reason = Some(reason.to_owned());
+        self.state = if self.finish { TaskState::Done } else { TaskState::Failed };
+        self.is_refused = false;
+        self.ok = true;
+    }
+
+    pub(super) fn stopped(&mut self, sessions: Vec<Stopping>) {
+        let killed = |role: Role| sessions.iter().any(|one| one.role == role && one.killed);
+        (self.killed_worker, self.killed_manager) = (killed(Role::Worker), killed(Role::Manager));
+        self.ok = sessions.iter().all(|one| one.ok);
+        self.sessions = sessions;
+    }
+
+    /// The same with the end as it is on record.
+    pub(super) fn reread(mut self, store: &Store) -> Result<Self> {
+        if let Some(task) = end::reread(store, &self.task.id)?.filter(|task| task.end.is_some()) {
+            self.end = task.end;
+        }
+        Ok(self)
+    }
+}
+
+impl Outcome for Closed {
+    fn exit_code(&self) -> u8 {
+        match (self.is_refused, self.ok) {
+            (true, _) => Kind::Blocked.exit_code(),
+            (false, ok) => u8::from(!ok),
+        }
+    }
+
+    fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let name = &self.task.name;
+        let what = if self.finish { "finished" } else { "stopped" };
+        if self.is_refused {
+            writeln!(out, "{name} is not {what}:")?;
+        } else if self.already_done_followup {
+            writeln!(out, "{name} is {} already", self.state)?;
+        } else {
+            let would = if self.dry_run { "would be" } else { "is" };
+            writeln!(out, "{name} {would} {what}")?;
+        }
+        for gate in &self.gates {
+            writeln!(out, "{} {} ({})", if gate.ok { "ok  " } else { "open" }, gate.gate, gate.wanted_by)?;
+            gate.reasons.iter().try_for_each(|reason| writeln!(out, "     {reason}"))?;
+        }
+        if !self.cancelled_commands.is_empty() {
+            writeln!(out, "{} messages were taken back", self.cancelled_commands.len())?;
+        }
+        if !self.in_flight_commands.is_empty() {
+            writeln!(
+                out,
+                "{} messages may have arrived: {}",
+                self.in_flight_commands.len(),
+                self.in_flight_commands.join(", ")
+            )?;
+        }
+        for one in &self.sessions {
+            match &one.error {
+                Some(error) => writeln!(out, "{} {} was not stopped: {error}", one.role, one.name)?,
+                None => writeln!(out, "{} {} is stopped", one.role, one.name)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! Finishing a task: each gate is shown as it stands now before anything is asked, and what was shown for its criteria.
+
+use super::{
+    app::{App, Screen},
+    form,
+    keymap::Intent,
+    layer::Layer,
+    message::{Effect, Failure, Load},
+    screen,
+    submitting::submit,
+    theme::Part,
+};
+use crate::{
+    actions::{FinishTask, ShownCriterion, TaskReview},
+    base::{Result, Timestamp},
+};
+
+/// A task that is to be finished.
+#[derive(Debug)]
+pub struct Finishing {
+    /// The task.
+    pub task: String,
+    /// Its name.
+    pub name: String,
+    /// How it stands; none while that is looked at.
+    pub review: Option<Result<TaskReview, Failure>>,
+    /// Its worker is stopped with it.
+    pub stop_worker: bool,
+    /// Its manager is stopped with it.
+    pub stop_manager: bool,
+    /// First line shown.
+    pub scroll: usize,
+}
+
+impl Finishing {
+    /// What will be run.
+    #[must_use]
+    pub fn action(&self) -> FinishTask {
+        FinishTask { stop_worker: self.stop_worker, stop_manager: self.stop_manager, ..FinishTask::plain(&self.name) }
+    }
+
+    /// Every gate is met, as far as was seen.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let Some(Ok(review)) = &self.review else { return false };
+        review.gates.iter().all(|gate| gate.ok)
+    }
+}
+
+/// What was shown for the criteria of the selected task.
+#[derive(Debug, Default)]
+pub struct Proofs {
+    /// The task that was asked about last, and the change of the board that it was asked after.
+    asked: Option<(String, Option<Timestamp>)>,
+    /// The answer, with its task.
+    known: Option<(String, Result<Vec<ShownCriterion>, Failure>)>,
+}
+
+impl Proofs {
+    /// What is known of this task.
+    #[must_use]
+    pub fn of(&self, task: &str) -> Option<&Result<Vec<ShownCriterion>, Failure>> {
+        self.known.as_ref().filter(|(id, _)| id == task).map(|(_, known)| known)
+    }
+}
+
+/// Whether the selected task can be finished.
+#[must_use]
+pub fn can_finish(app: &App) -> bool {
+    form::selected_task(app).is_some_and(|row| row.task.state.is_open())
+}
+
+/// Shows how the selected task stands.
+pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(task) = form::selected_task(app).map(|row| row.task.clone()) else {
+        app.say(Part::Warning, "no task is selected");
+        return;
+    };
+    if !task.state.is_open() {
+        app.say(Part::Warning, format!("{} has ended: it is {}", task.name, task.state));
+        return;
+    }
+    effects.push(Effect::Load(Load::Review(task.id.clone())));
+    let finishing =
+        Finishing { task: task.id, name: task.name, review: None, stop_worker: false, stop_manager: false, scroll: 0 };
+    app.layers.push(Layer::Finish(Box::new(finishing)));
+}
+
+/// The answer to [`Load::Review`].
+pub(super) fn arrived(app: &mut App, task: &str, result: Result<TaskReview>) {
+    let finishing = app.layers.iter_mut().find_map(|layer| match layer {
+        Layer::Finish(finishing) if finishing.task == task => Some(finishing),
+        _ => None,
+    });
+    // Closed in the meantime: nobody waits for it.
+    if let Some(finishing) = finishing {
+        finishing.review = Some(result.map_err(|error| Failure::from(&error)));
+    }
+}
+
+/// The answer to [`Load::Criteria`].
+pub(super) fn criteria_arrived(app: &mut App, task: String, result: Result<Vec<ShownCriterion>>) {
+    app.proofs.known = Some((task, result.map_err(|error| Failure::from(&error))));
+}
+
+/// Asks for the criteria of the task that is shown, when another one is shown or something has changed.
+pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
+    if app.screen != Screen::Task {
+        return;
+    }
+    let Some(row) = app.selected_task() else { return };
+    let wanted = (row.task.id.clone(), app.changed_at);
+    if app.proofs.asked.as_ref() != Some(&wanted) {
+        effects.insert(0, Effect::Load(Load::Criteria(wanted.0.clone())));
+        app.proofs.asked = Some(wanted);
+    }
+}
+
+/// Keys while the layer is on top.
+pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let limit = screen::layers::overflow(app);
+    let is_drawn = !screen::is_too_small(app.size);
+    let Some(Layer::Finish(finishing)) = app.layers.last_mut() else { return };
+    match intent {
+        Some(Intent::Back) => {
+            app.layers.pop();
+        }
+        Some(Intent::Down) => finishing.scroll = (finishing.scroll + 1).min(limit),
+        Some(Intent::Up) => finishing.scroll = finishing.scroll.saturating_sub(1),
+        Some(Intent::PageDown) => finishing.scroll = (finishing.scroll + page).min(limit),
+        Some(Intent::PageUp) => finishing.scroll = finishing.scroll.saturating_sub(page),
+        Some(Intent::WithWorker) => finishing.stop_worker = !finishing.stop_worker,
+        Some(Intent::WithManager) => finishing.stop_manager = !finishing.stop_manager,
+        Some(Intent::Reload) => {
+            finishing.review = None;
+            effects.push(Effect::Load(Load::Review(finishing.task.clone())));
+        }
+        Some(Intent::Yes) if !finishing.is_open() => {
+            app.say(Part::Warning, "nothing is done: not every gate is met");
+        }
+        // Nobody says yes to an end that was never shown.
+        Some(Intent::Yes) if finishing.scroll < limit || !is_drawn => {
+            app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
+        }
+        Some(Intent::Yes) => {
+            let action = finishing.action();
+            app.layers.pop();
+            submit(app, action, effects);
+        }
+        _ => {}
+    }
+}

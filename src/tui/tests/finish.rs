@@ -1,0 +1,94 @@
+//! Finishing a task by keys: every gate is shown first, and nothing is done while one is not met.
+
+use super::fake::{app, press, review, screen, shown_criteria};
+use crate::{
+    actions::Command,
+    base::Error,
+    tui::{
+        app::update,
+        layer::Layer,
+        message::{Effect, Load, Msg},
+    },
+};
+
+/// The task that is selected first.
+const TASK: &str = "task-parser";
+
+fn answer(app: &mut crate::tui::app::App, is_met: bool) {
+    update(app, Msg::Review(TASK.into(), Ok(review(is_met))));
+}
+
+#[test]
+fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
+    let mut app = app(80, 24);
+    let effects = press(&mut app, "2 F");
+    assert!(effects.contains(&Effect::Load(Load::Review(TASK.into()))), "{effects:?}");
+    assert!(screen(&app).contains("looking at every gate"));
+    // Nothing is known yet, then something is in the way.
+    assert!(press(&mut app, "y").is_empty());
+    answer(&mut app, false);
+    let shown = screen(&app);
+    for text in ["open criteria", "#2 is open", "open acknowledgements", "manager: missing", "ok   permission"] {
+        assert!(shown.contains(text), "{text}\n{shown}");
+    }
+    assert!(press(&mut app, "PgDn PgDn y").is_empty());
+    assert!(screen(&app).contains("not every gate is met"));
+    // Looked at again, all is well.
+    assert_eq!(press(&mut app, "r"), [Effect::Load(Load::Review(TASK.into()))]);
+    assert!(press(&mut app, "y").is_empty(), "what was seen before does not count");
+    answer(&mut app, true);
+    press(&mut app, "w m m");
+    assert!(screen(&app).contains("conveyor finish-task --stop-worker -- parser"), "{}", screen(&app));
+    let effects = press(&mut app, "PgDn y");
+    let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((finish.task.as_str(), finish.stop_worker, finish.stop_manager), ("parser", true, false));
+    assert!(app.layers.is_empty());
+}
+
+#[test]
+fn who_leaves_the_gates_has_done_nothing_and_an_answer_that_comes_late_is_dropped() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 F");
+    assert!(press(&mut app, "Esc").is_empty() && app.layers.is_empty());
+    answer(&mut app, true);
+    assert!(app.layers.is_empty());
+    press(&mut app, "F");
+    update(&mut app, Msg::Review(TASK.into(), Err(Error::refused("git is stuck"))));
+    assert!(screen(&app).contains("git is stuck"));
+    assert!(press(&mut app, "y").is_empty());
+    assert!(matches!(app.layers.last(), Some(Layer::Finish(_))));
+}
+
+#[test]
+fn nobody_finishes_a_task_on_a_screen_that_does_not_show_it_all() {
+    let mut app = app(50, 12);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    assert!(press(&mut app, "y").is_empty(), "{}", screen(&app));
+    assert!(screen(&app).contains("works at the end"), "{}", screen(&app));
+    assert_eq!(press(&mut app, "PgDn PgDn PgDn y").len(), 1);
+}
+
+#[test]
+fn the_task_screen_asks_for_proofs_when_another_task_is_shown_and_shows_them() {
+    let mut app = app(160, 50);
+    let asks =
+        |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Load(Load::Criteria(_)))).count();
+    let effects = press(&mut app, "2");
+    assert_eq!(asks(&effects), 1, "{effects:?}");
+    assert_eq!(asks(&press(&mut app, "Tab Tab")), 0, "once");
+    press(&mut app, "Tab Tab");
+    update(&mut app, Msg::Criteria(TASK.into(), Ok(shown_criteria())));
+    let shown = screen(&app);
+    for text in [
+        "criteria and proofs",
+        "#1 satisfied every recorded file parses",
+        "proof: `cargo test` ended",
+        "claim: event 41",
+    ] {
+        assert!(shown.contains(text), "{text}\n{shown}");
+    }
+    // What belongs to another task is not shown.
+    update(&mut app, Msg::Criteria("task-other".into(), Ok(shown_criteria())));
+    assert!(!screen(&app).contains("criteria and proofs"));
+}

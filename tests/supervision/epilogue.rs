@@ -1,0 +1,188 @@
+//! `epilogue`: the closing steps do their work, a failed one has failed, and one that was done holds for the work as it
+//! was then.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use serde_json::{Value, json};
+
+use super::{
+    in_session, refusal, trail,
+    world::{World, gate},
+};
+use crate::support::{Finished, TestEnv};
+
+fn step(env: &TestEnv, step: &str, flags: &str) -> Finished {
+    env.sh(&format!("epilogue parser --step {step} --json {flags}"))
+}
+
+fn epilogue_gate(env: &TestEnv) -> Value {
+    gate(&env.sh("finish-task parser --dry-run --json").json(), "epilogue")
+}
+
+fn check_script(world: &World<'_>, script: &str) {
+    let path = world.folder.join("check.sh");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn run_tools_runs_what_the_terms_name_in_the_workers_folder_and_keeps_how_it_ended() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    check_script(&world, "pwd; echo wrong >&2; exit \"$1\"");
+    env.sh("manager-config parser --epilogue run-tools --tool './check.sh 0' --tool verification.run_tests").ok();
+    let done = step(&env, "run-tools", "").ok().json();
+    let tools = done["ran"]["result"]["tools"].clone();
+    assert_eq!((&done["ran"]["state"], &done["ran"]["result"]["tool_count"]), (&json!("succeeded"), &json!(1)));
+    assert_eq!(tools[0]["stdout"]["tail"].as_str().unwrap().trim(), "$TEST/project/repository");
+    assert_eq!(tools[0]["stderr"]["sha256"].as_str().unwrap().len(), 64);
+    assert!(tools[1]["skipped"].is_string());
+    assert_eq!(done["status"]["ok"], true);
+    // Whatever fails makes it fail.
+    for (tool, why) in [
+        ("./check.sh 3", "`./check.sh 3` ended with exit code 3"),
+        ("no-such-tool x", "configured tool not found: no-such-tool"),
+        ("'./check.sh 0", "is no command line"),
+    ] {
+        env.run(["manager-config", "parser", "--tool", "./check.sh 0", "--tool", tool]).ok();
+        let run = step(&env, "run-tools", "");
+        assert_eq!(run.code, 1, "{run}");
+        if !run.out.is_empty() {
+            let told = run.json();
+            assert_eq!(told["ran"]["state"], "failed");
+            assert!(told["ran"]["error"].as_str().unwrap().contains(why), "{told:#}");
+            assert!(epilogue_gate(&env)["reasons"][0].as_str().unwrap().contains(why));
+        }
+    }
+}
+
+#[test]
+fn a_tool_that_takes_too_long_is_killed_and_has_failed() {
+    let env = TestEnv::pair();
+    World::of(&env);
+    env.sh("manager-config parser --epilogue run-tools --tool 'sleep 60'").ok();
+    let run = step(&env, "run-tools", "--timeout-seconds 1");
+    assert_eq!((run.code, &run.json()["ran"]["error"]), (1, &json!("`sleep 60` took too long and was killed")));
+}
+
+#[test]
+fn a_step_holds_until_the_work_the_terms_or_the_binding_change() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    env.sh("manager-config parser --epilogue run-tools --tool 'git --version'").ok();
+    let because = |why: &str| {
+        let gate = epilogue_gate(&env);
+        assert_eq!(gate["reasons"], json!([format!("run-tools: {why}")]));
+    };
+    because("it was never run");
+    step(&env, "run-tools", "").ok();
+    assert_eq!(epilogue_gate(&env)["ok"], true);
+    for change in ["new", "changed", "ignored by nobody"] {
+        world.file("work", change, 30, 0);
+        because("the worker's folder has changed since");
+        step(&env, "run-tools", "").ok();
+    }
+    world.commit("work", "2020-02-01T00:00:00Z");
+    because("the worker's folder has changed since");
+    step(&env, "run-tools", "").ok();
+    env.sh("manager-config parser --objective other").ok();
+    because("it was run under other terms");
+    step(&env, "run-tools", "").ok();
+    env.sh("unbind --task parser").ok();
+    env.sh("bind --task parser --worker w1 --manager m1").ok();
+    because("it was run under another binding");
+    step(&env, "run-tools", "").ok();
+    env.sh("finish-task parser").ok();
+}
+
+#[test]
+fn a_manager_runs_steps_as_far_as_its_terms_allow() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    check_script(&world, "exit 0");
+    fs::rename(world.folder.join("check.sh"), world.folder.join("cargo")).unwrap();
+    env.sh(
+        "manager-config parser --epilogue run-tools --epilogue draft-pr --epilogue subagent-review --tool './cargo --version'",
+    )
+    .ok();
+    for (line, permission) in [
+        ("--step run-tools", "verification.run_cargo"),
+        ("--step draft-pr --open", "repo.open_pr"),
+        ("--step subagent-review", "context.spawn_reviewer"),
+    ] {
+        let (code, told) = refusal(&in_session(&env, "m1", &format!("epilogue parser --json {line}")));
+        assert_eq!((code, told.contains("permission_not_enabled")), (3, true), "{line}: {told}");
+        assert!(told.contains(&format!("--permit {permission}")), "{told}");
+    }
+    assert_eq!(trail(&env, "epilogue_step_refused").len(), 3);
+    let (code, told) = refusal(&in_session(&env, "w1", "epilogue parser --step run-tools --json"));
+    assert_eq!((code, told.contains("does not run its closing steps")), (3, true), "{told}");
+    // Nor does it name other tools, which an operator might run.
+    let (code, told) = refusal(&in_session(&env, "m1", "manager-config parser --tool true --json"));
+    assert_eq!((code, told.contains("does not loosen its terms: tools")), (3, true), "{told}");
+    env.sh("manager-config parser --permit verification.run_cargo").ok();
+    in_session(&env, "m1", "epilogue parser --step run-tools --json").ok();
+    let (code, told) = refusal(&step(&env, "record-handoff", ""));
+    assert_eq!((code, told.starts_with("epilogue step \"record-handoff\" is not configured")), (1, true), "{told}");
+}
+
+#[test]
+fn a_pull_request_is_drafted_from_commits_and_opened_by_the_users_gh() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    env.sh("manager-config parser --epilogue draft-pr").ok();
+    let fails = |flags: &str, why: &str| {
+        let run = step(&env, "draft-pr", flags);
+        assert_eq!(run.code, 1, "{run}");
+        assert!(run.json()["ran"]["error"].as_str().unwrap().contains(why), "{run}");
+    };
+    fails("", "the branch has no commit beyond main");
+    world.git(&["checkout", "-q", "-b", "work"]);
+    fs::write(world.folder.join("parser"), "p").unwrap();
+    fails("", "the branch has no commit beyond main");
+    world.commit("parse nested quotes", "2020-02-01T00:00:00Z");
+    fs::write(world.folder.join("late"), "p").unwrap();
+    fails("", "1 changed files are in no commit");
+    world.commit("late", "2020-02-01T00:00:00Z");
+    let drafted = step(&env, "draft-pr", "").ok().json();
+    let result = drafted["ran"]["result"].clone();
+    assert_eq!((&result["branch"], &result["base"], &result["url"]), (&json!("work"), &json!("main"), &Value::Null));
+    assert!(result["body"].as_str().unwrap().contains("parse nested quotes"), "{result:#}");
+    // The user's gh, as it is found on PATH.
+    let tools = env.cwd().join("tools");
+    fs::create_dir_all(&tools).unwrap();
+    let gh = |script: &str| {
+        fs::write(tools.join("gh"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(tools.join("gh"), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = env.command();
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+        let words = ["epilogue", "parser", "--step", "draft-pr", "--open", "--json"];
+        command.env("PATH", path).args(words).output().unwrap()
+    };
+    let run = gh("echo no upstream >&2; exit 1");
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stdout).contains("gh opened no pull request: no upstream"));
+    let log = env.cwd().join("gh.log");
+    let run = gh(&format!("printf '%s|' \"$@\" > {}; echo https://example.org/pr/7", log.display()));
+    let told: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!((run.status.code(), &told["ran"]["result"]["url"]), (Some(0), &json!("https://example.org/pr/7")));
+    let words = fs::read_to_string(log).unwrap();
+    assert!(words.starts_with("pr|create|--draft|--title|") && words.ends_with("--head|work|--base|main|"), "{words}");
+}
+
+#[test]
+fn a_handoff_counts_while_it_holds() {
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --epilogue record-handoff").ok();
+    let run = step(&env, "record-handoff", "");
+    assert_eq!(run.code, 1, "{run}");
+    assert!(run.json()["ran"]["error"].as_str().unwrap().starts_with("missing_worker_handoff"));
+    in_session(&env, "w1", "handoff parser --summary s").ok();
+    step(&env, "record-handoff", "").ok();
+    assert_eq!(epilogue_gate(&env)["ok"], true);
+    env.sh("unbind --task parser").ok();
+    env.sh("bind --task parser --worker w1 --manager m1").ok();
+    let reasons = epilogue_gate(&env)["reasons"][0].as_str().unwrap().to_owned();
+    assert!(reasons.contains("stale_worker_handoff") && reasons.contains("another binding"), "{reasons}");
+    assert_eq!(step(&env, "record-handoff", "").code, 1);
+}
