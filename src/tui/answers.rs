@@ -92,6 +92,14 @@ pub(super) fn wants(kind: Prompt) -> &'static str {
     }
 }
 
+/// Whether the question that is meant takes this answer.
+pub(super) fn takes(app: &App, verdict: Verdict) -> bool {
+    match app.layers.last() {
+        Some(Layer::Answer(asked)) => asked.meant().is_some_and(|view| view.question.answers.contains(&verdict)),
+        _ => false,
+    }
+}
+
 /// Everything that is known of what is asked, line by line. Nothing of it is cut: who says yes says it to all of it.
 pub(super) fn facts(question: &Question) -> Vec<String> {
     let facts = [("asks", &question.asks), ("in", &question.cwd), ("reason", &question.reason)];

@@ -10,7 +10,7 @@ use super::{
     look, messages,
     screen::{doctor, fleet, selected_command},
 };
-use crate::model::{delivery::Phase, state::Condition};
+use crate::model::{delivery::Phase, question::Verdict, state::Condition};
 
 /// Whether a key would do anything on the screen now, whatever lies over it.
 #[must_use]
@@ -40,6 +40,9 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Unread => app.session().is_some_and(|row| !row.marks.unread),
         Intent::Gone => fleet::gone(app) > 0,
         Intent::Interrupt => answers::is_in(app, Condition::Busy),
+        Intent::Approve => answers::takes(app, Verdict::Approve),
+        Intent::Decline => answers::takes(app, Verdict::Decline),
+        Intent::CancelTurn => answers::takes(app, Verdict::Cancel),
         Intent::Answer => answers::is_in(app, Condition::Blocked),
         Intent::Retry => {
             selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)
@@ -77,11 +80,8 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::PageDown
         | Intent::PageUp
         | Intent::Accept
-        | Intent::Approve
         | Intent::WithWorker
         | Intent::WithManager
-        | Intent::Decline
-        | Intent::CancelTurn
         | Intent::Erase
         | Intent::EraseAll
         | Intent::EraseNext

@@ -21,6 +21,12 @@ fn wait_for_number(world: &World, terminal: &Terminal, sql: &str, wanted: i64) {
     wait_for(sql, || (number(world, sql) == wanted).then_some(()), || terminal.screen());
 }
 
+/// Waits until all of it is on the screen: a frame may be seen while it is written.
+#[track_caller]
+fn wait_for_all(terminal: &Terminal, parts: &[&str]) {
+    terminal.wait_until(&parts.join(" | "), |screen| parts.iter().all(|part| screen.contains(part)));
+}
+
 /// Closes the box with a command's result.
 fn close(terminal: &Terminal) {
     terminal.press(&["Escape"]);
@@ -45,9 +51,8 @@ fn a_turn_is_interrupted_by_keys_with_a_message_for_afterwards() {
     terminal.press(&["Report {{say Stopped here.}}"]);
     terminal.wait_for("'--followup=Report");
     terminal.press(&["Enter"]);
-    let screen = terminal
-        .wait_until("the receipt", |screen| screen.contains("the same headless") && screen.contains("interrupted"));
-    assert!(screen.contains("byte"), "the receipt shows its proof\n{screen}");
+    // The receipt shows its proof.
+    wait_for_all(&terminal, &["the same headless", "interrupted", "byte"]);
     close(&terminal);
     wait_for_number(&world, &terminal, "select count(*) from events where type = 'session_interrupted'", 1);
     let followed = "select count(*) from commands where phase = 'done' and created_by = 'operator'";
@@ -65,11 +70,9 @@ fn what_a_worker_asks_is_approved_and_declined_by_keys() {
     let terminal = cockpit(&world, "");
     terminal.wait_for("1 needs you");
     terminal.press(&["y"]);
-    let screen = terminal.wait_for("asks: rm -rf build");
-    assert!(screen.contains("it wants to run a command") && screen.contains("a approve  d decline"), "{screen}");
+    wait_for_all(&terminal, &["it wants to run a command", "asks: rm -rf build", "a approve  d decline"]);
     terminal.press(&["a"]);
-    let screen = terminal.wait_for("Approve exactly this, this once?");
-    assert!(screen.contains("asks: rm -rf build") && screen.contains("session-answer"), "{screen}");
+    wait_for_all(&terminal, &["Approve exactly this, this once?", "asks: rm -rf build", "session-answer"]);
     terminal.press(&["n"]);
     terminal.wait_gone("Approve exactly this");
     assert!(world.screen("w1").contains("Would you like to run"), "no means that it is left open");
@@ -123,8 +126,7 @@ fn an_uncertain_message_is_decided_and_a_task_is_paused_by_keys() {
     terminal.press(&["4"]);
     terminal.wait_for("V it arrived; X it did not; R send it again");
     terminal.press(&["V"]);
-    let screen = terminal.wait_for("It is recorded as your word");
-    assert!(screen.contains("dispatch resolve '--as=delivered'"), "{screen}");
+    wait_for_all(&terminal, &["It is recorded as your word", "dispatch resolve '--as=delivered'"]);
     terminal.press(&["y"]);
     terminal.wait_until("the receipt", |screen| screen.contains("the same headless") && screen.contains("resolve"));
     close(&terminal);
@@ -142,8 +144,7 @@ fn an_uncertain_message_is_decided_and_a_task_is_paused_by_keys() {
         terminal.press(&[words]);
         terminal.wait_for(title);
         terminal.press(&["Enter"]);
-        let screen = terminal.wait_for(question);
-        assert!(screen.contains("'--task=parser'"), "{screen}");
+        wait_for_all(&terminal, &[question, "'--task=parser'"]);
         terminal.press(&["y"]);
         wait_for_number(&world, &terminal, "select count(*) from dispatch_pauses", paused);
         terminal.wait_for("the same headless");
@@ -164,9 +165,8 @@ fn a_ledger_that_another_process_holds_is_said_and_what_was_typed_comes_back() {
     terminal.press(&["T"]);
     terminal.wait_for("not yet: name is missing");
     terminal.press(&["lexer", "Tab", "tokens", "C-s"]);
-    let screen = terminal.wait_until("that it failed", |screen| screen.contains("failed"));
-    assert!(screen.contains("in use") && screen.contains("hint"), "{screen}");
-    assert!(screen.contains("w1"), "what is known stays on the screen\n{screen}");
+    // What is known stays on the screen.
+    wait_for_all(&terminal, &["failed", "in use", "hint", "w1"]);
     close(&terminal);
     lock.execute_batch("rollback").unwrap();
     drop(lock);

@@ -189,7 +189,7 @@ pub(super) fn footer(app: &App) -> Line<'static> {
     let rows: Vec<&Binding> = keymap
         .rows(&places[..places.len() - 1])
         // A meaning that was taken off the keyboard has no key to be shown.
-        .filter(|row| !row.keys.is_empty() && (!app.layers.is_empty() || works(app, row.intent)))
+        .filter(|row| !row.keys.is_empty() && (is_over_a_screen(app, row.intent) || works(app, row.intent)))
         .collect();
     let help = rows.iter().position(|row| row.intent == Intent::Help);
     let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| width(rows[index])));
@@ -208,6 +208,12 @@ pub(super) fn footer(app: &App) -> Line<'static> {
         spans.extend(key_words(app, row));
     }
     Line::from(spans)
+}
+
+/// Whether it is a key of what lies over a screen, and works as long as that lies there.
+fn is_over_a_screen(app: &App, intent: Intent) -> bool {
+    // An answer works when the question takes it.
+    !app.layers.is_empty() && !matches!(intent, Intent::Approve | Intent::Decline | Intent::CancelTurn)
 }
 
 fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {

@@ -66,6 +66,7 @@ fn an_approval_takes_three_keys_and_quotes_what_it_approves() {
     let mut app = app(100, 30);
     assert_eq!(press(&mut app, "y"), [Effect::Load(Load::Questions("session-w1".into()))]);
     assert!(press(&mut app, "y a y").is_empty(), "while nothing is shown nothing can be answered");
+    assert!(!screen(&app).contains("a approve"), "and no key says that it can\n{}", screen(&app));
     arrive(&mut app, vec![asks("make install", Verdict::ALL), asks("rm -rf /", Verdict::ALL)]);
     for part in ["asks: make install", "in: /srv/project", "reason: needs the network", "open for 1m", "asks: rm -rf /"]
     {
