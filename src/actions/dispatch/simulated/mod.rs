@@ -55,7 +55,7 @@ use crate::{
 
 /// Schedules for a change, and how long they may take.
 const SCHEDULES: u64 = 10_000;
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(400);
 /// The seed of the first of them.
 const FIRST: u64 = 0x5eed_0000_0000;
 /// Schedules of a night.
