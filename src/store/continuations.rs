@@ -380,6 +380,38 @@ pub fn begin_review(
     Ok(changed == 1)
 }
 
+/// Takes up the review of two proposals: one that a dispatcher has begun and nobody has taken up, or a new one. False
+/// when it is under way somewhere else, unless `anyway`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn take_review(
+    w: &Write<'_>,
+    manager_continuation_id: i64,
+    now: Timestamp,
+    give_up_at: Timestamp,
+    anyway: bool,
+) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "insert into continuation_review_starts (manager_continuation_id, started_at, give_up_at, taken_at)
+             values (:id, :now, :give_up_at, :now)
+             on conflict (manager_continuation_id) do update set
+                give_up_at = excluded.give_up_at,
+                taken_at = excluded.taken_at
+             where continuation_review_starts.taken_at is null or continuation_review_starts.give_up_at <= :now
+                or :anyway",
+        )?
+        .execute(named_params! {
+            ":id": manager_continuation_id,
+            ":now": now,
+            ":give_up_at": give_up_at,
+            ":anyway": anyway,
+        })?;
+    Ok(changed == 1)
+}
+
 const ASKED: &str = "q.id, q.task_id, t.name as task, q.kind, q.correlation_id, q.review_id, q.reason, q.created_at,
     q.answer, q.note, q.answered_at";
 
@@ -399,7 +431,7 @@ fn question(row: &Row<'_>) -> rusqlite::Result<Question> {
     })
 }
 
-/// Puts a question to a person, once for each round and kind; one that was answered is open again.
+/// Puts a question to a person: once for each round and kind as long as it is open. An answer is never taken away.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -416,13 +448,10 @@ pub fn ask(
         .prepare_cached(
             "insert into operator_questions (task_id, kind, correlation_id, review_id, reason, created_at)
              values (:task_id, :kind, :correlation_id, :review_id, :reason, :now)
-             on conflict (task_id, correlation_id, kind) do update set
+             on conflict (task_id, correlation_id, kind) where answered_at is null do update set
                 review_id = excluded.review_id,
                 reason = excluded.reason,
-                created_at = excluded.created_at,
-                answer = null,
-                note = null,
-                answered_at = null",
+                created_at = excluded.created_at",
         )?
         .execute(named_params! {
             ":task_id": task_id,
