@@ -516,3 +516,34 @@ pub fn mode(r: Read<'_>, task_id: &str) -> Result<NudgeOnCompletion> {
     let config = super::manager_configs::of_task(r, task_id)?;
     Ok(config.map_or(NudgeOnCompletion::AskOperator, |config| config.terms.nudge_on_completion))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Error, Store};
+
+    #[test]
+    fn a_question_that_is_put_again_leaves_the_answer_to_the_first_one() {
+        let store = Store::memory().unwrap();
+        let at = Timestamp::from_millis;
+        store
+            .write(|w| {
+                w.connection.execute_batch(
+                    "insert into tasks (id, name, goal, state, created_at, updated_at)
+                     values ('t', 'parser', 'g', 'managed', '2026-11-21T02:00:00.000Z', '2026-11-21T02:00:00.000Z')",
+                )?;
+                let ask = |why: &str, now| ask(w, "t", OperatorQuestion::ReviewFailed, "r1", None, why, at(now));
+                ask("first", 1)?;
+                ask("again", 2)?;
+                let open = questions(w.read(), Some("t"), /*all*/ true)?;
+                assert_eq!((open.len(), &*open[0].reason), (1, "again"), "one as long as it is open");
+                answer(w, open[0].id, ReviewVerdict::Stop, Some("no"), at(3))?.unwrap();
+                ask("later", 4)?;
+                let both = questions(w.read(), Some("t"), true)?;
+                let told: Vec<_> = both.iter().map(|one| (&*one.reason, one.answer, one.note.as_deref())).collect();
+                assert_eq!(told, [("again", Some(ReviewVerdict::Stop), Some("no")), ("later", None, None)]);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+    }
+}

@@ -2,10 +2,16 @@
 
 use std::{collections::BTreeSet, thread};
 
+use conveyor::{
+    actions::{self, TalkQuery},
+    app,
+    base::Kind,
+    cli::Global,
+};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{below_codex, count, hidden, in_session, refusal, trail, world::World};
+use super::{below_codex, count, hidden, in_session, in_session_with, refusal, trail, world::World};
 use crate::support::TestEnv;
 
 /// What no manager may see before it has proposed itself.
@@ -175,6 +181,27 @@ fn the_line_behind_a_state_is_withheld_from_a_blind_manager() {
     }
     manager_proposes(&env, "r1");
     assert!(in_session(&env, "m1", lines[0]).ok().out.contains(SECRET));
+}
+
+/// A screen that a session runs shows it no more than a command does.
+#[test]
+fn the_conversation_is_withheld_from_a_blind_manager() {
+    let env = TestEnv::pair();
+    World::of(&env).line("2026-11-21T02:59:00.000Z", &json!({"type": "agent_message", "message": SECRET}));
+    let sql = Connection::open(env.ledger()).unwrap();
+    let id: String = sql.query_row("select id from sessions where name = 'w1'", [], |row| row.get(0)).unwrap();
+    let global = Global { path: Some(env.ledger()), ..Global::default() };
+    let shown = || {
+        let cx = app::context(&global).unwrap();
+        let page = actions::conversation(&cx, &id, TalkQuery { before: None, limit: 9 });
+        page.map(|entries| format!("{entries:?}").contains(SECRET)).map_err(|error| error.kind())
+    };
+    assert_eq!(in_session_with(&env, "m1", shown), Ok(true), "it can be seen before");
+    worker_proposes(&env, "r1");
+    assert_eq!(in_session_with(&env, "m1", shown), Err(Kind::Blocked));
+    assert_eq!((shown(), in_session_with(&env, "w1", shown)), (Ok(true), Ok(true)));
+    manager_proposes(&env, "r1");
+    assert_eq!(in_session_with(&env, "m1", shown), Ok(true));
 }
 
 #[test]
