@@ -15,7 +15,7 @@ use crate::{
         caller::{self, Origin},
         diff, lookup,
     },
-    base::{Error, Kind, Result, Timestamp, json as plain, text},
+    base::{Error, Kind, Result, json as plain, text},
     model::{
         supervision::{GateReason, Judgement, ManagerConfig, OperatorQuestion, Permission, ReviewSource},
         task::Task,
@@ -448,32 +448,41 @@ pub(in crate::actions) fn begin_due(cx: &Context, store: &Store, wanted: &dyn Fn
     if cx.dry_run() {
         return Ok(());
     }
-    let due = store.read(store::continuations::due)?;
+    let now = cx.moment();
+    let due = store.read(|r| store::continuations::due(r, &now))?;
     for one in due.into_iter().filter(|one| wanted(&one.task_id)) {
-        let now = cx.now();
         let ask = |kind, reason: &str| {
             store.write_durably(|w| {
                 let task = lookup::task(w.read(), &one.task_id)?;
                 review::ask(cx, w, &task, kind, &one.correlation_id, None, reason)
             })
         };
-        match one.give_up_at {
-            Some(at) if at > now => continue,
-            Some(_) => {
+        match one.is_over {
+            Some(false) => continue,
+            Some(true) => {
                 ask(OperatorQuestion::ReviewFailed, "the review that was begun did not end")?;
                 continue;
             }
             None => {}
         }
-        let settings = store.read(|r| settings(r, &one.task_id))?;
-        let Some(settings) = settings else {
+        let Some(known) = store.read(|r| store::continuations::reviewer(r, &one.task_id))? else {
             ask(OperatorQuestion::ContinuationReady, "no review was begun: the reviewer that was set is gone")?;
             continue;
         };
+        let settings: Settings = match serde_json::from_str(&known) {
+            Ok(settings) => settings,
+            // What is wrong with one task holds up no other.
+            Err(error) => {
+                let why = format!("no review was begun: the reviewer that was set cannot be read: {error}");
+                ask(OperatorQuestion::ReviewFailed, &text::bounded(&why, 300))?;
+                continue;
+            }
+        };
+        let now = cx.moment();
         let seconds = i64::try_from(settings.timeout).unwrap_or(i64::MAX).saturating_add(GRACE);
-        let give_up_at = Timestamp::from_millis(now.as_millis().saturating_add(seconds.saturating_mul(1_000)));
-        let ours = store
-            .write_durably(|w| store::continuations::begin_review(w, one.manager_continuation_id, now, give_up_at))?;
+        let until = now.uptime.saturating_add(seconds.saturating_mul(1_000));
+        let id = one.manager_continuation_id;
+        let ours = store.write_durably(|w| store::continuations::begin_review(w, id, &now, until))?;
         if ours && let Err(error) = begin(cx, &one) {
             ask(OperatorQuestion::ReviewFailed, &format!("the review could not be begun: {error}"))?;
         }
@@ -493,7 +502,7 @@ fn begin(cx: &Context, due: &Due) -> std::io::Result<()> {
 }
 
 fn settings(r: Read<'_>, task_id: &str) -> Result<Option<Settings>> {
-    let known = store::continuations::reviewer(r, task_id)?.map(serde_json::from_value).transpose();
+    let known = store::continuations::reviewer(r, task_id)?.map(|known| serde_json::from_str(&known)).transpose();
     known.map_err(|error| Error::new(Kind::Ledger, "the reviewer of the task cannot be read").caused_by(error))
 }
 
