@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{count, hidden, in_session, refusal, trail};
+use super::{count, hidden, in_session, refusal, trail, world::World};
 use crate::support::TestEnv;
 
 const ROUND: &str = "r1";
@@ -332,6 +332,17 @@ fn weakness_58_a_reviewer_is_shown_the_tree_in_which_the_worker_works() {
     sql.execute("update sessions set cwd = '/nonexistent' where name = 'w1'", []).unwrap();
     let script = "import json, sys\nd = json.load(sys.stdin)\nprint(json.dumps({'agreement': 'match', 'verdict': 'amend', 'rationale': d['diff']['error']}))";
     assert!(review(&env, &reviewer(&env, "s", script))["rationale"].as_str().unwrap().contains("/nonexistent"));
+}
+
+#[test]
+fn a_reviewer_is_not_shown_the_ledger_in_the_workers_own_repository() {
+    let env = ready();
+    World::around_the_ledger(&env);
+    let shown = env.sh("diff w1 --json").ok().json()["files"].to_string();
+    assert!(shown.contains(".codex-workers"), "{shown}");
+    let line = "continuation-reviewer parser --reviewer-command /bin/true --dry-run --json";
+    let told = env.sh(line).ok().json();
+    assert_eq!(told["context"]["diff"]["files"], json!([]), "{told:#}");
 }
 
 /// Weakness 60 of the predecessor: the command swallowed the flags behind it, and 15 seconds were too short.

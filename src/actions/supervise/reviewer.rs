@@ -320,7 +320,7 @@ impl Asked {
         })?;
         // Where the worker works, not where this command runs.
         let tree = match &binding {
-            Some(binding) => diff::tree_of(cx, &binding.worker_session_id, PATCH).map_err(|error| error.to_string()),
+            Some(binding) => diff::work_of(cx, &binding.worker_session_id, PATCH).map_err(|error| error.to_string()),
             None => Err("the task was never bound to a worker".to_owned()),
         };
         let tree = match tree {
