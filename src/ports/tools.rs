@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::env::{find_program, is_executable};
+use super::env::{STEP_MARK, find_program, is_executable};
 use crate::base::text;
 
 /// The most that a tool may print on one of its streams, in bytes.
@@ -86,6 +86,8 @@ pub fn run(program: &Path, words: &[String], folder: &Path, limit: Duration) -> 
         // A tool is no part of the session that asks for it.
         .env_remove("TMUX")
         .env_remove("TMUX_PANE")
+        .env_remove("CODEX_THREAD_ID")
+        .env(STEP_MARK, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -186,3 +186,46 @@ fn a_handoff_counts_while_it_holds() {
     assert!(reasons.contains("stale_worker_handoff") && reasons.contains("another binding"), "{reasons}");
     assert_eq!(step(&env, "record-handoff", "").code, 1);
 }
+
+/// What a tool gives is its worker's code, and neither the operator nor the manager that runs the step.
+#[test]
+fn a_tool_of_a_step_does_not_act_for_whoever_runs_the_step() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    let out = env.cwd().join("out");
+    fs::create_dir_all(&out).unwrap();
+    let conveyor = format!("'{}' --path '{}'", env!("CARGO_BIN_EXE_conveyor"), env.ledger().display());
+    let out_name = out.display();
+    let acts = [
+        format!("{conveyor} manager-config parser --permit worker_session.interrupt --json"),
+        format!("env -u CONVEYOR_STEP {conveyor} manager-config parser --permit worker_session.interrupt --json"),
+        format!("sh -c \"exec env -i {conveyor} manager-config parser --permit worker_session.interrupt --json\""),
+        format!("{conveyor} finish-task parser --json"),
+    ];
+    let lines: Vec<String> = (acts.iter().enumerate())
+        .map(|(at, act)| format!("{act} >'{out_name}/{at}.out' 2>&1; echo $? >'{out_name}/{at}.code'"))
+        .collect();
+    // The last one takes the place of the tool itself.
+    let last = format!("exec env -i {conveyor} manager-config parser --permit worker_session.interrupt --json");
+    check_script(&world, &format!("{}\n{last} >'{out_name}/last' 2>&1", lines.join("\n")));
+    env.sh("manager-config parser --epilogue run-tools --tool ./check.sh").ok();
+    let line = "epilogue parser --step run-tools --json";
+    for manager in [false, true] {
+        let run = if manager { in_session(&env, "m1", line) } else { env.sh(line) };
+        assert_eq!(run.code, 1, "{run}");
+        for (at, act) in acts.iter().enumerate() {
+            let told = fs::read_to_string(out.join(format!("{at}.out"))).unwrap();
+            let code = fs::read_to_string(out.join(format!("{at}.code"))).unwrap();
+            assert_eq!(code.trim(), "3", "{act}: {told}");
+        }
+        let last = fs::read_to_string(out.join("last")).unwrap_or_else(|error| panic!("{error}: {run}"));
+        assert!(last.contains("cannot be told from here"), "{last}");
+        fs::remove_dir_all(&out).unwrap();
+        fs::create_dir_all(&out).unwrap();
+    }
+    let config = env.sh("manager-config parser --json").ok();
+    assert!(!config.out.contains("worker_session.interrupt\""), "{config}");
+    let refused = trail(&env, "finish_task_refused");
+    let all = refused.iter().all(|event| event.to_string().contains("cannot be told from here"));
+    assert!(refused.len() == 2 && all, "{refused:#?}");
+}
