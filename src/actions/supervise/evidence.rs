@@ -5,9 +5,11 @@
 use std::{
     fs,
     io::{self, BufRead as _, BufReader},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -130,7 +132,9 @@ fn artifact(folder: &Path, path: &Path) -> Result<Found> {
             root.display()
         )));
     };
-    let file = fs::File::open(&real).map_err(unreadable)?;
+    // A pipe that a worker puts there must keep nobody waiting.
+    let at_once = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
+    let file = fs::OpenOptions::new().read(true).custom_flags(at_once).open(&real).map_err(unreadable)?;
     let data = file.metadata().map_err(unreadable)?;
     if !data.is_file() || data.len() > MAX_FILE {
         return Err(Error::refused(format!("{} is no regular file of at most 256 MiB", path.display())));
@@ -287,5 +291,24 @@ fn is_of_command(line: &LineFound) -> bool {
 fn add(links: &mut Vec<Value>, link: Value) {
     if !links.contains(&link) {
         links.push(link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, sync::mpsc, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Command::new("mkfifo").arg(folder.path().join("shot.png")).status().unwrap();
+        assert!(made.success());
+        let (tell, told) = mpsc::channel();
+        let root = folder.path().to_owned();
+        thread::spawn(move || tell.send(artifact(&root, Path::new("shot.png")).err().map(|error| error.to_string())));
+        let error = told.recv_timeout(Duration::from_secs(20)).expect("it waits for a writer").unwrap();
+        assert_eq!(error, "shot.png is no regular file of at most 256 MiB");
     }
 }
