@@ -140,6 +140,13 @@ impl Env {
         format!(" --path {}", shell_words::quote(&self.ledger.to_string_lossy()))
     }
 
+    /// The folder that this program has made for the ledger, and that changes with everything it does; none when the
+    /// ledger lies in a folder of somebody's.
+    #[must_use]
+    pub fn own_folder(&self) -> Option<&Path> {
+        self.ledger.parent().filter(|folder| folder.ends_with(STATE_FOLDER))
+    }
+
     /// `path` made absolute, with a leading `~` or `~/` replaced by the home folder.
     #[must_use]
     pub fn absolute(&self, path: &Path) -> PathBuf {

@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _, path::Path};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Git, GitError, LIST_BYTES, Result, working_tree_diff};
+use super::{Git, GitError, LIST_BYTES, Result, UNTRACKED, working_tree_diff};
 use crate::base::text;
 
 /// The most that is read of changes, and of a file, to tell whether anything has changed.
@@ -26,11 +26,12 @@ pub fn committed_at(program: &Path, folder: &Path, commit: &str) -> Result<Optio
 }
 
 /// What a working tree holds, in a few words that change when anything of it does: commit, changes, and the files that
-/// git was never told of. None when the folder is in no repository.
+/// git was never told of, but for those in our `own` folder. None when the folder is in no repository.
 ///
 /// # Errors
 /// As [`GitError`] tells; also when there is too much to be compared.
-pub fn tree_mark(program: &Path, folder: &Path) -> Result<Option<String>> {
+pub fn tree_mark(program: &Path, folder: &Path, own: Option<&Path>) -> Result<Option<String>> {
+    let own = own.map(|own| own.canonicalize().unwrap_or_else(|_| own.to_owned()));
     let diff = match working_tree_diff(program, folder, None, MARK_BYTES) {
         Err(GitError::NoRepository { .. }) => return Ok(None),
         diff => diff?,
@@ -42,7 +43,7 @@ pub fn tree_mark(program: &Path, folder: &Path) -> Result<Option<String>> {
     let mut digest = Sha256::new();
     digest.update(diff.patch.as_bytes());
     let git = Git::at(program, &diff.root);
-    let words = ["-z", "--others", "--exclude-standard"].map(str::to_owned);
+    let words: Vec<String> = UNTRACKED.iter().map(|word| (*word).to_owned()).collect();
     let answer = git.ask("ls-files", &words, LIST_BYTES)?;
     let files: Vec<&[u8]> = answer.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
     if answer.cut || files.len() > MARK_FILES {
@@ -50,6 +51,9 @@ pub fn tree_mark(program: &Path, folder: &Path) -> Result<Option<String>> {
     }
     for name in files {
         let path = diff.root.join(OsString::from_vec(name.to_vec()));
+        if own.as_ref().is_some_and(|own| path.starts_with(own)) {
+            continue;
+        }
         digest.update(name);
         // A link is what it points to; what cannot be read has no content.
         let content = match fs::symlink_metadata(&path) {
