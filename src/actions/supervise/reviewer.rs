@@ -1,6 +1,11 @@
 //! `continuation-reviewer`: a program that somebody else wrote compares two proposals, where it can touch nothing.
 
-use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -227,6 +232,14 @@ impl ContinuationReviewer {
                 return Err(Error::refused(format!("{} holds what a reviewer must not see", real.display()))
                     .hint("give it a folder of its own"));
             }
+            if let Some(root) = withheld(cx, &real) {
+                return Err(Error::refused(format!(
+                    "{} lies in {}, and a reviewer sees nothing of it",
+                    real.display(),
+                    root.display()
+                ))
+                .hint("give it a copy in a folder of its own"));
+            }
             read.push(real);
         }
         let relays = self.relay.iter().map(|one| relay(one)).collect::<Result<Vec<_>>>()?;
@@ -262,7 +275,18 @@ fn set(cx: &Context, store: &Store, origin: &Origin, task: &str, given: Option<S
         let now = cx.now();
         store::continuations::set_reviewer(w, &task.id, stored.as_ref(), now)?;
         let about = audit::About { task_id: Some(&task.id), session_id: None };
-        audit::append(w, now, origin.actor(cx), "continuation_reviewer_set", about, &json!({ "reviewer": stored }))?;
+        // What stands among its words may be for nobody else.
+        let told = given.as_ref().map(|settings| {
+            json!({
+                "env": settings.env,
+                "read": settings.read,
+                "relays": settings.relays,
+                "runner": settings.command.first(),
+                "runner_arg_count": settings.command.len().saturating_sub(1),
+                "timeout": settings.timeout,
+            })
+        });
+        audit::append(w, now, origin.actor(cx), "continuation_reviewer_set", about, &json!({ "reviewer": told }))?;
         Ok(ReviewerOutcome::Set { dry_run: cx.dry_run(), reviewer: given, task: task.name })
     })
 }
@@ -276,6 +300,18 @@ fn hidden(cx: &Context) -> Vec<PathBuf> {
     hidden.push(env.ledger.clone());
     hidden.retain(|path| path.exists());
     hidden
+}
+
+/// The folder of rollouts, credentials or the ledger that holds `path`; a reviewer is given nothing out of it.
+fn withheld(cx: &Context, path: &Path) -> Option<PathBuf> {
+    let env = cx.env();
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = whole(path);
+    let own_home = env.home.as_ref().map(|home| home.join(".codex"));
+    let ledger = env.ledger.parent().map(Path::to_owned);
+    let homes = env.codex_home.iter().cloned().chain(own_home);
+    let is_ledger = ledger.filter(|_| path == whole(&env.ledger));
+    homes.chain([env.state_root.clone()]).find(|root| path.starts_with(whole(root))).or(is_ledger)
 }
 
 /// The sockets of terminals, which drive every session.
@@ -562,13 +598,46 @@ fn run(cx: &Context, settings: &Settings, context: &Value) -> (Result<Judgement,
         Err(error) => return (Err(error.clone()), Err(error)),
     };
     let ended = confine::run(&job);
-    (said(&ended), Ok(ended))
+    (said(&ended, &Secrets::of(&job.env)), Ok(ended))
+}
+
+/// The values of the variables that it got, by the names of those. What it says of them is not kept.
+struct Secrets<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Secrets<'a> {
+    /// What is shorter stands everywhere by chance, and is no secret.
+    const SHORTEST: usize = 4;
+
+    fn of(env: &'a [(String, String)]) -> Self {
+        let known = env.iter().map(|(name, value)| (name.as_str(), value.trim()));
+        let mut known: Vec<_> = known.filter(|(_, value)| value.len() >= Self::SHORTEST).collect();
+        // One may be part of another.
+        known.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        Self(known)
+    }
+
+    fn left_out_of(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(value, &format!("[${name}]")))
+    }
+
+    fn left_out_of_all(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.left_out_of(text),
+            Value::Array(all) => all.iter_mut().for_each(|one| self.left_out_of_all(one)),
+            Value::Object(all) => all.values_mut().for_each(|one| self.left_out_of_all(one)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
 }
 
 fn job(cx: &Context, settings: &Settings, context: &Value) -> Result<Job, String> {
     let Some((program, arguments)) = settings.command.split_first() else {
         return Err("the reviewer has no command".to_owned());
     };
+    // It may have been set before the folders were what they are.
+    if let Some(path) = settings.read.iter().find(|path| withheld(cx, path).is_some()) {
+        return Err(format!("{} lies where a reviewer sees nothing", path.display()));
+    }
     let mut env = Vec::new();
     for name in &settings.env {
         let value = std::env::var(name).map_err(|_| format!("the variable {name} is not set here"))?;
@@ -588,22 +657,24 @@ fn job(cx: &Context, settings: &Settings, context: &Value) -> Result<Job, String
 }
 
 /// What it says, when it was held and says it as it should.
-fn said(ended: &Ended) -> Result<Judgement, String> {
+fn said(ended: &Ended, secrets: &Secrets<'_>) -> Result<Judgement, String> {
     let printed = ended.result.as_ref().map_err(ToString::to_string)?;
     if !ended.receipt.enforced {
         return Err("the reviewer was not shown to be confined".to_owned());
     }
     if printed.code != Some(0) {
         let code = printed.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
-        let error = text::bounded(&text::one_line(&text::clean(&String::from_utf8_lossy(&printed.stderr))), 300);
+        let error = secrets.left_out_of(&String::from_utf8_lossy(&printed.stderr));
+        let error = text::bounded(&text::one_line(&text::clean(&error)), 300);
         return Err(format!("reviewer command exited {code}: {error}"));
     }
     let given = std::str::from_utf8(&printed.stdout).map_err(|_| "the reviewer printed no UTF-8".to_owned())?;
-    let given: Value =
+    let mut given: Value =
         serde_json::from_str(given.trim()).map_err(|error| format!("the reviewer printed no JSON: {error}"))?;
     if !given.is_object() {
         return Err("the reviewer printed no JSON object".to_owned());
     }
+    secrets.left_out_of_all(&mut given);
     review::judgement(&given)
 }
 
@@ -625,5 +696,20 @@ impl Outcome for ReviewerOutcome {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_variables_are_left_out_of_what_is_said() {
+        let env =
+            [("A", "abcd"), ("TOKEN", "abcd\"efgh"), ("ONE", "1")].map(|(name, value)| (name.into(), value.into()));
+        let secrets = Secrets::of(&env);
+        let mut said = json!({"rationale": "it is abcd\"efgh, not abcd, 1", "more": [{"deep": "abcd"}], "count": 1});
+        secrets.left_out_of_all(&mut said);
+        assert_eq!(said, json!({"rationale": "it is [$TOKEN], not [$A], 1", "more": [{"deep": "[$A]"}], "count": 1}));
     }
 }

@@ -93,6 +93,7 @@ impl Schedule {
                 codex: Some(self.folder.join(PROGRAM)),
                 codex_queue: true,
                 codex_thread: None,
+                in_step: false,
                 path: None,
                 tmux: None,
                 tmux_pane: None,

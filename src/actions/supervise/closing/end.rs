@@ -91,8 +91,8 @@ pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Resul
         check_again(&origin, &task, orders)?;
     }
     let mut outside = match orders.finish {
-        Some(_) => Outside::look(cx, Folder::look(cx, folder.as_deref()), &criteria),
-        None => Outside::look(cx, Folder::default(), &[]),
+        Some(_) => Outside::look(cx, Folder::look(cx, folder.as_deref()), binding.as_ref(), &criteria),
+        None => Outside::look(cx, Folder::default(), binding.as_ref(), &[]),
     };
     let captures = match orders.finish {
         Some(finish) if finish.capture_transcript_before_stop => Captures::of(cx, &ends, finish),
