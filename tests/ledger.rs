@@ -220,7 +220,7 @@ fn the_stored_words_are_the_ones_the_program_knows() {
 
 /// A ledger as version 100 made it, with a task in it.
 fn old_ledger(env: &TestEnv) {
-    let schema = fs::read_to_string(crate::support::fixture_path("ledgers/100.sql")).unwrap();
+    let schema = include_str!("../src/store/sql/100.sql");
     let rows = "
         insert into tasks values ('task-1', 'old', 'kept', null, 'candidate', '2026-11-21T02:00:00.000Z',
             '2026-11-21T02:00:00.000Z');

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Context, tail::WHOLE_LINE};
+use super::{Context, supervise::blind, tail::WHOLE_LINE};
 use crate::{
     base::Result,
     model::{
@@ -30,10 +30,12 @@ pub struct TalkQuery {
 /// shown, is told in the words that the ledger has of it.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// When the ledger cannot be read, or a session asks that must not see yet what this one says.
 pub fn conversation(cx: &Context, session_id: &str, query: TalkQuery) -> Result<Vec<Entry>> {
     let limit = u32::try_from(query.limit).unwrap_or(u32::MAX);
-    let events = cx.ledger()?.read(|r| store::events::conversation(r, session_id, query.before, limit))?;
+    let store = cx.ledger()?;
+    blind::check(cx, &store, session_id)?;
+    let events = store.read(|r| store::events::conversation(r, session_id, query.before, limit))?;
     let mut files: HashMap<PathBuf, Option<RolloutFile>> = HashMap::new();
     let mut entries = Vec::with_capacity(events.len());
     let mut given: Vec<(usize, Given)> = Vec::new();
@@ -49,7 +51,7 @@ pub fn conversation(cx: &Context, session_id: &str, query: TalkQuery) -> Result<
         entries.push(Entry { id: event.id, last_id: event.id, at, byte_offset: event.byte_offset, said });
     }
     if !given.is_empty() {
-        cx.ledger()?.read(|r| name_senders(r, &mut entries, &given))?;
+        store.read(|r| name_senders(r, &mut entries, &given))?;
     }
     Ok(entries)
 }

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use serde::Serialize;
 
-use super::{Action, Argv, Context, Outcome, live, lookup, questions::QuestionView};
+use super::{Action, Argv, Context, Outcome, live, lookup, questions::QuestionView, supervise::blind};
 use crate::{
     base::{Result, Timestamp, text},
     model::{
@@ -77,7 +77,7 @@ pub struct RolloutProof {
     pub byte_offset: Option<u64>,
     /// The rule the line led to.
     pub rule: String,
-    /// The line itself, cleaned and cut; none when the file no longer holds it.
+    /// The line itself, cleaned and cut, or why it is withheld; none when the file no longer holds it.
     pub line: Option<String>,
 }
 
@@ -106,7 +106,9 @@ impl Action for Explain {
 /// When the ledger cannot be read or has no such session.
 pub fn explanation(cx: &Context, session_id: &str) -> Result<Explanation> {
     let now = cx.now();
-    let (session, judgement, sensors, cursor, errors, asked) = cx.ledger()?.read(|r| {
+    let store = cx.ledger()?;
+    let blind = blind::holds(cx, &store, session_id)?;
+    let (session, judgement, sensors, cursor, errors, asked) = store.read(|r| {
         let session = store::sessions::by_id(r, session_id)?
             .ok_or_else(|| crate::base::Error::not_found(format!("no session with id {session_id}")))?;
         let judgement = store::board::judgement(r, &session, now)?;
@@ -119,7 +121,10 @@ pub fn explanation(cx: &Context, session_id: &str) -> Result<Explanation> {
     let rollout = cursor.map(|cursor| {
         let reading = cursor.progress.reading();
         RolloutProof {
-            line: reading.byte_offset.and_then(|offset| shown_line(&cursor.path, offset)),
+            line: reading.byte_offset.and_then(|offset| match &blind {
+                Some(round) => Some(round.words()),
+                None => shown_line(&cursor.path, offset),
+            }),
             path: cursor.path,
             byte_offset: reading.byte_offset,
             rule: reading.rule,

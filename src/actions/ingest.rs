@@ -17,7 +17,7 @@ use super::{
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
-        delivery::{CommandKind, Lane, Phase, SignalKind},
+        delivery::{CommandKind, Phase, SignalKind},
         progress::{Progress, TurnEnd},
         rollout::{self, Fact, Record},
         session::{Registration, Role, Session},
@@ -401,13 +401,10 @@ fn asked_for(record: &Record, progress: &Progress, offset: u64) -> Option<u64> {
 fn confirm_compaction(w: &store::Write<'_>, at: &Cursor, line: &Line, begun_at: u64, now: Timestamp) -> Result<()> {
     let kind = CommandKind::RequestWorkerCompact;
     let Some(command) = store::commands::on_its_way(w.read(), &at.session_id, kind)? else { return Ok(()) };
-    let may_be_ours = match command.phase {
-        // A command that is typed is submitted later: whoever compacts before that does not do it for this request.
-        Phase::Started => command.lane != Some(Lane::Tmux),
-        Phase::Staged | Phase::Submitted => true,
-        _ => false,
-    };
-    let Some(begun) = command.result.as_ref().filter(|_| may_be_ours) else { return Ok(()) };
+    // What is typed may stand in the composer, and have been submitted there by a person, before its dispatcher writes
+    // that down. And whoever compacts after the request has done what it asks for.
+    let is_under_way = matches!(command.phase, Phase::Started | Phase::Staged | Phase::Submitted);
+    let Some(begun) = command.result.as_ref().filter(|_| is_under_way) else { return Ok(()) };
     let is_later = begun["from_offset"].as_u64().is_some_and(|from| begun_at >= from);
     let same_file = begun["rollout"] == json!({"generation": at.generation, "path": at.path});
     if is_later && same_file && begun["thread_id"] == at.thread_id.as_str() {

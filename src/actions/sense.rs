@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -39,6 +39,9 @@ const SERVER_PAUSE_MILLIS: i64 = 5_000;
 /// Walking the process table costs milliseconds, so it is done this seldom for each session.
 const FILES_EVERY_MILLIS: i64 = 3_000;
 
+/// A list of panes that is older is asked for again: other sessions of the round have taken their time.
+const LISTED: Duration = Duration::from_millis(500);
+
 /// What was seen of one session.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Look {
@@ -63,10 +66,17 @@ pub(super) struct Look {
 pub struct Observer {
     files_due: BTreeMap<String, Timestamp>,
     servers: BTreeMap<PathBuf, Server>,
-    panes: BTreeMap<Option<String>, Result<Vec<PaneInfo>, TmuxError>>,
+    panes: BTreeMap<Option<String>, Listed>,
     screens: Screens,
     /// Who is whose child, as listed in this round.
     parents: Option<Vec<(u32, u32)>>,
+}
+
+/// The panes of a tmux server at one moment. What a kept screen says is as old as the list that confirms it.
+struct Listed {
+    at: Timestamp,
+    taken: Instant,
+    panes: Result<Vec<PaneInfo>, TmuxError>,
 }
 
 struct Server {
@@ -98,13 +108,17 @@ impl Observer {
             return;
         };
         let tmux = cx.tmux(session.tmux_socket.as_deref());
-        let listed = self.panes.entry(session.tmux_socket.clone()).or_insert_with(|| tmux.panes());
-        let now = cx.now();
+        let list = || Listed { at: cx.now(), taken: Instant::now(), panes: tmux.panes() };
+        let listed = self.panes.entry(session.tmux_socket.clone()).or_insert_with(list);
+        if listed.taken.elapsed() > LISTED {
+            *listed = list();
+        }
+        let now = listed.at;
         let gone = |reason: String| {
             let reading = reading(Source::Screen, Condition::Unknown, "pane_gone", reason);
             row(session, Source::Screen, now, Some(reading), not_ready())
         };
-        let info = match listed {
+        let info = match &listed.panes {
             Ok(panes) => panes.iter().find(|info| info.id == pane_id),
             Err(TmuxError::NoServer(_)) => {
                 look.rows.push(gone("its tmux server is gone".to_owned()));

@@ -48,7 +48,7 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
     let unread: HashMap<String, u64> =
         deliveries::inboxes(r)?.into_iter().map(|inbox| (inbox.session_id, inbox.unread)).collect();
     let mut marks = marks::all(r)?;
-    let asked = questions::all_open(r)?;
+    let asking = questions::asking(r)?;
     let criteria = criteria::summaries(r)?;
 
     let names: HashMap<&str, &str> =
@@ -72,9 +72,9 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let marks = marks.sessions.remove(&session.id).unwrap_or_default();
             let mut row = session_row(session, rollout.as_ref(), &seen, now);
             let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
-            let asked = asked.get(&session.id).map(Vec::as_slice).unwrap_or_default();
-            let asked_at = asked.iter().map(|asked| asked.opened_at).max();
-            row.asks = asked.first().and_then(|asked| asked.question.brief());
+            let asking = asking.get(&session.id);
+            let asked_at = asking.map(|asking| asking.newest_at);
+            row.asks = asking.and_then(|asking| asking.asks.clone());
             row.marks = marks.of_session(Standing { judgement: &row.judgement, rollout, asked_at }, now);
             row.attention = attention(session.state, &row.judgement, &row.marks);
             row.task_id = binding.map(|binding| binding.task_id.clone());

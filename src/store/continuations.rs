@@ -380,6 +380,38 @@ pub fn begin_review(
     Ok(changed == 1)
 }
 
+/// Takes up the review of two proposals: one that a dispatcher has begun and nobody has taken up, or a new one. False
+/// when it is under way somewhere else, unless `anyway`.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn take_review(
+    w: &Write<'_>,
+    manager_continuation_id: i64,
+    now: Timestamp,
+    give_up_at: Timestamp,
+    anyway: bool,
+) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "insert into continuation_review_starts (manager_continuation_id, started_at, give_up_at, taken_at)
+             values (:id, :now, :give_up_at, :now)
+             on conflict (manager_continuation_id) do update set
+                give_up_at = excluded.give_up_at,
+                taken_at = excluded.taken_at
+             where continuation_review_starts.taken_at is null or continuation_review_starts.give_up_at <= :now
+                or :anyway",
+        )?
+        .execute(named_params! {
+            ":id": manager_continuation_id,
+            ":now": now,
+            ":give_up_at": give_up_at,
+            ":anyway": anyway,
+        })?;
+    Ok(changed == 1)
+}
+
 const ASKED: &str = "q.id, q.task_id, t.name as task, q.kind, q.correlation_id, q.review_id, q.reason, q.created_at,
     q.answer, q.note, q.answered_at";
 
@@ -399,7 +431,7 @@ fn question(row: &Row<'_>) -> rusqlite::Result<Question> {
     })
 }
 
-/// Puts a question to a person, once for each round and kind; one that was answered is open again.
+/// Puts a question to a person: once for each round and kind as long as it is open. An answer is never taken away.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -416,13 +448,10 @@ pub fn ask(
         .prepare_cached(
             "insert into operator_questions (task_id, kind, correlation_id, review_id, reason, created_at)
              values (:task_id, :kind, :correlation_id, :review_id, :reason, :now)
-             on conflict (task_id, correlation_id, kind) do update set
+             on conflict (task_id, correlation_id, kind) where answered_at is null do update set
                 review_id = excluded.review_id,
                 reason = excluded.reason,
-                created_at = excluded.created_at,
-                answer = null,
-                note = null,
-                answered_at = null",
+                created_at = excluded.created_at",
         )?
         .execute(named_params! {
             ":task_id": task_id,
@@ -486,4 +515,35 @@ pub fn answer(
 pub fn mode(r: Read<'_>, task_id: &str) -> Result<NudgeOnCompletion> {
     let config = super::manager_configs::of_task(r, task_id)?;
     Ok(config.map_or(NudgeOnCompletion::AskOperator, |config| config.terms.nudge_on_completion))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Error, Store};
+
+    #[test]
+    fn a_question_that_is_put_again_leaves_the_answer_to_the_first_one() {
+        let store = Store::memory().unwrap();
+        let at = Timestamp::from_millis;
+        store
+            .write(|w| {
+                w.connection.execute_batch(
+                    "insert into tasks (id, name, goal, state, created_at, updated_at)
+                     values ('t', 'parser', 'g', 'managed', '2026-11-21T02:00:00.000Z', '2026-11-21T02:00:00.000Z')",
+                )?;
+                let ask = |why: &str, now| ask(w, "t", OperatorQuestion::ReviewFailed, "r1", None, why, at(now));
+                ask("first", 1)?;
+                ask("again", 2)?;
+                let open = questions(w.read(), Some("t"), /*all*/ true)?;
+                assert_eq!((open.len(), &*open[0].reason), (1, "again"), "one as long as it is open");
+                answer(w, open[0].id, ReviewVerdict::Stop, Some("no"), at(3))?.unwrap();
+                ask("later", 4)?;
+                let both = questions(w.read(), Some("t"), true)?;
+                let told: Vec<_> = both.iter().map(|one| (&*one.reason, one.answer, one.note.as_deref())).collect();
+                assert_eq!(told, [("again", Some(ReviewVerdict::Stop), Some("no")), ("later", None, None)]);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+    }
 }

@@ -336,6 +336,6 @@ mod tests {
     #[test]
     fn the_flag_in_the_index_is_the_one_of_conversations() {
         assert_eq!(Flags::SPOKEN.0, 128);
-        assert!(include_str!("sql/schema.sql").contains("where flags & 128 <> 0"));
+        assert!(include_str!("sql/100.sql").contains("where flags & 128 <> 0"));
     }
 }

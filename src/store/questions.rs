@@ -72,18 +72,33 @@ pub fn open(r: Read<'_>, session_id: &str) -> Result<Vec<Asked>> {
     rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
 }
 
-/// The open questions of all sessions, by session id, the oldest first.
+/// What a session asks now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    /// When its newest open question was seen first.
+    pub newest_at: Timestamp,
+    /// The oldest open question in a few words; none when nobody has seen what it is about.
+    pub asks: Option<String>,
+}
+
+/// What each session asks now, by session id. A question that another version has written, and that cannot be read here,
+/// counts without its words.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn all_open(r: Read<'_>) -> Result<HashMap<String, Vec<Asked>>> {
+pub fn asking(r: Read<'_>) -> Result<HashMap<String, Asking>> {
     let sql = format!("select {COLUMNS} from session_questions where closed_at is null order by id");
     let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map([], raw)?;
-    let mut open: HashMap<String, Vec<Asked>> = HashMap::new();
+    let mut open: HashMap<String, Asking> = HashMap::new();
     for row in rows {
-        let asked = parsed(row?)?;
-        open.entry(asked.session_id.clone()).or_default().push(asked);
+        let Raw { session_id, question, opened_at, .. } = row?;
+        open.entry(session_id).and_modify(|asking| asking.newest_at = asking.newest_at.max(opened_at)).or_insert_with(
+            || {
+                let question = serde_json::from_str::<Question>(&question).ok();
+                Asking { newest_at: opened_at, asks: question.and_then(|question| question.brief()) }
+            },
+        );
     }
     Ok(open)
 }
@@ -283,10 +298,17 @@ mod tests {
         assert_eq!((only.opened_at, only.seen_at, only.question.since), (at(1), at(2), Some(at(1))));
         assert!(note(&[question("b"), question("a")], 3));
         assert_eq!(rows().len(), 2);
-        assert_eq!(store.read(all_open).unwrap(), [("s".to_owned(), rows())].into());
+        let asking = Asking { newest_at: at(3), asks: Some("asks to run: a".to_owned()) };
+        assert_eq!(store.read(super::asking).unwrap(), [("s".to_owned(), asking)].into());
+        let unreadable = "update session_questions set question_json = '{}'";
+        store.write(|w| Ok::<_, Error>(w.connection.execute_batch(unreadable)?)).unwrap();
+        let asking = Asking { newest_at: at(3), asks: None };
+        assert_eq!(store.read(super::asking).unwrap(), [("s".to_owned(), asking)].into());
+        store.write(|w| Ok::<_, Error>(w.connection.execute_batch("delete from session_questions")?)).unwrap();
+        assert!(note(&[question("a"), question("b")], 3));
         assert!(note(&[], 4));
         assert_eq!(rows(), []);
-        assert!(store.read(all_open).unwrap().is_empty());
+        assert!(store.read(super::asking).unwrap().is_empty());
         assert!(note(&[question("a")], 5));
         let [again] = rows().try_into().unwrap();
         assert!(again.id > only.id && again.opened_at == at(5), "the same words asked again are another question");

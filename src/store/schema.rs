@@ -19,10 +19,10 @@ pub const SCHEMA_VERSION: i64 = 101;
 pub(super) const APPLICATION_ID: i64 = 0x4356_5952;
 
 const FIRST_VERSION: i64 = 100;
-const SCHEMA: &str = include_str!("sql/schema.sql");
 
-/// Upgrade steps: `(version it leads to, SQL)`, in order, each from the version before it.
-const STEPS: &[(i64, &str)] = &[(101, include_str!("sql/101.sql"))];
+/// What makes up the schema: `(version it leads to, SQL)`, in order, each from the version before it. A fresh ledger
+/// takes them all. A step that was released is never changed.
+const STEPS: &[(i64, &str)] = &[(FIRST_VERSION, include_str!("sql/100.sql")), (101, include_str!("sql/101.sql"))];
 
 /// What stands in a database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +123,8 @@ pub(super) fn bring_up(connection: &mut Connection, path: &Path, now: &str) -> R
         match inspect(transaction, path)? {
             Found::Current => {}
             Found::Empty => {
-                transaction.execute_batch(SCHEMA)?;
                 transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-                record(transaction, SCHEMA_VERSION, now)?;
+                run_steps(transaction, STEPS, 0, now)?;
             }
             Found::Old(found) => run_steps(transaction, STEPS, found, now)?,
         }
@@ -228,7 +227,7 @@ mod tests {
 
     #[test]
     fn steps_lead_to_the_version_of_the_schema() {
-        let last = STEPS.last().map_or(FIRST_VERSION, |(version, _)| *version);
-        assert_eq!(last, SCHEMA_VERSION);
+        let versions: Vec<i64> = STEPS.iter().map(|(version, _)| *version).collect();
+        assert_eq!(versions, (FIRST_VERSION..=SCHEMA_VERSION).collect::<Vec<_>>());
     }
 }

@@ -2,10 +2,16 @@
 
 use std::{collections::BTreeSet, thread};
 
+use conveyor::{
+    actions::{self, TalkQuery},
+    app,
+    base::Kind,
+    cli::Global,
+};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{below_codex, count, hidden, in_session, refusal, trail};
+use super::{below_codex, count, hidden, in_session, in_session_with, refusal, trail, world::World};
 use crate::support::TestEnv;
 
 /// What no manager may see before it has proposed itself.
@@ -152,6 +158,50 @@ fn what_the_worker_says_is_withheld_as_long_as_its_manager_is_blind() {
     manager_proposes(&env, "r1");
     in_session(&env, "m1", "tail w1 --include-content --json").ok();
     assert!(in_session(&env, "m1", "manager-inbox parser --json").ok().out.contains(SECRET));
+}
+
+/// `explain` prints the line of the rollout behind a state, and that line holds the worker's last message.
+#[test]
+fn the_line_behind_a_state_is_withheld_from_a_blind_manager() {
+    let env = TestEnv::pair();
+    let payload = json!({"type": "task_complete", "turn_id": "t", "last_agent_message": SECRET});
+    World::of(&env).line("2026-11-21T02:59:00.000Z", &payload);
+    let lines = ["explain w1", "explain w1 --json", "explain w1 --no-refresh", "explain w1 --no-refresh --json"];
+    for line in lines {
+        assert!(in_session(&env, "m1", line).ok().out.contains(SECRET), "{line}: it can be seen before");
+    }
+    worker_proposes(&env, "r1");
+    for line in lines {
+        for run in [in_session(&env, "m1", line), hidden(&env, line)] {
+            assert!(!run.out.contains(SECRET), "{line}: {run}");
+            assert!(run.out.contains("withheld until the manager's own proposal is in"), "{line}: {run}");
+        }
+        assert!(env.sh(line).ok().out.contains(SECRET), "{line}: an operator sees it");
+        assert!(in_session(&env, "w1", line).ok().out.contains(SECRET), "{line}: its own");
+    }
+    manager_proposes(&env, "r1");
+    assert!(in_session(&env, "m1", lines[0]).ok().out.contains(SECRET));
+}
+
+/// A screen that a session runs shows it no more than a command does.
+#[test]
+fn the_conversation_is_withheld_from_a_blind_manager() {
+    let env = TestEnv::pair();
+    World::of(&env).line("2026-11-21T02:59:00.000Z", &json!({"type": "agent_message", "message": SECRET}));
+    let sql = Connection::open(env.ledger()).unwrap();
+    let id: String = sql.query_row("select id from sessions where name = 'w1'", [], |row| row.get(0)).unwrap();
+    let global = Global { path: Some(env.ledger()), ..Global::default() };
+    let shown = || {
+        let cx = app::context(&global).unwrap();
+        let page = actions::conversation(&cx, &id, TalkQuery { before: None, limit: 9 });
+        page.map(|entries| format!("{entries:?}").contains(SECRET)).map_err(|error| error.kind())
+    };
+    assert_eq!(in_session_with(&env, "m1", shown), Ok(true), "it can be seen before");
+    worker_proposes(&env, "r1");
+    assert_eq!(in_session_with(&env, "m1", shown), Err(Kind::Blocked));
+    assert_eq!((shown(), in_session_with(&env, "w1", shown)), (Ok(true), Ok(true)));
+    manager_proposes(&env, "r1");
+    assert_eq!(in_session_with(&env, "m1", shown), Ok(true));
 }
 
 #[test]

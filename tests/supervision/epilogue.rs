@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use serde_json::{Value, json};
 
 use super::{
-    in_session, refusal, trail,
+    count, in_session, refusal, trail,
     world::{World, gate},
 };
 use crate::support::{Finished, TestEnv};
@@ -185,4 +185,57 @@ fn a_handoff_counts_while_it_holds() {
     let reasons = epilogue_gate(&env)["reasons"][0].as_str().unwrap().to_owned();
     assert!(reasons.contains("stale_worker_handoff") && reasons.contains("another binding"), "{reasons}");
     assert_eq!(step(&env, "record-handoff", "").code, 1);
+}
+
+/// What a person says about the round counts when the task ends, whatever the step has found before.
+#[test]
+fn a_review_counts_while_no_person_has_said_otherwise() {
+    let env = TestEnv::pair();
+    let _world = World::of(&env);
+    env.sh("manager-config parser --epilogue subagent-review --permit context.spawn_reviewer").ok();
+    // A reviewer that is begun would ask the operator.
+    env.sh("continuation-reviewer parser --set --reviewer-command /bin/false").ok();
+    super::reviewer::propose(&env, "r1");
+    let id = env.sh("operator-inbox --json").ok().json()["questions"][0]["id"].clone();
+    env.sh(&format!("operator-inbox --settle {id} --answer proceed")).ok();
+    let done = in_session(&env, "m1", "epilogue parser --step subagent-review --json").ok().json();
+    let result = done["ran"]["result"].clone();
+    assert_eq!((&result["operator_decided"], &result["correlation_id"]), (&json!("proceed"), &json!("r1")));
+    assert_eq!(count(&env, "continuation_reviews"), 0, "no program was asked what a person has decided");
+    assert_eq!(epilogue_gate(&env)["ok"], true);
+    let own = r#"{"agreement": "match", "verdict": "stop", "rationale": "r"}"#;
+    env.sh(&format!("continuation parser --review --correlation-id r1 --from-stdin='{own}'")).ok();
+    let closed = json!(["subagent-review: the verdict on r1 is not to proceed"]);
+    assert_eq!(epilogue_gate(&env)["reasons"], closed);
+    let run = in_session(&env, "m1", "finish-task parser --json");
+    assert_eq!((run.code, &gate(&run.json(), "epilogue")["reasons"]), (3, &closed), "{run}");
+    assert_eq!(in_session(&env, "m1", "epilogue parser --step subagent-review --json").code, 1);
+    assert_eq!(count(&env, "operator_questions"), 1);
+}
+
+/// A verdict is good for the work that was reviewed.
+#[test]
+fn a_review_that_is_on_record_is_not_made_again_and_is_none_of_changed_work() {
+    if !super::reviewer::has_python() {
+        return;
+    }
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    env.sh("manager-config parser --epilogue subagent-review --permit context.spawn_reviewer").ok();
+    env.sh("manager-config parser --nudge-on-completion off").ok();
+    super::reviewer::propose(&env, "r1");
+    let judgement = super::reviewer::judgement("match", "proceed");
+    let flags = super::reviewer::reviewer(&env, "r", &super::reviewer::says(&judgement));
+    env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
+    in_session(&env, "m1", "continuation-reviewer parser --correlation-id r1").ok();
+    let line = "epilogue parser --step subagent-review --json";
+    in_session(&env, "m1", line).ok();
+    assert_eq!(count(&env, "continuation_reviews"), 1);
+    world.file("work", "changed", 30, 0);
+    let run = in_session(&env, "m1", line);
+    let error = run.json()["ran"]["error"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((run.code, error.contains("it was reviewed already")), (1, true), "{error}");
+    super::reviewer::propose(&env, "r2");
+    in_session(&env, "m1", line).ok();
+    assert_eq!(count(&env, "continuation_reviews"), 2);
 }

@@ -197,3 +197,48 @@ fn what_is_captured_before_a_session_is_stopped_is_kept_by_its_hash_and_a_missin
     let (code, _) = refusal(&finish(&env, "--require-transcript-segment"));
     assert_eq!(code, 2, "it goes with a capture");
 }
+
+/// What an operator writes into the terms binds, whatever somebody has done with the same words before.
+#[test]
+fn what_the_terms_ask_for_is_delivered_or_settled_by_the_operator() {
+    let env = TestEnv::pair();
+    let add = |text: &str, then: &str| {
+        let add = "criteria parser --json --add --source manager_inferred --status proposed --criterion";
+        let line = format!("{add} '{text}'");
+        let id = in_session(&env, "m1", &line).ok().json()["affected_criterion"]["id"].as_i64().unwrap();
+        if !then.is_empty() {
+            in_session(&env, "m1", &format!("criteria parser --json --{then} {id} --rationale 'not now'")).ok();
+        }
+        id
+    };
+    let status = |id: i64| {
+        let all = env.sh("criteria parser --list --json").ok().json();
+        let one = all["criteria"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone();
+        one["status"].as_str().unwrap().to_owned()
+    };
+    let (a, b, c) = (add("a", ""), add("b", "defer"), add("c", "reject"));
+    // The manager's own terms do not change what was decided, and do not hide it either.
+    env.sh("manager-config parser --mode light").ok();
+    in_session(&env, "m1", "manager-config parser --acceptance c --json").ok();
+    assert_eq!(status(c), "rejected");
+    let reasons = || gate(&finish(&env, "--dry-run").json(), "criteria")["reasons"].clone();
+    assert_eq!(reasons(), json!(["the terms ask for it, and it is not satisfied: c"]));
+    env.sh("manager-config parser --acceptance a --acceptance b --acceptance c").ok();
+    assert_eq!([status(a), status(b), status(c)], ["accepted", "accepted", "accepted"]);
+    assert_eq!(reasons(), json!(["#1 is open: a", "#2 is open: b", "#3 is open: c"]));
+    let history = env.sh("criteria parser --list --history --json").ok().json();
+    let rejected =
+        history["criteria"].as_array().unwrap().iter().find(|one| one["id"] == c).unwrap()["history"].clone();
+    let newest = rejected.as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (&newest["from"], &newest["to"], &newest["actor"]),
+        (&json!("rejected"), &json!("accepted"), &json!("operator"))
+    );
+    // What the operator settles stays settled when other terms change.
+    for id in [a, b, c] {
+        env.sh(&format!("criteria parser --reject {id} --rationale 'no use'")).ok();
+    }
+    env.sh("manager-config parser --objective other").ok();
+    assert_eq!([status(a), status(b), status(c)], ["rejected", "rejected", "rejected"]);
+    finish(&env, "").ok();
+}

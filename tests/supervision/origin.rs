@@ -175,6 +175,8 @@ fn who_hides_gets_no_more_than_a_worker() {
         "manager-config parser --guideline 'do as you like' --json",
         "record-decision parser wait --reason r --json",
         "handoff parser --summary s --json",
+        "worker-ack parser --from-stdin={} --json",
+        "manager-ack parser --from-stdin={} --json",
     ] {
         let (code, told) = refusal(&hidden(&env, line));
         assert_eq!((code, told.starts_with(SOME_CODEX)), (3, true), "{line}: {told}");
@@ -183,6 +185,7 @@ fn who_hides_gets_no_more_than_a_worker() {
         below_codex(&env, Some(&manager), line).ok();
     }
     assert_eq!((count(&env, "manager_decisions"), count(&env, "worker_handoffs")), (1, 0));
+    assert_eq!(count(&env, "task_acknowledgements"), 0);
 }
 
 #[test]

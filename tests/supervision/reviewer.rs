@@ -431,6 +431,97 @@ fn a_manager_has_a_review_made_by_what_an_operator_has_set_and_chooses_nothing()
     assert_eq!(trail(&env, "continuation_review_recorded")[0]["payload"]["enforced"], true);
 }
 
+/// The program that is set says this.
+fn set(env: &TestEnv, verdict: &str) {
+    let flags = reviewer(env, verdict, &says(&judgement("match", verdict)));
+    env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
+}
+
+/// The number of the only open question.
+fn question(env: &TestEnv) -> Value {
+    let asked = env.sh("operator-inbox --json").ok().json()["questions"].clone();
+    assert_eq!(asked.as_array().unwrap().len(), 1, "{asked:#}");
+    asked[0]["id"].clone()
+}
+
+fn standing(env: &TestEnv) -> Value {
+    env.sh("continuation parser --list --json").ok().json()["standing"].clone()
+}
+
+/// A manager could have had its round reviewed until it liked the verdict, the operator's answer notwithstanding.
+#[test]
+fn a_session_gets_one_review_of_a_round_and_an_answer_of_the_operator_stands() {
+    if !has_python() {
+        return;
+    }
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion off").ok();
+    propose(&env, ROUND);
+    let line = format!("continuation-reviewer parser --correlation-id {ROUND} --json");
+    let refused = |why: &str| {
+        let before = (count(&env, "continuation_reviews"), count(&env, "operator_questions"));
+        for line in [line.clone(), format!("{line} --dry-run")] {
+            let (code, told) = refusal(&in_session(&env, "m1", &line));
+            assert_eq!((code, told.contains(why)), (3, true), "{line}: {told}");
+        }
+        assert_eq!((count(&env, "continuation_reviews"), count(&env, "operator_questions")), before);
+    };
+    set(&env, "stop");
+    in_session(&env, "m1", &line).ok();
+    set(&env, "proceed");
+    refused("it was reviewed already");
+    let id = question(&env);
+    env.sh(&format!("operator-inbox --settle {id} --answer stop --note 'not this way'")).ok();
+    refused("the operator has decided about it");
+    // Another review, which only the operator can have, neither erases the answer nor stands above it.
+    set(&env, "stop");
+    env.sh(&line).ok();
+    set(&env, "proceed");
+    assert_eq!(env.sh(&line).ok().json()["verdict"], "proceed");
+    let asked = env.sh("operator-inbox --all --json").ok().json()["questions"].clone();
+    assert_eq!(
+        (asked.as_array().unwrap().len(), &asked[0]["answer"], &asked[0]["note"]),
+        (1, &json!("stop"), &json!("not this way")),
+        "{asked:#}"
+    );
+    assert_eq!(standing(&env), json!({"ok": false, "reason": "the verdict on r1 is not to proceed"}));
+    // Their own newer word does.
+    let own = r#"{"agreement": "match", "verdict": "proceed", "rationale": "r"}"#;
+    env.sh(&format!("continuation parser --review --correlation-id {ROUND} --from-stdin='{own}'")).ok();
+    assert_eq!(standing(&env), json!({"ok": true, "reason": null}));
+    refused("the operator has decided about it");
+}
+
+#[test]
+fn a_session_begins_no_review_beside_one_that_is_under_way() {
+    if !has_python() {
+        return;
+    }
+    let env = ready();
+    env.sh("manager-config parser --permit context.spawn_reviewer").ok();
+    set(&env, "proceed");
+    let line = format!("continuation-reviewer parser --correlation-id {ROUND} --json");
+    let begun = |taken: &str, give_up: &str| {
+        let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+        sql.execute("delete from continuation_review_starts", []).unwrap();
+        let insert = "insert into continuation_review_starts select id, '2026-01-01T00:00:00.000Z', ?1, nullif(?2, '')
+            from task_continuations where proposer = 'manager'";
+        sql.execute(insert, [give_up, taken]).unwrap();
+    };
+    begun("2026-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z");
+    let (code, told) = refusal(&in_session(&env, "m1", &line));
+    assert_eq!((code, told.contains("a review of it is under way")), (3, true), "{told}");
+    assert_eq!(count(&env, "continuation_reviews"), 0);
+    // One that a dispatcher has begun is taken up, and one that did not end is begun again.
+    begun("", "2999-01-01T00:00:00.000Z");
+    in_session(&env, "m1", &line).ok();
+    let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+    sql.execute("delete from continuation_reviews", []).unwrap();
+    begun("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:01.000Z");
+    in_session(&env, "m1", &line).ok();
+    assert_eq!(count(&env, "continuation_reviews"), 1);
+}
+
 /// What a reviewer writes is shown and stored, and nothing else comes of it.
 #[test]
 fn what_a_reviewer_writes_is_never_an_instruction() {

@@ -30,6 +30,8 @@ const UNUSED_AFTER: i64 = 20_000;
 const RESTS: i64 = 60_000;
 /// An idle session looks into its queue about every ten seconds.
 const IDLE_LOOKS: i64 = 13_000;
+/// A turn shows the message that it began with at once, or when it has compacted the context: within so long.
+const AWAITED: i64 = 600_000;
 /// Starts of our server that may fail, one after the other, before another way is taken.
 const STARTS: u32 = 2;
 /// Starts after which what only the queue can tell is not waited for any more.
@@ -45,6 +47,8 @@ pub(super) struct Queues {
     resting: BTreeMap<String, i64>,
     /// By command: since when it waits although its session is idle.
     waiting_for_an_idle_one: BTreeMap<String, i64>,
+    /// By command: since when the queue does not have it, and the turn that may have begun with it does not show it.
+    awaited: BTreeMap<String, i64>,
 }
 
 struct Link {
@@ -233,6 +237,13 @@ impl Queues {
         now - *self.waiting_for_an_idle_one.entry(id.to_owned()).or_insert(now) >= IDLE_LOOKS
     }
 
+    /// Whether a message that the queue does not have was looked for in vain behind an open turn for so long that the turn
+    /// will hardly show it any more.
+    pub(super) fn is_awaited_in_vain(&mut self, cx: &Context, id: &str) -> bool {
+        let now = cx.moment().uptime;
+        now - *self.awaited.entry(id.to_owned()).or_insert(now) >= AWAITED
+    }
+
     /// Ends servers that nobody needed of late and forgets what is over.
     pub(super) fn tidy(&mut self, cx: &Context) {
         let now = cx.moment().uptime;
@@ -240,6 +251,7 @@ impl Queues {
         self.resting.retain(|_, until| now < *until);
         // Nobody waits in vain for an hour: by then it was taken back.
         self.waiting_for_an_idle_one.retain(|_, since| now - *since < 3_600_000);
+        self.awaited.retain(|_, since| now - *since < 3_600_000);
     }
 
     /// The server of our own for the session's Codex home, started when there is none. When that failed of late it is

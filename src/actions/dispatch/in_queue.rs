@@ -114,7 +114,8 @@ pub(super) fn look_after(
             }
             Ok(None) => {
                 let unread = unread.as_ref();
-                return absent(cx, store, orders, row, around, &session, &command, may_have_begun_one, unread);
+                let turn = awaited(queues, cx, &command, may_have_begun_one);
+                return absent(cx, store, orders, row, around, &session, &command, turn, unread);
             }
             Err(error) if row.is_of_earlier_boot => {
                 unreachable_after_boot(cx, store, queues, &session, &command, &error)?;
@@ -143,7 +144,8 @@ pub(super) fn look_after(
             told(&command)
         }
         Recalled::NotThere => {
-            absent(cx, store, orders, row, around, &session, &command, may_have_begun_one, unread.as_ref())
+            let turn = awaited(queues, cx, &command, may_have_begun_one);
+            absent(cx, store, orders, row, around, &session, &command, turn, unread.as_ref())
         }
         Recalled::Unsure(error) if row.is_of_earlier_boot => {
             unreachable_after_boot(cx, store, queues, &session, &command, &error)?;
@@ -226,6 +228,24 @@ fn what_is_over(
     (held == Holder::Nobody).then_some("no process works on its thread any more")
 }
 
+/// Whether a turn may have begun with a message that the queue does not have any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    None,
+    /// It is open, and may show the message yet.
+    Open,
+    /// It is open, and should have shown the message long ago.
+    Mute,
+}
+
+fn awaited(queues: &mut Queues, cx: &Context, command: &Command, is_open: bool) -> Turn {
+    match is_open {
+        false => Turn::None,
+        true if queues.is_awaited_in_vain(cx, &command.id) => Turn::Mute,
+        true => Turn::Open,
+    }
+}
+
 /// A message that the queue does not have: it was taken, and the rollout has it soon, or nobody has it.
 #[expect(clippy::too_many_arguments, reason = "all of it is about one command")]
 fn absent(
@@ -236,7 +256,7 @@ fn absent(
     around: &Around,
     session: &Session,
     command: &Command,
-    is_busy: bool,
+    turn: Turn,
     unread: Option<&Error>,
 ) -> Result<Option<Handled>> {
     // It may have been taken between the last look at the rollout and the one at the queue.
@@ -263,14 +283,18 @@ fn absent(
         ended("the machine was booted anew before the session's rollout showed it", true)?;
         return told(&command);
     }
-    if command.reason.as_deref() == Some(ABSENT) && !is_busy && unread.is_none() {
+    if command.reason.as_deref() == Some(ABSENT) && turn == Turn::None && unread.is_none() {
         ended("neither the queue nor the session has it", false)?;
+        return told(&command);
+    }
+    if turn == Turn::Mute && unread.is_none() {
+        ended("the queue does not have it any more, and the turn that is open has not shown it for ten minutes", true)?;
         return told(&command);
     }
     let (wait, why) = match unread {
         Some(error) => (LOOK_AGAIN, format!("its rollout cannot be read: {error}")),
         // The turn that it began may have to compact the context before it takes the message.
-        None if is_busy => (LOOK_AGAIN, TAKEN.to_owned()),
+        None if turn != Turn::None => (LOOK_AGAIN, TAKEN.to_owned()),
         None => (SURE_AFTER, ABSENT.to_owned()),
     };
     store.write(|w| store::claims::rest(w, &command, wait, &why, &now))?;

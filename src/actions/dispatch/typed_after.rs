@@ -26,7 +26,7 @@ use crate::{
     },
     ports::{
         process::ProcessId,
-        tmux::{CaptureOptions, PaneId, PaneInfo, Press, Receipt, SignPlace, Target},
+        tmux::{CaptureOptions, PaneId, PaneInfo, Press, Receipt, SignPlace, Target, TmuxError},
     },
     store::{self, Store, typed::TypedMessage},
 };
@@ -204,6 +204,14 @@ impl Open<'_> {
             version: version.unwrap_or(CodexVersion::PUSH_FLOOR),
         };
         match place {
+            // The pane is still there, and a person may start another Codex in it: a dispatcher that was stopped before it
+            // pasted must not paste into that one.
+            Place::Gone(panes::CODEX_ENDED)
+                if work.command.phase == Phase::Started
+                    && let Err(error @ TmuxError::Timeout(_)) = work.tmux.forgo(&work.target, work.row.number) =>
+            {
+                self.waits(&work, &format!("whether its former dispatcher still pastes it is not known: {error}"))
+            }
             Place::Gone(why) => self.without_marks(&work, why, now),
             Place::Unseen(why) => self.waits(&work, &why),
             // Before anything is concluded from its marks: who had it before may be about to press the key.

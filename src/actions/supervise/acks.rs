@@ -147,9 +147,12 @@ impl AckArgs {
                 Role::Worker => &binding.worker_session_id,
                 Role::Manager => &binding.manager_session_id,
             });
-            if let Origin::Session(session) = &origin
-                && speaker != Some(&session.id)
-            {
+            let may = match &origin {
+                Origin::Operator => true,
+                Origin::Session(session) => speaker == Some(&session.id),
+                Origin::Hidden => false,
+            };
+            if !may {
                 let who = origin.words();
                 let words = format!("{who} is not the {role} of the task \"{}\"", task.name);
                 return Err(Error::new(Kind::Blocked, words).hint(format!("only the {role} itself can say it")));

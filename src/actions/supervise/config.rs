@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    criteria,
+    acceptance,
     questions::{self, Questions},
     terms::{Setting, TermArgs},
 };
@@ -411,7 +411,7 @@ fn write_down(cx: &Context, w: &Write<'_>, origin: &Origin, planned: &Planned, s
         store::budgets::limit(w, &task.id, *budget_after)?;
     }
     // What the terms ask for are criteria like all others.
-    let seeded = criteria::seed(cx, w, origin, task, &after.acceptance_criteria)?;
+    let seeded = acceptance::seed(cx, w, origin, task, &before.acceptance_criteria, &after.acceptance_criteria)?;
     let names =
         |list: &mut dyn Iterator<Item = supervision::Permission>| list.map(|one| one.as_str()).collect::<Vec<_>>();
     let old_revision = config.as_ref().map_or(0, |config| config.revision);

@@ -406,7 +406,6 @@ impl Change<'_> {
         if step == CriterionMove::Satisfy {
             self.check_evidence(id, &evidence)?;
         }
-        let from = known.status;
         let changed = Criterion {
             status: step.to(),
             proof: said.proof.clone().or_else(|| known.proof.clone()),
@@ -414,29 +413,8 @@ impl Change<'_> {
             evidence,
             ..known.clone()
         };
-        let by = By { actor: self.origin.actor(self.cx).as_str(), origin: &self.origin.words() };
-        let now = self.cx.now();
-        let stored = store::criteria::change(self.w, from, &changed, by, now)?;
-        let stored = stored.ok_or_else(|| changed_meanwhile(known.version + 1))?;
-        let about = audit::About { task_id: Some(&self.task.id), session_id: None };
-        let payload = json!({
-            "criterion": stored.criterion,
-            "criterion_id": id,
-            "evidence": stored.evidence,
-            "origin": by.origin,
-            "previous_evidence": known.evidence,
-            "previous_proof": known.proof,
-            "previous_rationale": known.rationale,
-            "previous_status": from,
-            "proof": stored.proof,
-            "rationale": stored.rationale,
-            "source": stored.source,
-            "status": stored.status,
-            "task_id": stored.task_id,
-            "version": stored.version,
-        });
-        audit::append(self.w, now, self.origin.actor(self.cx), "acceptance_criterion_updated", about, &payload)?;
-        Ok(stored)
+        let stored = record_change(self.cx, self.w, self.origin, &known, &changed)?;
+        stored.ok_or_else(|| changed_meanwhile(known.version + 1))
     }
 
     /// A person says what shows it; of a session only receipts of programs count, and not its words.
@@ -502,7 +480,7 @@ impl Change<'_> {
 }
 
 /// Adds a criterion, and says so in the audit trail.
-fn add(cx: &Context, w: &Write<'_>, origin: &Origin, new: &NewCriterion<'_>) -> Result<Criterion> {
+pub(super) fn add(cx: &Context, w: &Write<'_>, origin: &Origin, new: &NewCriterion<'_>) -> Result<Criterion> {
     let by = By { actor: origin.actor(cx).as_str(), origin: &origin.words() };
     let now = cx.now();
     let added = store::criteria::add(w, new, by, now)?;
@@ -523,37 +501,36 @@ fn add(cx: &Context, w: &Write<'_>, origin: &Origin, new: &NewCriterion<'_>) -> 
     Ok(added)
 }
 
-/// Makes accepted criteria of the acceptance texts of a task's terms which it does not have yet, from any source. How
-/// many were added.
-pub(in crate::actions) fn seed(
+/// Stores a criterion as it is now, and says so in the audit trail; none when somebody else has changed it meanwhile.
+pub(super) fn record_change(
     cx: &Context,
     w: &Write<'_>,
     origin: &Origin,
-    task: &Task,
-    acceptance: &[String],
-) -> Result<usize> {
-    let evidence = json!({"source": "manager_config"});
-    let mut added = Vec::new();
-    for text in acceptance {
-        if store::criteria::by_text(w.read(), &task.id, text, None)?.is_none() {
-            let new = NewCriterion {
-                task_id: &task.id,
-                criterion: text,
-                source: CriterionSource::ManagerInferred,
-                status: CriterionStatus::Accepted,
-                proof: None,
-                rationale: None,
-                evidence: &evidence,
-            };
-            added.push(add(cx, w, origin, &new)?.id);
-        }
-    }
-    if !added.is_empty() {
-        let about = audit::About { task_id: Some(&task.id), session_id: None };
-        let payload = json!({"criterion_ids": added, "source": "manager_config"});
-        audit::append(w, cx.now(), origin.actor(cx), "manager_acceptance_criteria_seeded", about, &payload)?;
-    }
-    Ok(added.len())
+    known: &Criterion,
+    changed: &Criterion,
+) -> Result<Option<Criterion>> {
+    let by = By { actor: origin.actor(cx).as_str(), origin: &origin.words() };
+    let now = cx.now();
+    let Some(stored) = store::criteria::change(w, known.status, changed, by, now)? else { return Ok(None) };
+    let about = audit::About { task_id: Some(&stored.task_id), session_id: None };
+    let payload = json!({
+        "criterion": stored.criterion,
+        "criterion_id": stored.id,
+        "evidence": stored.evidence,
+        "origin": by.origin,
+        "previous_evidence": known.evidence,
+        "previous_proof": known.proof,
+        "previous_rationale": known.rationale,
+        "previous_status": known.status,
+        "proof": stored.proof,
+        "rationale": stored.rationale,
+        "source": stored.source,
+        "status": stored.status,
+        "task_id": stored.task_id,
+        "version": stored.version,
+    });
+    audit::append(w, now, origin.actor(cx), "acceptance_criterion_updated", about, &payload)?;
+    Ok(Some(stored))
 }
 
 impl Outcome for CriteriaList {

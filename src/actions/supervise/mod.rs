@@ -1,5 +1,6 @@
 //! The written contract of a manager: its terms, what they allow, and what both sides say about the work.
 
+mod acceptance;
 pub(super) mod acks;
 pub(super) mod blind;
 mod closing;

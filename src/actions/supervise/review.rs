@@ -102,8 +102,9 @@ pub(super) fn settle(
 ) -> Result<Review> {
     let mode = store::continuations::mode(w.read(), &task.id)?;
     let failed = run["status"] == "failed";
-    // A person who judges knows what came of it.
-    let question = asks_operator(mode, judgement, failed).filter(|_| source == ReviewSource::Reviewer);
+    // A person who judges knows what came of it, and who has decided is not asked again.
+    let is_open = source == ReviewSource::Reviewer && decided(w.read(), task, &pair.manager.correlation_id)?.is_none();
+    let question = asks_operator(mode, judgement, failed).filter(|_| is_open);
     let now = cx.now();
     let mut run = run.clone();
     run["nudge_on_completion"] = json!(mode);
@@ -146,7 +147,14 @@ pub(super) fn settle(
 /// Tells the worker to go on, when the terms want that after this judgement of the reviewer's. When it cannot be told, a
 /// person is asked.
 pub(super) fn follow(cx: &Context, store: &Store, task: &Task, review: &Review) -> Result<()> {
-    let mode = store.read(|r| store::continuations::mode(r, &task.id))?;
+    let (mode, decided) = store.read(|r| {
+        let mode = store::continuations::mode(r, &task.id)?;
+        Ok::<_, Error>((mode, decided(r, task, &review.correlation_id)?))
+    })?;
+    // What a person has decided stands.
+    if decided.is_some_and(|verdict| verdict != ReviewVerdict::Proceed) {
+        return Ok(());
+    }
     let failed = review.subagent_run["status"] == "failed";
     let judgement =
         Judgement { addendum: None, agreement: review.agreement, rationale: String::new(), verdict: review.verdict };
@@ -177,6 +185,23 @@ pub struct Standing {
     /// The newest judgement of that round.
     #[serde(skip)]
     pub review: Option<Review>,
+    /// The round; none when there is none in which both have proposed.
+    #[serde(skip)]
+    pub correlation_id: Option<String>,
+    /// What a person has decided about it.
+    #[serde(skip)]
+    pub decided: Option<ReviewVerdict>,
+}
+
+/// The newest word of a person about a round: an answer, or a judgement of their own.
+pub(super) fn decided(r: Read<'_>, task: &Task, correlation_id: &str) -> Result<Option<ReviewVerdict>> {
+    let asked = store::continuations::questions(r, Some(&task.id), /*all*/ true)?;
+    let answers = asked.iter().filter(|one| one.correlation_id == correlation_id);
+    let answers = answers.filter_map(|one| Some((one.answered_at?, one.answer?)));
+    let reviews = store::continuations::reviews(r, &task.id, Some(correlation_id))?;
+    let own = reviews.iter().filter(|one| one.source == ReviewSource::Operator);
+    let words = answers.chain(own.map(|one| (one.created_at, one.verdict)));
+    Ok(words.max_by_key(|(at, _)| *at).map(|(_, verdict)| verdict))
 }
 
 /// Looks whether the newest round of a task was judged: by the reviewer while it was held, or by a person, to go on, and
@@ -185,31 +210,27 @@ pub struct Standing {
 /// # Errors
 /// SQLite's own error.
 pub(in crate::actions) fn standing(r: Read<'_>, task: &Task) -> Result<Standing> {
-    let refused = |reason: String, review| Ok(Standing { ok: false, reason: Some(reason), review });
-    if let Some(open) = store::continuations::open_round(r, &task.id)? {
-        return refused(format!("the manager has not proposed in {open}"), None);
+    let open =
+        |reason| Ok(Standing { ok: false, reason: Some(reason), review: None, correlation_id: None, decided: None });
+    if let Some(round) = store::continuations::open_round(r, &task.id)? {
+        return open(format!("the manager has not proposed in {round}"));
     }
     let Some(round) = store::continuations::newest_ready(r, &task.id)? else {
-        return refused("worker and manager have not proposed what comes next".to_owned(), None);
+        return open("worker and manager have not proposed what comes next".to_owned());
     };
-    let Some(review) = store::continuations::reviews(r, &task.id, Some(&round))?.pop() else {
-        return refused(format!("{round} was not reviewed"), None);
+    let review = store::continuations::reviews(r, &task.id, Some(&round))?.pop();
+    // A person's word stands above a reviewer's, whenever that one spoke.
+    let decided = decided(r, task, &round)?;
+    let asked = store::continuations::questions(r, Some(&task.id), /*all*/ false)?;
+    let reason = match decided.or(review.as_ref().map(|review| review.verdict)) {
+        _ if asked.iter().any(|one| one.correlation_id == round) => {
+            Some(format!("{round} waits for the operator's answer"))
+        }
+        None => Some(format!("{round} was not reviewed")),
+        Some(ReviewVerdict::Proceed) => None,
+        Some(ReviewVerdict::Amend | ReviewVerdict::Stop) => Some(format!("the verdict on {round} is not to proceed")),
     };
-    let asked = store::continuations::questions(r, Some(&task.id), /*all*/ true)?;
-    let mut of_round = asked.iter().filter(|one| one.correlation_id == round);
-    if of_round.clone().any(|one| one.answered_at.is_none()) {
-        return refused(format!("{round} waits for the operator's answer"), Some(review));
-    }
-    // A person's word stands above a reviewer's.
-    let proceeds = match of_round.rfind(|one| one.answered_at >= Some(review.created_at)) {
-        Some(answered) => answered.answer == Some(ReviewVerdict::Proceed),
-        None => review.verdict == ReviewVerdict::Proceed,
-    };
-    if proceeds {
-        Ok(Standing { ok: true, reason: None, review: Some(review) })
-    } else {
-        refused(format!("the verdict on {round} is not to proceed"), Some(review))
-    }
+    Ok(Standing { ok: reason.is_none(), reason, review, correlation_id: Some(round), decided })
 }
 
 /// A judgement in lines. What somebody else wrote stands behind a mark.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     continuation::{Reviewed, open_task},
+    epilogue::Folder,
     review, texts,
 };
 use crate::{
@@ -45,7 +46,8 @@ const PATCH: usize = 256 << 10;
 /// first, and when anything is not as it should be the program is not begun. That, a time-out, too much output or no valid
 /// JSON make the verdict `stop`, and ask the operator. What it prints is stored and shown, and is never an instruction.
 ///
-/// An operator sets the program (`--set`); a manager whose terms allow `context.spawn_reviewer` can only have it run.
+/// An operator sets the program (`--set`); a manager whose terms allow `context.spawn_reviewer` can only have it run, once
+/// for a round, and not after the operator has answered.
 ///
 /// Example: `conveyor continuation-reviewer parser --set --reviewer-command "python3 /opt/review.py" --read /opt/review.py`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -92,6 +94,14 @@ pub struct Settings {
     relays: Vec<Relay>,
     /// Seconds.
     timeout: u64,
+}
+
+impl Settings {
+    /// When a review that begins now is given up.
+    fn give_up_at(&self, now: Timestamp) -> Timestamp {
+        let seconds = i64::try_from(self.timeout).unwrap_or(i64::MAX).saturating_add(GRACE);
+        Timestamp::from_millis(now.as_millis().saturating_add(seconds.saturating_mul(1_000)))
+    }
 }
 
 /// What `continuation-reviewer` prints.
@@ -286,6 +296,8 @@ struct Asked {
     settings: Settings,
     context: Value,
     manager_session_id: Option<String>,
+    /// A mark of the worker's folder, from before its changes were read.
+    tree: Value,
 }
 
 impl Asked {
@@ -297,7 +309,7 @@ impl Asked {
         correlation_id: Option<&str>,
         given: Option<Settings>,
     ) -> Result<Self> {
-        let (pair, config, criteria, binding, known) = store.read(|r| {
+        let (pair, config, criteria, binding, folder, known) = store.read(|r| {
             check_may(r, origin, task)?;
             let round = match correlation_id {
                 Some(round) => round.to_owned(),
@@ -307,10 +319,12 @@ impl Asked {
                 })?,
             };
             let pair = review::pair(r, task, &round)?;
+            check_again(r, origin, task, &round)?;
             let config = store::manager_configs::of_task(r, &task.id)?;
             let criteria = store::criteria::of_task(r, &task.id)?;
             let binding = store::bindings::newest_of_task(r, &task.id)?;
-            Ok::<_, Error>((pair, config, criteria, binding, settings(r, &task.id)?))
+            let folder = Folder::worker_of(r, task)?;
+            Ok::<_, Error>((pair, config, criteria, binding, folder, settings(r, &task.id)?))
         })?;
         let settings: Settings = given.or(known).ok_or_else(|| {
             Error::refused(format!("no reviewer is set for \"{}\"", task.name)).hint(format!(
@@ -318,6 +332,7 @@ impl Asked {
                 task.name
             ))
         })?;
+        let mark = Folder::look(cx, folder.as_deref()).mark();
         // Where the worker works, not where this command runs.
         let tree = match &binding {
             Some(binding) => diff::tree_of(cx, &binding.worker_session_id, PATCH).map_err(|error| error.to_string()),
@@ -360,7 +375,7 @@ impl Asked {
         });
         context["allowed_context"] = json!(allowed(&context));
         let manager_session_id = binding.map(|binding| binding.manager_session_id);
-        Ok(Self { pair, settings, context, manager_session_id })
+        Ok(Self { pair, settings, context, manager_session_id, tree: mark })
     }
 }
 
@@ -393,8 +408,32 @@ fn check_may(r: Read<'_>, origin: &Origin, task: &Task) -> Result<()> {
         .hint(format!("an operator allows it: `conveyor manager-config {} --permit {permission}`", task.name)))
 }
 
+/// Refuses to a session another review of a round that was reviewed, or about which a person has decided: it would ask
+/// until it likes the verdict.
+fn check_again(r: Read<'_>, origin: &Origin, task: &Task, correlation_id: &str) -> Result<()> {
+    if *origin == Origin::Operator {
+        return Ok(());
+    }
+    let why = if review::decided(r, task, correlation_id)?.is_some() {
+        "the operator has decided about it"
+    } else if store::continuations::reviews(r, &task.id, Some(correlation_id))?.is_empty() {
+        return Ok(());
+    } else {
+        "it was reviewed already"
+    };
+    Err(again(origin, correlation_id, why))
+}
+
+fn again(origin: &Origin, correlation_id: &str, why: &str) -> Error {
+    let words = format!("{} may not have {correlation_id} reviewed again: {why}", origin.words());
+    Error::new(Kind::Blocked, words).hint(
+        "the worker begins another round with `continuation --submit worker`, or the operator has it reviewed again",
+    )
+}
+
 /// Has the newest round of a task reviewed, or the one with this id, by the program that is `given` or set, and records
-/// what came of it. Whatever goes wrong with the program is a judgement, too: `stop`.
+/// what came of it. Whatever goes wrong with the program is a judgement, too: `stop`. An operator may have a round
+/// reviewed again; a session may not.
 ///
 /// # Errors
 /// When there is nothing to review, no program, or whoever asks may not.
@@ -407,7 +446,16 @@ pub(in crate::actions) fn judge(
     given: Option<Settings>,
 ) -> Result<store::continuations::Review> {
     let asked = Asked::of(cx, store, origin, task, correlation_id, given)?;
-    let Asked { pair, settings, context, manager_session_id } = asked;
+    let Asked { pair, settings, context, manager_session_id, tree } = asked;
+    let is_ours = store.write_durably(|w| {
+        check_again(w.read(), origin, task, &pair.manager.correlation_id)?;
+        let (now, anyway) = (cx.now(), *origin == Origin::Operator);
+        let give_up_at = settings.give_up_at(now);
+        Ok::<_, Error>(store::continuations::take_review(w, pair.manager.id, now, give_up_at, anyway)?)
+    })?;
+    if !is_ours {
+        return Err(again(origin, &pair.manager.correlation_id, "a review of it is under way"));
+    }
     let started = std::time::Instant::now();
     let (judgement, ended) = run(cx, &settings, &context);
     let failed = judgement.is_err();
@@ -423,12 +471,15 @@ pub(in crate::actions) fn judge(
         "runner_arg_count": settings.command.len().saturating_sub(1),
         "sandbox": ended.as_ref().ok().map(|ended| &ended.receipt),
         "status": if failed { "failed" } else { "succeeded" },
+        "tree": tree,
     });
     let judgement = judgement.unwrap_or_else(|error| {
         record["error"] = json!(error);
         Judgement::failed(error)
     });
     let review = store.write_durably(|w| {
+        // A person, or who was asked by one, may have been faster.
+        check_again(w.read(), origin, task, &pair.manager.correlation_id)?;
         // The task may have ended meanwhile; what was judged is on record all the same.
         review::settle(cx, w, origin, task, &pair, ReviewSource::Reviewer, &judgement, &record)
     })?;
@@ -465,13 +516,12 @@ pub(in crate::actions) fn begin_due(cx: &Context, store: &Store, wanted: &dyn Fn
             }
             None => {}
         }
-        let settings = store.read(|r| settings(r, &one.task_id))?;
+        let settings: Option<Settings> = store.read(|r| settings(r, &one.task_id))?;
         let Some(settings) = settings else {
             ask(OperatorQuestion::ContinuationReady, "no review was begun: the reviewer that was set is gone")?;
             continue;
         };
-        let seconds = i64::try_from(settings.timeout).unwrap_or(i64::MAX).saturating_add(GRACE);
-        let give_up_at = Timestamp::from_millis(now.as_millis().saturating_add(seconds.saturating_mul(1_000)));
+        let give_up_at = settings.give_up_at(now);
         let ours = store
             .write_durably(|w| store::continuations::begin_review(w, one.manager_continuation_id, now, give_up_at))?;
         if ours && let Err(error) = begin(cx, &one) {

@@ -18,7 +18,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What happens when a worker has finished, the most careful first.
+    /// What happens when a worker has finished.
     pub enum NudgeOnCompletion {
         /// Nothing by itself.
         Off => "off",
@@ -42,6 +42,19 @@ text_enum! {
         SubagentReview => "subagent-review",
         /// Leave a handoff.
         RecordHandoff => "record-handoff",
+    }
+}
+
+impl NudgeOnCompletion {
+    /// Whether a person would see less of what comes next. With `off` nobody is asked, and nobody reviews.
+    #[must_use]
+    pub fn is_loosened_by(self, new: Self) -> bool {
+        let is_tighter = matches!(
+            (self, new),
+            (Self::AutoProceed, Self::AutoReview | Self::AskOperator)
+                | (Self::AutoReview | Self::Off, Self::AskOperator)
+        );
+        self != new && !is_tighter
     }
 }
 
@@ -124,7 +137,7 @@ impl Terms {
             ("acceptance_criteria", lost(&self.acceptance_criteria, &new.acceptance_criteria)),
             ("epilogues", lost(&self.epilogues, &new.epilogues)),
             ("evidence_gates", lost(&self.evidence_gates, &new.evidence_gates)),
-            ("nudge_on_completion", self.nudge_on_completion < new.nudge_on_completion),
+            ("nudge_on_completion", self.nudge_on_completion.is_loosened_by(new.nudge_on_completion)),
             ("permissions", new.permissions.beyond(&self.permissions).next().is_some()),
             ("require_acks", self.require_acks && !new.require_acks),
             ("supervision_mode", self.supervision_mode > new.supervision_mode),
@@ -189,8 +202,21 @@ mod tests {
         assert_eq!(loosened(|new| new.supervision_mode = Mode::Light), ["supervision_mode"]);
         assert_eq!(loosened(|new| new.supervision_mode = Mode::Strict), [""; 0]);
         assert_eq!(loosened(|new| new.nudge_on_completion = NudgeOnCompletion::AutoProceed), ["nudge_on_completion"]);
-        assert_eq!(loosened(|new| new.nudge_on_completion = NudgeOnCompletion::Off), [""; 0]);
+        assert_eq!(loosened(|new| new.nudge_on_completion = NudgeOnCompletion::Off), ["nudge_on_completion"]);
         assert_eq!(loosened(|new| new.tools = vec!["true".to_owned()]), ["tools"]);
         assert_eq!(loosened(|new| new.objective = Some("x".to_owned())), [""; 0]);
+    }
+
+    #[test]
+    fn a_question_to_the_operator_is_never_taken_away_by_what_counts_as_tighter() {
+        use NudgeOnCompletion::{AskOperator, AutoProceed, AutoReview, Off};
+        let tighter: Vec<_> = NudgeOnCompletion::ALL
+            .iter()
+            .flat_map(|old| NudgeOnCompletion::ALL.iter().map(|new| (*old, *new)))
+            .filter(|(old, new)| old != new && !old.is_loosened_by(*new))
+            .collect();
+        let wanted =
+            [(Off, AskOperator), (AutoReview, AskOperator), (AutoProceed, AskOperator), (AutoProceed, AutoReview)];
+        assert_eq!(tighter, wanted);
     }
 }

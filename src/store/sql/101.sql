@@ -410,11 +410,13 @@ create table continuation_reviewers (
   updated_at text not null
 );
 
--- Reviews that a dispatcher has begun, one for each pair of proposals: never twice.
+-- Reviews that were begun, one for each pair of proposals: never twice. What a dispatcher begins is taken up by a process
+-- of its own.
 create table continuation_review_starts (
   manager_continuation_id integer primary key not null references task_continuations (id),
   started_at text not null,
-  give_up_at text not null
+  give_up_at text not null,
+  taken_at text
 );
 
 -- What waits for a person's decision.
@@ -429,7 +431,9 @@ create table operator_questions (
   created_at text not null,
   answer text check (answer in ('proceed', 'amend', 'stop')),
   note text,
-  answered_at text,
-  unique (task_id, correlation_id, kind)
+  answered_at text
 );
 create index operator_questions_open on operator_questions (id) where answered_at is null;
+-- An answer stands: who asks again asks a question of its own.
+create unique index operator_questions_once on operator_questions (task_id, correlation_id, kind)
+  where answered_at is null;

@@ -1,5 +1,7 @@
 //! Turns of sessions: how messages become part of them, and how they end.
 
+use std::mem;
+
 use super::{
     thread::Waiting,
     world::{COMPACT, Compaction, Dialog, Lives, Queued, Seat, Turn, World},
@@ -170,6 +172,7 @@ impl World {
         self.compaction_is_lost(&turn);
         let here = &mut self.seats[seat];
         here.was_cut_off = true;
+        here.compaction_was_cut_off = turn.compaction.is_some();
         if turn.is_written {
             here.thread.turn_is_cut_off(&turn.id, wall);
             if turn.compaction.is_some() && here.thread.has_come_before(wall) {
@@ -207,6 +210,10 @@ impl World {
         self.next_turn += 1;
         let id = format!("turn-{}", self.next_turn);
         let ends_at = self.uptime + self.dice.between(most / 50, most);
+        if mem::take(&mut self.seats[seat].compaction_was_cut_off) {
+            // The rollout tells how the last turn ended, and which one that was of two nobody can tell.
+            self.seats[seat].excuse = Some("turn after a compaction that was cut off");
+        }
         self.seats[seat].turn =
             Some(Turn { id: id.clone(), ends_at, asks: false, is_written: false, compaction: None });
         id

@@ -82,6 +82,8 @@ pub(super) struct Seat {
     pub(super) is_deregistered: bool,
     /// Why nobody can tell what became of a message for it.
     pub(super) excuse: Option<&'static str>,
+    /// A compaction was cut off, and no other turn has begun since.
+    pub(super) compaction_was_cut_off: bool,
 }
 
 /// A message in Codex's own queue, which outlives every process and the machine.

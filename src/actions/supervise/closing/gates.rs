@@ -9,6 +9,7 @@ use crate::{
         Context,
         caller::Origin,
         supervise::{
+            acceptance,
             decisions::{self, DecisionCheck},
             epilogue::{Folder, Status},
             evidence, gate,
@@ -182,6 +183,14 @@ impl Looking<'_> {
         if self.mode() != Some(Mode::Light) || audit.require_criteria_audit {
             let proposed = audit.proposed_criteria.iter();
             reasons.extend(proposed.map(|one| format!("#{} is only proposed: {}", one.id, one.criterion)));
+        }
+        for text in self.config.iter().flat_map(|config| &config.terms.acceptance_criteria) {
+            let of_text = || all.iter().filter(|one| one.criterion == *text);
+            // What is accepted is named above.
+            let counts = |one: &Criterion| matches!(one.status, CriterionStatus::Accepted | CriterionStatus::Satisfied);
+            if !of_text().any(counts) && !acceptance::is_settled(self.r, of_text())? {
+                reasons.push(format!("the terms ask for it, and it is not satisfied: {text}"));
+            }
         }
         for one in all.iter().filter(|one| one.status == CriterionStatus::Satisfied) {
             if !self.is_proven(one)? {

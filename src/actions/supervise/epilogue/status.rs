@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
-    actions::Context,
+    actions::{Context, supervise::review},
     base::Result,
     model::{
         supervision::{Epilogue as Step, ManagerConfig},
@@ -44,6 +45,19 @@ impl Folder {
             Ok(tree) => Self { tree, error: None },
             Err(error) => Self { tree: None, error: Some(error.to_string()) },
         }
+    }
+
+    /// What a record keeps of it, to tell later whether it has changed.
+    pub(in crate::actions::supervise) fn mark(&self) -> Value {
+        match &self.error {
+            Some(error) => json!({ "error": error }),
+            None => json!(self.tree),
+        }
+    }
+
+    /// Whether it is as when this was kept. What could not be told is never the same.
+    pub(super) fn is_as(&self, mark: &Value) -> bool {
+        self.error.is_none() && self.mark() == *mark
     }
 
     /// Why it is not proven that it holds what it held before.
@@ -102,6 +116,10 @@ impl Status {
                     let mut reasons = reasons(run, binding.as_deref(), config, folder);
                     if *step == Step::RecordHandoff && run.state == StepState::Succeeded {
                         reasons.extend(super::gate::handoff(r, Some(&task.id))?.1.map(|reason| reason.to_string()));
+                    }
+                    // A person may have judged otherwise since, or another round may have begun.
+                    if *step == Step::SubagentReview && run.state == StepState::Succeeded {
+                        reasons.extend(review::standing(r, task)?.reason);
                     }
                     reasons
                 }
