@@ -7,9 +7,11 @@ use serde::Serialize;
 use super::{Action, Argv, Context, Format, Outcome, fail, lookup};
 use crate::{
     base::{Error, Kind, Result, text},
+    model::session::Session,
     ports::{
         env::find_program,
         git::{self, ChangedFile, FileStatus, TreeDiff},
+        own::OwnFiles,
     },
     store,
 };
@@ -82,7 +84,7 @@ impl Action for Diff {
 
     fn run(self, cx: &Context) -> Result<Differing> {
         let session = cx.ledger()?.read(|r| lookup::session(r, &self.session))?;
-        differing(cx, session.name, session.cwd, self.base.as_deref(), self.max_bytes)
+        differing(cx, session, self.base.as_deref(), self.max_bytes, None)
     }
 
     fn argv(&self) -> Argv {
@@ -108,19 +110,30 @@ impl Diff {
 /// # Errors
 /// As the command: when the session is unknown, its folder is in no repository, or git does not say.
 pub fn tree_diff(cx: &Context, session_id: &str) -> Result<Differing> {
-    tree_of(cx, session_id, PATCH_BYTES)
+    differing(cx, known(cx, session_id)?, None, PATCH_BYTES, None)
 }
 
-/// The same with a patch of at most `bytes` bytes.
-pub(super) fn tree_of(cx: &Context, session_id: &str, bytes: usize) -> Result<Differing> {
-    let session = cx.ledger()?.read(|r| {
+/// The same of the session's work alone, without this program's own files; of the patch at most `bytes` bytes.
+pub(super) fn work_of(cx: &Context, session_id: &str, bytes: usize) -> Result<Differing> {
+    let session = known(cx, session_id)?;
+    differing(cx, session, None, bytes, Some(&cx.env().own_files()))
+}
+
+fn known(cx: &Context, session_id: &str) -> Result<Session> {
+    cx.ledger()?.read(|r| {
         store::sessions::by_id(r, session_id)?
             .ok_or_else(|| Error::not_found(format!("no session with id {session_id}")))
-    })?;
-    differing(cx, session.name, session.cwd, None, bytes)
+    })
 }
 
-fn differing(cx: &Context, session: String, cwd: String, base: Option<&str>, bytes: usize) -> Result<Differing> {
+fn differing(
+    cx: &Context,
+    session: Session,
+    base: Option<&str>,
+    bytes: usize,
+    own: Option<&OwnFiles>,
+) -> Result<Differing> {
+    let Session { name: session, cwd, .. } = session;
     if cwd.is_empty() {
         return Err(Error::refused(format!("the folder of {session} is not known"))
             .hint("register it again with --cwd, or let it begin a turn"));
@@ -128,7 +141,7 @@ fn differing(cx: &Context, session: String, cwd: String, base: Option<&str>, byt
     let program = find_program(cx.env().path.as_deref(), "git")
         .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed").hint("install git"))?;
     let TreeDiff { root, base, mut files, patch, truncated } =
-        git::working_tree_diff(&program, Path::new(&cwd), base, bytes).map_err(fail::git)?;
+        git::working_tree_diff(&program, Path::new(&cwd), own, base, bytes).map_err(fail::git)?;
     let too_many = files.len() > FILES;
     files.truncate(FILES);
     let view =

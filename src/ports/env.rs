@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::own::OwnFiles;
+
 /// The places and settings that the environment decides.
 #[derive(Debug, Clone)]
 pub struct Env {
@@ -133,6 +135,13 @@ impl Env {
             return String::new();
         }
         format!(" --path {}", shell_words::quote(&self.ledger.to_string_lossy()))
+    }
+
+    /// The files that are this program's own. Whoever works elsewhere names the ledger, and means what lies beside it.
+    #[must_use]
+    pub fn own_files(&self) -> OwnFiles {
+        let beside = self.ledger.parent().filter(|folder| folder.ends_with(STATE_FOLDER));
+        OwnFiles::of([Some(&*self.state_root), beside].into_iter().flatten(), &self.ledger)
     }
 
     /// `path` made absolute, with a leading `~` or `~/` replaced by the home folder.

@@ -18,7 +18,10 @@ use std::{
     time::Duration,
 };
 
-use super::run::{Above, Finished, Limits, RunError, run};
+use super::{
+    own::OwnFiles,
+    run::{Above, Finished, Limits, RunError, run},
+};
 use crate::{base::text, text_enum};
 
 /// How long one question may take.
@@ -144,20 +147,29 @@ struct Git<'a> {
     program: &'a Path,
     folder: PathBuf,
     settings: Vec<OsString>,
+    /// What `diff` and `ls-files` leave out, as pathspecs.
+    without: Vec<OsString>,
 }
 
-/// What the working tree that holds `folder` has beyond `base`, else beyond its newest commit; of the patch at most
-/// `bytes` bytes.
+/// What the working tree that holds `folder` has beyond `base`, else beyond its newest commit, but for what is `own`; of
+/// the patch at most `bytes` bytes.
 ///
 /// # Errors
 /// As [`GitError`] tells.
-pub fn working_tree_diff(program: &Path, folder: &Path, base: Option<&str>, bytes: usize) -> Result<TreeDiff> {
+pub fn working_tree_diff(
+    program: &Path,
+    folder: &Path,
+    own: Option<&OwnFiles>,
+    base: Option<&str>,
+    bytes: usize,
+) -> Result<TreeDiff> {
     if !folder.is_dir() {
         return Err(GitError::NoFolder { folder: folder.to_owned() });
     }
     let mut git = Git::at(program, folder);
     let root = git.root()?;
     git.folder.clone_from(&root);
+    git.leave_out(own);
     git.switch_filters_off()?;
     let commit = git.commit(base)?;
     let against = match &commit {
@@ -193,7 +205,8 @@ pub fn commit(program: &Path, folder: &Path, name: &str) -> Result<Option<String
 
 impl<'a> Git<'a> {
     fn at(program: &'a Path, folder: &Path) -> Self {
-        Self { program, folder: folder.to_owned(), settings: SETTINGS.iter().map(OsString::from).collect() }
+        let settings = SETTINGS.iter().map(OsString::from).collect();
+        Self { program, folder: folder.to_owned(), settings, without: Vec::new() }
     }
 }
 
@@ -206,6 +219,16 @@ impl Git<'_> {
         let mut path = answer.stdout;
         path.pop_if(|byte| *byte == b'\n');
         Ok(PathBuf::from(OsString::from_vec(path)))
+    }
+
+    /// Leaves these files out of what the tree holds; `folder` is its root.
+    fn leave_out(&mut self, own: Option<&OwnFiles>) {
+        let pathspec = |path: PathBuf| {
+            let mut spec = OsString::from(":(exclude,literal)");
+            spec.push(path);
+            spec
+        };
+        self.without = own.map(|own| own.below(&self.folder)).unwrap_or_default().into_iter().map(pathspec).collect();
     }
 
     /// Filters turn a file into what git stores, by a program that the configuration names. Without a program they
@@ -263,7 +286,8 @@ impl Git<'_> {
     }
 
     fn untracked(&self) -> Result<(Vec<ChangedFile>, bool)> {
-        let words = ["-z", "--others", "--exclude-standard", "--directory", "--no-empty-directory"].map(str::to_owned);
+        let words =
+            ["-z", "--others", "--exclude-standard", "--directory", "--no-empty-directory", "--"].map(str::to_owned);
         let answer = self.ask("ls-files", &words, LIST_BYTES)?;
         let file = |path: String| ChangedFile {
             path,
@@ -293,11 +317,15 @@ impl Git<'_> {
 
     fn run(&self, command: &'static str, words: &[String], bytes: usize) -> Result<Finished> {
         let mut process = Command::new(self.program);
-        process.current_dir(&self.folder).arg("--no-pager").arg("--literal-pathspecs");
+        process.current_dir(&self.folder).arg("--no-pager");
+        let without = if matches!(command, "diff" | "ls-files") { &self.without[..] } else { &[] };
+        if without.is_empty() {
+            process.arg("--literal-pathspecs");
+        }
         for setting in &self.settings {
             process.arg("-c").arg(setting);
         }
-        process.arg(command).args(words);
+        process.arg(command).args(words).args(without);
         // What this process was told about its own repository says nothing about this one.
         for (name, _) in env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"GIT_") {

@@ -9,6 +9,7 @@ pub mod confine;
 pub mod env;
 pub mod git;
 pub mod machine;
+pub mod own;
 pub mod process;
 pub mod rollout;
 mod run;

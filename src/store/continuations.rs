@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Read, Result, Write, convert};
 use crate::{
-    base::Timestamp,
+    base::{Moment, Timestamp},
     model::supervision::{
         Agreement, Judgement, NudgeOnCompletion, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict,
     },
@@ -276,14 +276,14 @@ pub fn reviews(r: Read<'_>, task_id: &str, correlation_id: Option<&str>) -> Resu
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The program that reviews for a task, as it was set.
+/// The program that reviews for a task, as it was set, as JSON.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn reviewer(r: Read<'_>, task_id: &str) -> Result<Option<Value>> {
+pub fn reviewer(r: Read<'_>, task_id: &str) -> Result<Option<String>> {
     let mut statement =
         r.connection.prepare_cached("select settings_json from continuation_reviewers where task_id = :task_id")?;
-    let found = statement.query_row(named_params! { ":task_id": task_id }, |row| convert::json(row, "settings_json"));
+    let found = statement.query_row(named_params! { ":task_id": task_id }, |row| row.get("settings_json"));
     Ok(found.optional()?)
 }
 
@@ -326,17 +326,18 @@ pub struct Due {
     pub correlation_id: String,
     /// The manager's proposal.
     pub manager_continuation_id: i64,
-    /// A dispatcher has begun it, and gives up then.
-    pub give_up_at: Option<Timestamp>,
+    /// A dispatcher has begun it; whether its time is over, which it is after another boot.
+    pub is_over: Option<bool>,
 }
 
 /// What waits for a judgement under the terms of open tasks: begun or not, and nobody asked instead.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn due(r: Read<'_>) -> Result<Vec<Due>> {
+pub fn due(r: Read<'_>, now: &Moment) -> Result<Vec<Due>> {
     let mut statement = r.connection.prepare_cached(
-        "select t.id as task_id, t.name, m.correlation_id, m.id, s.give_up_at
+        "select t.id as task_id, t.name, m.correlation_id, m.id,
+            s.boot_id <> :boot_id or s.give_up_uptime <= :uptime as is_over
          from manager_configs as c
          join tasks as t on t.id = c.task_id and t.state in ('candidate', 'managed', 'paused')
          join task_continuations as m on m.task_id = t.id and m.proposer = 'manager'
@@ -347,13 +348,14 @@ pub fn due(r: Read<'_>) -> Result<Vec<Due>> {
              select 1 from operator_questions as q where q.task_id = t.id and q.correlation_id = m.correlation_id)
          order by m.id",
     )?;
-    let rows = statement.query_map([], |row| {
+    let values = named_params! { ":boot_id": now.boot_id, ":uptime": now.uptime };
+    let rows = statement.query_map(values, |row| {
         Ok(Due {
             task_id: row.get("task_id")?,
             task: row.get("name")?,
             correlation_id: row.get("correlation_id")?,
             manager_continuation_id: row.get("id")?,
-            give_up_at: row.get("give_up_at")?,
+            is_over: row.get("is_over")?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -363,20 +365,20 @@ pub fn due(r: Read<'_>) -> Result<Vec<Due>> {
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn begin_review(
-    w: &Write<'_>,
-    manager_continuation_id: i64,
-    now: Timestamp,
-    give_up_at: Timestamp,
-) -> Result<bool> {
+pub fn begin_review(w: &Write<'_>, manager_continuation_id: i64, now: &Moment, give_up_uptime: i64) -> Result<bool> {
     let changed = w
         .connection
         .prepare_cached(
-            "insert into continuation_review_starts (manager_continuation_id, started_at, give_up_at)
-             values (:id, :now, :give_up_at)
+            "insert into continuation_review_starts (manager_continuation_id, started_at, boot_id, give_up_uptime)
+             values (:id, :now, :boot_id, :give_up_uptime)
              on conflict (manager_continuation_id) do nothing",
         )?
-        .execute(named_params! { ":id": manager_continuation_id, ":now": now, ":give_up_at": give_up_at })?;
+        .execute(named_params! {
+            ":id": manager_continuation_id,
+            ":now": now.wall,
+            ":boot_id": now.boot_id,
+            ":give_up_uptime": give_up_uptime,
+        })?;
     Ok(changed == 1)
 }
 
@@ -388,25 +390,31 @@ pub fn begin_review(
 pub fn take_review(
     w: &Write<'_>,
     manager_continuation_id: i64,
-    now: Timestamp,
-    give_up_at: Timestamp,
+    now: &Moment,
+    give_up_uptime: i64,
     anyway: bool,
 ) -> Result<bool> {
     let changed = w
         .connection
         .prepare_cached(
-            "insert into continuation_review_starts (manager_continuation_id, started_at, give_up_at, taken_at)
-             values (:id, :now, :give_up_at, :now)
+            "insert into continuation_review_starts (
+                manager_continuation_id, started_at, boot_id, give_up_uptime, taken_at)
+             values (:id, :now, :boot_id, :give_up_uptime, :now)
              on conflict (manager_continuation_id) do update set
-                give_up_at = excluded.give_up_at,
+                boot_id = excluded.boot_id,
+                give_up_uptime = excluded.give_up_uptime,
                 taken_at = excluded.taken_at
-             where continuation_review_starts.taken_at is null or continuation_review_starts.give_up_at <= :now
+             where continuation_review_starts.taken_at is null
+                or continuation_review_starts.boot_id <> :boot_id
+                or continuation_review_starts.give_up_uptime <= :uptime
                 or :anyway",
         )?
         .execute(named_params! {
             ":id": manager_continuation_id,
-            ":now": now,
-            ":give_up_at": give_up_at,
+            ":now": now.wall,
+            ":boot_id": now.boot_id,
+            ":uptime": now.uptime,
+            ":give_up_uptime": give_up_uptime,
             ":anyway": anyway,
         })?;
     Ok(changed == 1)

@@ -185,6 +185,57 @@ fn what_was_taken_back_or_ran_out_does_not_lie_in_the_inbox_for_a_pointer() {
 }
 
 #[test]
+fn the_end_of_a_task_takes_back_what_nobody_has_and_leaves_what_a_reader_has_in_hand() {
+    let pair = Pair::new();
+    let pointed_at = |text| pair.pointed_at(text, "delivered", "");
+    let [id, claimed, ended, unbound] = ["in hand", "in hand, too", "of before", "of nobody"].map(pointed_at);
+    let sql = pair.sql();
+    for (id, phase) in [(&id, "queued"), (&claimed, "claimed"), (&ended, "queued"), (&unbound, "queued")] {
+        let moved = "update commands set phase = ?2, state = 'pending' where id = ?1";
+        assert_eq!(sql.execute(moved, [id, phase]).unwrap(), 1);
+    }
+    let (message, token) = pair.received();
+    assert_eq!(message, "in hand");
+    let had = "update routed_notifications set read_at = 'x' where command_id = ?1";
+    assert_eq!(sql.execute(had, [&claimed]).unwrap(), 1);
+    // One under a binding that has ended, and one under none.
+    for (table, name) in [("commands", "id"), ("routed_notifications", "command_id")] {
+        let loosen = format!("update {table} set binding_id = null where {name} = ?1");
+        assert_eq!(sql.execute(&loosen, [&unbound]).unwrap(), 1);
+    }
+    let another = "update routed_notifications set binding_id = (select id from bindings where state = 'ended')
+        where command_id = ?1";
+    pair.env.sh("unbind --task parser").ok();
+    pair.env.sh("bind --task parser --worker w1 --manager m1").ok();
+    assert_eq!(sql.execute(another, [&ended]).unwrap(), 1);
+    let done = pair.env.sh("finish-task parser --json").ok().json();
+    let stands = |id: &str| pair.stands(id).0;
+    assert_eq!((stands(&id).as_str(), stands(&claimed).as_str()), ("delivered", "delivered"), "{done:#}");
+    assert_eq!((stands(&ended).as_str(), stands(&unbound).as_str()), ("cancelled", "cancelled"));
+    for listed in [&id, &claimed] {
+        assert!(done["in_flight_commands"].as_array().unwrap().contains(&json!(listed)), "{done:#}");
+    }
+    let unread = "select count(*) from routed_notifications where state = 'delivered' and read_at is null";
+    assert_eq!(sql.query_row(unread, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    pair.env.run(["ack", &token]).ok();
+    assert_eq!(stands(&id), "done");
+}
+
+#[test]
+fn the_end_of_a_task_leaves_the_text_that_a_pointer_is_under_way_to() {
+    for phase in ["started", "staged", "submitted"] {
+        let pair = Pair::new();
+        let id = pair.pointed_at("pointed at", phase, "");
+        let done = pair.env.sh("finish-task parser --json").ok().json();
+        assert_eq!(done["in_flight_commands"], json!([id]), "{done:#}");
+        assert_eq!(pair.stands(&id).0, phase);
+        let (message, token) = pair.received();
+        assert_eq!(message, "pointed at", "{phase}: whoever is told of it finds it");
+        pair.env.run(["ack", &token]).ok();
+    }
+}
+
+#[test]
 fn what_was_confirmed_while_its_pointer_was_on_its_way_is_not_laid_there_again() {
     let pair = Pair::new();
     let id = pair.pointed_at("had", "started", "another");

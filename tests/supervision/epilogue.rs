@@ -1,8 +1,17 @@
 //! `epilogue`: the closing steps do their work, a failed one has failed, and one that was done holds for the work as it
 //! was then.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    path::Path,
+};
 
+use conveyor::{
+    base::Timestamp,
+    ports::{git, own::OwnFiles},
+    store::{Access, Opening, Safety, Store},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -238,4 +247,69 @@ fn a_review_that_is_on_record_is_not_made_again_and_is_none_of_changed_work() {
     super::reviewer::propose(&env, "r2");
     in_session(&env, "m1", line).ok();
     assert_eq!(count(&env, "continuation_reviews"), 2);
+}
+
+#[test]
+fn the_ledger_in_the_workers_own_repository_is_no_part_of_its_work() {
+    let env = TestEnv::pair();
+    let world = World::around_the_ledger(&env);
+    assert!(world.git(&["status", "--porcelain"]).contains(".codex-workers"), "git knows nothing of it");
+    env.sh("manager-config parser --epilogue run-tools --epilogue draft-pr --tool 'git --version'").ok();
+    world.git(&["checkout", "-q", "-b", "work"]);
+    world.git(&["commit", "-q", "--allow-empty", "-m", "work"]);
+    step(&env, "run-tools", "").ok();
+    step(&env, "draft-pr", "").ok();
+    // What is written all the time.
+    env.sh("register-worker --name w2 --codex-app-thread-id x").ok();
+    fs::write(env.ledger().with_file_name("dispatch.log"), "a line").unwrap();
+    assert_eq!(epilogue_gate(&env)["ok"], true, "{:#}", epilogue_gate(&env));
+    // Nor do whoever works elsewhere and names the ledger see another folder.
+    let elsewhere = world.folder.join("repository");
+    let mut command = env.command();
+    command.current_dir(&elsewhere).arg("--path").arg(env.ledger()).args(["finish-task", "parser", "--dry-run"]);
+    let output = command.arg("--json").output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(gate(&told, "epilogue")["ok"], true, "{told:#}");
+    world.file("work", "new", 30, 0);
+    assert!(epilogue_gate(&env)["reasons"][0].as_str().unwrap().ends_with("the worker's folder has changed since"));
+    // Nor are they shown as what the worker made.
+    let id = world.accepted("a");
+    symlink(env.ledger(), world.folder.join("link")).unwrap();
+    fs::hard_link(env.ledger(), world.folder.join("hard")).unwrap();
+    for name in [".codex-workers/workerctl.db", ".codex-workers/dispatch.log", "link", "hard"] {
+        let (code, told) = refusal(&world.manager(&format!("--satisfy {id} --artifact {name}")));
+        assert_eq!((code, told.contains("is one of Conveyor's own files")), (1, true), "{told}");
+    }
+}
+
+/// Whoever closes a ledger that nobody else has locked moves its log and removes it, and a process that closes a file
+/// of its has no locks any more.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_look_at_the_folder_that_holds_the_ledger_leaves_it_locked() {
+    let env = TestEnv::pair();
+    let world = World::around_the_ledger(&env);
+    let opening = Opening { access: Access::Write, safety: Safety::Forced, now: Timestamp::from_millis(0) };
+    let store = Store::open(&env.ledger(), opening).unwrap();
+    let about = fs::metadata(env.ledger()).unwrap();
+    let is_locked = || {
+        store.change_mark().unwrap();
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        let (own, place) = (format!(" READ {} ", std::process::id()), format!(":{} ", about.ino()));
+        locks.lines().any(|lock| lock.contains("POSIX") && lock.contains(&own) && lock.contains(&place))
+    };
+    assert!(is_locked(), "as soon as it is open");
+    let state = env.ledger().parent().unwrap().to_owned();
+    fs::hard_link(env.ledger(), world.folder.join("hard")).unwrap();
+    let own = OwnFiles::of([&*state], &env.ledger());
+    let path = std::env::var_os("PATH");
+    let program = conveyor::ports::env::find_program(path.as_deref(), "git").unwrap();
+    let look = || git::tree_mark(&program, &world.folder, &own).unwrap().unwrap();
+    let before = look();
+    assert!(is_locked(), "when the folder was looked at");
+    fs::write(world.folder.join("new"), "x").unwrap();
+    assert_ne!(look(), before);
+    // With another state root the ledger is known by itself.
+    git::tree_mark(&program, &world.folder, &OwnFiles::of([Path::new("/nowhere")], &env.ledger())).unwrap();
+    assert!(is_locked(), "when it was looked at from elsewhere");
 }

@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{count, hidden, in_session, refusal, trail};
+use super::{count, hidden, in_session, refusal, trail, world::World};
 use crate::support::TestEnv;
 
 const ROUND: &str = "r1";
@@ -334,6 +334,17 @@ fn weakness_58_a_reviewer_is_shown_the_tree_in_which_the_worker_works() {
     assert!(review(&env, &reviewer(&env, "s", script))["rationale"].as_str().unwrap().contains("/nonexistent"));
 }
 
+#[test]
+fn a_reviewer_is_not_shown_the_ledger_in_the_workers_own_repository() {
+    let env = ready();
+    World::around_the_ledger(&env);
+    let shown = env.sh("diff w1 --json").ok().json()["files"].to_string();
+    assert!(shown.contains(".codex-workers"), "{shown}");
+    let line = "continuation-reviewer parser --reviewer-command /bin/true --dry-run --json";
+    let told = env.sh(line).ok().json();
+    assert_eq!(told["context"]["diff"]["files"], json!([]), "{told:#}");
+}
+
 /// Weakness 60 of the predecessor: the command swallowed the flags behind it, and 15 seconds were too short.
 #[test]
 fn weakness_60_a_command_is_one_word_and_flags_behind_it_count() {
@@ -617,16 +628,56 @@ fn a_dispatcher_begins_the_review_that_the_terms_want() {
     propose(&env, "r2");
     let sql = rusqlite::Connection::open(env.ledger()).unwrap();
     sql.execute(
-        "insert into continuation_review_starts (manager_continuation_id, started_at, give_up_at)
-         select max(id), '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:01.000Z' from task_continuations",
+        "insert into continuation_review_starts (manager_continuation_id, started_at, boot_id, give_up_uptime)
+         select (select max(id) from task_continuations), started_at, boot_id, 1 << 60 from continuation_review_starts",
         [],
     )
     .unwrap();
-    env.sh("dispatch").ok();
-    let asked: Value = env.sh("operator-inbox --json").ok().json();
+    let asked = || -> Value {
+        env.sh("dispatch").ok();
+        env.sh("operator-inbox --json").ok().json()
+    };
+    // The wall clock says nothing of how long it has been at it.
+    sql.execute("update continuation_review_starts set started_at = '2001-01-01T00:00:00.000Z'", []).unwrap();
+    assert_eq!(asked()["questions"].as_array().unwrap().len(), 1);
+    sql.execute("update continuation_review_starts set give_up_uptime = 1", []).unwrap();
+    let asked_of_time = asked();
+    assert_eq!(asked_of_time["questions"].as_array().unwrap().len(), 2, "{asked_of_time:#}");
+    // With the machine the process is gone.
+    propose(&env, "r3");
+    sql.execute(
+        "insert into continuation_review_starts (manager_continuation_id, started_at, boot_id, give_up_uptime)
+         select max(id), '2026-01-01T00:00:00.000Z', 'another', 1 << 60 from task_continuations",
+        [],
+    )
+    .unwrap();
+    let asked = asked();
+    assert_eq!(asked["questions"][2]["correlation_id"], "r3", "{asked:#}");
     assert_eq!(
         (&asked["questions"][1]["kind"], &asked["questions"][1]["correlation_id"]),
         (&json!("review_failed"), &json!("r2")),
         "{asked:#}"
     );
+}
+
+/// Terms that one program writes and another cannot read hold up that task alone.
+#[test]
+fn a_reviewer_that_cannot_be_read_is_asked_about_and_holds_up_nothing() {
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-review").ok();
+    env.sh("continuation-reviewer parser --set --reviewer-command /bin/true").ok();
+    propose(&env, ROUND);
+    env.sh("enqueue-notify-manager parser --message 'not held up'").ok();
+    let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+    assert_eq!(sql.execute("update continuation_reviewers set settings_json = '{\"timeout\": \"x\"}'", []).unwrap(), 1);
+    for _ in 0..2 {
+        env.sh("dispatch").ok();
+    }
+    let asked: Value = env.sh("operator-inbox --json").ok().json();
+    let questions = asked["questions"].as_array().unwrap();
+    assert_eq!((questions.len(), &questions[0]["kind"]), (1, &json!("review_failed")), "{asked:#}");
+    let reason = questions[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("no review was begun: the reviewer that was set cannot be read: "), "{reason}");
+    assert_eq!(count(&env, "continuation_review_starts"), 0);
+    assert_eq!(env.sh("commands --json").ok().json()[0]["phase"], "delivered");
 }

@@ -47,6 +47,19 @@ impl<'a> World<'a> {
         world
     }
 
+    /// The worker works in the folder that the program is started in, with the ledger in it, which git ignores not.
+    pub fn around_the_ledger(env: &'a TestEnv) -> Self {
+        let world = Self { folder: env.cwd().canonicalize().unwrap(), ..Self::of(env) };
+        world.git(&["init", "-q", "-b", "main"]);
+        fs::write(world.folder.join(".git/info/exclude"), "/repository\n").unwrap();
+        fs::write(world.folder.join("readme"), "r\n").unwrap();
+        world.git(&["add", "readme"]);
+        world.git(&["commit", "-q", "-m", "begin"]);
+        let sql = Connection::open(env.ledger()).unwrap();
+        sql.execute("update sessions set cwd = ?1 where name = 'w1'", [world.folder.to_str().unwrap()]).unwrap();
+        world
+    }
+
     pub fn git(&self, words: &[&str]) -> String {
         self.git_at("2020-01-01T00:00:00Z", words)
     }

@@ -51,6 +51,7 @@ pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO
 pub(in crate::actions) use enqueue::{tell_manager, tell_worker};
 pub(super) use health::of as health_of;
 pub use health::{DispatchHealth, DispatcherView, PauseView, dispatch_health};
+pub(in crate::actions) use into_inbox::{IN_HAND, take_from_inbox};
 pub use nudge::SessionNudge;
 pub use pass::{Item, Orders};
 pub use resolve::Decision;

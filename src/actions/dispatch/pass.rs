@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     around::{Around, Known, PermissionCheck, Verdict},
     compact::{self, NotYet},
-    into_inbox::{put_into_inbox, take_from_inbox},
+    into_inbox::{IN_HAND, put_into_inbox, take_from_inbox},
     push::{self, Effect},
     servers::{How, Next, Servers, Way},
     typed, typed_after,
@@ -39,7 +39,6 @@ const BATCH: usize = 250;
 /// Why a message is given up that nobody could be given.
 const TIME_OVER: &str = "its time ran out";
 /// Why a message stays in the inbox that could go another way, or nowhere, now.
-const IN_HAND: &str = "its reader has taken it from the inbox already";
 /// Why it is taken out of the inbox.
 const ANOTHER_WAY: &str = "no pointer to it is typed: it goes another way";
 /// How long a word waits before it is looked again whether there is a way to its manager, in milliseconds.

@@ -97,7 +97,7 @@ impl EvidenceArgs {
         }
         let folder = worker.map_or_else(|| cx.env().cwd.clone(), |worker| PathBuf::from(&worker.cwd));
         let commits = self.commit.iter().map(|name| commit(cx, &folder, name));
-        let files = self.artifact.iter().map(|path| artifact(&folder, path));
+        let files = self.artifact.iter().map(|path| artifact(cx, &folder, path));
         Ok(Evidence { args: self, details, found: commits.chain(files).collect::<Result<_>>()? })
     }
 }
@@ -116,8 +116,8 @@ fn commit(cx: &Context, folder: &Path, name: &str) -> Result<Found> {
     Ok(Found { link, at, name: format!("commit {}", &found[..found.len().min(12)]) })
 }
 
-/// A file by its hash. It lies in the worker's folder, links followed.
-fn artifact(folder: &Path, path: &Path) -> Result<Found> {
+/// A file by its hash. It lies in the worker's folder, links followed, and is none of this program's own.
+fn artifact(cx: &Context, folder: &Path, path: &Path) -> Result<Found> {
     let unreadable = |error: io::Error| {
         Error::io(format!("cannot read {}", path.display())).hint("--artifact takes a file").caused_by(error)
     };
@@ -130,6 +130,13 @@ fn artifact(folder: &Path, path: &Path) -> Result<Found> {
             root.display()
         )));
     };
+    // Opening one would cost this process its locks on the ledger.
+    if cx.env().own_files().hold(&root, &real) {
+        return Err(Error::refused(format!("{} is one of Conveyor's own files, and shows nothing", path.display()))
+            .hint(
+                "name a file of the worker's work; what is in the ledger is named with --event, --byte or --command",
+            ));
+    }
     let file = fs::File::open(&real).map_err(unreadable)?;
     let data = file.metadata().map_err(unreadable)?;
     if !data.is_file() || data.len() > MAX_FILE {
@@ -168,7 +175,7 @@ pub(super) fn broken(cx: &Context, evidence: &Value) -> Vec<String> {
             match link["kind"].as_str() {
                 Some("artifact") => {
                     let path = text(link, "path");
-                    match artifact(&folder, Path::new(&path)) {
+                    match artifact(cx, &folder, Path::new(&path)) {
                         Ok(now) if now.link["sha256"] == link["sha256"] => None,
                         Ok(_) => Some(format!("the file {path} has changed since")),
                         Err(error) => Some(error.to_string()),

@@ -16,7 +16,7 @@ use crate::{
         caller::{self, Origin},
         diff, lookup,
     },
-    base::{Error, Kind, Result, Timestamp, json as plain, text},
+    base::{Error, Kind, Moment, Result, json as plain, text},
     model::{
         supervision::{GateReason, Judgement, ManagerConfig, OperatorQuestion, Permission, ReviewSource},
         task::Task,
@@ -97,10 +97,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// When a review that begins now is given up.
-    fn give_up_at(&self, now: Timestamp) -> Timestamp {
+    /// When a review that begins now is given up, in milliseconds since the boot.
+    fn give_up_uptime(&self, now: &Moment) -> i64 {
         let seconds = i64::try_from(self.timeout).unwrap_or(i64::MAX).saturating_add(GRACE);
-        Timestamp::from_millis(now.as_millis().saturating_add(seconds.saturating_mul(1_000)))
+        now.uptime.saturating_add(seconds.saturating_mul(1_000))
     }
 }
 
@@ -335,7 +335,7 @@ impl Asked {
         let mark = Folder::look(cx, folder.as_deref()).mark();
         // Where the worker works, not where this command runs.
         let tree = match &binding {
-            Some(binding) => diff::tree_of(cx, &binding.worker_session_id, PATCH).map_err(|error| error.to_string()),
+            Some(binding) => diff::work_of(cx, &binding.worker_session_id, PATCH).map_err(|error| error.to_string()),
             None => Err("the task was never bound to a worker".to_owned()),
         };
         let tree = match tree {
@@ -449,9 +449,9 @@ pub(in crate::actions) fn judge(
     let Asked { pair, settings, context, manager_session_id, tree } = asked;
     let is_ours = store.write_durably(|w| {
         check_again(w.read(), origin, task, &pair.manager.correlation_id)?;
-        let (now, anyway) = (cx.now(), *origin == Origin::Operator);
-        let give_up_at = settings.give_up_at(now);
-        Ok::<_, Error>(store::continuations::take_review(w, pair.manager.id, now, give_up_at, anyway)?)
+        let (now, anyway) = (cx.moment(), *origin == Origin::Operator);
+        let until = settings.give_up_uptime(&now);
+        Ok::<_, Error>(store::continuations::take_review(w, pair.manager.id, &now, until, anyway)?)
     })?;
     if !is_ours {
         return Err(again(origin, &pair.manager.correlation_id, "a review of it is under way"));
@@ -499,31 +499,39 @@ pub(in crate::actions) fn begin_due(cx: &Context, store: &Store, wanted: &dyn Fn
     if cx.dry_run() {
         return Ok(());
     }
-    let due = store.read(store::continuations::due)?;
+    let now = cx.moment();
+    let due = store.read(|r| store::continuations::due(r, &now))?;
     for one in due.into_iter().filter(|one| wanted(&one.task_id)) {
-        let now = cx.now();
         let ask = |kind, reason: &str| {
             store.write_durably(|w| {
                 let task = lookup::task(w.read(), &one.task_id)?;
                 review::ask(cx, w, &task, kind, &one.correlation_id, None, reason)
             })
         };
-        match one.give_up_at {
-            Some(at) if at > now => continue,
-            Some(_) => {
+        match one.is_over {
+            Some(false) => continue,
+            Some(true) => {
                 ask(OperatorQuestion::ReviewFailed, "the review that was begun did not end")?;
                 continue;
             }
             None => {}
         }
-        let settings: Option<Settings> = store.read(|r| settings(r, &one.task_id))?;
-        let Some(settings) = settings else {
+        let Some(known) = store.read(|r| store::continuations::reviewer(r, &one.task_id))? else {
             ask(OperatorQuestion::ContinuationReady, "no review was begun: the reviewer that was set is gone")?;
             continue;
         };
-        let give_up_at = settings.give_up_at(now);
-        let ours = store
-            .write_durably(|w| store::continuations::begin_review(w, one.manager_continuation_id, now, give_up_at))?;
+        let settings: Settings = match serde_json::from_str(&known) {
+            Ok(settings) => settings,
+            // What is wrong with one task holds up no other.
+            Err(error) => {
+                let why = format!("no review was begun: the reviewer that was set cannot be read: {error}");
+                ask(OperatorQuestion::ReviewFailed, &text::bounded(&why, 300))?;
+                continue;
+            }
+        };
+        let now = cx.moment();
+        let (id, until) = (one.manager_continuation_id, settings.give_up_uptime(&now));
+        let ours = store.write_durably(|w| store::continuations::begin_review(w, id, &now, until))?;
         if ours && let Err(error) = begin(cx, &one) {
             ask(OperatorQuestion::ReviewFailed, &format!("the review could not be begun: {error}"))?;
         }
@@ -543,7 +551,7 @@ fn begin(cx: &Context, due: &Due) -> std::io::Result<()> {
 }
 
 fn settings(r: Read<'_>, task_id: &str) -> Result<Option<Settings>> {
-    let known = store::continuations::reviewer(r, task_id)?.map(serde_json::from_value).transpose();
+    let known = store::continuations::reviewer(r, task_id)?.map(|known| serde_json::from_str(&known)).transpose();
     known.map_err(|error| Error::new(Kind::Ledger, "the reviewer of the task cannot be read").caused_by(error))
 }
 

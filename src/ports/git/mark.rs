@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _, path::Path};
 use sha2::{Digest as _, Sha256};
 
 use super::{Git, GitError, LIST_BYTES, Result, working_tree_diff};
-use crate::base::text;
+use crate::{base::text, ports::own::OwnFiles};
 
 /// The most that is read of changes, and of a file, to tell whether anything has changed.
 const MARK_BYTES: usize = 16 << 20;
@@ -26,12 +26,12 @@ pub fn committed_at(program: &Path, folder: &Path, commit: &str) -> Result<Optio
 }
 
 /// What a working tree holds, in a few words that change when anything of it does: commit, changes, and the files that
-/// git was never told of. None when the folder is in no repository.
+/// git was never told of; what is `own` is no part of it and is not opened. None when the folder is in no repository.
 ///
 /// # Errors
 /// As [`GitError`] tells; also when there is too much to be compared.
-pub fn tree_mark(program: &Path, folder: &Path) -> Result<Option<String>> {
-    let diff = match working_tree_diff(program, folder, None, MARK_BYTES) {
+pub fn tree_mark(program: &Path, folder: &Path, own: &OwnFiles) -> Result<Option<String>> {
+    let diff = match working_tree_diff(program, folder, Some(own), None, MARK_BYTES) {
         Err(GitError::NoRepository { .. }) => return Ok(None),
         diff => diff?,
     };
@@ -41,8 +41,9 @@ pub fn tree_mark(program: &Path, folder: &Path) -> Result<Option<String>> {
     }
     let mut digest = Sha256::new();
     digest.update(diff.patch.as_bytes());
-    let git = Git::at(program, &diff.root);
-    let words = ["-z", "--others", "--exclude-standard"].map(str::to_owned);
+    let mut git = Git::at(program, &diff.root);
+    git.leave_out(Some(own));
+    let words = ["-z", "--others", "--exclude-standard", "--"].map(str::to_owned);
     let answer = git.ask("ls-files", &words, LIST_BYTES)?;
     let files: Vec<&[u8]> = answer.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
     if answer.cut || files.len() > MARK_FILES {
@@ -54,6 +55,8 @@ pub fn tree_mark(program: &Path, folder: &Path) -> Result<Option<String>> {
         // A link is what it points to; what cannot be read has no content.
         let content = match fs::symlink_metadata(&path) {
             Ok(data) if data.is_symlink() => fs::read_link(&path).map(|to| to.into_os_string().into_vec()),
+            // It is here under another name.
+            Ok(data) if data.is_file() && own.hold(&diff.root, &path) => Ok(Vec::new()),
             Ok(data) if data.is_file() && data.len() <= MARK_BYTES as u64 => fs::read(&path),
             Ok(data) if data.is_file() => return Err(too_much()),
             Ok(_) => Ok(Vec::new()),

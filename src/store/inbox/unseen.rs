@@ -100,19 +100,25 @@ pub fn settle_unseen(w: &Write<'_>, id: i64, why: &str) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Takes out of the way what nobody has seen of a binding that ends: nobody is to act on it any more. The commands that
-/// had laid it there, and how many items there were.
+/// Takes out of the way what nobody has seen of a task that ends: nobody is to act on it any more. What a command is
+/// under way for, which may tell its reader of it, stays. The commands that had laid it there, and how many items there
+/// were.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn settle_binding(w: &Write<'_>, binding_id: &str, why: &str) -> Result<(Vec<String>, usize)> {
+pub fn settle_task(w: &Write<'_>, task_id: &str, why: &str) -> Result<(Vec<String>, usize)> {
     let mut statement = w.connection.prepare_cached(
         "update routed_notifications set state = 'suppressed', error = :why
-         where binding_id = :binding_id and state = 'delivered' and read_at is null and consumed_at is null
-            and delivery_count = 0
+         where (task_id = :task_id or binding_id in (select b.id from bindings as b where b.task_id = :task_id))
+            and state = 'delivered' and read_at is null and consumed_at is null and delivery_count = 0
+            and not exists (
+                select 1 from commands as c
+                left join typed_messages as t on t.command_id = c.id
+                where c.phase in ('started', 'staged', 'submitted', 'ambiguous')
+                    and (c.id = routed_notifications.command_id or t.notification_id = routed_notifications.id))
          returning command_id",
     )?;
-    let values = named_params! { ":binding_id": binding_id, ":why": why };
+    let values = named_params! { ":task_id": task_id, ":why": why };
     let rows = statement.query_map(values, |row| row.get::<_, Option<String>>(0))?;
     let commands = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     let items = commands.len();

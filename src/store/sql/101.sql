@@ -415,7 +415,8 @@ create table continuation_reviewers (
 create table continuation_review_starts (
   manager_continuation_id integer primary key not null references task_continuations (id),
   started_at text not null,
-  give_up_at text not null,
+  boot_id text not null,
+  give_up_uptime integer not null,
   taken_at text
 );
 

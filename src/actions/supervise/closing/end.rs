@@ -12,12 +12,13 @@ use crate::{
     actions::{
         Context,
         caller::{self, Origin},
+        dispatch::{IN_HAND, take_from_inbox},
         lookup,
         supervise::{decisions, epilogue::Folder, texts},
     },
     base::{Error, Kind, Moment, Result},
     model::{
-        delivery::Phase,
+        delivery::{Command, Lane, Phase},
         supervision::Deciding,
         task::{Binding, BindingState, Task, TaskEnd, TaskState},
     },
@@ -179,8 +180,9 @@ fn end(
     let why = format!("its task has ended ({})", orders.ends_as());
     take_back(w, task, &why, &now, &mut left)?;
     if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
-        end_binding(w, &binding, &why, &now, &mut left)?;
+        end_binding(w, &binding, &now, &mut left)?;
     }
+    settle(w, task, &why, &now, &mut left)?;
     store::dispatchers::resume(w, &task.id)?;
     left.stopping_dispatchers = store::dispatchers::request_stop_of_task(w, &task.id, now.wall)?;
     let end = TaskEnd { at: now.wall, by: origin.words(), reason: reason.to_owned() };
@@ -205,12 +207,18 @@ fn end(
     Ok(left)
 }
 
-/// Takes back what nothing of has happened yet; what may have happened is left to be proven.
+/// Takes back what nothing of has happened yet; what may have happened is left to be proven. What a reader has in hand
+/// was delivered.
 fn take_back(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Left) -> Result<()> {
     let waiting = [Phase::Queued, Phase::Claimed];
     let filter = store::commands::Filter { task_id: Some(&task.id), phases: &waiting, ..Default::default() };
+    let mut in_hand = Vec::new();
     for command in store::commands::list(w.read(), &filter, 0)? {
-        if store::commands::advance(
+        if !take_from_inbox(w, &command, why)? {
+            if leave_in_hand(w, &command, now)? {
+                in_hand.push(command.id);
+            }
+        } else if store::commands::advance(
             w,
             &command,
             Phase::Cancelled,
@@ -223,15 +231,33 @@ fn take_back(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Lef
     let begun = [Phase::Started, Phase::Staged, Phase::Submitted, Phase::Ambiguous];
     let filter = store::commands::Filter { phases: &begun, ..filter };
     left.in_flight_commands =
-        store::commands::list(w.read(), &filter, 0)?.into_iter().map(|command| command.id).collect();
+        store::commands::list(w.read(), &filter, 0)?.into_iter().map(|command| command.id).chain(in_hand).collect();
     Ok(())
 }
 
-/// Ends the binding, and takes out of the way what nobody has seen under it.
-fn end_binding(w: &Write<'_>, binding: &Binding, why: &str, now: &Moment, left: &mut Left) -> Result<()> {
+/// A command whose message its reader has taken from the inbox: its confirmation ends it. False when it has moved.
+fn leave_in_hand(w: &Write<'_>, command: &Command, now: &Moment) -> Result<bool> {
+    // Nobody is at it any more, and from there it is delivered.
+    if command.phase == Phase::Claimed {
+        store::commands::advance(w, command, Phase::Queued, Step::default(), now.wall)?;
+    }
+    let Some(command) = store::commands::by_id(w.read(), &command.id)?.filter(|one| one.phase == Phase::Queued) else {
+        return Ok(false);
+    };
+    let step = Step { reason: Some(IN_HAND), lane: Some((Lane::Inbox, IN_HAND)), ..Step::default() };
+    Ok(store::commands::advance(w, &command, Phase::Delivered, step, now.wall)?)
+}
+
+/// Ends the binding.
+fn end_binding(w: &Write<'_>, binding: &Binding, now: &Moment, left: &mut Left) -> Result<()> {
     store::bindings::end(w, &binding.id, BindingState::Ended, now.wall)?;
-    let (commands, items) = store::inbox::settle_binding(w, &binding.id, why)?;
     left.binding_id = Some(binding.id.clone());
+    Ok(())
+}
+
+/// Takes out of the way what nobody has seen of the task, under whatever binding it came.
+fn settle(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Left) -> Result<()> {
+    let (commands, items) = store::inbox::settle_task(w, &task.id, why)?;
     left.settled_messages = items;
     for id in commands {
         let Some(command) = store::commands::by_id(w.read(), &id)?.filter(|one| one.phase == Phase::Delivered) else {

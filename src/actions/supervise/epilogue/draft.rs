@@ -33,7 +33,8 @@ pub(super) fn run(work: &Work<'_>) -> Result<Done> {
     let program = find_program(work.cx.env().path.as_deref(), "git")
         .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed"))?;
     let folder = work.folder();
-    let tree = git::working_tree_diff(&program, &folder, None, 1).map_err(fail::git)?;
+    let tree =
+        git::working_tree_diff(&program, &folder, Some(&work.cx.env().own_files()), None, 1).map_err(fail::git)?;
     let branch = git::branch(&program, &folder, work.args.base.as_deref()).map_err(fail::git)?;
     let Some(branch) = branch else {
         return Ok(Done::failed(json!({}), "nothing tells which branch it would be merged into; name it with --base"));

@@ -41,7 +41,7 @@ impl Folder {
         let (Some(folder), Some(program)) = (folder, find_program(cx.env().path.as_deref(), "git")) else {
             return Self::default();
         };
-        match git::tree_mark(&program, folder) {
+        match git::tree_mark(&program, folder, &cx.env().own_files()) {
             Ok(tree) => Self { tree, error: None },
             Err(error) => Self { tree: None, error: Some(error.to_string()) },
         }
