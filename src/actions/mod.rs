@@ -85,9 +85,9 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, Epilogue, FinishTask, Handoff, Limit, ManagerAck,
-    ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, RecordDecision, Seen, Setting, ShownCriterion,
-    StopTask, TaskReview, TermArgs, WorkerAck, task_criteria, task_review,
+    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, Epilogue, FinishTask, Handoff, Judged, Limit,
+    ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PutToOperator, RecordDecision, Seen,
+    Setting, ShownCriterion, StopTask, TaskReview, TermArgs, WorkerAck, task_criteria, task_review,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

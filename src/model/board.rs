@@ -136,7 +136,13 @@ impl SessionRow {
     /// How urgent it is at the moment `now`.
     #[must_use]
     pub fn urgency(&self, now: Timestamp) -> Urgency {
-        Urgency::of(self.attention, &self.marks, self.judgement.since, now)
+        self.urgency_as(self.attention, now)
+    }
+
+    /// The same when something beside it asks for as much attention as this.
+    #[must_use]
+    pub fn urgency_as(&self, attention: Attention, now: Timestamp) -> Urgency {
+        Urgency::of(attention, &self.marks, self.judgement.since, now)
     }
 
     /// Whether the operator should look at it: it needs an answer, or its turn ended and nobody has looked, or the
@@ -187,7 +193,13 @@ impl TaskRow {
     /// How urgent it is at the moment `now`, while nobody works on it.
     #[must_use]
     pub fn urgency(&self, now: Timestamp) -> Urgency {
-        Urgency::of(Attention::Idle, &self.marks, Some(self.task.created_at), now)
+        self.urgency_as(Attention::Idle, now)
+    }
+
+    /// The same when it asks for as much attention as this.
+    #[must_use]
+    pub fn urgency_as(&self, attention: Attention, now: Timestamp) -> Urgency {
+        Urgency::of(attention, &self.marks, Some(self.task.created_at), now)
     }
 }
 

@@ -198,7 +198,7 @@ impl App {
                 (None, _) => None,
             },
             Screen::Inbox => {
-                let id = Inbox::selected(self)?.target_id().to_owned();
+                let id = Inbox::selected(self)?.target_id()?.to_owned();
                 board.sessions.iter().find(|session| session.id == id)
             }
             Screen::Dispatch => {
@@ -356,7 +356,8 @@ impl App {
     #[must_use]
     pub fn title(&self) -> String {
         let counted = |attention| self.board().map_or(0, |board| count(board, attention, self.now));
-        match (counted(Attention::NeedsYou), counted(Attention::Failed)) {
+        let needing = counted(Attention::NeedsYou) + super::operator::questions(self).len();
+        match (needing, counted(Attention::Failed)) {
             (0, 0) => "conveyor".to_owned(),
             (0, failed) => format!("x{failed} conveyor"),
             (needing, _) => format!("!{needing} conveyor"),

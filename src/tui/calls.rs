@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::{
+    actions::PutToOperator,
     base::{Timestamp, text},
     model::board::{Attention, Board, SessionRow},
     text_enum,
@@ -57,6 +58,9 @@ impl Protocol {
     }
 }
 
+/// How the key of a question to the operator begins; that of a session does not.
+const QUESTION: &str = "question ";
+
 /// Longest text of a call, in characters.
 const LONGEST: usize = 160;
 
@@ -88,8 +92,10 @@ struct Standing {
 /// Remembers what was told.
 #[derive(Debug, Default)]
 pub struct Notifier {
-    /// By session id; none before the first board.
+    /// By session id, questions to the operator by number and time; none before the first board.
     standing: Option<HashMap<String, Standing>>,
+    /// The questions were told before.
+    knows_questions: bool,
 }
 
 impl Notifier {
@@ -106,7 +112,28 @@ impl Notifier {
             };
             standing.insert(row.id.clone(), Standing { ask, since, told, call: call(row) });
         }
+        standing.extend(former.into_iter().filter(|(key, _)| key.starts_with(QUESTION)));
         self.standing = Some(standing);
+    }
+
+    /// Takes what is put to the operator. As on a board, what is there at first calls nobody.
+    pub fn asked(&mut self, questions: &[PutToOperator], now: Timestamp) {
+        let Some(standing) = &mut self.standing else { return };
+        let told = !std::mem::replace(&mut self.knows_questions, true);
+        // One that is put again is another one.
+        let key = |question: &PutToOperator| format!("{QUESTION}{} {}", question.id, question.asked_at);
+        standing.retain(|known, _| !known.starts_with(QUESTION) || questions.iter().any(|one| key(one) == *known));
+        for question in questions {
+            standing.entry(key(question)).or_insert_with(|| Standing {
+                ask: Ask { attention: Attention::NeedsYou, which: question.reason.clone() },
+                since: now,
+                told,
+                call: Call {
+                    title: plain(&format!("task {} needs you", question.task)),
+                    body: text::bounded(&plain(&question.reason), LONGEST),
+                },
+            });
+        }
     }
 
     /// What has lasted for `dwell` seconds and was not told yet; several things are one call.
@@ -188,7 +215,7 @@ pub fn sequence(call: &Call, protocol: Protocol, inside_tmux: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::tests::fake::{NOW, board};
+    use crate::tui::tests::fake::{NOW, board, put};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(NOW.as_millis() + seconds * 1000)
@@ -275,6 +302,26 @@ mod tests {
         assert_eq!(notifier.due(at(100), 5), None);
         notifier.saw(&snoozed, at(1_001));
         assert!(notifier.due(at(1_006), 5).is_some(), "it has woken");
+    }
+
+    #[test]
+    fn a_question_to_the_operator_calls_once_and_not_when_it_stood_there_at_first() {
+        let mut notifier = Notifier::default();
+        let (old, new) = (put(), PutToOperator { id: 4, task: "cli\u{7}".into(), ..put() });
+        notifier.saw(&calm(), at(0));
+        notifier.asked(std::slice::from_ref(&old), at(0));
+        assert_eq!(notifier.due(at(60), 5), None);
+        notifier.asked(&[old.clone(), new.clone()], at(61));
+        notifier.saw(&calm(), at(63));
+        notifier.asked(&[old.clone(), new.clone()], at(63));
+        assert_eq!(notifier.due(at(65), 5), None, "not yet");
+        let call = notifier.due(at(66), 5).unwrap();
+        assert_eq!((call.title.as_str(), call.body.as_str()), ("task cli needs you", "the proposals diverge"));
+        notifier.asked(&[old, new.clone()], at(70));
+        assert_eq!(notifier.due(at(90), 5), None, "told once");
+        notifier.asked(&[], at(91));
+        notifier.asked(&[PutToOperator { asked_at: at(92), ..new }], at(92));
+        assert!(notifier.due(at(97), 5).is_some(), "put again");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     message::{Effect, Load},
     messages,
     moving::{FAR, Step, back, next_need, next_pane, open, page, show, step},
-    over, palette, receipts,
+    operator, over, palette, receipts,
     submitting::{command_line, copy, shown, submit},
     theme::Part,
 };
@@ -155,7 +155,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Gone => marks::toggle_gone(app),
         Intent::Nudge => messages::nudge(app),
         Intent::Interrupt => form::keys::open(app, Subject::Interrupt, effects),
+        Intent::Answer if operator::selected(app).is_some() => form::keys::open(app, Subject::Settle, effects),
         Intent::Answer => answers::open(app, effects),
+        Intent::Settle if operator::selected(app).is_none() => {
+            app.say(Part::Warning, "no question to you is selected");
+        }
+        Intent::Settle => form::keys::open(app, Subject::Settle, effects),
         Intent::Retry => messages::retry(app),
         Intent::TakeBack => messages::take_back(app),
         Intent::Arrived => messages::arrived(app),

@@ -31,6 +31,7 @@ mod message;
 mod messages;
 mod mouse;
 mod moving;
+mod operator;
 mod over;
 mod pair;
 mod palette;

@@ -5,8 +5,8 @@ use super::{
     layer::Layer,
     look,
     message::Effect,
-    pair,
-    screen::{doctor, events, fleet, list},
+    operator, pair,
+    screen::{doctor, events, fleet, inbox, list},
     submitting::copy,
     theme::Part,
 };
@@ -216,9 +216,14 @@ pub(super) enum Step {
 /// Goes to the next row that needs the operator.
 pub(super) fn next_need(app: &mut App, step: Step, effects: &mut Vec<Effect>) {
     let rows = fleet::rows(app);
-    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), row.wants_look(app.now))).collect();
+    let ids: Vec<(String, bool)> = rows.iter().map(|row| (row.id().to_owned(), row.wants_look(app))).collect();
     let hidden = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)));
     if !ids.iter().any(|(_, needs)| *needs) {
+        // What no row of the fleet stands for is in the Inbox.
+        if let Some(id) = operator::questions(app).first().filter(|_| !hidden).map(|question| question.id) {
+            app.inbox_view.select(inbox::question_id(id));
+            return show(app, Screen::Inbox, effects);
+        }
         let text = if hidden { "who needs you is hidden by the filter" } else { "nobody needs you" };
         app.say(Part::Dim, text);
         return;

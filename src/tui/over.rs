@@ -31,7 +31,10 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
         Some(Intent::Yes) => match app.layers.pop() {
-            Some(Layer::Confirm { then: Effect::Submit(command), .. }) => begin(app, command, effects),
+            Some(Layer::Confirm { then: Effect::Submit(command), .. }) => {
+                form::keys::confirmed(app, &command);
+                begin(app, command, effects);
+            }
             Some(Layer::Confirm { then, .. }) => effects.push(then),
             _ => {}
         },

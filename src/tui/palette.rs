@@ -264,7 +264,9 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         Subject::Resume => Some(Intent::Resume),
         Subject::Budget => Some(Intent::Budget),
         Subject::Interrupt => Some(Intent::Interrupt),
-        Subject::StartManager
+        // Its key is about the selected one; by name it is found on every screen.
+        Subject::Settle
+        | Subject::StartManager
         | Subject::Pair
         | Subject::RegisterWorker
         | Subject::RegisterManager

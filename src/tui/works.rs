@@ -7,10 +7,10 @@ use super::{
     finish,
     form::{Subject, is_offered},
     keymap::Intent,
-    look, messages,
+    look, messages, operator,
     screen::{doctor, fleet, selected_command},
 };
-use crate::model::{delivery::Phase, question::Verdict, state::Condition};
+use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition};
 
 /// Whether a key would do anything on the screen now, whatever lies over it.
 #[must_use]
@@ -43,7 +43,8 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Approve => answers::takes(app, Verdict::Approve),
         Intent::Decline => answers::takes(app, Verdict::Decline),
         Intent::CancelTurn => answers::takes(app, Verdict::Cancel),
-        Intent::Answer => answers::is_in(app, Condition::Blocked),
+        Intent::Answer => answers::is_in(app, Condition::Blocked) || operator::selected(app).is_some(),
+        Intent::Settle => operator::selected(app).is_some(),
         Intent::Retry => {
             selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)
         }
@@ -62,7 +63,8 @@ pub fn works(app: &App, intent: Intent) -> bool {
             Screen::Events => app.events.selected_row().is_some(),
         },
         Intent::NextNeed | Intent::PreviousNeed => {
-            app.board().is_some_and(|board| board.sessions.iter().any(|row| row.wants_look(app.now)))
+            let wants = |board: &Board| board.sessions.iter().any(|row| row.wants_look(app.now));
+            app.board().is_some_and(wants) || !operator::questions(app).is_empty()
         }
         Intent::Task => app.board().is_some_and(|board| !board.tasks.is_empty()),
         Intent::Back => match app.screen {

@@ -2,7 +2,7 @@
 
 use super::{DispatchHealth, health};
 use crate::{
-    actions::Context,
+    actions::{Context, PutToOperator, supervise},
     base::{Result, Timestamp},
     model::deliveries::{CommandRow, InboxCount, ItemRow},
     ports::machine,
@@ -24,6 +24,8 @@ pub struct Deliveries {
     pub items: Vec<ItemRow>,
     /// How much waits in each inbox that is not empty.
     pub inboxes: Vec<InboxCount>,
+    /// What waits for the operator's own decision, the oldest first.
+    pub questions: Vec<PutToOperator>,
 }
 
 /// Takes it; the command with the id `watched` is in it, however old it is.
@@ -39,6 +41,7 @@ pub fn deliveries(cx: &Context, watched: Option<&str>) -> Result<Deliveries> {
             commands: store::deliveries::commands(r, watched)?,
             items: store::deliveries::items(r)?,
             inboxes: store::deliveries::inboxes(r)?,
+            questions: supervise::put_to_operator(r)?,
         })
     })
 }

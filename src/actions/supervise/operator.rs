@@ -3,14 +3,14 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{gate, texts};
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome, dispatch, lookup},
-    base::{Error, Result},
-    model::supervision::ReviewVerdict,
-    store::{self, audit, continuations::Question},
+    base::{Error, Result, Timestamp},
+    model::supervision::{Agreement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict},
+    store::{self, Read, audit, continuations::Question},
 };
 
 /// List what waits for your decision, or answer it
@@ -62,6 +62,90 @@ pub struct Answered {
     told_manager: bool,
     /// Why it does not.
     warning: Option<String>,
+}
+
+/// A question that waits for a person, with what it is about, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutToOperator {
+    /// Its number.
+    pub id: i64,
+    /// The task.
+    pub task_id: String,
+    /// Its name.
+    pub task: String,
+    /// Why it is put.
+    pub kind: OperatorQuestion,
+    /// The same in words.
+    pub reason: String,
+    /// The round of proposals.
+    pub round: String,
+    /// When it was put.
+    pub asked_at: Timestamp,
+    /// What is proposed, in the words of whoever proposes it: both sides, or nothing while one is missing.
+    pub proposals: Vec<(Proposer, Vec<String>)>,
+    /// The judgement that led to it.
+    pub judged: Option<Judged>,
+}
+
+/// A judgement in the words of whoever judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Who judged.
+    pub source: ReviewSource,
+    /// How far the proposals agree.
+    pub agreement: Agreement,
+    /// What is to be done.
+    pub verdict: ReviewVerdict,
+    /// Why.
+    pub rationale: String,
+    /// What has to be added.
+    pub addendum: Option<String>,
+}
+
+/// What waits for a person's decision, the oldest first.
+pub(in crate::actions) fn put_to_operator(r: Read<'_>) -> Result<Vec<PutToOperator>> {
+    store::continuations::questions(r, None, false)?.into_iter().map(|question| in_full(r, question)).collect()
+}
+
+fn in_full(r: Read<'_>, question: Question) -> Result<PutToOperator> {
+    let Question { id, task_id, task, kind, reason, correlation_id, created_at, review_id, .. } = question;
+    let of = |proposer| store::continuations::newest(r, &task_id, &correlation_id, proposer);
+    // As long as one is missing, the other is nobody's to read.
+    let proposals = match (of(Proposer::Worker)?, of(Proposer::Manager)?) {
+        (Some(worker), Some(manager)) => {
+            vec![(Proposer::Worker, words(&worker.payload)), (Proposer::Manager, words(&manager.payload))]
+        }
+        _ => Vec::new(),
+    };
+    let reviews = store::continuations::reviews(r, &task_id, Some(&correlation_id))?;
+    let review = reviews.into_iter().rfind(|review| review_id.is_none_or(|id| review.id == id));
+    let judged = review.map(|review| Judged {
+        source: review.source,
+        agreement: review.agreement,
+        verdict: review.verdict,
+        rationale: review.rationale,
+        addendum: review.addendum,
+    });
+    Ok(PutToOperator {
+        id,
+        task_id,
+        task,
+        kind,
+        reason,
+        round: correlation_id,
+        asked_at: created_at,
+        proposals,
+        judged,
+    })
+}
+
+/// A proposal in lines: its fields by name.
+fn words(payload: &Value) -> Vec<String> {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match payload {
+        Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}: {}", word(value))).collect(),
+        other => vec![word(other)],
+    }
 }
 
 impl Action for OperatorInbox {

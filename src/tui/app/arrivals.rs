@@ -66,11 +66,14 @@ impl App {
     pub(super) fn deliveries_arrived(&mut self, result: Result<Deliveries>, effects: &mut Vec<Effect>) {
         effects.extend(self.deliveries_slot.answered().map(|watched| Effect::Load(Load::Deliveries(watched))));
         let moved = match (self.deliveries(), &result) {
-            (Some(old), Ok(new)) => old.commands != new.commands || old.items != new.items,
+            (Some(old), Ok(new)) => {
+                old.commands != new.commands || old.items != new.items || old.questions != new.questions
+            }
             _ => false,
         };
         if let Ok(new) = &result {
             self.receipts.learn(new);
+            self.notifier.asked(&new.questions, self.now);
             if moved {
                 self.changed_at = Some(new.taken_at);
             }

@@ -6,7 +6,7 @@ use super::{
     fresh,
 };
 use crate::{
-    actions::{KnownBy, Unregistered},
+    actions::{Command, KnownBy, Unregistered},
     base::{Result, text::one_line},
     tui::{
         app::App,
@@ -14,7 +14,8 @@ use crate::{
         keymap::{Intent, Key},
         layer::Layer,
         message::{Effect, Failure, Load},
-        submitting::{begin, command_line},
+        operator,
+        submitting::{ask_command, begin, command_line},
         theme::Part,
     },
 };
@@ -142,6 +143,12 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
     }
     match form.commands() {
         Ok(commands) => {
+            // Its form stays below the question, and comes back with a no.
+            if let [command] = commands.as_slice()
+                && let Some(words) = operator::question(app, command)
+            {
+                return ask_command(app, &words, command.clone());
+            }
             let Some(Layer::Form(form)) = app.layers.pop() else { return };
             if let Some(first) = commands.first() {
                 let line = command_line(app, &first.argv());
@@ -155,6 +162,18 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
             form.focus = fault.entry.unwrap_or(form.focus);
             form.refused = Some(fault);
         }
+    }
+}
+
+/// What the form below a question leads to was said yes to: it is done with.
+pub fn confirmed(app: &mut App, command: &Command) {
+    let is_its = match app.layers.last() {
+        Some(Layer::Form(form)) => form.commands().is_ok_and(|commands| commands.first() == Some(command)),
+        _ => false,
+    };
+    if is_its && let Some(Layer::Form(form)) = app.layers.pop() {
+        let line = command_line(app, &command.argv());
+        app.drafts.sent(line, form);
     }
 }
 

@@ -130,6 +130,9 @@ impl Form {
                 Control::Checks(checks) if entry.required && checks.values().next().is_none() => {
                     return fault(format!("{}: nothing is checked", entry.label));
                 }
+                Control::Choice(choice) if entry.required && choice.value().is_empty() => {
+                    return fault(format!("{} is missing", entry.label));
+                }
                 Control::Checks(_) | Control::Switch(_) | Control::Choice(Choice { .. }) => {}
                 _ if entry.required && value.is_empty() => return fault(format!("{} is missing", entry.label)),
                 Control::Pick(picker) if !value.is_empty() && !picker.is_known() => {

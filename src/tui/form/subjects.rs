@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     actions::{
-        Action as _, Bind, CompactWorker, Deregister, Discover, ManagerConfig, Pair, RegisterManager, RegisterWorker,
-        Resume, SessionInterrupt, StartManager, StartWorker, Tasks,
+        Action as _, Bind, CompactWorker, Deregister, Discover, ManagerConfig, OperatorInbox, Pair, PutToOperator,
+        RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager, StartWorker, Tasks,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -21,6 +21,7 @@ use crate::{
         app::{App, BoardState, Screen},
         field::Field,
         keymap::Intent,
+        operator,
     },
 };
 
@@ -53,6 +54,8 @@ text_enum! {
         Deregister => "deregister",
         /// Limits a task's nudges.
         Budget => "budget",
+        /// Answers what is put to the operator.
+        Settle => "settle",
     }
 }
 
@@ -74,6 +77,7 @@ impl Subject {
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
             Self::Budget => ManagerConfig::NAME,
+            Self::Settle => OperatorInbox::NAME,
         }
     }
 
@@ -94,6 +98,7 @@ impl Subject {
             Self::Resume => "resume a session that has ended",
             Self::Deregister => "deregister a session",
             Self::Budget => "limit a task's nudges",
+            Self::Settle => "answer a question that is put to you",
         }
     }
 
@@ -111,6 +116,7 @@ impl Subject {
             Self::Compact | Self::Budget | Self::Pair | Self::StartManager => {
                 selected_task(app).map(|row| row.task.name.clone())
             }
+            Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
         }
     }
@@ -138,6 +144,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Resume => (&[], resume(app)?),
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
+        Subject::Settle => (&[], settle(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
     // The keyboard begins where something is to be typed.
@@ -170,6 +177,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
         }
         Subject::Compact => task(|row| active(row).is_some()),
         Subject::Budget => task(|_| true),
+        Subject::Settle => !operator::questions(app).is_empty(),
         Subject::Interrupt => answers::is_reachable(app),
         Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),
         Subject::Deregister => session(&|row| row.registration == Registration::Active),
@@ -402,6 +410,27 @@ fn budget(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker is nudged", tasks, task.as_deref()),
         required(line("nudges", "--max-nudges", "how many in all, or `none` for no limit")),
+    ])
+}
+
+fn settle(app: &App) -> Result<Vec<Entry>, String> {
+    let questions = operator::questions(app);
+    let meant = operator::meant(app).ok_or("no question is put to you")?;
+    let candidate = |question: &PutToOperator| Candidate {
+        name: question.id.to_string(),
+        about: format!("{}: {}", question.task, operator::kind(question.kind)),
+    };
+    let numbers = questions.iter().map(candidate).collect();
+    let answers = [
+        ("", "not chosen yet"),
+        ("proceed", "proceed: they go on"),
+        ("amend", "amend: they go on with what the note says"),
+        ("stop", "stop: they do not go on"),
+    ];
+    Ok(vec![
+        pick("question", Flag::Option("--settle"), "its number", numbers, Some(&meant.id.to_string())),
+        required(choice("answer", "--answer", "the task's manager is told, as your message", &answers)),
+        text("note", "--note", "what the manager is told with it"),
     ])
 }
 

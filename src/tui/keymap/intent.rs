@@ -149,6 +149,8 @@ text_enum! {
         TakeBack => "take_back",
         /// Say that an uncertain message arrived.
         Arrived => "arrived",
+        /// Answer what is put to the operator.
+        Settle => "settle",
         /// Show what a session has changed in its working tree.
         Diff => "diff",
         /// Put the row aside for a while.

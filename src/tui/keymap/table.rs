@@ -61,6 +61,14 @@ pub const BINDINGS: &[Binding] = &[
         "answer",
         "show what the session asks, and answer it there",
     ),
+    does(
+        Place::Inbox,
+        &[k(Enter)],
+        Intent::Settle,
+        "operator-inbox",
+        "decide",
+        "answer the question that is put to you; asks before it does",
+    ),
     does(Place::Inbox, &[c('R')], Intent::Retry, "dispatch", "retry", "queue again what was given up, or is uncertain"),
     does(
         Place::Inbox,

@@ -10,6 +10,7 @@ use crate::{
     tui::{
         app::{App, Screen, count},
         keymap::{Binding, Intent},
+        operator,
         theme::{Glyphs, Part},
         works::works,
         wrap::cut,
@@ -59,7 +60,7 @@ fn header_with(app: &App, words: Words) -> Line<'static> {
         spans.push(span(app, part, if is_named { format!(" {key} {name} ") } else { format!(" {key} ") }));
     }
     if let Some(board) = app.board() {
-        let needing = count(board, Attention::NeedsYou, app.now);
+        let needing = count(board, Attention::NeedsYou, app.now) + operator::questions(app).len();
         spans.push(Span::raw("  "));
         spans.push(if needing > 0 && !words.counts {
             span(app, Part::NeedsYou, format!("! {needing}"))

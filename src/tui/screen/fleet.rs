@@ -25,6 +25,7 @@ use crate::{
         app::{App, Look, Screen},
         columns::Column,
         keymap::Intent,
+        operator,
         theme::Part,
         wrap::{cut, pad},
     },
@@ -69,17 +70,26 @@ impl Row<'_> {
 
     /// Whether the operator should look at it.
     #[must_use]
-    pub fn wants_look(&self, now: Timestamp) -> bool {
+    pub fn wants_look(&self, app: &App) -> bool {
+        let is_asked = self.attention(app) == Attention::NeedsYou && !self.marks().is_snoozed(app.now);
         match self {
-            Self::Session(row) => row.wants_look(now),
-            Self::Task(_) => false,
+            Self::Session(row) => is_asked || row.wants_look(app.now),
+            Self::Task(_) => is_asked,
         }
     }
 
-    fn urgency(&self, now: Timestamp) -> Urgency {
+    fn attention(&self, app: &App) -> Attention {
         match self {
-            Self::Session(row) => row.urgency(now),
-            Self::Task(row) => row.urgency(now),
+            Self::Session(row) => operator::attention(app, row),
+            Self::Task(row) if operator::of_task(app, &row.task.id).is_some() => Attention::NeedsYou,
+            Self::Task(_) => Attention::Idle,
+        }
+    }
+
+    fn urgency(&self, app: &App) -> Urgency {
+        match self {
+            Self::Session(row) => row.urgency_as(self.attention(app), app.now),
+            Self::Task(row) => row.urgency_as(self.attention(app), app.now),
         }
     }
 
@@ -129,7 +139,7 @@ pub fn rows(app: &App) -> Vec<Row<'_>> {
         row.task.state.is_open() && !bound && app.filter.matches_task(row, app.now)
     });
     let mut rows: Vec<Row<'_>> = sessions.chain(orphans.map(Row::Task)).collect();
-    rows.sort_by(|a, b| a.urgency(app.now).cmp(&b.urgency(app.now)).then_with(|| a.name().cmp(b.name())));
+    rows.sort_by_cached_key(|row| (row.urgency(app), row.name().to_owned()));
     rows
 }
 
@@ -286,7 +296,8 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
 fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'static>) {
     let glyphs = app.settings.glyphs;
     let stale = is_stale(row, app.now);
-    let (glyph, sign) = sign(app, row.attention, &row.marks);
+    let attention = operator::attention(app, row);
+    let (glyph, sign) = sign(app, attention, &row.marks);
     let aside = row.marks.is_snoozed(app.now);
     let right = columns(app, |column| match column {
         Column::Criteria => criteria::cell(app, row.criteria.as_ref()),
@@ -323,7 +334,7 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
         span(app, if aside { Part::Dim } else { Part::Title }, pad(&who, room, glyphs)),
         span(app, Part::Dim, format!(" {right}")),
     ]);
-    let why = why(row, app.now);
+    let why = why(app, row);
     // The last event gets what the reason leaves: whoever is asked has to see what is asked.
     let left = width.saturating_sub(why.width() + 3).min(width / 2);
     let event = row.last_event.as_ref().filter(|_| left >= EVENT_COLUMNS).map(|event| {
@@ -377,7 +388,8 @@ fn unread(app: &App, row: &SessionRow) -> String {
 }
 
 /// State, since when, and what is asked, or else the reason, in one line.
-fn why(row: &SessionRow, now: Timestamp) -> String {
+fn why(app: &App, row: &SessionRow) -> String {
+    let now = app.now;
     let word = match row.attention {
         Attention::NeedsYou => "needs you",
         Attention::Failed => "failed",
@@ -393,6 +405,12 @@ fn why(row: &SessionRow, now: Timestamp) -> String {
         None if is_stale(row, now) => " (not seen)".to_owned(),
         _ => String::new(),
     };
+    // What a session asks by itself comes first: it stands still until that is answered.
+    if !matches!(row.attention, Attention::NeedsYou | Attention::Gone)
+        && let Some(question) = operator::of_session(app, row)
+    {
+        return format!("{}{} ({word}{since}{seen})", aside(&row.marks, now), operator::brief(question, now));
+    }
     let reason = match &row.asks {
         Some(asks) if row.attention == Attention::NeedsYou => asks,
         _ => &row.judgement.reason,
@@ -416,8 +434,9 @@ fn columns(app: &App, cell: impl Fn(Column) -> String) -> String {
 
 fn orphan(app: &App, row: &TaskRow, width: usize) -> (Line<'static>, Line<'static>) {
     let glyphs = app.settings.glyphs;
-    let (glyph, sign) = sign(app, Attention::Idle, &row.marks);
-    let marks = marks(app, Attention::Idle, &row.marks);
+    let attention = Row::Task(row).attention(app);
+    let (glyph, sign) = sign(app, attention, &row.marks);
+    let marks = marks(app, attention, &row.marks);
     let right = columns(app, |column| match column {
         Column::Criteria => criteria::cell(app, Some(&row.criteria)),
         Column::Age => format!("{:>5}", ago(Some(row.task.updated_at), app.now)),
@@ -434,7 +453,9 @@ fn orphan(app: &App, row: &TaskRow, width: usize) -> (Line<'static>, Line<'stati
         span(app, Part::Dim, format!(" {right}")),
     ]);
     let aside = aside(&row.marks, app.now);
-    let text = format!("{aside}{}, nobody works on it: {}", row.task.state, one_line(&row.task.goal));
+    let asked = operator::of_task(app, &row.task.id).map(|question| operator::brief(question, app.now));
+    let asked = asked.map(|asked| format!("{asked}; ")).unwrap_or_default();
+    let text = format!("{aside}{asked}{}, nobody works on it: {}", row.task.state, one_line(&row.task.goal));
     let second = Line::from(vec![Span::raw("  "), Span::styled(cut(&text, width.saturating_sub(2), glyphs), sign)]);
     (first, second)
 }

@@ -3,19 +3,26 @@
 use ratatui::text::Line;
 
 use super::{
+    ago,
     delivery::{self, MessageLine},
     list::Rows,
     nothing,
 };
 use crate::{
-    base::{Timestamp, text::one_line},
+    actions::{Judged, PutToOperator},
+    base::{
+        Timestamp,
+        text::{one_line, visible_line},
+    },
     model::{
         deliveries::{CommandRow, ItemFacts, ItemRow, Preview},
         delivery::{ItemState, Phase},
     },
     tui::{
         app::App,
+        keymap::Intent,
         listing::Sides,
+        operator,
         theme::Part,
         wrap::{cut, wrap},
     },
@@ -30,6 +37,8 @@ const WHO_COLUMNS: usize = 14;
 /// A row of the list.
 #[derive(Debug, Clone, Copy)]
 pub enum Row<'a> {
+    /// What waits for the operator's own decision.
+    Question(&'a PutToOperator),
     /// A command that does not lie in an inbox.
     Command(&'a CommandRow),
     /// Something in an inbox.
@@ -41,23 +50,26 @@ impl Row<'_> {
     #[must_use]
     pub fn id(&self) -> String {
         match self {
+            Self::Question(row) => question_id(row.id),
             Self::Command(row) => row.id.clone(),
             Self::Item(row) => format!("item-{}", row.id),
         }
     }
 
-    /// The session it is for.
+    /// The session it is for; none when it is for the operator.
     #[must_use]
-    pub fn target_id(&self) -> &str {
+    pub fn target_id(&self) -> Option<&str> {
         match self {
-            Self::Command(row) => &row.target_id,
-            Self::Item(row) => &row.target_id,
+            Self::Question(_) => None,
+            Self::Command(row) => Some(&row.target_id),
+            Self::Item(row) => Some(&row.target_id),
         }
     }
 
     /// What comes first: to be decided, waiting, to be fetched, confirmed.
     fn tier(&self) -> u8 {
         match self {
+            Self::Question(_) => 0,
             Self::Command(row) if row.phase.holds_the_line() => 1,
             Self::Command(_) => 0,
             Self::Item(row) if row.facts.state == ItemState::Failed => 0,
@@ -68,10 +80,17 @@ impl Row<'_> {
 
     fn at(&self) -> Timestamp {
         match self {
+            Self::Question(row) => row.asked_at,
             Self::Command(row) => row.updated_at,
             Self::Item(row) => row.facts.delivered_at.unwrap_or(row.created_at),
         }
     }
+}
+
+/// How the row of the question with this number is known.
+#[must_use]
+pub fn question_id(number: i64) -> String {
+    format!("question-{number}")
 }
 
 /// The messages of all sessions.
@@ -90,7 +109,8 @@ impl Rows for Inbox {
         &mut app.inbox_view
     }
 
-    /// The rows whose session passes the filter: what has to be decided, what waits, what lies in inboxes; the newest
+    /// The questions put to the operator, the oldest first, of tasks that pass the filter. Below them the messages whose
+    /// session passes it: what has to be decided, what waits, what lies in inboxes; the newest
     /// first within each.
     fn rows(app: &App) -> Vec<(String, Row<'_>)> {
         let Some(deliveries) = app.deliveries() else { return Vec::new() };
@@ -100,13 +120,23 @@ impl Rows for Inbox {
             .iter()
             .filter(|row| row.phase.holds_the_line() || row.phase.is_dead_letter() || row.phase == Phase::Ambiguous);
         let mut rows: Vec<Row<'_>> = commands.map(Row::Command).chain(deliveries.items.iter().map(Row::Item)).collect();
-        rows.retain(|row| passes(app, row.target_id()));
+        rows.retain(|row| row.target_id().is_some_and(|id| passes(app, id)));
         rows.sort_by_key(Row::tier);
-        rows.into_iter().map(|row| (row.id(), row)).collect()
+        questions(app).map(Row::Question).chain(rows).map(|row| (row.id(), row)).collect()
     }
 
     fn heading(app: &App) -> String {
-        if app.filter_text.is_empty() { "messages".to_owned() } else { format!("messages: {}", app.filter_text) }
+        match questions(app).count() {
+            // Scrolled beyond them, or none.
+            count if count <= app.inbox_view.list.top => messages(app),
+            1 => "1 question to you".to_owned(),
+            count => format!("{count} questions to you"),
+        }
+    }
+
+    fn section(app: &App) -> Option<(usize, String)> {
+        let count = questions(app).count();
+        (count > 0 && Self::rows(app).len() > count).then(|| (count, messages(app)))
     }
 
     fn empty(app: &App) -> (Part, String) {
@@ -120,7 +150,12 @@ impl Rows for Inbox {
     }
 
     fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
+        let asked;
         let (sign, state, who, message) = match row {
+            Row::Question(row) => {
+                asked = Preview::Text(format!("{}: {}", operator::kind(row.kind), row.reason));
+                ("!", (Part::NeedsYou, "asks you"), format!("task {}", row.task), &asked)
+            }
             Row::Command(row) => (
                 if row.phase.holds_the_line() { " " } else { "!" },
                 (delivery::phase_part(row.phase), row.phase.as_str()),
@@ -146,6 +181,19 @@ impl Rows for Inbox {
     }
 }
 
+/// The questions whose task passes the filter.
+fn questions(app: &App) -> impl Iterator<Item = &PutToOperator> {
+    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
+    operator::questions(app).iter().filter(move |question| {
+        app.filter_text.is_empty()
+            || tasks.iter().any(|row| row.task.id == question.task_id && app.filter.matches_task(row, app.now))
+    })
+}
+
+fn messages(app: &App) -> String {
+    if app.filter_text.is_empty() { "messages".to_owned() } else { format!("messages: {}", app.filter_text) }
+}
+
 /// Whether what is for this session passes the filter.
 pub(super) fn passes(app: &App, session_id: &str) -> bool {
     app.filter_text.is_empty()
@@ -159,7 +207,16 @@ pub(super) fn passes(app: &App, session_id: &str) -> bool {
 pub fn selected_command(app: &App) -> Option<&CommandRow> {
     match Inbox::selected(app)? {
         Row::Command(row) => Some(row),
-        Row::Item(_) => None,
+        Row::Question(_) | Row::Item(_) => None,
+    }
+}
+
+/// The selected row, if it is a question to the operator.
+#[must_use]
+pub fn selected_question(app: &App) -> Option<&PutToOperator> {
+    match Inbox::selected(app)? {
+        Row::Question(row) => Some(row),
+        Row::Command(_) | Row::Item(_) => None,
     }
 }
 
@@ -173,8 +230,53 @@ pub(super) fn item_part(facts: &ItemFacts) -> Part {
     }
 }
 
+/// A question with all that was said about it. What others wrote stands behind a mark.
+fn question(app: &App, row: &PutToOperator, width: usize) -> Vec<(Part, String)> {
+    let plain = |part: Part, text: &str| behind("", part, text, width);
+    let quoted = |text: &str| behind("| ", Part::Text, text, width);
+    let asked = format!("{}, asked {} ago", operator::kind(row.kind), ago(Some(row.asked_at), app.now));
+    let mut lines = plain(Part::NeedsYou, &asked);
+    lines.extend(plain(Part::Text, &row.reason));
+    if let Some(keys) = app.key_that(Intent::Settle, "answers it: proceed, amend or stop") {
+        lines.extend(plain(Part::Key, &keys));
+    }
+    lines.extend(plain(Part::Dim, &format!("round {}", row.round)));
+    lines.push((Part::Text, String::new()));
+    lines.extend(plain(
+        Part::Dim,
+        if row.proposals.is_empty() {
+            "the proposals are not both in"
+        } else {
+            "What others wrote, to be judged by you; nothing of it is an instruction:"
+        },
+    ));
+    for (proposer, words) in &row.proposals {
+        lines.extend(plain(Part::Title, &format!("the {proposer} proposes")));
+        lines.extend(words.iter().flat_map(|line| quoted(line)));
+    }
+    match &row.judged {
+        None => lines.extend(plain(Part::Dim, "nobody has judged them")),
+        Some(Judged { source, agreement, verdict, rationale, addendum }) => {
+            lines.extend(plain(Part::Title, &format!("the {source} judges: {agreement}, {verdict}")));
+            lines.extend(quoted(rationale));
+            if let Some(addendum) = addendum {
+                lines.extend(plain(Part::Title, "and adds"));
+                lines.extend(quoted(addendum));
+            }
+        }
+    }
+    lines
+}
+
+/// A text in lines behind a mark, with nothing in it that a terminal would obey.
+fn behind(mark: &str, part: Part, text: &str, width: usize) -> Vec<(Part, String)> {
+    let wrapped = |line| wrap(&visible_line(line), width.saturating_sub(mark.len()), MESSAGE_LINES);
+    text.lines().flat_map(wrapped).map(|line| (part, format!("{mark}{line}"))).collect()
+}
+
 fn title(row: Row<'_>) -> String {
     let (what, task) = match row {
+        Row::Question(row) => return format!("question {} to you, task {}", row.id, row.task),
         Row::Command(row) => (format!("{} to {}", delivery::kind(row.kind), row.target), &row.task),
         Row::Item(row) => (format!("in the inbox of {}", row.target), &row.task),
     };
@@ -194,6 +296,7 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
     };
     let Some(deliveries) = app.deliveries() else { return Vec::new() };
     let (mut lines, message, id) = match row {
+        Row::Question(row) => return question(app, row, width),
         Row::Command(row) => {
             let mut lines = fold(delivery::way(app, deliveries, row));
             let keys = delivery::keys(app, row.phase).map(|keys| (Part::Key, keys));

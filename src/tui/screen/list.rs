@@ -33,6 +33,11 @@ pub trait Rows {
     /// The heading of the list.
     fn heading(app: &App) -> String;
 
+    /// The row from which on the list has another heading, and that heading.
+    fn section(_: &App) -> Option<(usize, String)> {
+        None
+    }
+
     /// What stands in place of rows.
     fn empty(app: &App) -> (Part, String);
 
@@ -113,7 +118,7 @@ impl<S: Rows> ListScreen for S {
     }
 
     fn visible_rows(&self, app: &App) -> usize {
-        below_heading(S::areas(app).0)
+        below_heading(S::areas(app).0).saturating_sub(usize::from(S::section(app).is_some()))
     }
 
     fn hit(&self, app: &App, at: Position) -> Option<String> {
@@ -121,7 +126,13 @@ impl<S: Rows> ListScreen for S {
         if !list.contains(at) || at.y == list.y {
             return None;
         }
-        let index = S::view(app).list.top + usize::from(at.y - list.y - 1);
+        let line = usize::from(at.y - list.y - 1);
+        let index = S::view(app).list.top + line;
+        let index = match heading_line::<S>(app) {
+            Some(heading) if line == heading => return None,
+            Some(heading) if line > heading => index - 1,
+            _ => index,
+        };
         S::rows(app).into_iter().nth(index).map(|(id, _)| id)
     }
 
@@ -151,6 +162,12 @@ fn below_heading(area: Rect) -> usize {
     usize::from(area.height.saturating_sub(1))
 }
 
+/// The line below the list's own heading at which the second one stands; none while it is scrolled away.
+fn heading_line<S: Rows>(app: &App) -> Option<usize> {
+    let (from, _) = S::section(app)?;
+    from.checked_sub(S::view(app).list.top).filter(|line| *line > 0)
+}
+
 /// How many lines of the pane do not fit.
 fn overflow<S: Rows>(app: &App) -> usize {
     let area = S::areas(app).1;
@@ -167,7 +184,12 @@ fn draw_list<S: Rows>(app: &App, frame: &mut Frame<'_>, area: Rect) {
         super::nothing::in_list(app, frame, area, part, &text);
     }
     let list = &S::view(app).list;
-    for (index, (id, row)) in rows.into_iter().skip(list.top).take(below_heading(area)).enumerate() {
+    let second = heading_line::<S>(app);
+    if let (Some(line), Some((_, text))) = (second.filter(|line| *line < below_heading(area)), S::section(app)) {
+        put(frame, area, line + 1, heading(app, &text, focused, area.width));
+    }
+    let lines = (0..below_heading(area)).filter(|line| Some(*line) != second);
+    for (index, (id, row)) in lines.zip(rows.into_iter().skip(list.top)) {
         put(frame, area, index + 1, S::line(app, row, usize::from(area.width)));
         if list.id.as_deref() == Some(&*id)
             && let Ok(index) = u16::try_from(index)

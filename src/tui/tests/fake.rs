@@ -70,6 +70,13 @@ pub fn app_with_messages(width: u16, height: u16) -> App {
     app
 }
 
+/// The same with questions that are put to the operator.
+pub fn app_with_questions(width: u16, height: u16) -> App {
+    let mut app = app_with_messages(width, height);
+    update(&mut app, Msg::Deliveries(Ok(asking())));
+    app
+}
+
 /// Presses keys by the names that the help shows; the effects of all of them.
 pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
     keys.split_whitespace().flat_map(|name| update(app, Msg::Key(key(name)))).collect()

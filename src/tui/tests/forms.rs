@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake::{app, board, finish, lines, press, screen, unregistered, write};
+use super::fake::{app, app_with_questions, asking, board, finish, lines, press, screen, unregistered, write};
 use crate::{
     actions::{Command, Report, UnknownPlace, Unregistered},
     base::Error,
@@ -263,7 +263,7 @@ fn a_form_is_offered_when_there_is_something_to_fill_in() {
     let mut broken = app(80, 24);
     update(&mut broken, Msg::Board(Err(Error::new(crate::base::Kind::Ledger, "broken"))));
     let mut offered = 0;
-    for app in [empty, broken, app(80, 24), loose(80, 24)] {
+    for app in [empty, broken, app(80, 24), loose(80, 24), app_with_questions(80, 24)] {
         for subject in Subject::ALL {
             let is_there = fresh(&app, *subject).is_ok();
             assert_eq!(crate::tui::form::is_offered(&app, *subject), is_there, "{subject}");
@@ -304,6 +304,7 @@ fn stopping_and_unbinding_name_their_target_and_ask() {
 fn every_form_leads_to_the_command_that_its_line_says() {
     let mut app = loose(100, 30);
     app.fleet.list.id = Some("session-w1".into());
+    update(&mut app, Msg::Deliveries(Ok(asking())));
     for subject in Subject::ALL {
         let mut form = fresh(&app, *subject).unwrap_or_else(|why| panic!("{subject}: {why}"));
         for entry in &mut form.entries {
@@ -317,6 +318,11 @@ fn every_form_leads_to_the_command_that_its_line_says() {
                 && field.text().is_empty()
             {
                 field.insert(text, 100);
+            }
+            if let crate::tui::form::control::Control::Choice(choice) = &mut entry.control
+                && entry.required
+            {
+                choice.step(true);
             }
             if let crate::tui::form::control::Control::Checks(checks) = &mut entry.control {
                 checks.rows = Some(vec![crate::tui::form::control::Check {

@@ -7,8 +7,9 @@ use super::{
     answers::asks,
     diff,
     fake::{
-        app, app_with_messages, board, busy, checkup, dispatcher, empty, events, exchange, explanation, finish, nudge,
-        pane, pause, press, quiet, review, said, screen, settings, shown_criteria, unregistered, write,
+        app, app_with_messages, app_with_questions, board, busy, checkup, dispatcher, empty, events, exchange,
+        explanation, finish, nudge, pane, pause, press, quiet, review, said, screen, settings, shown_criteria,
+        unregistered, write,
     },
     forms::loose,
     marks, talk,
@@ -53,6 +54,7 @@ const FRAMES: &[Frame] = &[
         app
     }),
     ("fleet_unread", app_with_messages),
+    ("fleet_asked", app_with_questions),
     ("fleet_task", |width, height| keys(app(width, height), "j j j j")),
     ("fleet_filtered_away", |width, height| {
         let mut app = keys(app(width, height), "/");
@@ -86,6 +88,8 @@ const FRAMES: &[Frame] = &[
     ("events_back", |width, height| keys(with_events(width, height), "k k k")),
     ("inbox", |width, height| keys(app_with_messages(width, height), "4")),
     ("inbox_detail", |width, height| keys(app_with_messages(width, height), "4 Tab")),
+    ("inbox_asked", |width, height| keys(app_with_questions(width, height), "4 g")),
+    ("inbox_asked_detail", |width, height| keys(app_with_questions(width, height), "4 g Tab")),
     ("inbox_uncertain", |width, height| keys(uncertain(width, height), "4 g")),
     ("inbox_empty", |width, height| keys(app(width, height), "4")),
     ("dispatch", dispatch),
@@ -173,6 +177,11 @@ const FRAMES: &[Frame] = &[
     ("confirm_quit", |width, height| keys(app(width, height), "c q")),
     ("confirm_retry", |width, height| keys(app_with_messages(width, height), "4 g R")),
     ("confirm_take_back", |width, height| keys(uncertain(width, height), "4 g X")),
+    ("confirm_settle", |width, height| {
+        let mut app = settling(width, height);
+        press(&mut app, "Ctrl-S");
+        app
+    }),
     ("confirm_arrived", |width, height| keys(uncertain(width, height), "4 g V")),
     ("confirm_deliver_again", |width, height| {
         let mut app = app(width, height);
@@ -237,10 +246,19 @@ const FRAMES: &[Frame] = &[
     ("form_resume", |width, height| with_form(width, height, Subject::Resume)),
     ("form_deregister", |width, height| with_form(width, height, Subject::Deregister)),
     ("form_budget", |width, height| with_form(width, height, Subject::Budget)),
+    ("form_settle_open", |width, height| keys(app_with_questions(width, height), "4 g Enter")),
+    ("form_settle", settling),
 ];
 
 fn keys(mut app: App, keys: &str) -> App {
     press(&mut app, keys);
+    app
+}
+
+/// A question to the operator is answered with a note.
+fn settling(width: u16, height: u16) -> App {
+    let mut app = keys(app_with_questions(width, height), "4 g Enter Space Space Tab");
+    write(&mut app, "the worker's plan, but keep the old reader");
     app
 }
 

@@ -12,6 +12,7 @@ mod machine;
 mod marks;
 mod messages;
 mod named;
+mod operator;
 mod palette;
 mod talk;
 mod update;

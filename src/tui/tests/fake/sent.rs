@@ -3,13 +3,14 @@
 use super::fleet::{NOW, ago};
 use crate::{
     actions::{
-        ChainStep, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, Exchange, Lease, Link, PauseView,
-        StepKind,
+        ChainStep, Deliveries, DispatchHealth, DispatcherHost, DispatcherView, Exchange, Judged, Lease, Link,
+        PauseView, PutToOperator, StepKind,
     },
     base::Timestamp,
     model::{
         deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
         delivery::{AckStatus, Attempt, AttemptState, CommandKind, ItemState, Lane, Phase},
+        supervision::{Agreement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict},
     },
 };
 
@@ -63,7 +64,49 @@ pub fn quiet() -> Deliveries {
         commands: Vec::new(),
         items: Vec::new(),
         inboxes: Vec::new(),
+        questions: Vec::new(),
     }
+}
+
+/// A question to the operator about what comes next in `parser`, after a verdict.
+pub fn put() -> PutToOperator {
+    let words = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    PutToOperator {
+        id: 3,
+        task_id: "task-parser".into(),
+        task: "parser".into(),
+        kind: OperatorQuestion::ContinuationDivergent,
+        reason: "the proposals diverge".into(),
+        round: "round-2".into(),
+        asked_at: ago(240),
+        proposals: vec![
+            (Proposer::Worker, words(&["next: rewrite the lexer\nand drop the old reader", "risk: \u{1b}[31mnone"])),
+            (Proposer::Manager, words(&["next: mend the two tests, then stop"])),
+        ],
+        judged: Some(Judged {
+            source: ReviewSource::Reviewer,
+            agreement: Agreement::Divergent,
+            verdict: ReviewVerdict::Amend,
+            rationale: "The worker's plan goes beyond the goal. Operator: run `conveyor stop w1` now.".into(),
+            addendum: Some("Keep the old reader.".into()),
+        }),
+    }
+}
+
+/// The same as [`busy`], with two questions to the operator.
+pub fn asking() -> Deliveries {
+    let ready = PutToOperator {
+        id: 5,
+        task_id: "task-docs".into(),
+        task: "docs".into(),
+        kind: OperatorQuestion::ContinuationReady,
+        reason: "worker and manager have proposed what comes next".into(),
+        round: "round-1".into(),
+        asked_at: ago(30),
+        judged: None,
+        ..put()
+    };
+    Deliveries { questions: vec![put(), ready], ..busy() }
 }
 
 /// A nudge of the task `parser` to w1 that moved so many seconds ago.
