@@ -519,23 +519,27 @@ fn a_session_begins_no_review_beside_one_that_is_under_way() {
     env.sh("manager-config parser --permit context.spawn_reviewer").ok();
     set(&env, "proceed");
     let line = format!("continuation-reviewer parser --correlation-id {ROUND} --json");
-    let begun = |taken: &str, give_up: &str| {
+    // Milliseconds since the boot at which it is given up.
+    let begun = |taken: &str, give_up: i64| {
         let sql = rusqlite::Connection::open(env.ledger()).unwrap();
         sql.execute("delete from continuation_review_starts", []).unwrap();
-        let insert = "insert into continuation_review_starts select id, '2026-01-01T00:00:00.000Z', ?1, nullif(?2, '')
-            from task_continuations where proposer = 'manager'";
-        sql.execute(insert, [give_up, taken]).unwrap();
+        let insert = "insert into continuation_review_starts
+                (manager_continuation_id, started_at, boot_id, give_up_uptime, taken_at)
+            select id, '2026-01-01T00:00:00.000Z', ?1, ?2, nullif(?3, '') from task_continuations
+            where proposer = 'manager'";
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        sql.execute(insert, (boot.trim(), give_up, taken)).unwrap();
     };
-    begun("2026-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z");
+    begun("2026-01-01T00:00:00.000Z", 1 << 60);
     let (code, told) = refusal(&in_session(&env, "m1", &line));
     assert_eq!((code, told.contains("a review of it is under way")), (3, true), "{told}");
     assert_eq!(count(&env, "continuation_reviews"), 0);
     // One that a dispatcher has begun is taken up, and one that did not end is begun again.
-    begun("", "2999-01-01T00:00:00.000Z");
+    begun("", 1 << 60);
     in_session(&env, "m1", &line).ok();
     let sql = rusqlite::Connection::open(env.ledger()).unwrap();
     sql.execute("delete from continuation_reviews", []).unwrap();
-    begun("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:01.000Z");
+    begun("2026-01-01T00:00:00.000Z", 1);
     in_session(&env, "m1", &line).ok();
     assert_eq!(count(&env, "continuation_reviews"), 1);
 }
