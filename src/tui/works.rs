@@ -25,6 +25,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Attach | Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Finish => finish::can_finish(app),
+        Intent::Yes => finish::takes_yes(app),
         Intent::Nudge => messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),
         Intent::NewTask => is_offered(app, Subject::CreateTask),
@@ -107,7 +108,6 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::Repaint
         | Intent::Suspend
         | Intent::Quit
-        | Intent::Yes
         | Intent::No => true,
     }
 }

@@ -216,7 +216,13 @@ impl Looking<'_> {
             (_, true) => Wants::Flag,
             (_, false) => Wants::Always,
         };
-        Ok(GateCheck::new(Gate::Criteria, wants, reasons))
+        // Nothing in the way is not the same as something shown.
+        let note = match audit.summary.satisfied {
+            0 if all.is_empty() => Some("nothing was asked for, so nothing is shown to be done"),
+            0 => Some("none of what was asked for is satisfied, so nothing is shown to be done"),
+            _ => None,
+        };
+        Ok(GateCheck::new(Gate::Criteria, wants, reasons).noting(note))
     }
 
     /// Satisfied criteria on which something else can rest.
