@@ -37,17 +37,18 @@ pub struct Watched {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn watched(cx: &Context) -> Result<Vec<Watched>> {
-    let (sessions, cursors) =
-        cx.ledger()?.read(|r| Ok::<_, store::Error>((store::sessions::list(r)?, store::rollouts::positions(r)?)))?;
-    let active = sessions.into_iter().filter(|session| session.state == Registration::Active);
+    let (active, cursors) = cx
+        .ledger()?
+        .read(|r| Ok::<_, store::Error>((store::sessions::active_ids(r)?, store::rollouts::positions(r)?)))?;
     Ok(active
-        .map(|session| {
-            let position = cursors.iter().find(|position| position.session_id == session.id);
+        .into_iter()
+        .map(|session_id| {
+            let position = cursors.iter().find(|position| position.session_id == session_id);
             let has_news = position.is_some_and(|position| {
                 // A vanished file is news only until its error stands on the record.
                 fs::metadata(&position.path).map_or(!position.failed, |metadata| metadata.len() != position.seen_bytes)
             });
-            Watched { session_id: session.id, path: position.map(|position| PathBuf::from(&position.path)), has_news }
+            Watched { session_id, path: position.map(|position| PathBuf::from(&position.path)), has_news }
         })
         .collect())
 }
