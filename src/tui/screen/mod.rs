@@ -11,8 +11,10 @@ pub mod explain;
 mod finish;
 pub mod fleet;
 mod form;
+mod help;
 pub mod inbox;
 pub mod layers;
+pub mod legend;
 pub mod list;
 mod nothing;
 mod nudge;
@@ -23,6 +25,7 @@ mod receipts;
 pub mod talk;
 pub mod task;
 pub mod usage;
+mod waiting;
 
 use ratatui::{
     Frame,
