@@ -34,6 +34,7 @@ mod terminal;
 mod trust;
 mod turns;
 mod typed;
+mod typed_clear;
 mod typed_compact;
 mod typed_live;
 mod typed_races;

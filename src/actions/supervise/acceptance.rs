@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{criteria, evidence};
 use crate::{
     actions::{Context, caller::Origin},
-    base::{Error, Result},
+    base::{Error, Result, Timestamp},
     model::{
         supervision::{CriterionSource, CriterionStatus},
         task::Task,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Makes accepted criteria of the acceptance texts of a task's terms which it does not have yet, from any source. What an
 /// operator asks for is accepted, too, when it is there and was proposed, put off or rejected; unless the terms asked for
-/// it `before`, and an operator has settled it since. How many were added.
+/// it `before`, and an operator has settled it since. What is older than `asked_at` shows nothing of them. How many were added.
 pub(in crate::actions) fn seed(
     cx: &Context,
     w: &Write<'_>,
@@ -26,6 +26,7 @@ pub(in crate::actions) fn seed(
     task: &Task,
     before: &[String],
     acceptance: &[String],
+    asked_at: Timestamp,
 ) -> Result<usize> {
     let from_terms = json!({"source": "manager_config"});
     let mut added = Vec::new();
@@ -42,7 +43,7 @@ pub(in crate::actions) fn seed(
                 rationale: None,
                 evidence: &from_terms,
             };
-            added.push(criteria::add(cx, w, origin, &new)?.id);
+            added.push(criteria::add(cx, w, origin, &new, asked_at)?.id);
             continue;
         };
         let binds = |one: &Criterion| matches!(one.status, CriterionStatus::Accepted | CriterionStatus::Satisfied);
@@ -59,7 +60,7 @@ pub(in crate::actions) fn seed(
             evidence: if is_new_round { from_terms.clone() } else { known.evidence.clone() },
             ..known.clone()
         };
-        criteria::record_change(cx, w, origin, known, &changed)?
+        criteria::record_change(cx, w, origin, known, &changed, asked_at)?
             .ok_or_else(|| Error::conflict(format!("criterion {} was changed meanwhile", known.id)))?;
     }
     if !added.is_empty() {

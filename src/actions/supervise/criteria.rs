@@ -18,7 +18,7 @@ use crate::{
         caller::{self, Origin},
         lookup,
     },
-    base::{Error, Kind, Result},
+    base::{Error, Kind, Result, Timestamp},
     model::{
         session::Session,
         supervision::{
@@ -404,7 +404,7 @@ impl Change<'_> {
             rationale: said.rationale.as_deref(),
             evidence,
         };
-        add(self.cx, self.w, self.origin, &new).map(|added| (added, false))
+        add(self.cx, self.w, self.origin, &new, self.cx.now()).map(|added| (added, false))
     }
 
     fn step(
@@ -454,7 +454,7 @@ impl Change<'_> {
             evidence,
             ..known.clone()
         };
-        let stored = record_change(self.cx, self.w, self.origin, &known, &changed)?;
+        let stored = record_change(self.cx, self.w, self.origin, &known, &changed, self.cx.now())?;
         stored.ok_or_else(|| changed_meanwhile(known.version + 1))
     }
 
@@ -520,11 +520,16 @@ impl Change<'_> {
     }
 }
 
-/// Adds a criterion, and says so in the audit trail.
-pub(super) fn add(cx: &Context, w: &Write<'_>, origin: &Origin, new: &NewCriterion<'_>) -> Result<Criterion> {
+/// Adds a criterion that was asked for at this time, and says so in the audit trail.
+pub(super) fn add(
+    cx: &Context,
+    w: &Write<'_>,
+    origin: &Origin,
+    new: &NewCriterion<'_>,
+    asked_at: Timestamp,
+) -> Result<Criterion> {
     let by = By { actor: origin.actor(cx).as_str(), origin: &origin.words() };
-    let now = cx.now();
-    let added = store::criteria::add(w, new, by, now)?;
+    let added = store::criteria::add(w, new, by, asked_at)?;
     let about = audit::About { task_id: Some(new.task_id), session_id: None };
     let payload = json!({
         "created": true,
@@ -538,21 +543,22 @@ pub(super) fn add(cx: &Context, w: &Write<'_>, origin: &Origin, new: &NewCriteri
         "status": added.status,
         "task_id": added.task_id,
     });
-    audit::append(w, now, origin.actor(cx), "acceptance_criterion_added", about, &payload)?;
+    audit::append(w, cx.now(), origin.actor(cx), "acceptance_criterion_added", about, &payload)?;
     Ok(added)
 }
 
-/// Stores a criterion as it is now, and says so in the audit trail; none when somebody else has changed it meanwhile.
+/// Stores a criterion as it is since this time, and says so in the audit trail; none when somebody else has changed it
+/// meanwhile.
 pub(super) fn record_change(
     cx: &Context,
     w: &Write<'_>,
     origin: &Origin,
     known: &Criterion,
     changed: &Criterion,
+    at: Timestamp,
 ) -> Result<Option<Criterion>> {
     let by = By { actor: origin.actor(cx).as_str(), origin: &origin.words() };
-    let now = cx.now();
-    let Some(stored) = store::criteria::change(w, known.status, changed, by, now)? else { return Ok(None) };
+    let Some(stored) = store::criteria::change(w, known.status, changed, by, at)? else { return Ok(None) };
     let about = audit::About { task_id: Some(&stored.task_id), session_id: None };
     let payload = json!({
         "criterion": stored.criterion,
@@ -570,7 +576,7 @@ pub(super) fn record_change(
         "task_id": stored.task_id,
         "version": stored.version,
     });
-    audit::append(w, now, origin.actor(cx), "acceptance_criterion_updated", about, &payload)?;
+    audit::append(w, cx.now(), origin.actor(cx), "acceptance_criterion_updated", about, &payload)?;
     Ok(Some(stored))
 }
 
