@@ -70,9 +70,10 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let rollout = rollouts.remove(&session.id);
             let seen = sightings.remove(&session.id).unwrap_or_default();
             let marks = marks.sessions.remove(&session.id).unwrap_or_default();
-            let mut row = session_row(session, rollout.as_ref(), &seen, now);
-            let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
             let asking = asking.get(&session.id);
+            let asked_since = asking.map(|asking| asking.since);
+            let mut row = session_row(session, rollout.as_ref(), asked_since, &seen, now);
+            let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
             let asked_at = asking.map(|asking| asking.newest_at);
             row.asks = asking.and_then(|asking| asking.asks.clone());
             row.marks = marks.of_session(Standing { judgement: &row.judgement, rollout, asked_at }, now);
@@ -157,7 +158,8 @@ fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, 
 pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judgement> {
     let rollout = rollouts::current(r, &session.id)?;
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
-    Ok(judged(session, rollout.as_ref(), &seen, now))
+    let asked_since = questions::asking(r)?.get(&session.id).map(|asking| asking.since);
+    Ok(judged(session, rollout.as_ref(), asked_since, &seen, now))
 }
 
 /// What the rollout of a session tells beside its state.
@@ -198,13 +200,20 @@ pub fn marks_of(r: Read<'_>, session: &Session, now: Timestamp) -> Result<MarksV
     Ok(marks::of(r, marks::Subject::Session(&session.id))?.of_session(standing, now))
 }
 
-fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> Judgement {
+fn judged(
+    session: &Session,
+    rollout: Option<&rollouts::Cursor>,
+    asked_since: Option<Timestamp>,
+    seen: &[Sighting],
+    now: Timestamp,
+) -> Judgement {
     let mut judgement = judge(&Evidence {
         registration: session.state,
         rollout: rollout.map(|cursor| cursor.progress.reading()),
         thread_known: session.codex_session_id.is_some() || session.codex_app_thread_id.is_some(),
         rollout_last_at: rollout.and_then(|cursor| cursor.progress.last_at),
         resumed_at: session.resumed_at,
+        asked_since,
         sightings: seen,
         now,
     });
@@ -215,8 +224,14 @@ fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sightin
 }
 
 /// A session by itself; what lies beside it in the ledger comes later, and with it how much it asks for.
-fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> SessionRow {
-    let judgement = judged(session, rollout, seen, now);
+fn session_row(
+    session: &Session,
+    rollout: Option<&rollouts::Cursor>,
+    asked_since: Option<Timestamp>,
+    seen: &[Sighting],
+    now: Timestamp,
+) -> SessionRow {
+    let judgement = judged(session, rollout, asked_since, seen, now);
     let progress = rollout.map(|cursor| &cursor.progress);
     let (context, tokens) = progress.map(usage::of).unwrap_or_default();
     SessionRow {
@@ -289,5 +304,77 @@ fn attention(registration: Registration, judgement: &Judgement, marks: &MarksVie
         Condition::Busy => Attention::Working,
         Condition::Done | Condition::Idle => Attention::Idle,
         Condition::Unknown => Attention::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            pane::Prompt,
+            question::{Question, Verdict},
+            state::{Reading, Source},
+        },
+        store::{Error, Store},
+    };
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// A screen says the same of two questions in a row, so that its word keeps the time of the first.
+    #[test]
+    fn a_session_needs_somebody_since_its_present_question_was_put() {
+        let store = Store::memory().unwrap();
+        let reading = Reading {
+            source: Source::Screen,
+            condition: Condition::Blocked,
+            rule: "question".to_owned(),
+            reason: "the screen shows a question".to_owned(),
+            at: Some(at(1_000)),
+            byte_offset: None,
+        };
+        let question = Question {
+            id: "q-2".to_owned(),
+            source: Source::Screen,
+            kind: Prompt::Question,
+            asks: Some("Which one?".to_owned()),
+            cwd: None,
+            files: Vec::new(),
+            reason: None,
+            since: None,
+            choices: Vec::new(),
+            answers: Vec::<Verdict>::new(),
+            not_approvable: None,
+        };
+        store
+            .write(|w| {
+                w.connection.execute_batch(
+                    "insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
+                     values ('s', 'w1', 'worker', 't', '/', '2026-11-21T02:00:00.000Z', 'active')",
+                )?;
+                let row = sensors::SensorRow {
+                    session_id: "s".to_owned(),
+                    source: Source::Screen,
+                    observed_at: at(69_000),
+                    changed_at: at(69_000),
+                    reading: Some(reading),
+                    detail: sensors::Detail::default(),
+                    error: None,
+                };
+                sensors::save(w, &row)?;
+                questions::note(w, "s", &[question], at(61_000))?;
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        let now = at(70_000);
+        let board = store.read(|r| load(r, "", now)).unwrap();
+        let row = &board.sessions[0];
+        assert_eq!((row.attention, row.asks.as_deref()), (Attention::NeedsYou, Some("Which one?")));
+        assert_eq!((row.judgement.since, row.judgement.age_seconds), (Some(at(61_000)), Some(9)));
+        let session = store.read(|r| sessions::by_id(r, "s")).unwrap().unwrap();
+        let told = store.read(|r| judgement(r, &session, now)).unwrap();
+        assert_eq!(told.since, Some(at(61_000)), "every command tells the same age");
     }
 }
