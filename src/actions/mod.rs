@@ -73,7 +73,7 @@ pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
 pub use ingest::Ingest;
-pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
+pub use interrupt::{Interrupted, SessionInterrupt};
 pub use launch::{
     Create, Ending, LaunchArgs, ManagerTermArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager,
     StartTest, StartWorker, Stop, Visit, Way, beside, launch_session, visit,

@@ -121,11 +121,9 @@ pub enum About {
     Explain(String),
     /// The working tree of this session.
     Diff(String),
-    /// How far this command has come.
-    Command(String),
-    /// The submitted command of this number, which still runs.
-    Running(u64),
-    /// An event, an error, a result.
+    /// The receipt of this number: what it says is told when it is drawn, since it goes on.
+    Receipt(u64),
+    /// An event, an error.
     Message,
 }
 
@@ -134,13 +132,13 @@ pub enum About {
 pub struct Reader {
     /// What it shows.
     pub about: About,
-    /// Its heading.
+    /// Its heading; a receipt has its own.
     pub title: String,
-    /// The text, a part for each paragraph.
+    /// The text, a part for each paragraph; a receipt has its own.
     pub text: Vec<(Part, String)>,
     /// First line shown.
     pub scroll: usize,
-    /// The command line that shows the same.
+    /// The command line that shows the same, or that was submitted.
     pub command: Option<String>,
 }
 

@@ -60,7 +60,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Open => match app.screen {
             Screen::Fleet => app.fleet.list.id.is_some() && app.fleet.look != Look::Full,
             Screen::Task | Screen::Inbox => app.session().is_some(),
-            Screen::Dispatch => app.dispatch.view.list.id.is_some() && !app.dispatch.view.detail,
+            Screen::Dispatch => app.dispatch.view.list.id.is_some() && !app.dispatch.view.whole,
             Screen::Doctor => doctor::repair(app).is_some(),
             Screen::Events => app.events.selected_row().is_some(),
         },

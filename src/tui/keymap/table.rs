@@ -123,7 +123,13 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Events, &[c('F')], Intent::Follow, "follow", "stay at the newest event, or stop doing so"),
     moves(Place::Events, &[c('t')], Intent::Kinds, "kinds", "show all events, or only messages, tools, turns, errors"),
     moves(Place::Events, &[c('@')], Intent::Jump, "jump", "go to a byte offset of the rollout"),
-    moves(Place::Dispatch, &[k(Enter)], Intent::Open, "whole", "read tries, proof and the whole exchange"),
+    moves(
+        Place::Dispatch,
+        &[k(Enter)],
+        Intent::Open,
+        "whole",
+        "show the whole of it: text, tries, proof, what can be done",
+    ),
     does(
         Place::Dispatch,
         &[c('R')],

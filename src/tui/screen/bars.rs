@@ -153,7 +153,7 @@ pub(super) fn banner(app: &App) -> Line<'static> {
 
 /// Submitted commands that came to nothing and were not looked at.
 fn failed_commands(app: &App) -> Option<String> {
-    let (text, does) = match app.receipts.unseen_failures() {
+    let (text, does) = match app.receipts.unseen_failures(app.now) {
         0 => return None,
         1 => ("a command failed".to_owned(), "shows it"),
         count => (format!("{count} commands failed"), "shows them"),

@@ -316,8 +316,12 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     put(frame, area, 0, head);
     let folded = folded(app);
     if rows.is_empty() {
-        let text =
-            if app.filter_text.is_empty() { "every session is gone".to_owned() } else { super::nothing::passes(app) };
+        let text = if app.filter_text.is_empty() {
+            let begins = app.key_that(Intent::StartWorker, "starts a worker").map(|key| format!("; {key}"));
+            format!("every session is gone{}", begins.unwrap_or_default())
+        } else {
+            super::nothing::passes(app)
+        };
         super::nothing::in_list(app, frame, area, Part::Dim, &text);
     }
     let heights = heights(app, &rows, area);

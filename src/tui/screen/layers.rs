@@ -4,7 +4,7 @@ use ratatui::{
     Frame,
     layout::{Position, Rect, Size},
     symbols::border,
-    text::{Line, Span},
+    text::Line,
     widgets::{Block, Clear},
 };
 use unicode_width::UnicodeWidthStr;
@@ -16,12 +16,12 @@ use crate::{
     tui::{
         answers,
         app::App,
-        keymap::{Binding, Intent, Place},
-        layer::{About, Asked, Input, Layer, Purpose, Snoozing},
+        keymap::{Intent, Place},
+        layer::{About, Asked, Input, Layer, Purpose, Reader, Snoozing},
         submitting::command_line,
         theme::Part,
         works::works,
-        wrap::{cut, indented, pad, wrap},
+        wrap::{cut, wrap},
     },
 };
 
@@ -35,15 +35,6 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
     horizontal_top: "-",
     horizontal_bottom: "-",
 };
-
-/// Columns of the keys in the help.
-const KEYS_COLUMNS: usize = 21;
-
-/// The most lines of one step of a message's way.
-const WAY_LINES: usize = 50;
-
-/// The most lines that one sentence of the help takes.
-const HELP_LINES: usize = 10;
 
 /// The box of a layer and, inside its border, the place for its text.
 pub(super) fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
@@ -102,8 +93,13 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
     let below_count = below(app, layer, 0).len();
     let (outer, inner) = boxes(app.size, lines.len() + below_count);
     let (title, scroll) = match layer {
-        Layer::Help { filter, scroll, .. } if filter.is_empty() => ("keys (type to search)".to_owned(), *scroll),
-        Layer::Help { filter, scroll, .. } => (format!("keys: {filter}"), *scroll),
+        Layer::Help { filter, scroll, .. } if filter.is_empty() => {
+            ("help: keys and signs (type to search)".to_owned(), *scroll)
+        }
+        Layer::Help { filter, scroll, .. } => (format!("help: {filter}"), *scroll),
+        Layer::Reader(Reader { about: About::Receipt(number), scroll, .. }) => {
+            (super::receipts::title(app, *number), *scroll)
+        }
         Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
         Layer::Confirm { scroll, .. } => ("are you sure".to_owned(), *scroll),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
@@ -131,22 +127,19 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
 fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
     let width = text_width(app);
     match layer {
-        Layer::Help { filter, places, .. } => help(app, filter, places, width),
+        Layer::Help { filter, places, .. } => super::help::lines(app, filter, places, width),
         Layer::Reader(reader) => {
-            let mut lines: Vec<_> =
-                reader.text.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)).collect();
-            if let About::Command(id) = &reader.about {
-                lines.push(Line::default());
-                let way = super::delivery::way_of(app, id);
-                for (part, text) in way {
-                    lines.extend(indented(&text, width, WAY_LINES).into_iter().map(|line| styled(app, part, line)));
+            let (mut lines, says) = match reader.about {
+                About::Receipt(number) => (super::receipts::lines(app, number, width), "it ran"),
+                About::Explain(_) | About::Diff(_) | About::Message => {
+                    let text = reader.text.iter();
+                    (text.flat_map(|(part, text)| wrapped(app, *part, text, width)).collect(), "the same in a shell")
                 }
-            }
+            };
             if let Some(command) = &reader.command {
                 lines.push(Line::default());
                 let copies = app.key_in(Place::Reader, Intent::Copy);
-                let text = format!("the same headless ({copies} copies it): {command}");
-                lines.extend(wrapped(app, Part::Dim, &text, width));
+                lines.extend(wrapped(app, Part::Dim, &format!("{says} ({copies} copies it): {command}"), width));
             }
             lines
         }
@@ -264,86 +257,6 @@ fn whole(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> 
 
 pub(super) fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {
     wrap(text, width, 2_000).into_iter().map(|line| styled(app, part, line)).collect()
-}
-
-/// The table of keys: the place one comes from first, and only rows that hold the typed text.
-fn help(app: &App, filter: &str, places: &[Place], width: usize) -> Vec<Line<'static>> {
-    let others = Place::ALL.iter().filter(|place| !places.contains(place));
-    let needle = filter.to_lowercase();
-    let mut lines = Vec::new();
-    for place in places.iter().chain(others) {
-        let rows = app.settings.keymap.rows(std::slice::from_ref(place));
-        let rows: Vec<&Binding> = rows.filter(|row| !row.keys.is_empty() && holds(row, &needle)).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        if !lines.is_empty() {
-            lines.push(Line::default());
-        }
-        lines.push(styled(app, Part::Title, heading(*place)));
-        for row in rows {
-            lines.extend(help_row(app, row, width));
-        }
-    }
-    if lines.is_empty() {
-        lines.push(styled(app, Part::Dim, "no key does that"));
-    }
-    lines
-}
-
-/// A row of the help: its keys, beside them its whole sentence and its command.
-fn help_row(app: &App, row: &Binding, width: usize) -> Vec<Line<'static>> {
-    let column = KEYS_COLUMNS.min(width / 2);
-    let room = width - column;
-    let mut text: Vec<Line<'static>> = wrap(row.help, room, HELP_LINES).into_iter().map(Line::raw).collect();
-    if let Some(verb) = row.verb {
-        let command = span(app, Part::Dim, format!("[{verb}]"));
-        match text.last_mut() {
-            Some(last) if last.width() + 1 + command.width() <= room => last.spans.extend([Span::raw(" "), command]),
-            _ => text.push(Line::from(command)),
-        }
-    }
-    let mut keys = format!("  {}", keys(row));
-    for line in &mut text {
-        let keys = std::mem::take(&mut keys);
-        line.spans.insert(0, span(app, Part::Key, pad(&keys, column, app.settings.glyphs)));
-    }
-    text
-}
-
-fn keys(row: &Binding) -> String {
-    row.keys.iter().map(|key| key.name()).collect::<Vec<_>>().join(" ")
-}
-
-fn holds(row: &Binding, needle: &str) -> bool {
-    let words = [row.short, row.help, row.intent.as_str(), row.verb.unwrap_or("")];
-    needle.is_empty()
-        || words.iter().any(|word| word.to_lowercase().contains(needle))
-        || keys(row).to_lowercase().contains(needle)
-}
-
-fn heading(place: Place) -> &'static str {
-    match place {
-        Place::Always => "everywhere",
-        Place::Screen => "on every screen",
-        Place::Fleet => "Fleet",
-        Place::Task => "Task",
-        Place::Events => "Events",
-        Place::Inbox => "Inbox",
-        Place::Dispatch => "Dispatch",
-        Place::Doctor => "Doctor",
-        Place::Message => "in a message",
-        Place::Input => "in an input line",
-        Place::Help => "in this help",
-        Place::Reader => "in a text",
-        Place::Confirm => "in a question",
-        Place::Answer => "over what a session asks",
-        Place::Form => "in a form",
-        Place::Palette => "in the palette",
-        Place::Receipts => "in the list of receipts",
-        Place::Snooze => "over the lengths of a snooze",
-        Place::Finish => "over the gates of a task",
-    }
 }
 
 /// Draws the input line over the footer, and what is wrong with it over the banner.

@@ -10,8 +10,10 @@ pub mod explain;
 mod finish;
 pub mod fleet;
 mod form;
+mod help;
 pub mod inbox;
 pub mod layers;
+pub mod legend;
 pub mod list;
 mod nothing;
 mod nudge;
@@ -22,6 +24,7 @@ mod receipts;
 pub mod talk;
 pub mod task;
 pub mod usage;
+mod waiting;
 
 use ratatui::{
     Frame,

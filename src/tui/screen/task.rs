@@ -181,7 +181,7 @@ impl Rows for Tasks {
     fn empty(app: &App) -> (Part, String) {
         let text = if app.filter_text.is_empty() {
             let makes = app.key_that(Intent::NewTask, "records one").map(|key| format!("; {key}"));
-            format!("no task is on record{}", makes.unwrap_or_default())
+            format!("no task is on record{}, as does `conveyor tasks --create NAME`", makes.unwrap_or_default())
         } else {
             nothing::passes(app)
         };
@@ -286,7 +286,8 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
             lines
         })
         .collect();
-    section("bindings", or_none(bindings, "none: nobody works on it"));
+    let binds = app.key_that(Intent::Bind, "binds a worker and a manager to it").map(|key| format!("; {key}"));
+    section("bindings", or_none(bindings, &format!("none: nobody works on it{}", binds.unwrap_or_default())));
     let bound: Vec<_> = sessions
         .iter()
         .filter(|session| session.task_id.as_deref() == Some(task.id.as_str()))

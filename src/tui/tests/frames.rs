@@ -298,7 +298,7 @@ fn uncertain(width: u16, height: u16) -> App {
 
 /// The Dispatch screen on the command that was given up, with what belongs to it.
 pub fn dispatch(width: u16, height: u16) -> App {
-    let mut app = keys(app_with_messages(width, height), "5 j j j j");
+    let mut app = keys(app_with_messages(width, height), "5 g j j j j");
     update(&mut app, Msg::Exchange("command-1".into(), Ok(exchange())));
     app
 }
@@ -445,8 +445,7 @@ fn every_screen_and_every_layer_has_a_frame() {
     for (kind, has) in [
         ("an explanation", about(|about| matches!(about, About::Explain(_)))),
         ("a diff", about(|about| matches!(about, About::Diff(_)))),
-        ("a message on its way", about(|about| matches!(about, About::Command(_)))),
-        ("a command that runs", about(|about| matches!(about, About::Running(_)))),
+        ("a receipt", about(|about| matches!(about, About::Receipt(_)))),
         ("a text", about(|about| matches!(about, About::Message))),
     ] {
         assert!(has, "no frame of {kind}");

@@ -10,6 +10,7 @@ use crate::{
     },
     model::{
         board::{Attention, SessionRow, TaskRow},
+        interruption,
         marks::MarksView,
         pane::Prompt,
     },
@@ -17,6 +18,7 @@ use crate::{
         answers,
         app::App,
         operator,
+        screen::legend,
         theme::Glyphs,
         wrap::{cut, wrap},
     },
@@ -70,15 +72,7 @@ pub(super) fn of(app: &App, row: &Row<'_>) -> Words {
 /// What is asked and since when; else state, since when, and the reason.
 fn of_session(app: &App, row: &SessionRow) -> Words {
     let now = app.now;
-    let word = match row.attention {
-        Attention::NeedsYou => "needs you",
-        Attention::Failed => "failed",
-        Attention::DoneUnseen => "done",
-        Attention::Working => "working",
-        Attention::Idle => "idle",
-        Attention::Unknown => "unknown",
-        Attention::Gone => "gone",
-    };
+    let word = legend::word(row.attention);
     let aside = aside(&row.marks, now);
     let since = row.judgement.since.map_or_else(String::new, |at| format!(" {}", ago(Some(at), now)));
     let seen = match row.last_heartbeat_at {
@@ -101,11 +95,29 @@ fn of_session(app: &App, row: &SessionRow) -> Words {
                 at_length: Some(format!(" ({behind}; {word}{since}{seen})")),
             }
         }
+        _ if interrupter(row).is_some() => {
+            let by = interrupter(row).unwrap_or_default();
+            Words::plain(format!("{aside}interrupted{since}{} by {by}", in_brackets(&seen)))
+        }
         _ => {
-            let seen = if seen.is_empty() { seen } else { format!(" ({})", seen.trim_start_matches(", ")) };
+            let seen = in_brackets(&seen);
             Words::plain(format!("{aside}{word}{since}{seen}: {}", one_line(&row.judgement.reason)))
         }
     }
+}
+
+/// How long ago it was seen, where nothing stands in brackets yet.
+fn in_brackets(seen: &str) -> String {
+    if seen.is_empty() { String::new() } else { format!(" ({})", seen.trim_start_matches(", ")) }
+}
+
+/// Who ended its last turn on purpose, as it is said to the operator; none when no one on record did, or when more has to
+/// be said.
+fn interrupter(row: &SessionRow) -> Option<&str> {
+    let judgement = &row.judgement;
+    let is_told = interruption::is_on_purpose(&judgement.rule) && row.attention == Attention::Idle;
+    let who = judgement.reason.strip_prefix("interrupted by ").filter(|_| is_told)?;
+    Some(if judgement.rule == interruption::BY_OPERATOR && who == "the operator" { "you" } else { who })
 }
 
 /// What a session asks by itself: its words, or of which kind it is while nobody has read them.
