@@ -76,7 +76,7 @@ pub use ingest::Ingest;
 pub use interrupt::{Interrupted, SessionInterrupt};
 pub use launch::{
     Create, Ending, LaunchArgs, ManagerTermArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager,
-    StartTest, StartWorker, Stop, Way, attach_argv, beside, launch_session,
+    StartTest, StartWorker, Stop, Visit, Way, beside, launch_session, visit,
 };
 pub use list::{List, board};
 pub use mark::Mark;

@@ -82,6 +82,7 @@ fn of_approval(approval: &Approval, files: Option<Vec<String>>) -> Question {
         files,
         reason: approval.reason.clone(),
         since: approval.asked_at,
+        choices: Vec::new(),
         answers: answers(not_approvable.is_none()),
         not_approvable,
     }
@@ -104,6 +105,7 @@ fn of_other(thread: &str, other: &OtherQuestion) -> Question {
         files: Vec::new(),
         reason: None,
         since: None,
+        choices: Vec::new(),
         answers: Vec::new(),
         not_approvable: Some(format!("a question of the kind {kind} is answered in its pane only")),
     }
@@ -126,6 +128,8 @@ pub(super) fn of_screen(session: &Session, screen: &str) -> Option<(Question, Di
         }
         (None, _) => None,
     };
+    let offered = dialog.options.iter().filter(|_| !dialog.prompt.is_approval());
+    let choices = offered.map(|option| option.label.clone()).collect();
     let question = Question {
         id: Question::id_of(&parts),
         source: Source::Screen,
@@ -135,6 +139,7 @@ pub(super) fn of_screen(session: &Session, screen: &str) -> Option<(Question, Di
         files: dialog.files.clone(),
         reason: dialog.reason.clone(),
         since: None,
+        choices,
         answers: if is_known { answers(not_approvable.is_none()) } else { Vec::new() },
         not_approvable,
     };
@@ -204,6 +209,7 @@ fn unread(thread: &str) -> Question {
         files: Vec::new(),
         reason: None,
         since: None,
+        choices: Vec::new(),
         answers: Vec::new(),
         not_approvable: Some("what it asks cannot be seen: answer it in its pane".to_owned()),
     }

@@ -228,8 +228,8 @@ impl Backend for Live {
         actions::checkup(&self.0)
     }
 
-    fn attach(&self, session_id: &str) -> Result<Vec<String>> {
-        actions::attach_argv(&self.0, session_id)
+    fn attach(&self, session_id: &str) -> Result<actions::Visit> {
+        actions::visit(&self.0, session_id)
     }
 
     fn submit(&self, command: Command) -> Result<Report> {

@@ -48,6 +48,8 @@ pub struct Evidence<'a> {
     pub rollout_last_at: Option<Timestamp>,
     /// When a new process took over the thread.
     pub resumed_at: Option<Timestamp>,
+    /// Since when the oldest question that is open now is open; none when nothing is known to be asked.
+    pub asked_since: Option<Timestamp>,
     /// What the live sensors said last, in any order.
     pub sightings: &'a [Sighting],
     /// The present moment.
@@ -98,6 +100,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     judgement.awaiting_first_prompt = evidence.rollout.is_none() && evidence.thread_known;
     judgement.ready_for_text = readiness(&fresh, gone.is_some(), judgement.condition);
     if judgement.condition == Condition::Blocked {
+        // A sensor cannot tell one question from the next; it says only since when something is asked.
+        judgement.since = evidence.asked_since.or(judgement.since);
         judgement.prompt = fresh.iter().find_map(|sighting| sighting.prompt.clone());
         if let Some(prompt) = judgement.prompt.as_ref().filter(|prompt| !judgement.reason.contains(prompt.as_str())) {
             // Title and server know that somebody is waited for; the screen knows what for.
@@ -343,13 +347,17 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
+    fn reading_at() -> Option<Timestamp> {
+        Some(Timestamp::from_millis(970_000))
+    }
+
     fn reading(source: Source, condition: Condition, rule: &str) -> Reading {
         Reading {
             source,
             condition,
             rule: rule.to_owned(),
             reason: format!("{source} says {rule}"),
-            at: Some(Timestamp::from_millis(970_000)),
+            at: reading_at(),
             byte_offset: None,
         }
     }
@@ -371,6 +379,7 @@ mod tests {
             rollout,
             thread_known: true,
             resumed_at: None,
+            asked_since: None,
             sightings,
             now: NOW,
         }
@@ -383,6 +392,22 @@ mod tests {
         assert_eq!((unknown.rule.as_str(), unknown.awaiting_first_prompt), ("thread_unknown", false));
         let known = judge(&evidence(None, &sightings));
         assert_eq!((known.rule.as_str(), known.awaiting_first_prompt), ("awaiting_first_prompt", true));
+    }
+
+    #[test]
+    fn the_age_of_a_question_is_its_own_and_not_that_of_the_one_before() {
+        let asked = Some(Timestamp::from_millis(999_000));
+        for (condition, since, age) in [(Condition::Blocked, asked, 1), (Condition::Busy, reading_at(), 30)] {
+            let sightings = [sighting(reading(Source::Screen, condition, "question"))];
+            let judgement = judge(&Evidence { asked_since: asked, ..evidence(None, &sightings) });
+            assert_eq!((judgement.since, judgement.age_seconds), (since, Some(age)), "{condition}");
+        }
+        let sightings = [sighting(reading(Source::Screen, Condition::Blocked, "plan_choice"))];
+        assert_eq!(
+            judge(&evidence(None, &sightings)).since,
+            reading_at(),
+            "the sensor's word when nothing is recorded"
+        );
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub struct Question {
     pub reason: Option<String>,
     /// Since when it is open, as far as known.
     pub since: Option<Timestamp>,
+    /// What it offers to choose from, as far as its screen shows that; empty for an approval.
+    #[serde(default)]
+    pub choices: Vec<String>,
     /// The answers that `session-answer` can give.
     pub answers: Vec<Verdict>,
     /// Why it cannot be approved from here.
@@ -82,12 +85,14 @@ impl Question {
             (None, []) => return None,
             (None, files) => files.join(", "),
         };
-        let verb = match self.kind {
-            Prompt::ApprovalCommand => "asks to run",
-            Prompt::ApprovalPatch => "asks to change",
-            _ => "asks",
-        };
-        Some(format!("{verb}: {}", text::bounded(&text::one_line(&asks), IN_A_LINE)))
+        let words = text::bounded(&text::one_line(&asks), IN_A_LINE);
+        Some(match self.kind {
+            Prompt::ApprovalCommand => format!("asks to run: {words}"),
+            Prompt::ApprovalPatch => format!("asks to change: {words}"),
+            kind if kind.is_approval() => format!("asks: {words}"),
+            // Its own words are a question already.
+            _ => words,
+        })
     }
 
     /// What it asks, in one line.
@@ -131,6 +136,7 @@ mod tests {
             files: Vec::new(),
             reason: None,
             since: None,
+            choices: Vec::new(),
             answers: Verdict::ALL.to_vec(),
             not_approvable: None,
         }

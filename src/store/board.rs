@@ -73,7 +73,8 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let seen = sightings.remove(&session.id).unwrap_or_default();
             let marks = marks.sessions.remove(&session.id).unwrap_or_default();
             let interrupted = interrupted(r, session, rollout.as_ref())?;
-            let mut row = session_row(session, rollout.as_ref(), &seen, interrupted.as_ref(), now);
+            let beside = Beside { asked_since: asking.get(&session.id).map(|asking| asking.since), interrupted };
+            let mut row = session_row(session, rollout.as_ref(), &seen, &beside, now);
             let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
             let asking = asking.get(&session.id);
             let asked_at = asking.map(|asking| asking.newest_at);
@@ -161,7 +162,16 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
     let rollout = rollouts::current(r, &session.id)?;
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
     let interrupted = interrupted(r, session, rollout.as_ref())?;
-    Ok(judged(session, rollout.as_ref(), &seen, interrupted.as_ref(), now))
+    let beside = Beside { asked_since: questions::asking(r)?.get(&session.id).map(|asking| asking.since), interrupted };
+    Ok(judged(session, rollout.as_ref(), &seen, &beside, now))
+}
+
+/// What the ledger knows of a session beside its rollout and its sensors.
+struct Beside {
+    /// Since when its oldest open question is open.
+    asked_since: Option<Timestamp>,
+    /// Who interrupted its last turn.
+    interrupted: Option<By>,
 }
 
 /// Who interrupted the last turn, when it was interrupted and this program has it on record.
@@ -214,11 +224,11 @@ fn judged(
     session: &Session,
     rollout: Option<&rollouts::Cursor>,
     seen: &[Sighting],
-    interrupted: Option<&By>,
+    beside: &Beside,
     now: Timestamp,
 ) -> Judgement {
     let read = rollout.map(|cursor| cursor.progress.reading());
-    let read = match (read, interrupted) {
+    let read = match (read, &beside.interrupted) {
         (Some(reading), Some(by)) if reading.condition == Condition::Aborted => Some(by.tells(reading)),
         (reading, _) => reading,
     };
@@ -228,6 +238,7 @@ fn judged(
         thread_known: session.codex_session_id.is_some() || session.codex_app_thread_id.is_some(),
         rollout_last_at: rollout.and_then(|cursor| cursor.progress.last_at),
         resumed_at: session.resumed_at,
+        asked_since: beside.asked_since,
         sightings: seen,
         now,
     });
@@ -242,10 +253,10 @@ fn session_row(
     session: &Session,
     rollout: Option<&rollouts::Cursor>,
     seen: &[Sighting],
-    interrupted: Option<&By>,
+    beside: &Beside,
     now: Timestamp,
 ) -> SessionRow {
-    let judgement = judged(session, rollout, seen, interrupted, now);
+    let judgement = judged(session, rollout, seen, beside, now);
     let progress = rollout.map(|cursor| &cursor.progress);
     let (context, tokens) = progress.map(usage::of).unwrap_or_default();
     SessionRow {
@@ -319,5 +330,77 @@ fn attention(registration: Registration, judgement: &Judgement, marks: &MarksVie
         Condition::Busy => Attention::Working,
         Condition::Done | Condition::Idle => Attention::Idle,
         Condition::Unknown => Attention::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            pane::Prompt,
+            question::{Question, Verdict},
+            state::{Reading, Source},
+        },
+        store::{Error, Store},
+    };
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// A screen says the same of two questions in a row, so that its word keeps the time of the first.
+    #[test]
+    fn a_session_needs_somebody_since_its_present_question_was_put() {
+        let store = Store::memory().unwrap();
+        let reading = Reading {
+            source: Source::Screen,
+            condition: Condition::Blocked,
+            rule: "question".to_owned(),
+            reason: "the screen shows a question".to_owned(),
+            at: Some(at(1_000)),
+            byte_offset: None,
+        };
+        let question = Question {
+            id: "q-2".to_owned(),
+            source: Source::Screen,
+            kind: Prompt::Question,
+            asks: Some("Which one?".to_owned()),
+            cwd: None,
+            files: Vec::new(),
+            reason: None,
+            since: None,
+            choices: Vec::new(),
+            answers: Vec::<Verdict>::new(),
+            not_approvable: None,
+        };
+        store
+            .write(|w| {
+                w.connection.execute_batch(
+                    "insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
+                     values ('s', 'w1', 'worker', 't', '/', '2026-11-21T02:00:00.000Z', 'active')",
+                )?;
+                let row = sensors::SensorRow {
+                    session_id: "s".to_owned(),
+                    source: Source::Screen,
+                    observed_at: at(69_000),
+                    changed_at: at(69_000),
+                    reading: Some(reading),
+                    detail: sensors::Detail::default(),
+                    error: None,
+                };
+                sensors::save(w, &row)?;
+                questions::note(w, "s", &[question], at(61_000))?;
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        let now = at(70_000);
+        let board = store.read(|r| load(r, "", now)).unwrap();
+        let row = &board.sessions[0];
+        assert_eq!((row.attention, row.asks.as_deref()), (Attention::NeedsYou, Some("Which one?")));
+        assert_eq!((row.judgement.since, row.judgement.age_seconds), (Some(at(61_000)), Some(9)));
+        let session = store.read(|r| sessions::by_id(r, "s")).unwrap().unwrap();
+        let told = store.read(|r| judgement(r, &session, now)).unwrap();
+        assert_eq!(told.since, Some(at(61_000)), "every command tells the same age");
     }
 }

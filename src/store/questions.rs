@@ -86,6 +86,8 @@ pub fn open_of_all(r: Read<'_>) -> Result<Vec<Asked>> {
 /// What a session asks now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asking {
+    /// Since when its oldest open question is open, as far as known.
+    pub since: Timestamp,
     /// When its newest open question was seen first.
     pub newest_at: Timestamp,
     /// The oldest open question in a few words; none when nobody has seen what it is about.
@@ -107,7 +109,11 @@ pub fn asking(r: Read<'_>) -> Result<HashMap<String, Asking>> {
         open.entry(session_id).and_modify(|asking| asking.newest_at = asking.newest_at.max(opened_at)).or_insert_with(
             || {
                 let question = serde_json::from_str::<Question>(&question).ok();
-                Asking { newest_at: opened_at, asks: question.and_then(|question| question.brief()) }
+                Asking {
+                    since: question.as_ref().and_then(|question| question.since).unwrap_or(opened_at),
+                    newest_at: opened_at,
+                    asks: question.and_then(|question| question.brief()),
+                }
             },
         );
     }
@@ -271,6 +277,7 @@ mod tests {
             files: Vec::new(),
             reason: None,
             since: None,
+            choices: Vec::new(),
             answers: vec![Verdict::Approve],
             not_approvable: None,
         }
@@ -309,11 +316,11 @@ mod tests {
         assert_eq!((only.opened_at, only.seen_at, only.question.since), (at(1), at(2), Some(at(1))));
         assert!(note(&[question("b"), question("a")], 3));
         assert_eq!(rows().len(), 2);
-        let asking = Asking { newest_at: at(3), asks: Some("asks to run: a".to_owned()) };
+        let asking = Asking { since: at(1), newest_at: at(3), asks: Some("asks to run: a".to_owned()) };
         assert_eq!(store.read(super::asking).unwrap(), [("s".to_owned(), asking)].into());
         let unreadable = "update session_questions set question_json = '{}'";
         store.write(|w| Ok::<_, Error>(w.connection.execute_batch(unreadable)?)).unwrap();
-        let asking = Asking { newest_at: at(3), asks: None };
+        let asking = Asking { since: at(1), newest_at: at(3), asks: None };
         assert_eq!(store.read(super::asking).unwrap(), [("s".to_owned(), asking)].into());
         store.write(|w| Ok::<_, Error>(w.connection.execute_batch("delete from session_questions")?)).unwrap();
         assert!(note(&[question("a"), question("b")], 3));

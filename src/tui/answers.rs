@@ -3,17 +3,20 @@
 
 use super::{
     app::App,
-    keymap::Intent,
+    input::attach,
+    keymap::{Intent, Place},
     layer::{Asked, Layer},
     message::{Effect, Failure, Load},
     screen,
     submitting::ask_first,
     theme::Part,
+    works::works,
 };
 use crate::{
     actions::{QuestionView, SessionAnswer},
     base::Result,
     model::{
+        board::SessionRow,
         pane::Prompt,
         question::{Question, Verdict},
         session::Registration,
@@ -43,11 +46,13 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     };
     effects.push(Effect::Load(Load::Questions(id.clone())));
-    app.layers.push(Layer::Answer(Asked { session: id, name, questions: None, selected: 0, scroll: 0 }));
+    let looked_at = app.now;
+    app.layers.push(Layer::Answer(Asked { session: id, name, questions: None, looked_at, selected: 0, scroll: 0 }));
 }
 
 /// The answer to [`Load::Questions`].
 pub(super) fn arrived(app: &mut App, session: &str, result: Result<Vec<QuestionView>>) {
+    let now = app.now;
     let asked = app.layers.iter_mut().find_map(|layer| match layer {
         Layer::Answer(asked) if asked.session == session => Some(asked),
         _ => None,
@@ -56,6 +61,7 @@ pub(super) fn arrived(app: &mut App, session: &str, result: Result<Vec<QuestionV
     let Some(asked) = asked else { return };
     let meant = asked.meant().map(|view| view.question.id.clone());
     asked.questions = Some(result.map_err(|error| Failure::from(&error)));
+    asked.looked_at = now;
     if let Some(Ok(questions)) = &asked.questions {
         asked.selected = questions.iter().position(|view| Some(&view.question.id) == meant.as_ref()).unwrap_or(0);
     }
@@ -84,7 +90,7 @@ pub(super) fn wants(kind: Prompt) -> &'static str {
         Prompt::ApprovalTerminalInput => "wants to type into a program that runs",
         Prompt::ApprovalFullAccess => "wants full access",
         Prompt::Approval => "wants an approval",
-        Prompt::Question => "asks a question",
+        Prompt::Question => "asks you a question",
         Prompt::PlanChoice => "asks what to do with its plan",
         Prompt::Trust => "asks whether its folder is trusted",
         Prompt::Login => "asks for a login",
@@ -100,12 +106,40 @@ pub(super) fn takes(app: &App, verdict: Verdict) -> bool {
     }
 }
 
+/// The session whose questions are shown, or else the selected one.
+pub(super) fn session(app: &App) -> Option<&SessionRow> {
+    match app.layers.last() {
+        Some(Layer::Answer(asked)) => app.board()?.sessions.iter().find(|row| row.id == asked.session),
+        _ => app.session(),
+    }
+}
+
+/// Why a question is not answered from here, and where it is; none for one that takes every answer.
+pub(super) fn elsewhere(app: &App, question: &Question) -> Option<String> {
+    let why = question.not_approvable.as_deref().unwrap_or_default();
+    let why = why.trim_end_matches(": answer it in its pane");
+    let what = match question.kind {
+        _ if question.answers.contains(&Verdict::Approve) => return None,
+        _ if !question.answers.is_empty() => format!("It cannot be approved from here: {why}."),
+        Prompt::Question => "It wants a choice or words of yours, not a yes or no.".to_owned(),
+        kind if kind.is_approval() => format!("It cannot be answered from here: {why}."),
+        _ => "It waits for a choice on its own screen, which cannot be made from here.".to_owned(),
+    };
+    let attach = app.key_in(Place::Answer, Intent::Attach);
+    Some(if works(app, Intent::Attach) {
+        format!("{what} Answer it in its own pane: press {attach}. How to come back is said there.")
+    } else {
+        format!("{what} Answer it where the session runs: no pane of it is known here.")
+    })
+}
+
 /// Everything that is known of what is asked, line by line. Nothing of it is cut: who says yes says it to all of it.
 pub(super) fn facts(question: &Question) -> Vec<String> {
     let facts = [("asks", &question.asks), ("in", &question.cwd), ("reason", &question.reason)];
     let mut lines: Vec<String> =
         facts.into_iter().filter_map(|(name, fact)| Some(format!("{name}: {}", fact.as_ref()?))).collect();
     lines.extend(question.files.iter().map(|file| format!("changes: {file}")));
+    lines.extend(question.choices.iter().map(|choice| format!("offers: {choice}")));
     // The further lines of one fact cannot be taken for another fact.
     lines.into_iter().map(|line| line.replace('\n', "\n  ")).collect()
 }
@@ -141,6 +175,16 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::PageDown) => asked.scroll = (asked.scroll + page).min(limit),
         Some(Intent::PageUp) => asked.scroll = asked.scroll.saturating_sub(page),
         Some(Intent::Reload) => effects.push(Effect::Load(Load::Questions(asked.session.clone()))),
+        Some(Intent::Attach) => {
+            let (id, name) = (asked.session.clone(), asked.name.clone());
+            if works(app, Intent::Attach) {
+                // What was shown may be answered there.
+                app.layers.pop();
+                attach(app, id, name, effects);
+            } else {
+                app.say(Part::Warning, format!("no pane of {name} is known here"));
+            }
+        }
         Some(Intent::Approve) => decide(app, Verdict::Approve),
         Some(Intent::Decline) => decide(app, Verdict::Decline),
         Some(Intent::CancelTurn) => decide(app, Verdict::Cancel),
@@ -154,7 +198,7 @@ fn decide(app: &mut App, verdict: Verdict) {
     let Some(view) = asked.meant() else { return };
     let question = &view.question;
     if !question.answers.contains(&verdict) {
-        let why = question.not_approvable.clone().unwrap_or_else(|| "it takes no such answer".to_owned());
+        let why = elsewhere(app, question).unwrap_or_else(|| "it takes no such answer".to_owned());
         app.say(Part::Warning, why);
         return;
     }

@@ -301,9 +301,8 @@ impl App {
     /// Brings selection, scrolling and loaded things in line with what is there now.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let before = self.session().map(|row| row.id.clone());
-        let ids = fleet::ids(self);
-        let visible = fleet::visible_rows(self);
-        self.fleet.list.settle(&ids, visible);
+        let (ids, fit) = fleet::layout(self);
+        self.fleet.list.settle_by(&ids, |top| fit.get(top).copied().unwrap_or(0));
         let asked = dispatch::exchange_of(self);
         for list in Screen::ALL.iter().filter_map(|screen| list::of(*screen)) {
             list.settle(self);
@@ -421,7 +420,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Criteria(task, result) => super::finish::criteria_arrived(app, task, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
-        Msg::Attach(Ok(argv)) => effects.push(Effect::RunInTerminal(argv)),
+        Msg::Attach(Ok(visit)) => {
+            app.attending.goes(&visit);
+            effects.push(Effect::RunInTerminal(visit.argv));
+        }
         Msg::Attach(Err(error)) => {
             app.attending.stays();
             app.show_failure("attach", &Failure::from(&error));

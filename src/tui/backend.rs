@@ -5,7 +5,7 @@
 use crate::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered,
+        Unregistered, Visit,
     },
     base::{Result, Timestamp},
     model::{
@@ -103,11 +103,11 @@ pub trait Backend: Send + Sync + 'static {
     /// When the machine does not let it look.
     fn checkup(&self) -> Result<Checkup>;
 
-    /// The program to hand the terminal to, with its arguments.
+    /// The program that shows a session's pane, and the keys that lead back.
     ///
     /// # Errors
-    /// When the session has no pane, or attaching is not possible from here.
-    fn attach(&self, session_id: &str) -> Result<Vec<String>>;
+    /// When the session has no pane, or its pane is gone.
+    fn attach(&self, session_id: &str) -> Result<Visit>;
 
     /// Runs an action of the catalogue.
     ///

@@ -121,12 +121,8 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             app.layers.push(Layer::Help { filter: String::new(), scroll: 0, places });
         }
         Intent::Explain => explain(app, effects),
-        Intent::Attach => match app.session() {
-            Some(session) => {
-                let (id, name) = (session.id.clone(), session.name.clone());
-                app.attending.attaches(name);
-                effects.push(Effect::Load(Load::Attach(id)));
-            }
+        Intent::Attach => match app.session().map(|session| (session.id.clone(), session.name.clone())) {
+            Some((id, name)) => attach(app, id, name, effects),
             None => app.say(Part::Warning, "no session is selected"),
         },
         Intent::RawPane => {
@@ -259,6 +255,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::Suspend
         | Intent::Quit => {}
     }
+}
+
+/// Goes to the session's pane.
+pub(super) fn attach(app: &mut App, id: String, name: String, effects: &mut Vec<Effect>) {
+    app.attending.attaches(name);
+    effects.push(Effect::Load(Load::Attach(id)));
 }
 
 fn explain(app: &mut App, effects: &mut Vec<Effect>) {

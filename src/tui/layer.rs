@@ -10,7 +10,10 @@ use super::{
     palette::Palette,
     theme::Part,
 };
-use crate::actions::{Mark, QuestionView};
+use crate::{
+    actions::{Mark, QuestionView},
+    base::Timestamp,
+};
 
 /// One layer. The top one has the keyboard.
 #[derive(Debug)]
@@ -163,6 +166,8 @@ pub struct Asked {
     pub name: String,
     /// What it asks; none while it is looked at.
     pub questions: Option<Result<Vec<QuestionView>, Failure>>,
+    /// When that was looked at: ages go on from there.
+    pub looked_at: Timestamp,
     /// Which of them is meant.
     pub selected: usize,
     /// First line shown.

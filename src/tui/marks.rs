@@ -10,7 +10,7 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{Action, Listed, Mark, Report},
+    actions::{Action, Listed, Mark, Report, Visit, Way},
     base::{Result, Span, Timestamp},
 };
 
@@ -32,6 +32,8 @@ pub struct Attending {
     told: Option<(String, u64)>,
     /// The session that the terminal was lent to.
     attached: Option<String>,
+    /// The client of tmux shows that session now, and this cockpit goes on: the keys that lead back.
+    switched: Option<String>,
 }
 
 impl Attending {
@@ -45,9 +47,15 @@ impl Attending {
         self.attached = Some(name);
     }
 
+    /// How it is lent.
+    pub fn goes(&mut self, visit: &Visit) {
+        let keys = || visit.back.clone().unwrap_or_else(|| "`tmux switch-client -l`".to_owned());
+        self.switched = (visit.way == Way::SwitchClient).then(keys);
+    }
+
     /// The terminal was not lent.
     pub fn stays(&mut self) {
-        self.attached = None;
+        (self.attached, self.switched) = (None, None);
     }
 }
 
@@ -139,7 +147,11 @@ pub(super) fn noted(app: &mut App, line: &str, by_key: bool, result: Result<Repo
 
 /// The terminal is back from a session: what it showed was seen.
 pub(super) fn returned(app: &mut App, effects: &mut Vec<Effect>) {
+    let switched = app.attending.switched.take();
     if let Some(name) = app.attending.attached.take() {
+        if let Some(keys) = switched {
+            app.say(Part::Dim, format!("tmux shows {name}; {keys} comes back here"));
+        }
         let mark = Mark { seen: true, ..Mark::of(name) };
         effects.push(Effect::Note { command: mark.into_command(), by_key: false });
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered,
+        Unregistered, Visit,
     },
     base::{Error, Kind, Result, Timestamp},
     engine,
@@ -97,7 +97,7 @@ pub enum Msg {
     /// The answer to [`Load::Unregistered`].
     Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].
-    Attach(Result<Vec<String>>),
+    Attach(Result<Visit>),
     /// The answer to [`Load::Exchange`].
     Exchange(String, Result<Exchange>),
     /// The answer to [`Load::Checkup`].

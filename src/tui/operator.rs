@@ -70,11 +70,11 @@ pub fn kind(kind: OperatorQuestion) -> &'static str {
     }
 }
 
-/// One in a row of the Fleet.
+/// One in a row of the Fleet: what is asked, and since when.
 #[must_use]
-pub fn brief(question: &PutToOperator, now: Timestamp) -> String {
+pub fn brief(question: &PutToOperator, now: Timestamp) -> (String, String) {
     let since = age(question.asked_at.age_seconds(now));
-    format!("needs you {since}: {}: {}", kind(question.kind), one_line(&question.reason))
+    (format!("{}: {}", kind(question.kind), one_line(&question.reason)), format!("needs you {since}"))
 }
 
 /// What is asked before an answer is given; none for another command.

@@ -232,6 +232,46 @@ fn a_pair_is_started_from_the_palette_and_a_form_that_failed_comes_back() {
 }
 
 #[test]
+fn a_manager_is_started_for_a_worker_and_deregistered_by_keys() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Begin {{say Ready.}}");
+    world.run(&["tasks", "--create", "parser", "--goal", "prove it"]).ok();
+    world.wait_for_condition("w1", "done");
+    let terminal = cockpit(&world, 110, 34);
+    terminal.wait_for("w1");
+    find(&terminal, "start manager", "start a manager");
+    terminal.wait_for("conveyor start-manager");
+    terminal.press(&["m1"]);
+    terminal.wait_for("'--name=m1'");
+    terminal.press(&["C-s"]);
+    let receipt = read_and_close(&terminal, "conveyor start-manager");
+    assert!(receipt.contains("started manager m1"), "{receipt}");
+    assert_eq!(world.tmux_sessions(), ["codex-m1", "codex-w1"]);
+    let manager = "select count(*) from sessions where name = 'm1' and role = 'manager' and state = 'active'
+        and tmux_pane_id is not null";
+    assert_eq!(number(&world, manager), 1);
+    terminal.wait_for("m1");
+    // It is the one that was started: it answers in its pane, and the cockpit shows that.
+    world.say("m1", "Who are you {{say The manager.}}");
+    world.wait_for_condition("m1", "done");
+    find(&terminal, "go session m1", "go to session m1");
+    terminal.wait_for("The manager.");
+
+    find(&terminal, "deregister", "deregister a session");
+    terminal.wait_for("conveyor deregister -- m1");
+    terminal.press(&["C-s"]);
+    read_and_close(&terminal, "m1");
+    assert_eq!(number(&world, "select count(*) from sessions where name = 'm1' and state = 'gone'"), 1);
+    assert_eq!(number(&world, "select count(*) from events where type = 'session_deregistered'"), 1);
+    assert_eq!(world.tmux_sessions(), ["codex-m1", "codex-w1"], "its program goes on");
+    terminal.wait_for("1 gone (H shows)");
+    terminal.press(&["q"]);
+    assert_eq!(terminal.wait_for_shell(), 0);
+    world.server().plain(&["kill-session", "-t", "codex-m1"]);
+    world.run(&["stop", "w1"]).ok();
+}
+
+#[test]
 fn running_sessions_are_adopted_one_by_one() {
     let Some(world) = World::start() else { return };
     for name in ["mine", "other"] {

@@ -33,7 +33,7 @@ fn the_cockpit_shows_what_the_commands_say_and_follows_it() {
     assert!(terminal.modes().starts_with('1'));
     let screen = terminal.wait_for("1 needs you");
     assert!(screen.contains("w1") && screen.contains("approval_command"), "{screen}");
-    terminal.wait_gone("(seen ");
+    terminal.wait_gone(", seen ");
 
     // A command of another process shows up by itself.
     let asked = Instant::now();

@@ -70,15 +70,15 @@ fn what_a_worker_asks_is_approved_and_declined_by_keys() {
     let terminal = cockpit(&world, "");
     terminal.wait_for("1 needs you");
     terminal.press(&["y"]);
-    wait_for_all(&terminal, &["it wants to run a command", "asks: rm -rf build", "a approve  d decline"]);
-    terminal.press(&["a"]);
+    wait_for_all(&terminal, &["it wants to run a command", "asks: rm -rf build", "1 approve  2 decline"]);
+    terminal.press(&["1"]);
     wait_for_all(&terminal, &["Approve exactly this, this once?", "asks: rm -rf build", "session-answer"]);
     terminal.press(&["n"]);
     terminal.wait_gone("Approve exactly this");
     assert!(world.screen("w1").contains("Would you like to run"), "no means that it is left open");
     terminal.press(&["y"]);
     terminal.wait_for("asks: rm -rf build");
-    terminal.press(&["a"]);
+    terminal.press(&["1"]);
     terminal.wait_for("Approve exactly this, this once?");
     terminal.press(&["y"]);
     terminal.wait_until("the receipt", |screen| screen.contains("it ran (") && screen.contains("session-answer"));
@@ -91,7 +91,7 @@ fn what_a_worker_asks_is_approved_and_declined_by_keys() {
     terminal.wait_for("1 needs you");
     terminal.press(&["y"]);
     terminal.wait_for("asks: rm -rf all");
-    terminal.press(&["d"]);
+    terminal.press(&["2"]);
     terminal.wait_for("Decline this?");
     terminal.press(&["y"]);
     terminal.wait_until("the receipt", |screen| screen.contains("it ran (") && screen.contains("decline"));

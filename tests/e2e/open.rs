@@ -1,8 +1,12 @@
-//! `open`: shows a session's pane from outside tmux and from inside the same server.
+//! `open` and the cockpit's `a`: show a session's pane from outside tmux, from inside the same server, and from inside
+//! another one.
 
 use serde_json::Value;
 
-use super::world::{World, wait_for};
+use super::{
+    terminal::Terminal,
+    world::{World, wait_for},
+};
 use crate::support::tmux::TmuxServer;
 
 /// A person at a terminal: a client of the inner server inside a pane of an outer one, with a shell in it.
@@ -46,6 +50,16 @@ impl Desk {
     fn type_line(&self, world: &World, line: &str) {
         world.server().plain(&["send-keys", "-t", &self.shell, "-l", line]);
         world.server().plain(&["send-keys", "-t", &self.shell, "Enter"]);
+    }
+
+    /// Presses keys in the shell's pane, as a program in it gets them.
+    fn press(&self, world: &World, keys: &[&str]) {
+        world.server().plain(&[&["send-keys", "-t", &self.shell], keys].concat());
+    }
+
+    /// Presses keys at the keyboard, where tmux gets them first.
+    fn hit(&self, keys: &[&str]) {
+        self.outer.plain(&[&["send-keys", "-t", &self.pane.to_string()], keys].concat());
     }
 
     fn conveyor(&self, world: &World, words: &str) {
@@ -151,4 +165,81 @@ fn a_popup_shows_the_session_and_closes_with_it() {
     wait_for("the popup to close", || (!desk.screen().contains("Here I am.")).then_some(()), || desk.screen());
     desk.type_line(&world, "echo back-$((40+2))");
     desk.wait_for("back-42");
+}
+
+#[test]
+fn the_cockpit_beside_its_workers_switches_the_client_and_says_how_to_come_back() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    let opened = world.run(&["open", "w1", "--json"]).ok().json();
+    assert_eq!(opened["back"], "Ctrl-b d", "{opened:#}");
+    let desk = Desk::sit_down(&world, 100, 30);
+    desk.conveyor(&world, "");
+    desk.wait_for("1 Fleet");
+    desk.wait_for("w1");
+    desk.press(&world, &["a"]);
+    wait_for("the switch", || (desk.shows(&world) == "codex-w1").then_some(()), || desk.screen());
+    desk.wait_for("Ctrl-b L comes back");
+    desk.wait_for("Here I am.");
+    // What was said does it, and the cockpit is still there.
+    desk.hit(&["C-b"]);
+    desk.hit(&["L"]);
+    wait_for("the way back", || (desk.shows(&world) == "desk").then_some(()), || desk.screen());
+    desk.wait_for("1 Fleet");
+    desk.press(&world, &["?"]);
+    desk.wait_for("type to search");
+    desk.press(&world, &["Escape"]);
+    wait_for("the help to go", || (!desk.screen().contains("type to search")).then_some(()), || desk.screen());
+    desk.press(&world, &["q"]);
+    wait_for("the end", || (!desk.screen().contains("1 Fleet")).then_some(()), || desk.screen());
+}
+
+#[test]
+fn the_cockpit_inside_another_tmux_lends_its_terminal_and_says_how_to_come_back() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    let terminal = Terminal::open(&world, &world.shell_environment(), 100, 30);
+    terminal.type_line(&format!("export {}", terminal.inside().join(" ")));
+    terminal.conveyor("");
+    terminal.wait_for("1 Fleet");
+    terminal.wait_for("w1");
+    terminal.press(&["a"]);
+    // The tmux around it takes the first prefix for itself.
+    terminal.wait_for("Ctrl-b Ctrl-b d comes back");
+    terminal.wait_for("Here I am.");
+    terminal.press(&["C-b"]);
+    terminal.press(&["d"]);
+    terminal.wait_for("1 Fleet");
+    terminal.press(&["q"]);
+    assert_eq!(terminal.wait_for_shell(), 0);
+}
+
+#[test]
+fn a_plain_question_leads_from_its_box_to_its_pane_and_back() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Clean up {{ask Which folder shall I clean first?}} {{say Cleaned.}}");
+    world.wait_for_condition("w1", "blocked");
+    let terminal = Terminal::open(&world, &world.shell_environment(), 80, 24);
+    terminal.conveyor("");
+    // The row says what is asked, without what Codex writes around it.
+    let fleet = terminal.wait_for("Which folder shall I clean first?");
+    let row = fleet.lines().find(|line| line.contains("Which folder")).expect("the row");
+    assert!(row.trim_start().starts_with("Which folder shall I clean first?"), "{fleet}");
+    assert!(fleet.contains("needs you") && !fleet.contains("unanswered"), "{fleet}");
+    terminal.press(&["y"]);
+    terminal.wait_for("it asks you a question");
+    let asked = terminal.wait_for("None of the above");
+    assert!(asked.contains("a attach") && !asked.contains("approve"), "{asked}");
+    terminal.press(&["1"]);
+    terminal.press(&["a"]);
+    terminal.wait_for("Ctrl-b d comes back");
+    terminal.wait_for("enter to submit answer");
+    assert!(world.screen("w1").contains("Which folder"), "nothing was answered on the way\n{}", world.screen("w1"));
+    terminal.press(&["Enter"]);
+    terminal.wait_for("Cleaned.");
+    terminal.press(&["C-b"]);
+    terminal.press(&["d"]);
+    terminal.wait_for("nobody needs you");
+    terminal.press(&["q"]);
+    assert_eq!(terminal.wait_for_shell(), 0);
 }

@@ -12,7 +12,7 @@ use std::{
 use conveyor::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered,
+        Unregistered, Visit,
     },
     base::{Clock, Error, Result, Timestamp, clock::SystemClock},
     model::{
@@ -95,7 +95,7 @@ impl Backend for Broken {
         panic!("the look fell over");
     }
 
-    fn attach(&self, _: &str) -> Result<Vec<String>> {
+    fn attach(&self, _: &str) -> Result<Visit> {
         nothing()
     }
 

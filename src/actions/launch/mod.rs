@@ -23,7 +23,7 @@ mod writable;
 
 pub use args::LaunchArgs;
 pub use instructed::{Create, StartTest};
-pub use open::{Open, OpenManager, OpenWorker, Way, attach_argv, beside};
+pub use open::{Open, OpenManager, OpenWorker, Visit, Way, beside, visit};
 pub use pair::Pair;
 pub use plain::Start;
 pub use resume::Resume;

@@ -2,7 +2,7 @@
 //!
 //! Outside tmux this terminal attaches; inside tmux on the same server the client switches, or a split or a popup
 //! shows the pane. A split is made only when the session keeps at least 60 columns and 15 rows in it.
-//! Nothing is done here: the words for it are handed to whoever owns the terminal.
+//! Nothing is done here: the words for it are handed to whoever owns the terminal, with the keys that lead back.
 
 use std::fmt;
 
@@ -19,6 +19,9 @@ use crate::{
 /// What a Codex screen needs to stay readable.
 const LEAST_WIDTH: u16 = 60;
 const LEAST_HEIGHT: u16 = 15;
+
+/// How long the pane's terminal says how to come back, in milliseconds.
+const SAID: &str = "3000";
 
 text_enum! {
     /// How the pane is shown.
@@ -98,6 +101,8 @@ pub struct OpenManager {
 #[derive(Debug, Serialize)]
 pub struct Opened {
     attach_command: String,
+    /// The keys that lead back; none when tmux does not tell, or there is nothing to come back from.
+    back: Option<String>,
     /// The words that show it here, in the way told.
     command: String,
     /// Why it is shown in another way than asked for.
@@ -167,15 +172,30 @@ fn session_of_task(cx: &Context, task: &str, role: Role) -> Result<Session> {
     })
 }
 
-/// The words that show a session's pane in a terminal outside tmux.
+/// A visit to a session's pane by a program that goes on afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// The words that lead there. They also say there how to come back.
+    pub argv: Vec<String>,
+    /// How the pane is shown.
+    pub way: Way,
+    /// The keys that lead back, as `Ctrl-b d`; none when tmux does not tell.
+    pub back: Option<String>,
+}
+
+/// How a program that has this terminal shows a session's pane: as `open` does.
 ///
 /// # Errors
 /// When the session has no pane, or its pane is gone.
-pub fn attach_argv(cx: &Context, session_id: &str) -> Result<Vec<String>> {
+pub fn visit(cx: &Context, session_id: &str) -> Result<Visit> {
     let session = cx.ledger()?.read(|r| store::sessions::by_id(r, session_id))?;
     let session = session.ok_or_else(|| Error::not_found(format!("no session with id {session_id}")))?;
-    let (tmux, pane) = pane_of(cx, &session)?;
-    Ok(tmux.attach_argv(pane))
+    let Opened { mut handover, way, back, .. } = open(cx, &session, &OpenArgs { split: false, popup: false })?;
+    if let Some(keys) = &back {
+        let text = format!("{keys} comes back").replace('#', "##").replace('%', "%%");
+        handover.extend([";", "display-message", "-d", SAID, &text].map(str::to_owned));
+    }
+    Ok(Visit { argv: handover, way, back })
 }
 
 fn pane_of(cx: &Context, session: &Session) -> Result<(std::sync::Arc<dyn Tmux>, PaneId)> {
@@ -231,6 +251,7 @@ fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
     };
     Ok(Opened {
         attach_command: shell_words::join(&attach),
+        back: back(cx, &*tmux, pane, way),
         command: shell_words::join(&handover),
         note,
         session: session.name.clone(),
@@ -239,6 +260,41 @@ fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
         way,
         handover,
     })
+}
+
+/// The keys that lead back from a pane, as tmux has them when nobody has bound others.
+fn back(cx: &Context, theirs: &dyn Tmux, pane: PaneId, way: Way) -> Option<String> {
+    let prefix = |tmux: &dyn Tmux| Some(key_name(&tmux.server_settings().ok()?.prefix?));
+    let here = || cx.env().tmux_pane.as_deref()?.parse::<PaneId>().ok();
+    let their_prefix = prefix(theirs)?;
+    Some(match way {
+        // The tmux around this one takes its own prefix; pressed twice it passes it on.
+        Way::Attach if here().is_some() && prefix(&*cx.tmux(None)).as_ref() == Some(&their_prefix) => {
+            format!("{their_prefix} {their_prefix} d")
+        }
+        Way::Attach | Way::Popup => format!("{their_prefix} d"),
+        Way::SwitchClient => {
+            let here = theirs.pane(here()?).ok()??;
+            let there = theirs.pane(pane).ok()??;
+            let key = match here.session == there.session {
+                false => "L",
+                true if here.window_active && there.window_active => ";",
+                true => "l",
+            };
+            format!("{their_prefix} {key}")
+        }
+        // This pane keeps the keyboard.
+        Way::Split => return None,
+    })
+}
+
+/// A key of tmux as the rest of the program writes it: `C-b` is `Ctrl-b`.
+fn key_name(key: &str) -> String {
+    match (key.strip_prefix("C-"), key.strip_prefix("M-")) {
+        (Some(rest), _) => format!("Ctrl-{rest}"),
+        (_, Some(rest)) => format!("Alt-{rest}"),
+        _ => key.to_owned(),
+    }
 }
 
 /// The words that show a program beside this pane, or over this window, and why it is not as asked for.
@@ -302,7 +358,8 @@ impl Outcome for Opened {
         if let Some(note) = &self.note {
             writeln!(out, "{note}")?;
         }
-        writeln!(out, "{}: {}", self.way, self.command)
+        writeln!(out, "{}: {}", self.way, self.command)?;
+        self.back.iter().try_for_each(|keys| writeln!(out, "back: {keys}"))
     }
 
     fn handover(&self) -> Option<&[String]> {

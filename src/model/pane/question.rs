@@ -45,6 +45,11 @@ impl DialogText {
     /// The parts that stay the same while it is open, whatever is selected.
     #[must_use]
     pub fn identity(&self) -> Vec<String> {
+        // A question to be answered in words is its words: in a pane of another size they stand in other rows, and it is
+        // as old as before. No key is pressed on the strength of it.
+        if self.prompt == Prompt::Question {
+            return std::iter::once(self.prompt.to_string()).chain(self.asks.clone()).collect();
+        }
         let unmarked = |row: &String| row.trim_start().trim_start_matches(wording::COMPOSER).trim_start().to_owned();
         let rows = self.rows.iter().map(|(_, row)| unmarked(row));
         std::iter::once(self.prompt.to_string()).chain(rows).collect()
@@ -68,6 +73,7 @@ pub fn read_dialog(text: &str) -> Option<DialogText> {
     let (asks, reason, files) = match dialog.prompt {
         Prompt::ApprovalCommand => (command(&body), labelled("Reason: "), Vec::new()),
         Prompt::ApprovalPatch => (None, labelled("Description: "), labelled("Destination: ").into_iter().collect()),
+        Prompt::Question => (Some(words_of_question(screen.row(dialog.row), &body)), None, Vec::new()),
         _ => (Some(joined(std::iter::once(screen.row(dialog.row)).chain(body.iter().copied()))), None, Vec::new()),
     };
     let mut found =
@@ -106,6 +112,22 @@ fn is_approval_heading(row: &str) -> bool {
     let row = row.trim_start();
     let headings = MENU_DIALOGS.iter().filter(|dialog| dialog.prompt.is_approval()).flat_map(|dialog| dialog.headings);
     headings.filter(|heading| !heading.starts.is_empty()).any(|heading| row.starts_with(heading.starts))
+}
+
+/// The words of a question without what Codex writes around them: its heading counts questions, and where notes are
+/// written the options stand above them. Which of several it is stands behind them.
+fn words_of_question(heading: &str, body: &[&str]) -> String {
+    let is_option =
+        |row: &&&str| row.trim_start().trim_start_matches(wording::COMPOSER).trim_start().starts_with("1. ");
+    let words = joined(body.iter().take_while(|row| !is_option(row)).copied());
+    if words.is_empty() {
+        return heading.trim().to_owned();
+    }
+    let counted = heading.split_whitespace().nth(1).and_then(|count| count.split_once('/'));
+    match counted {
+        Some((number, all)) if all != "1" => format!("{words} (question {number} of {all})"),
+        _ => words,
+    }
 }
 
 /// Everything from the first row that looks like a command down to the options: a command can have several lines.
@@ -155,6 +177,21 @@ mod tests {
         let tool = recorded("approval_mcp_tool.txt");
         assert!(tool.asks.unwrap().contains("next_task") && tool.doubt.is_some());
         assert!(recorded("question.txt").doubt.is_some() && recorded("trust_folder.txt").doubt.is_some());
+    }
+
+    #[test]
+    fn a_question_is_told_in_its_own_words() {
+        for name in ["panes/question.txt", "panes_narrow/question_40x12.txt", "panes_narrow/question_notes_60x15.txt"] {
+            assert_eq!(recorded(&format!("../{name}")).asks.as_deref(), Some("Which folder first?"), "{name}");
+        }
+        let body = ["  Which folder", "  first?", "", "  1. The first"];
+        let sizes = ["panes/question.txt", "panes_narrow/question_40x12.txt", "panes_narrow/question_60x15.txt"];
+        let identities = sizes.map(|name| recorded(&format!("../{name}")).identity());
+        assert!(identities.iter().all(|identity| *identity == identities[0]), "{identities:#?}");
+        let of = |heading| words_of_question(heading, &body);
+        assert_eq!(of("  Question 1/1 (1 unanswered)"), "Which folder first?");
+        assert_eq!(of("  Question 2/3 (2 unanswered)"), "Which folder first? (question 2 of 3)");
+        assert_eq!(words_of_question("  Question 1/1 (1 unanswered)", &[]), "Question 1/1 (1 unanswered)");
     }
 
     fn approval(command: &[&str]) -> String {

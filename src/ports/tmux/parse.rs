@@ -187,13 +187,14 @@ pub(super) fn server(output: &[u8]) -> Result<ServerInfo, TmuxError> {
 }
 
 /// The format of the settings; options can be named in formats like everything else.
-pub(super) const SETTINGS_FORMAT: &str = "x#{escape-time} x#{focus-events} x#{remain-on-exit} x#{allow-passthrough}";
+pub(super) const SETTINGS_FORMAT: &str =
+    "x#{escape-time} x#{focus-events} x#{remain-on-exit} x#{allow-passthrough} x#{prefix}";
 
 /// Reads [`SETTINGS_FORMAT`]; a word behind an `x` is empty when the server knows no such setting.
 pub(super) fn settings(output: &[u8]) -> Result<ServerSettings, TmuxError> {
     let text = String::from_utf8_lossy(output);
     let words: Option<Vec<&str>> = text.trim_end().split(' ').map(|word| word.strip_prefix('x')).collect();
-    let Some([escape_time, focus_events, remain_on_exit, passthrough]) = words.as_deref() else {
+    let Some([escape_time, focus_events, remain_on_exit, passthrough, prefix]) = words.as_deref() else {
         return Err(unreadable("display-message", output));
     };
     let is_on = |word: &str| (!word.is_empty()).then_some(!matches!(word, "0" | "off"));
@@ -202,6 +203,7 @@ pub(super) fn settings(output: &[u8]) -> Result<ServerSettings, TmuxError> {
         focus_events: is_on(focus_events),
         remain_on_exit: is_on(remain_on_exit),
         passthrough: is_on(passthrough),
+        prefix: (!matches!(*prefix, "" | "None")).then(|| text::one_line(&text::clean(prefix))),
     })
 }
 

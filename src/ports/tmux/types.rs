@@ -179,6 +179,8 @@ pub struct ServerSettings {
     pub remain_on_exit: Option<bool>,
     /// Programs may send sequences through to the terminal; none before tmux 3.3, which asked nobody.
     pub passthrough: Option<bool>,
+    /// The key in front of every key of tmux, by tmux's name (`C-b`); none when there is none.
+    pub prefix: Option<String>,
 }
 
 /// A tmux session.

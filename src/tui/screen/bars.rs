@@ -223,6 +223,7 @@ fn is_offered(app: &App, intent: Intent) -> bool {
             Intent::Approve
             | Intent::Decline
             | Intent::CancelTurn
+            | Intent::Attach
             | Intent::AddCriterion
             | Intent::AcceptCriterion
             | Intent::SatisfyCriterion

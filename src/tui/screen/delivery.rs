@@ -192,8 +192,23 @@ pub(super) struct MessageLine<'a> {
     pub(super) who: (&'a str, usize),
     /// Its text.
     pub(super) message: &'a Preview,
-    /// When it last moved.
-    pub(super) at: Timestamp,
+    /// How old that is, as [`age_of`] has it.
+    pub(super) age: String,
+}
+
+/// How long ago something moved last.
+pub(super) fn moved(at: Timestamp, now: Timestamp) -> String {
+    ago(Some(at), now)
+}
+
+/// How old a command is: as long as it is in line, since it was queued, whatever was tried since; else since it moved
+/// last.
+pub(super) fn age_of(row: &CommandRow, now: Timestamp) -> String {
+    if row.phase.holds_the_line() {
+        format!("queued {}", ago(Some(row.created_at), now))
+    } else {
+        moved(row.updated_at, now)
+    }
 }
 
 impl MessageLine<'_> {
@@ -201,7 +216,7 @@ impl MessageLine<'_> {
     pub(super) fn draw(self, app: &App, width: usize) -> Line<'static> {
         let glyphs = app.settings.glyphs;
         let ((part, word), (who, columns)) = (self.state, self.who);
-        let age = format!("{:>5} ", ago(Some(self.at), app.now));
+        let age = format!("{:>5} ", self.age);
         let state = pad(word, STATE_COLUMNS, glyphs);
         let room = width.saturating_sub(self.sign.width() + state.width() + age.width() + 2);
         let who = pad(who, columns.min(room), glyphs);

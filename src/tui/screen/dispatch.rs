@@ -251,7 +251,7 @@ fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
                 state: (delivery::phase_part(row.phase), row.phase.as_str()),
                 who: (delivery::kind(row.kind), KIND_COLUMNS),
                 message: &row.message,
-                at: row.updated_at,
+                age: delivery::age_of(row, app.now),
             };
             message.draw(app, width)
         }
@@ -261,7 +261,7 @@ fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
                 state: (inbox::item_part(&row.facts), row.facts.word()),
                 who: ("inbox", KIND_COLUMNS),
                 message: &row.message,
-                at: row.facts.delivered_at.unwrap_or(row.created_at),
+                age: delivery::moved(row.facts.delivered_at.unwrap_or(row.created_at), app.now),
             };
             message.draw(app, width)
         }

@@ -1,5 +1,7 @@
 //! The Fleet screen: who needs the operator, and a look at the selected one.
 
+mod words;
+
 use ratatui::{
     Frame,
     layout::{Position, Rect},
@@ -8,15 +10,11 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{ago, criteria, divider, frames, heading, legend, mark, preview, put, span};
+use super::{ago, criteria, divider, frames, heading, mark, preview, put, span};
 use crate::{
-    base::{
-        Timestamp,
-        text::{age, one_line},
-    },
+    base::{Timestamp, text::one_line},
     model::{
         board::{Attention, SessionRow, TaskRow, Urgency},
-        interruption,
         marks::MarksView,
         session::Role,
         state::Agreement,
@@ -38,8 +36,14 @@ const STALE_SECONDS: i64 = 10;
 /// The narrowest piece of a last event that is worth showing.
 const EVENT_COLUMNS: usize = 16;
 
-/// Lines that a row takes.
+/// Columns that the heading of the list keeps beside the labels of columns.
+const HEADING_COLUMNS: usize = 14;
+
+/// Lines that a row takes: its name, and what it says.
 const ROW_LINES: u16 = 2;
+
+/// In a list lower than this, a row that needs the operator has no second line for what is asked.
+const ROOMY: u16 = 12;
 
 /// A row of the attention list.
 #[derive(Debug, Clone, Copy)]
@@ -197,13 +201,52 @@ pub(super) fn areas(app: &App) -> Areas {
 /// How many rows the list shows.
 #[must_use]
 pub fn visible_rows(app: &App) -> usize {
-    rows_in(app, areas(app).list)
+    let list = areas(app).list;
+    fit(&heights(app, &rows(app), list), app.fleet.list.top, room(app, list))
 }
 
-/// How many rows fit below the heading, and above the line of those that are gone.
-fn rows_in(app: &App, list: Rect) -> usize {
-    let taken = 1 + u16::from(folded(app) > 0);
-    usize::from(list.height.saturating_sub(taken) / ROW_LINES)
+/// The ids of the rows in their order, and for each how many rows fit when it stands first.
+#[must_use]
+pub fn layout(app: &App) -> (Vec<String>, Vec<usize>) {
+    let (rows, list) = (rows(app), areas(app).list);
+    let (heights, room) = (heights(app, &rows, list), room(app, list));
+    let fits = (0..rows.len()).map(|top| fit(&heights, top, room)).collect();
+    (rows.iter().map(|row| row.id().to_owned()).collect(), fits)
+}
+
+/// The lines for rows: below the heading, and above the line of those that are gone.
+fn room(app: &App, list: Rect) -> u16 {
+    list.height.saturating_sub(1 + u16::from(folded(app) > 0))
+}
+
+/// How many lines each row takes: one more where what is asked does not fit into one.
+fn heights(app: &App, rows: &[Row<'_>], list: Rect) -> Vec<u16> {
+    let height = |row: &Row<'_>| match most_lines(app, row, list) {
+        1 => ROW_LINES,
+        _ => ROW_LINES - 1 + u16::try_from(said(app, row, list).len()).unwrap_or(1),
+    };
+    rows.iter().map(height).collect()
+}
+
+/// How many rows fit from `top` on.
+fn fit(heights: &[u16], top: usize, room: u16) -> usize {
+    let used = heights.iter().skip(top).scan(0_u16, |used, height| {
+        *used = used.saturating_add(*height);
+        Some(*used)
+    });
+    used.take_while(|used| *used <= room).count()
+}
+
+/// What stands below the name of a row.
+fn said(app: &App, row: &Row<'_>, list: Rect) -> Vec<String> {
+    let width = usize::from(list.width).saturating_sub(2);
+    words::of(app, row).lines(width, most_lines(app, row, list), app.settings.glyphs)
+}
+
+/// How many lines that may take.
+fn most_lines(app: &App, row: &Row<'_>, list: Rect) -> usize {
+    let needs = list.height >= ROOMY && row.attention(app) == Attention::NeedsYou;
+    1 + usize::from(needs)
 }
 
 /// What lies under a click.
@@ -224,9 +267,14 @@ pub fn hit(app: &App, at: Position) -> Hit {
         return Hit::Preview;
     }
     if areas.list.contains(at) && at.y > areas.list.y {
-        let line = usize::from((at.y - areas.list.y - 1) / ROW_LINES);
-        if let Some(row) = rows(app).get(app.fleet.list.top + line).filter(|_| line < visible_rows(app)) {
-            return Hit::Row(row.id().to_owned());
+        let (rows, top) = (rows(app), app.fleet.list.top);
+        let heights = heights(app, &rows, areas.list);
+        let mut below = areas.list.y + 1;
+        for (row, height) in rows.iter().zip(heights).skip(top).take(visible_rows(app)) {
+            below += height;
+            if at.y < below {
+                return Hit::Row(row.id().to_owned());
+            }
         }
     }
     Hit::Nothing
@@ -256,12 +304,16 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let mut title = if app.filter_text.is_empty() {
         "who needs you".to_owned()
     } else {
-        format!("{} ({} of {total})", app.filter_text, rows.len())
+        format!("{} of {total}: {}", rows.len(), app.filter_text)
     };
     if !app.fleet.chosen.is_empty() {
-        title = format!("{title}, {} chosen", app.fleet.chosen.len());
+        title = format!("{} chosen, {title}", app.fleet.chosen.len());
     }
-    put(frame, area, 0, heading(app, &title, app.fleet.look == Look::List, area.width));
+    let labels = labels(app, usize::from(area.width));
+    let titled = area.width.saturating_sub(u16::try_from(labels.width()).unwrap_or(0));
+    let mut head = heading(app, &title, app.fleet.look == Look::List, titled);
+    head.push_span(span(app, Part::Dim, labels));
+    put(frame, area, 0, head);
     let folded = folded(app);
     if rows.is_empty() {
         let text = if app.filter_text.is_empty() {
@@ -272,33 +324,54 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
         };
         super::nothing::in_list(app, frame, area, Part::Dim, &text);
     }
-    let visible = rows_in(app, area);
+    let heights = heights(app, &rows, area);
+    let top = app.fleet.list.top;
+    let visible = fit(&heights, top, room(app, area));
+    let used: u16 = heights.iter().skip(top).take(visible).sum();
     if folded > 0 {
         let shows = app.key_that(Intent::Gone, "shows").map(|key| format!(" ({key})")).unwrap_or_default();
         let text = format!(" {} {folded} gone{shows}", app.settings.glyphs.attention(Attention::Gone));
-        let below = 1 + rows.len().max(1).min(visible) * usize::from(ROW_LINES);
-        let last = usize::from(area.height.saturating_sub(1));
-        put(frame, area, (below + usize::from(rows.is_empty())).min(last), super::styled(app, Part::Dim, text));
+        let below = 1 + if rows.is_empty() { ROW_LINES + 1 } else { used };
+        let last = area.height.saturating_sub(1);
+        put(frame, area, usize::from(below.min(last)), super::styled(app, Part::Dim, text));
     }
-    for (index, row) in rows.iter().enumerate().skip(app.fleet.list.top).take(visible) {
-        let line = 1 + (index - app.fleet.list.top) * usize::from(ROW_LINES);
-        let (first, second) = match row {
-            Row::Session(row) => session(app, row, usize::from(area.width)),
-            Row::Task(row) => orphan(app, row, usize::from(area.width)),
+    let mut line = 1;
+    for (row, height) in rows.iter().zip(&heights).skip(top).take(visible) {
+        let lines = match row {
+            Row::Session(session) => self::session(app, session, said(app, row, area), usize::from(area.width)),
+            Row::Task(task) => orphan(app, task, said(app, row, area), usize::from(area.width)),
         };
-        put(frame, area, line, first);
-        put(frame, area, line + 1, second);
+        for (index, said) in lines.into_iter().enumerate() {
+            put(frame, area, line + index, said);
+        }
         if app.fleet.list.id.as_deref() == Some(row.id())
             && let Ok(line) = u16::try_from(line)
         {
             let marked = Rect::new(area.x, area.y + line, area.width, 1);
             mark(app, frame, marked, app.fleet.look == Look::List);
         }
+        line += usize::from(*height);
     }
 }
 
-/// A session in two lines: sign, who with whom, task, last event's age, context; then why, since when, last event.
-fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'static>) {
+/// What the columns at the right end of the rows are, above them; nothing where the list is too narrow for it.
+fn labels(app: &App, width: usize) -> String {
+    let labels = columns(app, |column| match column {
+        Column::Criteria => match criteria::cell(app, None).width() {
+            width @ 0..3 => " ".repeat(width),
+            width => format!("{:>width$}", "met"),
+        },
+        Column::Age => " last".to_owned(),
+        Column::Context => " ctx".to_owned(),
+        Column::Unread => " ".repeat(unread_width(app)),
+    });
+    // Without criteria their column is not there.
+    let labels = if labels.trim().is_empty() { String::new() } else { format!(" {labels}") };
+    if labels.width() + HEADING_COLUMNS <= width { labels } else { String::new() }
+}
+
+/// A session: sign, who with whom, task, last event's age, context; below that what it says, and its last event.
+fn session(app: &App, row: &SessionRow, said: Vec<String>, width: usize) -> Vec<Line<'static>> {
     let glyphs = app.settings.glyphs;
     let stale = is_stale(row, app.now);
     let attention = operator::attention(app, row);
@@ -311,7 +384,8 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
             None => "    -".to_owned(),
         },
         Column::Context => {
-            row.context.map_or_else(|| "  ?%".to_owned(), |context| format!("{:>3}%", context.percent()))
+            // Nothing is known before the first answer of the model.
+            row.context.map_or_else(|| " ".repeat(4), |context| format!("{:>3}%", context.percent()))
         }
         Column::Unread => unread(app, row),
     });
@@ -339,20 +413,22 @@ fn session(app: &App, row: &SessionRow, width: usize) -> (Line<'static>, Line<'s
         span(app, if aside { Part::Dim } else { Part::Title }, pad(&who, room, glyphs)),
         span(app, Part::Dim, format!(" {right}")),
     ]);
-    let why = why(app, row);
-    // The last event gets what the reason leaves: whoever is asked has to see what is asked.
-    let left = width.saturating_sub(why.width() + 3).min(width / 2);
-    let event = row.last_event.as_ref().filter(|_| left >= EVENT_COLUMNS).map(|event| {
-        let text = format!("{}: {}", event.label, one_line(&event.text));
-        cut(&text, left, glyphs)
-    });
-    let left = width.saturating_sub(2 + event.as_ref().map_or(0, |event| event.width() + 1));
-    let mut second = vec![
-        Span::raw("  "),
-        Span::styled(pad(&why, left, glyphs), if stale { app.settings.theme.style(Part::Stale) } else { sign }),
-    ];
-    second.extend(event.map(|event| span(app, Part::Dim, format!(" {event}"))));
-    (first, Line::from(second))
+    let style = if stale { app.settings.theme.style(Part::Stale) } else { sign };
+    let mut lines = vec![first];
+    let last = said.len().saturating_sub(1);
+    for (index, text) in said.into_iter().enumerate() {
+        // The last event gets what is left: whoever is asked has to see what is asked.
+        let left = width.saturating_sub(text.width() + 3).min(width / 2);
+        let event = row.last_event.as_ref().filter(|_| index == last && left >= EVENT_COLUMNS).map(|event| {
+            let text = format!("{}: {}", event.label, one_line(&event.text));
+            cut(&text, left, glyphs)
+        });
+        let left = width.saturating_sub(2 + event.as_ref().map_or(0, |event| event.width() + 1));
+        let mut spans = vec![Span::raw("  "), Span::styled(pad(&text, left, glyphs), style)];
+        spans.extend(event.map(|event| span(app, Part::Dim, format!(" {event}"))));
+        lines.push(Line::from(spans));
+    }
+    lines
 }
 
 /// The sign of a row and its style. What is put aside is dim.
@@ -383,56 +459,18 @@ fn marks(app: &App, attention: Attention, marks: &MarksView) -> String {
 
 /// Unread messages in a column of their own, as soon as any session has some.
 fn unread(app: &App, row: &SessionRow) -> String {
-    let is_shown = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.unread > 0));
-    match row.unread {
-        _ if !is_shown => String::new(),
-        0 => " ".repeat(6),
-        1..=99 => format!("{:>2} new", row.unread),
+    match (unread_width(app), row.unread) {
+        (0, _) => String::new(),
+        (width, 0) => " ".repeat(width),
+        (_, unread @ 1..=99) => format!("{unread:>2} new"),
         _ => "99+new".to_owned(),
     }
 }
 
-/// State, since when, and what is asked, or else the reason, in one line.
-fn why(app: &App, row: &SessionRow) -> String {
-    let now = app.now;
-    let word = legend::word(row.attention);
-    let since = row.judgement.since.map_or_else(String::new, |at| format!(" {}", ago(Some(at), now)));
-    let seen = match row.last_heartbeat_at {
-        Some(at) if is_stale(row, now) => format!(" (seen {} ago)", ago(Some(at), now)),
-        None if is_stale(row, now) => " (not seen)".to_owned(),
-        _ => String::new(),
-    };
-    // What a session asks by itself comes first: it stands still until that is answered.
-    if !matches!(row.attention, Attention::NeedsYou | Attention::Gone)
-        && let Some(question) = operator::of_session(app, row)
-    {
-        return format!("{}{} ({word}{since}{seen})", aside(&row.marks, now), operator::brief(question, now));
-    }
-    if let Some(by) = interrupter(row) {
-        return format!("{}interrupted{since}{seen} by {by}", aside(&row.marks, now));
-    }
-    let reason = match &row.asks {
-        Some(asks) if row.attention == Attention::NeedsYou => asks,
-        _ => &row.judgement.reason,
-    };
-    format!("{}{word}{since}{seen}: {}", aside(&row.marks, now), one_line(reason))
-}
-
-/// Who ended its last turn on purpose, as it is said to the operator; none when no one on record did, or when more has to
-/// be said.
-fn interrupter(row: &SessionRow) -> Option<&str> {
-    let judgement = &row.judgement;
-    let is_told = interruption::is_on_purpose(&judgement.rule) && row.attention == Attention::Idle;
-    let who = judgement.reason.strip_prefix("interrupted by ").filter(|_| is_told)?;
-    Some(if judgement.rule == interruption::BY_OPERATOR && who == "the operator" { "you" } else { who })
-}
-
-/// For how long a row is still put aside.
-fn aside(marks: &MarksView, now: Timestamp) -> String {
-    match marks.snoozed_until.filter(|_| marks.is_snoozed(now)) {
-        Some(until) => format!("snoozed for {}, ", age(now.age_seconds(until))),
-        None => String::new(),
-    }
+/// Columns of unread messages.
+fn unread_width(app: &App) -> usize {
+    let is_shown = app.board().is_some_and(|board| board.sessions.iter().any(|row| row.unread > 0));
+    if is_shown { "99+new".len() } else { 0 }
 }
 
 /// The right end of a row: its columns, those that are empty left out.
@@ -441,7 +479,7 @@ fn columns(app: &App, cell: impl Fn(Column) -> String) -> String {
     cells.collect::<Vec<_>>().join(" ")
 }
 
-fn orphan(app: &App, row: &TaskRow, width: usize) -> (Line<'static>, Line<'static>) {
+fn orphan(app: &App, row: &TaskRow, said: Vec<String>, width: usize) -> Vec<Line<'static>> {
     let glyphs = app.settings.glyphs;
     let attention = Row::Task(row).attention(app);
     let (glyph, sign) = sign(app, attention, &row.marks);
@@ -461,10 +499,6 @@ fn orphan(app: &App, row: &TaskRow, width: usize) -> (Line<'static>, Line<'stati
         span(app, title, pad(&format!("task {}", row.task.name), room, glyphs)),
         span(app, Part::Dim, format!(" {right}")),
     ]);
-    let aside = aside(&row.marks, app.now);
-    let asked = operator::of_task(app, &row.task.id).map(|question| operator::brief(question, app.now));
-    let asked = asked.map(|asked| format!("{asked}; ")).unwrap_or_default();
-    let text = format!("{aside}{asked}{}, nobody works on it: {}", row.task.state, one_line(&row.task.goal));
-    let second = Line::from(vec![Span::raw("  "), Span::styled(cut(&text, width.saturating_sub(2), glyphs), sign)]);
-    (first, second)
+    let said = said.into_iter().map(|text| Line::from(vec![Span::raw("  "), Span::styled(text, sign)]));
+    std::iter::once(first).chain(said).collect()
 }

@@ -169,7 +169,11 @@ impl Rows for Inbox {
                 &row.message,
             ),
         };
-        MessageLine { sign, state, who: (&who, WHO_COLUMNS), message, at: row.at() }.draw(app, width)
+        let age = match row {
+            Row::Command(row) => delivery::age_of(row, app.now),
+            _ => delivery::moved(row.at(), app.now),
+        };
+        MessageLine { sign, state, who: (&who, WHO_COLUMNS), message, age }.draw(app, width)
     }
 
     fn title(row: Row<'_>) -> String {

@@ -20,6 +20,7 @@ use crate::{
         layer::{About, Asked, Input, Layer, Purpose, Reader, Snoozing},
         submitting::command_line,
         theme::Part,
+        works::works,
         wrap::{cut, wrap},
     },
 };
@@ -108,7 +109,7 @@ pub fn first_line(app: &App, asked: &Asked) -> usize {
     let width = text_width(app);
     let views = asked.questions.as_ref().and_then(|views| views.as_ref().ok()).map_or(&[][..], Vec::as_slice);
     let before = views.iter().enumerate().take(asked.selected);
-    before.map(|(index, view)| self::question(app, view, index == asked.selected, width).len() + 1).sum()
+    before.map(|(index, view)| self::question(app, asked, index, view, width).len() + 1).sum()
 }
 
 /// Draws a box with the layer's text.
@@ -192,8 +193,11 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
                 let keys: Vec<String> = answers
                     .map(|verdict| format!("{} {verdict}", app.key_in(Place::Answer, answers::intent_of(*verdict))))
                     .collect();
-                let leave = app.key_in(Place::Answer, Intent::Back);
-                vec![styled(app, Part::Key, format!("{}  {leave} leave", keys.join("  ")))]
+                let attach =
+                    works(app, Intent::Attach).then(|| format!("{} attach", app.key_in(Place::Answer, Intent::Attach)));
+                let leave = format!("{} leave it open", app.key_in(Place::Answer, Intent::Back));
+                let keys: Vec<String> = keys.into_iter().chain(attach).chain([leave]).collect();
+                vec![styled(app, Part::Key, keys.join("  "))]
             }
             None => return Vec::new(),
         },
@@ -251,28 +255,28 @@ fn asked(app: &App, asked: &Asked, width: usize) -> Vec<Line<'static>> {
         if index > 0 {
             lines.push(Line::default());
         }
-        lines.extend(self::question(app, view, index == asked.selected, width));
+        lines.extend(self::question(app, asked, index, view, width));
     }
     lines
 }
 
-fn question(app: &App, view: &QuestionView, is_meant: bool, width: usize) -> Vec<Line<'static>> {
+fn question(app: &App, asked: &Asked, index: usize, view: &QuestionView, width: usize) -> Vec<Line<'static>> {
     let question = &view.question;
-    let mark = if is_meant { "> " } else { "  " };
+    let mark = if index == asked.selected { "> " } else { "  " };
     let mut lines = wrapped(app, Part::Title, &format!("{mark}it {}", answers::wants(question.kind)), width);
     let seen = format!(
         "{} {}, seen by {}, open for {}",
         question.kind,
         question.id,
         question.source,
-        text::age(view.age_seconds)
+        text::age(view.age_seconds + asked.looked_at.age_seconds(app.now))
     );
     lines.extend(wrapped(app, Part::Dim, &seen, width));
     for fact in answers::facts(question) {
         lines.extend(whole(app, Part::Text, &fact, width));
     }
-    if let Some(why) = &question.not_approvable {
-        lines.extend(wrapped(app, Part::Warning, &format!("not to be approved from here: {why}"), width));
+    if let Some(why) = answers::elsewhere(app, question) {
+        lines.extend(wrapped(app, Part::Warning, &why, width));
     }
     lines
 }

@@ -84,6 +84,12 @@ pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
         (glyphs.disagree(), "disagree", "two sensors contradict each other; x shows what each says"),
         (glyphs.pair().trim(), "pair", "worker and manager of one task"),
     ];
+    let columns = [
+        ("met", "how many of the task's agreed criteria are met"),
+        ("last", "how long ago its last event was"),
+        ("ctx", "how much of the model's context is used; empty when that is not known"),
+    ];
+    let columns = columns.map(|(word, meaning)| Entry { sign: "", word, meaning });
     let phases = Phase::ALL.iter().map(|phase| Entry {
         sign: if delivery::is_to_decide(*phase) { "!" } else { "" },
         word: phase.as_str(),
@@ -96,6 +102,7 @@ pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
     vec![
         ("signs and words: sessions", states.collect()),
         ("signs and words: marks", marks.map(|(sign, word, meaning)| Entry { sign, word, meaning }).into()),
+        ("signs and words: columns of the Fleet", columns.into()),
         ("signs and words: messages", phases.collect()),
         ("signs and words: Doctor", findings.collect()),
     ]

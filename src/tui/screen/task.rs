@@ -16,6 +16,7 @@ use crate::{
     base::text::one_line,
     model::{
         board::{CycleRow, DecisionRow, SessionRow, TaskRow},
+        delivery::Phase,
         session::Registration,
         state::Source,
         supervision::CriteriaSummary,
@@ -380,7 +381,10 @@ fn messages(app: &App, deliveries: &Deliveries, row: &TaskRow, width: usize) -> 
         .take(COMMANDS_SHOWN)
         .map(|command| {
             let what = format!("{} {} to {}", command.phase, delivery::kind(command.kind), command.target);
-            let at = ago(Some(command.updated_at), app.now);
+            let at = match command.phase {
+                Phase::Queued => ago(Some(command.created_at), app.now),
+                _ => delivery::age_of(command, app.now),
+            };
             let why = command.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             let text = delivery::first_line(&command.message);
             (delivery::phase_part(command.phase), line(&format!("{what} {at} ago{why}{separator}{text}")))

@@ -1,6 +1,6 @@
 //! Interrupting and answering by keys: nothing happens at one key, and what happens is quoted first.
 
-use super::fake::{app, lines, press, screen, write};
+use super::fake::{ago, app, lines, press, screen, visit, write};
 use crate::{
     actions::QuestionView,
     base::Error,
@@ -28,6 +28,7 @@ pub fn asks(command: &str, answers: &[Verdict]) -> QuestionView {
             files: Vec::new(),
             reason: Some("needs the network".to_owned()),
             since: None,
+            choices: Vec::new(),
             answers: answers.to_vec(),
             not_approvable: (!answers.contains(&Verdict::Approve)).then(|| "it is cut off".to_owned()),
         },
@@ -65,15 +66,15 @@ fn an_interruption_is_a_form_with_what_is_to_be_said_afterwards() {
 fn an_approval_takes_three_keys_and_quotes_what_it_approves() {
     let mut app = app(100, 30);
     assert_eq!(press(&mut app, "y"), [Effect::Load(Load::Questions("session-w1".into()))]);
-    assert!(press(&mut app, "y a y").is_empty(), "while nothing is shown nothing can be answered");
-    assert!(!screen(&app).contains("a approve"), "and no key says that it can\n{}", screen(&app));
+    assert!(press(&mut app, "y 1 y").is_empty(), "while nothing is shown nothing can be answered");
+    assert!(!screen(&app).contains("1 approve"), "and no key says that it can\n{}", screen(&app));
     arrive(&mut app, vec![asks("make install", Verdict::ALL), asks("rm -rf /", Verdict::ALL)]);
     for part in ["asks: make install", "in: /srv/project", "reason: needs the network", "open for 1m", "asks: rm -rf /"]
     {
         assert!(screen(&app).contains(part), "{part}\n{}", screen(&app));
     }
-    assert!(press(&mut app, "y Enter N 1").is_empty(), "no other key answers");
-    assert!(press(&mut app, "a").is_empty());
+    assert!(press(&mut app, "y Enter N").is_empty(), "no other key answers");
+    assert!(press(&mut app, "1").is_empty());
     assert!(screen(&app).contains("Approve exactly this, this once?") && screen(&app).contains("make install"));
     assert!(!screen(&app).contains("rm -rf /"), "{}", screen(&app));
     let id = Question::id_of(&["make install"]);
@@ -83,7 +84,7 @@ fn an_approval_takes_three_keys_and_quotes_what_it_approves() {
 
     press(&mut app, "N");
     arrive(&mut app, vec![asks("make install", Verdict::ALL), asks("rm -rf /", Verdict::ALL)]);
-    press(&mut app, "j d");
+    press(&mut app, "j 2");
     let id = Question::id_of(&["rm -rf /"]);
     let line = format!("conveyor session-answer '--decision=decline' '--question={id}' '--wait=10' -- w1");
     assert_eq!(lines(&press(&mut app, "y")), [line]);
@@ -94,14 +95,14 @@ fn what_cannot_be_approved_says_why_and_a_late_answer_moves_nothing() {
     let mut app = app(100, 30);
     press(&mut app, "y");
     arrive(&mut app, vec![asks("a long one", &[Verdict::Decline, Verdict::Cancel])]);
-    assert!(screen(&app).contains("not to be approved from here: it is cut off"), "{}", screen(&app));
-    assert!(press(&mut app, "a").is_empty());
+    assert!(screen(&app).contains("cannot be approved from here: it is cut off"), "{}", screen(&app));
+    assert!(press(&mut app, "1").is_empty());
     assert!(matches!(app.layers.last(), Some(Layer::Answer(_))), "it asks nothing");
     // The question that was meant stays meant when others come in front of it.
     let (first, second) = (asks("make one", Verdict::ALL), asks("make two", Verdict::ALL));
     arrive(&mut app, vec![first.clone()]);
     arrive(&mut app, vec![second, first]);
-    press(&mut app, "c");
+    press(&mut app, "3");
     assert!(screen(&app).contains("make one") && !screen(&app).contains("make two"), "{}", screen(&app));
     press(&mut app, "n");
     assert!(update(&mut app, Msg::Questions("session-w1".into(), Err(Error::refused("gone")))).is_empty());
@@ -118,6 +119,80 @@ fn no_key_of_a_screen_approves() {
     assert_eq!(at_once.count(), 0);
 }
 
+/// A question of the agent that takes words or a choice.
+pub fn plain() -> QuestionView {
+    let mut view = asks("Which folder shall I clean first?", &[]);
+    view.question.kind = Prompt::Question;
+    view.question.source = Source::Screen;
+    (view.question.cwd, view.question.reason) = (None, None);
+    view.question.choices = ["build", "dist", "None of the above"].map(str::to_owned).to_vec();
+    view.question.not_approvable = Some("its kind of dialog is not answered by keys: answer it in its pane".to_owned());
+    view
+}
+
+#[test]
+fn a_plain_question_says_what_it_is_and_leads_to_its_pane() {
+    let mut app = app(80, 24);
+    press(&mut app, "y");
+    arrive(&mut app, vec![plain()]);
+    let frame = screen(&app);
+    for part in [
+        "it asks you a question",
+        "asks: Which folder shall I clean first?",
+        "offers: dist",
+        "a choice or words of yours, not a yes or no",
+        "own pane: press a.",
+        "a attach  Esc leave",
+    ] {
+        assert!(frame.contains(part), "{part}\n{frame}");
+    }
+    assert!(!frame.contains("approve"), "no key says that it can be approved\n{frame}");
+    for key in ["1", "2", "3", "Enter"] {
+        assert!(press(&mut app, key).is_empty() && matches!(app.layers.last(), Some(Layer::Answer(_))), "{key}");
+    }
+    assert_eq!(lines(&press(&mut app, "a")), ["Attach(\"session-w1\")"]);
+    assert!(app.layers.is_empty(), "it may be answered there");
+    update(&mut app, Msg::Attach(Ok(visit(&["tmux"]))));
+    assert_eq!(lines(&update(&mut app, Msg::Returned(Ok(())))), ["look mark --seen -- w1", "Board"]);
+}
+
+#[test]
+fn where_no_pane_is_known_none_is_offered() {
+    let mut app = app(80, 24);
+    let mut board = super::fake::board();
+    board.sessions.iter_mut().for_each(|row| row.tmux_pane_id = None);
+    update(&mut app, Msg::Board(Ok(board)));
+    press(&mut app, "y");
+    arrive(&mut app, vec![plain()]);
+    let frame = screen(&app);
+    assert!(frame.contains("no pane of it") && !frame.contains("a attach"), "{frame}");
+    assert!(press(&mut app, "a").is_empty() && matches!(app.layers.last(), Some(Layer::Answer(_))), "{frame}");
+}
+
+#[test]
+fn the_pane_is_a_key_away_from_an_approval_too_and_it_means_the_same_as_on_the_screen() {
+    let mut app = app(80, 24);
+    press(&mut app, "j y");
+    update(&mut app, Msg::Questions("session-w2".into(), Ok(vec![asks("make install", Verdict::ALL)])));
+    assert!(screen(&app).contains("1 approve  2 decline  3 cancel  a attach  Esc leave"), "{}", screen(&app));
+    assert_eq!(lines(&press(&mut app, "a")), ["Attach(\"session-w2\")"]);
+    let keys_of = |intent: &str| {
+        let rows = BINDINGS.iter().filter(|row| row.intent.as_str() == intent);
+        rows.map(|row| row.keys.first().map(|key| key.name())).collect::<Vec<_>>()
+    };
+    assert_eq!(keys_of("attach"), [Some("a".to_owned()), Some("a".to_owned())]);
+}
+
+#[test]
+fn the_age_of_what_is_asked_goes_on() {
+    let mut app = app(80, 24);
+    press(&mut app, "y");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL)]);
+    assert!(screen(&app).contains("open for 1m"), "{}", screen(&app));
+    update(&mut app, Msg::Tick(ago(-120)));
+    assert!(screen(&app).contains("open for 3m"), "{}", screen(&app));
+}
+
 #[test]
 fn nobody_approves_an_end_that_was_not_shown() {
     let mut app = app(80, 24);
@@ -125,10 +200,10 @@ fn nobody_approves_an_end_that_was_not_shown() {
     press(&mut app, "y");
     arrive(&mut app, vec![asks(&long, Verdict::ALL)]);
     assert!(!screen(&app).contains("rm -rf the-end") && screen(&app).contains("reads on"), "{}", screen(&app));
-    assert!(screen(&app).contains("a approve"), "the keys stay: {}", screen(&app));
+    assert!(screen(&app).contains("1 approve"), "the keys stay: {}", screen(&app));
     press(&mut app, "j PgDn PgDn PgDn PgDn PgDn");
     assert!(screen(&app).contains("rm -rf the-end"), "{}", screen(&app));
-    press(&mut app, "a");
+    press(&mut app, "1");
     assert!(screen(&app).contains("Approve exactly this") && screen(&app).contains("y works at the end"));
     let mut shown = String::new();
     for _ in 0..9 {

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_stream::Stream;
 
-use super::fake::{Fake, NOW, board, event, settings, text};
+use super::fake::{Fake, NOW, board, event, settings, text, visit};
 use crate::{
     base::{Clock, Result, clock::FixedClock},
     model::board::Board,
@@ -278,7 +278,7 @@ async fn a_command_comes_back_as_a_receipt() {
 
 #[tokio::test]
 async fn the_terminal_is_lent_and_taken_back() {
-    let attach = ["sh", "-c", "echo no such pane >&2; exit 3"].map(str::to_owned).to_vec();
+    let attach = visit(&["sh", "-c", "echo no such pane >&2; exit 3"]);
     let runner = Runner::start(Fake { attach, ..Fake::default() });
     runner.wait_for("needs you").await;
     runner.key("a");
@@ -295,7 +295,7 @@ async fn the_terminal_is_lent_and_taken_back() {
 
 #[tokio::test]
 async fn a_signal_ends_it_also_while_the_terminal_is_lent() {
-    let attach = ["sleep", "60"].map(str::to_owned).to_vec();
+    let attach = visit(&["sleep", "60"]);
     let runner = Runner::start(Fake { attach, ..Fake::default() });
     runner.wait_for("needs you").await;
     runner.key("a");

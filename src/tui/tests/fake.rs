@@ -11,7 +11,13 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
-pub use self::{backend::Fake, fleet::*, machine::*, sent::*, told::*};
+pub use self::{
+    backend::{Fake, visit},
+    fleet::*,
+    machine::*,
+    sent::*,
+    told::*,
+};
 use crate::{
     actions::Report,
     base::Result,

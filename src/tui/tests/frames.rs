@@ -4,7 +4,7 @@
 use ratatui::{Terminal, backend::TestBackend, style::Color};
 
 use super::{
-    answers::asks,
+    answers::{asks, plain},
     criteria::opened,
     diff,
     fake::{
@@ -56,6 +56,13 @@ const FRAMES: &[Frame] = &[
     }),
     ("fleet_unread", app_with_messages),
     ("fleet_asked", app_with_questions),
+    ("fleet_question", |width, height| {
+        let mut app = app(width, height);
+        let mut now = board();
+        now.sessions[1].asks = Some("Which folder shall I clean first, the one of the build or the other?".into());
+        update(&mut app, Msg::Board(Ok(now)));
+        app
+    }),
     ("fleet_task", |width, height| keys(app(width, height), "j j j j")),
     ("fleet_filtered_away", |width, height| {
         let mut app = keys(app(width, height), "/");
@@ -198,10 +205,15 @@ const FRAMES: &[Frame] = &[
         update(&mut app, Msg::Questions("session-w1".into(), Ok(views)));
         app
     }),
+    ("answer_plain", |width, height| {
+        let mut app = keys(app(width, height), "y");
+        update(&mut app, Msg::Questions("session-w1".into(), Ok(vec![plain()])));
+        app
+    }),
     ("answer_sure", |width, height| {
         let mut app = keys(app(width, height), "y");
         update(&mut app, Msg::Questions("session-w1".into(), Ok(vec![asks("make install", Verdict::ALL)])));
-        keys(app, "a")
+        keys(app, "1")
     }),
     ("answer_nothing", |width, height| {
         let mut app = keys(app(width, height), "y");

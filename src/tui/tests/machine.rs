@@ -1,7 +1,7 @@
 //! The screens about the program itself: Dispatch and Doctor.
 
 use super::{
-    fake::{app, app_with_messages, busy, checkup, empty, exchange, lines, press, screen},
+    fake::{ago, app, app_with_messages, busy, checkup, empty, exchange, lines, nudge, press, quiet, screen},
     frames::{dispatch, doctor},
 };
 use crate::{
@@ -119,6 +119,24 @@ fn what_runs_unregistered_is_adopted_by_choice_and_headless_by_its_thread() {
     assert!(!frame.contains("discover --adopt --") && frame.contains(&format!("'--thread={id}'")), "{frame}");
     let words = ["discover", "--adopt", &format!("--thread={id}")].map(str::to_owned);
     assert!(crate::actions::Command::parse(&words).is_ok());
+}
+
+#[test]
+fn what_waits_is_as_old_as_since_it_was_queued() {
+    let mut deliveries = quiet();
+    // Queued eleven minutes ago, tried ten seconds ago.
+    deliveries.commands = vec![nudge(3, Phase::Queued, 10, "first"), nudge(4, Phase::Submitted, 10, "second")];
+    deliveries.commands.iter_mut().for_each(|row| row.created_at = ago(665));
+    for key in ["5", "4"] {
+        let mut app = app(100, 30);
+        update(&mut app, Msg::Deliveries(Ok(deliveries.clone())));
+        press(&mut app, key);
+        for text in ["first", "second"] {
+            let frame = screen(&app);
+            let row = frame.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{frame}"));
+            assert!(row.contains("queued 11m") && !row.contains("10s"), "{frame}");
+        }
+    }
 }
 
 #[test]

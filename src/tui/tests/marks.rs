@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::fake::{NOW, ago, app, board, conversation, crowd, empty, lines, press, screen};
+use super::fake::{NOW, ago, app, board, conversation, crowd, empty, lines, press, screen, visit};
 use crate::{
-    actions::Report,
+    actions::{Report, Visit, Way},
     base::{Error, Kind},
     model::{
         board::{Attention, Board},
@@ -176,8 +176,14 @@ fn what_ends_while_nobody_is_there_is_seen_with_the_next_key() {
 fn an_attached_session_was_seen_when_the_terminal_is_back() {
     let mut app = app(80, 24);
     press(&mut app, "a");
-    update(&mut app, Msg::Attach(Ok(vec!["tmux".into()])));
+    update(&mut app, Msg::Attach(Ok(visit(&["tmux"]))));
     assert_eq!(lines(&update(&mut app, Msg::Returned(Ok(())))), ["look mark --seen -- w1", "Board"]);
+    assert!(!screen(&app).contains("comes back"), "it is back already");
+    press(&mut app, "a");
+    let switch = Visit { way: Way::SwitchClient, back: Some("Ctrl-b L".into()), ..visit(&["tmux"]) };
+    update(&mut app, Msg::Attach(Ok(switch)));
+    update(&mut app, Msg::Returned(Ok(())));
+    assert!(screen(&app).contains("tmux shows w1; Ctrl-b L comes back here"), "{}", screen(&app));
     press(&mut app, "a");
     let failed = update(&mut app, Msg::Returned(Err(Error::io("tmux did not attach"))));
     assert!(failed.is_empty(), "it was never shown: {:?}", lines(&failed));

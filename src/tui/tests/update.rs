@@ -3,7 +3,7 @@
 use ratatui::layout::Size;
 
 use super::fake::{
-    NOW, ago, app, board, conversation, crowd, empty, explanation, finish, lines, press, said, screen, write,
+    NOW, ago, app, board, conversation, crowd, empty, explanation, finish, lines, press, said, screen, visit, write,
 };
 use crate::{
     actions::Report,
@@ -56,8 +56,8 @@ fn acts_are_command_lines() {
     assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor explain -- w1"]);
     press(&mut app, "Esc");
     assert_eq!(lines(&press(&mut app, "a")), ["Attach(\"session-w1\")"]);
-    let argv = vec!["tmux".into(), "attach".into(), "-t".into(), "%3".into()];
-    assert_eq!(lines(&update(&mut app, Msg::Attach(Ok(argv)))), ["tmux attach -t %3"]);
+    let attach = visit(&["tmux", "attach", "-t", "%3"]);
+    assert_eq!(lines(&update(&mut app, Msg::Attach(Ok(attach)))), ["tmux attach -t %3"]);
     assert_eq!(lines(&update(&mut app, Msg::Returned(Ok(())))), ["look mark --seen -- w1", "Board"]);
     assert_eq!(lines(&press(&mut app, "M Ctrl-L Ctrl-Z")), ["mouse false", "Repaint", "Suspend"]);
 }

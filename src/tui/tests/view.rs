@@ -116,7 +116,11 @@ fn who_waits_for_an_answer_says_what_it_asks() {
     let row = asking.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
     row.asks = Some("asks to run: rm -rf build".into());
     update(&mut app, Msg::Board(Ok(asking.clone())));
-    assert!(screen(&app).contains("needs you 3m: asks to run: rm -rf"), "{}", screen(&app));
+    assert!(
+        screen(&app).contains("asks to run: rm -rf build") && screen(&app).contains("(needs you 3m)"),
+        "{}",
+        screen(&app)
+    );
     // It has been answered, and the question was not looked for again yet.
     asking.sessions.iter_mut().find(|row| row.name == "w1").unwrap().attention = Attention::Working;
     update(&mut app, Msg::Board(Ok(asking)));

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered,
+        Unregistered, Visit, Way,
     },
     base::{Error, Kind, Result},
     model::{
@@ -23,13 +23,22 @@ use crate::{
     tui::backend::{Backend, EventQuery, Explanation, PaneText},
 };
 
+/// A visit by which this terminal attaches.
+pub fn visit(argv: &[&str]) -> Visit {
+    Visit {
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        way: Way::Attach,
+        back: Some("Ctrl-b d".into()),
+    }
+}
+
 /// Answers from memory; what it was asked is counted.
 pub struct Fake {
     pub board: Mutex<Option<Board>>,
     pub deliveries: Mutex<Deliveries>,
     pub boards: AtomicUsize,
     pub panics: bool,
-    pub attach: Vec<String>,
+    pub attach: Visit,
 }
 
 impl Default for Fake {
@@ -39,7 +48,7 @@ impl Default for Fake {
             deliveries: Mutex::new(quiet()),
             boards: AtomicUsize::new(0),
             panics: false,
-            attach: vec!["true".into()],
+            attach: visit(&["true"]),
         }
     }
 }
@@ -106,7 +115,7 @@ impl Backend for Fake {
         Ok(checkup())
     }
 
-    fn attach(&self, _: &str) -> Result<Vec<String>> {
+    fn attach(&self, _: &str) -> Result<Visit> {
         Ok(self.attach.clone())
     }
 
