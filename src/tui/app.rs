@@ -412,6 +412,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Review(task, result) => super::finish::arrived(app, &task, result),
+        Msg::Policy(task, result) => super::policy::arrived(app, &task, result),
         Msg::Criteria(task, result) => super::finish::criteria_arrived(app, task, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),

@@ -7,6 +7,7 @@ use super::{
     keymap::Place,
     message::{Effect, Failure},
     palette::Palette,
+    policy::Policy,
     theme::Part,
 };
 use crate::actions::{Mark, QuestionView};
@@ -50,6 +51,8 @@ pub enum Layer {
     Snooze(Snoozing),
     /// A task that is to be finished.
     Finish(Box<Finishing>),
+    /// The terms of a task.
+    Policy(Box<Policy>),
 }
 
 impl Layer {
@@ -68,6 +71,7 @@ impl Layer {
             Self::Receipts(_) => Place::Receipts,
             Self::Snooze(_) => Place::Snooze,
             Self::Finish(_) => Place::Finish,
+            Self::Policy(_) => Place::Policy,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     keymap::{Binding, Intent, Key, Place},
     layer::Layer,
     message::Effect,
-    messages, moving, screen, submitting,
+    messages, moving, policy, screen, submitting,
     theme::Part,
     works::works,
 };
@@ -210,6 +210,10 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let row = form::selected_task(app)?;
             (format!("finish {}", row.task.name), Some(FinishTask::plain(&row.task.name).argv()))
         }
+        Intent::Policy => {
+            let task = &form::selected_task(app)?.task.name;
+            (format!("show the terms of {task}"), Some(policy::shown(task)))
+        }
         Intent::Pause if row.place != Place::Screen => return None,
         Intent::Pause => {
             let verb = if app.deliveries().is_some_and(|deliveries| deliveries.health.paused) {
@@ -270,6 +274,7 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::Pair
         | Subject::RegisterWorker
         | Subject::RegisterManager
+        | Subject::Terms
         | Subject::Deregister => None,
     }
 }

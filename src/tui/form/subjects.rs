@@ -1,5 +1,7 @@
 //! The forms there are: their fields, what is filled in at the start, and whether there is anything to fill in at all.
 
+use std::sync::LazyLock;
+
 use super::{
     Entry, Flag, Form,
     control::{Candidate, Checks, Choice, Control, Picker},
@@ -13,6 +15,7 @@ use crate::{
         board::{SessionRow, TaskRow},
         session::{Registration, Role},
         state::Condition,
+        supervision::{Permission, Recipe},
         task::BindingState,
     },
     text_enum,
@@ -54,6 +57,8 @@ text_enum! {
         Deregister => "deregister",
         /// Limits a task's nudges.
         Budget => "budget",
+        /// Changes the terms of a task.
+        Terms => "terms",
         /// Answers what is put to the operator.
         Settle => "settle",
     }
@@ -76,7 +81,7 @@ impl Subject {
             Self::Interrupt => SessionInterrupt::NAME,
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
-            Self::Budget => ManagerConfig::NAME,
+            Self::Budget | Self::Terms => ManagerConfig::NAME,
             Self::Settle => OperatorInbox::NAME,
         }
     }
@@ -98,6 +103,7 @@ impl Subject {
             Self::Resume => "resume a session that has ended",
             Self::Deregister => "deregister a session",
             Self::Budget => "limit a task's nudges",
+            Self::Terms => "change the terms of a task",
             Self::Settle => "answer a question that is put to you",
         }
     }
@@ -113,7 +119,7 @@ impl Subject {
                 let about: Vec<String> = task.into_iter().chain(session).collect();
                 (!about.is_empty()).then(|| about.join(" and "))
             }
-            Self::Compact | Self::Budget | Self::Pair | Self::StartManager => {
+            Self::Compact | Self::Budget | Self::Terms | Self::Pair | Self::StartManager => {
                 selected_task(app).map(|row| row.task.name.clone())
             }
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
@@ -144,6 +150,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Resume => (&[], resume(app)?),
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
+        Subject::Terms => (&[], terms(app)?),
         Subject::Settle => (&[], settle(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
@@ -176,7 +183,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
         Subject::Compact => task(|row| active(row).is_some()),
-        Subject::Budget => task(|_| true),
+        Subject::Budget | Subject::Terms => task(|_| true),
         Subject::Settle => !operator::questions(app).is_empty(),
         Subject::Interrupt => answers::is_reachable(app),
         Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),
@@ -410,6 +417,48 @@ fn budget(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker is nudged", tasks, task.as_deref()),
         required(line("nudges", "--max-nudges", "how many in all, or `none` for no limit")),
+    ])
+}
+
+/// What takes a permission away, as `--permissions-json` has it.
+static DENIALS: LazyLock<Vec<String>> =
+    LazyLock::new(|| Permission::ALL.iter().map(|one| format!("{{\"{one}\":false}}")).collect());
+
+fn terms(app: &App) -> Result<Vec<Entry>, String> {
+    let tasks = open_tasks(app, |_| true);
+    if tasks.is_empty() {
+        return Err(with_new_task(app, "no task is open"));
+    }
+    let task = selected_task(app).map(|row| row.task.name.clone());
+    let recipes: Vec<_> = std::iter::once(("", "as it is"))
+        .chain(Recipe::all().iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
+        .chain([("custom", "none: custom terms")])
+        .collect();
+    let denials: Vec<_> = std::iter::once(("", "nothing"))
+        .chain(DENIALS.iter().zip(Permission::ALL).map(|(denial, one)| (denial.as_str(), one.as_str())))
+        .collect();
+    let permissions = Permission::ALL.iter().map(|one| Candidate { name: one.to_string(), about: String::new() });
+    let mut permit =
+        pick("permit", Flag::Option("--permit"), "what its manager may do beside", permissions.collect(), None);
+    permit.required = false;
+    let modes = [("", "as it is"), ("light", "light"), ("guided", "guided"), ("strict", "strict")];
+    let policies = [
+        ("", "as it is"),
+        ("off", "off: nothing follows"),
+        ("ask-operator", "ask-operator: you are asked"),
+        ("auto-review", "auto-review: a reviewer judges"),
+        ("auto-proceed", "auto-proceed: it goes on when a reviewer agrees"),
+    ];
+    Ok(vec![
+        pick("task", Flag::Word, "the task whose terms are changed", tasks, task.as_deref()),
+        choice("recipe", "--recipe", "sets all terms at once; what it comes to is shown first", &recipes),
+        switch("confirm", "--confirm", "store what the recipe comes to: you have read it"),
+        choice("mode", "--mode", "how closely it is supervised", &modes),
+        permit,
+        choice("deny", "--permissions-json", "what its manager may do no more", &denials),
+        line("nudges", "--max-nudges", "how many in all, or `none` for no limit"),
+        choice("then", "--nudge-on-completion", "what follows when the worker has finished", &policies),
+        switch("acks", "--require-acks", "both have to acknowledge the terms before anything is observed"),
     ])
 }
 

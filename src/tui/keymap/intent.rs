@@ -43,6 +43,8 @@ text_enum! {
         Snooze => "snooze",
         /// Over the gates of a task.
         Finish => "finish",
+        /// Over the terms of a task.
+        Policy => "policy",
     }
 }
 
@@ -181,6 +183,10 @@ text_enum! {
         Stop => "stop",
         /// Show the gates of a task, and finish it there.
         Finish => "finish",
+        /// Show the terms of a task.
+        Policy => "policy",
+        /// Change the terms of a task.
+        Terms => "terms",
         /// Stop the worker too, or let it go on.
         WithWorker => "with_worker",
         /// Stop the manager too, or let it go on.
@@ -247,7 +253,8 @@ impl Place {
             | Self::Confirm
             | Self::Answer
             | Self::Snooze
-            | Self::Finish => false,
+            | Self::Finish
+            | Self::Policy => false,
         }
     }
 }

@@ -108,6 +108,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
         Layer::Finish(finishing) => (format!("finish {}", finishing.name), finishing.scroll),
+        Layer::Policy(policy) => (format!("the terms of {}", policy.name), policy.scroll),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = hidden(app, lines.len(), below_count);
@@ -153,6 +154,7 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Snooze(asked) => snoozing(app, asked, width),
         Layer::Finish(finishing) => super::finish::lines(app, finishing, width),
+        Layer::Policy(policy) => super::policy::lines(app, policy, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
 }
@@ -178,6 +180,7 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
             None => return Vec::new(),
         },
         Layer::Finish(finishing) => super::finish::keys(app, finishing),
+        Layer::Policy(_) => super::policy::keys(app),
         _ => return Vec::new(),
     };
     if more == 0 {
@@ -339,6 +342,7 @@ fn heading(place: Place) -> &'static str {
         Place::Receipts => "in the list of receipts",
         Place::Snooze => "over the lengths of a snooze",
         Place::Finish => "over the gates of a task",
+        Place::Policy => "over the terms of a task",
     }
 }
 

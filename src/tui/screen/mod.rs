@@ -17,6 +17,7 @@ mod nothing;
 mod nudge;
 pub mod palette;
 mod pane;
+mod policy;
 pub mod preview;
 mod receipts;
 pub mod talk;
@@ -117,7 +118,8 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             | Layer::Confirm { .. }
             | Layer::Answer(_)
             | Layer::Snooze(_)
-            | Layer::Finish(_) => {
+            | Layer::Finish(_)
+            | Layer::Policy(_) => {
                 layers::draw(app, frame, layer);
             }
         }

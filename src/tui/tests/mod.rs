@@ -14,6 +14,7 @@ mod messages;
 mod named;
 mod operator;
 mod palette;
+mod policy;
 mod talk;
 mod update;
 mod view;
