@@ -29,6 +29,7 @@ impl Tree {
         tree.write("gone.txt", "x\n");
         tree.write("sub/s.txt", "same\nsame\nsame\n");
         tree.write("stat.txt", "untouched\n");
+        tree.write("sub/.gitignore", "ignored\n");
         tree.commit();
         tree.register(&tree.root.join("sub"));
         Some(tree)
@@ -70,8 +71,10 @@ fn the_whole_tree_is_compared_with_its_newest_commit_and_the_index_stays_as_it_i
     tree.git(&["mv", "sub/s.txt", "sub/t.txt"]);
     fs::remove_file(tree.root.join("gone.txt")).unwrap();
     tree.write("not told", "u\n");
-    tree.write("ignored", "i\n");
-    tree.write(".git/info/exclude", "ignored\n");
+    tree.write("sub/ignored", "i\n");
+    // What is no part of the tree hides nothing of it.
+    tree.write("hidden", "h\n");
+    tree.write(".git/info/exclude", "hidden\n");
     // Its time stamp is new and its content is not: git would refresh the index for it.
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     tree.write("stat.txt", "untouched\n");
@@ -92,6 +95,7 @@ fn the_whole_tree_is_compared_with_its_newest_commit_and_the_index_stays_as_it_i
             r#""deleted" "gone.txt" 0 1"#,
             r#""added" "sub/new.txt" 1 0"#,
             r#""renamed" "sub/t.txt" 0 0"#,
+            r#""untracked" "hidden" null null"#,
             r#""untracked" "not told" null null"#,
         ]
     );
@@ -102,7 +106,7 @@ fn the_whole_tree_is_compared_with_its_newest_commit_and_the_index_stays_as_it_i
     assert_eq!((told["truncated"].as_bool(), told["base"].as_str().map(str::len)), (Some(false), Some(40)));
     assert!(told["root"].as_str().unwrap().ends_with("re po") && told["cwd"].as_str().unwrap().ends_with("sub"));
     let prose = tree.env.run(["diff", "w1"]).ok();
-    assert!(prose.out.contains("4 changed, 1 untracked, +2 -2 since commit "), "{prose}");
+    assert!(prose.out.contains("4 changed, 2 untracked, +2 -2 since commit "), "{prose}");
     assert!(prose.out.contains("renamed      +0 -0      sub/t.txt (was sub/s.txt)"), "{prose}");
 }
 
@@ -242,4 +246,17 @@ fn a_new_repository_and_an_older_commit_can_be_compared_and_a_large_patch_is_cut
     let told = young.diff(&[]).ok().json();
     assert_eq!((told["base"].is_null(), &told["files"][0]["status"]), (true, &"added".into()));
     assert!(young.env.run(["diff", "w1"]).ok().out.contains("before its first commit"));
+}
+
+#[test]
+fn a_tree_that_git_is_told_not_to_look_at_is_not_shown_as_unchanged() {
+    for flag in ["skip-worktree", "assume-unchanged"] {
+        let Some(tree) = Tree::new() else { return };
+        tree.git(&["update-index", &format!("--{flag}"), "a.txt"]);
+        tree.write("a.txt", "other\n");
+        let error = tree.diff(&[]).error();
+        assert!(error["message"].as_str().unwrap().contains("git is told not to look at a.txt"), "{flag}: {error}");
+        tree.git(&["update-index", &format!("--no-{flag}"), "a.txt"]);
+        assert!(tree.diff(&[]).ok().out.contains("a.txt"), "{flag}");
+    }
 }

@@ -1,10 +1,12 @@
 //! Who gave a command, and which registered session it runs in: told by the processes above it, not by what it says.
 
-use super::{Actor, Context};
+use std::path::Path;
+
+use super::{Action as _, Actor, Context, Epilogue};
 use crate::{
     base::Result,
     model::session::{Registration, Role, Session},
-    ports::{machine, process::ProcessId},
+    ports::{env::STEP_MARK, machine, process::ProcessId},
     store::{self, Store},
 };
 
@@ -15,7 +17,7 @@ pub(super) enum Origin {
     Operator,
     /// A registered session.
     Session(Box<Session>),
-    /// Some Codex is above it, and nothing tells which session of its.
+    /// Some Codex is above it, and nothing tells which session of its; or a closing step, which runs a worker's code.
     Hidden,
 }
 
@@ -56,7 +58,11 @@ impl Origin {
 
 /// Who gave this command. Below Codex's server and in its sandbox the processes above do not say which session it is;
 /// there the thread that Codex names counts, and only there: a shell elsewhere may have inherited the name.
+/// What a tool of a closing step gives is a worker's code as likely as not, and nobody's word, whoever runs the step.
 pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
+    if is_below_step(cx) {
+        return Ok(Origin::Hidden);
+    }
     if let Some(session) = session(cx, store)? {
         return Ok(Origin::Session(Box::new(session)));
     }
@@ -71,6 +77,28 @@ pub(super) fn origin(cx: &Context, store: &Store) -> Result<Origin> {
         .into_iter()
         .find(|session| session.state == Registration::Active && session.codex_session_id.as_deref() == Some(thread));
     Ok(named.map_or(Origin::Hidden, |session| Origin::Session(Box::new(session))))
+}
+
+/// A closing step runs this command, or something above it, as a tool. A tool can take the mark out of the environment
+/// of what it begins, and not out of its own, nor can it leave the process that runs the step without leaving the tree.
+fn is_below_step(cx: &Context) -> bool {
+    let is_marked = |pid| cx.processes().environment(pid, STEP_MARK).is_ok_and(|mark| mark.is_some());
+    let is_step = |pid| cx.processes().info(pid).is_ok_and(|info| runs_step(&info.argv));
+    cx.env().in_step || ancestors(cx).into_iter().skip(1).any(|pid| is_step(pid) || is_marked(pid))
+}
+
+/// Our own program, by its names.
+const PROGRAMS: [&str; 2] = ["conveyor", "workerctl"];
+
+/// It is our own program, and runs a closing step.
+fn runs_step(argv: &[String]) -> bool {
+    let Some((program, words)) = argv.split_first() else { return false };
+    let own = machine::own_program();
+    let name = Path::new(program).file_name();
+    let is_ours = name.is_some_and(|name| {
+        PROGRAMS.iter().any(|ours| name == *ours) || own.is_some_and(|own| own.file_name() == Some(name))
+    });
+    is_ours && words.iter().any(|word| word == Epilogue::NAME)
 }
 
 /// How far up the process tree is looked.
@@ -117,4 +145,18 @@ fn processes(session: &Session) -> Vec<ProcessId> {
         .into_iter()
         .filter_map(|(pid, start)| ProcessId::from_stored(pid?, start?))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closing_step_is_known_by_program_and_command() {
+        let runs = |line: &str| runs_step(&shell_words::split(line).unwrap());
+        assert!(runs("/usr/bin/conveyor --path l epilogue t --step run-tools") && runs("workerctl epilogue t"));
+        assert!(
+            !runs("conveyor finish-task t") && !runs("bash run.sh epilogue") && !runs("bash -c 'conveyor epilogue'")
+        );
+    }
 }

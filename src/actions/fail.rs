@@ -137,6 +137,12 @@ pub(super) fn git(error: GitError) -> Error {
         GitError::Filter { .. } => {
             (Kind::Refused, Some("programs of a repository are not run; look with `git diff` there"))
         }
+        GitError::Unseen { .. } => (
+            Kind::Refused,
+            Some(
+                "`git update-index --no-skip-worktree PATH` there, or `--no-assume-unchanged`, makes git look at it again",
+            ),
+        ),
         GitError::Timeout { .. } => {
             (Kind::Unconfirmed, Some("the tree is large or its disk is slow; look with `git diff` there"))
         }

@@ -110,7 +110,8 @@ impl Observer {
         let tmux = cx.tmux(session.tmux_socket.as_deref());
         let list = || Listed { at: cx.now(), taken: Instant::now(), panes: tmux.panes() };
         let listed = self.panes.entry(session.tmux_socket.clone()).or_insert_with(list);
-        if listed.taken.elapsed() > LISTED {
+        // A server that does not answer is not asked again in this round: others wait.
+        if listed.panes.is_ok() && listed.taken.elapsed() > LISTED {
             *listed = list();
         }
         let now = listed.at;

@@ -224,6 +224,7 @@ impl Stage {
             // The played Codex has none, and a real one is not to be started for it.
             codex_queue: false,
             codex_thread: None,
+            in_step: false,
             ..parts.env
         };
         let parts = Parts { env, tmux: Arc::new(PlainTmux), dry_run: false, ..parts };

@@ -29,6 +29,8 @@ pub struct Env {
     pub codex_queue: bool,
     /// `$CODEX_THREAD_ID`, which Codex sets for the commands it runs: the thread that runs this one.
     pub codex_thread: Option<String>,
+    /// `$CONVEYOR_STEP` is set: a closing step runs this command, or what began it, as a tool.
+    pub in_step: bool,
     /// `$PATH`.
     pub path: Option<std::ffi::OsString>,
     /// `$TMUX`, set inside tmux: socket path, server pid, session number.
@@ -71,6 +73,8 @@ pub struct Terminal {
 
 /// The ledger's file name inside the state root.
 pub const LEDGER_FILE: &str = "workerctl.db";
+/// Set for the tools that a closing step runs, and so for all that they begin.
+pub const STEP_MARK: &str = "CONVEYOR_STEP";
 /// The state root below a working directory, unless the environment names another.
 const STATE_FOLDER: &str = ".codex-workers";
 
@@ -110,6 +114,7 @@ impl Env {
             codex: set("CONVEYOR_CODEX").map(|path| cwd.join(path)),
             codex_queue: text("CONVEYOR_CODEX_QUEUE").is_none_or(|word| word != "off"),
             codex_thread: text("CODEX_THREAD_ID"),
+            in_step: env::var_os(STEP_MARK).is_some(),
             path: env::var_os("PATH"),
             tmux: text("TMUX"),
             tmux_pane: text("TMUX_PANE"),

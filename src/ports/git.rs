@@ -30,11 +30,22 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The most that a list of files may take; a longer one is cut.
 const LIST_BYTES: usize = 4 << 20;
 
+/// The most that a list of all files may take.
+const INDEX_BYTES: usize = 128 << 20;
+
+/// What makes git list untracked files but for those that a `.gitignore` of the tree names, which is itself to be seen.
+/// What `.git/info/exclude` or the configuration names is listed: neither is part of the tree.
+const UNTRACKED: &[&str] = &["-z", "--others", "--exclude-per-directory=.gitignore"];
+
 /// Settings that hold whatever the repository's configuration says.
 const SETTINGS: &[&str] = &[
+    "core.checkStat=default",
+    "core.excludesFile=/dev/null",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
+    "core.ignoreStat=false",
     "core.quotePath=false",
+    "core.trustctime=true",
     "diff.autoRefreshIndex=false",
     "protocol.allow=never",
     "safe.bareRepository=explicit",
@@ -124,6 +135,14 @@ pub enum GitError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Files are marked in the index so that git does not look at them.
+    #[error(
+        "what the working tree holds cannot be told, because git is told not to look at {path} (`git update-index`)"
+    )]
+    Unseen {
+        /// The first of them.
+        path: String,
+    },
     /// It took too long and was killed.
     #[error("`git {command}` did not finish within {} s", LIMIT.as_secs())]
     Timeout {
@@ -171,6 +190,7 @@ pub fn working_tree_diff(
     git.folder.clone_from(&root);
     git.leave_out(own);
     git.switch_filters_off()?;
+    git.sees_all()?;
     let commit = git.commit(base)?;
     let against = match &commit {
         Some(commit) => commit.clone(),
@@ -251,6 +271,20 @@ impl Git<'_> {
         Ok(())
     }
 
+    /// Refuses a tree of which git is told to take files for unchanged.
+    fn sees_all(&self) -> Result<()> {
+        let answer = self.ask("ls-files", &["-v", "-z", "--"].map(str::to_owned), INDEX_BYTES)?;
+        // `S` is skip-worktree, and a small letter assume-unchanged.
+        let is_unseen = |tag: char| tag == 'S' || tag.is_ascii_lowercase();
+        if let Some(file) = fields(&answer.stdout).find(|file| file.starts_with(is_unseen)) {
+            return Err(GitError::Unseen { path: text::visible_line(file.get(2..).unwrap_or_default()).into_owned() });
+        }
+        if answer.cut {
+            return Err(GitError::Failed { command: "ls-files", said: "it holds too many files".to_owned() });
+        }
+        Ok(())
+    }
+
     /// The commit to compare with; none when there is none yet and none was asked for.
     fn commit(&self, base: Option<&str>) -> Result<Option<String>> {
         let wanted = format!("{}^{{commit}}", base.unwrap_or("HEAD"));
@@ -287,8 +321,8 @@ impl Git<'_> {
 
     fn untracked(&self) -> Result<(Vec<ChangedFile>, bool)> {
         let words =
-            ["-z", "--others", "--exclude-standard", "--directory", "--no-empty-directory", "--"].map(str::to_owned);
-        let answer = self.ask("ls-files", &words, LIST_BYTES)?;
+            UNTRACKED.iter().chain(&["--directory", "--no-empty-directory", "--"]).map(|word| (*word).to_owned());
+        let answer = self.ask("ls-files", &words.collect::<Vec<_>>(), LIST_BYTES)?;
         let file = |path: String| ChangedFile {
             path,
             old_path: None,

@@ -1,7 +1,9 @@
 //! Runs a tool that an operator has named: without a shell, with an end, its output hashed and its last lines kept.
 
 use std::{
-    ffi::OsStr,
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
     io::{self, Read},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
@@ -15,7 +17,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::env::{find_program, is_executable};
+use super::env::{STEP_MARK, find_program, is_executable};
 use crate::base::text;
 
 /// The most that a tool may print on one of its streams, in bytes.
@@ -26,14 +28,55 @@ const KEPT: usize = 4_000;
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// What a tool gets of the environment of this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// All that belongs to no session: a person has it run.
+    Whole,
+    /// Where things are, and nothing that tells a tool how to work: a session has it run.
+    Plain,
+}
+
+/// What a plain environment holds, beside the locale.
+const PLAIN: &[&str] = &[
+    "CARGO_HOME",
+    "DEVELOPER_DIR",
+    "HOME",
+    "LANG",
+    "LOGNAME",
+    "PATH",
+    "RUSTUP_HOME",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+];
+
+/// What belongs to the session that asks for a tool, and not to the tool.
+const OF_SESSION: &[&str] = &["CODEX_THREAD_ID", "TMUX", "TMUX_PANE"];
+
+impl Environment {
+    fn has(self, name: &OsStr) -> bool {
+        let is_plain = || PLAIN.iter().any(|plain| name == *plain) || name.as_encoded_bytes().starts_with(b"LC_");
+        !OF_SESSION.iter().any(|one| name == *one) && (self == Self::Whole || is_plain())
+    }
+
+    /// The variables that a tool gets, by name.
+    fn variables(self) -> BTreeMap<OsString, OsString> {
+        let mark = (OsString::from(STEP_MARK), OsString::from("1"));
+        env::vars_os().filter(|(name, _)| self.has(name)).chain([mark]).collect()
+    }
+}
+
 /// What a stream held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stream {
-    /// How much.
-    pub byte_count: u64,
-    /// The SHA-256 of all of it.
-    pub sha256: String,
-    /// Its end, cleaned of control characters.
+    /// How much; none when it was not read to its end.
+    pub byte_count: Option<u64>,
+    /// The SHA-256 of all of it; none when it was not read to its end.
+    pub sha256: Option<String>,
+    /// The end of what was read, cleaned of control characters.
     pub tail: String,
 }
 
@@ -42,6 +85,8 @@ pub struct Stream {
 pub struct ToolRun {
     /// How long it took.
     pub duration_ms: u64,
+    /// The names of the variables that it got.
+    pub env: Vec<String>,
     /// Its exit code; none when it was killed.
     pub exit_code: Option<i32>,
     /// The signal that ended it.
@@ -78,14 +123,20 @@ pub fn program(path: Option<&OsStr>, folder: &Path, name: &str) -> Option<PathBu
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(program: &Path, words: &[String], folder: &Path, limit: Duration) -> io::Result<ToolRun> {
+pub fn run(
+    program: &Path,
+    words: &[String],
+    folder: &Path,
+    environment: Environment,
+    limit: Duration,
+) -> io::Result<ToolRun> {
     let begun = Instant::now();
+    let variables = environment.variables();
     let mut child = Command::new(program)
         .args(words)
         .current_dir(folder)
-        // A tool is no part of the session that asks for it.
-        .env_remove("TMUX")
-        .env_remove("TMUX_PANE")
+        .env_clear()
+        .envs(&variables)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -132,6 +183,7 @@ pub fn run(program: &Path, words: &[String], folder: &Path, limit: Duration) -> 
     let [stdout, stderr] = streams.map(Option::unwrap_or_default);
     Ok(ToolRun {
         duration_ms,
+        env: variables.keys().map(|name| name.to_string_lossy().into_owned()).collect(),
         exit_code: status.code(),
         signal: status.signal(),
         too_much_output: stdout.too_much || stderr.too_much,
@@ -161,12 +213,18 @@ struct Drained {
     digest: Sha256,
     tail: Vec<u8>,
     too_much: bool,
+    /// It was read to its end.
+    is_whole: bool,
 }
 
 impl Drained {
     fn told(self) -> Stream {
         let sha256 = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Stream { byte_count: self.bytes, sha256, tail: text::clean(&String::from_utf8_lossy(&self.tail)) }
+        Stream {
+            byte_count: self.is_whole.then_some(self.bytes),
+            sha256: self.is_whole.then_some(sha256),
+            tail: text::clean(&String::from_utf8_lossy(&self.tail)),
+        }
     }
 }
 
@@ -175,7 +233,10 @@ fn drain(mut pipe: Box<dyn Read + Send>) -> Drained {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match pipe.read(&mut buffer) {
-            Ok(0) => return drained,
+            Ok(0) => {
+                drained.is_whole = true;
+                return drained;
+            }
             Ok(read) => {
                 drained.bytes += read as u64;
                 drained.digest.update(&buffer[..read]);
@@ -199,15 +260,15 @@ mod tests {
 
     fn sh(script: &str, limit: Duration) -> ToolRun {
         let words = ["-c".to_owned(), script.to_owned()];
-        run(Path::new("/bin/sh"), &words, Path::new("/"), limit).unwrap()
+        run(Path::new("/bin/sh"), &words, Path::new("/"), Environment::Whole, limit).unwrap()
     }
 
     #[test]
     fn what_a_tool_prints_is_hashed_whole_and_its_end_is_kept() {
         let run = sh("yes line | head -n 2000; printf '\\033[31mred' >&2; exit 3", Duration::from_secs(20));
-        assert_eq!((run.exit_code, run.is_good(), run.stdout.byte_count), (Some(3), false, 10_000));
+        assert_eq!((run.exit_code, run.is_good(), run.stdout.byte_count), (Some(3), false, Some(10_000)));
         let whole: String = Sha256::digest("line\n".repeat(2_000)).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((run.stdout.sha256, run.stdout.tail.len()), (whole, KEPT));
+        assert_eq!((run.stdout.sha256, run.stdout.tail.len()), (Some(whole), KEPT));
         assert!(!run.stderr.tail.contains('\u{1b}'));
     }
 
@@ -226,5 +287,24 @@ mod tests {
         let run = sh("sleep 60 & echo done", Duration::from_secs(30));
         assert!(run.is_good() && run.stdout.tail == "done\n", "{run:?}");
         assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn of_what_was_not_read_to_its_end_no_size_and_no_hash_is_told() {
+        let run = sh("setsid sleep 15 2>/dev/null & sleep 1; echo done; echo bad >&2", Duration::from_secs(30));
+        assert!(run.is_good(), "{run:?}");
+        assert_eq!((run.stdout.byte_count, run.stdout.sha256), (None, None));
+        assert_eq!((run.stderr.byte_count, run.stderr.tail.as_str()), (Some(4), "bad\n"));
+    }
+
+    #[test]
+    fn a_plain_environment_holds_nothing_that_steers_a_tool() {
+        let has = |name: &str| Environment::Plain.has(OsStr::new(name));
+        assert!(["PATH", "HOME", "LC_ALL", "CARGO_HOME"].into_iter().all(has));
+        let steers =
+            ["MAKEFLAGS", "PYTEST_ADDOPTS", "CARGO_TARGET_DIR", "RUSTC_WRAPPER", "LD_PRELOAD", "CODEX_THREAD_ID"];
+        assert!(!steers.into_iter().any(has));
+        assert!(Environment::Whole.has(OsStr::new("MAKEFLAGS")) && !Environment::Whole.has(OsStr::new("TMUX_PANE")));
     }
 }

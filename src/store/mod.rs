@@ -369,7 +369,7 @@ mod tests {
                     r.connection.query_row("select count(*) from schema_migrations", [], |row| row.get(0))
                 };
                 let (inside, outside): (i64, i64) = (count(w.read())?, store.read(|r| Ok::<_, Error>(count(r)?))?);
-                assert_eq!((inside, outside), (2, 1));
+                assert_eq!(inside, outside + 1);
                 Ok::<_, Error>(())
             })
             .unwrap();

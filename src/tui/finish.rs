@@ -70,6 +70,12 @@ pub fn can_finish(app: &App) -> bool {
     form::selected_task(app).is_some_and(|row| row.task.state.is_open())
 }
 
+/// Whether a yes would do anything: to every other question it does.
+#[must_use]
+pub fn takes_yes(app: &App) -> bool {
+    !matches!(app.layers.last(), Some(Layer::Finish(finishing)) if !finishing.is_open())
+}
+
 /// Shows how the selected task stands.
 pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
     let Some(task) = form::selected_task(app).map(|row| row.task.clone()) else {

@@ -27,6 +27,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Finish => finish::can_finish(app),
         Intent::Policy => selected_task(app).is_some(),
         Intent::Terms => is_offered(app, Subject::Terms),
+        Intent::Yes => finish::takes_yes(app),
         Intent::Nudge => messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),
         Intent::NewTask => is_offered(app, Subject::CreateTask),
@@ -109,7 +110,6 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::Repaint
         | Intent::Suspend
         | Intent::Quit
-        | Intent::Yes
         | Intent::No => true,
     }
 }

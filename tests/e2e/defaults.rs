@@ -39,6 +39,7 @@ fn a_session_starts_with_the_careful_settings_and_is_given_nothing_secret() {
     allowed.extend(
         [
             "CODEX_HOME",
+            "SHELL",
             "TMUX",
             "TMUX_PANE",
             "TERM",

@@ -5,6 +5,8 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use conveyor::{
@@ -15,7 +17,7 @@ use conveyor::{
 use serde_json::{Value, json};
 
 use super::{
-    count, in_session, refusal, trail,
+    count, in_session, in_session_with, refusal, trail,
     world::{World, gate},
 };
 use crate::support::{Finished, TestEnv};
@@ -312,4 +314,128 @@ fn a_look_at_the_folder_that_holds_the_ledger_leaves_it_locked() {
     // With another state root the ledger is known by itself.
     git::tree_mark(&program, &world.folder, &OwnFiles::of([Path::new("/nowhere")], &env.ledger())).unwrap();
     assert!(is_locked(), "when it was looked at from elsewhere");
+}
+
+/// What a tool gives is its worker's code, and neither the operator nor the manager that runs the step.
+#[test]
+fn a_tool_of_a_step_does_not_act_for_whoever_runs_the_step() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    let out = env.cwd().join("out");
+    fs::create_dir_all(&out).unwrap();
+    let conveyor = format!("'{}' --path '{}'", env!("CARGO_BIN_EXE_conveyor"), env.ledger().display());
+    let out_name = out.display();
+    let acts = [
+        format!("{conveyor} manager-config parser --permit worker_session.interrupt --json"),
+        format!("env -u CONVEYOR_STEP {conveyor} manager-config parser --permit worker_session.interrupt --json"),
+        format!("sh -c \"exec env -i {conveyor} manager-config parser --permit worker_session.interrupt --json\""),
+        format!("{conveyor} finish-task parser --json"),
+    ];
+    let lines: Vec<String> = (acts.iter().enumerate())
+        .map(|(at, act)| format!("{act} >'{out_name}/{at}.out' 2>&1; echo $? >'{out_name}/{at}.code'"))
+        .collect();
+    // The last one takes the place of the tool itself.
+    let last = format!("exec env -i {conveyor} manager-config parser --permit worker_session.interrupt --json");
+    check_script(&world, &format!("{}\n{last} >'{out_name}/last' 2>&1", lines.join("\n")));
+    env.sh("manager-config parser --epilogue run-tools --tool ./check.sh").ok();
+    let line = "epilogue parser --step run-tools --json";
+    for manager in [false, true] {
+        let run = if manager { in_session(&env, "m1", line) } else { env.sh(line) };
+        assert_eq!(run.code, 1, "{run}");
+        for (at, act) in acts.iter().enumerate() {
+            let told = fs::read_to_string(out.join(format!("{at}.out"))).unwrap();
+            let code = fs::read_to_string(out.join(format!("{at}.code"))).unwrap();
+            assert_eq!(code.trim(), "3", "{act}: {told}");
+        }
+        let last = fs::read_to_string(out.join("last")).unwrap_or_else(|error| panic!("{error}: {run}"));
+        assert!(last.contains("cannot be told from here"), "{last}");
+        fs::remove_dir_all(&out).unwrap();
+        fs::create_dir_all(&out).unwrap();
+    }
+    let config = env.sh("manager-config parser --json").ok();
+    assert!(!config.out.contains("worker_session.interrupt\""), "{config}");
+    let refused = trail(&env, "finish_task_refused");
+    let all = refused.iter().all(|event| event.to_string().contains("cannot be told from here"));
+    assert!(refused.len() == 2 && all, "{refused:#?}");
+}
+
+/// Whatever the worker has set in its repository, a change of its folder is seen.
+#[test]
+fn a_worker_hides_no_change_of_its_folder() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    let set = |content: &str| {
+        world.file("readme", content, 0, 0);
+    };
+    set("r\n");
+    world.git(&["update-index", "--refresh"]);
+    env.sh("manager-config parser --epilogue run-tools --tool 'git --version'").ok();
+    let reason = || epilogue_gate(&env)["reasons"][0].as_str().unwrap_or_default().to_owned();
+    let exclude = world.folder.join(".git/info/exclude");
+    let no_stat = [["core.trustctime", "false"], ["core.checkStat", "minimal"], ["core.ignoreStat", "true"]];
+
+    step(&env, "run-tools", "").ok();
+    fs::write(&exclude, "hidden\n").unwrap();
+    world.file("hidden", "h", 30, 0);
+    assert!(reason().contains("has changed since"), "info/exclude: {}", reason());
+
+    fs::write(&exclude, "").unwrap();
+    step(&env, "run-tools", "").ok();
+    let list = env.cwd().join("excludes");
+    fs::write(&list, "other\n").unwrap();
+    world.git(&["config", "core.excludesFile", list.to_str().unwrap()]);
+    world.file("other", "o", 30, 0);
+    assert!(reason().contains("has changed since"), "core.excludesFile: {}", reason());
+
+    step(&env, "run-tools", "").ok();
+    for [name, value] in no_stat {
+        world.git(&["config", name, value]);
+    }
+    // Git knows the times of a file by the second.
+    thread::sleep(Duration::from_millis(1_100));
+    set("x\n");
+    assert!(reason().contains("has changed since"), "core.checkStat: {}", reason());
+
+    set("r\n");
+    for [name, _] in no_stat {
+        world.git(&["config", "--unset", name]);
+    }
+    step(&env, "run-tools", "").ok();
+    for flag in ["assume-unchanged", "skip-worktree"] {
+        world.git(&["update-index", &format!("--{flag}"), "readme"]);
+        set("y\n");
+        assert!(
+            reason().contains("cannot be told: what the working tree holds cannot be told"),
+            "{flag}: {}",
+            reason()
+        );
+        assert_eq!(step(&env, "run-tools", "").code, 1, "{flag}");
+        world.git(&["update-index", &format!("--no-{flag}"), "readme"]);
+    }
+}
+
+/// A session that runs a step has set its environment.
+#[test]
+fn what_a_session_has_set_does_not_tell_a_tool_how_to_work() {
+    let env = TestEnv::pair();
+    let world = World::of(&env);
+    check_script(&world, "test -z \"$MAKEFLAGS$PYTEST_ADDOPTS\"");
+    env.sh("manager-config parser --epilogue run-tools --tool ./check.sh").ok();
+    let run = |path: Option<&str>| {
+        let mut command = env.command();
+        command.env("MAKEFLAGS", "-n").env("PYTEST_ADDOPTS", "--collect-only");
+        command.envs(path.map(|path| ("PATH", path)));
+        let run = command.args(["epilogue", "parser", "--step", "run-tools", "--json"]).output().unwrap();
+        (run.status.code(), serde_json::from_slice::<Value>(&run.stdout).unwrap()["ran"].clone())
+    };
+    let (code, told) = in_session_with(&env, "m1", || run(None));
+    assert_eq!(code, Some(0), "{told:#}");
+    assert_eq!(told["result"]["tools"][0]["env"], json!(["CONVEYOR_STEP", "HOME", "LANG", "PATH"]));
+    let (code, told) = run(None);
+    assert_eq!(code, Some(1), "an operator's own settings hold: {told:#}");
+    assert!(told["result"]["tools"][0]["env"].as_array().unwrap().contains(&json!("MAKEFLAGS")), "{told:#}");
+    // Without git nothing shows that the folder is what it was.
+    let (code, told) = in_session_with(&env, "m1", || run(Some("/nonexistent")));
+    let error = told["error"].as_str().unwrap();
+    assert!(code == Some(1) && error.contains("cannot be told: git is not installed"), "{told:#}");
 }

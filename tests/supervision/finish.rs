@@ -1,6 +1,6 @@
 //! `finish-task` and `stop-task`: gates that come from the terms, all told at once, and what becomes of what is left.
 
-use std::thread;
+use std::{fs, os::unix::fs::PermissionsExt as _, thread};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -241,4 +241,36 @@ fn what_the_terms_ask_for_is_delivered_or_settled_by_the_operator() {
     env.sh("manager-config parser --objective other").ok();
     assert_eq!([status(a), status(b), status(c)], ["rejected", "rejected", "rejected"]);
     finish(&env, "").ok();
+}
+
+/// While `git` looks at the folder, the operator gives the task to another worker.
+#[test]
+fn a_task_that_is_bound_anew_while_it_is_looked_at_stops_nobody() {
+    let env = TestEnv::pair();
+    World::of(&env);
+    env.sh("register-worker --name w2 --codex-app-thread-id x").ok();
+    let tools = env.cwd().join("tools");
+    fs::create_dir_all(&tools).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let conveyor =
+        format!("CONVEYOR_TEST_IDS=900000 '{}' --path '{}'", env!("CARGO_BIN_EXE_conveyor"), env.ledger().display());
+    let script = format!(
+        "#!/bin/sh\nif mkdir '{}/once' 2>/dev/null; then {conveyor} unbind --task parser && {conveyor} bind --task parser \
+         --worker w2 --manager m1; fi >'{0}/log' 2>&1\nPATH='{path}' exec git \"$@\"\n",
+        tools.display()
+    );
+    fs::write(tools.join("git"), script).unwrap();
+    fs::set_permissions(tools.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    let run = env
+        .command()
+        .env("PATH", format!("{}:{path}", tools.display()))
+        .args(["finish-task", "parser", "--stop-worker", "--json"])
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let reason = "the binding was changed while it was looked at: run it again";
+    assert_eq!((run.status.code(), &gate(&told, "permission")["reasons"]), (Some(3), &json!([reason])), "{told:#}");
+    let sessions = env.sh("sessions --state all --json").ok().json();
+    assert!(sessions.as_array().unwrap().iter().all(|one| one["state"] == "active"), "{sessions:#}");
+    assert!(trail(&env, "finish_task_succeeded").is_empty());
 }

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rusqlite::{Connection, Row, types::Value as Cell};
 use serde_json::{Value, json};
 
 use super::{count, hidden, in_session, refusal, trail, world::World};
@@ -373,6 +374,12 @@ fn weakness_60_a_command_is_one_word_and_flags_behind_it_count() {
     let (_, told) =
         refusal(&env.sh(&format!("continuation-reviewer parser --reviewer-command true --read {state} --json")));
     assert!(told.contains("must not see"), "{told}");
+    let sessions = env.codex_home().join("sessions").display().to_string();
+    for inside in [sessions, env.ledger().display().to_string()] {
+        let line = format!("continuation-reviewer parser --set --reviewer-command true --read {inside} --json");
+        let (code, told) = refusal(&env.sh(&line));
+        assert_eq!((code, told.contains("must not see") || told.contains("sees nothing of it")), (1, true), "{told}");
+    }
     assert_eq!(count(&env, "continuation_reviews"), 0);
 }
 
@@ -512,23 +519,27 @@ fn a_session_begins_no_review_beside_one_that_is_under_way() {
     env.sh("manager-config parser --permit context.spawn_reviewer").ok();
     set(&env, "proceed");
     let line = format!("continuation-reviewer parser --correlation-id {ROUND} --json");
-    let begun = |taken: &str, give_up: &str| {
+    // Milliseconds since the boot at which it is given up.
+    let begun = |taken: &str, give_up: i64| {
         let sql = rusqlite::Connection::open(env.ledger()).unwrap();
         sql.execute("delete from continuation_review_starts", []).unwrap();
-        let insert = "insert into continuation_review_starts select id, '2026-01-01T00:00:00.000Z', ?1, nullif(?2, '')
-            from task_continuations where proposer = 'manager'";
-        sql.execute(insert, [give_up, taken]).unwrap();
+        let insert = "insert into continuation_review_starts
+                (manager_continuation_id, started_at, boot_id, give_up_uptime, taken_at)
+            select id, '2026-01-01T00:00:00.000Z', ?1, ?2, nullif(?3, '') from task_continuations
+            where proposer = 'manager'";
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        sql.execute(insert, (boot.trim(), give_up, taken)).unwrap();
     };
-    begun("2026-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z");
+    begun("2026-01-01T00:00:00.000Z", 1 << 60);
     let (code, told) = refusal(&in_session(&env, "m1", &line));
     assert_eq!((code, told.contains("a review of it is under way")), (3, true), "{told}");
     assert_eq!(count(&env, "continuation_reviews"), 0);
     // One that a dispatcher has begun is taken up, and one that did not end is begun again.
-    begun("", "2999-01-01T00:00:00.000Z");
+    begun("", 1 << 60);
     in_session(&env, "m1", &line).ok();
     let sql = rusqlite::Connection::open(env.ledger()).unwrap();
     sql.execute("delete from continuation_reviews", []).unwrap();
-    begun("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:01.000Z");
+    begun("2026-01-01T00:00:00.000Z", 1);
     in_session(&env, "m1", &line).ok();
     assert_eq!(count(&env, "continuation_reviews"), 1);
 }
@@ -680,4 +691,41 @@ fn a_reviewer_that_cannot_be_read_is_asked_about_and_holds_up_nothing() {
     assert!(reason.starts_with("no review was begun: the reviewer that was set cannot be read: "), "{reason}");
     assert_eq!(count(&env, "continuation_review_starts"), 0);
     assert_eq!(env.sh("commands --json").ok().json()[0]["phase"], "delivered");
+}
+
+/// What only a reviewer was to know is in no table.
+#[test]
+fn what_a_reviewer_was_given_in_confidence_is_not_kept() {
+    if !has_python() {
+        return;
+    }
+    let env = ready();
+    let secret = "s3cret-value";
+    let kept = || {
+        let sql = Connection::open(env.ledger()).unwrap();
+        let tables = ["continuation_reviews", "events", "operator_questions"];
+        let all = |table: &str| -> Vec<String> {
+            let mut rows = sql.prepare(&format!("select * from {table}")).unwrap();
+            let columns = rows.column_count();
+            let row = |row: &Row<'_>| (0..columns).map(|at| Ok(format!("{:?}|", row.get::<_, Cell>(at)?))).collect();
+            rows.query_map([], row).unwrap().map(Result::unwrap).collect()
+        };
+        tables.into_iter().flat_map(all).collect::<Vec<String>>().join("\n")
+    };
+    let tells = "import json, os\nt = os.environ['TOKEN']\n\
+        print(json.dumps({'agreement': 'match', 'verdict': 'proceed', 'rationale': 'the token is ' + t}))";
+    let fails = "import os, sys\nsys.exit('refused: ' + os.environ['TOKEN'])";
+    for (name, script, said) in [("tells", tells, "the token is [$TOKEN]"), ("fails", fails, "refused: [$TOKEN]")] {
+        let words = reviewer(&env, name, script);
+        let line = format!("continuation-reviewer parser --correlation-id {ROUND} {words} --env TOKEN --json");
+        let run = env.command().env("TOKEN", secret).args(shell_words::split(&line).unwrap()).output().unwrap();
+        let told = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(told.contains(said) && !told.contains(secret), "{told}");
+    }
+    // Nor are the words that follow its program.
+    env.sh(&format!("continuation-reviewer parser --set --reviewer-command 'true --token {secret}' --json")).ok();
+    let set = trail(&env, "continuation_reviewer_set").pop().unwrap().to_string();
+    assert!(set.contains("\"runner_arg_count\":2"), "{set}");
+    let kept = kept();
+    assert!(kept.contains("[$TOKEN]") && !kept.contains(secret), "{kept}");
 }

@@ -51,9 +51,9 @@ impl<'a> World<'a> {
     pub fn around_the_ledger(env: &'a TestEnv) -> Self {
         let world = Self { folder: env.cwd().canonicalize().unwrap(), ..Self::of(env) };
         world.git(&["init", "-q", "-b", "main"]);
-        fs::write(world.folder.join(".git/info/exclude"), "/repository\n").unwrap();
+        fs::write(world.folder.join(".gitignore"), "/repository\n").unwrap();
         fs::write(world.folder.join("readme"), "r\n").unwrap();
-        world.git(&["add", "readme"]);
+        world.git(&["add", "readme", ".gitignore"]);
         world.git(&["commit", "-q", "-m", "begin"]);
         let sql = Connection::open(env.ledger()).unwrap();
         sql.execute("update sessions set cwd = ?1 where name = 'w1'", [world.folder.to_str().unwrap()]).unwrap();

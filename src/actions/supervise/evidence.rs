@@ -5,9 +5,11 @@
 use std::{
     fs,
     io::{self, BufRead as _, BufReader},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -21,7 +23,7 @@ use crate::{
         supervision::evidence::{Grade, LINKS, links, says_something},
         task::Task,
     },
-    ports::{env::find_program, git},
+    ports::{env::find_program, git, own::OwnFiles},
     store::{self, Read, criteria::LineFound},
 };
 
@@ -97,7 +99,7 @@ impl EvidenceArgs {
         }
         let folder = worker.map_or_else(|| cx.env().cwd.clone(), |worker| PathBuf::from(&worker.cwd));
         let commits = self.commit.iter().map(|name| commit(cx, &folder, name));
-        let files = self.artifact.iter().map(|path| artifact(cx, &folder, path));
+        let files = self.artifact.iter().map(|path| artifact(&cx.env().own_files(), &folder, path));
         Ok(Evidence { args: self, details, found: commits.chain(files).collect::<Result<_>>()? })
     }
 }
@@ -117,7 +119,7 @@ fn commit(cx: &Context, folder: &Path, name: &str) -> Result<Found> {
 }
 
 /// A file by its hash. It lies in the worker's folder, links followed, and is none of this program's own.
-fn artifact(cx: &Context, folder: &Path, path: &Path) -> Result<Found> {
+fn artifact(own: &OwnFiles, folder: &Path, path: &Path) -> Result<Found> {
     let unreadable = |error: io::Error| {
         Error::io(format!("cannot read {}", path.display())).hint("--artifact takes a file").caused_by(error)
     };
@@ -131,13 +133,15 @@ fn artifact(cx: &Context, folder: &Path, path: &Path) -> Result<Found> {
         )));
     };
     // Opening one would cost this process its locks on the ledger.
-    if cx.env().own_files().hold(&root, &real) {
+    if own.hold(&root, &real) {
         return Err(Error::refused(format!("{} is one of Conveyor's own files, and shows nothing", path.display()))
             .hint(
                 "name a file of the worker's work; what is in the ledger is named with --event, --byte or --command",
             ));
     }
-    let file = fs::File::open(&real).map_err(unreadable)?;
+    // A pipe that a worker puts there must keep nobody waiting.
+    let at_once = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
+    let file = fs::OpenOptions::new().read(true).custom_flags(at_once).open(&real).map_err(unreadable)?;
     let data = file.metadata().map_err(unreadable)?;
     if !data.is_file() || data.len() > MAX_FILE {
         return Err(Error::refused(format!("{} is no regular file of at most 256 MiB", path.display())));
@@ -175,7 +179,7 @@ pub(super) fn broken(cx: &Context, evidence: &Value) -> Vec<String> {
             match link["kind"].as_str() {
                 Some("artifact") => {
                     let path = text(link, "path");
-                    match artifact(cx, &folder, Path::new(&path)) {
+                    match artifact(&cx.env().own_files(), &folder, Path::new(&path)) {
                         Ok(now) if now.link["sha256"] == link["sha256"] => None,
                         Ok(_) => Some(format!("the file {path} has changed since")),
                         Err(error) => Some(error.to_string()),
@@ -294,5 +298,27 @@ fn is_of_command(line: &LineFound) -> bool {
 fn add(links: &mut Vec<Value>, link: Value) {
     if !links.contains(&link) {
         links.push(link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, sync::mpsc, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Command::new("mkfifo").arg(folder.path().join("shot.png")).status().unwrap();
+        assert!(made.success());
+        let (tell, told) = mpsc::channel();
+        let root = folder.path().to_owned();
+        let own = OwnFiles::of([Path::new("/nowhere")], Path::new("/nowhere/ledger.db"));
+        thread::spawn(move || {
+            tell.send(artifact(&own, &root, Path::new("shot.png")).err().map(|error| error.to_string()))
+        });
+        let error = told.recv_timeout(Duration::from_secs(20)).expect("it waits for a writer").unwrap();
+        assert_eq!(error, "shot.png is no regular file of at most 256 MiB");
     }
 }

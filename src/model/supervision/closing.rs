@@ -49,6 +49,8 @@ pub struct GateCheck {
     pub ok: bool,
     /// What is in the way, each in words.
     pub reasons: Vec<String>,
+    /// What whoever ends the task should know although it is not in the way.
+    pub notes: Vec<String>,
     /// Who wants it; the first one that does.
     pub wanted_by: Wants,
 }
@@ -57,6 +59,13 @@ impl GateCheck {
     /// A gate with what is in its way.
     #[must_use]
     pub fn new(gate: Gate, wanted_by: Wants, reasons: Vec<String>) -> Self {
-        Self { gate, ok: reasons.is_empty(), reasons, wanted_by }
+        Self { gate, ok: reasons.is_empty(), reasons, notes: Vec::new(), wanted_by }
+    }
+
+    /// The same with something that should be known.
+    #[must_use]
+    pub fn noting(mut self, note: Option<&str>) -> Self {
+        self.notes.extend(note.map(str::to_owned));
+        self
     }
 }

@@ -176,7 +176,7 @@ fn judge(outside: &[Try], said: &str, receipt: &mut Receipt) -> Result<(), Failu
     let untried = outside.iter().find(|one| !tries.iter().any(|other| other.what == one.what));
     let failed: Vec<String> =
         tries.iter().filter(|one| !one.denied).map(|one| format!("{} ({})", one.what, one.found)).collect();
-    receipt.denied = tries.iter().filter(|one| one.denied && one.outside != Some(false)).count();
+    receipt.denied = tries.iter().filter(|one| one.denied && one.outside == Some(true)).count();
     receipt.probe = tries;
     if let Some(one) = untried {
         return Err(not_confined(format!("the probe did not try to {}", one.what)));
@@ -396,4 +396,29 @@ const ENGINE: &str = "none";
 fn confined(job: &Job, _env: Vec<(String, String)>, _receipt: &mut Receipt) -> Result<Printed, Failure> {
     check(job)?;
     Err(not_confined("there is no way to confine a program on this system"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_seen_to_work_outside_counts_as_denied() {
+        let one = |what: &str, denied| Try { what: what.to_owned(), outside: None, denied, found: String::new() };
+        let outside = [one("read a", false), one("read b", true)];
+        let inside = [one("read a", true), one("read b", true), one("hold a capability", true)];
+        let mut receipt = Receipt {
+            denied: 0,
+            enforced: false,
+            engine: ENGINE,
+            env: Vec::new(),
+            limits: Limits::within(std::time::Duration::from_secs(1)),
+            network: Vec::new(),
+            probe: Vec::new(),
+            read: Vec::new(),
+            setup_error: None,
+        };
+        judge(&outside, &serde_json::to_string(&inside).unwrap(), &mut receipt).unwrap();
+        assert_eq!((receipt.enforced, receipt.denied, receipt.probe.len()), (true, 1, 3));
+    }
 }

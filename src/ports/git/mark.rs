@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _, path::Path};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Git, GitError, LIST_BYTES, Result, working_tree_diff};
+use super::{Git, GitError, LIST_BYTES, Result, UNTRACKED, working_tree_diff};
 use crate::{base::text, ports::own::OwnFiles};
 
 /// The most that is read of changes, and of a file, to tell whether anything has changed.
@@ -43,7 +43,7 @@ pub fn tree_mark(program: &Path, folder: &Path, own: &OwnFiles) -> Result<Option
     digest.update(diff.patch.as_bytes());
     let mut git = Git::at(program, &diff.root);
     git.leave_out(Some(own));
-    let words = ["-z", "--others", "--exclude-standard", "--"].map(str::to_owned);
+    let words: Vec<String> = UNTRACKED.iter().chain(&["--"]).map(|word| (*word).to_owned()).collect();
     let answer = git.ask("ls-files", &words, LIST_BYTES)?;
     let files: Vec<&[u8]> = answer.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
     if answer.cut || files.len() > MARK_FILES {

@@ -32,9 +32,11 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
                     span(app, Part::Text, name),
                     span(app, Part::Dim, format!("  wanted by {}", wanted_by(gate.wanted_by.as_str()))),
                 ]));
-                for reason in &gate.reasons {
-                    let texts = wrap(&one_line(reason), width.saturating_sub(5), 200);
-                    lines.extend(texts.into_iter().map(|text| styled(app, Part::Text, format!("     {text}"))));
+                let reasons = gate.reasons.iter().map(|reason| (Part::Text, reason));
+                let notes = gate.notes.iter().map(|note| (Part::Warning, note));
+                for (part, told) in reasons.chain(notes) {
+                    let texts = wrap(&one_line(told), width.saturating_sub(5), 200);
+                    lines.extend(texts.into_iter().map(|text| styled(app, part, format!("     {text}"))));
                 }
             }
             lines
@@ -71,8 +73,8 @@ pub(super) fn keys(app: &App, finishing: &Finishing) -> Line<'static> {
     if finishing.is_open() {
         key(Intent::Yes, "finish");
     }
-    key(Intent::WithWorker, "worker");
-    key(Intent::WithManager, "manager");
+    key(Intent::WithWorker, "stop worker");
+    key(Intent::WithManager, "stop manager");
     key(Intent::Back, "leave");
     Line::from(parts)
 }

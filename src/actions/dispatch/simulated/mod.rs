@@ -46,7 +46,7 @@ use crate::{
     },
     base::{Result, Timestamp, clock::CountedIds},
     model::{
-        session::{Registration, Role, Session},
+        session::{Role, Session},
         task::{Binding, BindingState, Task, TaskState},
     },
     ports::env::{Env, Terminal},
@@ -93,6 +93,7 @@ impl Schedule {
                 codex: Some(self.folder.join(PROGRAM)),
                 codex_queue: true,
                 codex_thread: None,
+                in_step: false,
                 path: None,
                 tmux: None,
                 tmux_pane: None,
@@ -296,34 +297,13 @@ impl Schedule {
 }
 
 fn session(number: usize, role: Role, thread: &Thread, has_rollout: bool, now: Timestamp) -> Session {
+    let (id, name, token) = (format!("session-{number}"), format!("s{number}"), format!("token-{number}"));
     Session {
-        id: format!("session-{number}"),
-        name: format!("s{number}"),
-        role,
-        identity_token: format!("token-{number}"),
-        tmux_session: None,
-        tmux_pane_id: None,
-        tmux_socket: None,
-        tmux_owned: false,
-        pane_pid: None,
-        pane_pid_start: None,
         codex_session_path: has_rollout.then(|| thread.path.display().to_string()),
         codex_session_id: Some(thread.id.clone()),
-        codex_app_thread_id: None,
-        codex_app_thread_title: None,
         codex_version: Some("0.169.0".to_owned()),
-        codex_home: None,
-        sandbox: None,
-        approval: None,
-        model: None,
-        pid: None,
-        pid_start: None,
         cwd: "/home/user/project".to_owned(),
-        registered_at: now,
-        resumed_at: None,
-        last_heartbeat_at: None,
-        state: Registration::Active,
-        last_ingest_offset: None,
+        ..Session::new(id, name, role, token, now)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The end of a task: gates and end in one transaction, then the sessions.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     FinishTask,
@@ -27,7 +27,7 @@ use crate::{
 
 /// How a task is to end.
 pub(super) struct Orders<'a> {
-    pub(super) reason: &'a str,
+    pub(super) reason: Option<&'a str>,
     pub(super) stop_worker: bool,
     pub(super) stop_manager: bool,
     pub(super) decision_id: Option<i64>,
@@ -39,7 +39,7 @@ pub(super) struct Orders<'a> {
 impl<'a> Orders<'a> {
     pub(super) fn of_finish(finish: &'a FinishTask) -> Self {
         Self {
-            reason: finish.reason.as_deref().unwrap_or("its gates are met"),
+            reason: finish.reason.as_deref(),
             stop_worker: finish.stop_worker,
             stop_manager: finish.stop_manager,
             decision_id: finish.decision_id,
@@ -59,6 +59,16 @@ impl Orders<'_> {
         if self.finish.is_some() { "finish_task" } else { "stop_task" }
     }
 
+    /// The reason that is recorded when none was given: what was seen, and no more.
+    fn own_reason(&self, looked: &Looked) -> &'static str {
+        let shows_something = || looked.criteria.as_ref().is_some_and(|audit| audit.summary.satisfied > 0);
+        match self.finish {
+            None => "it was stopped",
+            Some(_) if shows_something() => "its gates are met",
+            Some(_) => "nothing is in the way, and no criterion was satisfied",
+        }
+    }
+
     fn stops_something(&self) -> bool {
         self.stop_worker || self.stop_manager
     }
@@ -76,7 +86,7 @@ enum Ended {
 
 /// Ends a task, or says what is in the way.
 pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Result<Closed> {
-    let reason = texts::one("--reason", orders.reason)?;
+    let given = orders.reason.map(|reason| texts::one("--reason", reason)).transpose()?;
     let store = cx.ledger_to_change()?;
     let origin = caller::origin(cx, &store)?;
     let (task, binding, ends, folder, criteria) = store.read(|r| {
@@ -91,27 +101,29 @@ pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Resul
         check_again(&origin, &task, orders)?;
     }
     let mut outside = match orders.finish {
-        Some(_) => Outside::look(cx, Folder::look(cx, folder.as_deref()), &criteria),
-        None => Outside::look(cx, Folder::default(), &[]),
+        Some(_) => Outside::look(cx, Folder::look(cx, folder.as_deref()), binding.as_ref(), &criteria),
+        None => Outside::look(cx, Folder::default(), binding.as_ref(), &[]),
     };
     let captures = match orders.finish {
         Some(finish) if finish.capture_transcript_before_stop => Captures::of(cx, &ends, finish),
         _ => Captures::default(),
     };
     outside.uncaptured.clone_from(&captures.missing);
-    let (looked, ended) = store.write_durably(|w| {
+    let (looked, reason, ended) = store.write_durably(|w| {
         let task = lookup::task(w.read(), &task.id)?;
         let looked = gates::look(cx, w.read(), &origin, orders, &task, &outside)?;
+        let reason = given.clone().unwrap_or_else(|| orders.own_reason(&looked).to_owned());
+        let ending = Ending { cx, origin: &origin, orders, task: &task, reason: &reason, looked: &looked };
         let ended = if !task.state.is_open() {
             check_again(&origin, &task, orders)?;
             Ended::Before
         } else if looked.is_open() {
-            Ended::Now(Box::new(end(cx, w, &origin, orders, &task, &reason, &looked, &captures)?))
+            Ended::Now(Box::new(ending.end(w, &captures)?))
         } else {
-            refuse(cx, w, &origin, orders, &task, &reason, &looked)?;
+            ending.refuse(w)?;
             Ended::Refused
         };
-        Ok::<_, Error>((looked, ended))
+        Ok::<_, Error>((looked, reason, ended))
     })?;
     let mut closed = Closed::new(cx, orders, &task, looked, captures);
     match ended {
@@ -141,70 +153,63 @@ fn check_again(origin: &Origin, task: &Task, orders: &Orders<'_>) -> Result<()> 
     Ok(())
 }
 
-fn refuse(
-    cx: &Context,
-    w: &Write<'_>,
-    origin: &Origin,
-    orders: &Orders<'_>,
-    task: &Task,
-    reason: &str,
-    looked: &Looked,
-) -> Result<()> {
-    let payload = json!({
-        "gates": looked.gates,
-        "origin": origin.words(),
-        "reason": reason,
-        "stop_manager": orders.stop_manager,
-        "stop_worker": orders.stop_worker,
-    });
-    let about = audit::About { task_id: Some(&task.id), session_id: None };
-    audit::append(w, cx.now(), origin.actor(cx), &format!("{}_refused", orders.verb()), about, &payload)?;
-    Ok(())
+/// One end of one task, as it stands in the transaction that decides about it.
+struct Ending<'a> {
+    cx: &'a Context,
+    origin: &'a Origin,
+    orders: &'a Orders<'a>,
+    task: &'a Task,
+    reason: &'a str,
+    looked: &'a Looked,
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of it belongs to the end of a task")]
-fn end(
-    cx: &Context,
-    w: &Write<'_>,
-    origin: &Origin,
-    orders: &Orders<'_>,
-    task: &Task,
-    reason: &str,
-    looked: &Looked,
-    captures: &Captures,
-) -> Result<Left> {
-    let now = cx.moment();
-    let source = json!({"decision_id": orders.decision_id, "source": orders.verb()});
-    let decision = decisions::record(cx, w, origin, task, Deciding::Stop, reason, None, &source)?;
-    let mut left = Left { final_decision_id: decision.id, ..Left::default() };
-    let why = format!("its task has ended ({})", orders.ends_as());
-    take_back(w, task, &why, &now, &mut left)?;
-    if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
-        end_binding(w, &binding, &now, &mut left)?;
+impl Ending<'_> {
+    fn refuse(&self, w: &Write<'_>) -> Result<()> {
+        self.tell(w, "refused", json!({}))
     }
-    settle(w, task, &why, &now, &mut left)?;
-    store::dispatchers::resume(w, &task.id)?;
-    left.stopping_dispatchers = store::dispatchers::request_stop_of_task(w, &task.id, now.wall)?;
-    let end = TaskEnd { at: now.wall, by: origin.words(), reason: reason.to_owned() };
-    store::tasks::end(w, &task.id, orders.ends_as(), &end)?;
-    let payload = json!({
-        "cancelled_commands": left.cancelled_commands,
-        "captures": captures.receipts(),
-        "decision_id": orders.decision_id,
-        "final_decision_id": left.final_decision_id,
-        "gates": looked.gates,
-        "in_flight_commands": left.in_flight_commands,
-        "origin": origin.words(),
-        "previous_state": task.state,
-        "reason": reason,
-        "settled_messages": left.settled_messages,
-        "state": orders.ends_as(),
-        "stop_manager": orders.stop_manager,
-        "stop_worker": orders.stop_worker,
-    });
-    let about = audit::About { task_id: Some(&task.id), session_id: None };
-    audit::append(w, now.wall, origin.actor(cx), &format!("{}_succeeded", orders.verb()), about, &payload)?;
-    Ok(left)
+
+    fn end(&self, w: &Write<'_>, captures: &Captures) -> Result<Left> {
+        let Self { cx, origin, orders, task, reason, .. } = *self;
+        let now = cx.moment();
+        let source = json!({"decision_id": orders.decision_id, "source": orders.verb()});
+        let decision = decisions::record(cx, w, origin, task, Deciding::Stop, reason, None, &source)?;
+        let mut left = Left { final_decision_id: decision.id, ..Left::default() };
+        let why = format!("its task has ended ({})", orders.ends_as());
+        take_back(w, task, &why, &now, &mut left)?;
+        if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
+            end_binding(w, &binding, &now, &mut left)?;
+        }
+        settle(w, task, &why, &now, &mut left)?;
+        store::dispatchers::resume(w, &task.id)?;
+        left.stopping_dispatchers = store::dispatchers::request_stop_of_task(w, &task.id, now.wall)?;
+        let end = TaskEnd { at: now.wall, by: origin.words(), reason: reason.to_owned() };
+        store::tasks::end(w, &task.id, orders.ends_as(), &end)?;
+        let more = json!({
+            "cancelled_commands": left.cancelled_commands,
+            "captures": captures.receipts(),
+            "decision_id": orders.decision_id,
+            "final_decision_id": left.final_decision_id,
+            "in_flight_commands": left.in_flight_commands,
+            "previous_state": task.state,
+            "settled_messages": left.settled_messages,
+            "state": orders.ends_as(),
+        });
+        self.tell(w, "succeeded", more)?;
+        Ok(left)
+    }
+
+    /// Writes into the audit trail what came of it, with what belongs to that alone.
+    fn tell(&self, w: &Write<'_>, what: &str, mut payload: Value) -> Result<()> {
+        let Self { cx, origin, orders, task, reason, looked } = *self;
+        payload["gates"] = json!(looked.gates);
+        payload["origin"] = json!(origin.words());
+        payload["reason"] = json!(reason);
+        payload["stop_manager"] = json!(orders.stop_manager);
+        payload["stop_worker"] = json!(orders.stop_worker);
+        let about = audit::About { task_id: Some(&task.id), session_id: None };
+        audit::append(w, cx.now(), origin.actor(cx), &format!("{}_{what}", orders.verb()), about, &payload)?;
+        Ok(())
+    }
 }
 
 /// Takes back what nothing of has happened yet; what may have happened is left to be proven. What a reader has in hand

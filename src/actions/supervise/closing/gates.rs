@@ -21,7 +21,7 @@ use crate::{
             CriterionStatus, Deciding, Gate, GateCheck, GateReason, ManagerConfig, Mode, Permission, Wants,
             evidence::{ADVERSARIAL, is_adversarial, is_of_type, is_verified, plain_name},
         },
-        task::Task,
+        task::{Binding, BindingState, Task},
     },
     store::{self, Read, audit::Actor, criteria::Criterion},
 };
@@ -29,6 +29,8 @@ use crate::{
 /// What was looked up outside of the ledger, and what the ledger said then.
 pub(super) struct Outside {
     pub(super) folder: Folder,
+    /// The binding whose folder and sessions were looked at, and whether it was in force.
+    binding: Option<(String, BindingState)>,
     /// The criteria, by number and version.
     criteria: Vec<(i64, u64)>,
     /// What is no longer as it was when it was shown, by the number of its criterion.
@@ -38,13 +40,17 @@ pub(super) struct Outside {
 }
 
 impl Outside {
-    pub(super) fn look(cx: &Context, folder: Folder, criteria: &[Criterion]) -> Self {
+    pub(super) fn look(cx: &Context, folder: Folder, binding: Option<&Binding>, criteria: &[Criterion]) -> Self {
         let satisfied = criteria.iter().filter(|one| one.status == CriterionStatus::Satisfied);
         let broken = satisfied
             .flat_map(|one| evidence::broken(cx, &one.evidence).into_iter().map(|why| (one.id, why)))
             .collect();
-        Self { folder, criteria: versions(criteria), broken, uncaptured: Vec::new() }
+        Self { folder, binding: version(binding), criteria: versions(criteria), broken, uncaptured: Vec::new() }
     }
+}
+
+fn version(binding: Option<&Binding>) -> Option<(String, BindingState)> {
+    binding.map(|binding| (binding.id.clone(), binding.state))
 }
 
 fn versions(criteria: &[Criterion]) -> Vec<(i64, u64)> {
@@ -171,6 +177,9 @@ impl Looking<'_> {
                 reasons.push(format!("to stop the manager: {}", GateReason::OnlyAnOperator));
             }
         }
+        if version(store::bindings::newest_of_task(*r, &task.id)?.as_ref()) != self.outside.binding {
+            reasons.push("the binding was changed while it was looked at: run it again".to_owned());
+        }
         Ok(GateCheck::new(Gate::Permission, Wants::Always, reasons))
     }
 
@@ -207,7 +216,13 @@ impl Looking<'_> {
             (_, true) => Wants::Flag,
             (_, false) => Wants::Always,
         };
-        Ok(GateCheck::new(Gate::Criteria, wants, reasons))
+        // Nothing in the way is not the same as something shown.
+        let note = match audit.summary.satisfied {
+            0 if all.is_empty() => Some("nothing was asked for, so nothing is shown to be done"),
+            0 => Some("none of what was asked for is satisfied, so nothing is shown to be done"),
+            _ => None,
+        };
+        Ok(GateCheck::new(Gate::Criteria, wants, reasons).noting(note))
     }
 
     /// Satisfied criteria on which something else can rest.

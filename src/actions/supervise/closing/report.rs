@@ -176,7 +176,7 @@ impl Outcome for Closed {
         }
         for gate in &self.gates {
             writeln!(out, "{} {} ({})", if gate.ok { "ok  " } else { "open" }, gate.gate, gate.wanted_by)?;
-            gate.reasons.iter().try_for_each(|reason| writeln!(out, "     {reason}"))?;
+            gate.reasons.iter().chain(&gate.notes).try_for_each(|line| writeln!(out, "     {line}"))?;
         }
         if !self.cancelled_commands.is_empty() {
             writeln!(out, "{} messages were taken back", self.cancelled_commands.len())?;

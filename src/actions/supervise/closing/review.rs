@@ -48,11 +48,12 @@ pub struct ShownCriterion {
 pub fn task_review(cx: &Context, task_id: &str) -> Result<TaskReview> {
     let store = cx.ledger()?;
     let origin = caller::origin(cx, &store)?;
-    let (folder, criteria) = store.read(|r| {
+    let (folder, binding, criteria) = store.read(|r| {
         let task = lookup::task(r, task_id)?;
-        Ok::<_, Error>((Folder::worker_of(r, &task)?, store::criteria::of_task(r, &task.id)?))
+        let binding = store::bindings::newest_of_task(r, &task.id)?;
+        Ok::<_, Error>((Folder::worker_of(r, &task)?, binding, store::criteria::of_task(r, &task.id)?))
     })?;
-    let outside = Outside::look(cx, Folder::look(cx, folder.as_deref()), &criteria);
+    let outside = Outside::look(cx, Folder::look(cx, folder.as_deref()), binding.as_ref(), &criteria);
     let finish = FinishTask::plain(task_id);
     let orders = Orders::of_finish(&finish);
     let gates = store.read(|r| {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{FinishTask, end::Orders};
 use crate::{
     actions::{Action as _, Capture, Context, caller::Origin, capture::Captured, launch},
-    base::Result,
+    base::{Error, Result},
     model::{
         session::{Registration, Role, Session},
         task::{Binding, Task},
@@ -88,15 +88,21 @@ fn stop_one(cx: &Context, store: &Store, origin: &Origin, role: Role, end: End) 
         End::Its(session) => *session,
     };
     let name = session.name.clone();
+    let left =
+        |error: String| Stopping { error: Some(error), killed: false, name: name.clone(), ok: false, role, stop: None };
+    // Since it was looked up somebody may have registered it anew, or bound it: its own binding has ended by now.
+    let now = store.read(|r| {
+        Ok::<_, Error>((store::sessions::by_id(r, &session.id)?, store::bindings::active_of_session(r, &session.id)?))
+    });
+    let session = match now {
+        Ok((_, Some(_))) if !cx.dry_run() => return left(ELSEWHERE.to_owned()),
+        Ok((Some(session), _)) => session,
+        Ok((None, _)) => return left("it is no longer registered".to_owned()),
+        Err(error) => return left(error.to_string()),
+    };
     // What is gone already is stopped.
     if session.state == Registration::Gone {
         return Stopping { error: None, killed: false, name, ok: true, role, stop: None };
-    }
-    // Since it was looked up somebody may have bound it: its own binding has ended by now.
-    let is_bound =
-        || store.read(|r| store::bindings::active_of_session(r, &session.id)).is_ok_and(|other| other.is_some());
-    if !cx.dry_run() && is_bound() {
-        return Stopping { error: Some(ELSEWHERE.to_owned()), killed: false, name, ok: false, role, stop: None };
     }
     match launch::stop_session(cx, store, origin, session) {
         Ok(stopped) => {

@@ -44,7 +44,7 @@ impl Action for StopTask {
 
     fn run(self, cx: &Context) -> Result<Closed> {
         let orders = Orders {
-            reason: self.reason.as_deref().unwrap_or("it was stopped"),
+            reason: self.reason.as_deref(),
             stop_worker: self.stop_worker,
             stop_manager: self.stop_manager,
             decision_id: self.decision_id,

@@ -12,7 +12,7 @@ use crate::{
     ports::{
         env::find_program,
         git::{self, Branch, TreeDiff},
-        tools,
+        tools::{self, Environment},
     },
     store::{self, criteria::Criterion},
 };
@@ -106,7 +106,7 @@ fn open(work: &Work<'_>, branch: &Branch, title: &str, body: &str, mut result: V
     if base != "HEAD" {
         words.extend(["--base".to_owned(), base.to_owned()]);
     }
-    let run = tools::run(&program, &words, &work.folder(), PATIENCE)
+    let run = tools::run(&program, &words, &work.folder(), Environment::Whole, PATIENCE)
         .map_err(|error| Error::io("gh could not be run").caused_by(error))?;
     let url = run.stdout.tail.lines().rev().map(str::trim).find(|line| line.starts_with("https://")).map(str::to_owned);
     result["gh"] = json!(run);

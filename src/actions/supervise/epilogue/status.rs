@@ -38,8 +38,10 @@ impl Folder {
 
     /// Looks at it. This never fails: what cannot be told is said.
     pub(in crate::actions::supervise) fn look(cx: &Context, folder: Option<&Path>) -> Self {
-        let (Some(folder), Some(program)) = (folder, find_program(cx.env().path.as_deref(), "git")) else {
-            return Self::default();
+        let Some(folder) = folder else { return Self::default() };
+        // Without git a folder would look the same whatever became of it.
+        let Some(program) = find_program(cx.env().path.as_deref(), "git") else {
+            return Self { tree: None, error: Some("git is not installed".to_owned()) };
         };
         match git::tree_mark(&program, folder, &cx.env().own_files()) {
             Ok(tree) => Self { tree, error: None },

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::{Done, Work};
 use crate::{
+    actions::caller::Origin,
     base::{Error, Result},
     model::supervision::Permission,
-    ports::tools,
+    ports::tools::{self, Environment},
 };
 
 /// What begins like this names what a manager can do, and no program.
@@ -84,7 +85,9 @@ fn one(work: &Work<'_>, folder: &Path, words: &[String]) -> Result<(PathBuf, too
     let name = &words[0];
     let program = tools::program(work.cx.env().path.as_deref(), folder, name)
         .ok_or_else(|| format!("configured tool not found: {name}"))?;
-    let run = tools::run(&program, &words[1..], folder, work.args.limit());
+    // What a session has set does not tell a tool how to work.
+    let environment = if *work.origin == Origin::Operator { Environment::Whole } else { Environment::Plain };
+    let run = tools::run(&program, &words[1..], folder, environment, work.args.limit());
     run.map(|run| (program, run)).map_err(|error| format!("configured tool could not be run: {name}: {error}"))
 }
 
