@@ -195,6 +195,24 @@ pub fn newest_ready(r: Read<'_>, task_id: &str) -> Result<Option<String>> {
     Ok(statement.query_row(named_params! { ":task_id": task_id }, |row| row.get(0)).optional()?)
 }
 
+/// The rounds of a task in which both proposals are in, that nobody has judged, and about which nobody was asked: the
+/// oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn waiting(r: Read<'_>, task_id: &str) -> Result<Vec<String>> {
+    let mut statement = r.connection.prepare_cached(
+        "select m.correlation_id from task_continuations as m
+         where m.task_id = :task_id and m.proposer = 'manager'
+           and not exists (select 1 from continuation_reviews as v where v.manager_continuation_id = m.id)
+           and not exists (
+             select 1 from operator_questions as q where q.task_id = m.task_id and q.correlation_id = m.correlation_id)
+         order by m.id",
+    )?;
+    let rows = statement.query_map(named_params! { ":task_id": task_id }, |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 const REVIEWED: &str =
     "id, task_id, worker_continuation_id, manager_continuation_id, source, agreement, verdict, addendum,
     rationale, subagent_run_json, operator_routing_required, created_at, correlation_id";
@@ -514,6 +532,32 @@ pub fn answer(
     let sql =
         format!("select {ASKED} from operator_questions as q join tasks as t on t.id = q.task_id where q.id = :id");
     Ok(w.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, question).optional()?)
+}
+
+/// Answers every open question of a round; those that were open, the oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn answer_round(
+    w: &Write<'_>,
+    task_id: &str,
+    correlation_id: &str,
+    verdict: ReviewVerdict,
+    note: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Question>> {
+    let open = questions(w.read(), Some(task_id), /*all*/ false)?;
+    let mut open: Vec<Question> = open.into_iter().filter(|one| one.correlation_id == correlation_id).collect();
+    // One answer settles them all.
+    if let Some(first) = open.first() {
+        answer(w, first.id, verdict, note, now)?;
+    }
+    for one in &mut open {
+        one.answer = Some(verdict);
+        one.note = note.map(str::to_owned);
+        one.answered_at = Some(now);
+    }
+    Ok(open)
 }
 
 /// What the terms of a task say about two proposals; asking a person when there are none.

@@ -17,6 +17,7 @@ mod operator;
 mod permission;
 mod plan;
 mod policy;
+pub(super) mod programs;
 mod questions;
 mod recipes;
 pub(super) mod review;
