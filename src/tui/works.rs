@@ -7,7 +7,7 @@ use super::{
     finish,
     form::{Subject, is_offered, selected_task},
     keymap::Intent,
-    look, messages, operator,
+    look, messages, operator, policy,
     screen::{doctor, fleet, selected_command},
 };
 use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition};
@@ -26,7 +26,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Cycle => app.task_name().is_some(),
         Intent::Finish => finish::can_finish(app),
         Intent::Policy => selected_task(app).is_some(),
-        Intent::Terms => is_offered(app, Subject::Terms),
+        Intent::Terms => policy::can_change(app),
         Intent::Yes => finish::takes_yes(app),
         Intent::Nudge => messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),

@@ -38,7 +38,7 @@ pub(super) use operator::put_to_operator;
 pub use operator::{Judged, OperatorInbox, PutToOperator};
 pub use permission::ManagerPermission;
 pub use plan::CriteriaPlan;
-pub use policy::{PolicyAck, TaskPolicy, task_policy};
+pub use policy::{PolicyAck, PolicyReviewer, TaskPolicy, task_policy};
 pub use recipes::ManagerRecipes;
 pub use reviewer::ContinuationReviewer;
 pub use terms::{Setting, TermArgs};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::acks;
+use super::{acks, reviewer};
 use crate::{
     actions::{Context, lookup},
     base::{Error, Result, Timestamp},
@@ -21,10 +21,25 @@ pub struct TaskPolicy {
     pub changed: Option<(Timestamp, String)>,
     /// Messages that the worker was given, and may be given in all; none is no limit.
     pub nudges: Option<(u64, u64)>,
-    /// A program that judges proposals is set.
-    pub has_reviewer: bool,
+    /// The program that judges proposals, or that what was set cannot be read.
+    pub reviewer: Option<std::result::Result<PolicyReviewer, String>>,
     /// What worker and manager said of the terms.
     pub acks: Vec<PolicyAck>,
+}
+
+/// The program that judges proposals, and what it may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyReviewer {
+    /// Its command line.
+    pub command: String,
+    /// Files and folders that it reads.
+    pub reads: Vec<String>,
+    /// Servers that it reaches.
+    pub reaches: Vec<String>,
+    /// Names of the variables that it gets.
+    pub variables: Vec<String>,
+    /// Seconds until it is killed.
+    pub seconds: u64,
 }
 
 /// The newest acknowledgement of a role.
@@ -57,7 +72,7 @@ pub fn task_policy(cx: &Context, task_id: &str) -> Result<TaskPolicy> {
             terms: config.map(|config| config.terms).unwrap_or_default(),
             changed: trail.last().map(|row| (row.created_at, who(row))),
             nudges: budget.map(|budget| (budget.nudges_used, budget.max_nudges)),
-            has_reviewer: store::continuations::reviewer(r, &task.id)?.is_some(),
+            reviewer: store::continuations::reviewer(r, &task.id)?.map(|stored| reviewer::told(&stored)),
             acks: vec![ack(Role::Worker)?, ack(Role::Manager)?],
         })
     })

@@ -167,6 +167,9 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// What the form below a question leads to was said yes to: it is done with.
 pub fn confirmed(app: &mut App, command: &Command) {
+    if let Command::ManagerConfig(action) = command {
+        app.drafts.forget(Subject::Terms, Some(&action.task));
+    }
     let is_its = match app.layers.last() {
         Some(Layer::Form(form)) => form.commands().is_ok_and(|commands| commands.first() == Some(command)),
         _ => false,

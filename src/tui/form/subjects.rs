@@ -1,7 +1,5 @@
 //! The forms there are: their fields, what is filled in at the start, and whether there is anything to fill in at all.
 
-use std::sync::LazyLock;
-
 use super::{
     Entry, Flag, Form,
     control::{Candidate, Checks, Choice, Control, Picker},
@@ -24,7 +22,7 @@ use crate::{
         app::{App, BoardState, Screen},
         field::Field,
         keymap::Intent,
-        operator,
+        operator, policy,
     },
 };
 
@@ -420,10 +418,6 @@ fn budget(app: &App) -> Result<Vec<Entry>, String> {
     ])
 }
 
-/// What takes a permission away, as `--permissions-json` has it.
-static DENIALS: LazyLock<Vec<String>> =
-    LazyLock::new(|| Permission::ALL.iter().map(|one| format!("{{\"{one}\":false}}")).collect());
-
 fn terms(app: &App) -> Result<Vec<Entry>, String> {
     let tasks = open_tasks(app, |_| true);
     if tasks.is_empty() {
@@ -434,13 +428,19 @@ fn terms(app: &App) -> Result<Vec<Entry>, String> {
         .chain(Recipe::all().iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
         .chain([("custom", "none: custom terms")])
         .collect();
-    let denials: Vec<_> = std::iter::once(("", "nothing"))
-        .chain(DENIALS.iter().zip(Permission::ALL).map(|(denial, one)| (denial.as_str(), one.as_str())))
-        .collect();
-    let permissions = Permission::ALL.iter().map(|one| Candidate { name: one.to_string(), about: String::new() });
-    let mut permit =
-        pick("permit", Flag::Option("--permit"), "what its manager may do beside", permissions.collect(), None);
-    permit.required = false;
+    let now = task.as_deref().and_then(|task| policy::known(app, task));
+    // Of the task that was looked at: what it changes stands first.
+    let permissions = |changes: bool| {
+        let is_held = |one: &Permission| now.is_some_and(|now| now.terms.permissions.holds(*one));
+        let (first, rest): (Vec<Permission>, Vec<Permission>) =
+            Permission::ALL.iter().partition(|one| is_held(one) == changes);
+        let candidate = |one: Permission| Candidate {
+            name: one.to_string(),
+            about: if is_held(&one) { "allowed now".to_owned() } else { String::new() },
+        };
+        let candidates = first.into_iter().chain(rest).map(candidate).collect();
+        Control::Pick(Picker { candidates, ..Picker::default() })
+    };
     let modes = [("", "as it is"), ("light", "light"), ("guided", "guided"), ("strict", "strict")];
     let policies = [
         ("", "as it is"),
@@ -449,16 +449,21 @@ fn terms(app: &App) -> Result<Vec<Entry>, String> {
         ("auto-review", "auto-review: a reviewer judges"),
         ("auto-proceed", "auto-proceed: it goes on when a reviewer agrees"),
     ];
+    let acks = [
+        ("", "as it is"),
+        ("--require-acks", "required before anything is observed"),
+        ("--unset=require-acks", "not required"),
+    ];
+    let acks = Choice { options: acks.to_vec(), at: 0 };
     Ok(vec![
         pick("task", Flag::Word, "the task whose terms are changed", tasks, task.as_deref()),
-        choice("recipe", "--recipe", "sets all terms at once; what it comes to is shown first", &recipes),
-        switch("confirm", "--confirm", "store what the recipe comes to: you have read it"),
+        choice("recipe", "--recipe", "sets all terms at once; what it comes to is shown, and asked about", &recipes),
         choice("mode", "--mode", "how closely it is supervised", &modes),
-        permit,
-        choice("deny", "--permissions-json", "what its manager may do no more", &denials),
+        entry("permit", Flag::Option("--permit"), "what its manager may do from now on", permissions(false)),
+        entry("deny", Flag::Without("--permissions-json"), "what its manager may do no more", permissions(true)),
         line("nudges", "--max-nudges", "how many in all, or `none` for no limit"),
         choice("then", "--nudge-on-completion", "what follows when the worker has finished", &policies),
-        switch("acks", "--require-acks", "both have to acknowledge the terms before anything is observed"),
+        entry("acks", Flag::Whole, "whether both have to acknowledge the terms", Control::Choice(acks)),
     ])
 }
 

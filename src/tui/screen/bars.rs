@@ -213,8 +213,9 @@ pub(super) fn footer(app: &App) -> Line<'static> {
 
 /// Whether it is a key of what lies over a screen, and works as long as that lies there.
 fn is_over_a_screen(app: &App, intent: Intent) -> bool {
-    // An answer works when the question takes it.
-    !app.layers.is_empty() && !matches!(intent, Intent::Approve | Intent::Decline | Intent::CancelTurn)
+    // An answer works when the question takes it, and terms change as long as their task is open.
+    let depends = matches!(intent, Intent::Approve | Intent::Decline | Intent::CancelTurn | Intent::Terms);
+    !app.layers.is_empty() && !depends
 }
 
 fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {

@@ -2,7 +2,7 @@
 
 use super::fleet::{ago, board};
 use crate::{
-    actions::{Differing, FileStatus, FileView, PolicyAck, ShownCriterion, TaskPolicy, TaskReview},
+    actions::{Differing, FileStatus, FileView, PolicyAck, PolicyReviewer, ShownCriterion, TaskPolicy, TaskReview},
     model::{
         board::EventRow,
         cells::{Cursor, Picture},
@@ -158,7 +158,7 @@ pub fn no_policy() -> TaskPolicy {
         terms: Terms::default(),
         changed: None,
         nudges: None,
-        has_reviewer: false,
+        reviewer: None,
         acks: vec![ack(Role::Worker), ack(Role::Manager)],
     }
 }
@@ -174,7 +174,7 @@ pub fn policy() -> TaskPolicy {
             guidelines: vec!["Ask before you change the format.\u{1b}[31m".into()],
             nudge_on_completion: NudgeOnCompletion::AutoReview,
             objective: Some("The parser is proven.".into()),
-            permissions: [Permission::OpenPr, Permission::Compact].into_iter().collect(),
+            permissions: [Permission::OpenPr, Permission::Compact, Permission::SpawnReviewer].into_iter().collect(),
             recipe_name: Some("ship-it-loop".into()),
             require_acks: true,
             supervision_mode: Mode::Strict,
@@ -183,7 +183,13 @@ pub fn policy() -> TaskPolicy {
         },
         changed: Some((ago(7_000), "the operator's shell".into())),
         nudges: Some((3, 20)),
-        has_reviewer: false,
+        reviewer: Some(Ok(PolicyReviewer {
+            command: "/usr/bin/python3 /opt/review.py".into(),
+            reads: vec!["/opt/review.py".into()],
+            reaches: vec!["api.example.org:443".into()],
+            variables: vec!["MODEL_KEY".into()],
+            seconds: 300,
+        })),
         acks: vec![
             PolicyAck { role: Role::Worker, said_at: Some(ago(6_000)), faults: vec!["other_config_revision"] },
             PolicyAck { role: Role::Manager, said_at: None, faults: vec!["missing"] },
