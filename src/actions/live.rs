@@ -1,6 +1,6 @@
 //! The steps of the background tasks, each blocking and complete in itself.
 
-use std::{fs, path::PathBuf};
+use std::{collections::HashMap, fs, path::PathBuf};
 
 use super::{Context, follow, ingest, sense};
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
         session::{Registration, Session},
     },
     store::{
-        self, questions,
+        self,
+        questions::{self, Asked},
         sensors::{self, Detail, SensorRow},
     },
 };
@@ -36,17 +37,18 @@ pub struct Watched {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn watched(cx: &Context) -> Result<Vec<Watched>> {
-    let (sessions, cursors) =
-        cx.ledger()?.read(|r| Ok::<_, store::Error>((store::sessions::list(r)?, store::rollouts::positions(r)?)))?;
-    let active = sessions.into_iter().filter(|session| session.state == Registration::Active);
+    let (active, cursors) = cx
+        .ledger()?
+        .read(|r| Ok::<_, store::Error>((store::sessions::active_ids(r)?, store::rollouts::positions(r)?)))?;
     Ok(active
-        .map(|session| {
-            let position = cursors.iter().find(|position| position.session_id == session.id);
+        .into_iter()
+        .map(|session_id| {
+            let position = cursors.iter().find(|position| position.session_id == session_id);
             let has_news = position.is_some_and(|position| {
                 // A vanished file is news only until its error stands on the record.
                 fs::metadata(&position.path).map_or(!position.failed, |metadata| metadata.len() != position.seen_bytes)
             });
-            Watched { session_id: session.id, path: position.map(|position| PathBuf::from(&position.path)), has_news }
+            Watched { session_id, path: position.map(|position| PathBuf::from(&position.path)), has_news }
         })
         .collect())
 }
@@ -92,7 +94,9 @@ impl Round {
 /// When the ledger cannot be used. What cannot be seen is a reading, not an error.
 pub fn observe(cx: &Context, observer: &mut Observer, go_on: &dyn Fn() -> bool) -> Result<Round> {
     let store = cx.ledger_to_change()?;
-    let sessions = store.read(store::sessions::list)?;
+    // One snapshot for all: fifty sessions would be a hundred transactions in a second.
+    let (sessions, known) =
+        store.read(|r| Ok::<_, store::Error>((store::sessions::list(r)?, Known::of_all(r).ok())))?;
     observer.begin_round();
     let mut round = Round::default();
     for session in sessions.iter().filter(|session| session.state == Registration::Active) {
@@ -100,8 +104,18 @@ pub fn observe(cx: &Context, observer: &mut Observer, go_on: &dyn Fn() -> bool) 
             break;
         }
         let look = observer.look(cx, session);
-        let seen = record_of(cx, &store, &session.id, &look)
-            .and_then(|news| follow::follow(cx, &store, session, &look).map(|moved| news | moved));
+        let known = match &known {
+            Some(all) => Ok(all.get(&session.id).cloned().unwrap_or_default()),
+            // Something in there cannot be read: only the session that it belongs to is not seen.
+            None => store.read(|r| Known::of(r, &session.id)).map_err(Error::from),
+        };
+        let seen = known.and_then(|known| {
+            let due = known.compare(&look, cx.now());
+            if let Some(due) = &due {
+                due.save(&store, &session.id, &look, cx.now())?;
+            }
+            follow::follow(cx, &store, session, &look).map(|moved| moved || due.is_some())
+        });
         match seen {
             Ok(news) => round.news |= news,
             Err(error) => round.troubles.push((session.name.clone(), error)),
@@ -135,47 +149,87 @@ pub(super) fn record(cx: &Context, store: &store::Store, look: &sense::Look) -> 
     }
 }
 
-/// Stores what a look at a session saw, when it is news or what is stored has grown old. A sensor that fell silent
-/// loses its last word at once: it was asked and did not repeat it.
+/// Stores what a look at a session saw, when it is news or what is stored has grown old.
 pub(super) fn record_of(cx: &Context, store: &store::Store, session_id: &str, look: &sense::Look) -> Result<bool> {
-    let known = store.read(|r| sensors::list(r, Some(session_id)))?;
-    let now = cx.now();
-    let silent: Vec<SensorRow> = known
-        .iter()
-        .filter(|known| known.source.is_live() && known.reading.is_some())
-        .filter(|known| look.rows.iter().all(|row| row.source != known.source))
-        .map(|known| SensorRow {
-            observed_at: now,
-            reading: None,
-            detail: Detail::default(),
-            error: None,
-            ..known.clone()
-        })
-        .collect();
-    let due = !silent.is_empty()
-        || look.rows.iter().any(|row| {
-            known
-                .iter()
-                .find(|known| known.source == row.source)
-                .is_none_or(|known| is_due(now, known.observed_at) || sensors::is_news(known, row))
-        });
-    let asked = store.read(|r| questions::open(r, session_id))?;
-    let asks_anew = look.questions.as_ref().is_some_and(|seen| {
-        let is_known = |question: &Question| asked.iter().any(|known| known.question.id == question.id);
-        seen.len() != asked.len() || !seen.iter().all(is_known)
-    });
-    if !due && !asks_anew {
-        return Ok(false);
+    let due = store.read(|r| Known::of(r, session_id))?.compare(look, cx.now());
+    if let Some(due) = &due {
+        due.save(store, session_id, look, cx.now())?;
     }
-    store.write(|w| {
-        look.rows.iter().chain(&silent).try_for_each(|row| sensors::save(w, row).map(drop))?;
-        if let Some(seen) = &look.questions {
-            questions::note(w, session_id, seen, now)?;
-        }
-        Ok::<_, store::Error>(())
-    })?;
     // Also without news: screens show how old a word is.
-    Ok(true)
+    Ok(due.is_some())
+}
+
+/// What is on record of a session's sensors and its open questions.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    sensors: Vec<SensorRow>,
+    asked: Vec<Asked>,
+}
+
+/// What is to be stored of a look, beside what it saw.
+#[derive(Debug)]
+struct Due {
+    /// Sensors that fell silent, with their rows as they are to be.
+    silent: Vec<SensorRow>,
+}
+
+impl Known {
+    fn of(r: store::Read<'_>, session_id: &str) -> Result<Self, store::Error> {
+        Ok(Self { sensors: sensors::list(r, Some(session_id))?, asked: questions::open(r, session_id)? })
+    }
+
+    /// By session id; a session of which nothing is known has none.
+    fn of_all(r: store::Read<'_>) -> Result<HashMap<String, Self>, store::Error> {
+        let mut all: HashMap<String, Self> = HashMap::new();
+        for row in sensors::list(r, None)? {
+            all.entry(row.session_id.clone()).or_default().sensors.push(row);
+        }
+        for asked in questions::open_of_all(r)? {
+            all.entry(asked.session_id.clone()).or_default().asked.push(asked);
+        }
+        Ok(all)
+    }
+
+    /// None when the look says the same as the record, and the record is not old. A sensor that fell silent loses its
+    /// last word at once: it was asked and did not repeat it.
+    fn compare(&self, look: &sense::Look, now: Timestamp) -> Option<Due> {
+        let silent: Vec<SensorRow> = self
+            .sensors
+            .iter()
+            .filter(|known| known.source.is_live() && known.reading.is_some())
+            .filter(|known| look.rows.iter().all(|row| row.source != known.source))
+            .map(|known| SensorRow {
+                observed_at: now,
+                reading: None,
+                detail: Detail::default(),
+                error: None,
+                ..known.clone()
+            })
+            .collect();
+        let is_due = !silent.is_empty()
+            || look.rows.iter().any(|row| {
+                let mut known = self.sensors.iter().filter(|known| known.source == row.source);
+                known.next().is_none_or(|known| is_due(now, known.observed_at) || sensors::is_news(known, row))
+            });
+        let asks_anew = look.questions.as_ref().is_some_and(|seen| {
+            let is_known = |question: &Question| self.asked.iter().any(|known| known.question.id == question.id);
+            seen.len() != self.asked.len() || !seen.iter().all(is_known)
+        });
+        (is_due || asks_anew).then_some(Due { silent })
+    }
+}
+
+impl Due {
+    fn save(&self, store: &store::Store, session_id: &str, look: &sense::Look, now: Timestamp) -> Result<()> {
+        store.write(|w| {
+            look.rows.iter().chain(&self.silent).try_for_each(|row| sensors::save(w, row).map(drop))?;
+            if let Some(seen) = &look.questions {
+                questions::note(w, session_id, seen, now)?;
+            }
+            Ok::<_, store::Error>(())
+        })?;
+        Ok(())
+    }
 }
 
 /// Whether what was stored at `at` is to be stored again. A time to come was written before the clock was set back.

@@ -95,6 +95,27 @@ pub(super) fn json(row: &Row<'_>, column: &str) -> rusqlite::Result<Value> {
     serde_json::from_str(&text).map_err(|error| damaged(column, error))
 }
 
+/// A row's columns, taken one after the other: to find each by its name takes longer than to read it. Where assertions
+/// are compiled in, as in the tests, each name has to be the column's own.
+pub(super) struct Columns<'r, 's> {
+    row: &'r Row<'s>,
+    next: usize,
+}
+
+impl<'r, 's> Columns<'r, 's> {
+    pub fn of(row: &'r Row<'s>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// The next one, which has this name.
+    pub fn next<T: FromSql>(&mut self, name: &str) -> rusqlite::Result<T> {
+        let at = self.next;
+        self.next += 1;
+        debug_assert_eq!(self.row.as_ref().column_name(at).ok(), Some(name), "columns are taken in their order");
+        self.row.get(at)
+    }
+}
+
 /// As [`json`], for a column that may be empty.
 pub(super) fn json_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Value>> {
     let text: Option<String> = row.get(column)?;

@@ -72,6 +72,17 @@ pub fn open(r: Read<'_>, session_id: &str) -> Result<Vec<Asked>> {
     rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
 }
 
+/// The questions of every session that were open at the last look, the oldest first.
+///
+/// # Errors
+/// SQLite's own error; when one cannot be read.
+pub fn open_of_all(r: Read<'_>) -> Result<Vec<Asked>> {
+    let sql = format!("select {COLUMNS} from session_questions where closed_at is null order by id");
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], raw)?;
+    rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
+}
+
 /// What a session asks now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asking {

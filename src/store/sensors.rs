@@ -3,7 +3,7 @@
 use rusqlite::{Row, named_params};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Read, Result, Write};
+use super::{Error, Read, Result, Write, convert};
 use crate::{
     base::Timestamp,
     model::{
@@ -64,19 +64,17 @@ struct Raw {
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok(Raw {
-        row: SensorRow {
-            session_id: row.get("session_id")?,
-            source: row.get("source")?,
-            observed_at: row.get("observed_at")?,
-            changed_at: row.get("changed_at")?,
-            reading: None,
-            detail: Detail::default(),
-            error: row.get("error")?,
-        },
-        reading: row.get("reading_json")?,
-        detail: row.get("detail_json")?,
-    })
+    let mut columns = convert::Columns::of(row);
+    let row = SensorRow {
+        session_id: columns.next("session_id")?,
+        source: columns.next("source")?,
+        observed_at: columns.next("observed_at")?,
+        changed_at: columns.next("changed_at")?,
+        reading: None,
+        detail: Detail::default(),
+        error: columns.next("error")?,
+    };
+    Ok(Raw { row, reading: columns.next("reading_json")?, detail: columns.next("detail_json")? })
 }
 
 fn parsed(raw: Raw) -> Result<SensorRow> {
@@ -93,7 +91,7 @@ fn parsed(raw: Raw) -> Result<SensorRow> {
 /// SQLite's own error.
 pub fn list(r: Read<'_>, session_id: Option<&str>) -> Result<Vec<SensorRow>> {
     let mut statement = r.connection.prepare_cached(
-        "select session_id, source, observed_at, changed_at, reading_json, detail_json, error
+        "select session_id, source, observed_at, changed_at, error, reading_json, detail_json
          from sensor_readings
          where :session_id is null or session_id = :session_id",
     )?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::{Read, Result, Write};
+use super::{Read, Result, Write, convert};
 use crate::base::Timestamp;
 use crate::model::session::{Registration, Session};
 
@@ -14,34 +14,35 @@ const COLUMNS: &str =
     sandbox, approval, model, pid, pid_start, cwd, registered_at, resumed_at, last_heartbeat_at, state, last_ingest_offset";
 
 fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let mut columns = convert::Columns::of(row);
     Ok(Session {
-        id: row.get("id")?,
-        name: row.get("name")?,
-        role: row.get("role")?,
-        identity_token: row.get("identity_token")?,
-        tmux_session: row.get("tmux_session")?,
-        tmux_pane_id: row.get("tmux_pane_id")?,
-        tmux_socket: row.get("tmux_socket")?,
-        tmux_owned: row.get("tmux_owned")?,
-        pane_pid: row.get("pane_pid")?,
-        pane_pid_start: row.get("pane_pid_start")?,
-        codex_session_path: row.get("codex_session_path")?,
-        codex_session_id: row.get("codex_session_id")?,
-        codex_app_thread_id: row.get("codex_app_thread_id")?,
-        codex_app_thread_title: row.get("codex_app_thread_title")?,
-        codex_version: row.get("codex_version")?,
-        codex_home: row.get("codex_home")?,
-        sandbox: row.get("sandbox")?,
-        approval: row.get("approval")?,
-        model: row.get("model")?,
-        pid: row.get("pid")?,
-        pid_start: row.get("pid_start")?,
-        cwd: row.get("cwd")?,
-        registered_at: row.get("registered_at")?,
-        resumed_at: row.get("resumed_at")?,
-        last_heartbeat_at: row.get("last_heartbeat_at")?,
-        state: row.get("state")?,
-        last_ingest_offset: row.get("last_ingest_offset")?,
+        id: columns.next("id")?,
+        name: columns.next("name")?,
+        role: columns.next("role")?,
+        identity_token: columns.next("identity_token")?,
+        tmux_session: columns.next("tmux_session")?,
+        tmux_pane_id: columns.next("tmux_pane_id")?,
+        tmux_socket: columns.next("tmux_socket")?,
+        tmux_owned: columns.next("tmux_owned")?,
+        pane_pid: columns.next("pane_pid")?,
+        pane_pid_start: columns.next("pane_pid_start")?,
+        codex_session_path: columns.next("codex_session_path")?,
+        codex_session_id: columns.next("codex_session_id")?,
+        codex_app_thread_id: columns.next("codex_app_thread_id")?,
+        codex_app_thread_title: columns.next("codex_app_thread_title")?,
+        codex_version: columns.next("codex_version")?,
+        codex_home: columns.next("codex_home")?,
+        sandbox: columns.next("sandbox")?,
+        approval: columns.next("approval")?,
+        model: columns.next("model")?,
+        pid: columns.next("pid")?,
+        pid_start: columns.next("pid_start")?,
+        cwd: columns.next("cwd")?,
+        registered_at: columns.next("registered_at")?,
+        resumed_at: columns.next("resumed_at")?,
+        last_heartbeat_at: columns.next("last_heartbeat_at")?,
+        state: columns.next("state")?,
+        last_ingest_offset: columns.next("last_ingest_offset")?,
     })
 }
 
@@ -80,6 +81,17 @@ pub fn list(r: Read<'_>) -> Result<Vec<Session>> {
     let sql = format!("select {COLUMNS} from sessions order by registered_at, rowid");
     let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map([], session)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Ids of the sessions in force, in the order of their registration.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn active_ids(r: Read<'_>) -> Result<Vec<String>> {
+    let mut statement =
+        r.connection.prepare_cached("select id from sessions where state = :active order by registered_at, rowid")?;
+    let rows = statement.query_map(named_params! { ":active": Registration::Active }, |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

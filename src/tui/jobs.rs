@@ -120,7 +120,7 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             Msg::Review(id, answer)
         }
         Load::Policy(id) => {
-            let answer = backend.policy(&id);
+            let answer = backend.policy(&id).map(Box::new);
             Msg::Policy(id, answer)
         }
         Load::Unregistered => Msg::Unregistered(backend.unregistered()),

@@ -97,7 +97,7 @@ pub enum Msg {
     /// The answer to [`Load::Review`].
     Review(String, Result<TaskReview>),
     /// The answer to [`Load::Policy`].
-    Policy(String, Result<TaskPolicy>),
+    Policy(String, Result<Box<TaskPolicy>>),
     /// The answer to [`Load::Unregistered`].
     Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].

@@ -23,7 +23,7 @@ pub struct Policy {
     /// Its name.
     pub name: String,
     /// Its terms; none while they are looked up.
-    pub known: Option<Result<TaskPolicy, Failure>>,
+    pub known: Option<Result<Box<TaskPolicy>, Failure>>,
     /// They are being looked up.
     pub is_asked: bool,
     /// Something may have changed since that was begun.
@@ -56,7 +56,7 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
 }
 
 /// The answer to [`Load::Policy`].
-pub(super) fn arrived(app: &mut App, task: &str, result: Result<TaskPolicy>, effects: &mut Vec<Effect>) {
+pub(super) fn arrived(app: &mut App, task: &str, result: Result<Box<TaskPolicy>>, effects: &mut Vec<Effect>) {
     let policy = app.layers.iter_mut().find_map(|layer| match layer {
         Layer::Policy(policy) if policy.task == task => Some(policy),
         _ => None,
@@ -82,7 +82,7 @@ pub fn can_change(app: &App) -> bool {
 /// The terms of the task with this name, while they are shown.
 pub(super) fn known<'a>(app: &'a App, task: &str) -> Option<&'a TaskPolicy> {
     app.layers.iter().find_map(|layer| match layer {
-        Layer::Policy(policy) if policy.name == task => policy.known.as_ref()?.as_ref().ok(),
+        Layer::Policy(policy) if policy.name == task => policy.known.as_ref()?.as_deref().ok(),
         _ => None,
     })
 }

@@ -4,14 +4,17 @@
 //! thread id that a pane shows, Codex's background server, and for names and previews Codex's own database. What
 //! is not certain is not claimed: a terminal whose thread nobody tells has none.
 
+mod servers;
+mod view;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde::Serialize;
-
+use self::servers::{add_loaded_threads, made_at};
+pub use self::view::RunningView;
 use crate::{
     actions::Context,
     base::{Error, Result, Timestamp, text},
@@ -20,7 +23,6 @@ use crate::{
         rollout::{Head, SessionSource},
     },
     ports::{
-        codex_server::{CodexServer, ThreadStatus, Timeouts},
         process::{CodexProcess, CodexProcessKind, CodexScope, LockState, ProcessId, ProcessInfo},
         rollout,
         tmux::{CaptureOptions, PaneId, PaneInfo},
@@ -33,7 +35,6 @@ use crate::{
 const MAX_ANCESTORS: usize = 16;
 /// How exactly the start of a process is known.
 const START_SLACK_MILLIS: i64 = 1_500;
-const SERVER_LIMITS: Timeouts = Timeouts { connect: Duration::from_millis(500), call: Duration::from_secs(2) };
 
 text_enum! {
     /// What told which thread it is.
@@ -379,81 +380,6 @@ fn is_sub_agents(rollout: &Path) -> bool {
     rollout::read_head(rollout).is_ok_and(|head| matches!(head.source, SessionSource::SubAgent { .. }))
 }
 
-/// Threads that Codex's background server has loaded, with the terminals that can only be theirs.
-fn add_loaded_threads(home: &Path, found: &mut Vec<Running>) {
-    let Ok(mut server) = CodexServer::connect(home, SERVER_LIMITS) else { return };
-    let loaded = server.loaded_threads().unwrap_or_default();
-    let mut fresh = Vec::new();
-    for id in loaded {
-        let Ok(info) = server.read_thread(&id) else { continue };
-        if info.ephemeral || info.parent_id.is_some() || info.status == ThreadStatus::NotLoaded {
-            continue;
-        }
-        let running = Running {
-            thread_id: Some(info.id),
-            rollout: info.rollout,
-            cwd: info.cwd,
-            codex_home: Some(home.to_owned()),
-            name: info.name,
-            preview: info.preview,
-            version: info.codex_version,
-            ways: BTreeSet::from([KnownBy::Server]),
-            unattended: matches!(info.status, ThreadStatus::Idle | ThreadStatus::SystemError),
-            ..Running::default()
-        };
-        match found.iter_mut().find(|known| known.thread_id == running.thread_id) {
-            Some(known) => merge(known, running),
-            None => fresh.push(running),
-        }
-    }
-    attach_only_ones(home, found, &mut fresh);
-    for thread in &mut fresh {
-        thread.unattended &= !found.iter().any(|terminal| could_show(home, terminal, thread));
-    }
-    found.extend(fresh);
-}
-
-/// Whether this terminal, whose thread nobody tells, could show this thread of the server.
-fn could_show(home: &Path, terminal: &Running, thread: &Running) -> bool {
-    terminal.thread_id.is_none()
-        && terminal.codex_home.as_deref() == Some(home)
-        && terminal.cwd.is_some()
-        && terminal.cwd == thread.cwd
-        && thread.thread_id.as_deref().is_some_and(|id| terminal.can_show(id))
-}
-
-/// Gives a thread of the server to a terminal when neither has another candidate in that directory.
-fn attach_only_ones(home: &Path, found: &mut [Running], fresh: &mut Vec<Running>) {
-    let fits = |terminal: &Running, thread: &Running| could_show(home, terminal, thread);
-    let only = |mut all: Box<dyn Iterator<Item = usize> + '_>| all.next().filter(|_| all.next().is_none());
-    let mut pairs = Vec::new();
-    for (place, terminal) in found.iter().enumerate() {
-        let candidates = fresh.iter().enumerate().filter(|(_, thread)| fits(terminal, thread));
-        let Some(index) = only(Box::new(candidates.map(|(index, _)| index))) else { continue };
-        let rivals = found.iter().enumerate().filter(|(_, terminal)| fits(terminal, &fresh[index]));
-        if only(Box::new(rivals.map(|(place, _)| place))) == Some(place) {
-            pairs.push((place, index));
-        }
-    }
-    for (place, index) in &pairs {
-        let mut thread = fresh[*index].clone();
-        thread.ways.insert(KnownBy::OnlyInDirectory);
-        found[*place].thread_id.clone_from(&thread.thread_id);
-        merge(&mut found[*place], thread);
-    }
-    let mut index = 0;
-    fresh.retain(|_| {
-        index += 1;
-        pairs.iter().all(|(_, taken)| *taken != index - 1)
-    });
-}
-
-/// When a thread was made, as its id tells.
-fn made_at(thread_id: &str) -> Option<Timestamp> {
-    let (seconds, nanos) = uuid::Uuid::parse_str(thread_id).ok()?.get_timestamp()?.to_unix();
-    Some(Timestamp::from_millis(i64::try_from(seconds).ok()? * 1_000 + i64::from(nanos / 1_000_000)))
-}
-
 /// Threads whose writer lock somebody holds whom we could not look into.
 fn add_locked_threads(cx: &Context, home: &Path, found: &mut Vec<Running>) {
     for lock in cx.processes().writer_locks(home).unwrap_or_default() {
@@ -514,137 +440,5 @@ fn complete(running: &mut Running) {
     if let Some(head) = &running.head {
         running.cwd = running.cwd.take().or_else(|| head.cwd.as_ref().map(PathBuf::from));
         running.version = running.version.take().or_else(|| head.version.clone());
-    }
-}
-
-/// A running session as printed.
-#[derive(Debug, Serialize)]
-pub struct RunningView {
-    codex_session_id: Option<String>,
-    codex_session_path: Option<String>,
-    codex_version: Option<String>,
-    cwd: Option<String>,
-    /// What told which thread it is; empty when nothing did.
-    known_by: Vec<KnownBy>,
-    name: Option<String>,
-    pid: Option<u32>,
-    preview: Option<String>,
-    /// Name of the registration, when it has one.
-    pub(super) registered_as: Option<String>,
-    tmux_pane_id: Option<String>,
-    tmux_session: Option<String>,
-    tmux_socket: Option<String>,
-    /// Codex's server has it loaded, but no turn is open and no terminal shows it: it is not adopted.
-    pub(super) unattended: bool,
-}
-
-impl RunningView {
-    pub(super) fn of(running: &Running, registered_as: Option<String>) -> Self {
-        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        Self {
-            codex_session_id: running.thread_id.clone(),
-            codex_session_path: text(&running.rollout),
-            codex_version: running.version.clone(),
-            cwd: text(&running.cwd),
-            known_by: running.ways.iter().copied().collect(),
-            name: running.name.clone(),
-            pid: running.process.map(|process| process.pid),
-            preview: running.preview.clone(),
-            registered_as,
-            tmux_pane_id: running.pane.as_ref().map(|pane| pane.id.to_string()),
-            tmux_session: running.pane.as_ref().map(|pane| pane.session_name.clone()),
-            tmux_socket: running.pane.as_ref().map(|pane| pane.socket.clone()),
-            unattended: running.unattended,
-        }
-    }
-
-    /// Whether it runs in this folder or below it.
-    pub(super) fn is_in(&self, folder: &Path) -> bool {
-        self.cwd.as_ref().is_some_and(|cwd| Path::new(cwd).starts_with(folder))
-    }
-
-    /// Takes over what another look at the same session knows.
-    pub(super) fn merge(&mut self, more: Self) {
-        let fill = |known: &mut Option<String>, more: Option<String>| *known = known.take().or(more);
-        fill(&mut self.codex_session_id, more.codex_session_id);
-        fill(&mut self.codex_session_path, more.codex_session_path);
-        fill(&mut self.codex_version, more.codex_version);
-        fill(&mut self.cwd, more.cwd);
-        fill(&mut self.name, more.name);
-        fill(&mut self.preview, more.preview);
-        fill(&mut self.tmux_pane_id, more.tmux_pane_id);
-        fill(&mut self.tmux_session, more.tmux_session);
-        fill(&mut self.tmux_socket, more.tmux_socket);
-        self.pid = self.pid.or(more.pid);
-        self.unattended &= more.unattended;
-        self.known_by.extend(more.known_by);
-        self.known_by.sort_unstable();
-        self.known_by.dedup();
-    }
-
-    /// Its thread, terminal and folder.
-    pub(super) fn place(&self) -> String {
-        let nowhere = if self.unattended { "no terminal" } else { "no pane" };
-        let place = self.tmux_session.as_deref().unwrap_or(nowhere);
-        let id = self.codex_session_id.as_deref().unwrap_or("thread not known");
-        format!("{id}  {place}  {}", self.cwd.as_deref().unwrap_or("?"))
-    }
-
-    /// One line for people.
-    pub(super) fn line(&self) -> String {
-        let what = self.name.as_deref().or(self.preview.as_deref()).unwrap_or("");
-        let registered = self.registered_as.as_ref().map_or("not registered".to_owned(), |name| format!("is {name}"));
-        format!("{}  {registered}  {what}", self.place()).trim_end().to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Made at 2026-11-21T02:16:46.118Z.
-    const THREAD: &str = "01a1fbe4-4f26-7c83-91b8-77f01863ce68";
-    /// Made an hour before.
-    const OLDER: &str = "01a1fbad-60a6-7c83-91b8-77f01863ce68";
-
-    fn terminal(started_at: i64, argv: &[&str]) -> Running {
-        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
-        Running {
-            cwd: Some("/p".into()),
-            codex_home: Some("/h".into()),
-            started_at: Some(Timestamp::from_millis(started_at)),
-            takes_up: TakesUp::of(&argv),
-            ..Running::default()
-        }
-    }
-
-    fn thread(id: &str) -> Running {
-        Running { thread_id: Some(id.into()), cwd: Some("/p".into()), ..Running::default() }
-    }
-
-    fn attached(mut terminals: Vec<Running>, threads: &[&str]) -> Vec<Option<String>> {
-        let mut fresh: Vec<Running> = threads.iter().map(|id| thread(id)).collect();
-        let before = fresh.len();
-        attach_only_ones(Path::new("/h"), &mut terminals, &mut fresh);
-        let known = terminals.iter().filter(|terminal| terminal.thread_id.is_some()).count();
-        assert_eq!(fresh.len() + known, before.max(known), "no thread is lost or doubled");
-        terminals.into_iter().map(|terminal| terminal.thread_id).collect()
-    }
-
-    #[test]
-    fn a_terminal_gets_the_only_thread_that_can_be_its_own() {
-        let started = made_at(THREAD).unwrap().as_millis() - 400;
-        let plain = || terminal(started, &["codex"]);
-        let resumed = || terminal(started, &["codex", "resume", OLDER]);
-        let known = |id: &str| Some(id.to_owned());
-        assert_eq!(attached(vec![plain()], &[THREAD]), [known(THREAD)]);
-        assert_eq!(attached(vec![plain()], &[OLDER]), [None], "a thread whose terminal has left");
-        assert_eq!(attached(vec![plain()], &[OLDER, THREAD]), [known(THREAD)]);
-        assert_eq!(attached(vec![resumed()], &[OLDER]), [known(OLDER)]);
-        assert_eq!(attached(vec![resumed()], &[OLDER, THREAD]), [None], "it may have gone on to a new one");
-        assert_eq!(attached(vec![terminal(started, &["codex", "resume"])], &[OLDER]), [known(OLDER)]);
-        assert_eq!(attached(vec![plain(), plain()], &[THREAD]), [None, None], "either could show it");
-        assert_eq!(attached(vec![plain(), resumed()], &[THREAD, OLDER]), [None, None]);
-        assert_eq!(attached(vec![Running { started_at: None, ..plain() }], &[OLDER]), [known(OLDER)]);
     }
 }

@@ -95,7 +95,7 @@ impl Backend for Fake {
     }
 
     fn policy(&self, _: &str) -> Result<TaskPolicy> {
-        Ok(policy())
+        Ok(*policy())
     }
 
     fn unregistered(&self) -> Result<Unregistered> {

@@ -151,21 +151,21 @@ pub fn review(is_met: bool) -> TaskReview {
 }
 
 /// No terms were ever set.
-pub fn no_policy() -> TaskPolicy {
+pub fn no_policy() -> Box<TaskPolicy> {
     let ack = |role| PolicyAck { role, said_at: None, faults: vec!["missing"] };
-    TaskPolicy {
+    Box::new(TaskPolicy {
         revision: 0,
         terms: Terms::default(),
         changed: None,
         nudges: None,
         reviewer: None,
         acks: vec![ack(Role::Worker), ack(Role::Manager)],
-    }
+    })
 }
 
 /// Terms with something of everything.
-pub fn policy() -> TaskPolicy {
-    TaskPolicy {
+pub fn policy() -> Box<TaskPolicy> {
+    Box::new(TaskPolicy {
         revision: 4,
         terms: Terms {
             acceptance_criteria: vec!["every recorded file parses".into()],
@@ -194,7 +194,7 @@ pub fn policy() -> TaskPolicy {
             PolicyAck { role: Role::Worker, said_at: Some(ago(6_000)), faults: vec!["other_config_revision"] },
             PolicyAck { role: Role::Manager, said_at: None, faults: vec!["missing"] },
         ],
-    }
+    })
 }
 
 /// What was asked for, and what was shown for it.

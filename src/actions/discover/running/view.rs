@@ -1,0 +1,88 @@
+//! A running session as it is printed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{KnownBy, Running};
+
+/// A running session as printed.
+#[derive(Debug, Serialize)]
+pub struct RunningView {
+    codex_session_id: Option<String>,
+    codex_session_path: Option<String>,
+    codex_version: Option<String>,
+    cwd: Option<String>,
+    /// What told which thread it is; empty when nothing did.
+    known_by: Vec<KnownBy>,
+    name: Option<String>,
+    pid: Option<u32>,
+    preview: Option<String>,
+    /// Name of the registration, when it has one.
+    pub(in crate::actions::discover) registered_as: Option<String>,
+    tmux_pane_id: Option<String>,
+    tmux_session: Option<String>,
+    tmux_socket: Option<String>,
+    /// Codex's server has it loaded, but no turn is open and no terminal shows it: it is not adopted.
+    pub(in crate::actions::discover) unattended: bool,
+}
+
+impl RunningView {
+    pub(in crate::actions::discover) fn of(running: &Running, registered_as: Option<String>) -> Self {
+        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        Self {
+            codex_session_id: running.thread_id.clone(),
+            codex_session_path: text(&running.rollout),
+            codex_version: running.version.clone(),
+            cwd: text(&running.cwd),
+            known_by: running.ways.iter().copied().collect(),
+            name: running.name.clone(),
+            pid: running.process.map(|process| process.pid),
+            preview: running.preview.clone(),
+            registered_as,
+            tmux_pane_id: running.pane.as_ref().map(|pane| pane.id.to_string()),
+            tmux_session: running.pane.as_ref().map(|pane| pane.session_name.clone()),
+            tmux_socket: running.pane.as_ref().map(|pane| pane.socket.clone()),
+            unattended: running.unattended,
+        }
+    }
+
+    /// Whether it runs in this folder or below it.
+    pub(in crate::actions::discover) fn is_in(&self, folder: &Path) -> bool {
+        self.cwd.as_ref().is_some_and(|cwd| Path::new(cwd).starts_with(folder))
+    }
+
+    /// Takes over what another look at the same session knows.
+    pub(in crate::actions::discover) fn merge(&mut self, more: Self) {
+        let fill = |known: &mut Option<String>, more: Option<String>| *known = known.take().or(more);
+        fill(&mut self.codex_session_id, more.codex_session_id);
+        fill(&mut self.codex_session_path, more.codex_session_path);
+        fill(&mut self.codex_version, more.codex_version);
+        fill(&mut self.cwd, more.cwd);
+        fill(&mut self.name, more.name);
+        fill(&mut self.preview, more.preview);
+        fill(&mut self.tmux_pane_id, more.tmux_pane_id);
+        fill(&mut self.tmux_session, more.tmux_session);
+        fill(&mut self.tmux_socket, more.tmux_socket);
+        self.pid = self.pid.or(more.pid);
+        self.unattended &= more.unattended;
+        self.known_by.extend(more.known_by);
+        self.known_by.sort_unstable();
+        self.known_by.dedup();
+    }
+
+    /// Its thread, terminal and folder.
+    pub(in crate::actions::discover) fn place(&self) -> String {
+        let nowhere = if self.unattended { "no terminal" } else { "no pane" };
+        let place = self.tmux_session.as_deref().unwrap_or(nowhere);
+        let id = self.codex_session_id.as_deref().unwrap_or("thread not known");
+        format!("{id}  {place}  {}", self.cwd.as_deref().unwrap_or("?"))
+    }
+
+    /// One line for people.
+    pub(in crate::actions::discover) fn line(&self) -> String {
+        let what = self.name.as_deref().or(self.preview.as_deref()).unwrap_or("");
+        let registered = self.registered_as.as_ref().map_or("not registered".to_owned(), |name| format!("is {name}"));
+        format!("{}  {registered}  {what}", self.place()).trim_end().to_owned()
+    }
+}
