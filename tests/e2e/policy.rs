@@ -82,6 +82,8 @@ fn the_terms_of_a_task_are_shown_and_changed_by_keys() {
     let told = terms(&world);
     let name = told["recipe_name"].as_str().unwrap_or_else(|| panic!("{told:#}"));
     terminal.wait_for(&format!("recipe: {name}"));
-    terminal.press(&["Escape", "q"]);
+    terminal.press(&["Escape"]);
+    terminal.wait_gone("the terms of parser");
+    terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
 }
