@@ -275,6 +275,8 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::RegisterWorker
         | Subject::RegisterManager
         | Subject::Terms
+        | Subject::Step
+        | Subject::Reviewer
         | Subject::Deregister => None,
     }
 }

@@ -87,3 +87,47 @@ fn the_terms_of_a_task_are_shown_and_changed_by_keys() {
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
 }
+
+#[test]
+fn a_closing_step_and_the_reviewer_are_forms() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "{{say Read.}}");
+    world.wait_for_condition("w1", "done");
+    world.bind("parser", "w1");
+    world.run(&["manager-config", "parser", "--epilogue", "run-tools", "--tool", "git --version"]).ok();
+    let terminal = Terminal::open(&world, &world.shell_environment(), 110, 40);
+    terminal.conveyor("--no-dispatch");
+    terminal.wait_for("1 Fleet");
+    terminal.press(&["2"]);
+    terminal.wait_for("P policy");
+
+    // A closing step runs, and says what came of it.
+    let open = |words: &str, first: &str| {
+        terminal.press(&[":"]);
+        terminal.press(&["-l", words]);
+        terminal.wait_for(words);
+        terminal.press(&["Enter"]);
+        terminal.wait_for(first);
+    };
+    open("run a closing step of a task", "not yet: step is missing");
+    terminal.press(&["Space"]);
+    terminal.wait_for("--step=run-tools");
+    terminal.press(&["C-s"]);
+    terminal.wait_for("run-tools succeeded");
+    terminal.press(&["Escape"]);
+    terminal.wait_gone("run-tools succeeded");
+    let runs = world.run(&["epilogue", "parser", "--list", "--json"]).ok().json();
+    assert_eq!(runs["runs"][0]["state"], "succeeded", "{runs:#}");
+
+    // The reviewer is set, and stands among the terms.
+    open("set who reviews for a task", "not yet: program is missing");
+    terminal.press(&["-l", "/bin/true --all"]);
+    terminal.press(&["C-s"]);
+    terminal.wait_for("parser: reviewed by");
+    terminal.press(&["Escape"]);
+    terminal.wait_gone("the same headless");
+    terminal.press(&["P"]);
+    terminal.wait_for("true --all, confined, for at most 300 s");
+    terminal.press(&["Escape"]);
+    terminal.wait_gone("the terms of parser");
+}

@@ -3,7 +3,7 @@
 use super::{
     Fault, Flag, Form, MAX_TEXT, Subject,
     control::{Check, Control},
-    fresh,
+    fresh, supervising,
 };
 use crate::{
     actions::{Command, KnownBy, Unregistered},
@@ -145,7 +145,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
         Ok(commands) => {
             // Its form stays below the question, and comes back with a no.
             if let [command] = commands.as_slice()
-                && let Some(words) = operator::question(app, command)
+                && let Some(words) = operator::question(app, command).or_else(|| supervising::question(command))
             {
                 return ask_command(app, &words, command.clone());
             }

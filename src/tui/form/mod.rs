@@ -5,6 +5,7 @@ pub mod control;
 mod drafts;
 pub mod keys;
 mod subjects;
+mod supervising;
 
 pub use drafts::Drafts;
 pub use subjects::{Subject, active, fresh, is_offered, selected_task};

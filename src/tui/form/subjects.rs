@@ -3,17 +3,18 @@
 use super::{
     Entry, Flag, Form,
     control::{Candidate, Checks, Choice, Control, Picker},
+    supervising,
 };
 use crate::{
     actions::{
-        Action as _, Bind, CompactWorker, Deregister, Discover, ManagerConfig, OperatorInbox, Pair, PutToOperator,
-        RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager, StartWorker, Tasks,
+        Action as _, Bind, CompactWorker, ContinuationReviewer, Deregister, Discover, Epilogue, ManagerConfig,
+        OperatorInbox, Pair, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager, StartWorker,
+        Tasks,
     },
     model::{
         board::{SessionRow, TaskRow},
         session::{Registration, Role},
         state::Condition,
-        supervision::{Permission, Recipe},
         task::BindingState,
     },
     text_enum,
@@ -22,7 +23,7 @@ use crate::{
         app::{App, BoardState, Screen},
         field::Field,
         keymap::Intent,
-        operator, policy,
+        operator,
     },
 };
 
@@ -59,6 +60,10 @@ text_enum! {
         Terms => "terms",
         /// Answers what is put to the operator.
         Settle => "settle",
+        /// Runs a closing step of a task.
+        Step => "step",
+        /// Sets the program that judges proposals.
+        Reviewer => "reviewer",
     }
 }
 
@@ -81,6 +86,8 @@ impl Subject {
             Self::Deregister => Deregister::NAME,
             Self::Budget | Self::Terms => ManagerConfig::NAME,
             Self::Settle => OperatorInbox::NAME,
+            Self::Step => Epilogue::NAME,
+            Self::Reviewer => ContinuationReviewer::NAME,
         }
     }
 
@@ -103,6 +110,8 @@ impl Subject {
             Self::Budget => "limit a task's nudges",
             Self::Terms => "change the terms of a task",
             Self::Settle => "answer a question that is put to you",
+            Self::Step => "run a closing step of a task",
+            Self::Reviewer => "set who reviews for a task",
         }
     }
 
@@ -117,9 +126,13 @@ impl Subject {
                 let about: Vec<String> = task.into_iter().chain(session).collect();
                 (!about.is_empty()).then(|| about.join(" and "))
             }
-            Self::Compact | Self::Budget | Self::Terms | Self::Pair | Self::StartManager => {
-                selected_task(app).map(|row| row.task.name.clone())
-            }
+            Self::Compact
+            | Self::Budget
+            | Self::Terms
+            | Self::Step
+            | Self::Reviewer
+            | Self::Pair
+            | Self::StartManager => selected_task(app).map(|row| row.task.name.clone()),
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
         }
@@ -148,8 +161,10 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Resume => (&[], resume(app)?),
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
-        Subject::Terms => (&[], terms(app)?),
-        Subject::Settle => (&[], settle(app)?),
+        Subject::Terms => (&[], supervising::terms(app)?),
+        Subject::Settle => (&[], supervising::settle(app)?),
+        Subject::Step => (&[], supervising::step(app)?),
+        Subject::Reviewer => (&["--set"], supervising::reviewer(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
     // The keyboard begins where something is to be typed.
@@ -180,8 +195,8 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             let free = |role| session(&|row: &SessionRow| is_free(row, role));
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
-        Subject::Compact => task(|row| active(row).is_some()),
-        Subject::Budget | Subject::Terms => task(|_| true),
+        Subject::Compact | Subject::Step => task(|row| active(row).is_some()),
+        Subject::Budget | Subject::Terms | Subject::Reviewer => task(|_| true),
         Subject::Settle => !operator::questions(app).is_empty(),
         Subject::Interrupt => answers::is_reachable(app),
         Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),
@@ -189,27 +204,27 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
     }
 }
 
-fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) -> Entry {
+pub(super) fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) -> Entry {
     Entry { label, hint, flag, required: false, control }
 }
 
-fn required(entry: Entry) -> Entry {
+pub(super) fn required(entry: Entry) -> Entry {
     Entry { required: true, ..entry }
 }
 
-fn line(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+pub(super) fn line(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Option(flag), hint, Control::Line(Field::default()))
 }
 
-fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+pub(super) fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Option(flag), hint, Control::Text(Field::default()))
 }
 
-fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+pub(super) fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Switch(flag), hint, Control::Switch(false))
 }
 
-fn choice(
+pub(super) fn choice(
     label: &'static str,
     flag: &'static str,
     hint: &'static str,
@@ -218,7 +233,7 @@ fn choice(
     entry(label, Flag::Option(flag), hint, Control::Choice(Choice { options: options.to_vec(), at: 0 }))
 }
 
-fn pick(
+pub(super) fn pick(
     label: &'static str,
     flag: Flag,
     hint: &'static str,
@@ -418,78 +433,8 @@ fn budget(app: &App) -> Result<Vec<Entry>, String> {
     ])
 }
 
-fn terms(app: &App) -> Result<Vec<Entry>, String> {
-    let tasks = open_tasks(app, |_| true);
-    if tasks.is_empty() {
-        return Err(with_new_task(app, "no task is open"));
-    }
-    let task = selected_task(app).map(|row| row.task.name.clone());
-    let recipes: Vec<_> = std::iter::once(("", "as it is"))
-        .chain(Recipe::all().iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
-        .chain([("custom", "none: custom terms")])
-        .collect();
-    let now = task.as_deref().and_then(|task| policy::known(app, task));
-    // Of the task that was looked at: what it changes stands first.
-    let permissions = |changes: bool| {
-        let is_held = |one: &Permission| now.is_some_and(|now| now.terms.permissions.holds(*one));
-        let (first, rest): (Vec<Permission>, Vec<Permission>) =
-            Permission::ALL.iter().partition(|one| is_held(one) == changes);
-        let candidate = |one: Permission| Candidate {
-            name: one.to_string(),
-            about: if is_held(&one) { "allowed now".to_owned() } else { String::new() },
-        };
-        let candidates = first.into_iter().chain(rest).map(candidate).collect();
-        Control::Pick(Picker { candidates, ..Picker::default() })
-    };
-    let modes = [("", "as it is"), ("light", "light"), ("guided", "guided"), ("strict", "strict")];
-    let policies = [
-        ("", "as it is"),
-        ("off", "off: nothing follows"),
-        ("ask-operator", "ask-operator: you are asked"),
-        ("auto-review", "auto-review: a reviewer judges"),
-        ("auto-proceed", "auto-proceed: it goes on when a reviewer agrees"),
-    ];
-    let acks = [
-        ("", "as it is"),
-        ("--require-acks", "required before anything is observed"),
-        ("--unset=require-acks", "not required"),
-    ];
-    let acks = Choice { options: acks.to_vec(), at: 0 };
-    Ok(vec![
-        pick("task", Flag::Word, "the task whose terms are changed", tasks, task.as_deref()),
-        choice("recipe", "--recipe", "sets all terms at once; what it comes to is shown, and asked about", &recipes),
-        choice("mode", "--mode", "how closely it is supervised", &modes),
-        entry("permit", Flag::Option("--permit"), "what its manager may do from now on", permissions(false)),
-        entry("deny", Flag::Without("--permissions-json"), "what its manager may do no more", permissions(true)),
-        line("nudges", "--max-nudges", "how many in all, or `none` for no limit"),
-        choice("then", "--nudge-on-completion", "what follows when the worker has finished", &policies),
-        entry("acks", Flag::Whole, "whether both have to acknowledge the terms", Control::Choice(acks)),
-    ])
-}
-
-fn settle(app: &App) -> Result<Vec<Entry>, String> {
-    let questions = operator::questions(app);
-    let meant = operator::meant(app).ok_or("no question is put to you")?;
-    let candidate = |question: &PutToOperator| Candidate {
-        name: question.id.to_string(),
-        about: format!("{}: {}", question.task, operator::kind(question.kind)),
-    };
-    let numbers = questions.iter().map(candidate).collect();
-    let answers = [
-        ("", "not chosen yet"),
-        ("proceed", "proceed: they go on"),
-        ("amend", "amend: they go on with what the note says"),
-        ("stop", "stop: they do not go on"),
-    ];
-    Ok(vec![
-        pick("question", Flag::Option("--settle"), "its number", numbers, Some(&meant.id.to_string())),
-        required(choice("answer", "--answer", "the task's manager is told, as your message", &answers)),
-        text("note", "--note", "what the manager is told with it"),
-    ])
-}
-
 /// What is missing, and the key that makes it.
-fn with_new_task(app: &App, missing: &str) -> String {
+pub(super) fn with_new_task(app: &App, missing: &str) -> String {
     let makes = app.key_that(Intent::NewTask, "makes one").map(|key| format!("; {key}"));
     format!("{missing}{}", makes.unwrap_or_default())
 }
@@ -521,7 +466,7 @@ pub fn may_have_ended(row: &SessionRow) -> bool {
     row.registration == Registration::Gone || matches!(row.judgement.condition, Condition::Aborted | Condition::Unknown)
 }
 
-fn open_tasks(app: &App, fits: impl Fn(&TaskRow) -> bool) -> Vec<Candidate> {
+pub(super) fn open_tasks(app: &App, fits: impl Fn(&TaskRow) -> bool) -> Vec<Candidate> {
     let tasks = app.board().map_or(&[][..], |board| &board.tasks);
     let open = tasks.iter().filter(|row| row.task.state.is_open() && fits(row));
     let candidate = |row: &TaskRow| {
