@@ -22,6 +22,7 @@ use super::{
 use crate::{
     base::{Error, Kind, Result, Timestamp},
     model::{
+        interruption::InterruptOutcome,
         pane::{self, PaneState},
         progress::EndKind,
         session::{Registration, Session},
@@ -33,7 +34,6 @@ use crate::{
         tmux::{self, SendOutcome},
     },
     store::{self, Store, audit},
-    text_enum,
 };
 
 /// Between two looks at the rollout or the screen.
@@ -63,28 +63,6 @@ pub struct SessionInterrupt {
     /// Do not wait for the proof
     #[arg(long, conflicts_with_all = ["wait", "followup"])]
     pub no_wait: bool,
-}
-
-text_enum! {
-    /// What became of an interruption.
-    pub enum InterruptOutcome {
-        /// A rehearsal: this turn would be interrupted.
-        Planned => "planned",
-        /// The rollout shows that the turn was cut off.
-        Interrupted => "interrupted",
-        /// No turn runs; nothing was pressed or sent.
-        NothingToInterrupt => "nothing_to_interrupt",
-        /// The turn ended by itself before it was interrupted.
-        EndedByItself => "ended_by_itself",
-        /// An approval or a question is open; nothing was pressed or sent.
-        QuestionOpen => "question_open",
-        /// It cannot be done now; nothing was pressed or sent.
-        Refused => "refused",
-        /// It was asked for, and the rollout does not show it yet.
-        Unconfirmed => "unconfirmed",
-        /// Whether it was asked for cannot be told, and the rollout does not show it.
-        Unknown => "unknown",
-    }
 }
 
 /// Where the rollout shows the end of the turn.

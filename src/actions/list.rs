@@ -32,11 +32,16 @@ pub struct List {
 
 /// The board as printed.
 #[derive(Debug, Serialize)]
-#[serde(transparent)]
 pub struct Listing {
+    #[serde(flatten)]
     board: Board,
+    /// Questions that are put to the operator and open, whatever the filter says.
+    operator_questions: u64,
     #[serde(skip)]
     is_filtered: bool,
+    /// Sessions that are gone and not shown for that.
+    #[serde(skip)]
+    gone: usize,
 }
 
 impl Action for List {
@@ -45,14 +50,17 @@ impl Action for List {
 
     fn run(self, cx: &Context) -> Result<Listing> {
         let mut board = board(cx)?;
+        let operator_questions = cx.ledger()?.read(store::continuations::open_questions)?;
         let filter = self.filter.unwrap_or_default();
         let now = board.taken_at;
+        let all = board.sessions.len();
         if !self.all && !filter.asks_for_gone() {
             board.sessions.retain(|row| row.attention != Attention::Gone);
         }
+        let gone = all - board.sessions.len();
         board.sessions.retain(|row| filter.matches_session(row, now));
         board.tasks.retain(|row| filter.matches_task(row, now));
-        Ok(Listing { board, is_filtered: !filter.is_empty() })
+        Ok(Listing { board, operator_questions, is_filtered: !filter.is_empty(), gone })
     }
 
     fn argv(&self) -> Argv {
@@ -74,8 +82,21 @@ pub fn board(cx: &Context) -> Result<Board> {
 impl Outcome for Listing {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let sessions = &self.board.sessions;
+        match self.operator_questions {
+            0 => {}
+            1 => writeln!(out, "! 1 question to you: `conveyor operator-inbox` shows it")?,
+            more => writeln!(out, "! {more} questions to you: `conveyor operator-inbox` shows them")?,
+        }
         if sessions.is_empty() && self.is_filtered {
-            return writeln!(out, "nothing passes the filter");
+            return writeln!(out, "nothing passes the filter; `conveyor list` shows every session");
+        }
+        if sessions.is_empty() && self.gone > 0 {
+            let (count, word) = (self.gone, if self.gone == 1 { "session has" } else { "sessions have" });
+            return writeln!(
+                out,
+                "no session runs: {count} {word} ended; `conveyor list --all` shows how to bring one back, \
+                 `conveyor start-worker` starts a new one"
+            );
         }
         if sessions.is_empty() {
             return writeln!(

@@ -73,7 +73,7 @@ pub use event_log::Events;
 pub use explain::{Explain, Explanation, explanation};
 pub use inbox::{Ack, InboxAck, InboxArgs, ManagerInbox, Receive, SessionInbox, WaitArgs, WorkerInbox};
 pub use ingest::Ingest;
-pub use interrupt::{InterruptOutcome, Interrupted, SessionInterrupt};
+pub use interrupt::{Interrupted, SessionInterrupt};
 pub use launch::{
     Create, Ending, LaunchArgs, ManagerTermArgs, Open, OpenManager, OpenWorker, Pair, Resume, Start, StartManager,
     StartTest, StartWorker, Stop, Way, attach_argv, beside, launch_session,
@@ -85,7 +85,7 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, Epilogue, FinishTask, Handoff, Judged, Limit,
+    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, EndArgs, Epilogue, FinishTask, Handoff, Judged, Limit,
     ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PolicyAck, PolicyReviewer,
     PutToOperator, RecordDecision, Seen, Setting, ShownCriterion, StopTask, TaskPolicy, TaskReview, TermArgs,
     WorkerAck, task_criteria, task_policy, task_review,

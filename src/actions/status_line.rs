@@ -14,7 +14,8 @@ use crate::{
 /// Print one short line: who needs you, what failed, what works, whether somebody delivers
 ///
 /// Made to be called every few seconds by a status bar, so it never fails: when the ledger cannot be read, the line is
-/// `conveyor ?` with the reason in a word, and the exit code is 0. `!` needs you, `x` failed, `v` finished, `*` works.
+/// `conveyor ?` with the reason in a word, and the exit code is 0. `!` needs you (a session that waits for an answer, or a
+/// question of `operator-inbox`), `x` failed, `v` finished, `*` works.
 ///
 /// In ~/.tmux.conf: `set -g status-right '#(conveyor --path /project/.codex-workers/workerctl.db status-line --tmux)'`
 ///
@@ -37,7 +38,10 @@ pub struct Counts {
     delivers: bool,
     failed: usize,
     finished: usize,
-    needs_you: usize,
+    /// Sessions that wait for a person, and the questions to the operator.
+    needs_you: u64,
+    /// Of these, the questions to the operator: `operator-inbox` shows them.
+    operator_questions: u64,
     paused: bool,
     /// Why nothing is known; none when it is.
     unknown: Option<&'static str>,
@@ -66,13 +70,14 @@ fn counted(cx: &Context) -> Result<Counts> {
     cx.ledger()?.read(|r| {
         let now = cx.now();
         let board = store::board::load(r, "", now)?;
-        Ok(Counts::of(&board.sessions, &health_of(cx, r)?, now))
+        let questions = store::continuations::open_questions(r)?;
+        Ok(Counts::of(&board.sessions, questions, &health_of(cx, r)?, now))
     })
 }
 
 impl Counts {
     /// What is put aside counts for nothing, and neither does what has finished and was looked at.
-    fn of(sessions: &[SessionRow], health: &DispatchHealth, now: Timestamp) -> Self {
+    fn of(sessions: &[SessionRow], questions: u64, health: &DispatchHealth, now: Timestamp) -> Self {
         let awake = || sessions.iter().filter(|row| !row.marks.is_snoozed(now));
         let count = |attention| awake().filter(|row| row.attention == attention).count();
         Self {
@@ -81,7 +86,8 @@ impl Counts {
             delivers: health.running && !health.paused,
             failed: count(Attention::Failed),
             finished: awake().filter(|row| row.attention == Attention::DoneUnseen && row.marks.unread).count(),
-            needs_you: count(Attention::NeedsYou),
+            needs_you: number(count(Attention::NeedsYou)) + questions,
+            operator_questions: questions,
             paused: health.paused,
             unknown: None,
             waiting: health.waiting,
@@ -103,6 +109,7 @@ impl Counts {
             failed: 0,
             finished: 0,
             needs_you: 0,
+            operator_questions: 0,
             paused: false,
             unknown: Some(why),
             waiting: 0,
@@ -122,8 +129,7 @@ impl Counts {
                 pieces.push((colour, text));
             }
         };
-        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        add(number(self.needs_you), "fg=yellow,bold", format!("!{}", self.needs_you));
+        add(self.needs_you, "fg=yellow,bold", format!("!{}", self.needs_you));
         add(number(self.failed), "fg=red,bold", format!("x{}", self.failed));
         add(number(self.finished), "fg=green", format!("v{}", self.finished));
         add(number(self.working), "fg=cyan", format!("*{}", self.working));
@@ -141,6 +147,10 @@ impl Counts {
         }
         pieces
     }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 impl Outcome for Counts {

@@ -32,6 +32,9 @@ pub struct DashboardArgs {
     /// Its id
     #[arg(long, value_name = "ID", default_value = DISPATCHER, requires = "ensure_dispatch")]
     pub dispatcher_id: Name,
+    /// What is meant by `--task`
+    #[arg(value_name = "TASK", hide = true)]
+    pub unnamed: Vec<String>,
     /// Of the web server that there is no more
     #[arg(long, value_name = "ADDRESS", hide = true)]
     pub host: Option<String>,
@@ -61,6 +64,10 @@ pub(super) fn run(args: &DashboardArgs, global: &Global, printer: &mut Printer<'
             return Err(Error::usage(format!("{flag} means nothing here: there is no web server"))
                 .hint("the dashboard is the cockpit in this terminal; over a network, open it through ssh or tmux"));
         }
+    }
+    if let Some(word) = args.unnamed.first() {
+        return Err(Error::usage(format!("the task is named by a flag: `--task {word}`"))
+            .hint(format!("`conveyor dashboard --task {}`", shell_words::quote(word))));
     }
     let cx = super::context(global)?;
     let plan = plan(&cx, args)?;

@@ -389,3 +389,33 @@ impl Drop for Cast {
         self.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Every step of every turn of a script.
+    fn steps(script: &str) -> Vec<Value> {
+        let script: Value = serde_json::from_str(script).unwrap();
+        let turns = ["rules", "autostart"].into_iter().filter_map(|list| script[list].as_array().cloned()).flatten();
+        turns.filter_map(|turn| turn["steps"].as_array().cloned()).flatten().collect()
+    }
+
+    #[test]
+    fn whatever_a_script_answers_by_itself_it_says_that_it_did() {
+        let mut answered = 0;
+        for step in PARTS.iter().flat_map(|part| steps(part.script)) {
+            let Some(asked) = [&step["approve"], &step["ask"]].into_iter().find(|asked| asked.is_object()) else {
+                continue;
+            };
+            if asked["answer_after_ms"].is_u64() {
+                let note = asked["answer_note"].as_str().unwrap_or_default();
+                assert!(note.starts_with("Demo: the script of this simulation") && note.contains("Conveyor did not"));
+                answered += 1;
+            }
+        }
+        assert_eq!(answered, 2);
+    }
+}

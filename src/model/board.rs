@@ -21,7 +21,7 @@ text_enum! {
     pub enum Attention {
         /// A person has to answer.
         NeedsYou => "needs_you",
-        /// Its last turn failed, was aborted, or its process died.
+        /// Its last turn failed, was aborted and nobody on record did it, or its process died.
         Failed => "failed",
         /// Finished with an answer that the operator has not looked at.
         DoneUnseen => "done_unseen",

@@ -33,6 +33,8 @@ pub struct CommandRow {
     pub created_at: Timestamp,
     /// When it moved last.
     pub updated_at: Timestamp,
+    /// When it is tried again; none when nothing was said about that.
+    pub next_try_at: Option<Timestamp>,
     /// When its time runs out, unless it is delivered before.
     pub expires_at: Option<Timestamp>,
     /// Tries at delivering it.

@@ -5,7 +5,10 @@
 
 use serde::Serialize;
 
-use super::state::{Condition, Judgement, Source};
+use super::{
+    interruption,
+    state::{Condition, Judgement, Source},
+};
 use crate::base::Timestamp;
 
 /// The marks of a session or a task, as stored. A task is never looked at like a session, so it has no `seen`.
@@ -110,7 +113,8 @@ impl Marks {
     /// Whether its last turn ended, well or badly, and nobody has looked since.
     fn has_unseen_end(&self, standing: Standing<'_>) -> bool {
         let condition = standing.judgement.condition;
-        if !matches!(condition, Condition::Done | Condition::Aborted) {
+        let is_own = standing.judgement.rule == interruption::BY_OPERATOR;
+        if is_own || !matches!(condition, Condition::Done | Condition::Aborted) {
             return false;
         }
         let Some(seen) = &self.seen else { return true };
@@ -152,7 +156,8 @@ fn wakes(snoozed_at: Timestamp, standing: Standing<'_>) -> bool {
     let since = match judgement.condition {
         // Another sensor that tells of the same question begins anew; the question itself has one beginning.
         Condition::Blocked => standing.asked_at.or(judgement.since),
-        Condition::Aborted => judgement.since,
+        Condition::Aborted if judgement.rule != interruption::BY_OPERATOR => judgement.since,
+        Condition::Aborted => None,
         Condition::Busy | Condition::Idle | Condition::Done | Condition::Unknown => None,
     };
     since.is_some_and(|since| since > snoozed_at)

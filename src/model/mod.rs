@@ -10,6 +10,7 @@ pub mod deliveries;
 pub mod delivery;
 pub mod family;
 pub mod filter;
+pub mod interruption;
 pub mod judge;
 pub mod marks;
 pub mod pane;

@@ -82,8 +82,8 @@ struct CodexArgs {
     /// (with a leading ^: at its beginning) answers it. `autostart`: a list of {"message", "steps", "after_ms"}, turns
     /// that begin by themselves. Steps: {"say": TEXT}, {"note": TEXT}, {"think": TEXT}, {"plan": TEXT}, {"sleep": MS},
     /// {"hold": FILE}, {"run": {"command", "output", "exit", "ms"}}, {"approve": {"command", "reason", "ms",
-    /// "answer_after_ms", "answer"}}, {"ask": {"question", "options", "answer_after_ms"}}, {"patch": {"path",
-    /// "content"}}, {"error": {"kind", "message"}}, {"tokens": {"input", "output", "primary", "secondary"}},
+    /// "answer_after_ms", "answer", "answer_note"}}, {"ask": {"question", "options", "answer_after_ms",
+    /// "answer_note"}}, {"patch": {"path", "content"}}, {"error": {"kind", "message"}}, {"tokens": {"input", "output", "primary", "secondary"}},
     /// "compact", "exit", "crash".
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,

@@ -84,6 +84,8 @@ pub struct ApproveStep {
     /// The answer it then gives: yes unless `false`.
     #[serde(default = "yes")]
     pub answer: bool,
+    /// What is said afterwards when it has answered by itself, and only then.
+    pub answer_note: Option<String>,
 }
 
 /// A question with options.
@@ -97,6 +99,8 @@ pub struct AskStep {
     pub options: Vec<String>,
     /// Chooses the first option after this time; else it waits for a person.
     pub answer_after_ms: Option<u64>,
+    /// What is said afterwards when it has answered by itself, and only then.
+    pub answer_note: Option<String>,
 }
 
 /// A pretended file edit.
@@ -330,9 +334,15 @@ fn directive(verb: &str, argument: &str) -> Step {
             exit: 0,
             ms: None,
             answer_after_ms: None,
+            answer_note: None,
             answer: true,
         }),
-        "ask" => Step::Ask(AskStep { question: owned(), options: default_options(), answer_after_ms: None }),
+        "ask" => Step::Ask(AskStep {
+            question: owned(),
+            options: default_options(),
+            answer_after_ms: None,
+            answer_note: None,
+        }),
         "sleep" => {
             Step::Sleep(argument.parse::<f64>().map_or(0, |seconds| (seconds.clamp(0.0, 86_400.0) * 1000.0) as u64))
         }

@@ -427,9 +427,15 @@ impl Session {
             Phase::Hold(path) if path.exists() => turn.phase = Phase::Ready,
             Phase::Approval { auto: Some(at), step, .. } if due(*at) => {
                 let decision = if step.answer { Decision::Yes } else { Decision::No };
+                let note = step.answer_note.clone();
                 self.decide(decision)?;
+                self.say_next(note);
             }
-            Phase::Question { auto: Some(at), .. } if due(*at) => self.answer(0)?,
+            Phase::Question { auto: Some(at), step, .. } if due(*at) => {
+                let note = step.answer_note.clone();
+                self.answer(0)?;
+                self.say_next(note);
+            }
             Phase::Stream { until, .. } if due(*until) => {
                 let Phase::Stream { step, .. } = mem::replace(&mut turn.phase, Phase::Ready) else { return Ok(true) };
                 turn.silent = false;
@@ -461,6 +467,13 @@ impl Session {
             | Phase::Patching { .. } => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// The turn, if it goes on, says this before anything else.
+    fn say_next(&mut self, note: Option<String>) {
+        if let Some(note) = note {
+            self.with_turn(|turn| turn.steps.push_front(Step::Note(note)));
+        }
     }
 
     /// After a tool: the model is asked again, unless messages wait (they bring a request of their own).

@@ -4,8 +4,11 @@ use rusqlite::named_params;
 use serde::Serialize;
 
 use super::{Error, Read, Result, Write};
-use crate::base::{Timestamp, json};
 use crate::text_enum;
+use crate::{
+    base::{Timestamp, json},
+    model::interruption::{By, InterruptOutcome, Noted},
+};
 
 text_enum! {
     /// Who acts.
@@ -120,6 +123,38 @@ pub fn list(r: Read<'_>, subject: &Subject, kind: Option<&str>, limit: u32) -> R
     Ok(rows)
 }
 
+// The words stand here as they stand in the index, which SQLite takes only for its own condition.
+const INTERRUPTIONS: &str = "select created_at, actor, payload_json ->> '$.caller' as caller,
+      payload_json ->> '$.turn_id' as turn_id, payload_json ->> '$.outcome' as outcome
+    from events
+    where session_id = :id and type in ('session_interrupt_begun', 'session_interrupted')
+    order by id desc
+    limit :limit";
+
+/// Of the interruptions of a session so many lines are looked at: those of its last turn are among them.
+const INTERRUPTIONS_LOOKED_AT: u32 = 16;
+
+/// What is on record of interruptions of a session, the newest line first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn interruptions(r: Read<'_>, session_id: &str) -> Result<Vec<Noted>> {
+    let mut statement = r.connection.prepare_cached(INTERRUPTIONS)?;
+    let rows = statement.query_map(named_params! { ":id": session_id, ":limit": INTERRUPTIONS_LOOKED_AT }, |row| {
+        let actor: String = row.get("actor")?;
+        let by = match row.get("caller")? {
+            Some(caller) => By::Session(caller),
+            None if actor == Actor::Operator.as_str() => By::Operator,
+            None => By::Session(actor),
+        };
+        // A word that a newer program wrote is no proof that anything ended.
+        let outcome: Option<String> = row.get("outcome")?;
+        let outcome = outcome.map(|word| word.parse().unwrap_or(InterruptOutcome::Refused));
+        Ok(Noted { at: row.get("created_at")?, by, turn_id: row.get("turn_id")?, outcome })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +177,7 @@ mod tests {
         let search = |index: &str, key: &str| vec![format!("SEARCH events USING INDEX {index} ({key}=?)")];
         assert_eq!(plan(OF_SESSION).unwrap(), search("events_session_id", "session_id"));
         assert_eq!(plan(OF_TASK).unwrap(), search("events_task_id", "task_id"));
+        let of_interruptions = INTERRUPTIONS.replace("limit :limit", "limit case when :type is null then :limit end");
+        assert_eq!(plan(&of_interruptions).unwrap(), search("events_interruptions", "session_id"));
     }
 }

@@ -10,8 +10,10 @@ use crate::{
     model::{
         board::{Attention, BindingRow, Board, DecisionRow, EventBrief, SessionRow, TaskRow},
         family::Parent,
+        interruption::{self, By},
         judge::{Evidence, Sighting, judge},
         marks::{MarksView, Standing},
+        progress::EndKind,
         rollout::{Head, SessionSource},
         session::{Communication, Registration, Session},
         state::{Condition, Judgement},
@@ -70,7 +72,8 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let rollout = rollouts.remove(&session.id);
             let seen = sightings.remove(&session.id).unwrap_or_default();
             let marks = marks.sessions.remove(&session.id).unwrap_or_default();
-            let mut row = session_row(session, rollout.as_ref(), &seen, now);
+            let interrupted = interrupted(r, session, rollout.as_ref())?;
+            let mut row = session_row(session, rollout.as_ref(), &seen, interrupted.as_ref(), now);
             let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
             let asking = asking.get(&session.id);
             let asked_at = asking.map(|asking| asking.newest_at);
@@ -86,9 +89,9 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
                 parent.session = session_of_thread(&sessions, &parent.thread_id);
             }
             row.unread = unread.get(&session.id).copied().unwrap_or(0);
-            row
+            Ok(row)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     rows.sort_by(|a, b| {
         a.urgency(now).cmp(&b.urgency(now)).then(a.role.cmp(&b.role)).then_with(|| a.name.cmp(&b.name))
     });
@@ -157,7 +160,16 @@ fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, 
 pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judgement> {
     let rollout = rollouts::current(r, &session.id)?;
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
-    Ok(judged(session, rollout.as_ref(), &seen, now))
+    let interrupted = interrupted(r, session, rollout.as_ref())?;
+    Ok(judged(session, rollout.as_ref(), &seen, interrupted.as_ref(), now))
+}
+
+/// Who interrupted the last turn, when it was interrupted and this program has it on record.
+fn interrupted(r: Read<'_>, session: &Session, rollout: Option<&rollouts::Cursor>) -> Result<Option<By>> {
+    let progress = rollout.map(|cursor| &cursor.progress).filter(|progress| progress.open_turn.is_none());
+    let end = progress.and_then(|progress| progress.last_end.as_ref()).filter(|end| end.kind == EndKind::Aborted);
+    let Some(end) = end else { return Ok(None) };
+    Ok(interruption::by(end, &audit::interruptions(r, &session.id)?))
 }
 
 /// What the rollout of a session tells beside its state.
@@ -198,10 +210,21 @@ pub fn marks_of(r: Read<'_>, session: &Session, now: Timestamp) -> Result<MarksV
     Ok(marks::of(r, marks::Subject::Session(&session.id))?.of_session(standing, now))
 }
 
-fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> Judgement {
+fn judged(
+    session: &Session,
+    rollout: Option<&rollouts::Cursor>,
+    seen: &[Sighting],
+    interrupted: Option<&By>,
+    now: Timestamp,
+) -> Judgement {
+    let read = rollout.map(|cursor| cursor.progress.reading());
+    let read = match (read, interrupted) {
+        (Some(reading), Some(by)) if reading.condition == Condition::Aborted => Some(by.tells(reading)),
+        (reading, _) => reading,
+    };
     let mut judgement = judge(&Evidence {
         registration: session.state,
-        rollout: rollout.map(|cursor| cursor.progress.reading()),
+        rollout: read,
         thread_known: session.codex_session_id.is_some() || session.codex_app_thread_id.is_some(),
         rollout_last_at: rollout.and_then(|cursor| cursor.progress.last_at),
         resumed_at: session.resumed_at,
@@ -215,8 +238,14 @@ fn judged(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sightin
 }
 
 /// A session by itself; what lies beside it in the ledger comes later, and with it how much it asks for.
-fn session_row(session: &Session, rollout: Option<&rollouts::Cursor>, seen: &[Sighting], now: Timestamp) -> SessionRow {
-    let judgement = judged(session, rollout, seen, now);
+fn session_row(
+    session: &Session,
+    rollout: Option<&rollouts::Cursor>,
+    seen: &[Sighting],
+    interrupted: Option<&By>,
+    now: Timestamp,
+) -> SessionRow {
+    let judgement = judged(session, rollout, seen, interrupted, now);
     let progress = rollout.map(|cursor| &cursor.progress);
     let (context, tokens) = progress.map(usage::of).unwrap_or_default();
     SessionRow {
@@ -284,6 +313,7 @@ fn attention(registration: Registration, judgement: &Judgement, marks: &MarksVie
     }
     match judgement.condition {
         Condition::Blocked => Attention::NeedsYou,
+        Condition::Aborted if interruption::is_on_purpose(&judgement.rule) => Attention::Idle,
         Condition::Aborted => Attention::Failed,
         Condition::Done if marks.unread => Attention::DoneUnseen,
         Condition::Busy => Attention::Working,

@@ -25,7 +25,8 @@ const LONGEST_PAYLOAD: u32 = 16_384;
 const PREVIEW: u32 = 2_000;
 
 const COMMAND: &str = "select c.id, c.seq, c.type, c.created_by, c.task_id, t.name as task, c.target_session_id,
-    s.name as target, c.phase, c.reason, c.lane_reason, c.created_at, c.updated_at, c.expires_at, c.attempts,
+    s.name as target, c.phase, c.reason, c.lane_reason, c.created_at, c.updated_at, c.available_at,
+    c.expires_at, c.attempts,
     json_extract(c.result_json, '$.receipt.byte_offset') as proof,
     octet_length(c.payload_json) as bytes,
     case when octet_length(c.payload_json) <= :longest
@@ -80,6 +81,7 @@ fn command(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         lane_reason: row.get("lane_reason")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
+        next_try_at: row.get("available_at")?,
         expires_at: row.get("expires_at")?,
         attempts: convert::count(row, "attempts")?,
         // Nothing but a whole number is a byte; a receipt that says something else proves nothing here.

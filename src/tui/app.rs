@@ -50,6 +50,9 @@ use crate::{
 /// How long a notice stays, in seconds.
 const NOTICE_SECONDS: i64 = 8;
 
+/// A key puts a notice away once it has stood for so many seconds: who presses one has read on.
+const READ_SECONDS: i64 = 1;
+
 /// Without news the board is loaded again after so many seconds: a process that died changes no ledger.
 const RELOAD_SECONDS: i64 = 10;
 
@@ -374,6 +377,9 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => {
             app.receipts.key_pressed();
+            if app.notice.as_ref().is_some_and(|notice| notice.at.age_seconds(app.now) >= READ_SECONDS) {
+                app.notice = None;
+            }
             let intent = app.settings.keymap.lookup(&app.places(), key);
             super::input::key(app, key, intent, &mut effects);
         }

@@ -5,7 +5,7 @@ use super::{
     answers,
     app::{App, Screen},
     calls::Ringing,
-    diff, finish,
+    criteria, diff, finish,
     form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
@@ -42,6 +42,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Snooze) => marks::snoozing(app, intent, effects),
             Some(Place::Finish) => finish::key(app, intent, effects),
             Some(Place::Policy) => policy::key(app, intent, effects),
+            Some(Place::Criteria) => criteria::key(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
                     on_screen(app, intent, effects);
@@ -152,6 +153,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Finish => finish::open(app, effects),
         Intent::Policy => policy::open(app, effects),
         Intent::Terms => form::keys::open(app, Subject::Terms, effects),
+        Intent::Criteria => criteria::open(app),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),
         Intent::Unread => marks::unread(app, effects),
@@ -241,6 +243,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::No
         | Intent::WithWorker
         | Intent::WithManager
+        | Intent::AddCriterion
+        | Intent::AcceptCriterion
+        | Intent::SatisfyCriterion
+        | Intent::DeferCriterion
+        | Intent::RejectCriterion
+        | Intent::StopTask
         | Intent::Approve
         | Intent::Decline
         | Intent::CancelTurn

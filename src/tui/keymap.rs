@@ -3,6 +3,7 @@
 //! A row says where a key works, what it means and in which words that is told. Keys of capabilities that have not
 //! landed do not stand here.
 
+mod group;
 mod intent;
 mod key;
 mod table;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 pub use self::{
+    group::Group,
     intent::{Intent, Place},
     key::{Key, UnknownKey},
     table::BINDINGS,

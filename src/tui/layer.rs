@@ -1,6 +1,7 @@
 //! What can lie on top of a screen: help, an input line, a message that is written, a text to read, a question.
 
 use super::{
+    criteria,
     field::Field,
     finish::Finishing,
     form::Form,
@@ -53,6 +54,8 @@ pub enum Layer {
     Finish(Box<Finishing>),
     /// The terms of a task.
     Policy(Box<Policy>),
+    /// The criteria of a task.
+    Criteria(criteria::Asked),
 }
 
 impl Layer {
@@ -72,6 +75,7 @@ impl Layer {
             Self::Snooze(_) => Place::Snooze,
             Self::Finish(_) => Place::Finish,
             Self::Policy(_) => Place::Policy,
+            Self::Criteria(_) => Place::Criteria,
         }
     }
 }
@@ -122,11 +126,9 @@ pub enum About {
     Explain(String),
     /// The working tree of this session.
     Diff(String),
-    /// How far this command has come.
-    Command(String),
-    /// The submitted command of this number, which still runs.
-    Running(u64),
-    /// An event, an error, a result.
+    /// The receipt of this number: what it says is told when it is drawn, since it goes on.
+    Receipt(u64),
+    /// An event, an error.
     Message,
 }
 
@@ -135,13 +137,13 @@ pub enum About {
 pub struct Reader {
     /// What it shows.
     pub about: About,
-    /// Its heading.
+    /// Its heading; a receipt has its own.
     pub title: String,
-    /// The text, a part for each paragraph.
+    /// The text, a part for each paragraph; a receipt has its own.
     pub text: Vec<(Part, String)>,
     /// First line shown.
     pub scroll: usize,
-    /// The command line that shows the same.
+    /// The command line that shows the same, or that was submitted.
     pub command: Option<String>,
 }
 

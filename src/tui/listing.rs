@@ -41,6 +41,8 @@ pub struct Sides {
     pub list: Listing,
     /// Whether the pane beside it has the keyboard.
     pub detail: bool,
+    /// Whether that pane has the whole screen, where a screen offers it.
+    pub whole: bool,
     /// First line that the pane shows.
     pub scroll: usize,
 }
@@ -50,6 +52,12 @@ impl Sides {
     pub fn select(&mut self, id: String) {
         self.list.id = Some(id);
         self.scroll = 0;
+    }
+
+    /// Gives the keyboard back to the list; false when it has it already.
+    pub fn back(&mut self) -> bool {
+        self.whole = false;
+        std::mem::take(&mut self.detail)
     }
 
     /// Moves the selection by so many rows, or scrolls the pane when it has the keyboard.

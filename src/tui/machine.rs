@@ -55,6 +55,11 @@ impl App {
         self.doctor.slot.ask(()).map(|()| Effect::Load(Load::Checkup))
     }
 
+    /// The same, unless it is under way.
+    pub(super) fn ask_checkup_anew(&mut self) -> Option<Effect> {
+        if self.doctor.is_looking { None } else { self.ask_checkup() }
+    }
+
     /// The same, unless it was done or is under way.
     pub(super) fn ask_first_checkup(&mut self) -> Option<Effect> {
         if self.doctor.checkup.is_some() || self.doctor.is_looking { None } else { self.ask_checkup() }

@@ -6,7 +6,7 @@ use super::{
     look,
     message::Effect,
     operator, pair,
-    screen::{doctor, events, fleet, inbox, list},
+    screen::{dispatch, doctor, events, fleet, inbox, list},
     submitting::copy,
     theme::Part,
 };
@@ -74,7 +74,10 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
             Some(id) => go_to(app, id, effects),
             None => app.say(Part::Warning, "nothing is selected"),
         },
-        Screen::Dispatch => app.dispatch.view.detail = true,
+        Screen::Dispatch => {
+            let view = &mut app.dispatch.view;
+            (view.detail, view.whole) = (true, true);
+        }
         Screen::Doctor => match doctor::repair(app) {
             Some(line) => copy(app, line, effects),
             None => app.say(Part::Warning, "no single command mends it"),
@@ -101,7 +104,9 @@ pub(super) fn next_pane(app: &mut App) {
         screen => {
             if let Some(list) = list::of(screen) {
                 let view = list.view_mut(app);
-                view.detail = !view.detail;
+                if !view.back() {
+                    view.detail = true;
+                }
             }
         }
     }
@@ -122,7 +127,7 @@ pub(super) fn back(app: &mut App, effects: &mut Vec<Effect>) {
         }
         screen if list::of(screen).is_some_and(|list| list.view(app).detail) => {
             if let Some(list) = list::of(screen) {
-                list.view_mut(app).detail = false;
+                list.view_mut(app).back();
             }
         }
         Screen::Events if app.events.stop_looking() => {}
@@ -169,6 +174,12 @@ pub(super) fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
             app.task_view.list.id.clone_from(&app.fleet.list.id)
         }
         _ => {}
+    }
+    match screen {
+        Screen::Dispatch => dispatch::start(app),
+        // What was found is as old as the last look.
+        Screen::Doctor => effects.extend(app.ask_checkup_anew()),
+        Screen::Fleet | Screen::Task | Screen::Events | Screen::Inbox => {}
     }
     app.selection_changed(effects);
 }

@@ -210,6 +210,7 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             | Layer::Answer(_)
             | Layer::Snooze(_)
             | Layer::Finish(_)
+            | Layer::Criteria(_)
             | Layer::Policy(_),
         )
         | None => {}

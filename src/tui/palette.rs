@@ -1,12 +1,15 @@
 //! The palette: everything that works now, by name, with its target and its command line; and sessions, tasks and
 //! screens to go to.
 
+mod rank;
+
+use self::rank::{Ranking, Words};
 use super::{
     acts::{self, Deed},
     app::{App, Screen},
     editing::{self, Lines},
     field::Field,
-    form::{self, Subject, control::best},
+    form::{self, Subject},
     input::{self, BUSY_WAIT_SECONDS},
     keymap::{Binding, Intent, Key, Place},
     layer::Layer,
@@ -91,6 +94,8 @@ pub struct Item {
     pub title: String,
     /// What it is about, or what it does in a sentence.
     pub about: String,
+    /// Other names under which it is looked for: its command, the word of its key.
+    pub also: String,
     /// The key that does the same.
     pub key: Option<String>,
     /// The command line that it runs or begins with.
@@ -102,12 +107,17 @@ pub struct Item {
 /// The rows that fit what was typed, the best first.
 #[must_use]
 pub fn found(app: &App, typed: &str) -> Vec<Item> {
-    let items = items(app);
-    // What is named so comes before what is only said of something.
-    let named = best(typed, &items, |item| item.title.clone());
-    let told = best(typed, &items, |item| format!("{} {}", item.title, item.about));
-    let rest = told.into_iter().filter(|item| !named.contains(item)).collect::<Vec<_>>();
-    named.iter().copied().chain(rest).cloned().collect()
+    let mut ranking = Ranking::new(typed);
+    let fit = |item: Item| {
+        let words = Words { name: &item.title, also: &item.also, about: &item.about };
+        Some((ranking.fit(words)?, item))
+    };
+    let mut found: Vec<_> = items(app).into_iter().filter_map(fit).collect();
+    if !typed.trim().is_empty() {
+        // Stable: what fits equally well keeps its order.
+        found.sort_by_key(|(fit, _)| *fit);
+    }
+    found.into_iter().map(|(_, item)| item).collect()
 }
 
 /// Everything that works now.
@@ -131,9 +141,11 @@ fn items(app: &App) -> Vec<Item> {
                     Deed::PauseTask | Deed::ResumeTask => None,
                 },
             );
-            let line = Some(submitting::command_line(app, &command.argv()));
+            let argv = command.argv();
+            let also = verb(&argv);
+            let line = Some(submitting::command_line(app, &argv));
             let about = "asks before it does".to_owned();
-            items.push(Item { title, about, key, line, does: Does::Ask(*deed) });
+            items.push(Item { title, about, also, key, line, does: Does::Ask(*deed) });
         }
     }
     for subject in Subject::ALL {
@@ -142,16 +154,20 @@ fn items(app: &App) -> Vec<Item> {
         }
         let Ok(form) = form::fresh(app, *subject) else { continue };
         let about = form.about.clone().map_or_else(|| "a form".to_owned(), |about| format!("a form, for {about}"));
-        let line = form.lines().first().map(|line| submitting::command_line(app, line));
+        let lines = form.lines();
+        let also = lines.first().map(verb).unwrap_or_default();
+        let line = lines.first().map(|line| submitting::command_line(app, line));
         let title = subject.title().to_owned();
-        items.push(Item { title, about, key: key_of(app, intent_of(*subject)), line, does: Does::Form(*subject) });
+        let key = key_of(app, intent_of(*subject));
+        items.push(Item { title, about, also, key, line, does: Does::Form(*subject) });
     }
     for screen in Screen::ALL.iter().copied() {
         let intent = screen.intent();
         if screen != app.screen && works(app, intent) {
             let title = format!("go to {screen}");
             let about = "a screen".to_owned();
-            items.push(Item { title, about, key: key_of(app, Some(intent)), line: None, does: Does::Screen(screen) });
+            let key = key_of(app, Some(intent));
+            items.push(Item { title, about, also: String::new(), key, line: None, does: Does::Screen(screen) });
         }
     }
     let Some(board) = app.board() else { return items };
@@ -160,6 +176,7 @@ fn items(app: &App) -> Vec<Item> {
         Item {
             title: format!("go to session {}", row.name),
             about: format!("{}, {}{task}", row.role, row.judgement.condition),
+            also: String::new(),
             key: None,
             line: None,
             does: Does::Session(row.id.clone()),
@@ -168,6 +185,7 @@ fn items(app: &App) -> Vec<Item> {
     items.extend(board.tasks.iter().map(|row| Item {
         title: format!("go to task {}", row.task.name),
         about: row.task.state.to_string(),
+        also: String::new(),
         key: None,
         line: None,
         does: Does::Task(row.task.id.clone()),
@@ -214,6 +232,11 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let task = &form::selected_task(app)?.task.name;
             (format!("show the terms of {task}"), Some(policy::shown(task)))
         }
+        Intent::Criteria => {
+            let row = form::selected_task(app)?;
+            let list = ["criteria", &row.task.name, "--list"].map(str::to_owned).into();
+            (format!("criteria of {}", row.task.name), Some(Argv { words: list, stdin: None }))
+        }
         Intent::Pause if row.place != Place::Screen => return None,
         Intent::Pause => {
             let verb = if app.deliveries().is_some_and(|deliveries| deliveries.health.paused) {
@@ -251,10 +274,16 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
     works(app, row.intent).then(|| Item {
         title,
         about: row.help.to_owned(),
+        also: format!("{} {} {}", row.short, row.intent, row.verb.unwrap_or_default()),
         key: row.keys.first().map(|key| key.name()),
         line: argv.map(|argv| submitting::command_line(app, &argv)),
         does: Does::Key(row.intent),
     })
+}
+
+/// The command word of a command line.
+fn verb(argv: &Argv) -> String {
+    argv.words.first().cloned().unwrap_or_default()
 }
 
 /// The key of a form.
@@ -277,7 +306,13 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::Terms
         | Subject::Step
         | Subject::Reviewer
-        | Subject::Deregister => None,
+        | Subject::Deregister
+        | Subject::AddCriterion
+        | Subject::AcceptCriterion
+        | Subject::SatisfyCriterion
+        | Subject::DeferCriterion
+        | Subject::RejectCriterion
+        | Subject::StopTask => None,
     }
 }
 

@@ -15,6 +15,9 @@ use crate::{
 /// The most receipts that are kept.
 const KEPT: usize = 50;
 
+/// For so many seconds a failure that nobody has looked at is named on every screen.
+const NAMED_SECONDS: i64 = 600;
+
 /// What a command came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -57,8 +60,12 @@ pub struct Receipt {
     pub ended_at: Option<Timestamp>,
     /// What it came to.
     pub outcome: Outcome,
+    /// When it turned out that it came to nothing.
+    pub failed_at: Option<Timestamp>,
     /// Messages that it queued.
     pub sent: Vec<Sent>,
+    /// What it says is only how its message stood then; the ledger tells how it stands now.
+    pub is_message: bool,
     /// Whether the operator has been shown how it stands.
     pub seen: bool,
     /// Whether nothing was pressed since it was submitted.
@@ -78,6 +85,18 @@ impl Receipt {
             }
             // What is accepted and not confirmed yet is on its way.
             Outcome::Done { exit_code, .. } => ![0, Kind::Unconfirmed.exit_code()].contains(exit_code),
+        }
+    }
+
+    /// How it stands, in a word or a few.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match (&self.outcome, self.sent.is_empty()) {
+            (Outcome::Running, _) => "running".to_owned(),
+            (Outcome::Failed(_), _) => "failed".to_owned(),
+            (Outcome::Done { exit_code: 0, .. }, true) => "done".to_owned(),
+            (Outcome::Done { exit_code, .. }, true) => format!("exit {exit_code}"),
+            (Outcome::Done { .. }, false) => self.status(),
         }
     }
 
@@ -140,6 +159,12 @@ impl Receipts {
         &self.list
     }
 
+    /// The one of this number.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&Receipt> {
+        self.list.iter().find(|receipt| receipt.number == number)
+    }
+
     /// A command was submitted.
     pub fn begin(&mut self, line: String, now: Timestamp) {
         self.given += 1;
@@ -151,7 +176,9 @@ impl Receipts {
                 begun_at: now,
                 ended_at: None,
                 outcome: Outcome::Running,
+                failed_at: None,
                 sent: Vec::new(),
+                is_message: false,
                 seen: false,
                 awaited: true,
             },
@@ -177,10 +204,12 @@ impl Receipts {
         receipt.outcome = match result {
             Ok(report) => {
                 receipt.sent = sent(&report.json);
+                receipt.is_message = one_sent(&report.json).is_some();
                 Outcome::Done { exit_code: report.exit_code, prose: report.prose.trim_end().to_owned() }
             }
             Err(error) => Outcome::Failed(Failure::from(error)),
         };
+        receipt.failed_at = receipt.is_failing().then_some(now);
         receipt
     }
 
@@ -200,6 +229,7 @@ impl Receipts {
             }
             if receipt.is_failing() && !was_failing {
                 receipt.seen = false;
+                receipt.failed_at = Some(deliveries.taken_at);
             }
         }
     }
@@ -209,10 +239,11 @@ impl Receipts {
         self.list.iter_mut().filter(|receipt| shown(receipt)).for_each(|receipt| receipt.seen = true);
     }
 
-    /// How many have failed and were not seen.
+    /// How many have failed of late and were not seen. In the list they stand as long as it holds them.
     #[must_use]
-    pub fn unseen_failures(&self) -> usize {
-        self.list.iter().filter(|receipt| receipt.is_failing() && !receipt.seen).count()
+    pub fn unseen_failures(&self, now: Timestamp) -> usize {
+        let is_late = |receipt: &Receipt| receipt.failed_at.is_some_and(|at| at.age_seconds(now) < NAMED_SECONDS);
+        self.list.iter().filter(|receipt| receipt.is_failing() && !receipt.seen && is_late(receipt)).count()
     }
 
     /// How many run.
@@ -222,21 +253,22 @@ impl Receipts {
     }
 }
 
-/// The messages that a result says were queued.
+/// The messages that a result says were queued: several, one, or the one behind an interruption.
 fn sent(json: &serde_json::Value) -> Vec<Sent> {
-    let one = |value: &serde_json::Value| {
-        let id = value.get("command_id")?.as_str()?.to_owned();
-        let phase: Phase = value.get("phase")?.as_str()?.parse().ok()?;
-        let mut phases = vec![Phase::Queued];
-        phases.extend((phase != Phase::Queued).then_some(phase));
-        let proof = value.pointer("/receipt/byte_offset").and_then(serde_json::Value::as_u64);
-        let reason = value.get("reason").and_then(|reason| reason.as_str()).map(str::to_owned);
-        Some(Sent { id, phases, proof, reason })
-    };
     match json.get("commands").and_then(serde_json::Value::as_array) {
-        Some(commands) => commands.iter().filter_map(one).collect(),
-        None => one(json).into_iter().collect(),
+        Some(commands) => commands.iter().filter_map(one_sent).collect(),
+        None => one_sent(json).or_else(|| one_sent(json.pointer("/followup/command")?)).into_iter().collect(),
     }
+}
+
+fn one_sent(value: &serde_json::Value) -> Option<Sent> {
+    let id = value.get("command_id")?.as_str()?.to_owned();
+    let phase: Phase = value.get("phase")?.as_str()?.parse().ok()?;
+    let mut phases = vec![Phase::Queued];
+    phases.extend((phase != Phase::Queued).then_some(phase));
+    let proof = value.pointer("/receipt/byte_offset").and_then(serde_json::Value::as_u64);
+    let reason = value.get("reason").and_then(|reason| reason.as_str()).map(str::to_owned);
+    Some(Sent { id, phases, proof, reason })
 }
 
 #[cfg(test)]
@@ -281,19 +313,21 @@ mod tests {
         }
         let error = Error::refused("it is gone");
         assert_eq!(receipts.end("same", Err(&error), NOW).number, 1, "the oldest ended");
-        assert_eq!((receipts.unseen_failures(), receipts.running()), (1, 1));
+        assert_eq!((receipts.unseen_failures(NOW), receipts.running()), (1, 1));
         assert_eq!(receipts.end("other", Ok(&report(0, json!({}))), NOW).number, 3, "nothing that comes is lost");
         receipts.end("same", Ok(&report(Kind::Unconfirmed.exit_code(), json!({}))), NOW);
-        assert_eq!((receipts.unseen_failures(), receipts.running()), (1, 0), "on its way is no failure");
+        assert_eq!((receipts.unseen_failures(NOW), receipts.running()), (1, 0), "on its way is no failure");
         for _ in 0..60 {
             receipts.begin("fine".into(), NOW);
             receipts.end("fine", Ok(&report(0, json!({}))), NOW);
         }
-        assert_eq!((receipts.list().len(), receipts.unseen_failures()), (KEPT, 1), "it is not pushed out");
+        assert_eq!((receipts.list().len(), receipts.unseen_failures(NOW)), (KEPT, 1), "it is not pushed out");
+        let later = Timestamp::from_millis(NOW.as_millis() + 600_000);
+        assert_eq!(receipts.unseen_failures(later), 0, "it is not named for ever");
         receipts.see(|_| true);
-        assert_eq!(receipts.unseen_failures(), 0);
+        assert_eq!(receipts.unseen_failures(NOW), 0);
         receipts.begin("last".into(), NOW);
         receipts.end("last", Ok(&report(3, json!({}))), NOW);
-        assert_eq!((receipts.list()[0].status().as_str(), receipts.unseen_failures()), ("exit 3: said", 1));
+        assert_eq!((receipts.list()[0].status().as_str(), receipts.unseen_failures(NOW)), ("exit 3: said", 1));
     }
 }

@@ -4,13 +4,13 @@ use super::{
     acts::{self, Deed},
     answers,
     app::{App, Look, Screen},
-    finish,
+    criteria, finish,
     form::{Subject, is_offered, selected_task},
     keymap::Intent,
     look, messages, operator, policy,
     screen::{doctor, fleet, selected_command},
 };
-use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition};
+use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition, supervision::CriterionMove};
 
 /// Whether a key would do anything on the screen now, whatever lies over it.
 #[must_use]
@@ -28,6 +28,14 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Policy => selected_task(app).is_some(),
         Intent::Terms => policy::can_change(app),
         Intent::Yes => finish::takes_yes(app),
+        Intent::Criteria => criteria::can_look(app),
+        Intent::AddCriterion => finish::can_finish(app),
+        Intent::AcceptCriterion => criteria::can(app, CriterionMove::Accept),
+        Intent::SatisfyCriterion => criteria::can(app, CriterionMove::Satisfy),
+        Intent::DeferCriterion => criteria::can(app, CriterionMove::Defer),
+        Intent::RejectCriterion => criteria::can(app, CriterionMove::Reject),
+        Intent::StopTask => finish::is_in_the_way(app),
+        Intent::WithWorker | Intent::WithManager => !finish::is_in_the_way(app),
         Intent::Nudge => messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),
         Intent::NewTask => is_offered(app, Subject::CreateTask),
@@ -61,7 +69,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Open => match app.screen {
             Screen::Fleet => app.fleet.list.id.is_some() && app.fleet.look != Look::Full,
             Screen::Task | Screen::Inbox => app.session().is_some(),
-            Screen::Dispatch => app.dispatch.view.list.id.is_some() && !app.dispatch.view.detail,
+            Screen::Dispatch => app.dispatch.view.list.id.is_some() && !app.dispatch.view.whole,
             Screen::Doctor => doctor::repair(app).is_some(),
             Screen::Events => app.events.selected_row().is_some(),
         },
@@ -85,8 +93,6 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::PageDown
         | Intent::PageUp
         | Intent::Accept
-        | Intent::WithWorker
-        | Intent::WithManager
         | Intent::Erase
         | Intent::EraseAll
         | Intent::EraseNext

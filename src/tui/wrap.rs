@@ -75,13 +75,30 @@ pub fn pad(text: &str, width: usize, glyphs: Glyphs) -> String {
     text
 }
 
-/// The same for a line that stands in: what goes on below stands as far in as its beginning.
+/// Columns of the word with which a line of facts begins, and of the spaces behind it.
+const LABEL: usize = 11;
+
+/// The same for a line that stands in: what goes on below stands as far in as its beginning. Behind a word that names
+/// the fact it stands below the fact.
 #[must_use]
 pub fn indented(text: &str, width: usize, most: usize) -> Vec<String> {
+    if let Some((label, fact)) = labelled(text).filter(|_| width > 3 * LABEL) {
+        let lines = wrap(fact, width - LABEL, most);
+        let mut label = label.to_owned();
+        let before = |line: String| std::mem::replace(&mut label, " ".repeat(LABEL)) + &line;
+        return lines.into_iter().map(before).collect();
+    }
     let inner = text.trim_start_matches(' ');
     let indent = (text.len() - inner.len()).min(width / 3);
     let lines = wrap(inner, width - indent, most);
     lines.into_iter().map(|line| " ".repeat(indent) + &line).collect()
+}
+
+/// A line of facts in its word and the fact: at least two spaces stand between them, and the fact in its column.
+fn labelled(text: &str) -> Option<(&str, &str)> {
+    let (label, fact) = text.split_at_checked(LABEL)?;
+    let is_label = !label.starts_with(' ') && label.ends_with("  ") && !fact.is_empty() && !fact.starts_with(' ');
+    is_label.then_some((label, fact))
 }
 
 #[cfg(test)]
@@ -114,5 +131,14 @@ mod tests {
         assert_eq!(pad("漢字", 3, glyphs), "漢…");
         assert_eq!(pad("ab", 4, glyphs), "ab  ");
         assert_eq!(cut("abcdef", 4, Glyphs::new(true)), "abc~");
+    }
+
+    #[test]
+    fn a_fact_goes_on_below_itself() {
+        let lines = indented("waits      its queue is out of reach for now", 40, 9);
+        assert_eq!(lines, ["waits      its queue is out of reach for", "           now"]);
+        assert_eq!(indented("X takes it back", 12, 9), ["X takes it", "back"]);
+        assert_eq!(indented("waits      for its turn", 20, 9), ["waits      for its", "turn"], "too narrow for it");
+        assert_eq!(indented("    said in full", 12, 9), ["    said in", "    full"]);
     }
 }

@@ -243,6 +243,7 @@ const SCENES: &[(&str, &[&str])] = &[
             "criteria parser --accept 9",
             "criteria parser",
             "criteria parser --add --criterion x",
+            "criteria parser --add",
             "criteria nothing --list",
         ],
     ),

@@ -27,9 +27,9 @@ fn cockpit(world: &World, width: u16, height: u16) -> Terminal {
 /// Waits for the box with a command's result and closes it.
 #[track_caller]
 fn read_and_close(terminal: &Terminal, text: &str) -> String {
-    let screen = terminal.wait_until(text, |screen| screen.contains(text) && screen.contains("the same headless"));
+    let screen = terminal.wait_until(text, |screen| screen.contains(text) && screen.contains("it ran ("));
     terminal.press(&["Escape"]);
-    terminal.wait_gone("the same headless");
+    terminal.wait_gone("it ran (");
     screen
 }
 
@@ -169,7 +169,7 @@ fn a_worker_is_started_nudged_compacted_stopped_and_resumed_by_keys() {
     );
     terminal.wait_for("conveyor compact-worker");
     terminal.press(&["Escape"]);
-    terminal.wait_gone("the same headless");
+    terminal.wait_gone("it ran (");
 
     find(&terminal, "go session w1", "go to session w1");
     terminal.press(&["K"]);
@@ -331,7 +331,7 @@ fn real_codex_is_started_by_a_form_and_its_receipt_confirms() {
     terminal.wait_for("To w1, from the operator");
     terminal.press(&["status please", "Enter"]);
     wait_for_number(&world, &terminal, "select count(*) from commands where phase = 'done'", 1);
-    terminal.wait_for("the same headless");
+    terminal.wait_for("it ran (");
     terminal.press(&["Escape"]);
     terminal.press(&["L"]);
     let screen = terminal.wait_for("confirmed at byte");

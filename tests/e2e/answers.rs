@@ -81,6 +81,10 @@ fn a_running_turn_is_interrupted_once_and_with_proof() {
     assert_eq!(trail(&world, "session_interrupt_begun").len(), 1);
     assert_eq!(trail(&world, "session_interrupted")[0]["payload"]["outcome"], "interrupted");
 
+    // Who ended it is known, and it is no failure.
+    let explained = world.run(&["explain", "w1", "--json"]).ok().out;
+    assert!(explained.contains("interrupted_by_operator") || !explained.contains("turn_aborted"), "{explained}");
+
     // The follow-up may have begun a turn of its own where something types messages; wait for quiet.
     wait_for("no turn", || (world.status("w1")["work_state"] == "idle").then_some(()), || world.screen("w1"));
     let (screen, aborts) = (world.screen("w1"), rollout(&world).matches("turn_aborted").count());

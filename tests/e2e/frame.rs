@@ -32,12 +32,21 @@ fn the_dispatch_screen_shows_a_command_from_end_to_end_and_takes_one_back() {
     world.run(&["enqueue-nudge-worker", "parser", "--message", "run the tests"]).ok();
     let terminal = open(&world, "--no-dispatch", 110, 34);
     terminal.press(&["5"]);
-    let screen = terminal.wait_for("nobody delivers: messages wait");
-    assert!(screen.contains("conveyor dispatch --watch --detach"), "it says what to do\n{screen}");
-    terminal.press(&["j", "j"]);
+    // It begins at the message, and says why it waits, what comes next and what to do.
     let screen = terminal.wait_for("X takes it back");
+    assert!(screen.contains("nobody delivers: messages wait"), "{screen}");
     assert!(screen.contains("to w1") && screen.contains("1 in line"), "{screen}");
+    assert!(screen.contains("waits      nobody dispatches"), "{screen}");
+    assert!(screen.contains("to go on   `conveyor dispatch --watch --detach`"), "it says what to do\n{screen}");
     terminal.wait_for("nudge_worker from operator to w1");
+    terminal.press(&["Enter"]);
+    let screen = terminal.wait_gone("nobody delivers: messages wait");
+    assert!(screen.contains("run the tests") && screen.contains("0 tries"), "the whole of it\n{screen}");
+    terminal.press(&["Escape", "g"]);
+    let screen = terminal.wait_for("No dispatcher is alive");
+    assert!(screen.contains("conveyor dispatch --watch --detach"), "{screen}");
+    terminal.press(&["j", "j"]);
+    terminal.wait_for("X takes it back");
     terminal.press(&["X"]);
     let screen = terminal.wait_for("Take the nudge to w1 back?");
     assert!(screen.contains("dispatch cancel"), "the command line is shown\n{screen}");
@@ -46,7 +55,7 @@ fn the_dispatch_screen_shows_a_command_from_end_to_end_and_takes_one_back() {
     let gone = || number(&world, "select count(*) from commands where phase = 'cancelled'") == 1;
     wait_for("the command to be taken back", || gone().then_some(()), || terminal.screen());
     terminal.press(&["Escape"]);
-    terminal.wait_gone("the same headless");
+    terminal.wait_gone("it ran (");
 
     // Another one is delivered by somebody else, and confirmed by its reader: all of it stands there.
     world.run(&["enqueue-nudge-worker", "parser", "--message", "again"]).ok();
@@ -177,6 +186,9 @@ fn dashboard_opens_the_cockpit_on_its_task_and_says_what_it_no_longer_has() {
     assert_eq!(run.code, 2, "{run}");
     assert!(run.err.contains("--port") && run.err.contains("no web server"), "{run}");
     assert_eq!(world.run(&["dashboard", "--task", "nothing", "--json"]).code, 1);
+    let run = world.run(&["dashboard", "parser"]);
+    assert_eq!(run.code, 2, "{run}");
+    assert!(run.err.contains("`--task parser`") && run.err.contains("conveyor dashboard --task parser"), "{run}");
     assert_eq!(world.run(&["dashboard"]).code, 1, "no terminal");
     let plan = world.run(&["dashboard", "--ensure-dispatch", "--json"]).ok().json();
     assert_eq!((&plan["dispatcher_id"], &plan["dispatch_reused"]), (&"dispatch-dashboard".into(), &false.into()));

@@ -302,7 +302,7 @@ fn a_task_is_finished_by_keys_when_its_gates_are_met() {
     terminal.wait_for("#1 accepted");
     terminal.press(&["F"]);
     let asked = terminal.wait_for("#1 is open: the parser is mended");
-    assert!(asked.contains("open criteria") && asked.contains("finish-task"), "{asked}");
+    assert!(asked.contains("open criteria") && asked.contains("next: press e"), "{asked}");
     terminal.press(&["y"]);
     terminal.wait_for("not every gate is met");
     terminal.press(&["Escape"]);

@@ -30,7 +30,7 @@ fn wait_for_all(terminal: &Terminal, parts: &[&str]) {
 /// Closes the box with a command's result.
 fn close(terminal: &Terminal) {
     terminal.press(&["Escape"]);
-    terminal.wait_gone("the same headless");
+    terminal.wait_gone("it ran (");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_turn_is_interrupted_by_keys_with_a_message_for_afterwards() {
     terminal.wait_for("'--followup=Report");
     terminal.press(&["Enter"]);
     // The receipt shows its proof.
-    wait_for_all(&terminal, &["the same headless", "interrupted", "byte"]);
+    wait_for_all(&terminal, &["it ran (", "interrupted", "byte"]);
     close(&terminal);
     wait_for_number(&world, &terminal, "select count(*) from events where type = 'session_interrupted'", 1);
     let followed = "select count(*) from commands where phase = 'done' and created_by = 'operator'";
@@ -81,8 +81,7 @@ fn what_a_worker_asks_is_approved_and_declined_by_keys() {
     terminal.press(&["a"]);
     terminal.wait_for("Approve exactly this, this once?");
     terminal.press(&["y"]);
-    terminal
-        .wait_until("the receipt", |screen| screen.contains("the same headless") && screen.contains("session-answer"));
+    terminal.wait_until("the receipt", |screen| screen.contains("it ran (") && screen.contains("session-answer"));
     close(&terminal);
     world.wait_for_condition("w1", "done");
     terminal.wait_for("All changed.");
@@ -95,7 +94,7 @@ fn what_a_worker_asks_is_approved_and_declined_by_keys() {
     terminal.press(&["d"]);
     terminal.wait_for("Decline this?");
     terminal.press(&["y"]);
-    terminal.wait_until("the receipt", |screen| screen.contains("the same headless") && screen.contains("decline"));
+    terminal.wait_until("the receipt", |screen| screen.contains("it ran (") && screen.contains("decline"));
     close(&terminal);
     terminal.wait_for("nobody needs you");
     assert_eq!(number(&world, "select count(*) from events where type = 'session_answered'"), 2);
@@ -128,7 +127,7 @@ fn an_uncertain_message_is_decided_and_a_task_is_paused_by_keys() {
     terminal.press(&["V"]);
     wait_for_all(&terminal, &["It is recorded as your word", "dispatch resolve '--as=delivered'"]);
     terminal.press(&["y"]);
-    terminal.wait_until("the receipt", |screen| screen.contains("the same headless") && screen.contains("resolve"));
+    terminal.wait_until("the receipt", |screen| screen.contains("it ran (") && screen.contains("resolve"));
     close(&terminal);
     let told = "select count(*) from commands where phase = 'done'
         and json_extract(result_json, '$.receipt.kind') = 'operator'";
@@ -147,7 +146,7 @@ fn an_uncertain_message_is_decided_and_a_task_is_paused_by_keys() {
         wait_for_all(&terminal, &[question, "'--task=parser'"]);
         terminal.press(&["y"]);
         wait_for_number(&world, &terminal, "select count(*) from dispatch_pauses", paused);
-        terminal.wait_for("the same headless");
+        terminal.wait_for("it ran (");
         close(&terminal);
     }
     terminal.press(&["q"]);
@@ -174,7 +173,7 @@ fn a_ledger_that_another_process_holds_is_said_and_what_was_typed_comes_back() {
     terminal.wait_for("'--create=lexer'");
     terminal.press(&["C-s"]);
     wait_for_number(&world, &terminal, "select count(*) from tasks where name = 'lexer' and goal = 'tokens'", 1);
-    terminal.wait_for("the same headless");
+    terminal.wait_for("it ran (");
     close(&terminal);
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);

@@ -7,6 +7,7 @@ mod bound;
 mod chaos;
 mod cockpit;
 mod compact;
+mod criteria;
 mod decide;
 mod defaults;
 mod deliver;

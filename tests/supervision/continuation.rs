@@ -334,6 +334,15 @@ fn an_answer_of_the_operator_settles_the_round_and_goes_to_the_manager() {
     worker_proposes(&env, "r1");
     manager_proposes(&env, "r1");
     let id = env.sh("operator-inbox --json").ok().json()["questions"][0]["id"].clone();
+    // Whoever counts what needs the operator counts it.
+    let counts = || {
+        let (line, list) = (env.sh("status-line --json").ok().json(), env.sh("list --json").ok().json());
+        (line["needs_you"].clone(), line["operator_questions"].clone(), list["operator_questions"].clone())
+    };
+    assert_eq!(counts(), (json!(1), json!(1), json!(1)));
+    assert!(env.sh("status-line").ok().out.starts_with("!1"), "{}", env.sh("status-line").ok().out);
+    let listed = env.sh("list --text").ok().out;
+    assert!(listed.starts_with("! 1 question to you: `conveyor operator-inbox` shows it\n"), "{listed}");
     let line = format!("operator-inbox --settle {id} --answer amend --note 'keep the old reader' --json");
     for run in [in_session(&env, "m1", &line), in_session(&env, "w1", &line), hidden(&env, &line)] {
         let (code, told) = refusal(&run);
@@ -343,6 +352,7 @@ fn an_answer_of_the_operator_settles_the_round_and_goes_to_the_manager() {
     assert_eq!((&answered["answer"], &answered["told_manager"]), (&json!("amend"), &json!(true)), "{answered:#}");
     assert_eq!(refusal(&env.sh(&line)).0, 1, "once");
     assert_eq!(env.sh("operator-inbox --json").ok().json()["questions"], json!([]));
+    assert_eq!(counts(), (json!(0), json!(0), json!(0)), "an answered one needs nobody");
     env.sh("dispatch").ok();
     let mail = in_session(&env, "m1", "manager-inbox parser --json").ok().out;
     assert!(mail.contains("The operator's answer about continuation r1: amend. keep the old reader"), "{mail}");

@@ -336,7 +336,10 @@ fn begin(
     if how == How::ThroughQueue
         && let Err(error) = servers.queues.prepare(cx, &session)
     {
-        let why = format!("its queue cannot be reached: {error}");
+        let cause = std::error::Error::source(&error).map(|cause| format!(", {cause}")).unwrap_or_default();
+        let why = format!(
+            "its queue cannot be reached ({error}{cause}); if that stays so, it goes into its pane or its inbox instead"
+        );
         store.write(|w| store::commands::put_off(w, &command, push::delay(0), &why, &cx.moment()))?;
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::criteria;
+use super::{criteria, evidence};
 use crate::{
     actions::{Context, caller::Origin},
     base::{Error, Result},
@@ -27,7 +27,7 @@ pub(in crate::actions) fn seed(
     before: &[String],
     acceptance: &[String],
 ) -> Result<usize> {
-    let evidence = json!({"source": "manager_config"});
+    let from_terms = json!({"source": "manager_config"});
     let mut added = Vec::new();
     let all = store::criteria::of_task(w.read(), &task.id)?;
     for text in acceptance {
@@ -40,7 +40,7 @@ pub(in crate::actions) fn seed(
                 status: CriterionStatus::Accepted,
                 proof: None,
                 rationale: None,
-                evidence: &evidence,
+                evidence: &from_terms,
             };
             added.push(criteria::add(cx, w, origin, &new)?.id);
             continue;
@@ -56,7 +56,7 @@ pub(in crate::actions) fn seed(
         let changed = Criterion {
             status: CriterionStatus::Accepted,
             rationale: Some("the operator's terms ask for it".to_owned()),
-            evidence: if is_new_round { evidence.clone() } else { known.evidence.clone() },
+            evidence: if is_new_round { from_terms.clone() } else { known.evidence.clone() },
             ..known.clone()
         };
         criteria::record_change(cx, w, origin, known, &changed)?
@@ -73,7 +73,7 @@ pub(in crate::actions) fn seed(
 /// Whether an operator has put off or rejected one of these, as the last word about it.
 pub(super) fn is_settled<'a>(r: Read<'_>, those: impl Iterator<Item = &'a Criterion>) -> Result<bool> {
     for one in those.filter(|one| matches!(one.status, CriterionStatus::Deferred | CriterionStatus::Rejected)) {
-        if store::criteria::settled_by(r, one.id)?.as_deref() == Some(audit::Actor::Operator.as_str()) {
+        if evidence::is_settled_by_operator(r, one)? {
             return Ok(true);
         }
     }

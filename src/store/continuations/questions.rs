@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::Serialize;
 
-use super::{Read, Result, Write};
+use super::{Read, Result, Write, convert};
 use crate::{
     base::Timestamp,
     model::supervision::{OperatorQuestion, ReviewVerdict},
@@ -87,6 +87,9 @@ pub fn ask(
     Ok(())
 }
 
+// Counted over the index of the open ones, for callers of every few seconds.
+const OPEN_QUESTIONS: &str = "select count(*) as number from operator_questions where answered_at is null";
+
 /// Questions to a person, the oldest first; the answered ones too when `all`.
 ///
 /// # Errors
@@ -100,6 +103,15 @@ pub fn questions(r: Read<'_>, task_id: Option<&str>, all: bool) -> Result<Vec<Qu
     let mut statement = r.connection.prepare_cached(&sql)?;
     let rows = statement.query_map(named_params! { ":task_id": task_id, ":all": all }, question)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many questions to a person are open.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn open_questions(r: Read<'_>) -> Result<u64> {
+    let mut statement = r.connection.prepare_cached(OPEN_QUESTIONS)?;
+    Ok(statement.query_row([], |row| convert::count(row, "number"))?)
 }
 
 /// Answers every open question of the round that this question belongs to; the answered one, none when it is not open.

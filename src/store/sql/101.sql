@@ -440,3 +440,7 @@ create index operator_questions_open on operator_questions (id) where answered_a
 -- An answer stands: who asks again asks a question of its own.
 create unique index operator_questions_once on operator_questions (task_id, correlation_id, kind)
   where answered_at is null;
+
+-- Who ended a turn is asked each time that a board is shown; a trail may be long.
+create index events_interruptions on events (session_id, id)
+  where type in ('session_interrupt_begun', 'session_interrupted');

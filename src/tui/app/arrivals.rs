@@ -140,19 +140,20 @@ impl App {
             self.receipts.see(|receipt| receipt.number == number);
             return None;
         }
+        let word = receipt.word();
         let open = self.layers.iter_mut().find_map(|layer| match layer {
-            Layer::Reader(reader) if reader.about == About::Running(number) => Some(reader),
+            Layer::Reader(reader) if reader.about == About::Receipt(number) => Some(reader),
             _ => None,
         });
         if let Some(open) = open {
             *open = reader;
-        } else if awaited && is_free {
+        } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_)))) {
             self.layers.push(Layer::Reader(reader));
         } else {
             let part = if result.is_ok() { Part::Dim } else { Part::Failed };
             let where_it_is =
                 self.key_that(Intent::Receipts, "shows it").map(|key| format!(" ({key})")).unwrap_or_default();
-            self.say(part, format!("{}: {line}{where_it_is}", reader.title));
+            self.say(part, format!("{}: {line}{where_it_is}", one_line(&word)));
             return None;
         }
         self.receipts.see(|receipt| receipt.number == number);

@@ -19,7 +19,9 @@ impl App {
     /// The command whose way is shown.
     fn watched(&self) -> Option<String> {
         self.layers.iter().rev().find_map(|layer| match layer {
-            Layer::Reader(Reader { about: About::Command(id), .. }) => Some(id.clone()),
+            Layer::Reader(Reader { about: About::Receipt(number), .. }) => {
+                self.receipts.get(*number)?.sent.first().map(|sent| sent.id.clone())
+            }
             _ => None,
         })
     }

@@ -1,27 +1,30 @@
 //! The forms there are: their fields, what is filled in at the start, and whether there is anything to fill in at all.
 
 use super::{
-    Entry, Flag, Form,
+    Entry, Flag, Form, closing,
     control::{Candidate, Checks, Choice, Control, Picker},
     supervising,
 };
 use crate::{
     actions::{
-        Action as _, Bind, CompactWorker, ContinuationReviewer, Deregister, Discover, Epilogue, ManagerConfig,
-        OperatorInbox, Pair, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager, StartWorker,
-        Tasks,
+        Action as _, Bind, CompactWorker, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
+        ManagerConfig, OperatorInbox, Pair, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager,
+        StartWorker, StopTask, Tasks,
     },
     model::{
         board::{SessionRow, TaskRow},
         session::{Registration, Role},
         state::Condition,
+        supervision::CriterionMove,
         task::BindingState,
     },
     text_enum,
     tui::{
         answers,
         app::{App, BoardState, Screen},
+        criteria,
         field::Field,
+        finish,
         keymap::Intent,
         operator,
     },
@@ -64,6 +67,18 @@ text_enum! {
         Step => "step",
         /// Sets the program that judges proposals.
         Reviewer => "reviewer",
+        /// Asks for something that a task has to deliver.
+        AddCriterion => "add_criterion",
+        /// Holds the work to a criterion.
+        AcceptCriterion => "accept_criterion",
+        /// Says that a criterion is fulfilled, and what shows it.
+        SatisfyCriterion => "satisfy_criterion",
+        /// Puts a criterion off.
+        DeferCriterion => "defer_criterion",
+        /// Drops a criterion.
+        RejectCriterion => "reject_criterion",
+        /// Ends a task that is not done.
+        StopTask => "stop_task",
     }
 }
 
@@ -88,6 +103,12 @@ impl Subject {
             Self::Settle => OperatorInbox::NAME,
             Self::Step => Epilogue::NAME,
             Self::Reviewer => ContinuationReviewer::NAME,
+            Self::AddCriterion
+            | Self::AcceptCriterion
+            | Self::SatisfyCriterion
+            | Self::DeferCriterion
+            | Self::RejectCriterion => Criteria::NAME,
+            Self::StopTask => StopTask::NAME,
         }
     }
 
@@ -112,6 +133,49 @@ impl Subject {
             Self::Settle => "answer a question that is put to you",
             Self::Step => "run a closing step of a task",
             Self::Reviewer => "set who reviews for a task",
+            Self::AddCriterion => "add a criterion: what the task has to deliver",
+            Self::AcceptCriterion => "accept a criterion: the work is held to it",
+            Self::SatisfyCriterion => "satisfy a criterion: name what shows it",
+            Self::DeferCriterion => "put a criterion off",
+            Self::RejectCriterion => "drop a criterion",
+            Self::StopTask => "stop a task that is not done",
+        }
+    }
+
+    /// What it does, as the word of a key.
+    #[must_use]
+    pub fn act(self) -> &'static str {
+        match self {
+            Self::CreateTask => "create",
+            Self::StartWorker | Self::StartManager | Self::Pair => "start",
+            Self::RegisterWorker | Self::RegisterManager => "register",
+            Self::Adopt => "adopt",
+            Self::Bind => "bind",
+            Self::Compact => "compact",
+            Self::Interrupt => "interrupt",
+            Self::Resume => "resume",
+            Self::Deregister => "deregister",
+            Self::Budget | Self::Reviewer => "set",
+            Self::Terms => "change",
+            Self::Step => "run",
+            Self::Settle => "answer",
+            Self::AddCriterion => "add",
+            Self::AcceptCriterion => "accept",
+            Self::SatisfyCriterion => "satisfy",
+            Self::DeferCriterion => "put off",
+            Self::RejectCriterion => "drop",
+            Self::StopTask => "stop",
+        }
+    }
+
+    /// The step of a criterion that it is.
+    fn step(self) -> Option<CriterionMove> {
+        match self {
+            Self::AcceptCriterion => Some(CriterionMove::Accept),
+            Self::SatisfyCriterion => Some(CriterionMove::Satisfy),
+            Self::DeferCriterion => Some(CriterionMove::Defer),
+            Self::RejectCriterion => Some(CriterionMove::Reject),
+            _ => None,
         }
     }
 
@@ -126,13 +190,22 @@ impl Subject {
                 let about: Vec<String> = task.into_iter().chain(session).collect();
                 (!about.is_empty()).then(|| about.join(" and "))
             }
+            Self::AcceptCriterion | Self::SatisfyCriterion | Self::DeferCriterion | Self::RejectCriterion => {
+                let task = &selected_task(app)?.task.name;
+                Some(match criteria::meant(app) {
+                    Some(one) => format!("criterion {} of {task}", one.id),
+                    None => task.clone(),
+                })
+            }
             Self::Compact
             | Self::Budget
             | Self::Terms
             | Self::Step
             | Self::Reviewer
             | Self::Pair
-            | Self::StartManager => selected_task(app).map(|row| row.task.name.clone()),
+            | Self::StartManager
+            | Self::AddCriterion
+            | Self::StopTask => selected_task(app).map(|row| row.task.name.clone()),
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
         }
@@ -165,12 +238,23 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Settle => (&[], supervising::settle(app)?),
         Subject::Step => (&[], supervising::step(app)?),
         Subject::Reviewer => (&["--set"], supervising::reviewer(app)?),
+        Subject::AddCriterion => (&["--add"], closing::add(app)?),
+        Subject::AcceptCriterion => (&[], closing::step(app, CriterionMove::Accept)?),
+        Subject::SatisfyCriterion => (&[], closing::step(app, CriterionMove::Satisfy)?),
+        Subject::DeferCriterion => (&[], closing::step(app, CriterionMove::Defer)?),
+        Subject::RejectCriterion => (&[], closing::step(app, CriterionMove::Reject)?),
+        Subject::StopTask => (&[], closing::stop(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
     // The keyboard begins where something is to be typed.
     let first = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty());
-    // Whose turn is interrupted is what was selected; what is left to be said is what comes afterwards.
-    form.focus = first.unwrap_or(usize::from(subject == Subject::Interrupt));
+    // Whose turn is interrupted, and which criterion is meant, is what was selected; what is left to be said comes after.
+    let said = match subject {
+        Subject::Interrupt => 1,
+        _ if subject.step().is_some() => 2,
+        _ => 0,
+    };
+    form.focus = first.unwrap_or(said);
     Ok(form)
 }
 
@@ -196,7 +280,12 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
         Subject::Compact | Subject::Step => task(|row| active(row).is_some()),
-        Subject::Budget | Subject::Terms | Subject::Reviewer => task(|_| true),
+        Subject::Budget | Subject::StopTask | Subject::Terms | Subject::Reviewer => task(|_| true),
+        Subject::AddCriterion => finish::can_finish(app),
+        Subject::AcceptCriterion => closing::any(app, CriterionMove::Accept),
+        Subject::SatisfyCriterion => closing::any(app, CriterionMove::Satisfy),
+        Subject::DeferCriterion => closing::any(app, CriterionMove::Defer),
+        Subject::RejectCriterion => closing::any(app, CriterionMove::Reject),
         Subject::Settle => !operator::questions(app).is_empty(),
         Subject::Interrupt => answers::is_reachable(app),
         Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),

@@ -45,6 +45,8 @@ text_enum! {
         Finish => "finish",
         /// Over the terms of a task.
         Policy => "policy",
+        /// Over the criteria of a task.
+        Criteria => "criteria",
     }
 }
 
@@ -187,6 +189,20 @@ text_enum! {
         Policy => "policy",
         /// Change the terms of a task.
         Terms => "terms",
+        /// Show the criteria of a task, and what can be done about them.
+        Criteria => "criteria",
+        /// Ask for something that a task has to deliver.
+        AddCriterion => "add_criterion",
+        /// Hold the work to the criterion.
+        AcceptCriterion => "accept_criterion",
+        /// Say that the criterion is fulfilled, and what shows it.
+        SatisfyCriterion => "satisfy_criterion",
+        /// Put the criterion off.
+        DeferCriterion => "defer_criterion",
+        /// Drop the criterion.
+        RejectCriterion => "reject_criterion",
+        /// End a task that is not done.
+        StopTask => "stop_task",
         /// Stop the worker too, or let it go on.
         WithWorker => "with_worker",
         /// Stop the manager too, or let it go on.
@@ -254,6 +270,7 @@ impl Place {
             | Self::Answer
             | Self::Snooze
             | Self::Finish
+            | Self::Criteria
             | Self::Policy => false,
         }
     }

@@ -1,6 +1,6 @@
 //! The keys of the list of receipts, and one receipt in full.
 
-use super::{Outcome, Receipt};
+use super::Receipt;
 use crate::tui::{
     app::App,
     keymap::Intent,
@@ -50,28 +50,13 @@ pub fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     }
 }
 
-/// One receipt in full.
+/// One receipt in full. What it says is told when it is drawn: it goes on while one looks.
 pub fn reader(receipt: &Receipt) -> Reader {
-    let (title, mut text) = match &receipt.outcome {
-        Outcome::Running => {
-            ("running".to_owned(), vec![(Part::Dim, "its result appears here when it is there".to_owned())])
-        }
-        Outcome::Done { exit_code: 0, prose } => ("done".to_owned(), vec![(Part::Text, prose.clone())]),
-        Outcome::Done { exit_code, prose } => (format!("exit {exit_code}"), vec![(Part::Text, prose.clone())]),
-        Outcome::Failed(failure) => {
-            let mut text = vec![(Part::Error, failure.message.clone())];
-            text.extend(failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}"))));
-            ("failed".to_owned(), text)
-        }
-    };
-    // How far a command has come moves on while one looks.
-    let about = match (&receipt.outcome, receipt.sent.as_slice()) {
-        (Outcome::Running, _) => About::Running(receipt.number),
-        (_, [sent]) => About::Command(sent.id.clone()),
-        (_, sent) => {
-            text.extend(sent.iter().map(|sent| (Part::Text, format!("{}: {}", sent.id, sent.way()))));
-            About::Message
-        }
-    };
-    Reader { about, title, text, scroll: 0, command: Some(receipt.line.clone()) }
+    Reader {
+        about: About::Receipt(receipt.number),
+        title: String::new(),
+        text: Vec::new(),
+        scroll: 0,
+        command: Some(receipt.line.clone()),
+    }
 }

@@ -3,7 +3,7 @@
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{ago, span};
+use super::{ago, span, waiting};
 use crate::{
     actions::{Deliveries, DispatcherHost},
     base::{Timestamp, text::one_line},
@@ -11,7 +11,12 @@ use crate::{
         deliveries::{CommandRow, ItemFacts, Preview},
         delivery::{CommandKind, Phase},
     },
-    tui::{app::App, keymap::Intent, theme::Part, wrap::pad},
+    tui::{
+        app::App,
+        keymap::{Intent, Place},
+        theme::Part,
+        wrap::pad,
+    },
 };
 
 /// Dispatch in a few words.
@@ -69,7 +74,7 @@ pub(super) fn summary(app: &App) -> Option<Summary> {
 }
 
 /// Who delivers; none when nobody does.
-fn who(deliveries: &Deliveries) -> Option<String> {
+pub(super) fn who(deliveries: &Deliveries) -> Option<String> {
     let delivering = deliveries.delivering();
     let mut words: Vec<String> = Vec::new();
     if delivering.this {
@@ -102,9 +107,45 @@ pub fn kind(kind: CommandKind) -> &'static str {
     }
 }
 
+/// A command by what it is and whom it is for.
+#[must_use]
+pub fn name(row: &CommandRow) -> String {
+    format!("{} to {}", kind(row.kind), row.target)
+}
+
+/// How a message stands, in words of everyday.
+pub(super) fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Queued => "waits",
+        Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => "on its way, not proven yet",
+        Phase::Delivered => "in its inbox",
+        Phase::Done => "arrived",
+        Phase::Ambiguous => "uncertain, decide",
+        Phase::Failed | Phase::Dead => "given up",
+        Phase::Expired => "given up, its time ran out",
+        Phase::Blocked => "not allowed",
+        Phase::Cancelled => "taken back",
+    }
+}
+
+/// Whether somebody has to decide about a command in this phase.
+pub fn is_to_decide(phase: Phase) -> bool {
+    phase == Phase::Ambiguous || phase.is_dead_letter()
+}
+
+/// What can be decided about a command in this phase, with the keys of the Dispatch screen.
+pub(super) fn keys_there(app: &App, phase: Phase) -> Option<String> {
+    let key = |intent| app.key_in(Place::Dispatch, intent);
+    let screen = app.key(Intent::Dispatch);
+    keys_of(phase, key).map(|keys| format!("on the Dispatch screen ({screen}) {keys}"))
+}
+
 /// What can be decided about a command in this phase, with the keys.
 pub(super) fn keys(app: &App, phase: Phase) -> Option<String> {
-    let key = |intent| app.key(intent);
+    keys_of(phase, |intent| app.key(intent))
+}
+
+fn keys_of(phase: Phase, key: impl Fn(Intent) -> String) -> Option<String> {
     match phase {
         Phase::Ambiguous => Some(format!(
             "{} it arrived; {} it did not; {} send it again, it may arrive twice",
@@ -181,7 +222,11 @@ pub(super) fn way_of(app: &App, id: &str) -> Vec<(Part, String)> {
         None => vec![(Part::Dim, "looking how far it has come".to_owned())],
         Some(Err(failure)) => vec![(Part::Error, format!("how far it has come is not known: {}", failure.message))],
         Some(Ok(deliveries)) => match deliveries.command(id) {
-            Some(row) => way(app, deliveries, row),
+            Some(row) => {
+                let mut lines = way(app, deliveries, row);
+                lines.extend(keys_there(app, row.phase).map(|keys| (Part::Key, format!("you can    {keys}"))));
+                lines
+            }
             None => vec![(Part::Dim, "looking how far it has come".to_owned())],
         },
     }
@@ -193,9 +238,12 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
     let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
     let mut steps = vec![(Part::Text, format!("queued     {} by {}", when(row.created_at), row.created_by))];
     match row.phase {
-        Phase::Queued => steps.push((Part::Working, format!("waits      {}", why_it_waits(app, deliveries, row)))),
+        Phase::Queued => steps.extend(waiting::lines(app, deliveries, row)),
         Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => {
             steps.push((Part::Working, format!("{:10} {}{reason}", row.phase, when(row.updated_at))));
+            let next =
+                format!("next       the rollout of {} shows it, which proves it; until then it is watched", row.target);
+            steps.push((Part::Dim, next));
         }
         Phase::Delivered | Phase::Done => steps.extend(handed_over(app, row)),
         Phase::Ambiguous => {
@@ -263,23 +311,4 @@ pub(super) fn facts(app: &App, item: &ItemFacts) -> Vec<(Part, String)> {
     );
     facts.extend(item.acknowledged.map(|status| (Part::Text, format!("it says    {status}"))));
     facts
-}
-
-/// Why a queued command is still queued, as far as that can be seen.
-fn why_it_waits(app: &App, deliveries: &Deliveries, row: &CommandRow) -> String {
-    let health = &deliveries.health;
-    let is_paused = |task: &String| health.pauses.iter().any(|pause| pause.scope == *task);
-    if health.paused {
-        format!("dispatch is paused; {} lets it go on", app.key(Intent::Pause))
-    } else if row.task_id.as_ref().is_some_and(is_paused) {
-        let task = row.task.as_deref().unwrap_or("its task");
-        format!("deliveries of {task} are paused: `conveyor dispatch resume --task {task}`")
-    } else if who(deliveries).is_none() {
-        "nobody dispatches".to_owned()
-    } else {
-        match &row.reason {
-            Some(reason) => one_line(reason),
-            None => "for its turn".to_owned(),
-        }
-    }
 }

@@ -7,15 +7,15 @@ mod detail;
 
 use std::collections::BTreeMap;
 
-use ratatui::text::Line;
+use ratatui::{layout::Rect, text::Line};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
     ago,
     delivery::{self, MessageLine},
-    inbox,
+    frames, inbox,
     list::Rows,
-    span, styled,
+    nothing, sides, span, styled,
 };
 use crate::{
     actions::{Deliveries, DispatcherHost, DispatcherView},
@@ -117,12 +117,13 @@ impl Rows for Queues {
     }
 
     fn empty(app: &App) -> (Part, String) {
-        let text = match &app.deliveries {
-            None => "looking",
-            Some(Err(_)) => "what is under way is not known",
-            Some(Ok(_)) => "nobody dispatches, and nothing was ever queued",
+        let text = match (&app.deliveries, app.filter_text.is_empty()) {
+            (None, _) => "looking".to_owned(),
+            (Some(Err(_)), _) => "what is under way is not known".to_owned(),
+            (Some(Ok(_)), true) => nothing::no_messages(app, "nothing was ever queued"),
+            (Some(Ok(_)), false) => nothing::passes(app),
         };
-        (Part::Dim, text.to_owned())
+        (Part::Dim, text)
     }
 
     fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
@@ -141,6 +142,15 @@ impl Rows for Queues {
 
     fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
         detail::of(app, row, width)
+    }
+
+    fn areas(app: &App) -> (Rect, Rect) {
+        let body = frames(app.size).body;
+        if app.dispatch.view.whole { (Rect::default(), body) } else { sides(body, app.dispatch.view.detail) }
+    }
+
+    fn first(app: &App) -> Option<String> {
+        first(app)
     }
 }
 
@@ -183,6 +193,27 @@ fn rows(app: &App) -> Vec<Row<'_>> {
     rows
 }
 
+/// The message that one comes for: the newest that has to be decided, else the newest.
+fn first(app: &App) -> Option<String> {
+    let messages = || rows(app).into_iter().filter(|row| row.at().is_some());
+    let newest = |rows: Vec<Row<'_>>| rows.into_iter().max_by_key(Row::at).map(|row| row.id());
+    let to_decide = |row: &Row<'_>| match row {
+        Row::Command(row) => delivery::is_to_decide(row.phase),
+        Row::Item(row) => row.facts.state == ItemState::Failed,
+        Row::Nobody | Row::Dispatcher(_) | Row::Target(..) => false,
+    };
+    newest(messages().filter(to_decide).collect()).or_else(|| newest(messages().collect()))
+}
+
+/// The screen is opened: who has selected no message yet begins where one comes for.
+pub fn start(app: &mut App) {
+    if Queues::selected(app).is_none_or(|row| row.at().is_none())
+        && let Some(id) = first(app)
+    {
+        app.dispatch.view.select(id);
+    }
+}
+
 /// The selected row, if it is a command.
 #[must_use]
 pub fn selected_command(app: &App) -> Option<&CommandRow> {
@@ -215,9 +246,8 @@ fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
         }
         Row::Target(id, name) => target(app, id, name, width),
         Row::Command(row) => {
-            let is_open = matches!(row.phase, Phase::Ambiguous) || row.phase.is_dead_letter();
             let message = MessageLine {
-                sign: if is_open { "!  " } else { "   " },
+                sign: if delivery::is_to_decide(row.phase) { "!  " } else { "   " },
                 state: (delivery::phase_part(row.phase), row.phase.as_str()),
                 who: (delivery::kind(row.kind), KIND_COLUMNS),
                 message: &row.message,

@@ -117,7 +117,7 @@ pub fn repair(app: &App) -> Option<String> {
 
 /// What was found, in a few words.
 pub(super) fn summary(app: &App) -> (Part, String) {
-    let looking = if app.doctor.is_looking { ", looking again" } else { "" };
+    let (looking, first) = if app.doctor.is_looking { (", looking again", "looking again; ") } else { ("", "") };
     match &app.doctor.checkup {
         None => (Part::Dim, "looking at tools, ledger and records".to_owned()),
         Some(Err(failure)) => (Part::Error, format!("cannot look: {}{looking}", one_line(&failure.message))),
@@ -129,15 +129,15 @@ pub(super) fn summary(app: &App) -> (Part, String) {
             };
             let problems = count(Verdict::Problem, "problem");
             let part = if problems.is_some() { Part::Failed } else { Part::DoneUnseen };
-            let first = problems.unwrap_or_else(|| "healthy".to_owned());
+            let health = problems.unwrap_or_else(|| "healthy".to_owned());
             let unchecked = match checkup.count(Verdict::Unchecked) {
                 0 => None,
                 more => Some(format!("{more} not to be seen")),
             };
             let words: Vec<String> =
-                [Some(first), count(Verdict::Remark, "remark"), unchecked].into_iter().flatten().collect();
+                [Some(health), count(Verdict::Remark, "remark"), unchecked].into_iter().flatten().collect();
             let ago = ago(Some(checkup.taken_at), app.now);
-            (part, format!("{}, looked {ago} ago{looking}", words.join(", ")))
+            (part, format!("{first}{}, looked {ago} ago", words.join(", ")))
         }
     }
 }
@@ -198,7 +198,7 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
                 crate::actions::Area::Installation => "conveyor doctor --text",
                 _ => "conveyor db-doctor --live --text",
             };
-            lines.extend([(Part::Text, String::new()), (Part::Dim, format!("the same headless: {twin}"))]);
+            lines.extend([(Part::Text, String::new()), (Part::Dim, format!("the same in a shell: {twin}"))]);
             lines
         }
         Row::Adoptable(_, one) => {
@@ -225,7 +225,7 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             lines.push((Part::Key, text));
             if let Some(thread) = &one.thread_id {
                 let argv = Argv::new(Discover::NAME).switch("--adopt", true).option("--thread", Some(thread));
-                lines.push((Part::Dim, format!("it alone, headless: {}", command_line(app, &argv))));
+                lines.push((Part::Dim, format!("it alone, in a shell: {}", command_line(app, &argv))));
             }
             lines
         }

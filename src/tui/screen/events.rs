@@ -330,7 +330,8 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
     let glyphs = app.settings.glyphs;
     let Some(session) = app.session() else {
         put(frame, body, 0, heading(app, "events", true, body.width));
-        put(frame, body, 2, styled(app, Part::Dim, "  select a session on the Fleet screen"));
+        let text = format!("no session is selected; {} goes to the Fleet, where one is chosen", app.key(Intent::Fleet));
+        super::nothing::in_list(app, frame, body, Part::Dim, &text);
         return;
     };
     let state = &app.events;
@@ -366,8 +367,16 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
         return;
     }
     if state.rows.is_empty() {
-        let text = if state.loaded { " no event passes" } else { " reading the events" };
-        put(frame, list, 0, styled(app, Part::Dim, text));
+        let is_narrowed = !state.search.is_empty() || state.kinds != Kinds::All;
+        let text = match (state.loaded, is_narrowed) {
+            (false, _) => " reading the events".to_owned(),
+            (true, true) => {
+                let (kinds, text) = (app.key(Intent::Kinds), app.key(Intent::Filter));
+                format!(" no event passes; {kinds} shows other kinds, {text} looks for another text")
+            }
+            (true, false) => format!(" its rollout has no events yet; {} writes to it", app.key(Intent::Nudge)),
+        };
+        put(frame, list, 0, styled(app, Part::Dim, cut(&text, body.width.into(), glyphs)));
     }
     let position = state.position();
     for (line, (index, row)) in state.rows.iter().enumerate().skip(state.top).take(usize::from(list.height)).enumerate()

@@ -8,7 +8,7 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{ago, criteria, divider, frames, heading, mark, preview, put, span};
+use super::{ago, criteria, divider, frames, heading, legend, mark, preview, put, span};
 use crate::{
     base::{
         Timestamp,
@@ -16,6 +16,7 @@ use crate::{
     },
     model::{
         board::{Attention, SessionRow, TaskRow, Urgency},
+        interruption,
         marks::MarksView,
         session::Role,
         state::Agreement,
@@ -263,8 +264,12 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     put(frame, area, 0, heading(app, &title, app.fleet.look == Look::List, area.width));
     let folded = folded(app);
     if rows.is_empty() {
-        let text =
-            if app.filter_text.is_empty() { "every session is gone".to_owned() } else { super::nothing::passes(app) };
+        let text = if app.filter_text.is_empty() {
+            let begins = app.key_that(Intent::StartWorker, "starts a worker").map(|key| format!("; {key}"));
+            format!("every session is gone{}", begins.unwrap_or_default())
+        } else {
+            super::nothing::passes(app)
+        };
         super::nothing::in_list(app, frame, area, Part::Dim, &text);
     }
     let visible = rows_in(app, area);
@@ -390,15 +395,7 @@ fn unread(app: &App, row: &SessionRow) -> String {
 /// State, since when, and what is asked, or else the reason, in one line.
 fn why(app: &App, row: &SessionRow) -> String {
     let now = app.now;
-    let word = match row.attention {
-        Attention::NeedsYou => "needs you",
-        Attention::Failed => "failed",
-        Attention::DoneUnseen => "done",
-        Attention::Working => "working",
-        Attention::Idle => "idle",
-        Attention::Unknown => "unknown",
-        Attention::Gone => "gone",
-    };
+    let word = legend::word(row.attention);
     let since = row.judgement.since.map_or_else(String::new, |at| format!(" {}", ago(Some(at), now)));
     let seen = match row.last_heartbeat_at {
         Some(at) if is_stale(row, now) => format!(" (seen {} ago)", ago(Some(at), now)),
@@ -411,11 +408,23 @@ fn why(app: &App, row: &SessionRow) -> String {
     {
         return format!("{}{} ({word}{since}{seen})", aside(&row.marks, now), operator::brief(question, now));
     }
+    if let Some(by) = interrupter(row) {
+        return format!("{}interrupted{since}{seen} by {by}", aside(&row.marks, now));
+    }
     let reason = match &row.asks {
         Some(asks) if row.attention == Attention::NeedsYou => asks,
         _ => &row.judgement.reason,
     };
     format!("{}{word}{since}{seen}: {}", aside(&row.marks, now), one_line(reason))
+}
+
+/// Who ended its last turn on purpose, as it is said to the operator; none when no one on record did, or when more has to
+/// be said.
+fn interrupter(row: &SessionRow) -> Option<&str> {
+    let judgement = &row.judgement;
+    let is_told = interruption::is_on_purpose(&judgement.rule) && row.attention == Attention::Idle;
+    let who = judgement.reason.strip_prefix("interrupted by ").filter(|_| is_told)?;
+    Some(if judgement.rule == interruption::BY_OPERATOR && who == "the operator" { "you" } else { who })
 }
 
 /// For how long a row is still put aside.

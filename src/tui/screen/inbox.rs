@@ -24,7 +24,7 @@ use crate::{
         listing::Sides,
         operator,
         theme::Part,
-        wrap::{cut, wrap},
+        wrap::{cut, indented, wrap},
     },
 };
 
@@ -143,7 +143,7 @@ impl Rows for Inbox {
         let text = match (&app.deliveries, app.filter_text.is_empty()) {
             (None, _) => "looking".to_owned(),
             (Some(Err(_)), _) => "what is under way is not known".to_owned(),
-            (Some(Ok(_)), true) => "no message was ever queued or routed".to_owned(),
+            (Some(Ok(_)), true) => nothing::no_messages(app, "no message was ever queued or routed"),
             (Some(Ok(_)), false) => nothing::passes(app),
         };
         (Part::Dim, text)
@@ -294,11 +294,17 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             .flat_map(|(part, text)| wrap(&text, width, MESSAGE_LINES).into_iter().map(move |line| (part, line)))
             .collect()
     };
+    let facts = |lines: Vec<(Part, String)>| -> Vec<(Part, String)> {
+        lines
+            .into_iter()
+            .flat_map(|(part, text)| indented(&text, width, MESSAGE_LINES).into_iter().map(move |line| (part, line)))
+            .collect()
+    };
     let Some(deliveries) = app.deliveries() else { return Vec::new() };
     let (mut lines, message, id) = match row {
         Row::Question(row) => return question(app, row, width),
         Row::Command(row) => {
-            let mut lines = fold(delivery::way(app, deliveries, row));
+            let mut lines = facts(delivery::way(app, deliveries, row));
             let keys = delivery::keys(app, row.phase).map(|keys| (Part::Key, keys));
             lines.extend(fold(keys.into_iter().collect()));
             (lines, &row.message, row.id.clone())
@@ -306,7 +312,7 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
         Row::Item(row) => {
             let from = row.source.as_deref().unwrap_or("the operator");
             let mut lines = fold(vec![(Part::Text, format!("{} of {from}", one_line(&row.signal)))]);
-            lines.extend(fold(delivery::facts(app, &row.facts)));
+            lines.extend(facts(delivery::facts(app, &row.facts)));
             let (part, word) = match row.facts.state {
                 ItemState::Suppressed => (Part::Dim, "not needed any more"),
                 _ => (Part::Failed, "given up"),

@@ -16,11 +16,11 @@ use crate::{
     tui::{
         answers,
         app::App,
-        keymap::{Binding, Intent, Place},
-        layer::{About, Asked, Input, Layer, Purpose, Snoozing},
+        keymap::{Intent, Place},
+        layer::{About, Asked, Input, Layer, Purpose, Reader, Snoozing},
         submitting::command_line,
         theme::Part,
-        wrap::{cut, indented, pad, wrap},
+        wrap::{cut, wrap},
     },
 };
 
@@ -34,15 +34,6 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
     horizontal_top: "-",
     horizontal_bottom: "-",
 };
-
-/// Columns of the keys in the help.
-const KEYS_COLUMNS: usize = 21;
-
-/// The most lines of one step of a message's way.
-const WAY_LINES: usize = 50;
-
-/// The most lines that one sentence of the help takes.
-const HELP_LINES: usize = 10;
 
 /// The box of a layer and, inside its border, the place for its text.
 pub(super) fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
@@ -69,7 +60,7 @@ pub(super) fn boxed(app: &App, frame: &mut Frame<'_>, title: &str, lines: usize)
 }
 
 /// The text width of every box.
-fn text_width(app: &App) -> usize {
+pub(super) fn text_width(app: &App) -> usize {
     usize::from(boxes(app.size, 0).1.width)
 }
 
@@ -78,6 +69,31 @@ fn text_width(app: &App) -> usize {
 pub fn overflow(app: &App) -> usize {
     let Some(layer) = app.layers.last() else { return 0 };
     hidden(app, lines(app, layer).len(), below(app, layer, 0).len())
+}
+
+/// How many lines of its text the top layer shows when there are more than fit.
+pub(super) fn room(app: &App) -> usize {
+    let below_count = app.layers.last().map_or(0, |layer| below(app, layer, 0).len());
+    usize::from(boxes(app.size, usize::from(app.size.height)).1.height).saturating_sub(below_count)
+}
+
+/// Keys with a word each, in as many lines as they take.
+pub(super) fn key_lines(
+    app: &App,
+    place: Place,
+    keys: impl IntoIterator<Item = (Intent, &'static str)>,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for (intent, word) in keys {
+        let spans = [span(app, Part::Key, app.key_in(place, intent)), span(app, Part::Text, format!(" {word}  "))];
+        let columns: usize = spans.iter().map(Span::width).sum();
+        match lines.last_mut() {
+            Some(line) if line.width() + columns <= width + 2 => line.spans.extend(spans),
+            _ => lines.push(Line::from(spans.to_vec())),
+        }
+    }
+    lines
 }
 
 /// How many of so many lines do not fit above those that stay below them.
@@ -101,14 +117,20 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
     let below_count = below(app, layer, 0).len();
     let (outer, inner) = boxes(app.size, lines.len() + below_count);
     let (title, scroll) = match layer {
-        Layer::Help { filter, scroll, .. } if filter.is_empty() => ("keys (type to search)".to_owned(), *scroll),
-        Layer::Help { filter, scroll, .. } => (format!("keys: {filter}"), *scroll),
+        Layer::Help { filter, scroll, .. } if filter.is_empty() => {
+            ("help: keys and signs (type to search)".to_owned(), *scroll)
+        }
+        Layer::Help { filter, scroll, .. } => (format!("help: {filter}"), *scroll),
+        Layer::Reader(Reader { about: About::Receipt(number), scroll, .. }) => {
+            (super::receipts::title(app, *number), *scroll)
+        }
         Layer::Reader(reader) => (reader.title.clone(), reader.scroll),
         Layer::Confirm { scroll, .. } => ("are you sure".to_owned(), *scroll),
         Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
         Layer::Finish(finishing) => (format!("finish {}", finishing.name), finishing.scroll),
         Layer::Policy(policy) => (format!("the terms of {}", policy.name), policy.scroll),
+        Layer::Criteria(asked) => (format!("criteria of {}", asked.name), asked.scroll),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = hidden(app, lines.len(), below_count);
@@ -131,22 +153,19 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
 fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
     let width = text_width(app);
     match layer {
-        Layer::Help { filter, places, .. } => help(app, filter, places, width),
+        Layer::Help { filter, places, .. } => super::help::lines(app, filter, places, width),
         Layer::Reader(reader) => {
-            let mut lines: Vec<_> =
-                reader.text.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)).collect();
-            if let About::Command(id) = &reader.about {
-                lines.push(Line::default());
-                let way = super::delivery::way_of(app, id);
-                for (part, text) in way {
-                    lines.extend(indented(&text, width, WAY_LINES).into_iter().map(|line| styled(app, part, line)));
+            let (mut lines, says) = match reader.about {
+                About::Receipt(number) => (super::receipts::lines(app, number, width), "it ran"),
+                About::Explain(_) | About::Diff(_) | About::Message => {
+                    let text = reader.text.iter();
+                    (text.flat_map(|(part, text)| wrapped(app, *part, text, width)).collect(), "the same in a shell")
                 }
-            }
+            };
             if let Some(command) = &reader.command {
                 lines.push(Line::default());
                 let copies = app.key_in(Place::Reader, Intent::Copy);
-                let text = format!("the same headless ({copies} copies it): {command}");
-                lines.extend(wrapped(app, Part::Dim, &text, width));
+                lines.extend(wrapped(app, Part::Dim, &format!("{says} ({copies} copies it): {command}"), width));
             }
             lines
         }
@@ -155,19 +174,20 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Snooze(asked) => snoozing(app, asked, width),
         Layer::Finish(finishing) => super::finish::lines(app, finishing, width),
         Layer::Policy(policy) => super::policy::lines(app, policy, width),
+        Layer::Criteria(asked) => super::criteria_list::lines(app, asked, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
 }
 
 /// The lines that stay below a text that scrolls: whether there is more of it, and the keys. Always as many.
 fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
-    let keys = match layer {
-        Layer::Confirm { .. } => Line::from(vec![
+    let mut keys = match layer {
+        Layer::Confirm { .. } => vec![Line::from(vec![
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::Yes)),
             span(app, Part::Text, " yes   "),
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::No)),
             span(app, Part::Text, " no"),
-        ]),
+        ])],
         Layer::Answer(asked) => match asked.meant() {
             Some(view) => {
                 let answers = view.question.answers.iter();
@@ -175,26 +195,30 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
                     .map(|verdict| format!("{} {verdict}", app.key_in(Place::Answer, answers::intent_of(*verdict))))
                     .collect();
                 let leave = app.key_in(Place::Answer, Intent::Back);
-                styled(app, Part::Key, format!("{}  {leave} leave", keys.join("  ")))
+                vec![styled(app, Part::Key, format!("{}  {leave} leave", keys.join("  ")))]
             }
             None => return Vec::new(),
         },
-        Layer::Finish(finishing) => super::finish::keys(app, finishing),
-        Layer::Policy(_) => super::policy::keys(app),
+        Layer::Policy(_) => vec![super::policy::keys(app)],
+        Layer::Finish(finishing) => super::finish::keys(app, finishing, text_width(app)),
+        Layer::Criteria(_) => super::criteria_list::keys(app, text_width(app)),
         _ => return Vec::new(),
     };
     if more == 0 {
-        return vec![Line::default(), keys];
+        keys.insert(0, Line::default());
+        return keys;
     }
     let key = app.settings.keymap.key_of(&[layer.place()], Intent::PageDown);
     let way = key.map(|key| format!("{key} reads on")).unwrap_or_else(|| "there is more".to_owned());
     let words = match layer {
+        Layer::Finish(finishing) if !finishing.is_open() => way,
         Layer::Confirm { .. } | Layer::Finish(_) => {
             format!("{way}; {} works at the end", app.key_in(layer.place(), Intent::Yes))
         }
         _ => way,
     };
-    vec![styled(app, Part::Warning, words), keys]
+    keys.insert(0, styled(app, Part::Warning, words));
+    keys
 }
 
 /// The lengths of a snooze, and what the chosen one runs.
@@ -263,87 +287,6 @@ fn whole(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> 
 
 pub(super) fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Line<'static>> {
     wrap(text, width, 2_000).into_iter().map(|line| styled(app, part, line)).collect()
-}
-
-/// The table of keys: the place one comes from first, and only rows that hold the typed text.
-fn help(app: &App, filter: &str, places: &[Place], width: usize) -> Vec<Line<'static>> {
-    let others = Place::ALL.iter().filter(|place| !places.contains(place));
-    let needle = filter.to_lowercase();
-    let mut lines = Vec::new();
-    for place in places.iter().chain(others) {
-        let rows = app.settings.keymap.rows(std::slice::from_ref(place));
-        let rows: Vec<&Binding> = rows.filter(|row| !row.keys.is_empty() && holds(row, &needle)).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        if !lines.is_empty() {
-            lines.push(Line::default());
-        }
-        lines.push(styled(app, Part::Title, heading(*place)));
-        for row in rows {
-            lines.extend(help_row(app, row, width));
-        }
-    }
-    if lines.is_empty() {
-        lines.push(styled(app, Part::Dim, "no key does that"));
-    }
-    lines
-}
-
-/// A row of the help: its keys, beside them its whole sentence and its command.
-fn help_row(app: &App, row: &Binding, width: usize) -> Vec<Line<'static>> {
-    let column = KEYS_COLUMNS.min(width / 2);
-    let room = width - column;
-    let mut text: Vec<Line<'static>> = wrap(row.help, room, HELP_LINES).into_iter().map(Line::raw).collect();
-    if let Some(verb) = row.verb {
-        let command = span(app, Part::Dim, format!("[{verb}]"));
-        match text.last_mut() {
-            Some(last) if last.width() + 1 + command.width() <= room => last.spans.extend([Span::raw(" "), command]),
-            _ => text.push(Line::from(command)),
-        }
-    }
-    let mut keys = format!("  {}", keys(row));
-    for line in &mut text {
-        let keys = std::mem::take(&mut keys);
-        line.spans.insert(0, span(app, Part::Key, pad(&keys, column, app.settings.glyphs)));
-    }
-    text
-}
-
-fn keys(row: &Binding) -> String {
-    row.keys.iter().map(|key| key.name()).collect::<Vec<_>>().join(" ")
-}
-
-fn holds(row: &Binding, needle: &str) -> bool {
-    let words = [row.short, row.help, row.intent.as_str(), row.verb.unwrap_or("")];
-    needle.is_empty()
-        || words.iter().any(|word| word.to_lowercase().contains(needle))
-        || keys(row).to_lowercase().contains(needle)
-}
-
-fn heading(place: Place) -> &'static str {
-    match place {
-        Place::Always => "everywhere",
-        Place::Screen => "on every screen",
-        Place::Fleet => "Fleet",
-        Place::Task => "Task",
-        Place::Events => "Events",
-        Place::Inbox => "Inbox",
-        Place::Dispatch => "Dispatch",
-        Place::Doctor => "Doctor",
-        Place::Message => "in a message",
-        Place::Input => "in an input line",
-        Place::Help => "in this help",
-        Place::Reader => "in a text",
-        Place::Confirm => "in a question",
-        Place::Answer => "over what a session asks",
-        Place::Form => "in a form",
-        Place::Palette => "in the palette",
-        Place::Receipts => "in the list of receipts",
-        Place::Snooze => "over the lengths of a snooze",
-        Place::Finish => "over the gates of a task",
-        Place::Policy => "over the terms of a task",
-    }
 }
 
 /// Draws the input line over the footer, and what is wrong with it over the banner.

@@ -50,6 +50,11 @@ pub trait Rows {
     /// The row in full, in lines of this width.
     fn detail(app: &App, row: Self::Row<'_>, width: usize) -> Vec<(Part, String)>;
 
+    /// The row that is selected before anybody has chosen one; none is the first.
+    fn first(_: &App) -> Option<String> {
+        None
+    }
+
     /// Where the list and the pane beside it are.
     fn areas(app: &App) -> (Rect, Rect) {
         sides(frames(app.size).body, Self::view(app).detail)
@@ -138,6 +143,10 @@ impl<S: Rows> ListScreen for S {
 
     fn settle(&self, app: &mut App) {
         let (ids, visible) = (self.ids(app), self.visible_rows(app));
+        if S::view(app).list.id.is_none() && !ids.is_empty() {
+            let first = S::first(app);
+            S::view_mut(app).list.id = first;
+        }
         S::view_mut(app).list.settle(&ids, visible);
         // Only what is scrolled has to be laid out to know how far it goes.
         if S::view(app).scroll > 0 {

@@ -2,6 +2,7 @@
 
 mod bars;
 mod criteria;
+pub mod criteria_list;
 pub mod delivery;
 pub mod dispatch;
 pub mod doctor;
@@ -10,8 +11,10 @@ pub mod explain;
 mod finish;
 pub mod fleet;
 mod form;
+mod help;
 pub mod inbox;
 pub mod layers;
+pub mod legend;
 pub mod list;
 mod nothing;
 mod nudge;
@@ -23,6 +26,7 @@ mod receipts;
 pub mod talk;
 pub mod task;
 pub mod usage;
+mod waiting;
 
 use ratatui::{
     Frame,
@@ -119,6 +123,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             | Layer::Answer(_)
             | Layer::Snooze(_)
             | Layer::Finish(_)
+            | Layer::Criteria(_)
             | Layer::Policy(_) => {
                 layers::draw(app, frame, layer);
             }

@@ -14,6 +14,13 @@ pub(super) fn passes(app: &App) -> String {
     format!("no row passes the filter{}", clears.unwrap_or_default())
 }
 
+/// That there is no message yet, and how one is written.
+pub(super) fn no_messages(app: &App, what: &str) -> String {
+    let fleet = app.key(Intent::Fleet);
+    let nudge = app.key(Intent::Nudge);
+    format!("{what}; {fleet} and then {nudge} writes one to a session, as does `conveyor session-nudge SESSION TEXT`")
+}
+
 /// What stands in a list in place of rows.
 pub(super) fn in_list(app: &App, frame: &mut Frame<'_>, area: Rect, part: Part, text: &str) {
     let width = usize::from(area.width).saturating_sub(3);

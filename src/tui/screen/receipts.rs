@@ -1,24 +1,90 @@
-//! Drawing the list of receipts.
+//! Drawing the receipts: all of them in a list, and one in full. A receipt says how it stands at the moment.
 
 use ratatui::{Frame, text::Line};
 
 use super::{
-    ago,
-    layers::{boxed, boxes},
-    put, span,
+    ago, delivery,
+    layers::{boxed, boxes, wrapped},
+    put, span, styled,
 };
 use crate::{
     base::text::one_line,
     tui::{
         app::App,
-        receipts::{Outcome, Receipt},
+        receipts::{Outcome, Receipt, Sent},
         theme::Part,
-        wrap::{cut, pad},
+        wrap::{cut, indented, pad},
     },
 };
 
 /// Lines of a receipt.
 const LINES: usize = 2;
+
+/// The most lines of one step of a message's way.
+const WAY_LINES: usize = 50;
+
+/// The heading of one receipt: what it came to, as far as that is known now.
+pub(super) fn title(app: &App, number: u64) -> String {
+    let Some(receipt) = app.receipts.get(number) else { return "a receipt".to_owned() };
+    match (&receipt.outcome, receipt.sent.as_slice()) {
+        (Outcome::Done { .. }, [sent]) if receipt.is_message => heading(app, sent),
+        (Outcome::Done { .. }, [_, ..]) => format!("done: {}", one_line(&receipt.status())),
+        _ => receipt.word(),
+    }
+}
+
+/// One receipt in full: what the command says, and how far the messages have come that it queued.
+pub(super) fn lines(app: &App, number: u64, width: usize) -> Vec<Line<'static>> {
+    let Some(receipt) = app.receipts.get(number) else {
+        return wrapped(app, Part::Dim, "newer receipts have taken its place", width);
+    };
+    let mut lines = match &receipt.outcome {
+        Outcome::Running => wrapped(app, Part::Dim, "its result appears here when it is there", width),
+        Outcome::Failed(failure) => {
+            let hint = failure.hint.as_ref().map(|hint| format!("hint: {hint}"));
+            let mut lines = wrapped(app, Part::Error, &failure.message, width);
+            lines.extend(hint.iter().flat_map(|hint| wrapped(app, Part::Text, hint, width)));
+            lines
+        }
+        // How the message stood when the command returned is told below by how it stands now.
+        Outcome::Done { .. } if receipt.is_message => Vec::new(),
+        Outcome::Done { prose, .. } => wrapped(app, Part::Text, prose, width),
+    };
+    for sent in &receipt.sent {
+        if !lines.is_empty() {
+            lines.push(Line::default());
+        }
+        if receipt.sent.len() > 1 {
+            lines.extend(wrapped(app, Part::Title, &heading(app, sent), width));
+        }
+        for (part, text) in way(app, receipt, sent) {
+            lines.extend(indented(&text, width, WAY_LINES).into_iter().map(|line| styled(app, part, line)));
+        }
+    }
+    lines
+}
+
+/// A message and how it stands.
+fn heading(app: &App, sent: &Sent) -> String {
+    let row = app.deliveries().and_then(|deliveries| deliveries.command(&sent.id));
+    let about = row.map_or_else(|| "message".to_owned(), delivery::name);
+    let phase = row.map(|row| row.phase).or(sent.phases.last().copied());
+    format!("{about}: {}", phase.map_or("accepted", delivery::word))
+}
+
+/// How far a message has come; what the command said of it, while the ledger has not been asked.
+fn way(app: &App, receipt: &Receipt, sent: &Sent) -> Vec<(Part, String)> {
+    match &receipt.outcome {
+        Outcome::Done { prose, .. }
+            if receipt.is_message && app.deliveries().is_none_or(|it| it.command(&sent.id).is_none()) =>
+        {
+            let mut lines = vec![(Part::Text, prose.clone())];
+            lines.extend(delivery::way_of(app, &sent.id));
+            lines
+        }
+        _ => delivery::way_of(app, &sent.id),
+    }
+}
 
 /// Draws the box: for each command how it stands and since when, below it its command line.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, selected: u64) {

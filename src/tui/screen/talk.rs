@@ -71,7 +71,7 @@ pub fn block(entry: &Entry, is_open: bool, paint: Paint) -> Block {
         Said::Output { outcome, .. } => (output_lines(&outcome.output, inner), Fold::Middle(0)),
         Said::TurnEnded { error: Some(error), .. } | Said::Error(error) => (text(Part::Error, error), Fold::End),
         Said::Codex(said) => (text(Part::Codex, said), Fold::End),
-        Said::TurnAborted { reason, .. } => (text(Part::Failed, reason), Fold::End),
+        Said::TurnAborted { reason, .. } => (text(Part::Warning, reason), Fold::End),
         Said::Unknown { text: said, .. } if !said.is_empty() => {
             (text(Part::Warning, &format!("its members: {said}")), Fold::End)
         }
@@ -273,7 +273,7 @@ pub fn head(entry: &Entry, now: Timestamp, is_chosen: bool, paint: Paint) -> Lin
         }
         Said::TurnAborted { millis, .. } => {
             let after = millis.map_or_else(String::new, |millis| format!(" after {}", took(millis)));
-            word(Part::Failed, format!("turn cut off{after}"));
+            word(Part::Warning, format!("turn cut off{after}"));
         }
         Said::Codex(_) => word(Part::Codex, "codex".into()),
         Said::Error(_) => word(Part::Failed, "error".into()),

@@ -5,6 +5,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 
 use super::{
     answers::asks,
+    criteria::opened,
     diff,
     fake::{
         app, app_with_messages, app_with_questions, board, busy, checkup, dispatcher, empty, events, exchange,
@@ -262,11 +263,35 @@ const FRAMES: &[Frame] = &[
     ("form_step", |width, height| with_form(width, height, Subject::Step)),
     ("form_reviewer", |width, height| with_form(width, height, Subject::Reviewer)),
     ("form_settle", settling),
+    ("criteria", |width, height| keys(opened(width, height), "j")),
+    ("criteria_none", |width, height| {
+        let mut app = keys(app(width, height), "2 G");
+        update(&mut app, Msg::Criteria("task-docs".into(), Ok(Vec::new())));
+        keys(app, "e")
+    }),
+    ("form_add_criterion", |width, height| keys(opened(width, height), "+")),
+    ("form_accept_criterion", |width, height| keys(opened(width, height), "a")),
+    ("form_satisfy_criterion", |width, height| keys(opened(width, height), "j s")),
+    ("form_defer_criterion", |width, height| keys(opened(width, height), "j d")),
+    ("form_reject_criterion", |width, height| keys(opened(width, height), "j r")),
+    ("form_stop_task", stopping),
+    ("confirm_stop_task", |width, height| {
+        let mut app = stopping(width, height);
+        write(&mut app, "the format is dropped");
+        keys(app, "Ctrl-S")
+    }),
 ];
 
 fn keys(mut app: App, keys: &str) -> App {
     press(&mut app, keys);
     app
+}
+
+/// A task whose gates are not met is stopped.
+fn stopping(width: u16, height: u16) -> App {
+    let mut app = keys(app(width, height), "2 F");
+    update(&mut app, Msg::Review("task-parser".into(), Ok(review(false))));
+    keys(app, "x")
 }
 
 /// A question to the operator is answered with a note.
@@ -300,7 +325,7 @@ fn uncertain(width: u16, height: u16) -> App {
 
 /// The Dispatch screen on the command that was given up, with what belongs to it.
 pub fn dispatch(width: u16, height: u16) -> App {
-    let mut app = keys(app_with_messages(width, height), "5 j j j j");
+    let mut app = keys(app_with_messages(width, height), "5 g j j j j");
     update(&mut app, Msg::Exchange("command-1".into(), Ok(exchange())));
     app
 }
@@ -447,8 +472,7 @@ fn every_screen_and_every_layer_has_a_frame() {
     for (kind, has) in [
         ("an explanation", about(|about| matches!(about, About::Explain(_)))),
         ("a diff", about(|about| matches!(about, About::Diff(_)))),
-        ("a message on its way", about(|about| matches!(about, About::Command(_)))),
-        ("a command that runs", about(|about| matches!(about, About::Running(_)))),
+        ("a receipt", about(|about| matches!(about, About::Receipt(_)))),
         ("a text", about(|about| matches!(about, About::Message))),
     ] {
         assert!(has, "no frame of {kind}");

@@ -13,7 +13,10 @@ use crate::{
 #[test]
 fn a_command_is_asked_about_when_it_is_selected_and_when_something_moved() {
     let mut app = app_with_messages(100, 30);
-    assert_eq!(lines(&press(&mut app, "5")), [""; 0], "who delivers has no exchange");
+    app.dispatch.view.list.id = None;
+    assert_eq!(lines(&press(&mut app, "5")), [r#"Exchange("command-3")"#], "the newest that has to be decided");
+    update(&mut app, Msg::Exchange("command-3".into(), Ok(exchange())));
+    assert_eq!(lines(&press(&mut app, "g")), [""; 0], "who delivers has no exchange");
     assert_eq!(lines(&press(&mut app, "j j")), [r#"Exchange("command-4")"#], "the first in line of w1");
     // One question at a time; the newest waits.
     assert_eq!(lines(&press(&mut app, "j j")), [""; 0]);
@@ -36,7 +39,7 @@ fn retry_cancel_and_resolve_work_on_the_dispatch_screen() {
     let ask = |keys: &str| {
         let mut app = app_with_messages(100, 30);
         update(&mut app, Msg::Deliveries(Ok(deliveries.clone())));
-        press(&mut app, "5 j");
+        press(&mut app, "5 g j");
         press(&mut app, keys);
         let shown = screen(&app);
         (lines(&press(&mut app, "y")), shown)
@@ -72,9 +75,13 @@ fn doctor_looks_when_its_screen_is_opened_and_when_it_is_told_to() {
     let again = update(&mut app, Msg::Checkup(Ok(checkup())));
     assert_eq!(lines(&again), ["Checkup"], "it was asked for while the first look was under way");
     update(&mut app, Msg::Checkup(Ok(checkup())));
+    assert!(!lines(&press(&mut app, "j")).contains(&"Checkup".to_owned()), "moving on it asks for nothing");
     press(&mut app, "1");
-    assert!(!lines(&press(&mut app, "8")).contains(&"Checkup".to_owned()), "what was found is shown with its age");
-    assert!(screen(&app).contains("1 problem"), "{}", screen(&app));
+    assert!(lines(&press(&mut app, "8")).contains(&"Checkup".to_owned()), "what was found is as old as the last look");
+    let frame = screen(&app);
+    assert!(frame.contains("doctor: looking again; 1 problem"), "it says so, and keeps what was found: {frame}");
+    update(&mut app, Msg::Checkup(Ok(checkup())));
+    assert!(!screen(&app).contains("looking again"), "{}", screen(&app));
     assert!(lines(&press(&mut app, "r")).contains(&"Checkup".to_owned()));
     // A change of the ledger is no reason to run every tool.
     assert!(!lines(&update(&mut app, Msg::Changed)).contains(&"Checkup".to_owned()));
@@ -112,4 +119,52 @@ fn what_runs_unregistered_is_adopted_by_choice_and_headless_by_its_thread() {
     assert!(!frame.contains("discover --adopt --") && frame.contains(&format!("'--thread={id}'")), "{frame}");
     let words = ["discover", "--adopt", &format!("--thread={id}")].map(str::to_owned);
     assert!(crate::actions::Command::parse(&words).is_ok());
+}
+
+#[test]
+fn dispatch_begins_at_the_message_that_one_comes_for() {
+    let mut app = app_with_messages(100, 30);
+    press(&mut app, "5");
+    assert_eq!(app.dispatch.view.list.id.as_deref(), Some("command-3"), "the newest that has to be decided");
+    // Without one the newest; and who has chosen one stays there.
+    let mut deliveries = busy();
+    deliveries.commands.retain(|row| !row.phase.is_dead_letter());
+    let mut app = super::fake::app(100, 30);
+    press(&mut app, "5");
+    assert_eq!(app.dispatch.view.list.id.as_deref(), Some("dispatcher-dispatcher-4242"), "there is no message yet");
+    press(&mut app, "1");
+    update(&mut app, Msg::Deliveries(Ok(deliveries)));
+    press(&mut app, "5");
+    assert_eq!(app.dispatch.view.list.id.as_deref(), Some("command-4"));
+    press(&mut app, "j 1 5");
+    assert_eq!(app.dispatch.view.list.id.as_deref(), Some("command-2"));
+}
+
+#[test]
+fn enter_shows_the_whole_message_on_the_whole_screen_and_its_keys_work_there() {
+    let mut app = app_with_messages(80, 24);
+    press(&mut app, "5 g j j");
+    assert!(!screen(&app).contains("1 try"), "the pane beside the list shows how it stands");
+    press(&mut app, "Enter");
+    update(&mut app, Msg::Exchange("command-4".into(), Ok(exchange())));
+    let frame = screen(&app);
+    for part in [
+        "nudge to w1",
+        "waits ",
+        "next ",
+        "to go on",
+        "X takes it back",
+        "Then write the change down.",
+        "In the changelog.",
+        "1 try",
+        "command-4",
+    ] {
+        assert!(frame.contains(part), "{part}: {frame}");
+    }
+    assert!(!frame.contains("who delivers") && !frame.contains("Enter whole"), "it has the whole screen: {frame}");
+    press(&mut app, "X");
+    assert!(screen(&app).contains("Take the nudge to w1 back?"), "{}", screen(&app));
+    press(&mut app, "n Esc");
+    assert!(screen(&app).contains("who delivers"), "{}", screen(&app));
+    assert!(!app.dispatch.view.detail && !app.dispatch.view.whole);
 }

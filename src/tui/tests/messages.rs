@@ -176,8 +176,14 @@ fn a_receipt_climbs_as_the_ledger_does() {
     assert!(effects.contains(&Effect::Load(Load::Deliveries(Some("command-5".into())))), "{effects:?}");
     assert!(screen(&app).contains("looking how far it has come"));
 
+    assert!(screen(&app).contains("queued nudge_worker command"), "what it said, until more is known");
+
     deliver(&mut app, Phase::Queued, |_| {});
     assert!(screen(&app).contains("waits      for its turn"), "{}", screen(&app));
+    assert!(heading(&app).contains(" nudge to w1: waits "), "{}", heading(&app));
+    assert!(!screen(&app).contains("queued nudge_worker command"), "how it stood then is over: {}", screen(&app));
+    deliver(&mut app, Phase::Started, |_| {});
+    assert!(heading(&app).contains(" nudge to w1: on its way, not proven yet "), "{}", heading(&app));
     deliver(&mut app, Phase::Delivered, |_| {});
     let frame = screen(&app);
     assert!(frame.contains("into w1's inbox") && frame.contains("this version types nothing into panes"), "{frame}");
@@ -192,6 +198,63 @@ fn a_receipt_climbs_as_the_ledger_does() {
     assert!(screen(&app).contains("its time ran out before it was delivered"), "{}", screen(&app));
     deliver(&mut app, Phase::Failed, |row| row.reason = Some("its task has ended".into()));
     assert!(screen(&app).contains("failed     2s ago: its task has ended"), "{}", screen(&app));
+    assert!(heading(&app).contains(" nudge to w1: given up "), "{}", heading(&app));
+    let frame = screen(&app);
+    assert!(frame.contains("you can    on the Dispatch screen (5) R queues it again"), "{frame}");
+}
+
+/// The line of the box that says what it is about.
+fn heading(app: &App) -> String {
+    screen(app).lines().find(|line| line.contains('┌')).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_message_that_waits_says_why_what_comes_next_and_what_can_be_done() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    write(&mut app, "x");
+    press(&mut app, "Enter");
+    let json = json!({"command_id": "command-5", "phase": "queued"});
+    finish(&mut app, Ok(Report { json, prose: "said".into(), exit_code: 0, handover: None }));
+    deliver(&mut app, Phase::Queued, |row| {
+        row.reason = Some("its queue cannot be reached: no room".into());
+        row.next_try_at = Some(Timestamp::from_millis(NOW.as_millis() + 4_000));
+    });
+    let frame = screen(&app);
+    for part in [
+        "waits      its queue cannot be reached: no room",
+        "next       tried again in 4s; given up if it has not gone out in 29m",
+        "to go on   nothing has to be done",
+        "you can    on the Dispatch screen (5) X takes it back",
+    ] {
+        assert!(frame.contains(part), "{part}: {frame}");
+    }
+    // Whatever stands in its way, no line promises something that does not follow.
+    let stands: [fn(&mut crate::actions::Deliveries); 4] = [
+        |_| {},
+        |deliveries| deliveries.health.paused = true,
+        |deliveries| deliveries.health.pauses = vec![pause(Some("parser"))],
+        |deliveries| deliveries.health.dispatchers.clear(),
+    ];
+    for (index, change) in stands.iter().enumerate() {
+        let mut deliveries = quiet();
+        let mut first = nudge(4, Phase::Submitted, 9, "before it");
+        first.reason = Some(String::new());
+        deliveries.commands = vec![nudge(5, Phase::Queued, 2, "x"), first];
+        change(&mut deliveries);
+        update(&mut app, Msg::Deliveries(Ok(deliveries)));
+        for (width, height) in [(80, 24), (50, 20), (160, 50)] {
+            update(&mut app, Msg::Resized(ratatui::layout::Size::new(width, height)));
+            let frame = screen(&app);
+            assert!(frame.contains("waits      ") && frame.contains("to go on   "), "{index}: {frame}");
+            let box_lines = frame.lines().filter_map(|line| line.split('│').find(|part| part.contains("  ")));
+            assert!(
+                !frame.lines().any(|line| line.trim_end_matches([' ', '│', '…']).ends_with(':')),
+                "{index}: {frame}"
+            );
+            assert!(box_lines.count() > 0);
+        }
+    }
 }
 
 #[test]

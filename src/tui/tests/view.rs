@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use super::{
-    fake::{app, board, conversation, crowd, empty, entry, press, run, said, screen},
+    fake::{NOW, app, board, conversation, crowd, empty, entry, press, run, said, screen, write},
     frames,
 };
 use crate::{
+    base::Timestamp,
     model::{
         board::Attention,
         conversation::{Said, Sender},
+        interruption,
     },
     tui::{app::update, keymap, message::Msg, screen::draw},
 };
@@ -26,13 +28,42 @@ fn list_only_below_fifty_columns() {
 
 #[test]
 fn the_help_tells_every_key_apart_from_its_sentence() {
-    let mut app = app(160, 300);
+    let mut app = app(160, 400);
     press(&mut app, "?");
     let all = screen(&app);
     for row in keymap::BINDINGS {
         let keys: Vec<String> = row.keys.iter().map(|key| key.name()).collect();
         assert!(all.contains(&format!("  {} ", keys.join(" "))), "{keys:?} stand apart from their sentence\n{all}");
     }
+}
+
+#[test]
+fn the_help_begins_with_what_works_here_and_now_and_tells_every_sign() {
+    let mut app = app(160, 400);
+    press(&mut app, "?");
+    let all = screen(&app);
+    let at = |text: &str| all.find(text).unwrap_or_else(|| panic!("{text}: {all}"));
+    assert!(at("here and now: act on w1") < at("here and now: look closer"));
+    assert!(at("here and now: move") < at("signs and words: sessions"));
+    assert!(at("signs and words: Doctor") < at("on every screen, not now"));
+    // The queue has no keys here, and nothing is to be retried.
+    assert!(at("queue again what was given up") > at("signs and words: Doctor"));
+    let glyphs = app.settings.glyphs;
+    for attention in Attention::ALL {
+        let row = format!("  {:3} {}", glyphs.attention(*attention), crate::tui::screen::legend::word(*attention));
+        assert!(all.contains(&row), "{row}: {all}");
+    }
+    for phase in crate::model::delivery::Phase::ALL {
+        assert!(all.contains(&format!(" {phase} ")), "{phase}: {all}");
+    }
+    // Signs are found like keys.
+    write(&mut app, "uncertain");
+    let found = screen(&app);
+    assert!(found.contains("say that an uncertain message arrived"), "{found}");
+    press(&mut app, "Ctrl-U");
+    write(&mut app, "may have arrived");
+    let found = screen(&app);
+    assert!(found.contains("ambiguous") && !found.contains("here and now"), "{found}");
 }
 
 #[test]
@@ -43,6 +74,39 @@ fn an_empty_ledger_says_how_to_begin() {
     nobody.tasks.clear();
     update(&mut app, Msg::Board(Ok(nobody)));
     assert!(screen(&app).contains("conveyor demo"));
+}
+
+#[test]
+fn a_turn_that_was_ended_on_purpose_is_no_failure() {
+    let mut app = app(100, 30);
+    let mut now = board();
+    let row = now.sessions.iter_mut().find(|row| row.name == "w2").unwrap();
+    row.attention = Attention::Idle;
+    row.judgement.rule = interruption::BY_OPERATOR.into();
+    row.judgement.reason = "interrupted by the operator".into();
+    update(&mut app, Msg::Board(Ok(now.clone())));
+    let frame = screen(&app);
+    assert!(frame.contains("interrupted 1h06 by you") && !frame.contains("failed"), "{frame}");
+    let row = now.sessions.iter_mut().find(|row| row.name == "w2").unwrap();
+    row.judgement.rule = interruption::BY_SESSION.into();
+    row.judgement.reason = "interrupted by m2".into();
+    update(&mut app, Msg::Board(Ok(now)));
+    assert!(screen(&app).contains("interrupted 1h06 by m2"), "{}", screen(&app));
+}
+
+#[test]
+fn a_notice_goes_with_the_next_key_or_after_a_while() {
+    let mut app = app(80, 24);
+    let later = |seconds: i64| Timestamp::from_millis(NOW.as_millis() + seconds * 1_000);
+    press(&mut app, "A");
+    assert!(screen(&app).contains("the bell calls you"), "{}", screen(&app));
+    update(&mut app, Msg::Tick(later(1)));
+    assert!(screen(&app).contains("the bell calls you"));
+    press(&mut app, "j");
+    assert!(!screen(&app).contains("the bell calls you"), "{}", screen(&app));
+    press(&mut app, "A");
+    update(&mut app, Msg::Tick(later(9)));
+    assert!(!screen(&app).contains("the desktop calls you"), "{}", screen(&app));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{Row, counts, dispatcher};
 use crate::{
     actions::{Deliveries, DispatcherView, Exchange, Link, StepKind},
     base::text::{age, one_line},
-    model::deliveries::CommandRow,
+    model::deliveries::{CommandRow, Preview},
     tui::{
         app::App,
         screen::{ago, delivery},
@@ -29,13 +29,21 @@ pub(super) fn of(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
         Row::Item(row) => {
             let mut lines = delivery::facts(app, &row.facts);
             lines.push((Part::Text, String::new()));
+            if app.dispatch.view.whole {
+                lines.extend(message(&row.message));
+            }
             lines.extend(of_exchange(app, &row.id.to_string(), None));
             lines
         }
     };
+    let is_whole = app.dispatch.view.whole;
     lines
         .into_iter()
-        .flat_map(|(part, text)| indented(&text, width, STEP_LINES).into_iter().map(move |line| (part, line)))
+        .flat_map(|(part, text)| {
+            // Where there is room, what belongs together stands together.
+            let lines = if is_whole && text.is_empty() { vec![text] } else { indented(&text, width, STEP_LINES) };
+            lines.into_iter().map(move |line| (part, line))
+        })
         .collect()
 }
 
@@ -108,7 +116,7 @@ fn of_target(app: &App, deliveries: &Deliveries, id: &str, name: &str) -> Vec<(P
         "Each target gets its messages in the order in which they were sent; the first holds the others back."
             .to_owned(),
     ));
-    lines.push((Part::Dim, format!("the same headless: conveyor commands --session {name} --attempts")));
+    lines.push((Part::Dim, format!("the same in a shell: conveyor commands --session {name} --attempts")));
     lines
 }
 
@@ -116,7 +124,45 @@ fn of_command(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(Part
     let mut lines = delivery::way(app, deliveries, row);
     lines.extend(delivery::keys(app, row.phase).map(|keys| (Part::Key, keys)));
     lines.push((Part::Text, String::new()));
+    if app.dispatch.view.whole {
+        lines.extend(message(&row.message));
+        lines.extend(facts(app, row));
+    }
     lines.extend(of_exchange(app, &row.id, Some(&row.id)));
+    lines
+}
+
+/// What it says, as far as a screen holds it.
+fn message(message: &Preview) -> Vec<(Part, String)> {
+    let mut lines = vec![(Part::Title, "message".to_owned())];
+    match message {
+        Preview::Text(text) => lines.extend(text.lines().map(|line| (Part::Text, format!("  {line}")))),
+        Preview::Long(bytes) => {
+            lines.push((Part::Dim, format!("  {bytes} bytes, too long to be shown here: `conveyor commands --json`")));
+        }
+    }
+    lines.push((Part::Text, String::new()));
+    lines
+}
+
+/// What is on record of it beside its way.
+fn facts(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
+    let tries = match row.attempts {
+        1 => "1 try".to_owned(),
+        count => format!("{count} tries"),
+    };
+    let mut lines = vec![(
+        Part::Text,
+        format!(
+            "sent       {} ago by {}, moved {} ago, {tries}",
+            ago(Some(row.created_at), app.now),
+            row.created_by,
+            ago(Some(row.updated_at), app.now)
+        ),
+    )];
+    lines.extend(row.task.as_deref().map(|task| (Part::Text, format!("task       {task}"))));
+    lines.push((Part::Dim, format!("id         {}", row.id)));
+    lines.push((Part::Text, String::new()));
     lines
 }
 

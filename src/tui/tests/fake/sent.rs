@@ -126,6 +126,7 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
             .then(|| "this version types nothing into panes: the target has to fetch it".into()),
         created_at: ago(seconds + 5),
         updated_at: ago(seconds),
+        next_try_at: None,
         expires_at: Some(ago(seconds - 1_800)),
         attempts: 1,
         proof: (phase == Phase::Done).then_some(40_960),

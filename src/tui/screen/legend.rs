@@ -1,0 +1,102 @@
+//! The signs and words of the screens, each with what it means. Screens take their words from here, and the help shows
+//! all of them.
+
+use super::{delivery, doctor};
+use crate::{
+    actions::Verdict,
+    model::{board::Attention, delivery::Phase},
+    tui::theme::Glyphs,
+};
+
+/// A sign or word, and what it means.
+pub struct Entry {
+    /// The sign; empty for what is only a word.
+    pub sign: &'static str,
+    /// The word beside it.
+    pub word: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// The word of a row of the fleet.
+#[must_use]
+pub fn word(attention: Attention) -> &'static str {
+    match attention {
+        Attention::NeedsYou => "needs you",
+        Attention::Failed => "failed",
+        Attention::DoneUnseen => "done",
+        Attention::Working => "working",
+        Attention::Idle => "idle",
+        Attention::Unknown => "unknown",
+        Attention::Gone => "gone",
+    }
+}
+
+fn meaning(attention: Attention) -> &'static str {
+    match attention {
+        Attention::NeedsYou => "it waits for an answer: an approval, a question, a decision of yours",
+        Attention::Failed => "its last turn failed or was cut off, or its process died",
+        Attention::DoneUnseen => "its turn ended with an answer that you have not looked at",
+        Attention::Working => "a turn runs",
+        Attention::Idle => "no turn runs; it takes a message",
+        Attention::Unknown => "nothing reliable is known of it; x says why",
+        Attention::Gone => "it was stopped or deregistered",
+    }
+}
+
+fn phase_meaning(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Queued => "it waits for its turn, or for a way to its session",
+        Phase::Claimed | Phase::Started | Phase::Staged => "it is being delivered",
+        Phase::Submitted => "it was handed over, and its session's rollout does not show it yet",
+        Phase::Delivered => "it lies in the inbox of its session, which has not confirmed it",
+        Phase::Done => "it has arrived, and that is proven",
+        Phase::Ambiguous => "it may have arrived; nothing proves it, so you decide",
+        Phase::Failed => "it was given up; its reason stands beside it",
+        Phase::Expired => "its time ran out before it was delivered",
+        Phase::Dead => "it was given up after too many tries",
+        Phase::Blocked => "the task's terms do not allow it",
+        Phase::Cancelled => "it was taken back",
+    }
+}
+
+fn verdict_meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Problem => "it has to be mended; the command stands beside it",
+        Verdict::Remark => "worth knowing, nothing is broken",
+        Verdict::Unchecked => "it could not be looked at",
+        Verdict::Fine => "nothing to do",
+    }
+}
+
+/// All of them under headings.
+#[must_use]
+pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
+    let states = Attention::ALL.iter().map(|attention| Entry {
+        sign: glyphs.attention(*attention),
+        word: word(*attention),
+        meaning: meaning(*attention),
+    });
+    let marks = [
+        (glyphs.unread(), "unread", "its turn ended and you have not looked, or you marked it"),
+        (glyphs.pinned(), "pinned", "it stands first in its tier"),
+        (glyphs.snoozed(), "snoozed", "you have put it aside; it wakes by itself"),
+        (glyphs.disagree(), "disagree", "two sensors contradict each other; x shows what each says"),
+        (glyphs.pair().trim(), "pair", "worker and manager of one task"),
+    ];
+    let phases = Phase::ALL.iter().map(|phase| Entry {
+        sign: if delivery::is_to_decide(*phase) { "!" } else { "" },
+        word: phase.as_str(),
+        meaning: phase_meaning(*phase),
+    });
+    let findings = Verdict::ALL.iter().map(|verdict| {
+        let (sign, word, _) = doctor::verdict(*verdict);
+        Entry { sign: sign.trim(), word, meaning: verdict_meaning(*verdict) }
+    });
+    vec![
+        ("signs and words: sessions", states.collect()),
+        ("signs and words: marks", marks.map(|(sign, word, meaning)| Entry { sign, word, meaning }).into()),
+        ("signs and words: messages", phases.collect()),
+        ("signs and words: Doctor", findings.collect()),
+    ]
+}
