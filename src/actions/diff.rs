@@ -1,6 +1,9 @@
 //! `diff`: what a session's working tree holds beyond its last commit.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -84,7 +87,7 @@ impl Action for Diff {
 
     fn run(self, cx: &Context) -> Result<Differing> {
         let session = cx.ledger()?.read(|r| lookup::session(r, &self.session))?;
-        differing(cx, session, self.base.as_deref(), self.max_bytes, None)
+        differing(own_git(cx), session, self.base.as_deref(), self.max_bytes, None)
     }
 
     fn argv(&self) -> Argv {
@@ -110,13 +113,18 @@ impl Diff {
 /// # Errors
 /// As the command: when the session is unknown, its folder is in no repository, or git does not say.
 pub fn tree_diff(cx: &Context, session_id: &str) -> Result<Differing> {
-    differing(cx, known(cx, session_id)?, None, PATCH_BYTES, None)
+    differing(own_git(cx), known(cx, session_id)?, None, PATCH_BYTES, None)
 }
 
-/// The same of the session's work alone, without this program's own files; of the patch at most `bytes` bytes.
-pub(super) fn work_of(cx: &Context, session_id: &str, bytes: usize) -> Result<Differing> {
+/// The same of the session's work alone, told by this `git`, without this program's own files; of the patch at most
+/// `bytes` bytes.
+pub(super) fn work_of(cx: &Context, git: Option<PathBuf>, session_id: &str, bytes: usize) -> Result<Differing> {
     let session = known(cx, session_id)?;
-    differing(cx, session, None, bytes, Some(&cx.env().own_files()))
+    differing(git, session, None, bytes, Some(&cx.env().own_files()))
+}
+
+fn own_git(cx: &Context) -> Option<PathBuf> {
+    find_program(cx.env().path.as_deref(), "git")
 }
 
 fn known(cx: &Context, session_id: &str) -> Result<Session> {
@@ -127,7 +135,7 @@ fn known(cx: &Context, session_id: &str) -> Result<Session> {
 }
 
 fn differing(
-    cx: &Context,
+    git: Option<PathBuf>,
     session: Session,
     base: Option<&str>,
     bytes: usize,
@@ -138,8 +146,7 @@ fn differing(
         return Err(Error::refused(format!("the folder of {session} is not known"))
             .hint("register it again with --cwd, or let it begin a turn"));
     }
-    let program = find_program(cx.env().path.as_deref(), "git")
-        .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed").hint("install git"))?;
+    let program = git.ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed").hint("install git"))?;
     let TreeDiff { root, base, mut files, patch, truncated } =
         git::working_tree_diff(&program, Path::new(&cwd), own, base, bytes).map_err(fail::git)?;
     let too_many = files.len() > FILES;

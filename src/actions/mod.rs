@@ -86,8 +86,9 @@ pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
     Continuation, ContinuationReviewer, Criteria, CriteriaPlan, EndArgs, Epilogue, FinishTask, Handoff, Judged, Limit,
-    ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PutToOperator, RecordDecision, Seen,
-    Setting, ShownCriterion, StopTask, TaskReview, TermArgs, WorkerAck, task_criteria, task_review,
+    ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PolicyAck, PolicyReviewer,
+    PutToOperator, RecordDecision, Seen, Setting, ShownCriterion, StopTask, TaskPolicy, TaskReview, TermArgs,
+    WorkerAck, task_criteria, task_policy, task_review,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

@@ -216,6 +216,10 @@ impl Backend for Live {
         actions::task_review(&self.0, task_id)
     }
 
+    fn policy(&self, task_id: &str) -> Result<actions::TaskPolicy> {
+        actions::task_policy(&self.0, task_id)
+    }
+
     fn unregistered(&self) -> Result<actions::Unregistered> {
         actions::unregistered(&self.0)
     }

@@ -119,7 +119,7 @@ pub fn program(path: Option<&OsStr>, folder: &Path, name: &str) -> Option<PathBu
     }
 }
 
-/// Runs a tool in a folder, for at most `limit`. It has ended when this returns, with everything in its process group.
+/// Runs a tool in a folder, for at most `limit`; `path` is where it looks for other programs. It has ended when this returns, with everything in its process group.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -128,10 +128,13 @@ pub fn run(
     words: &[String],
     folder: &Path,
     environment: Environment,
+    path: Option<&OsStr>,
     limit: Duration,
 ) -> io::Result<ToolRun> {
     let begun = Instant::now();
-    let variables = environment.variables();
+    let mut variables = environment.variables();
+    variables.remove(OsStr::new("PATH"));
+    variables.extend(path.map(|path| ("PATH".into(), path.to_owned())));
     let mut child = Command::new(program)
         .args(words)
         .current_dir(folder)
@@ -260,7 +263,8 @@ mod tests {
 
     fn sh(script: &str, limit: Duration) -> ToolRun {
         let words = ["-c".to_owned(), script.to_owned()];
-        run(Path::new("/bin/sh"), &words, Path::new("/"), Environment::Whole, limit).unwrap()
+        run(Path::new("/bin/sh"), &words, Path::new("/"), Environment::Whole, env::var_os("PATH").as_deref(), limit)
+            .unwrap()
     }
 
     #[test]

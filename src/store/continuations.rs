@@ -13,7 +13,7 @@ use crate::{
     model::supervision::{Agreement, Judgement, NudgeOnCompletion, Proposer, ReviewSource, ReviewVerdict},
 };
 
-pub use self::questions::{Question, answer, ask, open_questions, questions};
+pub use self::questions::{Question, answer, answer_round, ask, open_questions, questions};
 
 /// A proposal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -168,6 +168,24 @@ pub fn newest_ready(r: Read<'_>, task_id: &str) -> Result<Option<String>> {
          where task_id = :task_id and proposer = 'manager' order by id desc limit 1",
     )?;
     Ok(statement.query_row(named_params! { ":task_id": task_id }, |row| row.get(0)).optional()?)
+}
+
+/// The rounds of a task in which both proposals are in, that nobody has judged, and about which nobody was asked: the
+/// oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn waiting(r: Read<'_>, task_id: &str) -> Result<Vec<String>> {
+    let mut statement = r.connection.prepare_cached(
+        "select m.correlation_id from task_continuations as m
+         where m.task_id = :task_id and m.proposer = 'manager'
+           and not exists (select 1 from continuation_reviews as v where v.manager_continuation_id = m.id)
+           and not exists (
+             select 1 from operator_questions as q where q.task_id = m.task_id and q.correlation_id = m.correlation_id)
+         order by m.id",
+    )?;
+    let rows = statement.query_map(named_params! { ":task_id": task_id }, |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 const REVIEWED: &str =

@@ -56,19 +56,30 @@ pub fn of_task(r: Read<'_>, task_id: &str) -> Result<Option<ManagerConfig>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":task_id": task_id }, config).optional()?)
 }
 
-/// Sets the terms of a task, with the next revision.
+/// Where the operator who set the terms last looks for programs; none when that was never told.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn set(w: &Write<'_>, task_id: &str, terms: &Terms, now: Timestamp) -> Result<()> {
+pub fn search_path(r: Read<'_>, task_id: &str) -> Result<Option<String>> {
+    let mut statement =
+        r.connection.prepare_cached("select search_path from manager_configs where task_id = :task_id")?;
+    let found = statement.query_row(named_params! { ":task_id": task_id }, |row| row.get(0)).optional()?;
+    Ok(found.flatten())
+}
+
+/// Sets the terms of a task, with the next revision. Without a search path the one on record stays.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn set(w: &Write<'_>, task_id: &str, terms: &Terms, search_path: Option<&str>, now: Timestamp) -> Result<()> {
     w.connection
         .prepare_cached(
             "insert into manager_configs (task_id, recipe_name, supervision_mode, objective, guidelines_json,
                 acceptance_criteria_json, reference_paths_json, permissions_json, tools_json, epilogues_json,
-                evidence_gates_json, nudge_on_completion, require_acks, revision, created_at, updated_at)
+                evidence_gates_json, nudge_on_completion, require_acks, search_path, revision, created_at, updated_at)
              values (:task_id, :recipe_name, :supervision_mode, :objective, :guidelines, :acceptance_criteria,
                 :reference_paths, :permissions, :tools, :epilogues, :evidence_gates, :nudge_on_completion,
-                :require_acks, 1, :now, :now)
+                :require_acks, :search_path, 1, :now, :now)
              on conflict (task_id) do update set
                 recipe_name = excluded.recipe_name,
                 supervision_mode = excluded.supervision_mode,
@@ -82,6 +93,7 @@ pub fn set(w: &Write<'_>, task_id: &str, terms: &Terms, now: Timestamp) -> Resul
                 evidence_gates_json = excluded.evidence_gates_json,
                 nudge_on_completion = excluded.nudge_on_completion,
                 require_acks = excluded.require_acks,
+                search_path = coalesce(excluded.search_path, search_path),
                 revision = revision + 1,
                 updated_at = excluded.updated_at",
         )?
@@ -99,6 +111,7 @@ pub fn set(w: &Write<'_>, task_id: &str, terms: &Terms, now: Timestamp) -> Resul
             ":evidence_gates": text(&terms.evidence_gates)?,
             ":nudge_on_completion": terms.nudge_on_completion,
             ":require_acks": terms.require_acks,
+            ":search_path": search_path,
             ":now": now,
         })?;
     Ok(())

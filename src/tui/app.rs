@@ -388,7 +388,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Resized(size) => app.size = size,
         Msg::Tick(now) => app.tick(now, &mut effects),
         Msg::Changed => effects.extend(app.ask_board()),
-        Msg::Board(result) => app.board_arrived(result, &mut effects),
+        Msg::Board(result) => {
+            app.board_arrived(result, &mut effects);
+            super::policy::reload(app, &mut effects);
+        }
         Msg::Deliveries(result) => app.deliveries_arrived(result, &mut effects),
         Msg::Conversation(session, query, result) => {
             let spots = preview::spots(app);
@@ -417,6 +420,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Explained(session, result) => app.explained(&session, result),
         Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Review(task, result) => super::finish::arrived(app, &task, result),
+        Msg::Policy(task, result) => super::policy::arrived(app, &task, result, &mut effects),
         Msg::Criteria(task, result) => super::finish::criteria_arrived(app, task, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
@@ -446,6 +450,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Done(line, result) => {
             effects.extend(app.done(&line, &result));
             effects.extend(app.ask_board());
+            super::policy::reload(app, &mut effects);
         }
         Msg::Notice(notice) => app.noticed(notice),
         Msg::TaskPanicked(task, message) => {

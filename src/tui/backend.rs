@@ -4,8 +4,8 @@
 
 use crate::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered, Visit,
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
+        TaskReview, Unregistered, Visit,
     },
     base::{Result, Timestamp},
     model::{
@@ -84,6 +84,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When there is no such task, or the ledger cannot be read.
     fn review(&self, task_id: &str) -> Result<TaskReview>;
+
+    /// The terms that are in force for a task.
+    ///
+    /// # Errors
+    /// When there is no such task, or the ledger cannot be read.
+    fn policy(&self, task_id: &str) -> Result<TaskPolicy>;
 
     /// The Codex sessions that run on this machine unregistered.
     ///

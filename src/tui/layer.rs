@@ -8,6 +8,7 @@ use super::{
     keymap::Place,
     message::{Effect, Failure},
     palette::Palette,
+    policy::Policy,
     theme::Part,
 };
 use crate::{
@@ -54,6 +55,8 @@ pub enum Layer {
     Snooze(Snoozing),
     /// A task that is to be finished.
     Finish(Box<Finishing>),
+    /// The terms of a task.
+    Policy(Box<Policy>),
     /// The criteria of a task.
     Criteria(criteria::Asked),
 }
@@ -74,6 +77,7 @@ impl Layer {
             Self::Receipts(_) => Place::Receipts,
             Self::Snooze(_) => Place::Snooze,
             Self::Finish(_) => Place::Finish,
+            Self::Policy(_) => Place::Policy,
             Self::Criteria(_) => Place::Criteria,
         }
     }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered, Visit,
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
+        TaskReview, Unregistered, Visit,
     },
     base::{Error, Kind, Result, Timestamp},
     engine,
@@ -46,6 +46,8 @@ pub enum Load {
     Criteria(String),
     /// How a task stands.
     Review(String),
+    /// The terms of a task.
+    Policy(String),
     /// What runs here unregistered.
     Unregistered,
     /// How to attach to a session.
@@ -94,6 +96,8 @@ pub enum Msg {
     Criteria(String, Result<Vec<ShownCriterion>>),
     /// The answer to [`Load::Review`].
     Review(String, Result<TaskReview>),
+    /// The answer to [`Load::Policy`].
+    Policy(String, Result<Box<TaskPolicy>>),
     /// The answer to [`Load::Unregistered`].
     Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].

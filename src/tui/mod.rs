@@ -36,6 +36,7 @@ mod operator;
 mod over;
 mod pair;
 mod palette;
+mod policy;
 mod receipts;
 mod screen;
 mod submitting;

@@ -210,7 +210,8 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             | Layer::Answer(_)
             | Layer::Snooze(_)
             | Layer::Finish(_)
-            | Layer::Criteria(_),
+            | Layer::Criteria(_)
+            | Layer::Policy(_),
         )
         | None => {}
     }

@@ -14,7 +14,7 @@ use super::{
     keymap::{Binding, Intent, Key, Place},
     layer::Layer,
     message::Effect,
-    messages, moving, screen, submitting,
+    messages, moving, policy, screen, submitting,
     theme::Part,
     works::works,
 };
@@ -228,6 +228,10 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let row = form::selected_task(app)?;
             (format!("finish {}", row.task.name), Some(FinishTask::plain(&row.task.name).argv()))
         }
+        Intent::Policy => {
+            let task = &form::selected_task(app)?.task.name;
+            (format!("show the terms of {task}"), Some(policy::shown(task)))
+        }
         Intent::Criteria => {
             let row = form::selected_task(app)?;
             let list = ["criteria", &row.task.name, "--list"].map(str::to_owned).into();
@@ -299,6 +303,9 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::Pair
         | Subject::RegisterWorker
         | Subject::RegisterManager
+        | Subject::Terms
+        | Subject::Step
+        | Subject::Reviewer
         | Subject::Deregister
         | Subject::AddCriterion
         | Subject::AcceptCriterion

@@ -5,9 +5,9 @@ use super::{
     answers,
     app::{App, Look, Screen},
     criteria, finish,
-    form::{Subject, is_offered},
+    form::{Subject, is_offered, selected_task},
     keymap::Intent,
-    look, messages, operator,
+    look, messages, operator, policy,
     screen::{doctor, fleet, selected_command},
 };
 use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition, supervision::CriterionMove};
@@ -26,6 +26,8 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Finish => finish::can_finish(app),
+        Intent::Policy => selected_task(app).is_some(),
+        Intent::Terms => policy::can_change(app),
         Intent::Yes => finish::takes_yes(app),
         Intent::Criteria => criteria::can_look(app),
         Intent::AddCriterion => finish::can_finish(app),

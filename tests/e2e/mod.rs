@@ -25,6 +25,7 @@ mod messages;
 mod open;
 mod pair;
 mod panics;
+mod policy;
 mod queued;
 mod registering;
 mod shown;

@@ -11,8 +11,8 @@ use std::{
 
 use conveyor::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered, Visit,
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
+        TaskReview, Unregistered, Visit,
     },
     base::{Clock, Error, Result, Timestamp, clock::SystemClock},
     model::{
@@ -79,6 +79,10 @@ impl Backend for Broken {
     }
 
     fn review(&self, _: &str) -> Result<TaskReview> {
+        nothing()
+    }
+
+    fn policy(&self, _: &str) -> Result<TaskPolicy> {
         nothing()
     }
 

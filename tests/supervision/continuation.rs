@@ -386,3 +386,94 @@ fn proposals_at_the_same_time_get_revisions_of_their_own() {
         .unwrap();
     assert_eq!((rows, most), (6, 6));
 }
+
+/// The rounds that the operator is asked about, and about what.
+fn asked(env: &TestEnv) -> Vec<(String, String)> {
+    let asked = env.sh("operator-inbox --json").ok().json();
+    let word = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    let questions = asked["questions"].as_array().unwrap().clone();
+    questions.iter().map(|one| (word(one, "correlation_id"), word(one, "kind"))).collect()
+}
+
+#[test]
+fn a_round_that_nobody_will_judge_any_more_is_put_to_the_operator_at_once() {
+    let ready = |round: &str| vec![(round.to_owned(), "continuation_ready".to_owned())];
+    let waiting = || {
+        let env = TestEnv::pair();
+        env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-review").ok();
+        env.sh("continuation-reviewer parser --set --reviewer-command /bin/true").ok();
+        worker_proposes(&env, "r1");
+        assert_eq!(manager_proposes(&env, "r1")["next"], "review");
+        assert_eq!(asked(&env), []);
+        env
+    };
+    // The terms ask the operator now, whoever has changed them.
+    for session in [None, Some("m1")] {
+        let env = waiting();
+        let line = "manager-config parser --nudge-on-completion ask-operator";
+        match session {
+            Some(session) => in_session(&env, session, line).ok(),
+            None => env.sh(line).ok(),
+        };
+        assert_eq!(asked(&env), ready("r1"));
+        env.sh("manager-config parser --nudge-on-completion ask-operator --mode strict").ok();
+        assert_eq!(count(&env, "operator_questions"), 1, "once");
+    }
+    // The terms allow no review any more.
+    let env = waiting();
+    env.sh("manager-config parser --permissions-json '{\"context.spawn_reviewer\": false}'").ok();
+    assert_eq!(asked(&env), ready("r1"));
+    // Nothing follows any more, and then the operator is asked about the newest round, which alone is still of use.
+    let env = waiting();
+    env.sh("manager-config parser --nudge-on-completion off").ok();
+    worker_proposes(&env, "r2");
+    manager_proposes(&env, "r2");
+    assert_eq!(asked(&env), []);
+    env.sh("manager-config parser --nudge-on-completion ask-operator --dry-run").ok();
+    assert_eq!(asked(&env), [], "a rehearsal asks nobody");
+    env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
+    assert_eq!(asked(&env), ready("r2"));
+    // What a person has judged is asked about no more.
+    let env = waiting();
+    let own = r#"{"agreement": "match", "verdict": "proceed", "rationale": "r"}"#;
+    env.sh(&format!("continuation parser --review --correlation-id r1 --from-stdin='{own}'")).ok();
+    env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
+    assert_eq!(asked(&env), []);
+}
+
+#[test]
+fn a_judgement_of_the_operators_answers_what_they_were_asked_about_the_round() {
+    let env = TestEnv::pair();
+    for round in ["r1", "r2"] {
+        worker_proposes(&env, round);
+        manager_proposes(&env, round);
+    }
+    let id = |index: usize| env.sh("operator-inbox --all --json").ok().json()["questions"][index]["id"].clone();
+    let own = r#"{"agreement": "divergent", "verdict": "amend", "rationale": "keep the old reader", "addendum": "and say so"}"#;
+    let line = format!("continuation parser --review --correlation-id r1 --from-stdin='{own}' --json");
+    let rehearsed = env.sh(&format!("{line} --dry-run")).ok().json();
+    assert_eq!((&rehearsed["answered_questions"], asked(&env).len()), (&json!([id(0)]), 2), "{rehearsed:#}");
+    let done = env.sh(&line).ok().json();
+    assert_eq!((&done["answered_questions"], &done["warning"]), (&json!([id(0)]), &Value::Null), "{done:#}");
+    assert_eq!(asked(&env), [("r2".to_owned(), "continuation_ready".to_owned())], "the other round stays open");
+    let all = env.sh("operator-inbox --all --json").ok().json()["questions"].clone();
+    assert_eq!(
+        (&all[0]["answer"], &all[0]["note"]),
+        (&json!("amend"), &json!("keep the old reader and say so")),
+        "{all:#}"
+    );
+    assert_eq!(trail(&env, "operator_answered").len(), 1);
+    env.sh("dispatch").ok();
+    let mail = in_session(&env, "m1", "manager-inbox parser --json").ok().out;
+    assert!(
+        mail.contains("The operator's answer about continuation r1: amend. keep the old reader and say so"),
+        "{mail}"
+    );
+    // A second judgement of the same round has nothing left to answer, and tells nobody again.
+    let again = env.sh(&line).ok().json();
+    assert_eq!((&again["answered_questions"], trail(&env, "operator_answered").len()), (&json!([]), 1), "{again:#}");
+    let text = env.sh(&line.replace("r1", "r2").replace(" --json", " --text")).ok().out;
+    assert!(text.contains(&format!("question {} to the operator answered with it: amend", id(1))), "{text}");
+    let standing = env.sh("continuation parser --list --json").ok().json()["standing"].clone();
+    assert_eq!(standing["reason"], "the verdict on r2 is not to proceed", "{standing}");
+}

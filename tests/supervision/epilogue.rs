@@ -434,8 +434,14 @@ fn what_a_session_has_set_does_not_tell_a_tool_how_to_work() {
     let (code, told) = run(None);
     assert_eq!(code, Some(1), "an operator's own settings hold: {told:#}");
     assert!(told["result"]["tools"][0]["env"].as_array().unwrap().contains(&json!("MAKEFLAGS")), "{told:#}");
-    // Without git nothing shows that the folder is what it was.
+    // Where programs are looked for it does not say either.
     let (code, told) = in_session_with(&env, "m1", || run(Some("/nonexistent")));
+    assert_eq!(code, Some(0), "{told:#}");
+    // Without git nothing shows that the folder is what it was.
+    let mut terms = env.command();
+    let terms = terms.env("PATH", "/nonexistent").args(["manager-config", "parser", "--mode", "strict"]).status();
+    assert!(terms.unwrap().success());
+    let (code, told) = in_session_with(&env, "m1", || run(None));
     let error = told["error"].as_str().unwrap();
-    assert!(code == Some(1) && error.contains("cannot be told: git is not installed"), "{told:#}");
+    assert!(code == Some(1) && error.contains("cannot be told: git is not where the operator"), "{told:#}");
 }

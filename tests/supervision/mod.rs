@@ -11,6 +11,7 @@ mod gate;
 mod inject;
 mod live_reviewer;
 mod origin;
+mod programs;
 mod reviewer;
 mod said;
 mod weaknesses;

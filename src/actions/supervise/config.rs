@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    acceptance,
+    acceptance, continuation,
+    programs::Programs,
     questions::{self, Questions},
     terms::{Setting, TermArgs},
 };
@@ -413,10 +414,13 @@ fn write_down(
     let Planned { task, config, before, after, budget, budget_after } = planned;
     let now = cx.now();
     if sets_terms {
-        store::manager_configs::set(w, &task.id, after, now)?;
+        store::manager_configs::set(w, &task.id, after, Programs::kept(cx, origin), now)?;
     }
     if budget != budget_after {
         store::budgets::limit(w, &task.id, *budget_after)?;
+    }
+    if sets_terms {
+        continuation::when_terms_change(cx, w, task, before, after)?;
     }
     // What the terms ask for are criteria like all others.
     let (was, is) = (&before.acceptance_criteria, &after.acceptance_criteria);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
+    operator,
     review::{self, Standing},
     texts,
 };
@@ -18,7 +19,7 @@ use crate::{
     base::{Error, Kind, Result},
     model::{
         session::Role,
-        supervision::{OperatorQuestion, Permission, Proposer, ReviewSource, WhenReady, when_ready},
+        supervision::{OperatorQuestion, Permission, Proposer, ReviewSource, Terms, WhenReady, when_ready},
         task::{Binding, Task},
     },
     store::{
@@ -49,7 +50,8 @@ text_enum! {
 /// the manager's is in. What follows then is in the terms (`manager-config --nudge-on-completion`): nothing (off), a
 /// question to the operator (ask-operator), a review by the program that an operator has set, begun by a
 /// dispatcher (auto-review), or that and a message to the worker to go on when the verdict is to proceed
-/// (auto-proceed). `--review` records a person's own judgement; sessions cannot give one.
+/// (auto-proceed). `--review` records a person's own judgement, which answers what `operator-inbox` asks about that
+/// round; sessions cannot give one.
 ///
 /// Example: `conveyor continuation parser --submit worker --from-stdin='{"next": "quote handling"}'`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -120,9 +122,13 @@ pub struct Submitted {
 pub struct Reviewed {
     #[serde(flatten)]
     review: Review,
+    /// The questions to the operator that it answers: those that were open about its round.
+    answered_questions: Vec<i64>,
     dry_run: bool,
     #[serde(skip)]
     task: String,
+    /// Why the manager was not told of that answer.
+    warning: Option<String>,
 }
 
 /// A proposal in a list.
@@ -147,13 +153,17 @@ fn is_shown(redacted: &bool) -> bool {
 
 impl Reviewed {
     pub(super) fn new(cx: &Context, review: Review, task: &Task) -> Self {
-        Self { review, dry_run: cx.dry_run(), task: task.name.clone() }
+        Self { review, answered_questions: Vec::new(), dry_run: cx.dry_run(), task: task.name.clone(), warning: None }
     }
 
     pub(super) fn lines(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let would = if self.dry_run { "would be " } else { "" };
         write!(out, "{}: {would}", self.task)?;
-        review::lines(out, &self.review)
+        review::lines(out, &self.review)?;
+        for id in &self.answered_questions {
+            writeln!(out, "question {id} to the operator {would}answered with it: {}", self.review.verdict)?;
+        }
+        self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
     }
 }
 
@@ -262,13 +272,23 @@ impl Continuation {
             return Err(Error::new(Kind::Blocked, format!("{} may not judge proposals", origin.words()))
                 .hint("a person does, or the program that an operator has set (`conveyor continuation-reviewer`)"));
         }
-        store.write_durably(|w| {
+        let (mut reviewed, answered) = store.write_durably(|w| {
             let task = open_task(w.read(), &self.task)?;
             let pair = review::pair(w.read(), &task, correlation_id)?;
             let run = json!({ "status": "operator" });
             let stored = review::settle(cx, w, &origin, &task, &pair, ReviewSource::Operator, &judgement, &run)?;
-            Ok(Continued::Reviewed(Box::new(Reviewed::new(cx, stored, &task))))
-        })
+            // What a person was asked about the round, they have answered now.
+            let note = [Some(&*judgement.rationale), judgement.addendum.as_deref()].map(Option::unwrap_or_default);
+            let note = note.join(" ");
+            let (round, verdict) = (&stored.correlation_id, stored.verdict);
+            let answered =
+                store::continuations::answer_round(w, &task.id, round, verdict, Some(note.trim()), cx.now())?;
+            answered.iter().try_for_each(|question| operator::on_record(cx, w, question))?;
+            Ok::<_, Error>((Reviewed::new(cx, stored, &task), answered))
+        })?;
+        reviewed.answered_questions = answered.iter().map(|question| question.id).collect();
+        reviewed.warning = answered.first().and_then(|question| operator::tell(cx, &store, question));
+        Ok(Continued::Reviewed(Box::new(reviewed)))
     }
 
     fn listed(&self, cx: &Context, correlation_id: Option<&str>) -> Result<Continued> {
@@ -385,6 +405,20 @@ fn check_speaker(origin: &Origin, binding: &Binding, proposer: Proposer, task: &
     }
     Err(Error::new(Kind::Blocked, format!("{} is not the {role} of the task \"{}\"", origin.words(), task.name))
         .hint(format!("only the {role} itself proposes for the {role}")))
+}
+
+/// What follows when the terms change: rounds that nobody will judge by itself now are put to the operator.
+pub(super) fn when_terms_change(cx: &Context, w: &Write<'_>, task: &Task, before: &Terms, after: &Terms) -> Result<()> {
+    let said = |terms: &Terms| (terms.nudge_on_completion, terms.permissions.holds(Permission::SpawnReviewer));
+    if said(before) == said(after) {
+        return Ok(());
+    }
+    let mut rounds = store::continuations::waiting(w.read(), &task.id)?;
+    // What came before the newest round while nothing was to follow is over.
+    if when_ready(before.nudge_on_completion) == WhenReady::Nothing {
+        rounds = rounds.pop().into_iter().collect();
+    }
+    rounds.iter().try_for_each(|round| when_both_are_in(cx, w, task, round).map(drop))
 }
 
 /// What the terms say follows; its name.

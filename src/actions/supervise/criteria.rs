@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     evidence::{self, EvidenceArgs},
+    programs::Programs,
     texts,
 };
 use crate::{
@@ -172,8 +173,11 @@ impl Action for Criteria {
         let text = self.criterion.as_deref().map(|text| texts::one("--criterion", text)).transpose()?;
         let store = cx.ledger_to_change()?;
         let origin = caller::origin(cx, &store)?;
-        let worker = store.read(|r| bound(r, &lookup::task(r, &self.task)?).map(|bound| bound.worker))?;
-        let evidence = self.evidence.prepared(cx, worker.as_ref())?;
+        let (worker, programs) = store.read(|r| {
+            let task = lookup::task(r, &self.task)?;
+            Ok::<_, Error>((bound(r, &task)?.worker, Programs::of(cx, r, &origin, &task.id)?))
+        })?;
+        let evidence = self.evidence.prepared(cx, &programs, worker.as_ref())?;
         store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {

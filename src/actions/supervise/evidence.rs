@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::texts;
+use super::{programs::Programs, texts};
 use crate::{
     actions::{Context, fail},
     base::{Error, Kind, Result, Timestamp},
@@ -26,7 +26,7 @@ use crate::{
         },
         task::Task,
     },
-    ports::{env::find_program, git, own::OwnFiles},
+    ports::{git, own::OwnFiles},
     store::{
         self, Read,
         audit::Actor,
@@ -97,7 +97,7 @@ impl EvidenceArgs {
     }
 
     /// Checks what can be checked outside of the ledger's transaction.
-    pub(super) fn prepared(&self, cx: &Context, worker: Option<&Session>) -> Result<Evidence<'_>> {
+    pub(super) fn prepared(&self, cx: &Context, programs: &Programs, worker: Option<&Session>) -> Result<Evidence<'_>> {
         let details = match &self.evidence_json {
             None => None,
             Some(given) => Some(texts::object("--evidence-json", Some(given))?),
@@ -107,18 +107,17 @@ impl EvidenceArgs {
                 .hint("name what shows it with --event, --byte, --command, --commit or --artifact"));
         }
         let folder = worker.map_or_else(|| cx.env().cwd.clone(), |worker| PathBuf::from(&worker.cwd));
-        let commits = self.commit.iter().map(|name| commit(cx, &folder, name));
+        let commits = self.commit.iter().map(|name| commit(programs, &folder, name));
         let files = self.artifact.iter().map(|path| artifact(&cx.env().own_files(), &folder, path));
         Ok(Evidence { args: self, details, found: commits.chain(files).collect::<Result<_>>()? })
     }
 }
 
-fn commit(cx: &Context, folder: &Path, name: &str) -> Result<Found> {
+fn commit(programs: &Programs, folder: &Path, name: &str) -> Result<Found> {
     if !(7..=64).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Error::usage(format!("--commit takes a commit by its hash, at least 7 digits: {name}")));
     }
-    let program = find_program(cx.env().path.as_deref(), "git")
-        .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed").hint("install git"))?;
+    let program = programs.find("git").ok_or_else(|| programs.without("git"))?;
     let found = git::commit(&program, folder, name).map_err(fail::git)?;
     let found = found.ok_or_else(|| Error::not_found(format!("there is no commit {name} in {}", folder.display())))?;
     let at = git::committed_at(&program, folder, &found).map_err(fail::git)?.map(Timestamp::from_millis);
@@ -180,7 +179,7 @@ fn artifact(own: &OwnFiles, folder: &Path, path: &Path) -> Result<Found> {
 }
 
 /// Files and commits in the evidence that are no longer what they were when they were shown.
-pub(super) fn broken(cx: &Context, evidence: &Value) -> Vec<String> {
+pub(super) fn broken(cx: &Context, programs: &Programs, evidence: &Value) -> Vec<String> {
     let text = |link: &Value, key: &str| link[key].as_str().unwrap_or_default().to_owned();
     links(evidence)
         .filter_map(|link| {
@@ -194,7 +193,7 @@ pub(super) fn broken(cx: &Context, evidence: &Value) -> Vec<String> {
                         Err(error) => Some(error.to_string()),
                     }
                 }
-                Some("commit") => commit(cx, &folder, &text(link, "commit")).err().map(|error| error.to_string()),
+                Some("commit") => commit(programs, &folder, &text(link, "commit")).err().map(|error| error.to_string()),
                 _ => None,
             }
         })

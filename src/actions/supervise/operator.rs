@@ -10,7 +10,7 @@ use crate::{
     actions::{Action, Argv, Context, Format, Outcome, dispatch, lookup},
     base::{Error, Result, Timestamp},
     model::supervision::{Agreement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict},
-    store::{self, Read, audit, continuations::Question},
+    store::{self, Read, Store, Write, audit, continuations::Question},
 };
 
 /// List what waits for your decision, or answer it
@@ -139,6 +139,30 @@ fn in_full(r: Read<'_>, question: Question) -> Result<PutToOperator> {
     })
 }
 
+/// Writes an answer into the audit trail.
+pub(super) fn on_record(cx: &Context, w: &Write<'_>, answered: &Question) -> Result<()> {
+    let Question { id, task_id, kind, correlation_id, answer, note, .. } = answered;
+    let about = audit::About { task_id: Some(task_id), session_id: None };
+    let told = json!({
+        "answer": answer,
+        "correlation_id": correlation_id,
+        "kind": kind,
+        "note": note,
+        "question_id": id,
+    });
+    audit::append(w, cx.now(), cx.actor(), "operator_answered", about, &told)?;
+    Ok(())
+}
+
+/// Tells the task's manager an answer, as the operator's message; why it could not be told.
+pub(super) fn tell(cx: &Context, store: &Store, answered: &Question) -> Option<String> {
+    let answer = answered.answer?;
+    let note = answered.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
+    let words = format!("The operator's answer about continuation {}: {answer}.{note}", answered.correlation_id);
+    let told = store.write_durably(|w| dispatch::tell_manager(cx, w, answered, &words));
+    told.err().map(|error| format!("the manager was not told: {error}"))
+}
+
 /// A proposal in lines: its fields by name.
 fn words(payload: &Value) -> Vec<String> {
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -171,22 +195,11 @@ impl Action for OperatorInbox {
             let question = answered.ok_or_else(|| {
                 Error::not_found(format!("no question {id} is open")).hint("`conveyor operator-inbox` lists them")
             })?;
-            let about = audit::About { task_id: Some(&question.task_id), session_id: None };
-            let told = json!({
-                "answer": answer,
-                "correlation_id": question.correlation_id,
-                "kind": question.kind,
-                "note": note,
-                "question_id": id,
-            });
-            audit::append(w, now, cx.actor(), "operator_answered", about, &told)?;
+            on_record(cx, w, &question)?;
             Ok::<_, Error>(question)
         })?;
-        let note = note.map(|note| format!(" {note}")).unwrap_or_default();
-        let words = format!("The operator's answer about continuation {}: {answer}.{note}", question.correlation_id);
-        let told = store.write_durably(|w| dispatch::tell_manager(cx, w, &question, &words));
-        let warning = told.as_ref().err().map(|error| format!("the manager was not told: {error}"));
-        let answered = Answered { dry_run: cx.dry_run(), question, told_manager: told.is_ok(), warning };
+        let warning = tell(cx, &store, &question);
+        let answered = Answered { dry_run: cx.dry_run(), told_manager: warning.is_none(), question, warning };
         Ok(Waiting::Answered(Box::new(answered)))
     }
 

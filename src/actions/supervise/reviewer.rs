@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use self::asked::Asked;
 pub(in crate::actions) use self::{due::begin_due, judge::judge};
 use super::{
+    PolicyReviewer,
     continuation::{Reviewed, open_task},
     texts,
 };
@@ -276,6 +277,18 @@ fn set(cx: &Context, store: &Store, origin: &Origin, task: &str, given: Option<S
         });
         audit::append(w, now, origin.actor(cx), "continuation_reviewer_set", about, &json!({ "reviewer": told }))?;
         Ok(ReviewerOutcome::Set { dry_run: cx.dry_run(), reviewer: given, task: task.name })
+    })
+}
+
+/// What is set, as it is shown; or why it cannot be read.
+pub(super) fn told(stored: &str) -> std::result::Result<PolicyReviewer, String> {
+    let settings: Settings = serde_json::from_str(stored).map_err(|error| error.to_string())?;
+    Ok(PolicyReviewer {
+        command: shell_words::join(&settings.command),
+        reads: settings.read.iter().map(|path| path.display().to_string()).collect(),
+        reaches: settings.relays.iter().map(|relay| format!("{}:{}", relay.host, relay.port)).collect(),
+        variables: settings.env,
+        seconds: settings.timeout,
     })
 }
 

@@ -90,6 +90,31 @@ impl Permission {
         }
     }
 
+    /// It in words, behind "may".
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::CommentOnPr => "write below a pull request",
+            Self::NotifyOperator => "tell the operator something",
+            Self::FetchIssues => "read issues",
+            Self::FetchPrs => "read pull requests",
+            Self::SpawnReviewer => "have somebody else review",
+            Self::MergeGreenPr => "merge a pull request whose checks are green",
+            Self::MonitorCi => "watch the checks of a pull request",
+            Self::OpenPr => "open a pull request",
+            Self::PushBranch => "push a branch",
+            Self::ResolveConflicts => "resolve merge conflicts",
+            Self::RunCargo => "run cargo",
+            Self::RunPlaywright => "run playwright",
+            Self::RunPytest => "run pytest",
+            Self::RunXcodebuild => "run xcodebuild",
+            Self::Clear => "have its worker begin an empty context",
+            Self::Compact => "have its worker compact its context",
+            Self::Interrupt => "interrupt its worker's turn",
+            Self::Stop => "stop its worker's session",
+        }
+    }
+
     /// Its name below the heading.
     #[must_use]
     pub fn action(self) -> &'static str {

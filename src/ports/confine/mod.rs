@@ -18,6 +18,7 @@ pub mod seatbelt;
 mod tree;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
@@ -27,6 +28,8 @@ use serde::{Deserialize, Serialize};
 
 pub use outside::{Ended, Failure, Printed, run};
 pub use probe::Try;
+
+use crate::text_enum;
 
 /// The words by which our own program knows what it was started for.
 const STAGE: &str = "__confine";
@@ -68,6 +71,29 @@ pub struct Job {
     pub bytes: usize,
 }
 
+text_enum! {
+    /// What confines a program.
+    pub enum Engine {
+        /// The kernel of Linux.
+        Namespaces => "namespaces+seccomp",
+        /// `sandbox-exec` of macOS.
+        Seatbelt => "seatbelt",
+        /// Nothing is known for this system: no program is begun.
+        None => "none",
+    }
+}
+
+impl Engine {
+    /// That of the system that this program was built for.
+    pub const HERE: Self = if cfg!(target_os = "linux") {
+        Self::Namespaces
+    } else if cfg!(target_os = "macos") {
+        Self::Seatbelt
+    } else {
+        Self::None
+    };
+}
+
 /// What the confined program may use up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -100,6 +126,27 @@ impl Limits {
             wall_seconds,
         }
     }
+
+    /// Those that this engine sets, by name. A profile of macOS's knows no limits: there the program is killed when its
+    /// time is over, and that is all.
+    #[must_use]
+    pub fn set_by(&self, engine: Engine) -> BTreeMap<&'static str, u64> {
+        let Self { cpu_seconds, data_bytes, file_bytes, open_files, processes, scratch_bytes, wall_seconds } = *self;
+        let time = ("wall_seconds", wall_seconds);
+        match engine {
+            Engine::Namespaces => BTreeMap::from([
+                ("cpu_seconds", cpu_seconds),
+                ("data_bytes", data_bytes),
+                ("file_bytes", file_bytes),
+                ("open_files", open_files),
+                ("processes", processes),
+                ("scratch_bytes", scratch_bytes),
+                time,
+            ]),
+            Engine::Seatbelt => BTreeMap::from([time]),
+            Engine::None => BTreeMap::new(),
+        }
+    }
 }
 
 /// What was enforced, and how that is known.
@@ -110,11 +157,11 @@ pub struct Receipt {
     /// Whether every single try was turned away, so that the program was begun at all.
     pub enforced: bool,
     /// What confines it.
-    pub engine: &'static str,
+    pub engine: Engine,
     /// The names of its environment.
     pub env: Vec<String>,
-    /// What it may use up.
-    pub limits: Limits,
+    /// What it may use up, as far as the engine sees to it.
+    pub limits: BTreeMap<&'static str, u64>,
     /// What it can reach of the network.
     pub network: Vec<String>,
     /// What was tried, in its place, before it was begun.
@@ -147,4 +194,22 @@ pub fn uncovers(path: &Path, hidden: &[PathBuf]) -> bool {
         let one = whole(one);
         one.starts_with(&path)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_lists_the_limits_that_its_engine_sets() {
+        let limits = Limits::within(Duration::from_secs(30));
+        let names = |engine| limits.set_by(engine).into_keys().collect::<Vec<_>>();
+        let all =
+            ["cpu_seconds", "data_bytes", "file_bytes", "open_files", "processes", "scratch_bytes", "wall_seconds"];
+        assert_eq!(names(Engine::Namespaces), all);
+        assert_eq!(limits.set_by(Engine::Seatbelt), BTreeMap::from([("wall_seconds", 30)]));
+        assert_eq!(names(Engine::None), [""; 0]);
+        // What is on record is what the program gives itself there.
+        assert_eq!(serde_json::json!(limits), serde_json::json!(limits.set_by(Engine::Namespaces)));
+    }
 }

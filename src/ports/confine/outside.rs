@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Job, Limits, Receipt, SCRATCH, Try,
+    Engine, Job, Limits, Receipt, SCRATCH, Try,
     probe::{Wanted, reach},
     uncovers,
 };
@@ -65,9 +65,9 @@ pub fn run(job: &Job) -> Ended {
     let mut receipt = Receipt {
         denied: 0,
         enforced: false,
-        engine: ENGINE,
+        engine: Engine::HERE,
         env: env.iter().map(|(name, _)| name.clone()).collect(),
-        limits: Limits::within(job.time),
+        limits: Limits::within(job.time).set_by(Engine::HERE),
         network: job.relays.iter().map(|relay| format!("{}:{}", relay.host, relay.port)).collect(),
         probe: Vec::new(),
         read: job.read.iter().map(|path| path.display().to_string()).collect(),
@@ -221,9 +221,6 @@ impl Drop for Ending {
 }
 
 #[cfg(target_os = "linux")]
-const ENGINE: &str = "namespaces+seccomp";
-
-#[cfg(target_os = "linux")]
 fn confined(job: &Job, env: Vec<(String, String)>, receipt: &mut Receipt) -> Result<Printed, Failure> {
     use std::{
         io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -248,7 +245,7 @@ fn confined(job: &Job, env: Vec<(String, String)>, receipt: &mut Receipt) -> Res
         env,
         read: job.read.clone(),
         relays: job.relays.clone(),
-        limits: receipt.limits.clone(),
+        limits: Limits::within(job.time),
         input: job.input.clone(),
         probe: serde_json::to_string(&canaries.wanted).map_err(not_confined)?,
     };
@@ -337,9 +334,6 @@ fn listener(control: &std::os::unix::net::UnixStream) -> io::Result<Result<TcpLi
     Ok(Err(String::from_utf8_lossy(&word[..got.bytes.min(1)]).into_owned()))
 }
 
-#[cfg(target_os = "macos")]
-const ENGINE: &str = "seatbelt";
-
 /// The probe and the program are held by the same profile, one after the other.
 #[cfg(target_os = "macos")]
 fn confined(job: &Job, env: Vec<(String, String)>, receipt: &mut Receipt) -> Result<Printed, Failure> {
@@ -390,9 +384,6 @@ fn confined(job: &Job, env: Vec<(String, String)>, receipt: &mut Receipt) -> Res
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-const ENGINE: &str = "none";
-
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
 fn confined(job: &Job, _env: Vec<(String, String)>, _receipt: &mut Receipt) -> Result<Printed, Failure> {
     check(job)?;
     Err(not_confined("there is no way to confine a program on this system"))
@@ -400,6 +391,8 @@ fn confined(job: &Job, _env: Vec<(String, String)>, _receipt: &mut Receipt) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -410,9 +403,9 @@ mod tests {
         let mut receipt = Receipt {
             denied: 0,
             enforced: false,
-            engine: ENGINE,
+            engine: Engine::HERE,
             env: Vec::new(),
-            limits: Limits::within(std::time::Duration::from_secs(1)),
+            limits: BTreeMap::new(),
             network: Vec::new(),
             probe: Vec::new(),
             read: Vec::new(),

@@ -143,6 +143,32 @@ pub fn answer(
     Ok(w.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, question).optional()?)
 }
 
+/// Answers every open question of a round; those that were open, the oldest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn answer_round(
+    w: &Write<'_>,
+    task_id: &str,
+    correlation_id: &str,
+    verdict: ReviewVerdict,
+    note: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Question>> {
+    let open = questions(w.read(), Some(task_id), /*all*/ false)?;
+    let mut open: Vec<Question> = open.into_iter().filter(|one| one.correlation_id == correlation_id).collect();
+    // One answer settles them all.
+    if let Some(first) = open.first() {
+        answer(w, first.id, verdict, note, now)?;
+    }
+    for one in &mut open {
+        one.answer = Some(verdict);
+        one.note = note.map(str::to_owned);
+        one.answered_at = Some(now);
+    }
+    Ok(open)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -265,6 +265,8 @@ create table manager_configs (
     check (nudge_on_completion in ('off', 'ask-operator', 'auto-review', 'auto-proceed')),
   require_acks integer not null check (require_acks in (0, 1)),
   revision integer not null check (revision > 0),
+  -- Where the operator who set them last looks for programs.
+  search_path text,
   created_at text not null,
   updated_at text not null
 );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{App, BoardState, Screen};
 use crate::{
-    actions::{Deliveries, Report},
+    actions::{Command, Deliveries, Report},
     base::{Kind, Result, Timestamp, text::one_line},
     engine,
     model::{
@@ -17,8 +17,9 @@ use crate::{
         keymap::Intent,
         layer::{About, Layer},
         message::{Effect, Failure, Load},
-        receipts,
+        policy, receipts,
         screen::{self, fleet},
+        submitting::ask_command,
         theme::Part,
     },
 };
@@ -121,6 +122,7 @@ impl App {
     /// the operator does nothing else; otherwise its receipt waits.
     pub(super) fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
+        let asks = self.asks_first(line, result);
         self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
         self.drafts.message_ended(line, result.is_ok());
         let receipt = self.receipts.end(line, result.as_ref(), self.now);
@@ -128,6 +130,16 @@ impl App {
             return Some(Effect::RunInTerminal(argv.clone()));
         }
         let (number, awaited, reader) = (receipt.number, receipt.awaited, receipts::keys::reader(receipt));
+        // The terms of a task are looked at, and its new ones come up below the receipt.
+        let is_free = matches!(self.layers.last(), None | Some(Layer::Policy(_)));
+        if let Some((question, command)) = asks
+            && awaited
+            && is_free
+        {
+            ask_command(self, &question, command);
+            self.receipts.see(|receipt| receipt.number == number);
+            return None;
+        }
         let word = receipt.word();
         let open = self.layers.iter_mut().find_map(|layer| match layer {
             Layer::Reader(reader) if reader.about == About::Receipt(number) => Some(reader),
@@ -135,7 +147,7 @@ impl App {
         });
         if let Some(open) = open {
             *open = reader;
-        } else if awaited && matches!(self.layers.last(), None | Some(Layer::Criteria(_))) {
+        } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_)))) {
             self.layers.push(Layer::Reader(reader));
         } else {
             let part = if result.is_ok() { Part::Dim } else { Part::Failed };
@@ -146,6 +158,12 @@ impl App {
         }
         self.receipts.see(|receipt| receipt.number == number);
         None
+    }
+
+    /// The question that the outcome of a form's command line leads to.
+    fn asks_first(&self, line: &str, result: &Result<Report>) -> Option<(String, Command)> {
+        let command = self.drafts.sent_command(line)?;
+        policy::confirmation(&command, result.as_ref().ok()?)
     }
 }
 

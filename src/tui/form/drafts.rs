@@ -1,7 +1,7 @@
 //! Forms and messages that were left, or whose command failed: what was typed comes back when they are opened again.
 
 use super::{Form, Subject};
-use crate::tui::field::Field;
+use crate::{actions::Command, tui::field::Field};
 
 /// The most forms that are kept.
 const KEPT: usize = 20;
@@ -46,6 +46,13 @@ impl Drafts {
         if self.sent.len() > KEPT {
             self.sent.remove(0);
         }
+    }
+
+    /// What the form stands for whose command line is awaited.
+    #[must_use]
+    pub fn sent_command(&self, line: &str) -> Option<Command> {
+        let (_, form) = self.sent.iter().find(|(sent, _)| sent == line)?;
+        form.commands().ok()?.into_iter().next()
     }
 
     /// Keeps a message that was left; an empty one lets the former go.

@@ -3,7 +3,7 @@
 use super::{
     Fault, Flag, Form, MAX_TEXT, Subject,
     control::{Check, Control},
-    fresh,
+    fresh, supervising,
 };
 use crate::{
     actions::{Command, KnownBy, Unregistered},
@@ -146,7 +146,9 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
         Ok(commands) => {
             // Its form stays below the question, and comes back with a no.
             if let [command] = commands.as_slice()
-                && let Some(words) = operator::question(app, command).or_else(|| finish::question(command))
+                && let Some(words) = operator::question(app, command)
+                    .or_else(|| finish::question(command))
+                    .or_else(|| supervising::question(command))
             {
                 return ask_command(app, &words, command.clone());
             }
@@ -168,6 +170,9 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// What the form below a question leads to was said yes to: it is done with.
 pub fn confirmed(app: &mut App, command: &Command) {
+    if let Command::ManagerConfig(action) = command {
+        app.drafts.forget(Subject::Terms, Some(&action.task));
+    }
     let is_its = match app.layers.last() {
         Some(Layer::Form(form)) => form.commands().is_ok_and(|commands| commands.first() == Some(command)),
         _ => false,

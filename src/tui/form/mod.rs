@@ -6,6 +6,7 @@ pub mod control;
 mod drafts;
 pub mod keys;
 mod subjects;
+mod supervising;
 
 pub use drafts::Drafts;
 pub use subjects::{Subject, active, fresh, is_offered, selected_task};
@@ -23,6 +24,10 @@ pub enum Flag {
     Option(&'static str),
     /// `--flag`, when it is on.
     Switch(&'static str),
+    /// The value is the word itself, with its flag.
+    Whole,
+    /// `--flag={"value":false}`: takes away what has this name.
+    Without(&'static str),
     /// The value itself, behind all flags.
     Word,
     /// A command of its own for each checked value, with this flag.
@@ -128,6 +133,8 @@ impl Form {
             match (entry.flag, &entry.control) {
                 (Flag::Switch(flag), Control::Switch(true)) => words.push(flag.to_owned()),
                 (Flag::Option(flag), _) if !value.is_empty() => words.push(format!("{flag}={value}")),
+                (Flag::Whole, _) if !value.is_empty() => words.push(value.to_owned()),
+                (Flag::Without(flag), _) if !value.is_empty() => words.push(format!("{flag}={{\"{value}\":false}}")),
                 (Flag::Word, _) if !value.is_empty() => behind.push(value.to_owned()),
                 (Flag::Each(flag), Control::Checks(checks)) => each = Some((flag, checks)),
                 _ => {}
@@ -202,10 +209,10 @@ impl Form {
     /// The field whose flag an error names.
     fn named_in(&self, words: &str) -> Option<usize> {
         self.entries.iter().position(|entry| match entry.flag {
-            Flag::Option(flag) | Flag::Switch(flag) | Flag::Each(flag) => words
+            Flag::Option(flag) | Flag::Switch(flag) | Flag::Without(flag) | Flag::Each(flag) => words
                 .match_indices(flag)
                 .any(|(at, _)| !words[at + flag.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-')),
-            Flag::Word => false,
+            Flag::Word | Flag::Whole => false,
         })
     }
 

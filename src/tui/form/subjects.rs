@@ -3,12 +3,13 @@
 use super::{
     Entry, Flag, Form, closing,
     control::{Candidate, Checks, Choice, Control, Picker},
+    supervising,
 };
 use crate::{
     actions::{
-        Action as _, Bind, CompactWorker, Criteria, Deregister, Discover, ManagerConfig, OperatorInbox, Pair,
-        PutToOperator, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager, StartWorker, StopTask,
-        Tasks,
+        Action as _, Bind, CompactWorker, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
+        ManagerConfig, OperatorInbox, Pair, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager,
+        StartWorker, StopTask, Tasks,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -58,8 +59,14 @@ text_enum! {
         Deregister => "deregister",
         /// Limits a task's nudges.
         Budget => "budget",
+        /// Changes the terms of a task.
+        Terms => "terms",
         /// Answers what is put to the operator.
         Settle => "settle",
+        /// Runs a closing step of a task.
+        Step => "step",
+        /// Sets the program that judges proposals.
+        Reviewer => "reviewer",
         /// Asks for something that a task has to deliver.
         AddCriterion => "add_criterion",
         /// Holds the work to a criterion.
@@ -92,8 +99,10 @@ impl Subject {
             Self::Interrupt => SessionInterrupt::NAME,
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
-            Self::Budget => ManagerConfig::NAME,
+            Self::Budget | Self::Terms => ManagerConfig::NAME,
             Self::Settle => OperatorInbox::NAME,
+            Self::Step => Epilogue::NAME,
+            Self::Reviewer => ContinuationReviewer::NAME,
             Self::AddCriterion
             | Self::AcceptCriterion
             | Self::SatisfyCriterion
@@ -120,7 +129,10 @@ impl Subject {
             Self::Resume => "resume a session that has ended",
             Self::Deregister => "deregister a session",
             Self::Budget => "limit a task's nudges",
+            Self::Terms => "change the terms of a task",
             Self::Settle => "answer a question that is put to you",
+            Self::Step => "run a closing step of a task",
+            Self::Reviewer => "set who reviews for a task",
             Self::AddCriterion => "add a criterion: what the task has to deliver",
             Self::AcceptCriterion => "accept a criterion: the work is held to it",
             Self::SatisfyCriterion => "satisfy a criterion: name what shows it",
@@ -143,7 +155,9 @@ impl Subject {
             Self::Interrupt => "interrupt",
             Self::Resume => "resume",
             Self::Deregister => "deregister",
-            Self::Budget => "set",
+            Self::Budget | Self::Reviewer => "set",
+            Self::Terms => "change",
+            Self::Step => "run",
             Self::Settle => "answer",
             Self::AddCriterion => "add",
             Self::AcceptCriterion => "accept",
@@ -183,9 +197,15 @@ impl Subject {
                     None => task.clone(),
                 })
             }
-            Self::Compact | Self::Budget | Self::Pair | Self::StartManager | Self::AddCriterion | Self::StopTask => {
-                selected_task(app).map(|row| row.task.name.clone())
-            }
+            Self::Compact
+            | Self::Budget
+            | Self::Terms
+            | Self::Step
+            | Self::Reviewer
+            | Self::Pair
+            | Self::StartManager
+            | Self::AddCriterion
+            | Self::StopTask => selected_task(app).map(|row| row.task.name.clone()),
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
         }
@@ -214,7 +234,10 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Resume => (&[], resume(app)?),
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
-        Subject::Settle => (&[], settle(app)?),
+        Subject::Terms => (&[], supervising::terms(app)?),
+        Subject::Settle => (&[], supervising::settle(app)?),
+        Subject::Step => (&[], supervising::step(app)?),
+        Subject::Reviewer => (&["--set"], supervising::reviewer(app)?),
         Subject::AddCriterion => (&["--add"], closing::add(app)?),
         Subject::AcceptCriterion => (&[], closing::step(app, CriterionMove::Accept)?),
         Subject::SatisfyCriterion => (&[], closing::step(app, CriterionMove::Satisfy)?),
@@ -256,8 +279,8 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             let free = |role| session(&|row: &SessionRow| is_free(row, role));
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
-        Subject::Compact => task(|row| active(row).is_some()),
-        Subject::Budget | Subject::StopTask => task(|_| true),
+        Subject::Compact | Subject::Step => task(|row| active(row).is_some()),
+        Subject::Budget | Subject::StopTask | Subject::Terms | Subject::Reviewer => task(|_| true),
         Subject::AddCriterion => finish::can_finish(app),
         Subject::AcceptCriterion => closing::any(app, CriterionMove::Accept),
         Subject::SatisfyCriterion => closing::any(app, CriterionMove::Satisfy),
@@ -270,7 +293,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
     }
 }
 
-fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) -> Entry {
+pub(super) fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) -> Entry {
     Entry { label, hint, flag, required: false, control }
 }
 
@@ -499,29 +522,8 @@ fn budget(app: &App) -> Result<Vec<Entry>, String> {
     ])
 }
 
-fn settle(app: &App) -> Result<Vec<Entry>, String> {
-    let questions = operator::questions(app);
-    let meant = operator::meant(app).ok_or("no question is put to you")?;
-    let candidate = |question: &PutToOperator| Candidate {
-        name: question.id.to_string(),
-        about: format!("{}: {}", question.task, operator::kind(question.kind)),
-    };
-    let numbers = questions.iter().map(candidate).collect();
-    let answers = [
-        ("", "not chosen yet"),
-        ("proceed", "proceed: they go on"),
-        ("amend", "amend: they go on with what the note says"),
-        ("stop", "stop: they do not go on"),
-    ];
-    Ok(vec![
-        pick("question", Flag::Option("--settle"), "its number", numbers, Some(&meant.id.to_string())),
-        required(choice("answer", "--answer", "the task's manager is told, as your message", &answers)),
-        text("note", "--note", "what the manager is told with it"),
-    ])
-}
-
 /// What is missing, and the key that makes it.
-fn with_new_task(app: &App, missing: &str) -> String {
+pub(super) fn with_new_task(app: &App, missing: &str) -> String {
     let makes = app.key_that(Intent::NewTask, "makes one").map(|key| format!("; {key}"));
     format!("{missing}{}", makes.unwrap_or_default())
 }

@@ -58,6 +58,8 @@ impl Intent {
             | Self::Cycle
             | Self::Finish
             | Self::Criteria
+            | Self::Policy
+            | Self::Terms
             | Self::AcceptCriterion
             | Self::SatisfyCriterion
             | Self::DeferCriterion

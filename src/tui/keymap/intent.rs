@@ -43,6 +43,8 @@ text_enum! {
         Snooze => "snooze",
         /// Over the gates of a task.
         Finish => "finish",
+        /// Over the terms of a task.
+        Policy => "policy",
         /// Over the criteria of a task.
         Criteria => "criteria",
     }
@@ -183,6 +185,10 @@ text_enum! {
         Stop => "stop",
         /// Show the gates of a task, and finish it there.
         Finish => "finish",
+        /// Show the terms of a task.
+        Policy => "policy",
+        /// Change the terms of a task.
+        Terms => "terms",
         /// Show the criteria of a task, and what can be done about them.
         Criteria => "criteria",
         /// Ask for something that a task has to deliver.
@@ -264,7 +270,8 @@ impl Place {
             | Self::Answer
             | Self::Snooze
             | Self::Finish
-            | Self::Criteria => false,
+            | Self::Criteria
+            | Self::Policy => false,
         }
     }
 }

@@ -230,6 +230,7 @@ fn is_offered(app: &App, intent: Intent) -> bool {
             | Intent::DeferCriterion
             | Intent::RejectCriterion
             | Intent::StopTask
+            | Intent::Terms
             | Intent::Yes
             | Intent::WithWorker
             | Intent::WithManager,

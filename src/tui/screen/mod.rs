@@ -20,6 +20,7 @@ mod nothing;
 mod nudge;
 pub mod palette;
 mod pane;
+mod policy;
 pub mod preview;
 mod receipts;
 pub mod talk;
@@ -122,7 +123,8 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             | Layer::Answer(_)
             | Layer::Snooze(_)
             | Layer::Finish(_)
-            | Layer::Criteria(_) => {
+            | Layer::Criteria(_)
+            | Layer::Policy(_) => {
                 layers::draw(app, frame, layer);
             }
         }

@@ -312,7 +312,7 @@ fn every_form_leads_to_the_command_that_its_line_says() {
         let mut form = fresh(&app, *subject).unwrap_or_else(|why| panic!("{subject}: {why}"));
         for entry in &mut form.entries {
             let text = match entry.label {
-                "nudges" | "byte" | "event" => "5",
+                "nudges" | "seconds" | "byte" | "event" => "5",
                 "pane" => "%7",
                 "process" => "4711",
                 _ => "text",
@@ -369,4 +369,22 @@ fn a_form_fits_into_every_size() {
             }
         }
     }
+}
+
+#[test]
+fn what_others_will_see_is_asked_about() {
+    let open = |words: &str| {
+        let mut app = app(100, 30);
+        press(&mut app, "2 :");
+        write(&mut app, words);
+        press(&mut app, "Enter");
+        app
+    };
+    let mut app = open("closing step");
+    press(&mut app, "Space Space Ctrl-S");
+    assert!(app.layers.is_empty(), "a draft is nobody's but ours: {}", screen(&app));
+    let mut app = open("closing step");
+    assert!(press(&mut app, "Space Space Tab Tab Space Ctrl-S").is_empty());
+    assert!(screen(&app).contains("Open a pull request for parser? Others will see it."), "{}", screen(&app));
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor epilogue '--step=draft-pr' --open -- parser"]);
 }

@@ -9,8 +9,8 @@ use super::{
     diff,
     fake::{
         app, app_with_messages, app_with_questions, board, busy, checkup, dispatcher, empty, events, exchange,
-        explanation, finish, nudge, pane, pause, press, quiet, review, said, screen, settings, shown_criteria,
-        unregistered, write,
+        explanation, finish, no_policy, nudge, pane, pause, policy, press, quiet, review, said, screen, settings,
+        shown_criteria, unregistered, write,
     },
     forms::loose,
     marks, talk,
@@ -89,6 +89,17 @@ const FRAMES: &[Frame] = &[
     ("finish_met", |width, height| {
         let mut app = keys(app(width, height), "2 F w");
         update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        app
+    }),
+    ("policy_looking", |width, height| keys(app(width, height), "2 P")),
+    ("policy", |width, height| {
+        let mut app = keys(app(width, height), "2 P");
+        update(&mut app, Msg::Policy("task-parser".into(), Ok(policy())));
+        app
+    }),
+    ("policy_none", |width, height| {
+        let mut app = keys(app(width, height), "2 P");
+        update(&mut app, Msg::Policy("task-parser".into(), Ok(no_policy())));
         app
     }),
     ("task_unbound", |width, height| keys(app(width, height), "2 G Tab")),
@@ -260,6 +271,9 @@ const FRAMES: &[Frame] = &[
     ("form_deregister", |width, height| with_form(width, height, Subject::Deregister)),
     ("form_budget", |width, height| with_form(width, height, Subject::Budget)),
     ("form_settle_open", |width, height| keys(app_with_questions(width, height), "4 g Enter")),
+    ("form_terms", |width, height| with_form(width, height, Subject::Terms)),
+    ("form_step", |width, height| with_form(width, height, Subject::Step)),
+    ("form_reviewer", |width, height| with_form(width, height, Subject::Reviewer)),
     ("form_settle", settling),
     ("criteria", |width, height| keys(opened(width, height), "j")),
     ("criteria_none", |width, height| {

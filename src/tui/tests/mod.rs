@@ -15,6 +15,7 @@ mod messages;
 mod named;
 mod operator;
 mod palette;
+mod policy;
 mod talk;
 mod update;
 mod view;

@@ -16,7 +16,7 @@ use crate::{
         caller::{self, Origin},
         dispatch::{IN_HAND, take_from_inbox},
         lookup,
-        supervise::{decisions, epilogue::Folder, texts},
+        supervise::{decisions, epilogue::Folder, programs::Programs, texts},
     },
     base::{Error, Kind, Moment, Result},
     model::{
@@ -84,20 +84,23 @@ pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Resul
     let given = orders.end.reason.as_deref().map(|reason| texts::one("--reason", reason)).transpose()?;
     let store = cx.ledger_to_change()?;
     let origin = caller::origin(cx, &store)?;
-    let (task, binding, ends, folder, criteria) = store.read(|r| {
+    let (task, binding, ends, folder, criteria, programs) = store.read(|r| {
         let task = lookup::task(r, reference)?;
         let binding = store::bindings::newest_of_task(r, &task.id)?;
         let ends = Ends::of(r, &task, binding.as_ref(), orders)?;
         let folder = Folder::worker_of(r, &task)?;
         let criteria = store::criteria::of_task(r, &task.id)?;
-        Ok::<_, Error>((task, binding, ends, folder, criteria))
+        let programs = Programs::of(cx, r, &origin, &task.id)?;
+        Ok::<_, Error>((task, binding, ends, folder, criteria, programs))
     })?;
     if !task.state.is_open() {
         check_again(&origin, &task, orders)?;
     }
     let mut outside = match orders.finish {
-        Some(_) => Outside::look(cx, Folder::look(cx, folder.as_deref()), binding.as_ref(), &criteria),
-        None => Outside::look(cx, Folder::default(), binding.as_ref(), &[]),
+        Some(_) => {
+            Outside::look(cx, &programs, Folder::look(cx, &programs, folder.as_deref()), binding.as_ref(), &criteria)
+        }
+        None => Outside::look(cx, &programs, Folder::default(), binding.as_ref(), &[]),
     };
     let captures = match orders.finish {
         Some(finish) if finish.capture_transcript_before_stop => Captures::of(cx, &ends, finish),

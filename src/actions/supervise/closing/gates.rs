@@ -14,6 +14,7 @@ use crate::{
             decisions::{self, DecisionCheck},
             epilogue::{Folder, Status},
             evidence, gate,
+            programs::Programs,
         },
     },
     base::Result,
@@ -41,10 +42,16 @@ pub(super) struct Outside {
 }
 
 impl Outside {
-    pub(super) fn look(cx: &Context, folder: Folder, binding: Option<&Binding>, criteria: &[Criterion]) -> Self {
+    pub(super) fn look(
+        cx: &Context,
+        programs: &Programs,
+        folder: Folder,
+        binding: Option<&Binding>,
+        criteria: &[Criterion],
+    ) -> Self {
         let satisfied = criteria.iter().filter(|one| one.status == CriterionStatus::Satisfied);
         let broken = satisfied
-            .flat_map(|one| evidence::broken(cx, &one.evidence).into_iter().map(|why| (one.id, why)))
+            .flat_map(|one| evidence::broken(cx, programs, &one.evidence).into_iter().map(|why| (one.id, why)))
             .collect();
         Self { folder, binding: version(binding), criteria: versions(criteria), broken, uncaptured: Vec::new() }
     }

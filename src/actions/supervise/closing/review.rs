@@ -10,7 +10,7 @@ use super::{
 use crate::{
     actions::{
         Context, caller, lookup,
-        supervise::{epilogue::Folder, evidence},
+        supervise::{epilogue::Folder, evidence, programs::Programs},
     },
     base::{Error, Result},
     model::supervision::{
@@ -53,12 +53,14 @@ pub struct ShownCriterion {
 pub fn task_review(cx: &Context, task_id: &str) -> Result<TaskReview> {
     let store = cx.ledger()?;
     let origin = caller::origin(cx, &store)?;
-    let (folder, binding, criteria) = store.read(|r| {
+    let (folder, binding, criteria, programs) = store.read(|r| {
         let task = lookup::task(r, task_id)?;
         let binding = store::bindings::newest_of_task(r, &task.id)?;
-        Ok::<_, Error>((Folder::worker_of(r, &task)?, binding, store::criteria::of_task(r, &task.id)?))
+        let programs = Programs::of(cx, r, &origin, &task.id)?;
+        Ok::<_, Error>((Folder::worker_of(r, &task)?, binding, store::criteria::of_task(r, &task.id)?, programs))
     })?;
-    let outside = Outside::look(cx, Folder::look(cx, folder.as_deref()), binding.as_ref(), &criteria);
+    let outside =
+        Outside::look(cx, &programs, Folder::look(cx, &programs, folder.as_deref()), binding.as_ref(), &criteria);
     let finish = FinishTask::plain(task_id);
     let orders = Orders::of_finish(&finish);
     let gates = store.read(|r| {

@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use super::{Done, Work};
 use crate::{
     actions::fail,
-    base::{Error, Kind, Result, text},
+    base::{Error, Result, text},
     model::supervision::{CriterionStatus, Permission, evidence},
     ports::{
-        env::find_program,
         git::{self, Branch, TreeDiff},
         tools::{self, Environment},
     },
@@ -30,8 +29,7 @@ pub(super) fn check(work: &Work<'_>) -> Result<()> {
 }
 
 pub(super) fn run(work: &Work<'_>) -> Result<Done> {
-    let program = find_program(work.cx.env().path.as_deref(), "git")
-        .ok_or_else(|| Error::new(Kind::MissingTool, "git is not installed"))?;
+    let program = work.programs.find("git").ok_or_else(|| work.programs.without("git"))?;
     let folder = work.folder();
     let tree =
         git::working_tree_diff(&program, &folder, Some(&work.cx.env().own_files()), None, 1).map_err(fail::git)?;
@@ -92,7 +90,7 @@ fn body(work: &Work<'_>, branch: &Branch, criteria: &[Criterion]) -> String {
 }
 
 fn open(work: &Work<'_>, branch: &Branch, title: &str, body: &str, mut result: Value) -> Result<Done> {
-    let Some(program) = find_program(work.cx.env().path.as_deref(), "gh") else {
+    let Some(program) = work.programs.find("gh") else {
         return Ok(Done::failed(
             result,
             "`gh` is not installed: nothing was opened; without --open the text is drafted",
@@ -106,7 +104,7 @@ fn open(work: &Work<'_>, branch: &Branch, title: &str, body: &str, mut result: V
     if base != "HEAD" {
         words.extend(["--base".to_owned(), base.to_owned()]);
     }
-    let run = tools::run(&program, &words, &work.folder(), Environment::Whole, PATIENCE)
+    let run = tools::run(&program, &words, &work.folder(), Environment::Whole, work.programs.path(), PATIENCE)
         .map_err(|error| Error::io("gh could not be run").caused_by(error))?;
     let url = run.stdout.tail.lines().rev().map(str::trim).find(|line| line.starts_with("https://")).map(str::to_owned);
     result["gh"] = json!(run);

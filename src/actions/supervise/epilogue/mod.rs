@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub(super) use status::{Folder, Status};
 
-use super::{evidence::STEP_EVENT, gate, texts};
+use super::{evidence::STEP_EVENT, gate, programs::Programs, texts};
 use crate::{
     actions::{
         Action, Argv, Context, Format, Outcome,
@@ -103,6 +103,7 @@ struct Work<'a> {
     binding: Binding,
     worker: Session,
     config: ManagerConfig,
+    programs: Programs,
 }
 
 /// What came of a step: whether it did what it is for, and what there is to tell.
@@ -173,8 +174,12 @@ impl Action for Epilogue {
     fn run(self, cx: &Context) -> Result<Epilogues> {
         let Some(step) = self.step else {
             let store = cx.ledger()?;
-            let folder = store.read(|r| Folder::worker_of(r, &lookup::task(r, &self.task)?))?;
-            let folder = Folder::look(cx, folder.as_deref());
+            let origin = caller::origin(cx, &store)?;
+            let (folder, programs) = store.read(|r| {
+                let task = lookup::task(r, &self.task)?;
+                Ok::<_, Error>((Folder::worker_of(r, &task)?, Programs::of(cx, r, &origin, &task.id)?))
+            })?;
+            let folder = Folder::look(cx, &programs, folder.as_deref());
             return store.read(|r| told(r, cx, &lookup::task(r, &self.task)?, &folder, None));
         };
         if step != Step::DraftPr && (self.open || self.base.is_some()) {
@@ -194,7 +199,7 @@ impl Action for Epilogue {
             return Err(error);
         }
         let ran = if cx.dry_run() { None } else { Some(run(&work, step, correlation_id.as_deref())?) };
-        let folder = Folder::look(cx, Some(&work.folder()));
+        let folder = Folder::look(cx, &work.programs, Some(&work.folder()));
         store.read(|r| told(r, cx, &work.task, &folder, ran))
     }
 
@@ -235,7 +240,8 @@ fn work<'a>(
         })?;
     let binding = lookup::active_binding(r, &task)?;
     let worker = lookup::bound_session(r, &binding.worker_session_id)?;
-    Ok(Work { cx, store, origin, args, task, binding, worker, config })
+    let programs = Programs::of(cx, r, origin, &task.id)?;
+    Ok(Work { cx, store, origin, args, task, binding, worker, config, programs })
 }
 
 /// Runs a step, on record from its beginning on.
@@ -255,9 +261,9 @@ fn run(work: &Work<'_>, step: Step, correlation_id: Option<&str>) -> Result<Epil
         };
         store::epilogues::begin(w, &new, cx.now())
     })?;
-    let before = Folder::look(cx, Some(&work.folder()));
+    let before = Folder::look(cx, &work.programs, Some(&work.folder()));
     let mut done = work.run(step);
-    let after = Folder::look(cx, Some(&work.folder()));
+    let after = Folder::look(cx, &work.programs, Some(&work.folder()));
     if done.failure.is_none() && step != Step::RecordHandoff {
         done.failure = after.differs_from(&before);
     }

@@ -45,5 +45,5 @@ pub(super) fn run(work: &Work<'_>) -> Result<Done> {
 /// Whether the review that lets the work go on was made on the work as it is now.
 fn is_reviewed(work: &Work<'_>, standing: &Standing) -> bool {
     let mark = standing.review.as_ref().filter(|_| standing.ok).map(|review| &review.subagent_run["tree"]);
-    mark.is_some_and(|mark| Folder::look(work.cx, Some(&work.folder())).is_as(mark))
+    mark.is_some_and(|mark| Folder::look(work.cx, &work.programs, Some(&work.folder())).is_as(mark))
 }

@@ -6,13 +6,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    actions::{Context, supervise::review},
+    actions::{
+        Context,
+        supervise::{programs::Programs, review},
+    },
     base::Result,
     model::{
         supervision::{Epilogue as Step, ManagerConfig},
         task::Task,
     },
-    ports::{env::find_program, git},
+    ports::git,
     store::{
         self, Read,
         epilogues::{EpilogueRun, StepState},
@@ -37,11 +40,11 @@ impl Folder {
     }
 
     /// Looks at it. This never fails: what cannot be told is said.
-    pub(in crate::actions::supervise) fn look(cx: &Context, folder: Option<&Path>) -> Self {
+    pub(in crate::actions::supervise) fn look(cx: &Context, programs: &Programs, folder: Option<&Path>) -> Self {
         let Some(folder) = folder else { return Self::default() };
         // Without git a folder would look the same whatever became of it.
-        let Some(program) = find_program(cx.env().path.as_deref(), "git") else {
-            return Self { tree: None, error: Some("git is not installed".to_owned()) };
+        let Some(program) = programs.find("git") else {
+            return Self { tree: None, error: Some(programs.without("git").to_string()) };
         };
         match git::tree_mark(&program, folder, &cx.env().own_files()) {
             Ok(tree) => Self { tree, error: None },

@@ -64,7 +64,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<Done> {
                 }
                 let mut entry = json!(run);
                 entry["tool"] = json!(tool);
-                // Which one it was: whoever runs the step says where programs are looked for.
+                // Which one it was: there may be several of that name.
                 entry["program"] = json!(program.display().to_string());
                 told.push(entry);
             }
@@ -83,11 +83,10 @@ pub(super) fn run(work: &Work<'_>) -> Result<Done> {
 
 fn one(work: &Work<'_>, folder: &Path, words: &[String]) -> Result<(PathBuf, tools::ToolRun), String> {
     let name = &words[0];
-    let program = tools::program(work.cx.env().path.as_deref(), folder, name)
-        .ok_or_else(|| format!("configured tool not found: {name}"))?;
+    let program = work.programs.of_tool(folder, name).ok_or_else(|| format!("configured tool not found: {name}"))?;
     // What a session has set does not tell a tool how to work.
     let environment = if *work.origin == Origin::Operator { Environment::Whole } else { Environment::Plain };
-    let run = tools::run(&program, &words[1..], folder, environment, work.args.limit());
+    let run = tools::run(&program, &words[1..], folder, environment, work.programs.path(), work.args.limit());
     run.map(|run| (program, run)).map_err(|error| format!("configured tool could not be run: {name}: {error}"))
 }
 

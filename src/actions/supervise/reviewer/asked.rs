@@ -8,7 +8,7 @@ use crate::{
         Context,
         caller::Origin,
         diff,
-        supervise::{epilogue::Folder, review},
+        supervise::{epilogue::Folder, programs::Programs, review},
     },
     base::{Error, Kind, Result, json as plain},
     model::{
@@ -37,7 +37,7 @@ impl Asked {
         correlation_id: Option<&str>,
         given: Option<Settings>,
     ) -> Result<Self> {
-        let (pair, config, criteria, binding, folder, known) = store.read(|r| {
+        let (pair, config, criteria, binding, folder, known, programs) = store.read(|r| {
             check_may(r, origin, task)?;
             let round = match correlation_id {
                 Some(round) => round.to_owned(),
@@ -52,7 +52,8 @@ impl Asked {
             let criteria = store::criteria::of_task(r, &task.id)?;
             let binding = store::bindings::newest_of_task(r, &task.id)?;
             let folder = Folder::worker_of(r, task)?;
-            Ok::<_, Error>((pair, config, criteria, binding, folder, settings(r, &task.id)?))
+            let programs = Programs::of(cx, r, origin, &task.id)?;
+            Ok::<_, Error>((pair, config, criteria, binding, folder, settings(r, &task.id)?, programs))
         })?;
         let settings: Settings = given.or(known).ok_or_else(|| {
             Error::refused(format!("no reviewer is set for \"{}\"", task.name)).hint(format!(
@@ -60,10 +61,13 @@ impl Asked {
                 task.name
             ))
         })?;
-        let mark = Folder::look(cx, folder.as_deref()).mark();
+        let mark = Folder::look(cx, &programs, folder.as_deref()).mark();
         // Where the worker works, not where this command runs.
         let tree = match &binding {
-            Some(binding) => diff::work_of(cx, &binding.worker_session_id, PATCH).map_err(|error| error.to_string()),
+            Some(binding) => {
+                let git = programs.find("git");
+                diff::work_of(cx, git, &binding.worker_session_id, PATCH).map_err(|error| error.to_string())
+            }
             None => Err("the task was never bound to a worker".to_owned()),
         };
         let tree = match tree {

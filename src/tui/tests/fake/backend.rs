@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use super::{
-    board, checkup, conversation, differing, events, exchange, explanation, pane, quiet, review, shown_criteria,
-    unregistered,
+    board, checkup, conversation, differing, events, exchange, explanation, pane, policy, quiet, review,
+    shown_criteria, unregistered,
 };
 use crate::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskReview,
-        Unregistered, Visit, Way,
+        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
+        TaskReview, Unregistered, Visit, Way,
     },
     base::{Error, Kind, Result},
     model::{
@@ -101,6 +101,10 @@ impl Backend for Fake {
 
     fn review(&self, _: &str) -> Result<TaskReview> {
         Ok(review(false))
+    }
+
+    fn policy(&self, _: &str) -> Result<TaskPolicy> {
+        Ok(*policy())
     }
 
     fn unregistered(&self) -> Result<Unregistered> {

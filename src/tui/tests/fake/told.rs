@@ -2,13 +2,17 @@
 
 use super::fleet::{ago, board};
 use crate::{
-    actions::{Differing, FileStatus, FileView, ShownCriterion, TaskReview},
+    actions::{Differing, FileStatus, FileView, PolicyAck, PolicyReviewer, ShownCriterion, TaskPolicy, TaskReview},
     model::{
         board::EventRow,
         cells::{Cursor, Picture},
         conversation::{Entry, Outcome, Run, Said, Sender},
         rollout::CommandSource,
-        supervision::{CriterionSource, CriterionStatus, Gate, GateCheck, Wants, evidence::Backing},
+        session::Role,
+        supervision::{
+            CriterionSource, CriterionStatus, Epilogue, Gate, GateCheck, Mode, NudgeOnCompletion, Permission, Terms,
+            Wants, evidence::Backing,
+        },
     },
     tui::backend::{Explanation, PaneText},
 };
@@ -162,6 +166,53 @@ pub fn review(is_met: bool) -> TaskReview {
             ),
         ],
     }
+}
+
+/// No terms were ever set.
+pub fn no_policy() -> Box<TaskPolicy> {
+    let ack = |role| PolicyAck { role, said_at: None, faults: vec!["missing"] };
+    Box::new(TaskPolicy {
+        revision: 0,
+        terms: Terms::default(),
+        changed: None,
+        nudges: None,
+        reviewer: None,
+        acks: vec![ack(Role::Worker), ack(Role::Manager)],
+    })
+}
+
+/// Terms with something of everything.
+pub fn policy() -> Box<TaskPolicy> {
+    Box::new(TaskPolicy {
+        revision: 4,
+        terms: Terms {
+            acceptance_criteria: vec!["every recorded file parses".into()],
+            epilogues: vec![Epilogue::RunTools, Epilogue::RecordHandoff],
+            evidence_gates: vec!["test_output".into()],
+            guidelines: vec!["Ask before you change the format.\u{1b}[31m".into()],
+            nudge_on_completion: NudgeOnCompletion::AutoReview,
+            objective: Some("The parser is proven.".into()),
+            permissions: [Permission::OpenPr, Permission::Compact, Permission::SpawnReviewer].into_iter().collect(),
+            recipe_name: Some("ship-it-loop".into()),
+            require_acks: true,
+            supervision_mode: Mode::Strict,
+            tools: vec!["cargo test".into()],
+            ..Terms::default()
+        },
+        changed: Some((ago(7_000), "the operator's shell".into())),
+        nudges: Some((3, 20)),
+        reviewer: Some(Ok(PolicyReviewer {
+            command: "/usr/bin/python3 /opt/review.py".into(),
+            reads: vec!["/opt/review.py".into()],
+            reaches: vec!["api.example.org:443".into()],
+            variables: vec!["MODEL_KEY".into()],
+            seconds: 300,
+        })),
+        acks: vec![
+            PolicyAck { role: Role::Worker, said_at: Some(ago(6_000)), faults: vec!["other_config_revision"] },
+            PolicyAck { role: Role::Manager, said_at: None, faults: vec!["missing"] },
+        ],
+    })
 }
 
 /// What was asked for, and what was shown for it.

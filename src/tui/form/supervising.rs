@@ -1,0 +1,131 @@
+//! The forms about what a manager is held to and how a task comes to its end.
+
+use super::{
+    Entry, Flag,
+    control::{Candidate, Choice, Control, Picker},
+    subjects::{active, choice, entry, line, open_tasks, pick, required, selected_task, switch, text, with_new_task},
+};
+use crate::{
+    actions::{Command, Epilogue, PutToOperator},
+    model::{
+        board::TaskRow,
+        supervision::{Permission, Recipe},
+    },
+    tui::{app::App, operator, policy},
+};
+
+/// The field for an open task that fits, the selected one filled in.
+fn task(app: &App, hint: &'static str, missing: &str, fits: fn(&TaskRow) -> bool) -> Result<Entry, String> {
+    let tasks = open_tasks(app, fits);
+    if tasks.is_empty() {
+        return Err(with_new_task(app, missing));
+    }
+    let selected = selected_task(app).map(|row| row.task.name.clone());
+    Ok(pick("task", Flag::Word, hint, tasks, selected.as_deref()))
+}
+
+pub(super) fn terms(app: &App) -> Result<Vec<Entry>, String> {
+    let of = task(app, "the task whose terms are changed", "no task is open", |_| true)?;
+    let recipes: Vec<_> = std::iter::once(("", "as it is"))
+        .chain(Recipe::all().iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
+        .chain([("custom", "none: custom terms")])
+        .collect();
+    let now = selected_task(app).and_then(|row| policy::known(app, &row.task.name));
+    // Of the task that was looked at: what it changes stands first.
+    let permissions = |changes: bool| {
+        let is_held = |one: &Permission| now.is_some_and(|now| now.terms.permissions.holds(*one));
+        let (first, rest): (Vec<Permission>, Vec<Permission>) =
+            Permission::ALL.iter().partition(|one| is_held(one) == changes);
+        let candidate = |one: Permission| Candidate {
+            name: one.to_string(),
+            about: if is_held(&one) { "allowed now".to_owned() } else { String::new() },
+        };
+        let candidates = first.into_iter().chain(rest).map(candidate).collect();
+        Control::Pick(Picker { candidates, ..Picker::default() })
+    };
+    let modes = [("", "as it is"), ("light", "light"), ("guided", "guided"), ("strict", "strict")];
+    let policies = [
+        ("", "as it is"),
+        ("off", "off: nothing follows"),
+        ("ask-operator", "ask-operator: you are asked"),
+        ("auto-review", "auto-review: a reviewer judges"),
+        ("auto-proceed", "auto-proceed: it goes on when a reviewer agrees"),
+    ];
+    let acks = [
+        ("", "as it is"),
+        ("--require-acks", "required before anything is observed"),
+        ("--unset=require-acks", "not required"),
+    ];
+    let acks = Choice { options: acks.to_vec(), at: 0 };
+    Ok(vec![
+        of,
+        choice("recipe", "--recipe", "sets all terms at once; what it comes to is shown, and asked about", &recipes),
+        choice("mode", "--mode", "how closely it is supervised", &modes),
+        entry("permit", Flag::Option("--permit"), "what its manager may do from now on", permissions(false)),
+        entry("deny", Flag::Without("--permissions-json"), "what its manager may do no more", permissions(true)),
+        line("nudges", "--max-nudges", "how many in all, or `none` for no limit"),
+        choice("then", "--nudge-on-completion", "what follows when the worker has finished", &policies),
+        entry("acks", Flag::Whole, "whether both have to acknowledge the terms", Control::Choice(acks)),
+    ])
+}
+
+pub(super) fn settle(app: &App) -> Result<Vec<Entry>, String> {
+    let questions = operator::questions(app);
+    let meant = operator::meant(app).ok_or("no question is put to you")?;
+    let candidate = |question: &PutToOperator| Candidate {
+        name: question.id.to_string(),
+        about: format!("{}: {}", question.task, operator::kind(question.kind)),
+    };
+    let numbers = questions.iter().map(candidate).collect();
+    let answers = [
+        ("", "not chosen yet"),
+        ("proceed", "proceed: they go on"),
+        ("amend", "amend: they go on with what the note says"),
+        ("stop", "stop: they do not go on"),
+    ];
+    Ok(vec![
+        pick("question", Flag::Option("--settle"), "its number", numbers, Some(&meant.id.to_string())),
+        required(choice("answer", "--answer", "the task's manager is told, as your message", &answers)),
+        text("note", "--note", "what the manager is told with it"),
+    ])
+}
+
+pub(super) fn step(app: &App) -> Result<Vec<Entry>, String> {
+    let steps = [
+        ("", "not chosen yet"),
+        ("run-tools", "run-tools: run the tools of the terms"),
+        ("draft-pr", "draft-pr: write the text of a pull request"),
+        ("subagent-review", "subagent-review: have the proposals reviewed"),
+        ("record-handoff", "record-handoff: see whether the worker's handoff holds"),
+    ];
+    Ok(vec![
+        task(app, "the task, whose terms name the step", "no task has a worker and a manager", |row| {
+            active(row).is_some()
+        })?,
+        required(choice(
+            "step",
+            "--step",
+            "run in the worker's folder; a step that fails is on record as failed",
+            &steps,
+        )),
+        line("base", "--base", "with draft-pr: the branch it is compared with; empty: the remote's own"),
+        switch("open", "--open", "with draft-pr: have `gh` open the pull request, as a draft"),
+    ])
+}
+
+pub(super) fn reviewer(app: &App) -> Result<Vec<Entry>, String> {
+    Ok(vec![
+        task(app, "the task whose proposals it judges", "no task is open", |_| true)?,
+        required(line("program", "--reviewer-command", "it and its arguments; it runs confined")),
+        line("reads", "--read", "a file or folder that it may read; nothing else of yours is there"),
+        line("reaches", "--relay", "a server that it may reach, as HOST:PORT; nothing else of the network is there"),
+        line("variable", "--env", "the name of a variable of this cockpit's environment that it gets"),
+        line("seconds", "--timeout", "until it is killed; empty: 300"),
+    ])
+}
+
+/// What is asked before others see something.
+pub(super) fn question(command: &Command) -> Option<String> {
+    let Command::Epilogue(Epilogue { task, open: true, .. }) = command else { return None };
+    Some(format!("Open a pull request for {task}? Others will see it."))
+}
