@@ -245,6 +245,7 @@ const SCENES: &[(&str, &[&str])] = &[
             "criteria parser",
             "criteria parser --add --criterion x",
             "criteria parser --add",
+            "criteria parser --add 'every file parses'",
             "criteria nothing --list",
         ],
     ),

@@ -105,6 +105,8 @@ fn an_operator_asks_for_it_themselves_and_a_session_says_whose_wish_it_is() {
     }
     assert_eq!(trail(&env, "acceptance_criterion_added").len(), 1, "nothing else was added");
     in_session(&env, "m1", &format!("{add} --criterion y --source manager_inferred")).ok();
+    let (code, told) = refusal(&env.sh("criteria parser --json --add 'every file parses'"));
+    assert_eq!((code, told.contains("goes with --criterion")), (2, true), "{told}");
     for flags in ["", " --source user_requested"] {
         let (code, told) = refusal(&env.sh(&format!("{add}{flags}")));
         assert_eq!(code, 2, "{told}");

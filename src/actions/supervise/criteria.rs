@@ -62,6 +62,9 @@ pub struct Criteria {
     /// Task name or id
     #[arg(value_name = "TASK")]
     pub task: String,
+    /// What is to be delivered, where it does not belong: it is only refused, with a word where it does
+    #[arg(value_name = "TEXT", hide = true)]
+    pub misplaced: Option<String>,
     /// List them
     #[arg(long)]
     pub list: bool,
@@ -164,8 +167,11 @@ impl Action for Criteria {
                 self.told(r, cx, task, None, /*repeated*/ false)
             });
         }
+        if self.misplaced.is_some() {
+            return Err(without_text("what is to be delivered goes with --criterion, and not behind the task"));
+        }
         if self.add && self.criterion.is_none() {
-            return Err(without_text());
+            return Err(without_text(NO_TEXT));
         }
         let proof = self.proof.as_deref().map(|text| texts::one("--proof", text)).transpose()?;
         let rationale = self.rationale.as_deref().map(|text| texts::one("--rationale", text)).transpose()?;
@@ -209,7 +215,7 @@ impl Action for Criteria {
                     };
                     change.add(text, source, self.status.first().copied(), &said, &found(&json!({}), None)?)?
                 }
-                (None, None) => return Err(without_text()),
+                (None, None) => return Err(without_text(NO_TEXT)),
             };
             self.told(w.read(), cx, task.clone(), Some(affected), repeated)
         })
@@ -218,6 +224,7 @@ impl Action for Criteria {
     fn argv(&self) -> Argv {
         let Self {
             task,
+            misplaced,
             list,
             add,
             accept,
@@ -253,10 +260,12 @@ impl Action for Criteria {
         argv = command.iter().fold(argv, |argv, command| argv.option("--command", Some(command)));
         argv = commit.iter().fold(argv, |argv, commit| argv.option("--commit", Some(commit)));
         argv = artifact.iter().fold(argv, |argv, path| argv.option("--artifact", Some(path.display())));
-        argv.option("--expect-version", expect_version.as_ref())
+        let argv = argv
+            .option("--expect-version", expect_version.as_ref())
             .switch("--history", *history)
             .end_of_options()
-            .word(task)
+            .word(task);
+        misplaced.iter().fold(argv, Argv::word)
     }
 }
 
@@ -270,6 +279,7 @@ impl Criteria {
     ) -> Self {
         Self {
             task: task.to_owned(),
+            misplaced: None,
             list: false,
             add: true,
             accept: None,
@@ -337,8 +347,10 @@ impl Criteria {
     }
 }
 
-fn without_text() -> Error {
-    Error::usage("criteria --add needs --criterion: what is to be delivered")
+const NO_TEXT: &str = "criteria --add needs --criterion: what is to be delivered";
+
+fn without_text(why: &str) -> Error {
+    Error::usage(why)
         .hint("for example `conveyor criteria TASK --add --criterion \"every recorded file parses\" --status accepted`")
 }
 
