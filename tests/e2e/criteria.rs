@@ -14,9 +14,9 @@ fn criterion(world: &World, id: i64) -> Value {
 
 /// Waits for the receipt of what was submitted, and closes it.
 fn receipt(terminal: &Terminal, text: &str) {
-    terminal.wait_until(text, |screen| screen.contains(text) && screen.contains("the same headless (Y"));
+    terminal.wait_until(text, |screen| screen.contains(text) && screen.contains("it ran ("));
     terminal.press(&["Escape"]);
-    terminal.wait_gone("the same headless (Y");
+    terminal.wait_gone("it ran (");
 }
 
 #[test]

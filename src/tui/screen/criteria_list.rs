@@ -30,7 +30,7 @@ pub(super) fn lines(app: &App, asked: &Asked, width: usize) -> Vec<Line<'static>
     let (mut lines, _) = criteria(app, asked, width);
     lines.push(Line::default());
     let list = Argv { words: vec![Criteria::NAME.to_owned(), asked.name.clone(), "--list".to_owned()], stdin: None };
-    let text = format!("the same headless: {}", command_line(app, &list));
+    let text = format!("the same in a shell: {}", command_line(app, &list));
     lines.extend(layers::wrapped(app, Part::Dim, &text, width));
     lines
 }
