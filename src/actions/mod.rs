@@ -85,7 +85,7 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, Epilogue, FinishTask, Handoff, Judged, Limit,
+    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, EndArgs, Epilogue, FinishTask, Handoff, Judged, Limit,
     ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PutToOperator, RecordDecision, Seen,
     Setting, ShownCriterion, StopTask, TaskReview, TermArgs, WorkerAck, task_criteria, task_review,
 };

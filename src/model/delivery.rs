@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::progress::EndKind;
+use super::{progress::EndKind, typing::ControlCommand};
 use crate::{base::Timestamp, text_enum};
 
 text_enum! {
@@ -19,6 +19,20 @@ text_enum! {
         WorkerTaskComplete => "worker_task_complete",
         /// Has a worker's Codex compact its context.
         RequestWorkerCompact => "request_worker_compact",
+        /// Has a worker's Codex begin an empty thread.
+        RequestWorkerClear => "request_worker_clear",
+    }
+}
+
+impl CommandKind {
+    /// The command of Codex that it comes to; none is a message.
+    #[must_use]
+    pub fn control(self) -> Option<ControlCommand> {
+        match self {
+            Self::NotifyManager | Self::NudgeWorker | Self::SessionNudge | Self::WorkerTaskComplete => None,
+            Self::RequestWorkerCompact => Some(ControlCommand::Compact),
+            Self::RequestWorkerClear => Some(ControlCommand::Clear),
+        }
     }
 }
 

@@ -103,7 +103,7 @@ pub fn is_fresh(r: Read<'_>, handoff: &Handoff) -> Result<bool> {
             join bindings as b on b.id = h.binding_id and b.state in ('active', 'ending')
             where h.id = :id and not exists (
                 select 1 from commands as c
-                where c.target_session_id = b.worker_session_id and c.type = 'request_worker_compact'
+                where c.target_session_id = b.worker_session_id and c.type in ('request_worker_compact', 'request_worker_clear')
                   and c.phase = 'done' and c.updated_at >= h.created_at))",
     )?;
     Ok(statement.query_row(named_params! { ":id": handoff.id }, |row| row.get(0))?)

@@ -113,6 +113,20 @@ pub fn of(r: Read<'_>, command_id: &str) -> Result<Option<TypedMessage>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": command_id }, message).optional()?)
 }
 
+/// Whether a pointer was typed to a message that its session has not confirmed.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn has_unread_pointer(r: Read<'_>, session_id: &str) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select exists (
+            select 1 from typed_messages as t
+            join routed_notifications as n on n.id = t.notification_id
+            where t.session_id = :session and n.state = 'delivered' and n.consumed_at is null)",
+    )?;
+    Ok(statement.query_row(named_params! { ":session": session_id }, |row| row.get(0))?)
+}
+
 /// The text that ends with this marker.
 ///
 /// # Errors

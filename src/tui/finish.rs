@@ -2,7 +2,8 @@
 
 use super::{
     app::{App, Screen},
-    form,
+    criteria,
+    form::{self, Subject},
     keymap::Intent,
     layer::Layer,
     message::{Effect, Failure, Load},
@@ -11,7 +12,7 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{FinishTask, ShownCriterion, TaskReview},
+    actions::{Command, FinishTask, ShownCriterion, TaskReview},
     base::{Result, Timestamp},
 };
 
@@ -36,7 +37,9 @@ impl Finishing {
     /// What will be run.
     #[must_use]
     pub fn action(&self) -> FinishTask {
-        FinishTask { stop_worker: self.stop_worker, stop_manager: self.stop_manager, ..FinishTask::plain(&self.name) }
+        let mut action = FinishTask::plain(&self.name);
+        (action.end.stop_worker, action.end.stop_manager) = (self.stop_worker, self.stop_manager);
+        action
     }
 
     /// Every gate is met, as far as was seen.
@@ -74,6 +77,36 @@ pub fn can_finish(app: &App) -> bool {
 #[must_use]
 pub fn takes_yes(app: &App) -> bool {
     !matches!(app.layers.last(), Some(Layer::Finish(finishing)) if !finishing.is_open())
+}
+
+/// Whether the gates are on top, and something is in their way.
+#[must_use]
+pub fn is_in_the_way(app: &App) -> bool {
+    matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some() && !finishing.is_open())
+}
+
+/// What is asked before a task is stopped; none for another command.
+pub(super) fn question(command: &Command) -> Option<String> {
+    let Command::StopTask(action) = command else { return None };
+    let sessions = match (action.end.stop_worker, action.end.stop_manager) {
+        (false, false) => "Its sessions go on.",
+        (true, false) => "Its worker's session is stopped.",
+        (false, true) => "Its manager's session is stopped.",
+        (true, true) => "Its worker's and its manager's session are stopped.",
+    };
+    let task = &action.task;
+    Some(format!(
+        "Stop {task}, which is not done? It is recorded as failed, its binding ends, and what waits for it is taken back. \
+         {sessions}"
+    ))
+}
+
+/// Looks at the gates anew that lie on top now, if they do.
+pub(super) fn look_again(app: &mut App, effects: &mut Vec<Effect>) {
+    if let Some(Layer::Finish(finishing)) = app.layers.last_mut() {
+        finishing.review = None;
+        effects.push(Effect::Load(Load::Review(finishing.task.clone())));
+    }
 }
 
 /// Shows how the selected task stands.
@@ -127,6 +160,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
     let page = usize::from(app.size.height).saturating_sub(6).max(1);
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
+    let in_the_way = is_in_the_way(app);
     let Some(Layer::Finish(finishing)) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back) => {
@@ -138,9 +172,12 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::PageUp) => finishing.scroll = finishing.scroll.saturating_sub(page),
         Some(Intent::WithWorker) => finishing.stop_worker = !finishing.stop_worker,
         Some(Intent::WithManager) => finishing.stop_manager = !finishing.stop_manager,
-        Some(Intent::Reload) => {
-            finishing.review = None;
-            effects.push(Effect::Load(Load::Review(finishing.task.clone())));
+        Some(Intent::Reload) => look_again(app, effects),
+        Some(Intent::Criteria) => criteria::open(app),
+        Some(Intent::StopTask) if in_the_way => {
+            // What is in the way does not matter any more.
+            app.layers.pop();
+            form::keys::open(app, Subject::StopTask, effects);
         }
         Some(Intent::Yes) if !finishing.is_open() => {
             app.say(Part::Warning, "nothing is done: not every gate is met");

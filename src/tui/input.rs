@@ -5,7 +5,7 @@ use super::{
     answers,
     app::{App, Screen},
     calls::Ringing,
-    diff, finish,
+    criteria, diff, finish,
     form::{self, Subject},
     keymap::{Intent, Key, Place},
     layer::{About, Input, Layer, Purpose, Reader},
@@ -41,6 +41,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Receipts) => receipts::keys::key(app, intent, effects),
             Some(Place::Snooze) => marks::snoozing(app, intent, effects),
             Some(Place::Finish) => finish::key(app, intent, effects),
+            Some(Place::Criteria) => criteria::key(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
                     on_screen(app, intent, effects);
@@ -149,6 +150,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         },
         Intent::Diff => diff::open(app, effects),
         Intent::Finish => finish::open(app, effects),
+        Intent::Criteria => criteria::open(app),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),
         Intent::Unread => marks::unread(app, effects),
@@ -238,6 +240,12 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::No
         | Intent::WithWorker
         | Intent::WithManager
+        | Intent::AddCriterion
+        | Intent::AcceptCriterion
+        | Intent::SatisfyCriterion
+        | Intent::DeferCriterion
+        | Intent::RejectCriterion
+        | Intent::StopTask
         | Intent::Approve
         | Intent::Decline
         | Intent::CancelTurn

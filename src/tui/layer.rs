@@ -1,6 +1,7 @@
 //! What can lie on top of a screen: help, an input line, a message that is written, a text to read, a question.
 
 use super::{
+    criteria,
     field::Field,
     finish::Finishing,
     form::Form,
@@ -50,6 +51,8 @@ pub enum Layer {
     Snooze(Snoozing),
     /// A task that is to be finished.
     Finish(Box<Finishing>),
+    /// The criteria of a task.
+    Criteria(criteria::Asked),
 }
 
 impl Layer {
@@ -68,6 +71,7 @@ impl Layer {
             Self::Receipts(_) => Place::Receipts,
             Self::Snooze(_) => Place::Snooze,
             Self::Finish(_) => Place::Finish,
+            Self::Criteria(_) => Place::Criteria,
         }
     }
 }

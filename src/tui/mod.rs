@@ -10,6 +10,7 @@ mod backend;
 mod background;
 pub mod calls;
 pub mod columns;
+mod criteria;
 mod diff;
 mod editing;
 mod event_loop;

@@ -64,6 +64,12 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 finishing.scroll = finishing.scroll.saturating_add_signed(by).min(limit);
             }
         }
+        Some(Layer::Criteria(_)) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Criteria(asked)) = app.layers.last_mut() {
+                asked.scroll = asked.scroll.saturating_add_signed(by).min(limit);
+            }
+        }
         Some(Layer::Confirm { .. } | Layer::Answer(_)) => {
             let limit = screen::layers::overflow(app);
             if let Some(Layer::Confirm { scroll, .. } | Layer::Answer(Asked { scroll, .. })) = app.layers.last_mut() {

@@ -209,7 +209,8 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             | Layer::Confirm { .. }
             | Layer::Answer(_)
             | Layer::Snooze(_)
-            | Layer::Finish(_),
+            | Layer::Finish(_)
+            | Layer::Criteria(_),
         )
         | None => {}
     }

@@ -228,6 +228,11 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let row = form::selected_task(app)?;
             (format!("finish {}", row.task.name), Some(FinishTask::plain(&row.task.name).argv()))
         }
+        Intent::Criteria => {
+            let row = form::selected_task(app)?;
+            let list = ["criteria", &row.task.name, "--list"].map(str::to_owned).into();
+            (format!("criteria of {}", row.task.name), Some(Argv { words: list, stdin: None }))
+        }
         Intent::Pause if row.place != Place::Screen => return None,
         Intent::Pause => {
             let verb = if app.deliveries().is_some_and(|deliveries| deliveries.health.paused) {
@@ -294,7 +299,13 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::Pair
         | Subject::RegisterWorker
         | Subject::RegisterManager
-        | Subject::Deregister => None,
+        | Subject::Deregister
+        | Subject::AddCriterion
+        | Subject::AcceptCriterion
+        | Subject::SatisfyCriterion
+        | Subject::DeferCriterion
+        | Subject::RejectCriterion
+        | Subject::StopTask => None,
     }
 }
 

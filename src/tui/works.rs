@@ -4,13 +4,13 @@ use super::{
     acts::{self, Deed},
     answers,
     app::{App, Look, Screen},
-    finish,
+    criteria, finish,
     form::{Subject, is_offered},
     keymap::Intent,
     look, messages, operator,
     screen::{doctor, fleet, selected_command},
 };
-use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition};
+use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition, supervision::CriterionMove};
 
 /// Whether a key would do anything on the screen now, whatever lies over it.
 #[must_use]
@@ -26,6 +26,14 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Cycle => app.task_name().is_some(),
         Intent::Finish => finish::can_finish(app),
         Intent::Yes => finish::takes_yes(app),
+        Intent::Criteria => criteria::can_look(app),
+        Intent::AddCriterion => finish::can_finish(app),
+        Intent::AcceptCriterion => criteria::can(app, CriterionMove::Accept),
+        Intent::SatisfyCriterion => criteria::can(app, CriterionMove::Satisfy),
+        Intent::DeferCriterion => criteria::can(app, CriterionMove::Defer),
+        Intent::RejectCriterion => criteria::can(app, CriterionMove::Reject),
+        Intent::StopTask => finish::is_in_the_way(app),
+        Intent::WithWorker | Intent::WithManager => !finish::is_in_the_way(app),
         Intent::Nudge => messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),
         Intent::NewTask => is_offered(app, Subject::CreateTask),
@@ -83,8 +91,6 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::PageDown
         | Intent::PageUp
         | Intent::Accept
-        | Intent::WithWorker
-        | Intent::WithManager
         | Intent::Erase
         | Intent::EraseAll
         | Intent::EraseNext

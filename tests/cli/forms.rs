@@ -146,6 +146,7 @@ const SCENES: &[(&str, &[&str])] = &[
         "request-worker-compact",
         &[
             "request-worker-compact parser --dry-run",
+            "request-worker-compact parser --clear --dry-run",
             "request-worker-compact parser --prompt-only --dry-run",
             "request-worker-compact parser --strict-decisions --decision-id 7",
             "request-worker-compact parser",
@@ -243,6 +244,7 @@ const SCENES: &[(&str, &[&str])] = &[
             "criteria parser --accept 9",
             "criteria parser",
             "criteria parser --add --criterion x",
+            "criteria parser --add",
             "criteria nothing --list",
         ],
     ),

@@ -147,7 +147,8 @@ fn messages_through_the_server_have_their_receipts() {
     let Some(lab) = lab_with_server(&[]) else { return };
     let mut server = CodexServer::connect(&lab.home(), LIMITS).unwrap();
     let session = Session::start(&lab, &mut server);
-    lab.rule("^hold", "{{hold line}} {{say Held.}}");
+    // A steered message is asked about anew, and the turn is held for it too.
+    lab.rule("^(hold|on top|this way)", "{{hold line}} {{say Held.}}");
 
     // An idle thread begins a turn, with text that would be a command in a terminal.
     assert!(matches!(refused(server.steer_turn(&session.message("m-0", "x"), NO_TURN)), Refusal::NoOpenTurn));

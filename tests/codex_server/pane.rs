@@ -46,8 +46,12 @@ impl Pane {
         assert!(within(PATIENCE, || self.screen().contains(text)), "{text:?} never came:\n{}", self.screen());
     }
 
-    /// Submits one line as a person does who pastes it.
+    /// Submits one line as a person does who pastes it. What is typed while the terminal still shows the turn before, which
+    /// its server has ended, goes into a turn that is gone.
+    #[track_caller]
     pub(super) fn say(&self, line: &str) {
+        let is_idle = || !self.screen().contains("esc to interrupt");
+        assert!(within(PATIENCE, is_idle), "a turn goes on:\n{}", self.screen());
         self.tmux(&["set-buffer", line]);
         self.tmux(&["paste-buffer", "-p", "-t", "s"]);
         self.wait_for(line);

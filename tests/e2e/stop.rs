@@ -93,9 +93,12 @@ fn a_question_and_the_trust_prompt_are_left_unanswered() {
 fn a_worker_that_does_not_listen_is_closed_after_a_while() {
     let Some(world) = World::start() else { return };
     let sim = shell_words::join([env!("CARGO_BIN_EXE_conveyor"), "sim", "codex", "--no-daemon"]);
+    let deaf = world.server().folder().join("deaf");
     // A program behind it that ignores every key, and the hangup when its terminal goes.
-    world.broken_codex(&format!("{sim} \"$@\"; trap '' INT HUP QUIT; stty -isig -echo; echo '› Ask Codex to do anything'; while :; do sleep 1; done"));
+    world.broken_codex(&format!("{sim} \"$@\"; trap '' INT HUP QUIT; stty -isig -echo; echo '› Ask Codex to do anything'; touch {deaf}; while :; do sleep 1; done", deaf = deaf.display()));
     world.start_worker("w1", "Begin {{say Done.}} {{exit}}");
+    // Before that it is the simulator that is asked to leave, and it does.
+    wait_for("the program that ignores keys", || deaf.exists().then_some(()), || world.screen("w1"));
     let stopped = stop(&world, "w1");
     assert!(["closed", "already_gone"].contains(&stopped["ending"].as_str().unwrap()), "{stopped:#}");
     assert_eq!(stopped["killed_session"], true);

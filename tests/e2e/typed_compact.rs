@@ -43,13 +43,13 @@ impl Typed {
 
     /// Passes until the request has reached the phase.
     #[track_caller]
-    fn until_it_is(&self, id: &str, phase: &str) -> Value {
+    pub(super) fn until_it_is(&self, id: &str, phase: &str) -> Value {
         self.until_one(id, phase, |command| command["phase"] == phase)
     }
 
     /// Passes until the request waits for a reason that holds these words.
     #[track_caller]
-    fn until_it_waits(&self, id: &str, words: &str) -> Value {
+    pub(super) fn until_it_waits(&self, id: &str, words: &str) -> Value {
         self.until_one(id, words, |command| command["reason"].as_str().is_some_and(|why| why.contains(words)))
     }
 
@@ -305,7 +305,7 @@ fn a_session_that_cannot_be_typed_into_is_refused_with_the_reason() {
 }
 
 /// A worker of real Codex in a pane, bound to `parser`, after its first turn.
-fn real(lab: &CodexLab, with_queue: bool) -> Option<Typed> {
+pub(super) fn real(lab: &CodexLab, with_queue: bool) -> Option<Typed> {
     let mut world = World::in_lab(lab)?;
     if with_queue {
         world.use_the_queue();

@@ -203,6 +203,15 @@ fn a_refused_compaction_leaves_no_decision_and_stands_among_the_commands() {
         assert_eq!((&command["type"], &command["phase"]), (&"request_worker_compact".into(), &"blocked".into()));
         assert_eq!(command["required_permission"], "worker_session.compact");
     }
+    // To clear is another permission than to compact.
+    env.sh("manager-config parser --unset permit --permit worker_session.compact").ok();
+    let run = in_session(&env, "m1", "compact-worker parser --clear --reason full --no-wait --json");
+    let (reasons, command) = (run.json()["permission_check"]["reasons"].clone(), newest_command(&env));
+    assert_eq!((run.code, reasons), (3, json!(["permission_not_enabled", "missing_worker_handoff"])), "{run}");
+    assert_eq!(
+        (&command["type"], &command["required_permission"]),
+        (&"request_worker_clear".into(), &"worker_session.clear".into())
+    );
     // With a handoff the gate is passed; that nothing reaches the worker here is another matter.
     let handoff = in_session(&env, "w1", "handoff parser --summary done --next-step more --json").ok().json();
     let (code, told) = refusal(&in_session(&env, "m1", "compact-worker parser --reason full --no-wait --json"));

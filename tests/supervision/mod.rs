@@ -1,5 +1,6 @@
 //! The written contract of a manager: terms, permissions, and that they hold.
 
+mod backing;
 mod config;
 mod continuation;
 mod criteria;

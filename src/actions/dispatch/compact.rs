@@ -1,8 +1,9 @@
-//! `request-worker-compact` and `compact-worker`: have a worker's Codex compact its context, with the record of it.
+//! `request-worker-compact` and `compact-worker`: have a worker's Codex compact its context, with the record of it, or
+//! begin an empty one.
 //!
 //! A request is a command like any other: it waits in the worker's line and for the end of its turn, because Codex
 //! would cut a turn off for it. The proof is the compaction that the worker's rollout records after the call; ingest
-//! ends the command in the transaction that stores the line.
+//! ends the command in the transaction that stores the line. What is different with `--clear` is in `clear`.
 
 use std::{fmt, time::Duration};
 
@@ -12,12 +13,12 @@ use serde_json::{Value, json};
 use super::{
     Dispatcher,
     around::Around,
-    dispatch_health,
+    clear, dispatch_health,
     enqueue::{Request, TIME_TO_LIVE},
     nudge,
     pass::{Handled, Orders},
     push::{self, Fate},
-    servers::{Next, Servers},
+    servers::{How, Next, Servers, Way},
     ways,
 };
 use crate::{
@@ -35,12 +36,11 @@ use crate::{
         session::Session,
         supervision::Deciding,
         task::Task,
+        typing::ControlCommand,
     },
     store::{self, Store, audit},
 };
 
-/// What compacts the context.
-const COMPACT: &str = "/compact";
 /// What is said instead with `--prompt-only`.
 const PROMPT: &str = "Your context is getting full. Finish the step that you are at, then end your turn with a handoff: \
     what is done and how it was checked, what is open, what comes next, and what must not be forgotten. Your context \
@@ -52,6 +52,9 @@ const PROMPT: &str = "Your context is getting full. Finish the step that you are
 /// a compaction; 4 that it waits, for the end of a turn for example, and a dispatcher goes on. A command that runs in a
 /// session needs the permission worker_session.compact and a handoff that still holds; else the request is `blocked`,
 /// and the exit code is 3.
+///
+/// With `--clear` the context is not summarised but left: Codex begins an empty thread in the same pane, and exit code
+/// 0 means that the pane shows it. The permission is worker_session.clear then.
 ///
 /// Example: `conveyor request-worker-compact parser`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -101,7 +104,10 @@ pub struct CompactWorker {
 /// What the worker gets.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct Asking {
-    /// Compact nothing: send a message that asks the worker for a handoff
+    /// Begin an empty thread in the worker's pane instead: nothing of the context is kept
+    #[arg(long)]
+    pub clear: bool,
+    /// Compact nothing: send a message that asks the worker for a handoff; also with `--clear`
     #[arg(long)]
     pub prompt_only: bool,
     /// With `--prompt-only` this message instead; else it is only recorded. `-` reads standard input
@@ -142,7 +148,7 @@ pub struct Compaction {
     phase: Phase,
     /// Why it stands there.
     reason: Option<String>,
-    /// Where the worker's rollout records the compaction.
+    /// Where the worker's rollout records the compaction, or which thread it left for which.
     receipt: Option<Value>,
     /// One was on its way already: this is that one.
     repeated: bool,
@@ -228,12 +234,16 @@ impl Action for CompactWorker {
 
 impl Asking {
     fn words(&self, argv: Argv) -> Argv {
-        let Self { prompt_only, message } = self;
-        argv.switch("--prompt-only", *prompt_only).text("--message", message.as_ref())
+        let Self { clear, prompt_only, message } = self;
+        argv.switch("--clear", *clear).switch("--prompt-only", *prompt_only).text("--message", message.as_ref())
     }
 
     fn kind(&self) -> CommandKind {
-        if self.prompt_only { CommandKind::NudgeWorker } else { CommandKind::RequestWorkerCompact }
+        match self {
+            Self { prompt_only: true, .. } => CommandKind::NudgeWorker,
+            Self { clear: true, .. } => CommandKind::RequestWorkerClear,
+            Self { .. } => CommandKind::RequestWorkerCompact,
+        }
     }
 }
 
@@ -266,13 +276,20 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
     let origin = caller::origin(cx, &store)?;
     let kind = what.kind();
     let given = what.message.as_ref().map(TextArg::get).transpose()?;
-    let text = if what.prompt_only { given.unwrap_or(PROMPT) } else { COMPACT };
+    let text = match kind.control() {
+        Some(control) => control.as_str(),
+        None => given.unwrap_or(PROMPT),
+    };
     let asked = Request { kind, message: text, correlation_id: None, idempotency_key: None, expires: wait.expires };
     asked.check()?;
     let (_, worker) = store.read(|r| worker_of(r, reference))?;
     // The ways are looked at outside the transaction.
     let way = ways::choose(cx, &mut Servers::default(), &worker, kind);
-    let next = way.next(kind);
+    let untold = match &way {
+        Way::Typed(_) if kind == CommandKind::RequestWorkerClear => clear::untold(cx, &worker),
+        _ => None,
+    };
+    let next = untold.map_or_else(|| way.next(kind), Next::Never);
     let accepted = store.write_durably(|w| {
         let (task, worker) = worker_of(w.read(), reference)?;
         let check = gate::check(w.read(), &origin, gate::deed_of(kind), &worker)?;
@@ -294,7 +311,7 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
         {
             return Err(Error::not_found(format!("task \"{}\" has no cycle {cycle}", task.name)));
         }
-        if kind == CommandKind::RequestWorkerCompact
+        if kind.control().is_some()
             && let Some(known) = store::commands::on_its_way(w.read(), &worker.id, kind)?
         {
             return Ok(Accepted::Yes(Box::new((task, worker, known, true, decision, check))));
@@ -303,11 +320,10 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
         if check.allowed
             && let Next::Never(why) = next
         {
-            return Err(Error::refused(format!(
-                "the context of \"{}\" cannot be compacted from here: {why}",
-                worker.name
-            ))
-            .hint(format!("attach to it with `conveyor open {}` and type /compact", worker.name)));
+            let done = if kind == CommandKind::RequestWorkerClear { "cleared" } else { "compacted" };
+            let refused = format!("the context of \"{}\" cannot be {done} from here: {why}", worker.name);
+            return Err(Error::refused(refused)
+                .hint(format!("attach to it with `conveyor open {}` and type {text}", worker.name)));
         }
         let (command, _) = asked.for_worker(cx, w, &origin, &task, &worker)?;
         if command.phase == Phase::Blocked {
@@ -326,6 +342,7 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
             "origin": origin.words(),
             "permission_check": check,
             "prompt_only": what.prompt_only,
+            "slash_command": kind.control(),
         });
         audit::append(w, cx.now(), origin.actor(cx), "worker_compact_requested", about, &payload)?;
         Ok::<_, Error>(Accepted::Yes(Box::new((task, worker, command, false, decision, check))))
@@ -351,6 +368,9 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
         planned.dry_run = true;
         planned.send_result.dry_run = true;
         (planned.send_result.lane, planned.send_result.lane_reason) = match next {
+            Next::Push(How::Types) if kind == CommandKind::RequestWorkerClear => {
+                (Some(Lane::Tmux), Some(clear::TYPED.to_owned()))
+            }
             Next::Push(how) => (Some(how.lane()), Some(how.why().to_owned())),
             Next::Later(why) => (None, Some(format!("it would wait: {why}"))),
             Next::Inbox(why) | Next::Never(why) => (None, Some(why.to_owned())),
@@ -475,7 +495,7 @@ impl Compaction {
                 sent: matches!(command.phase, Phase::Submitted | Phase::Done),
             },
             send_text: text.to_owned(),
-            slash_command: (command.kind == CommandKind::RequestWorkerCompact).then_some(COMPACT),
+            slash_command: command.kind.control().map(ControlCommand::as_str),
             state: command.phase.state(),
             task: task.name.clone(),
             time: command.created_at,
@@ -483,6 +503,12 @@ impl Compaction {
             worker_session: worker.name.clone(),
             waited,
         }
+    }
+}
+
+impl Compaction {
+    fn is_clear(&self) -> bool {
+        self.slash_command == Some(ControlCommand::Clear.as_str())
     }
 }
 
@@ -496,7 +522,12 @@ impl Outcome for Compaction {
             }
             _ if self.dry_run => {
                 let way = self.send_result.lane_reason.as_deref().unwrap_or("no way yet");
-                writeln!(out, "would have {worker_session} compact its context: {way}")?;
+                let what = if self.is_clear() { "begin an empty thread" } else { "compact its context" };
+                writeln!(out, "would have {worker_session} {what}: {way}")?;
+            }
+            (Some(receipt), Phase::Done) if receipt["thread_id"].is_string() => {
+                let thread = receipt["thread_id"].as_str().unwrap_or_default();
+                writeln!(out, "{worker_session} has an empty context: its pane shows the thread {thread}")?;
             }
             (Some(receipt), Phase::Done) if receipt["byte_offset"].is_u64() => {
                 let byte = &receipt["byte_offset"];

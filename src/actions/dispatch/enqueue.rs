@@ -388,7 +388,8 @@ impl<'a> Request<'a> {
             CommandKind::NudgeWorker
             | CommandKind::SessionNudge
             | CommandKind::WorkerTaskComplete
-            | CommandKind::RequestWorkerCompact => {
+            | CommandKind::RequestWorkerCompact
+            | CommandKind::RequestWorkerClear => {
                 ((Role::Manager, binding.manager_session_id.as_str()), &binding.worker_session_id)
             }
         };
@@ -438,7 +439,11 @@ impl<'a> Request<'a> {
         }
         let check = gate::check(w.read(), origin, gate::deed_of(self.kind), target)?;
         let id = cx.fresh_id("command");
-        let payload = json!({"message": self.message});
+        let mut payload = json!({"message": self.message});
+        if self.kind == CommandKind::RequestWorkerClear {
+            // What another thread holds nobody has asked to forget.
+            payload["thread_id"] = json!(target.codex_session_id);
+        }
         let correlation_id = self.correlation_id.map_or_else(|| cx.fresh_id("dispatch"), str::to_owned);
         let new = NewCommand {
             id: &id,

@@ -2,6 +2,7 @@
 
 mod around;
 mod chain;
+mod clear;
 mod codex_queue;
 mod commands;
 mod compact;

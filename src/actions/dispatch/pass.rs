@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     around::{Around, Known, PermissionCheck, Verdict},
+    clear,
     compact::{self, NotYet},
     into_inbox::{IN_HAND, put_into_inbox, take_from_inbox},
     push::{self, Effect},
@@ -203,6 +204,7 @@ pub(super) fn run(
             let is_fresh = place == 0;
             let not_yet = match push.command.kind {
                 CommandKind::RequestWorkerCompact => compact::not_yet(cx, store, orders, &push.command)?,
+                CommandKind::RequestWorkerClear => clear::not_yet(cx, store, orders, &push.command)?,
                 _ => None,
             };
             let handled = match (not_yet, &push.way) {
@@ -276,11 +278,10 @@ impl Ways {
         Ok(any.then_some(Self(ways)))
     }
 
-    /// The way that was seen for a command like this one: a compaction and a message may take different ones.
+    /// The way that was seen for a command like this one: a command of Codex and a message may take different ones.
     fn to(&self, row: &InLine) -> Option<&Way> {
         let (looked_for, way) = self.0.get(&row.target_session_id)?;
-        let compacts = |kind: CommandKind| kind == CommandKind::RequestWorkerCompact;
-        (compacts(*looked_for) == compacts(row.kind)).then_some(way)
+        (looked_for.control() == row.kind.control()).then_some(way)
     }
 }
 

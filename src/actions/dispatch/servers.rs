@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
+    clear,
     codex_queue::Queues,
     panes::{self, Panes, Ready},
 };
@@ -120,6 +121,14 @@ pub(super) enum Next<'a> {
 impl Way {
     /// What it means for a command of this kind.
     pub(super) fn next(&self, kind: CommandKind) -> Next<'_> {
+        if kind == CommandKind::RequestWorkerClear {
+            return match self {
+                Self::Later(why) => Next::Later(why),
+                Self::Typed(_) => Next::Push(How::Types),
+                Self::Inbox(why) => Next::Never(why.strip_suffix(FETCHES).unwrap_or(why)),
+                Self::Server { .. } | Self::Queue { .. } => Next::Never(clear::NO_PANE),
+            };
+        }
         if kind == CommandKind::RequestWorkerCompact {
             return match self {
                 Self::Server { is_busy: false } => Next::Push(How::Compacts),

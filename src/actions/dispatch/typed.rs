@@ -4,7 +4,8 @@
 //! of the text, and from where on its echo counts. `staged` and `submitted` follow what the pane has counted. `done` is
 //! written by ingest alone, with the line that shows the text. What was interrupted goes on in `typed_after`.
 //!
-//! A compaction is typed too, as the command `/compact` alone: the compaction that the rollout records is its proof.
+//! Commands of Codex are typed too, alone: of `/compact` the compaction that the rollout records is the proof, of `/clear`
+//! the thread that the pane shows then.
 //!
 //! What is too long, or cannot be typed as it is, lies in the inbox, and a pointer to it is typed: its echo makes the
 //! command `delivered`, and only the reader's confirmation makes it `done`.
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use super::{
     around::Around,
-    compact, into_inbox,
+    clear, compact, into_inbox,
     panes::{self, Ready},
     pass::{self, Handled, Orders, Paused, Push},
     push::{self, LEASE, LOOK_AGAIN, PROOF_PATIENCE, TOO_LATE},
@@ -140,7 +141,8 @@ fn begin<'a>(
                 return Ok(Some(Err(laid)));
             }
         };
-        let mut why = panes::TYPED.to_owned();
+        let is_clear = command.kind == CommandKind::RequestWorkerClear;
+        let mut why = if is_clear { clear::TYPED } else { panes::TYPED }.to_owned();
         if let Some(not_queued) = &not_queued {
             why = format!("{why}; Codex's queue cannot be reached ({not_queued})");
         }
@@ -149,7 +151,10 @@ fn begin<'a>(
         }
         let thread = session.codex_session_id.clone();
         let mut result = json!({"pane": target.pane.to_string(), "thread_id": thread});
-        if command.kind == CommandKind::RequestWorkerCompact && !compact::note_end(w.read(), session, &mut result)? {
+        if command.kind.control().is_some() && !compact::note_end(w.read(), session, &mut result)? {
+            return Ok(None);
+        }
+        if is_clear && !clear::is_about(command, session) {
             return Ok(None);
         }
         let by = &orders.dispatcher_id;
@@ -203,8 +208,8 @@ fn begin<'a>(
 /// What is typed: a command of Codex, the message, or where it lies. Gives the reason when none of it can be typed.
 fn plan(env: &Env, command: &Command, around: &Around) -> Result<Plan, String> {
     let marker = Marker::of_command(&command.id);
-    if command.kind == CommandKind::RequestWorkerCompact {
-        let text = TypedText::command(ControlCommand::Compact);
+    if let Some(control) = command.kind.control() {
+        let text = TypedText::command(control);
         return Ok(Plan { body: text.as_str().to_owned(), text, pointer: None });
     }
     let speaker = push::speaker(command, around);
@@ -229,8 +234,8 @@ fn plan(env: &Env, command: &Command, around: &Around) -> Result<Plan, String> {
 
 /// What was to be typed for a command, once more. Gives the reason when this program would not type it.
 pub(super) fn retyped(command: &Command, row: &TypedMessage) -> Result<TypedText, String> {
-    if command.kind == CommandKind::RequestWorkerCompact {
-        return Ok(TypedText::command(ControlCommand::Compact));
+    if let Some(control) = command.kind.control() {
+        return Ok(TypedText::command(control));
     }
     typed(&row.body, &Marker::parse(&row.marker).map_err(|error| error.to_string())?)
 }
@@ -260,8 +265,14 @@ impl Work<'_> {
     pub(super) fn sought(&self) -> &'static str {
         match self.text.sign() {
             Sign::Marker(_) => "the message",
-            Sign::Command(_) => "a compaction for it",
+            Sign::Command(ControlCommand::Compact) => "a compaction for it",
+            Sign::Command(ControlCommand::Clear) => "that it was left for another thread",
         }
+    }
+
+    /// Whether it has the session leave its thread.
+    pub(super) fn is_clear(&self) -> bool {
+        *self.text.sign() == Sign::Command(ControlCommand::Clear)
     }
 
     /// The last look before an effect: whether this dispatcher still has the message in hand. What comes between it and
@@ -329,6 +340,7 @@ impl Work<'_> {
             }
         };
         let in_the_way = match held {
+            Held::Whole | Held::End if self.is_clear() => clear::in_the_way(self.cx, self.store, &self.row)?,
             Held::Whole | Held::End => None,
             Held::Changed => Some("the composer holds more than the message, or not all of it"),
             Held::Hidden => Some("something hides the composer in which it stands"),
@@ -395,6 +407,11 @@ impl Work<'_> {
             return Ok(());
         }
         crash::point("submitted");
+        if self.is_clear() {
+            clear::await_thread(self.cx, self.store, &self.command, &self.row)?;
+            self.rest(LOOK_AGAIN, clear::SUBMITTED)?;
+            return Ok(());
+        }
         let session = self.store.read(|r| store::sessions::by_id(r, &self.command.target_session_id))?;
         if let Some(session) = session {
             push::await_proof(self.cx, self.store, &session, &self.command, PROOF_PATIENCE);

@@ -7,7 +7,7 @@
 
 use super::{
     around::{Around, CRASHES, MOST_CRASHES, QUICKLY_FOLLOWED, Verdict},
-    compact, health,
+    clear, compact, health,
     panes::{self, Held as Place},
     pass::{Handled, Orders, Paused},
     push::{self, Fate, LEASE, LOOK_AGAIN},
@@ -257,6 +257,9 @@ impl Open<'_> {
             // Only what stands in the ledger as staged is ever submitted.
             return work.give_back(why);
         }
+        if work.is_clear() && self.was_cleared(work)? {
+            return Ok(false);
+        }
         if let Some(error) = &self.unread {
             return work.end(Phase::Ambiguous, &format!("{why}, and its rollout cannot be read: {error}"));
         }
@@ -268,7 +271,15 @@ impl Open<'_> {
             // What its writer was about to write is there by then.
             return work.rest(LOOK_AGAIN, ENDED);
         }
+        if work.is_clear() {
+            return work.end(Phase::Failed, &format!("{why}, and no other thread was seen in it"));
+        }
         work.end(Phase::Failed, &format!("{why}, and its rollout does not show {}", work.sought()))
+    }
+
+    /// Ends a request to clear when the session has another thread since.
+    fn was_cleared(&self, work: &Work<'_>) -> Result<bool> {
+        clear::confirm(self.cx, self.store, &work.command, &self.row, &self.session)
     }
 
     fn by_marks(&self, mut work: Work<'_>, info: &PaneInfo, marks: &Receipt) -> Result<bool> {
@@ -286,6 +297,9 @@ impl Open<'_> {
             if !work.advance(Phase::Staged, "it stands in the composer, where its dispatcher left it")? {
                 return Ok(false);
             }
+        }
+        if work.is_clear() && self.was_cleared(&work)? {
+            return Ok(false);
         }
         if has_moved {
             let why = "the session has another thread now, and the one it was typed for is read no more";
@@ -372,16 +386,23 @@ impl Open<'_> {
                 if let Some(why) = self.came_to_nothing(&work, marks)? {
                     return work.end(Phase::Failed, &why);
                 }
-                work.end(Phase::Ambiguous, "it was submitted, and the idle session's rollout does not show it")
+                let why = match work.is_clear() {
+                    true => "it was submitted, and which thread its pane shows is not seen",
+                    false => "it was submitted, and the idle session's rollout does not show it",
+                };
+                work.end(Phase::Ambiguous, why)
             }
             SignPlace::Absent | SignPlace::OnScreen => work.rest(SURE_AFTER, UNSEEN),
         }
     }
 
-    /// What the rollout says of a compaction that was tried and failed.
+    /// What is seen of a command of Codex that was submitted and came to nothing.
     fn came_to_nothing(&self, work: &Work<'_>, marks: &Receipt) -> Result<Option<String>> {
         if matches!(work.text.sign(), Sign::Marker(_)) || marks.sign != SignPlace::Absent {
             return Ok(None);
+        }
+        if work.is_clear() {
+            return Ok(clear::came_to_nothing(self.cx, &self.session, &self.row));
         }
         match compact::fate(self.store, &self.session, &work.command, self.unread.as_ref())? {
             Fate::Failed(why) => Ok(Some(why)),

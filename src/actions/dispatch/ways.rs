@@ -1,6 +1,7 @@
 //! Which way a message takes to a session now, in one place: the first that is there wins, and the reason goes with it.
 
 use super::{
+    clear,
     codex_queue::Usable,
     panes::{Panes, Ready},
     servers::{NO_THREAD, Servers, Way},
@@ -45,11 +46,14 @@ pub(super) fn refreshed(cx: &Context, store: &Store, panes: &mut Panes, session:
 
 /// The order of the ways: Codex's server where it has the thread; else Codex's own queue, if the session takes from it;
 /// else the session's pane, if it can be typed into; else the inbox, which is always there. A compaction is never put
-/// into the queue, from which it would come as a message.
+/// into the queue, from which it would come as a message. `/clear` is typed: only a terminal moves on to another thread.
 pub(super) fn choose(cx: &Context, servers: &mut Servers, session: &Session, kind: CommandKind) -> Way {
     if session.codex_session_id.is_none() {
         // Nothing would prove whose record a message is in.
         return Way::Inbox(NO_THREAD);
+    }
+    if kind == CommandKind::RequestWorkerClear {
+        return servers.panes.way(cx, session).unwrap_or(Way::Inbox(clear::NO_PANE));
     }
     match servers.way(cx, session) {
         Way::Inbox(why) => {

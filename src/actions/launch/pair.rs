@@ -462,12 +462,13 @@ fn record(
         if found.is_new {
             task::record(cx, w, &found.task)?;
         }
-        let (is_seeded, criteria) = config::seed(cx, w, &origin, &found.task, &wanted.terms)?;
+        // The worker is at work already: what it has done since it was started is done for these terms, and belongs to the
+        // binding.
+        let (is_seeded, criteria) = config::seed(cx, w, &origin, &found.task, &wanted.terms, began)?;
         let worker = write_down(cx, w, working, Role::Worker, now)?;
         let manager = write_down(cx, w, managing, Role::Manager, now)?;
         let worker = binding::bindable(w.read(), &worker.name, Role::Worker)?;
         let manager = binding::bindable(w.read(), &manager.name, Role::Manager)?;
-        // The worker is at work already; what it did for this task since it was started belongs to the binding.
         let binding = binding::tie(cx, w, &origin, &found.task, [&worker, &manager], began, now)?;
         let about = audit::About { task_id: Some(&found.task.id), session_id: None };
         let payload = serde_json::json!({

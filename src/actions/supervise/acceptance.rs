@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::criteria;
+use super::{criteria, evidence};
 use crate::{
     actions::{Context, caller::Origin},
-    base::{Error, Result},
+    base::{Error, Result, Timestamp},
     model::{
         supervision::{CriterionSource, CriterionStatus},
         task::Task,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Makes accepted criteria of the acceptance texts of a task's terms which it does not have yet, from any source. What an
 /// operator asks for is accepted, too, when it is there and was proposed, put off or rejected; unless the terms asked for
-/// it `before`, and an operator has settled it since. How many were added.
+/// it `before`, and an operator has settled it since. What is older than `asked_at` shows nothing of them. How many were added.
 pub(in crate::actions) fn seed(
     cx: &Context,
     w: &Write<'_>,
@@ -26,8 +26,9 @@ pub(in crate::actions) fn seed(
     task: &Task,
     before: &[String],
     acceptance: &[String],
+    asked_at: Timestamp,
 ) -> Result<usize> {
-    let evidence = json!({"source": "manager_config"});
+    let from_terms = json!({"source": "manager_config"});
     let mut added = Vec::new();
     let all = store::criteria::of_task(w.read(), &task.id)?;
     for text in acceptance {
@@ -40,9 +41,9 @@ pub(in crate::actions) fn seed(
                 status: CriterionStatus::Accepted,
                 proof: None,
                 rationale: None,
-                evidence: &evidence,
+                evidence: &from_terms,
             };
-            added.push(criteria::add(cx, w, origin, &new)?.id);
+            added.push(criteria::add(cx, w, origin, &new, asked_at)?.id);
             continue;
         };
         let binds = |one: &Criterion| matches!(one.status, CriterionStatus::Accepted | CriterionStatus::Satisfied);
@@ -56,10 +57,10 @@ pub(in crate::actions) fn seed(
         let changed = Criterion {
             status: CriterionStatus::Accepted,
             rationale: Some("the operator's terms ask for it".to_owned()),
-            evidence: if is_new_round { evidence.clone() } else { known.evidence.clone() },
+            evidence: if is_new_round { from_terms.clone() } else { known.evidence.clone() },
             ..known.clone()
         };
-        criteria::record_change(cx, w, origin, known, &changed)?
+        criteria::record_change(cx, w, origin, known, &changed, asked_at)?
             .ok_or_else(|| Error::conflict(format!("criterion {} was changed meanwhile", known.id)))?;
     }
     if !added.is_empty() {
@@ -73,7 +74,7 @@ pub(in crate::actions) fn seed(
 /// Whether an operator has put off or rejected one of these, as the last word about it.
 pub(super) fn is_settled<'a>(r: Read<'_>, those: impl Iterator<Item = &'a Criterion>) -> Result<bool> {
     for one in those.filter(|one| matches!(one.status, CriterionStatus::Deferred | CriterionStatus::Rejected)) {
-        if store::criteria::settled_by(r, one.id)?.as_deref() == Some(audit::Actor::Operator.as_str()) {
+        if evidence::is_settled_by_operator(r, one)? {
             return Ok(true);
         }
     }

@@ -341,7 +341,7 @@ fn store_terms(cx: &Context, reference: &str, wanted: &Wanted<'_>) -> Result<Man
         planned.check(&origin)?;
         let (changes, changed) = (planned.changes(), planned.is_change());
         if changed {
-            write_down(cx, w, &origin, &planned, planned.before != planned.after)?;
+            write_down(cx, w, &origin, &planned, planned.before != planned.after, cx.now())?;
         }
         let settings = ManagerSettings::of(w.read(), cx, &planned.task)?;
         Ok(ManagerSettings { changed, changes, ..settings })
@@ -383,25 +383,33 @@ pub(in crate::actions) fn seed_planned(cx: &Context, task: &Task, args: &TermArg
     Ok(Seed { is_written, requires_acks: planned.after.require_acks })
 }
 
-/// Gives a task that is paired its terms: those on record, else the plain ones, with what the flags say. Whether
-/// something was written, and how many criteria were added.
+/// Gives a task that is paired its terms: those on record, else the plain ones, with what the flags say, as they were
+/// asked for at this time. Whether something was written, and how many criteria were added.
 pub(in crate::actions) fn seed(
     cx: &Context,
     w: &Write<'_>,
     origin: &Origin,
     task: &Task,
     args: &TermArgs,
+    asked_at: Timestamp,
 ) -> Result<(bool, usize)> {
     let planned = plan(w.read(), &task.id, &seed_wanted(args)?)?;
     planned.check(origin)?;
     let sets_terms = planned.config.is_none() || planned.before != planned.after;
     let is_written = sets_terms || planned.is_change();
-    let criteria = if is_written { write_down(cx, w, origin, &planned, sets_terms)? } else { 0 };
+    let criteria = if is_written { write_down(cx, w, origin, &planned, sets_terms, asked_at)? } else { 0 };
     Ok((is_written, criteria))
 }
 
 /// Stores what differs, and says so in the audit trail.
-fn write_down(cx: &Context, w: &Write<'_>, origin: &Origin, planned: &Planned, sets_terms: bool) -> Result<usize> {
+fn write_down(
+    cx: &Context,
+    w: &Write<'_>,
+    origin: &Origin,
+    planned: &Planned,
+    sets_terms: bool,
+    asked_at: Timestamp,
+) -> Result<usize> {
     let Planned { task, config, before, after, budget, budget_after } = planned;
     let now = cx.now();
     if sets_terms {
@@ -411,7 +419,8 @@ fn write_down(cx: &Context, w: &Write<'_>, origin: &Origin, planned: &Planned, s
         store::budgets::limit(w, &task.id, *budget_after)?;
     }
     // What the terms ask for are criteria like all others.
-    let seeded = acceptance::seed(cx, w, origin, task, &before.acceptance_criteria, &after.acceptance_criteria)?;
+    let (was, is) = (&before.acceptance_criteria, &after.acceptance_criteria);
+    let seeded = acceptance::seed(cx, w, origin, task, was, is, asked_at)?;
     let names =
         |list: &mut dyn Iterator<Item = supervision::Permission>| list.map(|one| one.as_str()).collect::<Vec<_>>();
     let old_revision = config.as_ref().map_or(0, |config| config.revision);

@@ -18,12 +18,12 @@ use crate::{
         caller::{self, Origin},
         lookup,
     },
-    base::{Error, Kind, Result},
+    base::{Error, Kind, Result, Timestamp},
     model::{
         session::Session,
         supervision::{
             CriteriaSummary, CriterionMove, CriterionSource, CriterionStatus,
-            evidence::{is_verified, links},
+            evidence::{Backing, backing, links},
         },
         task::{Binding, Task},
     },
@@ -42,7 +42,18 @@ use crate::{
 /// was deferred, satisfied or rejected, without its evidence; the last two with a --rationale. A worker only proposes.
 /// A session neither defers nor rejects what the operator asked for.
 ///
+/// What you name as an operator, a file or a commit among it, is your word that it shows what was asked for, and is
+/// shown as that; a command that ended well and a run-tools step since are seen by the program itself.
+///
+/// Example: `conveyor criteria parser --add --criterion "every recorded file parses" --status accepted`
+///
+/// Example: `conveyor criteria parser --list --text`
+///
 /// Example: `conveyor criteria parser --satisfy 3 --commit 1f5bd2a --proof "cargo test: 212 passed"`
+///
+/// Example: `conveyor criteria parser --satisfy 3 --artifact target/report.txt`
+///
+/// Example: `conveyor criteria parser --reject 4 --rationale "the format is dropped"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(false)
     .args(["list", "add", "accept", "satisfy", "defer", "reject"]))]
@@ -53,8 +64,8 @@ pub struct Criteria {
     /// List them
     #[arg(long)]
     pub list: bool,
-    /// Add one
-    #[arg(long, requires_all = ["criterion", "source"])]
+    /// Add one, with --criterion
+    #[arg(long)]
     pub add: bool,
     /// The work is held to it from now on, or again
     #[arg(long, value_name = "ID")]
@@ -71,7 +82,8 @@ pub struct Criteria {
     /// What is to be delivered
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, requires = "add")]
     pub criterion: Option<String>,
-    /// Where it comes from: user_requested, manager_inferred, worker_proposed or final_audit
+    /// Where it comes from: user_requested, manager_inferred, worker_proposed or final_audit [default for an operator:
+    /// user_requested; a session says it]
     #[arg(long, value_name = "SOURCE", requires = "add")]
     pub source: Option<CriterionSource>,
     /// With --list only those that stand so, may be given several times; with --add how it begins [default: proposed]
@@ -110,6 +122,8 @@ pub struct CriteriaList {
 /// A criterion as printed.
 #[derive(Debug, Clone, Serialize)]
 pub struct CriterionView {
+    /// Who or what stands behind it when it is satisfied: the program, or only the word of an operator or a session.
+    backed_by: Option<Backing>,
     #[serde(flatten)]
     criterion: Criterion,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,8 +132,8 @@ pub struct CriterionView {
 
 impl CriterionView {
     /// Without its history.
-    pub(super) fn plain(criterion: Criterion) -> Self {
-        Self { criterion, history: None }
+    pub(super) fn plain(r: Read<'_>, criterion: Criterion) -> Result<Self> {
+        Ok(Self { backed_by: evidence::backing(r, &criterion)?, criterion, history: None })
     }
 
     /// Where it stands.
@@ -149,6 +163,9 @@ impl Action for Criteria {
                 self.told(r, cx, task, None, /*repeated*/ false)
             });
         }
+        if self.add && self.criterion.is_none() {
+            return Err(without_text());
+        }
         let proof = self.proof.as_deref().map(|text| texts::one("--proof", text)).transpose()?;
         let rationale = self.rationale.as_deref().map(|text| texts::one("--rationale", text)).transpose()?;
         let said = Said { proof, rationale };
@@ -164,26 +181,31 @@ impl Action for Criteria {
             }
             let change = Change { cx, w, origin: &origin, bound: bound(w.read(), &task)?, task: &task };
             let found = |before: &Value, id: Option<i64>| {
-                // What a person says it shows, it shows; a session shows what was done since it was asked for.
-                let since = match (&origin, id) {
-                    (Origin::Operator, _) => None,
-                    (_, Some(id)) => store::criteria::counts_since(w.read(), id)?,
-                    (_, None) => Some(cx.now()),
+                let since = match id {
+                    Some(id) => store::criteria::counts_since(w.read(), id)?,
+                    None => Some(cx.now()),
                 };
-                let about = evidence::For { task: &task, worker: change.bound.worker.as_ref(), since, now: cx.now() };
+                let about = evidence::For {
+                    task: &task,
+                    worker: change.bound.worker.as_ref(),
+                    since,
+                    by_operator: origin == Origin::Operator,
+                    now: cx.now(),
+                };
                 evidence.after(w.read(), &about, before)
             };
-            let (affected, repeated) = match (self.step(), &text, self.source) {
-                (Some((step, id)), ..) => {
+            let (affected, repeated) = match (self.step(), &text) {
+                (Some((step, id)), _) => {
                     (change.step(step, id, self.expect_version, &said, self.evidence.is_empty(), &found)?, false)
                 }
-                (None, Some(text), Some(source)) => {
+                (None, Some(text)) => {
+                    let source = self.source_from(&origin)?;
                     let ([] | [_]) = self.status.as_slice() else {
                         return Err(Error::usage("criteria --add accepts at most one --status"));
                     };
                     change.add(text, source, self.status.first().copied(), &said, &found(&json!({}), None)?)?
                 }
-                _ => return Err(Error::usage("criteria --add requires --criterion and --source")),
+                (None, None) => return Err(without_text()),
             };
             self.told(w.read(), cx, task.clone(), Some(affected), repeated)
         })
@@ -272,6 +294,20 @@ impl Criteria {
         moves.into_iter().find_map(|(step, id)| Some((step, id?)))
     }
 
+    /// Where an added one comes from. Who is an operator asks for it; a session says whose wish it is.
+    fn source_from(&self, origin: &Origin) -> Result<CriterionSource> {
+        match (self.source, origin) {
+            (Some(source), _) => Ok(source),
+            (None, Origin::Operator) => Ok(CriterionSource::UserRequested),
+            (None, Origin::Session(_) | Origin::Hidden) => {
+                Err(Error::usage("criteria --add needs --source: a session says where a criterion comes from").hint(
+                    "--source worker_proposed for what the worker proposes, --source manager_inferred for what follows \
+                     from the goal",
+                ))
+            }
+        }
+    }
+
     fn told(
         &self,
         r: Read<'_>,
@@ -282,7 +318,7 @@ impl Criteria {
     ) -> Result<CriteriaList> {
         let view = |criterion: Criterion| {
             let history = self.history.then(|| store::criteria::history(r, criterion.id)).transpose()?;
-            Ok::<_, Error>(CriterionView { criterion, history })
+            Ok::<_, Error>(CriterionView { history, ..CriterionView::plain(r, criterion)? })
         };
         let wanted = |one: &Criterion| !self.list || self.status.is_empty() || self.status.contains(&one.status);
         let all = store::criteria::of_task(r, &task.id)?;
@@ -295,6 +331,11 @@ impl Criteria {
             task: Brief { id: task.id, name: task.name },
         })
     }
+}
+
+fn without_text() -> Error {
+    Error::usage("criteria --add needs --criterion: what is to be delivered")
+        .hint("for example `conveyor criteria TASK --add --criterion \"every recorded file parses\" --status accepted`")
 }
 
 /// What was said with a change.
@@ -363,7 +404,7 @@ impl Change<'_> {
             rationale: said.rationale.as_deref(),
             evidence,
         };
-        add(self.cx, self.w, self.origin, &new).map(|added| (added, false))
+        add(self.cx, self.w, self.origin, &new, self.cx.now()).map(|added| (added, false))
     }
 
     fn step(
@@ -413,7 +454,7 @@ impl Change<'_> {
             evidence,
             ..known.clone()
         };
-        let stored = record_change(self.cx, self.w, self.origin, &known, &changed)?;
+        let stored = record_change(self.cx, self.w, self.origin, &known, &changed, self.cx.now())?;
         stored.ok_or_else(|| changed_meanwhile(known.version + 1))
     }
 
@@ -425,7 +466,7 @@ impl Change<'_> {
                 Error::new(Kind::Blocked, format!("criterion {id} has no evidence that can be looked up")).hint(HINT)
             );
         }
-        if *self.origin != Origin::Operator && !is_verified(found) {
+        if *self.origin != Origin::Operator && backing(found, /*by_operator*/ false) != Backing::Program {
             let words = format!("the evidence of criterion {id} is what somebody says, and no receipt");
             return Err(Error::new(Kind::Blocked, words).hint(
                 "show a command of the worker's that ended well (--byte), a commit, a file (--artifact), or an event of \
@@ -479,11 +520,16 @@ impl Change<'_> {
     }
 }
 
-/// Adds a criterion, and says so in the audit trail.
-pub(super) fn add(cx: &Context, w: &Write<'_>, origin: &Origin, new: &NewCriterion<'_>) -> Result<Criterion> {
+/// Adds a criterion that was asked for at this time, and says so in the audit trail.
+pub(super) fn add(
+    cx: &Context,
+    w: &Write<'_>,
+    origin: &Origin,
+    new: &NewCriterion<'_>,
+    asked_at: Timestamp,
+) -> Result<Criterion> {
     let by = By { actor: origin.actor(cx).as_str(), origin: &origin.words() };
-    let now = cx.now();
-    let added = store::criteria::add(w, new, by, now)?;
+    let added = store::criteria::add(w, new, by, asked_at)?;
     let about = audit::About { task_id: Some(new.task_id), session_id: None };
     let payload = json!({
         "created": true,
@@ -497,21 +543,22 @@ pub(super) fn add(cx: &Context, w: &Write<'_>, origin: &Origin, new: &NewCriteri
         "status": added.status,
         "task_id": added.task_id,
     });
-    audit::append(w, now, origin.actor(cx), "acceptance_criterion_added", about, &payload)?;
+    audit::append(w, cx.now(), origin.actor(cx), "acceptance_criterion_added", about, &payload)?;
     Ok(added)
 }
 
-/// Stores a criterion as it is now, and says so in the audit trail; none when somebody else has changed it meanwhile.
+/// Stores a criterion as it is since this time, and says so in the audit trail; none when somebody else has changed it
+/// meanwhile.
 pub(super) fn record_change(
     cx: &Context,
     w: &Write<'_>,
     origin: &Origin,
     known: &Criterion,
     changed: &Criterion,
+    at: Timestamp,
 ) -> Result<Option<Criterion>> {
     let by = By { actor: origin.actor(cx).as_str(), origin: &origin.words() };
-    let now = cx.now();
-    let Some(stored) = store::criteria::change(w, known.status, changed, by, now)? else { return Ok(None) };
+    let Some(stored) = store::criteria::change(w, known.status, changed, by, at)? else { return Ok(None) };
     let about = audit::About { task_id: Some(&stored.task_id), session_id: None };
     let payload = json!({
         "criterion": stored.criterion,
@@ -529,7 +576,7 @@ pub(super) fn record_change(
         "task_id": stored.task_id,
         "version": stored.version,
     });
-    audit::append(w, now, origin.actor(cx), "acceptance_criterion_updated", about, &payload)?;
+    audit::append(w, cx.now(), origin.actor(cx), "acceptance_criterion_updated", about, &payload)?;
     Ok(Some(stored))
 }
 
@@ -538,12 +585,17 @@ impl Outcome for CriteriaList {
         let would = if self.dry_run && self.affected_criterion.is_some() { "would be " } else { "" };
         let line = |out: &mut dyn fmt::Write, would: &str, one: &CriterionView| {
             let Criterion { id, status, source, criterion, evidence, .. } = &one.criterion;
+            let word = match one.backed_by {
+                Some(Backing::Operator) => " on the operator's word",
+                Some(Backing::Session) => " on a session's word",
+                Some(Backing::Program) | None => "",
+            };
             let links = match links(evidence).count() {
                 0 => String::new(),
                 1 => ", 1 link to evidence".to_owned(),
                 links => format!(", {links} links to evidence"),
             };
-            writeln!(out, "#{id} {would}{status} ({source}{links}): {criterion}")
+            writeln!(out, "#{id} {would}{status}{word} ({source}{links}): {criterion}")
         };
         match &self.affected_criterion {
             Some(one) => line(out, would, one)?,

@@ -20,11 +20,18 @@ use crate::{
     model::{
         delivery::Phase,
         session::Session,
-        supervision::evidence::{Grade, LINKS, links, says_something},
+        supervision::{
+            CriterionStatus,
+            evidence::{self, BACKED_BY, Backing, Grade, LINKS, links, says_something},
+        },
         task::Task,
     },
     ports::{env::find_program, git, own::OwnFiles},
-    store::{self, Read, criteria::LineFound},
+    store::{
+        self, Read,
+        audit::Actor,
+        criteria::{Criterion, LineFound},
+    },
 };
 
 /// The most links of a criterion.
@@ -77,8 +84,10 @@ struct Found {
 pub(super) struct For<'a> {
     pub(super) task: &'a Task,
     pub(super) worker: Option<&'a Session>,
-    /// What is older shows nothing; none when a person says what it shows.
+    /// What is older shows nothing by itself; none when that is not on record.
     pub(super) since: Option<Timestamp>,
+    /// A person says what it shows, and may name what is older.
+    pub(super) by_operator: bool,
     pub(super) now: Timestamp,
 }
 
@@ -203,14 +212,14 @@ impl Evidence<'_> {
                     .hint(format!("`conveyor events {} --json` lists them", task.name))
             })?;
             let name = format!("event {id}");
-            about.is_new_enough(&name, Some(event.at))?;
             // Of all that is on record only what this program ran itself is a receipt.
             let is_step = event.kind == STEP_EVENT;
             if is_step && event.payload["state"] != "succeeded" {
                 return Err(Error::refused(format!("{name} tells of a step that failed, and shows nothing")));
             }
             let grade = if is_step && event.payload["step"] == "run-tools" { Grade::Verified } else { Grade::Claimed };
-            add(&mut links, json!({"event": id, "grade": grade, "kind": "event", "type": event.kind}));
+            let link = json!({"event": id, "grade": grade, "kind": "event", "type": event.kind});
+            add(&mut links, about.backed(link, &name, Some(event.at))?);
         }
         for offset in &self.args.byte {
             let worker =
@@ -225,8 +234,7 @@ impl Evidence<'_> {
                     "{name} is history that a fork or a resume copied in, and shows nothing"
                 )));
             }
-            about.is_new_enough(&name, line.at)?;
-            add(&mut links, of_line(&line, *offset, worker));
+            add(&mut links, about.backed(of_line(&line, *offset, worker), &name, line.at)?);
         }
         for id in &self.args.command {
             let command = store::commands::by_id(r, id)?
@@ -235,14 +243,12 @@ impl Evidence<'_> {
             if command.phase != Phase::Done {
                 return Err(Error::refused(format!("command {id} is {} and shows nothing", command.phase)));
             }
-            about.is_new_enough(&format!("command {id}"), Some(command.updated_at))?;
             // That something was said shows nothing of the work.
             let link = json!({"command": id, "grade": Grade::Claimed, "kind": "command", "type": command.kind});
-            add(&mut links, link);
+            add(&mut links, about.backed(link, &format!("command {id}"), Some(command.updated_at))?);
         }
         for Found { link, at, name } in &self.found {
-            about.is_new_enough(name, *at)?;
-            add(&mut links, link.clone());
+            add(&mut links, about.backed(link.clone(), name, *at)?);
         }
         if links.len() > MAX_LINKS {
             return Err(Error::refused(format!("a criterion takes {MAX_LINKS} links to its evidence")));
@@ -254,6 +260,21 @@ impl Evidence<'_> {
 }
 
 impl For<'_> {
+    /// The link with who or what stands behind it. Of a file or a commit the program sees that it is there; that it shows
+    /// what was asked for is the word of whoever names it, and only a session is held to rules there.
+    fn backed(&self, mut link: Value, name: &str, at: Option<Timestamp>) -> Result<Value> {
+        let is_receipt = link["grade"] == Grade::Verified.as_str();
+        let backing = if self.by_operator {
+            let ended_well = is_receipt && matches!(link["kind"].as_str(), Some("bytes" | "event"));
+            if ended_well && self.is_new_enough(name, at).is_ok() { Backing::Program } else { Backing::Operator }
+        } else {
+            self.is_new_enough(name, at)?;
+            if is_receipt { Backing::Program } else { Backing::Session }
+        };
+        link[BACKED_BY] = json!(backing);
+        Ok(link)
+    }
+
     /// Refuses what is older than what it is to show.
     fn is_new_enough(&self, name: &str, at: Option<Timestamp>) -> Result<()> {
         let Some(since) = self.since else { return Ok(()) };
@@ -295,10 +316,31 @@ fn is_of_command(line: &LineFound) -> bool {
     matches!(line.what.as_deref(), Some("CommandExecution" | "exec_command_end"))
 }
 
+/// Adds a link. What was named before stays one link, with the stronger backing.
 fn add(links: &mut Vec<Value>, link: Value) {
-    if !links.contains(&link) {
-        links.push(link);
+    let plain = |link: &Value| {
+        let mut link = link.clone();
+        link.as_object_mut().map(|fields| fields.remove(BACKED_BY));
+        link
+    };
+    match links.iter_mut().find(|known| plain(known) == plain(&link)) {
+        None => links.push(link),
+        Some(known) if link[BACKED_BY] == Backing::Program.as_str() => *known = link,
+        Some(_) => {}
     }
+}
+
+/// Who or what stands behind a criterion that is satisfied; none for one that is not.
+pub(super) fn backing(r: Read<'_>, one: &Criterion) -> Result<Option<Backing>> {
+    if one.status != CriterionStatus::Satisfied {
+        return Ok(None);
+    }
+    Ok(Some(evidence::backing(&one.evidence, is_settled_by_operator(r, one)?)))
+}
+
+/// Whether an operator has said the last word about a criterion.
+pub(super) fn is_settled_by_operator(r: Read<'_>, one: &Criterion) -> Result<bool> {
+    Ok(store::criteria::settled_by(r, one.id)?.as_deref() == Some(Actor::Operator.as_str()))
 }
 
 #[cfg(test)]

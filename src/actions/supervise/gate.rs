@@ -27,6 +27,7 @@ pub(in crate::actions) fn deed_of(kind: CommandKind) -> Deed {
         | CommandKind::SessionNudge
         | CommandKind::WorkerTaskComplete => Deed::Nudge,
         CommandKind::RequestWorkerCompact => Deed::Compact,
+        CommandKind::RequestWorkerClear => Deed::Clear,
     }
 }
 

@@ -24,7 +24,7 @@ mod terms;
 mod texts;
 
 pub use acks::{ManagerAck, WorkerAck};
-pub use closing::{FinishTask, ShownCriterion, StopTask, TaskReview, task_criteria, task_review};
+pub use closing::{EndArgs, FinishTask, ShownCriterion, StopTask, TaskReview, task_criteria, task_review};
 pub(super) use config::ManagerSettings;
 pub use config::{Limit, ManagerConfig};
 pub use continuation::{Continuation, Seen};

@@ -71,7 +71,10 @@ pub struct CriteriaByStatus {
 impl CriteriaByStatus {
     /// Those of a task.
     pub(in crate::actions) fn load(r: Read<'_>, task: &Task) -> Result<Self> {
-        let all: Vec<_> = store::criteria::of_task(r, &task.id)?.into_iter().map(CriterionView::plain).collect();
+        let all: Vec<_> = store::criteria::of_task(r, &task.id)?
+            .into_iter()
+            .map(|one| CriterionView::plain(r, one))
+            .collect::<Result<_>>()?;
         let of = |status| all.iter().filter(|one| one.status() == status).cloned().collect::<Vec<_>>();
         Ok(Self {
             accepted: of(CriterionStatus::Accepted),

@@ -49,6 +49,8 @@ pub struct GateCheck {
     pub ok: bool,
     /// What is in the way, each in words.
     pub reasons: Vec<String>,
+    /// What to do about it, each a command line in words; nothing when it is met.
+    pub next: Vec<String>,
     /// What whoever ends the task should know although it is not in the way.
     pub notes: Vec<String>,
     /// Who wants it; the first one that does.
@@ -59,13 +61,22 @@ impl GateCheck {
     /// A gate with what is in its way.
     #[must_use]
     pub fn new(gate: Gate, wanted_by: Wants, reasons: Vec<String>) -> Self {
-        Self { gate, ok: reasons.is_empty(), reasons, notes: Vec::new(), wanted_by }
+        Self { gate, ok: reasons.is_empty(), reasons, next: Vec::new(), notes: Vec::new(), wanted_by }
     }
 
-    /// The same with something that should be known.
+    /// The same with what to do about it; it is asked for only when the gate is not met.
     #[must_use]
-    pub fn noting(mut self, note: Option<&str>) -> Self {
-        self.notes.extend(note.map(str::to_owned));
+    pub fn leading_to(mut self, next: impl FnOnce() -> Vec<String>) -> Self {
+        if !self.ok {
+            self.next = next();
+        }
+        self
+    }
+
+    /// The same with what should be known.
+    #[must_use]
+    pub fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
         self
     }
 }

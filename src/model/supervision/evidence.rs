@@ -17,15 +17,52 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// Who or what stands behind what was shown.
+    pub enum Backing {
+        /// This program: it has seen a receipt of its own, or one that a session may rest on.
+        Program => "program",
+        /// An operator says that it shows this. The program has seen no more than that the thing is there.
+        Operator => "operator",
+        /// A session says so.
+        Session => "session",
+    }
+}
+
+/// Where a link says who or what stands behind it.
+pub const BACKED_BY: &str = "backed_by";
+
+/// Who or what stands behind a link of a criterion that an operator has settled, or somebody else.
+///
+/// Links that were made before it was on record say nothing: a command or a step that ended well was seen by the program
+/// whoever named it, of a file or a commit only that it is there.
+#[must_use]
+pub fn link_backing(link: &Value, by_operator: bool) -> Backing {
+    if let Some(told) = link[BACKED_BY].as_str().and_then(|word| word.parse().ok()) {
+        return told;
+    }
+    let is_verified = link["grade"] == Grade::Verified.as_str();
+    let ended_well = matches!(link["kind"].as_str(), Some("bytes" | "event"));
+    match (is_verified, by_operator) {
+        (true, false) => Backing::Program,
+        (true, true) if ended_well => Backing::Program,
+        (_, true) => Backing::Operator,
+        (false, false) => Backing::Session,
+    }
+}
+
+/// Who or what stands behind an evidence, the strongest first: the program, the operator that has settled it, a session.
+#[must_use]
+pub fn backing(evidence: &Value, by_operator: bool) -> Backing {
+    if links(evidence).any(|link| link_backing(link, by_operator) == Backing::Program) {
+        return Backing::Program;
+    }
+    if by_operator { Backing::Operator } else { Backing::Session }
+}
+
 /// The links of an evidence.
 pub fn links(evidence: &Value) -> impl Iterator<Item = &Value> {
     evidence[LINKS].as_array().into_iter().flatten()
-}
-
-/// Whether a program's receipt is among the links.
-#[must_use]
-pub fn is_verified(evidence: &Value) -> bool {
-    links(evidence).any(|link| link["grade"] == Grade::Verified.as_str())
 }
 
 /// A name as evidence is compared by: `Manager Decision` is `manager_decision`.
@@ -108,16 +145,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_receipt_is_verified() {
-        assert!(is_verified(&json!({"links": [{"grade": "claimed"}, {"grade": "verified"}]})));
+    fn only_a_receipt_is_seen_by_the_program() {
+        let seen = json!({"links": [{"grade": "claimed"}, {"grade": "verified", "kind": "bytes"}]});
+        assert_eq!((backing(&seen, false), backing(&seen, true)), (Backing::Program, Backing::Program));
         for forged in [
             json!({}),
             json!({"links": []}),
             json!({"links": [{"grade": "claimed"}, {}]}),
             json!({"grade": "verified"}),
+            json!({"backed_by": "program"}),
         ] {
-            assert!(!is_verified(&forged), "{forged}");
+            assert_eq!(
+                (backing(&forged, false), backing(&forged, true)),
+                (Backing::Session, Backing::Operator),
+                "{forged}"
+            );
         }
+    }
+
+    #[test]
+    fn what_an_operator_names_is_their_word_whoever_settles_it() {
+        let link = |backed_by: &str| json!({"grade": "verified", "kind": "artifact", "backed_by": backed_by});
+        let of = |links: &[Value], by_operator| backing(&json!({ "links": links }), by_operator);
+        assert_eq!(of(&[link("operator")], true), Backing::Operator);
+        assert_eq!(of(&[link("operator")], false), Backing::Session, "a session settles nothing with it");
+        assert_eq!(of(&[link("operator"), link("program")], true), Backing::Program);
+        // Nothing is on record of who named it.
+        let old = [json!({"grade": "verified", "kind": "artifact"})];
+        assert_eq!((of(&old, true), of(&old, false)), (Backing::Operator, Backing::Program));
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl App {
         });
         if let Some(open) = open {
             *open = reader;
-        } else if awaited && self.layers.is_empty() {
+        } else if awaited && matches!(self.layers.last(), None | Some(Layer::Criteria(_))) {
             self.layers.push(Layer::Reader(reader));
         } else {
             let part = if result.is_ok() { Part::Dim } else { Part::Failed };

@@ -52,6 +52,8 @@ pub struct Picker {
     pub candidates: Vec<Candidate>,
     /// Another name than those may be typed.
     pub open: bool,
+    /// A name alone says little: what it is stands beside it.
+    pub tells: bool,
     /// The offered name that Enter takes; none before one was sought out.
     pub at: Option<usize>,
 }
@@ -67,6 +69,14 @@ impl Picker {
         let mut found = best(typed, &self.candidates, |candidate| candidate.name.clone());
         found.truncate(OFFERED);
         found
+    }
+
+    /// What the name is that stands there, when it tells.
+    #[must_use]
+    pub fn told(&self) -> Option<&str> {
+        let typed = self.field.text().trim();
+        let known = self.candidates.iter().find(|candidate| self.tells && candidate.name == typed)?;
+        Some(&known.about)
     }
 
     /// Whether what stands there can be taken.

@@ -11,6 +11,7 @@ use crate::{
     tui::{
         app::App,
         editing::{self, Lines},
+        finish,
         keymap::{Intent, Key},
         layer::Layer,
         message::{Effect, Failure, Load},
@@ -145,7 +146,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
         Ok(commands) => {
             // Its form stays below the question, and comes back with a no.
             if let [command] = commands.as_slice()
-                && let Some(words) = operator::question(app, command)
+                && let Some(words) = operator::question(app, command).or_else(|| finish::question(command))
             {
                 return ask_command(app, &words, command.clone());
             }

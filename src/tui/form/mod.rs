@@ -1,6 +1,7 @@
 //! Forms: what a command of the catalogue needs, asked for field by field. A form is its command line being written:
 //! each field is a flag, and what stands in them all is judged by the rules of the command line before anything runs.
 
+mod closing;
 pub mod control;
 mod drafts;
 pub mod keys;
@@ -85,6 +86,36 @@ impl Form {
         std::mem::replace(&mut self.focus, next) != next
     }
 
+    /// What Enter does in the field with the keyboard, in a word.
+    #[must_use]
+    pub fn accept_word(&self) -> &'static str {
+        if self.focus + 1 < self.entries.len() {
+            return "next";
+        }
+        match self.entries.get(self.focus).map(|entry| &entry.control) {
+            // Shown first; the next key does it.
+            Some(Control::Pick(picker)) if picker.clone().complete() => "complete",
+            _ => self.subject.act(),
+        }
+    }
+
+    /// What a blank does in the field with the keyboard, in a word; none where it is a blank.
+    #[must_use]
+    pub fn toggle_word(&self) -> Option<&'static str> {
+        match self.entries.get(self.focus)?.control {
+            Control::Choice(_) => Some("choose"),
+            Control::Switch(_) => Some("yes or no"),
+            Control::Checks(_) => Some("check"),
+            Control::Line(_) | Control::Text(_) | Control::Pick(_) => None,
+        }
+    }
+
+    /// Whether a new line can be begun in the field with the keyboard.
+    #[must_use]
+    pub fn takes_lines(&self) -> bool {
+        matches!(self.entries.get(self.focus).map(|entry| &entry.control), Some(Control::Text(_)))
+    }
+
     /// The command lines as they stand, whether or not they can run: one, or one for each checked value.
     #[must_use]
     pub fn lines(&self) -> Vec<Argv> {
@@ -144,6 +175,9 @@ impl Form {
                 _ => {}
             }
         }
+        if let Some(fault) = self.without_evidence() {
+            return Err(fault);
+        }
         self.lines()
             .iter()
             .map(|line| {
@@ -153,6 +187,16 @@ impl Form {
                 })
             })
             .collect()
+    }
+
+    /// What is satisfied names something that shows it.
+    fn without_evidence(&self) -> Option<Fault> {
+        let is_evidence = |entry: &Entry| matches!(entry.flag, Flag::Option(flag) if closing::EVIDENCE.contains(&flag));
+        let first = self.entries.iter().position(is_evidence).filter(|_| self.subject == Subject::SatisfyCriterion)?;
+        let is_empty =
+            self.entries.iter().filter(|entry| is_evidence(entry)).all(|entry| entry.control.value().is_empty());
+        let words = "name what shows it: a file, a commit, a byte or an event".to_owned();
+        is_empty.then_some(Fault { entry: Some(first), words })
     }
 
     /// The field whose flag an error names.

@@ -1,25 +1,29 @@
 //! The forms there are: their fields, what is filled in at the start, and whether there is anything to fill in at all.
 
 use super::{
-    Entry, Flag, Form,
+    Entry, Flag, Form, closing,
     control::{Candidate, Checks, Choice, Control, Picker},
 };
 use crate::{
     actions::{
-        Action as _, Bind, CompactWorker, Deregister, Discover, ManagerConfig, OperatorInbox, Pair, PutToOperator,
-        RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager, StartWorker, Tasks,
+        Action as _, Bind, CompactWorker, Criteria, Deregister, Discover, ManagerConfig, OperatorInbox, Pair,
+        PutToOperator, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager, StartWorker, StopTask,
+        Tasks,
     },
     model::{
         board::{SessionRow, TaskRow},
         session::{Registration, Role},
         state::Condition,
+        supervision::CriterionMove,
         task::BindingState,
     },
     text_enum,
     tui::{
         answers,
         app::{App, BoardState, Screen},
+        criteria,
         field::Field,
+        finish,
         keymap::Intent,
         operator,
     },
@@ -56,6 +60,18 @@ text_enum! {
         Budget => "budget",
         /// Answers what is put to the operator.
         Settle => "settle",
+        /// Asks for something that a task has to deliver.
+        AddCriterion => "add_criterion",
+        /// Holds the work to a criterion.
+        AcceptCriterion => "accept_criterion",
+        /// Says that a criterion is fulfilled, and what shows it.
+        SatisfyCriterion => "satisfy_criterion",
+        /// Puts a criterion off.
+        DeferCriterion => "defer_criterion",
+        /// Drops a criterion.
+        RejectCriterion => "reject_criterion",
+        /// Ends a task that is not done.
+        StopTask => "stop_task",
     }
 }
 
@@ -78,6 +94,12 @@ impl Subject {
             Self::Deregister => Deregister::NAME,
             Self::Budget => ManagerConfig::NAME,
             Self::Settle => OperatorInbox::NAME,
+            Self::AddCriterion
+            | Self::AcceptCriterion
+            | Self::SatisfyCriterion
+            | Self::DeferCriterion
+            | Self::RejectCriterion => Criteria::NAME,
+            Self::StopTask => StopTask::NAME,
         }
     }
 
@@ -99,6 +121,47 @@ impl Subject {
             Self::Deregister => "deregister a session",
             Self::Budget => "limit a task's nudges",
             Self::Settle => "answer a question that is put to you",
+            Self::AddCriterion => "add a criterion: what the task has to deliver",
+            Self::AcceptCriterion => "accept a criterion: the work is held to it",
+            Self::SatisfyCriterion => "satisfy a criterion: name what shows it",
+            Self::DeferCriterion => "put a criterion off",
+            Self::RejectCriterion => "drop a criterion",
+            Self::StopTask => "stop a task that is not done",
+        }
+    }
+
+    /// What it does, as the word of a key.
+    #[must_use]
+    pub fn act(self) -> &'static str {
+        match self {
+            Self::CreateTask => "create",
+            Self::StartWorker | Self::StartManager | Self::Pair => "start",
+            Self::RegisterWorker | Self::RegisterManager => "register",
+            Self::Adopt => "adopt",
+            Self::Bind => "bind",
+            Self::Compact => "compact",
+            Self::Interrupt => "interrupt",
+            Self::Resume => "resume",
+            Self::Deregister => "deregister",
+            Self::Budget => "set",
+            Self::Settle => "answer",
+            Self::AddCriterion => "add",
+            Self::AcceptCriterion => "accept",
+            Self::SatisfyCriterion => "satisfy",
+            Self::DeferCriterion => "put off",
+            Self::RejectCriterion => "drop",
+            Self::StopTask => "stop",
+        }
+    }
+
+    /// The step of a criterion that it is.
+    fn step(self) -> Option<CriterionMove> {
+        match self {
+            Self::AcceptCriterion => Some(CriterionMove::Accept),
+            Self::SatisfyCriterion => Some(CriterionMove::Satisfy),
+            Self::DeferCriterion => Some(CriterionMove::Defer),
+            Self::RejectCriterion => Some(CriterionMove::Reject),
+            _ => None,
         }
     }
 
@@ -113,7 +176,14 @@ impl Subject {
                 let about: Vec<String> = task.into_iter().chain(session).collect();
                 (!about.is_empty()).then(|| about.join(" and "))
             }
-            Self::Compact | Self::Budget | Self::Pair | Self::StartManager => {
+            Self::AcceptCriterion | Self::SatisfyCriterion | Self::DeferCriterion | Self::RejectCriterion => {
+                let task = &selected_task(app)?.task.name;
+                Some(match criteria::meant(app) {
+                    Some(one) => format!("criterion {} of {task}", one.id),
+                    None => task.clone(),
+                })
+            }
+            Self::Compact | Self::Budget | Self::Pair | Self::StartManager | Self::AddCriterion | Self::StopTask => {
                 selected_task(app).map(|row| row.task.name.clone())
             }
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
@@ -145,12 +215,23 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
         Subject::Settle => (&[], settle(app)?),
+        Subject::AddCriterion => (&["--add"], closing::add(app)?),
+        Subject::AcceptCriterion => (&[], closing::step(app, CriterionMove::Accept)?),
+        Subject::SatisfyCriterion => (&[], closing::step(app, CriterionMove::Satisfy)?),
+        Subject::DeferCriterion => (&[], closing::step(app, CriterionMove::Defer)?),
+        Subject::RejectCriterion => (&[], closing::step(app, CriterionMove::Reject)?),
+        Subject::StopTask => (&[], closing::stop(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
     // The keyboard begins where something is to be typed.
     let first = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty());
-    // Whose turn is interrupted is what was selected; what is left to be said is what comes afterwards.
-    form.focus = first.unwrap_or(usize::from(subject == Subject::Interrupt));
+    // Whose turn is interrupted, and which criterion is meant, is what was selected; what is left to be said comes after.
+    let said = match subject {
+        Subject::Interrupt => 1,
+        _ if subject.step().is_some() => 2,
+        _ => 0,
+    };
+    form.focus = first.unwrap_or(said);
     Ok(form)
 }
 
@@ -176,7 +257,12 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
         Subject::Compact => task(|row| active(row).is_some()),
-        Subject::Budget => task(|_| true),
+        Subject::Budget | Subject::StopTask => task(|_| true),
+        Subject::AddCriterion => finish::can_finish(app),
+        Subject::AcceptCriterion => closing::any(app, CriterionMove::Accept),
+        Subject::SatisfyCriterion => closing::any(app, CriterionMove::Satisfy),
+        Subject::DeferCriterion => closing::any(app, CriterionMove::Defer),
+        Subject::RejectCriterion => closing::any(app, CriterionMove::Reject),
         Subject::Settle => !operator::questions(app).is_empty(),
         Subject::Interrupt => answers::is_reachable(app),
         Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),
@@ -188,23 +274,23 @@ fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) 
     Entry { label, hint, flag, required: false, control }
 }
 
-fn required(entry: Entry) -> Entry {
+pub(super) fn required(entry: Entry) -> Entry {
     Entry { required: true, ..entry }
 }
 
-fn line(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+pub(super) fn line(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Option(flag), hint, Control::Line(Field::default()))
 }
 
-fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+pub(super) fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Option(flag), hint, Control::Text(Field::default()))
 }
 
-fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+pub(super) fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Switch(flag), hint, Control::Switch(false))
 }
 
-fn choice(
+pub(super) fn choice(
     label: &'static str,
     flag: &'static str,
     hint: &'static str,
@@ -213,7 +299,7 @@ fn choice(
     entry(label, Flag::Option(flag), hint, Control::Choice(Choice { options: options.to_vec(), at: 0 }))
 }
 
-fn pick(
+pub(super) fn pick(
     label: &'static str,
     flag: Flag,
     hint: &'static str,
@@ -467,7 +553,7 @@ pub fn may_have_ended(row: &SessionRow) -> bool {
     row.registration == Registration::Gone || matches!(row.judgement.condition, Condition::Aborted | Condition::Unknown)
 }
 
-fn open_tasks(app: &App, fits: impl Fn(&TaskRow) -> bool) -> Vec<Candidate> {
+pub(super) fn open_tasks(app: &App, fits: impl Fn(&TaskRow) -> bool) -> Vec<Candidate> {
     let tasks = app.board().map_or(&[][..], |board| &board.tasks);
     let open = tasks.iter().filter(|row| row.task.state.is_open() && fits(row));
     let candidate = |row: &TaskRow| {

@@ -57,6 +57,12 @@ impl Intent {
             | Self::Unread
             | Self::Cycle
             | Self::Finish
+            | Self::Criteria
+            | Self::AcceptCriterion
+            | Self::SatisfyCriterion
+            | Self::DeferCriterion
+            | Self::RejectCriterion
+            | Self::StopTask
             | Self::Compact
             | Self::Budget
             | Self::Resume
@@ -76,7 +82,7 @@ impl Intent {
             | Self::Kinds
             | Self::Jump
             | Self::Gone => Group::Look,
-            Self::NewTask | Self::StartWorker | Self::Adopt | Self::Bind => Group::Begin,
+            Self::NewTask | Self::AddCriterion | Self::StartWorker | Self::Adopt | Self::Bind => Group::Begin,
             Self::Fleet
             | Self::Task
             | Self::Events

@@ -43,6 +43,8 @@ text_enum! {
         Snooze => "snooze",
         /// Over the gates of a task.
         Finish => "finish",
+        /// Over the criteria of a task.
+        Criteria => "criteria",
     }
 }
 
@@ -181,6 +183,20 @@ text_enum! {
         Stop => "stop",
         /// Show the gates of a task, and finish it there.
         Finish => "finish",
+        /// Show the criteria of a task, and what can be done about them.
+        Criteria => "criteria",
+        /// Ask for something that a task has to deliver.
+        AddCriterion => "add_criterion",
+        /// Hold the work to the criterion.
+        AcceptCriterion => "accept_criterion",
+        /// Say that the criterion is fulfilled, and what shows it.
+        SatisfyCriterion => "satisfy_criterion",
+        /// Put the criterion off.
+        DeferCriterion => "defer_criterion",
+        /// Drop the criterion.
+        RejectCriterion => "reject_criterion",
+        /// End a task that is not done.
+        StopTask => "stop_task",
         /// Stop the worker too, or let it go on.
         WithWorker => "with_worker",
         /// Stop the manager too, or let it go on.
@@ -247,7 +263,8 @@ impl Place {
             | Self::Confirm
             | Self::Answer
             | Self::Snooze
-            | Self::Finish => false,
+            | Self::Finish
+            | Self::Criteria => false,
         }
     }
 }

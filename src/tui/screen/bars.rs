@@ -10,6 +10,7 @@ use crate::{
     tui::{
         app::{App, Screen, count},
         keymap::{Binding, Intent},
+        layer::Layer,
         operator,
         theme::{Glyphs, Part},
         works::works,
@@ -184,13 +185,13 @@ fn shorten_front(text: &str, width: usize, glyphs: Glyphs) -> String {
 
 /// The keys that work now, as many as fit; the one for help always does.
 pub(super) fn footer(app: &App) -> Line<'static> {
-    let width = |row: &Binding| row.keys.first().map_or(0, |key| key.name().width()) + row.short.width() + 3;
+    let width = |row: &Binding| row.keys.first().map_or(0, |key| key.name().width()) + word(app, row).width() + 3;
     let places = app.places();
     let keymap = &app.settings.keymap;
     let rows: Vec<&Binding> = keymap
         .rows(&places[..places.len() - 1])
         // A meaning that was taken off the keyboard has no key to be shown.
-        .filter(|row| !row.keys.is_empty() && (is_over_a_screen(app, row.intent) || works(app, row.intent)))
+        .filter(|row| !row.keys.is_empty() && is_offered(app, row.intent))
         .collect();
     let help = rows.iter().position(|row| row.intent == Intent::Help);
     let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| width(rows[index])));
@@ -211,13 +212,44 @@ pub(super) fn footer(app: &App) -> Line<'static> {
     Line::from(spans)
 }
 
-/// Whether it is a key of what lies over a screen, and works as long as that lies there.
-fn is_over_a_screen(app: &App, intent: Intent) -> bool {
-    // An answer works when the question takes it.
-    !app.layers.is_empty() && !matches!(intent, Intent::Approve | Intent::Decline | Intent::CancelTurn)
+/// Whether a key does something now. What lies over a screen has keys that work as long as it lies there; those that are
+/// about what it shows work when that takes them.
+fn is_offered(app: &App, intent: Intent) -> bool {
+    match (app.layers.last(), intent) {
+        (Some(Layer::Form(form)), Intent::Toggle) => form.toggle_word().is_some(),
+        (Some(Layer::Form(form)), Intent::LineBreak) => form.takes_lines(),
+        (
+            None | Some(_),
+            Intent::Approve
+            | Intent::Decline
+            | Intent::CancelTurn
+            | Intent::AddCriterion
+            | Intent::AcceptCriterion
+            | Intent::SatisfyCriterion
+            | Intent::DeferCriterion
+            | Intent::RejectCriterion
+            | Intent::StopTask
+            | Intent::Yes
+            | Intent::WithWorker
+            | Intent::WithManager,
+        )
+        | (None, _) => works(app, intent),
+        (Some(_), _) => true,
+    }
+}
+
+/// What a key does now, in a word: in a form that is a matter of the field with the keyboard.
+fn word(app: &App, row: &Binding) -> &'static str {
+    let Some(Layer::Form(form)) = app.layers.last() else { return row.short };
+    match row.intent {
+        Intent::Accept => form.accept_word(),
+        Intent::Submit => form.subject.act(),
+        Intent::Toggle => form.toggle_word().unwrap_or(row.short),
+        _ => row.short,
+    }
 }
 
 fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
     let key = row.keys.first().map_or_else(String::new, |key| key.name());
-    [Span::raw(" "), span(app, Part::Key, key), span(app, Part::Dim, format!(" {} ", row.short))]
+    [Span::raw(" "), span(app, Part::Key, key), span(app, Part::Dim, format!(" {} ", word(app, row)))]
 }

@@ -104,6 +104,7 @@ pub fn kind(kind: CommandKind) -> &'static str {
         CommandKind::NotifyManager => "notice",
         CommandKind::WorkerTaskComplete => "wake",
         CommandKind::RequestWorkerCompact => "compact",
+        CommandKind::RequestWorkerClear => "clear",
     }
 }
 

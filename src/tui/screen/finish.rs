@@ -2,11 +2,14 @@
 
 use ratatui::text::Line;
 
-use super::{layers::wrapped, span, styled};
+use super::{
+    layers::{key_lines, wrapped},
+    span, styled,
+};
 use crate::{
     actions::{Action as _, ShownCriterion},
     base::text::one_line,
-    model::supervision::{CriterionStatus, evidence::Grade},
+    model::supervision::{CriterionStatus, Gate, evidence::Backing},
     tui::{
         app::App,
         finish::Finishing,
@@ -38,11 +41,28 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
                     let texts = wrap(&one_line(told), width.saturating_sub(5), 200);
                     lines.extend(texts.into_iter().map(|text| styled(app, part, format!("     {text}"))));
                 }
+                let by_key = (gate.gate == Gate::Criteria && !gate.ok).then(|| {
+                    let key = app.key_in(Place::Finish, Intent::Criteria);
+                    format!("press {key}: satisfy, accept, put off or drop them there")
+                });
+                for step in by_key.iter().chain(&gate.next) {
+                    let texts = wrap(&one_line(step), width.saturating_sub(11), 200);
+                    lines.extend(texts.into_iter().enumerate().map(|(row, text)| {
+                        let first = if row == 0 { "     next: " } else { "           " };
+                        Line::from(vec![span(app, Part::Key, first), span(app, Part::Dim, text)])
+                    }));
+                }
             }
             lines
         }
     };
     lines.push(Line::default());
+    if finishing.review.is_some() && !finishing.is_open() {
+        let key = app.key_in(Place::Finish, Intent::StopTask);
+        let text = format!("Or end the task without being done: press {key} (stop-task).");
+        lines.extend(wrapped(app, Part::Text, &text, width));
+        return lines;
+    }
     let word = |stops: bool| if stops { "is stopped" } else { "goes on" };
     let sessions = format!(
         "Its binding ends and what waits for it is taken back. The worker {}, the manager {}.",
@@ -64,28 +84,31 @@ fn wanted_by(word: &str) -> &str {
 }
 
 /// The keys below the box.
-pub(super) fn keys(app: &App, finishing: &Finishing) -> Line<'static> {
-    let mut parts = Vec::new();
-    let mut key = |intent: Intent, text: &'static str| {
-        parts.push(span(app, Part::Key, app.key_in(Place::Finish, intent)));
-        parts.push(span(app, Part::Text, format!(" {text}  ")));
+pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'static>> {
+    let sessions = [(Intent::WithWorker, "stop worker"), (Intent::WithManager, "stop manager")];
+    let mut keys = match &finishing.review {
+        Some(_) if finishing.is_open() => vec![(Intent::Yes, "finish")],
+        Some(_) => {
+            vec![(Intent::Criteria, "criteria"), (Intent::StopTask, "stop the task instead"), (Intent::Reload, "look")]
+        }
+        None => Vec::new(),
     };
-    if finishing.is_open() {
-        key(Intent::Yes, "finish");
+    if finishing.review.is_none() || finishing.is_open() {
+        keys.extend(sessions);
     }
-    key(Intent::WithWorker, "stop worker");
-    key(Intent::WithManager, "stop manager");
-    key(Intent::Back, "leave");
-    Line::from(parts)
+    keys.push((Intent::Back, "leave"));
+    key_lines(app, Place::Finish, keys, width)
 }
 
 /// What was asked for, and what shows it.
 pub(super) fn proofs(criteria: &[ShownCriterion], width: usize) -> Vec<(Part, String)> {
     let mut lines = Vec::new();
     let mut text = |part: Part, first: &str, text: &str| {
-        let indent = " ".repeat(first.chars().count());
-        for (index, line) in wrap(&one_line(text), width.saturating_sub(indent.len()), 20).into_iter().enumerate() {
-            lines.push((part, format!("{}{line}", if index == 0 { first } else { &indent })));
+        let lead = first.len() - first.trim_start().len();
+        let text = format!("{}{}", first.trim_start(), one_line(text));
+        for (row, line) in wrap(&text, width.saturating_sub(lead + 3), 20).into_iter().enumerate() {
+            let indent = if row == 0 { lead } else { lead + 3 };
+            lines.push((part, format!("{:indent$}{line}", "")));
         }
     };
     for one in criteria {
@@ -95,14 +118,16 @@ pub(super) fn proofs(criteria: &[ShownCriterion], width: usize) -> Vec<(Part, St
             CriterionStatus::Proposed => Part::Warning,
             CriterionStatus::Deferred | CriterionStatus::Rejected => Part::Dim,
         };
-        text(part, &format!("#{} {} ", one.id, one.status), &one.text);
+        let word = if one.backing == Some(Backing::Operator) { " on the operator's word" } else { "" };
+        text(part, &format!("#{} {}{word}: ", one.id, one.status), &one.text);
         if let Some(proof) = &one.proof {
             text(Part::Dim, "   said: ", proof);
         }
-        for (grade, link) in &one.links {
-            let (part, first) = match grade {
-                Grade::Verified => (Part::Text, "   proof: "),
-                Grade::Claimed => (Part::Dim, "   claim: "),
+        for (backing, link) in &one.links {
+            let (part, first) = match backing {
+                Backing::Program => (Part::Text, "   proof: "),
+                Backing::Operator => (Part::Dim, "   operator's word: "),
+                Backing::Session => (Part::Dim, "   claim: "),
             };
             text(part, first, link);
         }

@@ -208,6 +208,10 @@ fn text(app: &App, field: &Field, is_focused: bool, width: usize) -> Drawn {
 /// A name, and while it is sought the names that fit.
 fn pick(app: &App, picker: &Picker, is_focused: bool, width: usize) -> Drawn {
     let (mut lines, cursor) = one_line(app, &picker.field, width);
+    if let (Some(about), Some(line)) = (picker.told(), lines.last_mut()) {
+        let room = width.saturating_sub(line.width() + 2);
+        line.push_span(span(app, Part::Dim, format!("  {}", cut(about, room, app.settings.glyphs))));
+    }
     if is_focused {
         for (index, candidate) in picker.offered().into_iter().enumerate() {
             let chosen = picker.at == Some(index);

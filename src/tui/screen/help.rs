@@ -138,5 +138,6 @@ fn heading(place: Place) -> &'static str {
         Place::Receipts => "in the list of receipts",
         Place::Snooze => "over the lengths of a snooze",
         Place::Finish => "over the gates of a task",
+        Place::Criteria => "over the criteria of a task",
     }
 }

@@ -4,7 +4,7 @@ use ratatui::{
     Frame,
     layout::{Position, Rect, Size},
     symbols::border,
-    text::Line,
+    text::{Line, Span},
     widgets::{Block, Clear},
 };
 use unicode_width::UnicodeWidthStr;
@@ -61,7 +61,7 @@ pub(super) fn boxed(app: &App, frame: &mut Frame<'_>, title: &str, lines: usize)
 }
 
 /// The text width of every box.
-fn text_width(app: &App) -> usize {
+pub(super) fn text_width(app: &App) -> usize {
     usize::from(boxes(app.size, 0).1.width)
 }
 
@@ -70,6 +70,31 @@ fn text_width(app: &App) -> usize {
 pub fn overflow(app: &App) -> usize {
     let Some(layer) = app.layers.last() else { return 0 };
     hidden(app, lines(app, layer).len(), below(app, layer, 0).len())
+}
+
+/// How many lines of its text the top layer shows when there are more than fit.
+pub(super) fn room(app: &App) -> usize {
+    let below_count = app.layers.last().map_or(0, |layer| below(app, layer, 0).len());
+    usize::from(boxes(app.size, usize::from(app.size.height)).1.height).saturating_sub(below_count)
+}
+
+/// Keys with a word each, in as many lines as they take.
+pub(super) fn key_lines(
+    app: &App,
+    place: Place,
+    keys: impl IntoIterator<Item = (Intent, &'static str)>,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for (intent, word) in keys {
+        let spans = [span(app, Part::Key, app.key_in(place, intent)), span(app, Part::Text, format!(" {word}  "))];
+        let columns: usize = spans.iter().map(Span::width).sum();
+        match lines.last_mut() {
+            Some(line) if line.width() + columns <= width + 2 => line.spans.extend(spans),
+            _ => lines.push(Line::from(spans.to_vec())),
+        }
+    }
+    lines
 }
 
 /// How many of so many lines do not fit above those that stay below them.
@@ -105,6 +130,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Answer(asked) => (format!("what {} asks", asked.name), asked.scroll),
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
         Layer::Finish(finishing) => (format!("finish {}", finishing.name), finishing.scroll),
+        Layer::Criteria(asked) => (format!("criteria of {}", asked.name), asked.scroll),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
     let hidden = hidden(app, lines.len(), below_count);
@@ -150,19 +176,20 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Answer(asked) => self::asked(app, asked, width),
         Layer::Snooze(asked) => snoozing(app, asked, width),
         Layer::Finish(finishing) => super::finish::lines(app, finishing, width),
+        Layer::Criteria(asked) => super::criteria_list::lines(app, asked, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
 }
 
 /// The lines that stay below a text that scrolls: whether there is more of it, and the keys. Always as many.
 fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
-    let keys = match layer {
-        Layer::Confirm { .. } => Line::from(vec![
+    let mut keys = match layer {
+        Layer::Confirm { .. } => vec![Line::from(vec![
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::Yes)),
             span(app, Part::Text, " yes   "),
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::No)),
             span(app, Part::Text, " no"),
-        ]),
+        ])],
         Layer::Answer(asked) => match asked.meant() {
             Some(view) => {
                 let answers = view.question.answers.iter();
@@ -170,25 +197,29 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
                     .map(|verdict| format!("{} {verdict}", app.key_in(Place::Answer, answers::intent_of(*verdict))))
                     .collect();
                 let leave = app.key_in(Place::Answer, Intent::Back);
-                styled(app, Part::Key, format!("{}  {leave} leave", keys.join("  ")))
+                vec![styled(app, Part::Key, format!("{}  {leave} leave", keys.join("  ")))]
             }
             None => return Vec::new(),
         },
-        Layer::Finish(finishing) => super::finish::keys(app, finishing),
+        Layer::Finish(finishing) => super::finish::keys(app, finishing, text_width(app)),
+        Layer::Criteria(_) => super::criteria_list::keys(app, text_width(app)),
         _ => return Vec::new(),
     };
     if more == 0 {
-        return vec![Line::default(), keys];
+        keys.insert(0, Line::default());
+        return keys;
     }
     let key = app.settings.keymap.key_of(&[layer.place()], Intent::PageDown);
     let way = key.map(|key| format!("{key} reads on")).unwrap_or_else(|| "there is more".to_owned());
     let words = match layer {
+        Layer::Finish(finishing) if !finishing.is_open() => way,
         Layer::Confirm { .. } | Layer::Finish(_) => {
             format!("{way}; {} works at the end", app.key_in(layer.place(), Intent::Yes))
         }
         _ => way,
     };
-    vec![styled(app, Part::Warning, words), keys]
+    keys.insert(0, styled(app, Part::Warning, words));
+    keys
 }
 
 /// The lengths of a snooze, and what the chosen one runs.

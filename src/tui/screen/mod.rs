@@ -2,6 +2,7 @@
 
 mod bars;
 mod criteria;
+pub mod criteria_list;
 pub mod delivery;
 pub mod dispatch;
 pub mod doctor;
@@ -120,7 +121,8 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             | Layer::Confirm { .. }
             | Layer::Answer(_)
             | Layer::Snooze(_)
-            | Layer::Finish(_) => {
+            | Layer::Finish(_)
+            | Layer::Criteria(_) => {
                 layers::draw(app, frame, layer);
             }
         }

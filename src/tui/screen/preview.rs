@@ -8,7 +8,6 @@ use crate::{
     base::text::one_line,
     model::{
         board::{SessionRow, TaskRow},
-        session::Registration,
         state::{Agreement, Judgement},
     },
     tui::{
@@ -224,9 +223,7 @@ fn conversation(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, 
         } else {
             "nothing was said yet"
         };
-        let writes = app.key_that(Intent::Nudge, "writes to it").filter(|_| row.registration == Registration::Active);
-        let writes = writes.map(|key| format!("; {key}")).unwrap_or_default();
-        return say(frame, Part::Dim, &format!("{text}{writes}"));
+        return say(frame, Part::Dim, text);
     }
     let paint = app.paint(area.width.into());
     for (index, shown) in talk.rows(paint).into_iter().enumerate() {

@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use super::{
-    ago, criteria, delivery, divider, finish, fleet, frames, inbox,
+    ago, criteria, criteria_list, delivery, divider, finish, fleet, frames, inbox,
     list::{ListScreen as _, Rows},
     nothing, preview, span,
 };
@@ -18,6 +18,7 @@ use crate::{
         board::{CycleRow, DecisionRow, SessionRow, TaskRow},
         session::Registration,
         state::Source,
+        supervision::CriteriaSummary,
         task::{BindingState, TaskState},
     },
     tui::{
@@ -250,6 +251,12 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     // What it is held to comes first: on a low screen nothing else may be seen.
     let (part, criteria) = criteria::line(&row.criteria);
     lines.extend(wrap(&format!("criteria: {criteria}"), width, 5).into_iter().map(|line| (part, line)));
+    if row.criteria == CriteriaSummary::default()
+        && task.state.is_open()
+        && let Some(how) = criteria_list::how_to_add(app, &task.name)
+    {
+        lines.extend(wrap(&how, width, 5).into_iter().map(|line| (Part::Dim, line)));
+    }
     let mut section = |title: &str, body: Vec<(Part, String)>| {
         lines.push((Part::Text, String::new()));
         lines.push((Part::Title, title.to_owned()));

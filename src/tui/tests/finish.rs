@@ -41,7 +41,7 @@ fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     assert!(screen(&app).contains("conveyor finish-task --stop-worker -- parser"), "{}", screen(&app));
     let effects = press(&mut app, "PgDn y");
     let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!((finish.task.as_str(), finish.stop_worker, finish.stop_manager), ("parser", true, false));
+    assert_eq!((finish.task.as_str(), finish.end.stop_worker, finish.end.stop_manager), ("parser", true, false));
     assert!(app.layers.is_empty());
 }
 
@@ -82,7 +82,7 @@ fn the_task_screen_asks_for_proofs_when_another_task_is_shown_and_shows_them() {
     let shown = screen(&app);
     for text in [
         "criteria and proofs",
-        "#1 satisfied every recorded file parses",
+        "#1 satisfied: every recorded file parses",
         "proof: `cargo test` ended",
         "claim: event 41",
     ] {

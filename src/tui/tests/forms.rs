@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::fake::{app, app_with_questions, asking, board, finish, lines, press, screen, unregistered, write};
+use super::fake::{
+    app, app_with_questions, asking, board, finish, lines, press, screen, shown_criteria, unregistered, write,
+};
 use crate::{
     actions::{Command, Report, UnknownPlace, Unregistered},
     base::Error,
@@ -305,11 +307,12 @@ fn every_form_leads_to_the_command_that_its_line_says() {
     let mut app = loose(100, 30);
     app.fleet.list.id = Some("session-w1".into());
     update(&mut app, Msg::Deliveries(Ok(asking())));
+    update(&mut app, Msg::Criteria("task-parser".into(), Ok(shown_criteria())));
     for subject in Subject::ALL {
         let mut form = fresh(&app, *subject).unwrap_or_else(|why| panic!("{subject}: {why}"));
         for entry in &mut form.entries {
             let text = match entry.label {
-                "nudges" => "5",
+                "nudges" | "byte" | "event" => "5",
                 "pane" => "%7",
                 "process" => "4711",
                 _ => "text",

@@ -5,6 +5,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 
 use super::{
     answers::asks,
+    criteria::opened,
     diff,
     fake::{
         app, app_with_messages, app_with_questions, board, busy, checkup, dispatcher, empty, events, exchange,
@@ -248,11 +249,35 @@ const FRAMES: &[Frame] = &[
     ("form_budget", |width, height| with_form(width, height, Subject::Budget)),
     ("form_settle_open", |width, height| keys(app_with_questions(width, height), "4 g Enter")),
     ("form_settle", settling),
+    ("criteria", |width, height| keys(opened(width, height), "j")),
+    ("criteria_none", |width, height| {
+        let mut app = keys(app(width, height), "2 G");
+        update(&mut app, Msg::Criteria("task-docs".into(), Ok(Vec::new())));
+        keys(app, "e")
+    }),
+    ("form_add_criterion", |width, height| keys(opened(width, height), "+")),
+    ("form_accept_criterion", |width, height| keys(opened(width, height), "a")),
+    ("form_satisfy_criterion", |width, height| keys(opened(width, height), "j s")),
+    ("form_defer_criterion", |width, height| keys(opened(width, height), "j d")),
+    ("form_reject_criterion", |width, height| keys(opened(width, height), "j r")),
+    ("form_stop_task", stopping),
+    ("confirm_stop_task", |width, height| {
+        let mut app = stopping(width, height);
+        write(&mut app, "the format is dropped");
+        keys(app, "Ctrl-S")
+    }),
 ];
 
 fn keys(mut app: App, keys: &str) -> App {
     press(&mut app, keys);
     app
+}
+
+/// A task whose gates are not met is stopped.
+fn stopping(width: u16, height: u16) -> App {
+    let mut app = keys(app(width, height), "2 F");
+    update(&mut app, Msg::Review("task-parser".into(), Ok(review(false))));
+    keys(app, "x")
 }
 
 /// A question to the operator is answered with a note.

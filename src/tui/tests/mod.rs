@@ -1,6 +1,7 @@
 //! The cockpit tested at three levels: keys in and effects out, frames, the whole loop.
 
 mod answers;
+mod criteria;
 mod diff;
 mod driven;
 mod events;

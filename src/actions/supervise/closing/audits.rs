@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use crate::{
-    actions::supervise::acks,
+    actions::supervise::{acks, evidence},
     base::Result,
     model::{
         session::Role,
-        supervision::{CriteriaSummary, CriterionStatus},
+        supervision::{CriteriaSummary, CriterionStatus, evidence::Backing},
         task::Task,
     },
     store::{self, Read, acknowledgements::TaskAck, criteria::Criterion},
@@ -16,6 +16,8 @@ use crate::{
 /// How the criteria stand.
 #[derive(Debug, Serialize)]
 pub(super) struct CriteriaAudit {
+    /// Those that are satisfied, and nothing but an operator's word shows it.
+    pub(super) on_operators_word: Vec<OpenCriterion>,
     /// Those that are accepted and not satisfied.
     pub(super) open_criteria: Vec<OpenCriterion>,
     /// Those that nobody has decided about.
@@ -34,11 +36,16 @@ pub(super) struct OpenCriterion {
 
 impl CriteriaAudit {
     pub(super) fn of(r: Read<'_>, task: &Task, all: &[Criterion], is_required: bool) -> Result<Self> {
-        let of = |status: CriterionStatus| {
-            let those = all.iter().filter(|one| one.status == status);
-            those.map(|one| OpenCriterion { criterion: one.criterion.clone(), id: one.id }).collect()
-        };
+        let brief = |one: &Criterion| OpenCriterion { criterion: one.criterion.clone(), id: one.id };
+        let of = |status: CriterionStatus| all.iter().filter(|one| one.status == status).map(brief).collect();
+        let mut on_operators_word = Vec::new();
+        for one in all {
+            if evidence::backing(r, one)? == Some(Backing::Operator) {
+                on_operators_word.push(brief(one));
+            }
+        }
         Ok(Self {
+            on_operators_word,
             open_criteria: of(CriterionStatus::Accepted),
             proposed_criteria: of(CriterionStatus::Proposed),
             require_criteria_audit: is_required,

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::{
     FinishTask,
+    ending::EndArgs,
     gates::{self, Looked, Outside},
+    next::Next,
     report::{Closed, Left},
     sessions::{self, Captures, Ends},
 };
@@ -27,25 +29,18 @@ use crate::{
 
 /// How a task is to end.
 pub(super) struct Orders<'a> {
-    pub(super) reason: Option<&'a str>,
-    pub(super) stop_worker: bool,
-    pub(super) stop_manager: bool,
-    pub(super) decision_id: Option<i64>,
-    pub(super) strict_decisions: bool,
+    pub(super) end: &'a EndArgs,
     /// The gates that are added; none when the task is stopped and not finished.
     pub(super) finish: Option<&'a FinishTask>,
 }
 
 impl<'a> Orders<'a> {
     pub(super) fn of_finish(finish: &'a FinishTask) -> Self {
-        Self {
-            reason: finish.reason.as_deref(),
-            stop_worker: finish.stop_worker,
-            stop_manager: finish.stop_manager,
-            decision_id: finish.decision_id,
-            strict_decisions: finish.strict_decisions,
-            finish: Some(finish),
-        }
+        Self { end: &finish.end, finish: Some(finish) }
+    }
+
+    pub(super) fn of_stop(end: &'a EndArgs) -> Self {
+        Self { end, finish: None }
     }
 }
 
@@ -61,16 +56,16 @@ impl Orders<'_> {
 
     /// The reason that is recorded when none was given: what was seen, and no more.
     fn own_reason(&self, looked: &Looked) -> &'static str {
-        let shows_something = || looked.criteria.as_ref().is_some_and(|audit| audit.summary.satisfied > 0);
-        match self.finish {
-            None => "it was stopped",
-            Some(_) if shows_something() => "its gates are met",
-            Some(_) => "nothing is in the way, and no criterion was satisfied",
+        let Some(audit) = looked.criteria.as_ref().filter(|_| self.finish.is_some()) else { return "it was stopped" };
+        match (audit.summary.satisfied, u64::try_from(audit.on_operators_word.len())) {
+            (0, _) => "nothing is in the way, and no criterion was satisfied",
+            (satisfied, Ok(words)) if words >= satisfied => "its gates are met, on the operator's word",
+            _ => "its gates are met",
         }
     }
 
     fn stops_something(&self) -> bool {
-        self.stop_worker || self.stop_manager
+        self.end.stop_worker || self.end.stop_manager
     }
 }
 
@@ -86,7 +81,7 @@ enum Ended {
 
 /// Ends a task, or says what is in the way.
 pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Result<Closed> {
-    let given = orders.reason.map(|reason| texts::one("--reason", reason)).transpose()?;
+    let given = orders.end.reason.as_deref().map(|reason| texts::one("--reason", reason)).transpose()?;
     let store = cx.ledger_to_change()?;
     let origin = caller::origin(cx, &store)?;
     let (task, binding, ends, folder, criteria) = store.read(|r| {
@@ -125,7 +120,7 @@ pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Resul
         };
         Ok::<_, Error>((looked, reason, ended))
     })?;
-    let mut closed = Closed::new(cx, orders, &task, looked, captures);
+    let mut closed = Closed::new(cx, orders, &task, looked, captures, Next { origin: &origin, task: &task }.instead());
     match ended {
         Ended::Refused => return Ok(closed),
         Ended::Before => closed.follows_up(),
@@ -171,7 +166,7 @@ impl Ending<'_> {
     fn end(&self, w: &Write<'_>, captures: &Captures) -> Result<Left> {
         let Self { cx, origin, orders, task, reason, .. } = *self;
         let now = cx.moment();
-        let source = json!({"decision_id": orders.decision_id, "source": orders.verb()});
+        let source = json!({"decision_id": orders.end.decision_id, "source": orders.verb()});
         let decision = decisions::record(cx, w, origin, task, Deciding::Stop, reason, None, &source)?;
         let mut left = Left { final_decision_id: decision.id, ..Left::default() };
         let why = format!("its task has ended ({})", orders.ends_as());
@@ -187,7 +182,7 @@ impl Ending<'_> {
         let more = json!({
             "cancelled_commands": left.cancelled_commands,
             "captures": captures.receipts(),
-            "decision_id": orders.decision_id,
+            "decision_id": orders.end.decision_id,
             "final_decision_id": left.final_decision_id,
             "in_flight_commands": left.in_flight_commands,
             "previous_state": task.state,
@@ -204,8 +199,8 @@ impl Ending<'_> {
         payload["gates"] = json!(looked.gates);
         payload["origin"] = json!(origin.words());
         payload["reason"] = json!(reason);
-        payload["stop_manager"] = json!(orders.stop_manager);
-        payload["stop_worker"] = json!(orders.stop_worker);
+        payload["stop_manager"] = json!(orders.end.stop_manager);
+        payload["stop_worker"] = json!(orders.end.stop_worker);
         let about = audit::About { task_id: Some(&task.id), session_id: None };
         audit::append(w, cx.now(), origin.actor(cx), &format!("{}_{what}", orders.verb()), about, &payload)?;
         Ok(())

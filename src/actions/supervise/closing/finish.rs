@@ -2,6 +2,7 @@
 
 use super::{
     end::{Orders, close},
+    ending::EndArgs,
     report::Closed,
 };
 use crate::{
@@ -22,26 +23,15 @@ const LINES: u32 = 200;
 ///
 /// Example: `conveyor finish-task parser --reason "every recorded file parses" --stop-worker`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
+#[command(mut_arg("reason", |arg| arg.help("Why it is done")))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct FinishTask {
     /// Task name or id
     #[arg(value_name = "TASK")]
     pub task: String,
-    /// Why it is done
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub reason: Option<String>,
-    /// Then stop the worker's session
-    #[arg(long)]
-    pub stop_worker: bool,
-    /// Then stop the manager's session
-    #[arg(long)]
-    pub stop_manager: bool,
-    /// The decision to stop that it follows from
-    #[arg(long, value_name = "ID")]
-    pub decision_id: Option<i64>,
-    /// Want a decision to stop of the last 15 minutes
-    #[arg(long)]
-    pub strict_decisions: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub end: EndArgs,
     /// Want criteria that are all decided, one satisfied at least
     #[arg(long)]
     pub require_criteria_audit: bool,
@@ -74,11 +64,7 @@ impl FinishTask {
     pub fn plain(task: &str) -> Self {
         Self {
             task: task.to_owned(),
-            reason: None,
-            stop_worker: false,
-            stop_manager: false,
-            decision_id: None,
-            strict_decisions: false,
+            end: EndArgs::default(),
             require_criteria_audit: false,
             require_acks: false,
             require_epilogue: false,
@@ -103,11 +89,7 @@ impl Action for FinishTask {
     fn argv(&self) -> Argv {
         let Self {
             task,
-            reason,
-            stop_worker,
-            stop_manager,
-            decision_id,
-            strict_decisions,
+            end,
             require_criteria_audit,
             require_acks,
             require_epilogue,
@@ -117,12 +99,7 @@ impl Action for FinishTask {
             require_transcript_segment,
             include_content,
         } = self;
-        Argv::new(Self::NAME)
-            .option("--reason", reason.as_ref())
-            .switch("--stop-worker", *stop_worker)
-            .switch("--stop-manager", *stop_manager)
-            .option("--decision-id", decision_id.as_ref())
-            .switch("--strict-decisions", *strict_decisions)
+        end.words(Argv::new(Self::NAME))
             .switch("--require-criteria-audit", *require_criteria_audit)
             .switch("--require-acks", *require_acks)
             .switch("--require-epilogue", *require_epilogue)

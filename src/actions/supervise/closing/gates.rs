@@ -3,6 +3,7 @@
 use super::{
     audits::{AckAudit, CriteriaAudit},
     end::Orders,
+    next::{Next, OpenCriteria},
 };
 use crate::{
     actions::{
@@ -19,11 +20,11 @@ use crate::{
     model::{
         supervision::{
             CriterionStatus, Deciding, Gate, GateCheck, GateReason, ManagerConfig, Mode, Permission, Wants,
-            evidence::{ADVERSARIAL, is_adversarial, is_of_type, is_verified, plain_name},
+            evidence::{ADVERSARIAL, Backing, is_adversarial, is_of_type, plain_name},
         },
         task::{Binding, BindingState, Task},
     },
-    store::{self, Read, audit::Actor, criteria::Criterion},
+    store::{self, Read, criteria::Criterion},
 };
 
 /// What was looked up outside of the ledger, and what the ledger said then.
@@ -79,6 +80,7 @@ struct Looking<'a> {
     task: &'a Task,
     config: Option<ManagerConfig>,
     outside: &'a Outside,
+    next: Next<'a>,
 }
 
 /// Looks at every gate that somebody wants. Nothing is written.
@@ -91,15 +93,16 @@ pub(super) fn look(
     outside: &Outside,
 ) -> Result<Looked> {
     let config = store::manager_configs::of_task(r, &task.id)?;
-    let looking = Looking { r, origin, orders, task, config, outside };
+    let next = Next { origin, task };
+    let looking = Looking { r, origin, orders, task, config, outside, next };
     let is_strict = looking.mode() == Some(Mode::Strict);
-    let decision = decisions::check(r, task, orders.decision_id, &[Deciding::Stop], cx.now())?;
+    let decision = decisions::check(r, task, orders.end.decision_id, &[Deciding::Stop], cx.now())?;
     let mut gates = vec![looking.permission()?];
     // What an operator does is the decision.
-    let wants = wanted(orders.strict_decisions, is_strict && *origin != Origin::Operator);
+    let wants = wanted(orders.end.strict_decisions, is_strict && *origin != Origin::Operator);
     gates.extend(wants.map(|wants| {
         let faults = decision.warnings.iter().map(|fault| fault.to_string()).collect();
-        GateCheck::new(Gate::Decision, wants, faults)
+        GateCheck::new(Gate::Decision, wants, faults).leading_to(|| next.decision())
     }));
     let Some(finish) = orders.finish else {
         return Ok(Looked { gates, criteria: None, acks: None, epilogue: None, decision });
@@ -114,20 +117,25 @@ pub(super) fn look(
         named.into_iter().partition(|name| plain_name(name) == ADVERSARIAL);
     if !others.is_empty() {
         let missing = others.iter().filter(|name| !proven.iter().any(|one| is_of_type(&one.evidence, name)));
-        let missing =
-            missing.map(|name| format!("no satisfied criterion has evidence of the type `{}`", plain_name(name)));
-        gates.push(GateCheck::new(Gate::Evidence, Wants::Terms, missing.collect()));
+        let missing: Vec<String> = missing.map(|name| plain_name(name)).collect();
+        let reasons = missing.iter().map(|name| format!("no satisfied criterion has evidence of the type `{name}`"));
+        let gate = GateCheck::new(Gate::Evidence, Wants::Terms, reasons.collect());
+        gates.push(gate.leading_to(|| next.evidence(&missing)));
     }
     if let Some(wants) = wanted(finish.require_adversarial_proof, !adversarial.is_empty()) {
         let is_there = proven.iter().any(|one| is_adversarial(&one.evidence));
         let reasons = (!is_there).then(|| {
             "no satisfied criterion tells of a try to break the work (failure_mode, check, result)".to_owned()
         });
-        gates.push(GateCheck::new(Gate::AdversarialProof, wants, reasons.into_iter().collect()));
+        let gate = GateCheck::new(Gate::AdversarialProof, wants, reasons.into_iter().collect());
+        gates.push(gate.leading_to(|| next.adversarial_proof()));
     }
     let wants = wanted(finish.require_acks, terms.is_some_and(|terms| terms.require_acks));
     let acks = AckAudit::of(r, task, wants.is_some())?;
-    gates.extend(wants.map(|wants| GateCheck::new(Gate::Acknowledgements, wants, acks.stale_reasons.clone())));
+    gates.extend(wants.map(|wants| {
+        let gate = GateCheck::new(Gate::Acknowledgements, wants, acks.stale_reasons.clone());
+        gate.leading_to(|| next.acknowledgements(&acks.missing))
+    }));
     let epilogue = Status::of(r, task, looking.config.as_ref(), &outside.folder)?;
     let wants = wanted(finish.require_epilogue, !epilogue.required_steps.is_empty());
     gates.extend(wants.map(|wants| {
@@ -137,10 +145,11 @@ pub(super) fn look(
         if epilogue.required_steps.is_empty() {
             reasons.push("no closing step is configured".to_owned());
         }
-        GateCheck::new(Gate::Epilogue, wants, reasons)
+        GateCheck::new(Gate::Epilogue, wants, reasons).leading_to(|| next.epilogue(&epilogue.missing_or_incomplete))
     }));
     if finish.require_transcript_segment {
-        gates.push(GateCheck::new(Gate::Transcript, Wants::Flag, outside.uncaptured.clone()));
+        let gate = GateCheck::new(Gate::Transcript, Wants::Flag, outside.uncaptured.clone());
+        gates.push(gate.leading_to(|| next.transcript()));
     }
     Ok(Looked { gates, criteria: Some(audit), acks: Some(acks), epilogue: Some(epilogue), decision })
 }
@@ -168,30 +177,38 @@ impl Looking<'_> {
             if self.config.is_none() {
                 reasons.push(GateReason::MissingManagerConfig.to_string());
             }
-            let stops = orders.stop_worker || orders.finish.is_none();
+            let stops = orders.end.stop_worker || orders.finish.is_none();
             let missing = ManagerConfig::missing(self.config.as_ref(), &[Permission::Stop]);
             if stops && !missing.is_empty() {
                 reasons.push(format!("{}: {}", Permission::Stop, GateReason::PermissionNotEnabled));
             }
-            if orders.stop_manager {
+            if orders.end.stop_manager {
                 reasons.push(format!("to stop the manager: {}", GateReason::OnlyAnOperator));
             }
         }
+        let may = reasons.is_empty();
         if version(store::bindings::newest_of_task(*r, &task.id)?.as_ref()) != self.outside.binding {
             reasons.push("the binding was changed while it was looked at: run it again".to_owned());
         }
-        Ok(GateCheck::new(Gate::Permission, Wants::Always, reasons))
+        let gate = GateCheck::new(Gate::Permission, Wants::Always, reasons);
+        Ok(gate.leading_to(|| if may { vec![self.next.again()] } else { self.next.permission() }))
     }
 
     fn criteria(&self, all: &[Criterion], audit: &CriteriaAudit) -> Result<GateCheck> {
         let mut reasons = Vec::new();
-        if versions(all) != self.outside.criteria {
+        let mut open = OpenCriteria {
+            accepted: audit.open_criteria.iter().map(|one| one.id).collect(),
+            moved: versions(all) != self.outside.criteria,
+            ..OpenCriteria::default()
+        };
+        if open.moved {
             reasons.push("the criteria were changed while they were looked at: run it again".to_owned());
         }
         reasons.extend(audit.open_criteria.iter().map(|one| format!("#{} is open: {}", one.id, one.criterion)));
         if self.mode() != Some(Mode::Light) || audit.require_criteria_audit {
             let proposed = audit.proposed_criteria.iter();
             reasons.extend(proposed.map(|one| format!("#{} is only proposed: {}", one.id, one.criterion)));
+            open.proposed = audit.proposed_criteria.iter().map(|one| one.id).collect();
         }
         for text in self.config.iter().flat_map(|config| &config.terms.acceptance_criteria) {
             let of_text = || all.iter().filter(|one| one.criterion == *text);
@@ -199,16 +216,22 @@ impl Looking<'_> {
             let counts = |one: &Criterion| matches!(one.status, CriterionStatus::Accepted | CriterionStatus::Satisfied);
             if !of_text().any(counts) && !acceptance::is_settled(self.r, of_text())? {
                 reasons.push(format!("the terms ask for it, and it is not satisfied: {text}"));
+                let others = of_text().filter(|one| !open.proposed.contains(&one.id)).map(|one| (one.id, one.status));
+                open.asked_by_terms.extend(others.collect::<Vec<_>>());
             }
         }
         for one in all.iter().filter(|one| one.status == CriterionStatus::Satisfied) {
             if !self.is_proven(one)? {
                 reasons.push(format!("#{} is satisfied on somebody's word alone: {}", one.id, one.criterion));
             }
-            let broken = self.outside.broken.iter().filter(|(id, _)| *id == one.id);
-            reasons.extend(broken.map(|(id, why)| format!("the evidence of #{id} does not hold: {why}")));
+            let broken: Vec<_> = self.outside.broken.iter().filter(|(id, _)| *id == one.id).collect();
+            if !broken.is_empty() || !self.is_proven(one)? {
+                open.unproven.push(one.id);
+            }
+            reasons.extend(broken.iter().map(|(id, why)| format!("the evidence of #{id} does not hold: {why}")));
         }
-        if audit.require_criteria_audit && audit.summary.satisfied == 0 {
+        open.needs_one = audit.require_criteria_audit && audit.summary.satisfied == 0;
+        if open.needs_one {
             reasons.push("no criterion is satisfied: nothing says that anything was delivered".to_owned());
         }
         let wants = match (self.mode(), audit.require_criteria_audit) {
@@ -222,7 +245,10 @@ impl Looking<'_> {
             0 => Some("none of what was asked for is satisfied, so nothing is shown to be done"),
             _ => None,
         };
-        Ok(GateCheck::new(Gate::Criteria, wants, reasons).noting(note))
+        let words = audit.on_operators_word.iter();
+        let words = words.map(|one| format!("#{} rests on the operator's word alone: {}", one.id, one.criterion));
+        let gate = GateCheck::new(Gate::Criteria, wants, reasons).leading_to(|| self.next.criteria(&open));
+        Ok(gate.noting(note.map(str::to_owned).into_iter().chain(words)))
     }
 
     /// Satisfied criteria on which something else can rest.
@@ -238,10 +264,6 @@ impl Looking<'_> {
 
     /// A receipt shows it, or an operator has said so.
     fn is_proven(&self, one: &Criterion) -> Result<bool> {
-        if is_verified(&one.evidence) {
-            return Ok(true);
-        }
-        let by = store::criteria::settled_by(self.r, one.id)?;
-        Ok(by.as_deref() == Some(Actor::Operator.as_str()))
+        Ok(matches!(evidence::backing(self.r, one)?, Some(Backing::Program | Backing::Operator)))
     }
 }

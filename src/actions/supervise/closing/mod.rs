@@ -7,13 +7,16 @@
 
 mod audits;
 mod end;
+mod ending;
 mod finish;
 mod gates;
+mod next;
 mod report;
 mod review;
 mod sessions;
 mod stop;
 
+pub use ending::EndArgs;
 pub use finish::FinishTask;
 pub use review::{ShownCriterion, TaskReview, task_criteria, task_review};
 pub use stop::StopTask;

@@ -57,6 +57,8 @@ pub struct Closed {
     finish: bool,
     /// Every gate that somebody wants.
     gates: Vec<GateCheck>,
+    /// What ends a task whose gates are not met; none when it has ended, or is stopped anyway.
+    instead: Option<String>,
     /// Messages that may have arrived; their fate is still looked for.
     in_flight_commands: Vec<String>,
     killed_manager: bool,
@@ -87,7 +89,14 @@ struct Brief {
 }
 
 impl Closed {
-    pub(super) fn new(cx: &Context, orders: &Orders<'_>, task: &Task, looked: Looked, captures: Captures) -> Self {
+    pub(super) fn new(
+        cx: &Context,
+        orders: &Orders<'_>,
+        task: &Task,
+        looked: Looked,
+        captures: Captures,
+        instead: String,
+    ) -> Self {
         Self {
             already_done_followup: false,
             binding_id: None,
@@ -100,6 +109,7 @@ impl Closed {
             final_epilogue_audit: looked.epilogue,
             finish: orders.finish.is_some(),
             gates: looked.gates,
+            instead: orders.finish.is_some().then_some(instead),
             in_flight_commands: Vec::new(),
             killed_manager: false,
             killed_worker: false,
@@ -110,8 +120,8 @@ impl Closed {
             sessions: Vec::new(),
             settled_messages: 0,
             state: task.state,
-            stop_manager: orders.stop_manager,
-            stop_worker: orders.stop_worker,
+            stop_manager: orders.end.stop_manager,
+            stop_worker: orders.end.stop_worker,
             stopping_dispatchers: Vec::new(),
             task: Brief { id: task.id.clone(), name: task.name.clone() },
             is_refused: true,
@@ -121,6 +131,7 @@ impl Closed {
     pub(super) fn follows_up(&mut self) {
         self.already_done_followup = true;
         self.gates.clear();
+        self.instead = None;
         self.is_refused = false;
         self.ok = true;
     }
@@ -135,6 +146,7 @@ impl Closed {
         self.stopping_dispatchers = left.stopping_dispatchers;
         self.reason = Some(reason.to_owned());
         self.state = if self.finish { TaskState::Done } else { TaskState::Failed };
+        self.instead = None;
         self.is_refused = false;
         self.ok = true;
     }
@@ -177,7 +189,9 @@ impl Outcome for Closed {
         for gate in &self.gates {
             writeln!(out, "{} {} ({})", if gate.ok { "ok  " } else { "open" }, gate.gate, gate.wanted_by)?;
             gate.reasons.iter().chain(&gate.notes).try_for_each(|line| writeln!(out, "     {line}"))?;
+            gate.next.iter().try_for_each(|line| writeln!(out, "     next: {line}"))?;
         }
+        self.instead.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         if !self.cancelled_commands.is_empty() {
             writeln!(out, "{} messages were taken back", self.cancelled_commands.len())?;
         }

@@ -8,13 +8,16 @@ use super::{
     gates::{self, Outside},
 };
 use crate::{
-    actions::{Context, caller, lookup, supervise::epilogue::Folder},
+    actions::{
+        Context, caller, lookup,
+        supervise::{epilogue::Folder, evidence},
+    },
     base::{Error, Result},
     model::supervision::{
         CriterionSource, CriterionStatus, GateCheck,
-        evidence::{Grade, links},
+        evidence::{Backing, link_backing, links},
     },
-    store,
+    store::{self, criteria::Criterion},
 };
 
 /// How a task stands that could be finished.
@@ -37,8 +40,10 @@ pub struct ShownCriterion {
     pub source: CriterionSource,
     /// What is said to prove it.
     pub proof: Option<String>,
-    /// What was looked up, each in words, and how far it can be believed.
-    pub links: Vec<(Grade, String)>,
+    /// Who or what stands behind it; none while it is not satisfied.
+    pub backing: Option<Backing>,
+    /// What was looked up, each in words, and who or what stands behind it.
+    pub links: Vec<(Backing, String)>,
 }
 
 /// How a task stands: its gates for whoever asks. Looks at the worker's folder and writes nothing.
@@ -70,20 +75,20 @@ pub fn task_review(cx: &Context, task_id: &str) -> Result<TaskReview> {
 pub fn task_criteria(cx: &Context, task_id: &str) -> Result<Vec<ShownCriterion>> {
     cx.ledger()?.read(|r| {
         let task = lookup::task(r, task_id)?;
-        let shown = store::criteria::of_task(r, &task.id)?.into_iter().map(|one| ShownCriterion {
-            id: one.id,
-            links: links(&one.evidence).map(|link| (grade(link), words(link))).collect(),
-            text: one.criterion,
-            status: one.status,
-            source: one.source,
-            proof: one.proof,
-        });
-        Ok(shown.collect())
+        let shown = |one: Criterion| {
+            let by_operator = evidence::is_settled_by_operator(r, &one)?;
+            Ok(ShownCriterion {
+                id: one.id,
+                backing: evidence::backing(r, &one)?,
+                links: links(&one.evidence).map(|link| (link_backing(link, by_operator), words(link))).collect(),
+                text: one.criterion,
+                status: one.status,
+                source: one.source,
+                proof: one.proof,
+            })
+        };
+        store::criteria::of_task(r, &task.id)?.into_iter().map(shown).collect()
     })
-}
-
-fn grade(link: &Value) -> Grade {
-    if link["grade"] == Grade::Verified.as_str() { Grade::Verified } else { Grade::Claimed }
 }
 
 /// A link in words.

@@ -33,7 +33,7 @@ enum End {
 impl Ends {
     pub(super) fn of(r: Read<'_>, task: &Task, binding: Option<&Binding>, orders: &Orders<'_>) -> Result<Self> {
         let mut ends = Self::default();
-        let wanted = [(Role::Worker, orders.stop_worker), (Role::Manager, orders.stop_manager)];
+        let wanted = [(Role::Worker, orders.end.stop_worker), (Role::Manager, orders.end.stop_manager)];
         for (role, _) in wanted.into_iter().filter(|(_, is_wanted)| *is_wanted) {
             let Some(binding) = binding else {
                 ends.sessions

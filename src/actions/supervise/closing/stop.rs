@@ -2,6 +2,7 @@
 
 use super::{
     end::{Orders, close},
+    ending::EndArgs,
     report::Closed,
 };
 use crate::{
@@ -20,21 +21,9 @@ pub struct StopTask {
     /// Task name or id
     #[arg(value_name = "TASK")]
     pub task: String,
-    /// Why it ends
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub reason: Option<String>,
-    /// Then stop the worker's session
-    #[arg(long)]
-    pub stop_worker: bool,
-    /// Then stop the manager's session
-    #[arg(long)]
-    pub stop_manager: bool,
-    /// The decision to stop that it follows from
-    #[arg(long, value_name = "ID")]
-    pub decision_id: Option<i64>,
-    /// Want a decision to stop of the last 15 minutes
-    #[arg(long)]
-    pub strict_decisions: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its fields are the documentation")]
+    pub end: EndArgs,
 }
 
 impl Action for StopTask {
@@ -43,26 +32,11 @@ impl Action for StopTask {
     type Output = Closed;
 
     fn run(self, cx: &Context) -> Result<Closed> {
-        let orders = Orders {
-            reason: self.reason.as_deref(),
-            stop_worker: self.stop_worker,
-            stop_manager: self.stop_manager,
-            decision_id: self.decision_id,
-            strict_decisions: self.strict_decisions,
-            finish: None,
-        };
-        close(cx, &self.task, &orders)
+        close(cx, &self.task, &Orders::of_stop(&self.end))
     }
 
     fn argv(&self) -> Argv {
-        let Self { task, reason, stop_worker, stop_manager, decision_id, strict_decisions } = self;
-        Argv::new(Self::NAME)
-            .option("--reason", reason.as_ref())
-            .switch("--stop-worker", *stop_worker)
-            .switch("--stop-manager", *stop_manager)
-            .option("--decision-id", decision_id.as_ref())
-            .switch("--strict-decisions", *strict_decisions)
-            .end_of_options()
-            .word(task)
+        let Self { task, end } = self;
+        end.words(Argv::new(Self::NAME)).end_of_options().word(task)
     }
 }

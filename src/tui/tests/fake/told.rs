@@ -8,7 +8,7 @@ use crate::{
         cells::{Cursor, Picture},
         conversation::{Entry, Outcome, Run, Said, Sender},
         rollout::CommandSource,
-        supervision::{CriterionSource, CriterionStatus, Gate, GateCheck, Wants, evidence::Grade},
+        supervision::{CriterionSource, CriterionStatus, Gate, GateCheck, Wants, evidence::Backing},
     },
     tui::backend::{Explanation, PaneText},
 };
@@ -132,16 +132,34 @@ pub fn pane() -> PaneText {
 
 /// How the task stands, with every gate met or not.
 pub fn review(is_met: bool) -> TaskReview {
-    let gate = |gate: Gate, wanted_by: Wants, reasons: &[&str]| {
+    let gate = |gate: Gate, wanted_by: Wants, reasons: &[&str], next: &[&str]| {
         let reasons = if is_met { &[][..] } else { reasons };
-        GateCheck::new(gate, wanted_by, reasons.iter().map(|reason| (*reason).to_owned()).collect())
+        let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+        GateCheck::new(gate, wanted_by, reasons).leading_to(|| next.iter().map(|step| (*step).to_owned()).collect())
     };
     TaskReview {
         gates: vec![
-            gate(Gate::Permission, Wants::Always, &[]),
-            gate(Gate::Criteria, Wants::Terms, &["#2 is open: the docs tell of every error that a file can cause"]),
-            gate(Gate::Acknowledgements, Wants::Terms, &["worker: other_config_revision", "manager: missing"]),
-            gate(Gate::Epilogue, Wants::Terms, &["run-tools: the worker's folder has changed since"]),
+            gate(Gate::Permission, Wants::Always, &[], &[]),
+            gate(
+                Gate::Criteria,
+                Wants::Terms,
+                &["#2 is open: the docs tell of every error that a file can cause"],
+                &["show what is done: `conveyor criteria parser --satisfy 2 --artifact FILE`"],
+            ),
+            gate(
+                Gate::Acknowledgements,
+                Wants::Terms,
+                &["manager: missing"],
+                &[
+                    "the manager says itself that it knows the terms: `conveyor manager-ack parser --from-stdin='{...}'`",
+                ],
+            ),
+            gate(
+                Gate::Epilogue,
+                Wants::Terms,
+                &["run-tools: the worker's folder has changed since"],
+                &["`conveyor epilogue parser --step run-tools`"],
+            ),
         ],
     }
 }
@@ -149,13 +167,14 @@ pub fn review(is_met: bool) -> TaskReview {
 /// What was asked for, and what was shown for it.
 pub fn shown_criteria() -> Vec<ShownCriterion> {
     let one =
-        |id: i64, status: CriterionStatus, text: &str, proof: Option<&str>, links: &[(Grade, &str)]| ShownCriterion {
+        |id: i64, status: CriterionStatus, text: &str, proof: Option<&str>, links: &[(Backing, &str)]| ShownCriterion {
             id,
             text: text.to_owned(),
             status,
             source: CriterionSource::UserRequested,
             proof: proof.map(str::to_owned),
-            links: links.iter().map(|(grade, link)| (*grade, (*link).to_owned())).collect(),
+            backing: links.first().map(|(backing, _)| *backing),
+            links: links.iter().map(|(backing, link)| (*backing, (*link).to_owned())).collect(),
         };
     vec![
         one(
@@ -164,11 +183,18 @@ pub fn shown_criteria() -> Vec<ShownCriterion> {
             "every recorded file parses",
             Some("212 passed"),
             &[
-                (Grade::Verified, "`cargo test` ended with exit code 0, byte 20712 of w1"),
-                (Grade::Claimed, "event 41 (worker_handoff_recorded)"),
+                (Backing::Program, "`cargo test` ended with exit code 0, byte 20712 of w1"),
+                (Backing::Session, "event 41 (worker_handoff_recorded)"),
             ],
         ),
         one(2, CriterionStatus::Accepted, "the docs tell of every error that a file can cause", None, &[]),
         one(3, CriterionStatus::Proposed, "a fuzz test", None, &[]),
+        one(
+            4,
+            CriterionStatus::Satisfied,
+            "the report is readable",
+            None,
+            &[(Backing::Operator, "file report.txt, sha256 2f0a51c3b7e9")],
+        ),
     ]
 }

@@ -1,0 +1,35 @@
+//! What `finish-task` and `stop-task` both take.
+
+use crate::actions::Argv;
+
+/// How a task ends.
+#[derive(Debug, Clone, PartialEq, Default, clap::Args)]
+pub struct EndArgs {
+    /// Why it ends
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub reason: Option<String>,
+    /// Then stop the worker's session
+    #[arg(long)]
+    pub stop_worker: bool,
+    /// Then stop the manager's session
+    #[arg(long)]
+    pub stop_manager: bool,
+    /// The decision to stop that it follows from
+    #[arg(long, value_name = "ID")]
+    pub decision_id: Option<i64>,
+    /// Want a decision to stop of the last 15 minutes
+    #[arg(long)]
+    pub strict_decisions: bool,
+}
+
+impl EndArgs {
+    /// The command line with these.
+    pub(super) fn words(&self, argv: Argv) -> Argv {
+        let Self { reason, stop_worker, stop_manager, decision_id, strict_decisions } = self;
+        argv.option("--reason", reason.as_ref())
+            .switch("--stop-worker", *stop_worker)
+            .switch("--stop-manager", *stop_manager)
+            .option("--decision-id", decision_id.as_ref())
+            .switch("--strict-decisions", *strict_decisions)
+    }
+}
