@@ -142,3 +142,36 @@ fn line(out: &mut dyn fmt::Write, row: &SessionRow, width: usize) -> fmt::Result
     }
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+
+    fn said(gone: usize, operator_questions: u64, is_filtered: bool) -> String {
+        let board = Board {
+            taken_at: Timestamp::from_millis(0),
+            ledger: String::new(),
+            sessions: Vec::new(),
+            tasks: Vec::new(),
+        };
+        let mut text = String::new();
+        Listing { board, operator_questions, is_filtered, gone }.human(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn without_a_session_the_next_command_is_named() {
+        assert!(said(0, 0, false).starts_with("no sessions; `conveyor start-worker` starts one"));
+        let all_gone = said(2, 0, false);
+        assert!(
+            all_gone.starts_with("no session runs: 2 sessions have ended; `conveyor list --all` shows how to bring")
+        );
+        assert!(said(1, 0, false).starts_with("no session runs: 1 session has ended"));
+        assert!(said(2, 0, true).starts_with("nothing passes the filter"));
+        assert_eq!(
+            said(0, 2, false).lines().next(),
+            Some("! 2 questions to you: `conveyor operator-inbox` shows them")
+        );
+    }
+}

@@ -42,7 +42,10 @@ fn the_dispatch_screen_shows_a_command_from_end_to_end_and_takes_one_back() {
     terminal.press(&["Enter"]);
     let screen = terminal.wait_gone("nobody delivers: messages wait");
     assert!(screen.contains("run the tests") && screen.contains("0 tries"), "the whole of it\n{screen}");
-    terminal.press(&["Escape", "g"]);
+    // Together they would be Alt-g.
+    terminal.press(&["Escape"]);
+    terminal.wait_for("nobody delivers: messages wait");
+    terminal.press(&["g"]);
     let screen = terminal.wait_for("No dispatcher is alive");
     assert!(screen.contains("conveyor dispatch --watch --detach"), "{screen}");
     terminal.press(&["j", "j"]);

@@ -74,7 +74,8 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     terminal.press(&["n"]);
     terminal.wait_for(" nudge w1 ");
     terminal.press(&["second", "Enter"]);
-    terminal.wait_for("dispatch is paused; S lets it go on");
+    terminal.wait_for("waits      dispatch is paused");
+    terminal.wait_for("to go on   S lets it go on");
     // A dispatcher that looks twice more leaves it where it is.
     let passes = || number(&world, "select sum(passes) from dispatchers");
     let before = passes();
@@ -82,7 +83,7 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     assert_eq!(number(&world, "select count(*) from commands where phase = 'queued'"), 1);
     assert_eq!(number(&world, "select count(*) from routed_notifications"), 1, "nothing was delivered");
     terminal.press(&["Escape"]);
-    terminal.wait_gone("dispatch is paused; S");
+    terminal.wait_gone("waits      dispatch is paused");
 
     terminal.press(&["S"]);
     terminal.wait_for("Deliver again? 1 message(s) wait");

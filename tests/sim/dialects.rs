@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use conveyor::{
     base::{clock::SystemClock, text::one_line},
-    sim::{Dialect, Ending, Faults, Identity, Script, Session, Setup, play},
+    sim::{Decision, Dialect, Ending, Faults, Identity, Script, Session, Setup, play},
 };
 use serde_json::Value;
 
@@ -133,6 +133,26 @@ fn turns_of_the_newest_dialect() {
     ] {
         compare("v0.169", &format!(r#"[{{"message":"Do it","steps":{steps}}}]"#), recording);
     }
+}
+
+#[test]
+fn a_script_that_answers_by_itself_says_so_and_only_then() {
+    let step = r#"{"approve":{"command":"touch x","answer_after_ms":500,"answer_note":"The script said yes."}}"#;
+    let text = |lines: &[Value]| lines.iter().map(ToString::to_string).collect::<String>();
+    let alone = played("v0.169", &format!(r#"[{{"message":"Do it","steps":[{step},{{"say":"Done."}}]}}]"#));
+    assert!(text(&alone).contains("The script said yes."), "{}", text(&alone));
+
+    let slow = step.replace("500", "50000000");
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let script = format!(r#"{{"autostart":[{{"message":"Do it","steps":[{slow},{{"say":"Done."}}]}}]}}"#);
+    let mut session = session("v0.169", home.path(), &script);
+    while session.asking().is_none() {
+        session.advance().expect("a written rollout");
+    }
+    session.decide(Decision::Yes).expect("a written rollout");
+    assert_eq!(play(&mut session, false).expect("a written rollout"), Ending::Played);
+    let answered = lines(&fs::read_to_string(session.rollout()).expect("a rollout"));
+    assert!(text(&answered).contains("Done.") && !text(&answered).contains("The script said"), "{}", text(&answered));
 }
 
 #[test]

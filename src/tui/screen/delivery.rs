@@ -251,7 +251,7 @@ pub(super) fn way_of(app: &App, id: &str) -> Vec<(Part, String)> {
 /// The steps of a command's way, each with its time, and what is to come.
 pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(Part, String)> {
     let when = |at| format!("{} ago", ago(Some(at), app.now));
-    let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+    let reason = because(row);
     let mut steps = vec![(Part::Text, format!("queued     {} by {}", when(row.created_at), row.created_by))];
     match row.phase {
         Phase::Queued => steps.extend(waiting::lines(app, deliveries, row)),
@@ -282,6 +282,12 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
     steps
 }
 
+/// Its reason behind a colon; nothing when it has none, or an empty one.
+fn because(row: &CommandRow) -> String {
+    let reason = row.reason.as_deref().map(one_line).filter(|reason| !reason.is_empty());
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
 /// What became of a command that was handed over: how, as the ledger says, and what its inbox item says since.
 fn handed_over(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
     let when = |at| format!("{} ago", ago(Some(at), app.now));
@@ -304,7 +310,7 @@ fn handed_over(app: &App, row: &CommandRow) -> Vec<(Part, String)> {
     match row.phase {
         _ if is_confirmed => {}
         Phase::Done => {
-            let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+            let reason = because(row);
             // Only the rollout of the session itself proves it; without it the reason says whose word it is.
             let proof = row.proof.map(|byte| format!(": its rollout shows it at byte {byte}")).unwrap_or_default();
             steps.push((Part::DoneUnseen, format!("done       {}{proof}{reason}", when(row.updated_at))));

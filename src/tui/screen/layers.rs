@@ -18,6 +18,7 @@ use crate::{
         app::App,
         keymap::{Intent, Place},
         layer::{About, Asked, Input, Layer, Purpose, Reader, Snoozing},
+        receipts::Outcome,
         submitting::command_line,
         theme::Part,
         works::works,
@@ -157,7 +158,10 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Help { filter, places, .. } => super::help::lines(app, filter, places, width),
         Layer::Reader(reader) => {
             let (mut lines, says) = match reader.about {
-                About::Receipt(number) => (super::receipts::lines(app, number, width), "it ran"),
+                About::Receipt(number) => {
+                    let runs = app.receipts.get(number).is_some_and(|receipt| receipt.outcome == Outcome::Running);
+                    (super::receipts::lines(app, number, width), if runs { "it runs" } else { "it ran" })
+                }
                 About::Explain(_) | About::Diff(_) | About::Message => {
                     let text = reader.text.iter();
                     (text.flat_map(|(part, text)| wrapped(app, *part, text, width)).collect(), "the same in a shell")

@@ -293,7 +293,8 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
             lines
         })
         .collect();
-    let binds = app.key_that(Intent::Bind, "binds a worker and a manager to it").map(|key| format!("; {key}"));
+    let binds = app.key_that(Intent::Bind, "binds a worker and a manager to it").filter(|_| task.state.is_open());
+    let binds = binds.map(|key| format!("; {key}"));
     section("bindings", or_none(bindings, &format!("none: nobody works on it{}", binds.unwrap_or_default())));
     let bound: Vec<_> = sessions
         .iter()
@@ -315,7 +316,9 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
         section("messages", or_none(messages, "none yet"));
     }
     let cycles = row.cycles.iter().map(|cycle| cycle_line(app, cycle, width)).collect();
-    section("cycles", or_none(cycles, "none yet"));
+    let looks = app.key_that(Intent::Cycle, "observes its worker once").filter(|_| task.state.is_open());
+    let looks = looks.map(|key| format!("; {key}"));
+    section("cycles", or_none(cycles, &format!("none yet{}", looks.unwrap_or_default())));
     let decision = |row: &DecisionRow| {
         let text = format!("{} ago {}: {}", ago(Some(row.at), app.now), row.actor, row.kind.replace('_', " "));
         (Part::Text, cut(&one_line(&text), width, glyphs))

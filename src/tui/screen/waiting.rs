@@ -72,7 +72,12 @@ fn of(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Waits {
         };
     }
     Waits {
-        why: row.reason.as_deref().map_or_else(|| "for its turn".to_owned(), one_line),
+        why: row
+            .reason
+            .as_deref()
+            .map(one_line)
+            .filter(|reason| !reason.is_empty())
+            .unwrap_or_else(|| "for its turn".to_owned()),
         next: match row.next_try_at.map(|at| until(at, app.now)) {
             Some(Some(left)) => format!("tried again in {}", age(left)),
             Some(None) => "its next try is due now".to_owned(),

@@ -224,7 +224,9 @@ fn of_link(app: &App, link: &Link) -> Vec<(Part, String)> {
             }
         }
     }
-    lines.push((Part::Text, String::new()));
+    if !lines.is_empty() {
+        lines.push((Part::Text, String::new()));
+    }
     lines
 }
 
