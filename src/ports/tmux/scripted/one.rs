@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A pane of a [`ScriptedTmux`].
+/// A pane of a [`ScriptedTmux`](super::ScriptedTmux).
 #[derive(Debug, Clone)]
 pub struct ScriptedPane {
     /// What a listing shows.
