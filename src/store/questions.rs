@@ -72,13 +72,19 @@ pub fn open(r: Read<'_>, session_id: &str) -> Result<Vec<Asked>> {
     rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
 }
 
+/// Asked in every second: without the index SQLite would read every question that ever was.
+fn open_of_all_sql() -> String {
+    format!(
+        "select {COLUMNS} from session_questions indexed by session_questions_open where closed_at is null order by id"
+    )
+}
+
 /// The questions of every session that were open at the last look, the oldest first.
 ///
 /// # Errors
 /// SQLite's own error; when one cannot be read.
 pub fn open_of_all(r: Read<'_>) -> Result<Vec<Asked>> {
-    let sql = format!("select {COLUMNS} from session_questions where closed_at is null order by id");
-    let mut statement = r.connection.prepare_cached(&sql)?;
+    let mut statement = r.connection.prepare_cached(&open_of_all_sql())?;
     let rows = statement.query_map([], raw)?;
     rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(parsed).collect()
 }
@@ -100,8 +106,7 @@ pub struct Asking {
 /// # Errors
 /// SQLite's own error.
 pub fn asking(r: Read<'_>) -> Result<HashMap<String, Asking>> {
-    let sql = format!("select {COLUMNS} from session_questions where closed_at is null order by id");
-    let mut statement = r.connection.prepare_cached(&sql)?;
+    let mut statement = r.connection.prepare_cached(&open_of_all_sql())?;
     let rows = statement.query_map([], raw)?;
     let mut open: HashMap<String, Asking> = HashMap::new();
     for row in rows {
@@ -148,12 +153,22 @@ pub fn note(w: &Write<'_>, session_id: &str, seen: &[Question], now: Timestamp) 
             })?;
         news |= changed == 1;
         if changed == 0 {
+            // The same question as it is shown now: in a wider pane more of what it offers can be read.
+            let mut question = question.clone();
+            let before = known.iter().find(|known| known.question.id == question.id);
+            question.since = question.since.or(before.and_then(|known| known.question.since));
+            let text = json::compact(&question).map_err(|source| Error::Json { table: "session_questions", source })?;
             w.connection
                 .prepare_cached(
-                    "update session_questions set seen_at = :now
+                    "update session_questions set seen_at = :now, question_json = :question
                      where session_id = :session_id and question_id = :question_id and closed_at is null",
                 )?
-                .execute(named_params! { ":session_id": session_id, ":question_id": question.id, ":now": now })?;
+                .execute(named_params! {
+                    ":session_id": session_id,
+                    ":question_id": question.id,
+                    ":question": text,
+                    ":now": now,
+                })?;
         }
     }
     Ok(news)
@@ -303,6 +318,29 @@ mod tests {
 
     fn moment(boot: &str, uptime: i64) -> Moment {
         Moment { wall: at(uptime), boot_id: boot.to_owned(), uptime }
+    }
+
+    #[test]
+    fn open_questions_are_found_without_reading_those_that_are_closed() {
+        let plan = store().read(|r| {
+            let mut statement = r.connection.prepare(&format!("explain query plan {}", open_of_all_sql()))?;
+            let steps = statement.query_map([], |row| row.get("detail"))?;
+            Ok::<_, Error>(steps.collect::<rusqlite::Result<Vec<String>>>()?.join("; "))
+        });
+        let plan = plan.unwrap();
+        assert!(plan.contains("USING INDEX session_questions_open"), "{plan}");
+    }
+
+    #[test]
+    fn a_question_offers_what_it_was_seen_to_offer_last_and_is_as_old_as_it_was() {
+        let store = store();
+        let note = |seen: &[Question], millis| store.write(|w| note(w, "s", seen, at(millis))).unwrap();
+        assert!(note(&[Question { since: Some(at(7)), ..question("which one?") }], 9));
+        let wider = Question { choices: vec!["the first one, which is long".into()], ..question("which one?") };
+        assert!(!note(&[wider], 12), "it is the same one");
+        let [now] = store.read(|r| open(r, "s")).unwrap().try_into().unwrap();
+        assert_eq!(now.question.choices, ["the first one, which is long"]);
+        assert_eq!((now.opened_at, now.question.since), (at(9), Some(at(7))));
     }
 
     #[test]

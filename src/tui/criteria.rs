@@ -7,12 +7,12 @@ use super::{
     form::{self, Subject},
     keymap::Intent,
     layer::Layer,
-    message::Effect,
+    message::{Effect, Load},
     screen,
     theme::Part,
 };
 use crate::{
-    actions::{Action as _, Argv, Criteria, ShownCriterion},
+    actions::{Action as _, Argv, Command, Criteria, ShownCriterion},
     model::supervision::CriterionMove,
 };
 
@@ -29,7 +29,7 @@ pub struct Asked {
     pub scroll: usize,
 }
 
-/// The criteria of the selected task, when they are known.
+/// The criteria of the task that is meant, when they are known.
 #[must_use]
 pub fn known(app: &App) -> Option<&[ShownCriterion]> {
     let id = &form::selected_task(app)?.task.id;
@@ -44,7 +44,10 @@ pub fn meant(app: &App) -> Option<&ShownCriterion> {
         _ => None,
     })?;
     let known = known(app)?;
-    known.iter().find(|one| Some(one.id) == selected).or_else(|| known.first())
+    match selected {
+        Some(id) => known.iter().find(|one| one.id == id),
+        None => known.first(),
+    }
 }
 
 /// Whether the box can be opened.
@@ -68,9 +71,20 @@ pub fn adding(task: &str) -> Argv {
     }
 }
 
+/// What is asked before a criterion is put off or dropped; none for another command.
+pub(super) fn question(command: &Command) -> Option<String> {
+    let Command::Criteria(action) = command else { return None };
+    let (id, what) = match (action.reject, action.defer) {
+        (Some(id), _) => (id, "Drop"),
+        (None, Some(id)) => (id, "Put off"),
+        (None, None) => return None,
+    };
+    Some(format!("{what} criterion #{id} of {}? The task can be finished without it then.", action.task))
+}
+
 /// Opens the box.
 pub(super) fn open(app: &mut App) {
-    let Some(task) = app.selected_task().map(|row| row.task.clone()) else {
+    let Some(task) = form::selected_task(app).map(|row| row.task.clone()) else {
         app.say(Part::Warning, "no task is selected");
         return;
     };
@@ -110,6 +124,10 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::Up) => select(app, at, -1),
         Some(Intent::PageDown) => scroll(app, |scroll| (scroll + page).min(limit)),
         Some(Intent::PageUp) => scroll(app, |scroll| scroll.saturating_sub(page)),
+        Some(Intent::Reload) => {
+            let task = app.layers.last().and_then(Layer::task).map(str::to_owned);
+            effects.extend(task.map(|task| Effect::Load(Load::Criteria(task))));
+        }
         Some(Intent::Back) => {
             app.layers.pop();
             // What was changed here may have met a gate below.

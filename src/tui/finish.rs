@@ -105,6 +105,8 @@ pub(super) fn question(command: &Command) -> Option<String> {
 pub(super) fn look_again(app: &mut App, effects: &mut Vec<Effect>) {
     if let Some(Layer::Finish(finishing)) = app.layers.last_mut() {
         finishing.review = None;
+        // What comes may be shorter, and is to be read from its beginning.
+        finishing.scroll = 0;
         effects.push(Effect::Load(Load::Review(finishing.task.clone())));
     }
 }
@@ -147,8 +149,10 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     if app.screen != Screen::Task {
         return;
     }
-    let Some(row) = app.selected_task() else { return };
-    let wanted = (row.task.id.clone(), app.changed_at);
+    // A box may be about another task than the one that is selected now.
+    let boxed = app.layers.iter().rev().find_map(Layer::task).map(str::to_owned);
+    let Some(task) = boxed.or_else(|| app.selected_task().map(|row| row.task.id.clone())) else { return };
+    let wanted = (task, app.changed_at);
     if app.proofs.asked.as_ref() != Some(&wanted) {
         effects.insert(0, Effect::Load(Load::Criteria(wanted.0.clone())));
         app.proofs.asked = Some(wanted);
@@ -170,14 +174,23 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::Up) => finishing.scroll = finishing.scroll.saturating_sub(1),
         Some(Intent::PageDown) => finishing.scroll = (finishing.scroll + page).min(limit),
         Some(Intent::PageUp) => finishing.scroll = finishing.scroll.saturating_sub(page),
+        // Neither is offered, nor told, before the gates are met.
+        Some(Intent::WithWorker | Intent::WithManager) if !finishing.is_open() => {
+            app.say(Part::Warning, "not every gate is met: nothing ends yet");
+        }
         Some(Intent::WithWorker) => finishing.stop_worker = !finishing.stop_worker,
         Some(Intent::WithManager) => finishing.stop_manager = !finishing.stop_manager,
         Some(Intent::Reload) => look_again(app, effects),
         Some(Intent::Criteria) => criteria::open(app),
         Some(Intent::StopTask) if in_the_way => {
-            // What is in the way does not matter any more.
-            app.layers.pop();
             form::keys::open(app, Subject::StopTask, effects);
+            // What is in the way does not matter any more.
+            if matches!(app.layers.last(), Some(Layer::Form(_))) {
+                app.layers.retain(|layer| !matches!(layer, Layer::Finish(_)));
+            }
+        }
+        Some(Intent::StopTask) if finishing.is_open() => {
+            app.say(Part::Warning, "every gate is met: there is no need to stop it undone");
         }
         Some(Intent::Yes) if !finishing.is_open() => {
             app.say(Part::Warning, "nothing is done: not every gate is met");

@@ -81,6 +81,17 @@ impl Layer {
             Self::Criteria(_) => Place::Criteria,
         }
     }
+
+    /// The task that it names and that everything done in it is about.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        match self {
+            Self::Finish(finishing) => Some(&finishing.task),
+            Self::Policy(policy) => Some(&policy.task),
+            Self::Criteria(asked) => Some(&asked.task),
+            _ => None,
+        }
+    }
 }
 
 /// What an input line is for.

@@ -71,10 +71,12 @@ fn criteria_are_added_settled_and_dropped_by_keys_and_the_gates_lead_to_them() {
     assert_eq!((&one["status"], &one["backed_by"]), (&json!("satisfied"), &json!("operator")), "{one:#}");
     terminal.press(&["j"]);
     terminal.wait_for("> #2 accepted");
-    terminal.press(&["r"]);
+    terminal.press(&["x"]);
     terminal.wait_for("criterion 2  accepted: it is fast");
     terminal.press(&["-l", "not this time"]);
     terminal.press(&["C-s"]);
+    terminal.wait_for("Drop criterion #2 of parser?");
+    terminal.press(&["y"]);
     receipt(&terminal, "#2 rejected");
     terminal.wait_for("> #2 rejected");
     let two = criterion(&world, 2);

@@ -158,6 +158,9 @@ impl Action for Criteria {
     type Output = CriteriaList;
 
     fn run(self, cx: &Context) -> Result<CriteriaList> {
+        if self.misplaced.is_some() {
+            return Err(without_text("what is to be delivered goes with --criterion, and not behind the task"));
+        }
         if self.list {
             if !self.evidence.is_empty() {
                 return Err(Error::usage("evidence goes with a change, not with --list"));
@@ -166,9 +169,6 @@ impl Action for Criteria {
                 let task = lookup::task(r, &self.task)?;
                 self.told(r, cx, task, None, /*repeated*/ false)
             });
-        }
-        if self.misplaced.is_some() {
-            return Err(without_text("what is to be delivered goes with --criterion, and not behind the task"));
         }
         if self.add && self.criterion.is_none() {
             return Err(without_text(NO_TEXT));

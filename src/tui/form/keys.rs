@@ -10,6 +10,7 @@ use crate::{
     base::{Result, text::one_line},
     tui::{
         app::App,
+        criteria,
         editing::{self, Lines},
         finish,
         keymap::{Intent, Key},
@@ -148,6 +149,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
             if let [command] = commands.as_slice()
                 && let Some(words) = operator::question(app, command)
                     .or_else(|| finish::question(command))
+                    .or_else(|| criteria::question(command))
                     .or_else(|| supervising::question(command))
             {
                 return ask_command(app, &words, command.clone());

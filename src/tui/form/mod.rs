@@ -218,7 +218,9 @@ impl Form {
 
     /// Takes over what was filled in before.
     pub fn refill(&mut self, before: &Self) {
-        for (entry, old) in self.entries.iter_mut().zip(&before.entries) {
+        // Which criterion is meant is chosen in the box, each time anew.
+        let is_meant = |entry: &Entry| self.subject.step().is_some() && matches!(entry.control, Control::Pick(_));
+        for (entry, old) in self.entries.iter_mut().zip(&before.entries).filter(|(entry, _)| !is_meant(entry)) {
             entry.control.refill(&old.control);
         }
         self.focus = before.focus.min(self.entries.len().saturating_sub(1));

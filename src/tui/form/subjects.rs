@@ -26,6 +26,7 @@ use crate::{
         field::Field,
         finish,
         keymap::Intent,
+        layer::Layer,
         operator,
     },
 };
@@ -169,7 +170,7 @@ impl Subject {
     }
 
     /// The step of a criterion that it is.
-    fn step(self) -> Option<CriterionMove> {
+    pub(super) fn step(self) -> Option<CriterionMove> {
         match self {
             Self::AcceptCriterion => Some(CriterionMove::Accept),
             Self::SatisfyCriterion => Some(CriterionMove::Satisfy),
@@ -528,9 +529,13 @@ pub(super) fn with_new_task(app: &App, missing: &str) -> String {
     format!("{missing}{}", makes.unwrap_or_default())
 }
 
-/// The task that is selected, or the one of the selected session.
+/// The task that a box over the screen names; else the one that is selected, or the one of the selected session. What is
+/// selected may pass to another task while a box is open.
 pub fn selected_task(app: &App) -> Option<&TaskRow> {
     let board = app.board()?;
+    if let Some(id) = app.layers.iter().rev().find_map(Layer::task) {
+        return board.tasks.iter().find(|row| row.task.id == id);
+    }
     let by_name = app.task_name().and_then(|name| board.tasks.iter().find(|row| row.task.name == name));
     by_name.or_else(|| {
         // A row of the fleet that is no session is a task.

@@ -65,7 +65,7 @@ fn where_nothing_is_asked_for_the_screen_names_the_key_and_the_command() {
 fn each_act_is_offered_for_the_criterion_that_takes_it_and_runs_for_that_one() {
     // Those of the fake: 1 satisfied, 2 accepted, 3 proposed, 4 satisfied.
     let offered = [
-        ("", "a accept", ["s satisfy", "d put off", "r drop"]),
+        ("", "a accept", ["s satisfy", "d put off", "x drop"]),
         ("j", "s satisfy", ["a accept", "", ""]),
         ("j j", "a accept", ["s satisfy", "", ""]),
     ];
@@ -91,8 +91,8 @@ fn each_act_is_offered_for_the_criterion_that_takes_it_and_runs_for_that_one() {
         lines(&press(&mut app, then))
     };
     assert_eq!(run("j j a", "", "Enter"), ["conveyor criteria '--accept=3' -- parser"]);
-    assert_eq!(run("j d", "later", "Ctrl-S"), ["conveyor criteria '--defer=2' '--rationale=later' -- parser"]);
-    assert_eq!(run("j r", "no use", "Ctrl-S"), ["conveyor criteria '--reject=2' '--rationale=no use' -- parser"]);
+    assert_eq!(run("j d", "later", "Ctrl-S y"), ["conveyor criteria '--defer=2' '--rationale=later' -- parser"]);
+    assert_eq!(run("j x", "no use", "Ctrl-S y"), ["conveyor criteria '--reject=2' '--rationale=no use' -- parser"]);
     assert_eq!(
         run("j s", "out/a b.txt", "Ctrl-S"),
         ["conveyor criteria '--satisfy=2' '--artifact=out/a b.txt' -- parser"]
@@ -139,6 +139,43 @@ fn what_only_the_operator_says_is_shown_as_their_word() {
     assert!(shown.contains("#4 satisfied on the operator's word: the report is readable"), "{shown}");
     assert!(shown.contains("operator's word: file report.txt"), "{shown}");
     assert!(shown.contains("#1 satisfied: every recorded file") && shown.contains("proof: `cargo test`"), "{shown}");
+}
+
+#[test]
+fn a_box_stays_with_its_task_when_another_one_is_selected() {
+    let mut app = opened(100, 30);
+    press(&mut app, "j");
+    // The selection passes to another task, and its criteria come.
+    app.task_view.list.id = Some("task-cli".into());
+    let mut others = shown_criteria();
+    others.iter_mut().for_each(|one| one.text = "of another task".into());
+    update(&mut app, Msg::Criteria("task-cli".into(), Ok(others)));
+    assert!(!screen(&app).contains("of another task"), "{}", screen(&app));
+    update(&mut app, Msg::Criteria(TASK.into(), Ok(shown_criteria())));
+    assert!(screen(&app).contains("> #2 accepted: the docs tell"), "{}", screen(&app));
+    press(&mut app, "s");
+    write(&mut app, "report.txt");
+    assert_eq!(
+        lines(&press(&mut app, "Ctrl-S")),
+        ["conveyor criteria '--satisfy=2' '--artifact=report.txt' -- parser"]
+    );
+}
+
+#[test]
+fn nothing_is_dropped_or_put_off_without_a_yes() {
+    for (key, flag, asks) in
+        [("x", "--reject=2", "Drop criterion #2 of parser?"), ("d", "--defer=2", "Put off criterion")]
+    {
+        let mut app = opened(100, 30);
+        press(&mut app, "j");
+        press(&mut app, key);
+        assert!(press(&mut app, "Enter").is_empty());
+        assert!(screen(&app).contains(asks), "{}", screen(&app));
+        assert_eq!(lines(&press(&mut app, "y")), [format!("conveyor criteria '{flag}' -- parser")]);
+    }
+    // `r` looks again, as everywhere.
+    let mut app = opened(100, 30);
+    assert_eq!(press(&mut app, "r"), [Effect::Load(Load::Criteria(TASK.into()))]);
 }
 
 #[test]

@@ -87,9 +87,9 @@ const FRAMES: &[Frame] = &[
         app
     }),
     ("finish_met", |width, height| {
-        let mut app = keys(app(width, height), "2 F w");
+        let mut app = keys(app(width, height), "2 F");
         update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
-        app
+        keys(app, "w")
     }),
     ("policy_looking", |width, height| keys(app(width, height), "2 P")),
     ("policy", |width, height| {
@@ -285,7 +285,7 @@ const FRAMES: &[Frame] = &[
     ("form_accept_criterion", |width, height| keys(opened(width, height), "a")),
     ("form_satisfy_criterion", |width, height| keys(opened(width, height), "j s")),
     ("form_defer_criterion", |width, height| keys(opened(width, height), "j d")),
-    ("form_reject_criterion", |width, height| keys(opened(width, height), "j r")),
+    ("form_reject_criterion", |width, height| keys(opened(width, height), "j x")),
     ("form_stop_task", stopping),
     ("confirm_stop_task", |width, height| {
         let mut app = stopping(width, height);

@@ -49,16 +49,25 @@ impl Words {
             lines.push(self.behind.trim_start().to_owned());
         } else if lines.len() > most || lines.last().is_some_and(|line| line.width() + self.behind.width() > width) {
             lines.truncate(most);
-            let kept: usize = lines.iter().rev().skip(1).map(|line| line.split_whitespace().count()).sum();
-            let rest = self.text.split_whitespace().skip(kept).collect::<Vec<_>>().join(" ");
-            let room = width.saturating_sub(self.behind.width()).max(width / 3);
             lines.pop();
+            let rest = left_of(&self.text, &lines);
+            let room = width.saturating_sub(self.behind.width()).max(width / 3);
             lines.push(cut(&rest, room, glyphs) + &self.behind);
         } else {
             lines.iter_mut().last().into_iter().for_each(|line| line.push_str(&self.behind));
         }
         lines.into_iter().map(|line| cut(&line, width, glyphs)).collect()
     }
+}
+
+/// What is left of a text behind the lines that show its beginning, which may have broken a word.
+fn left_of(text: &str, shown: &[String]) -> String {
+    let mut left = text.chars().skip_while(|c| c.is_whitespace());
+    for c in shown.iter().flat_map(|line| line.chars()).filter(|c| !c.is_whitespace()) {
+        // Blanks are where a line may have ended; what was too wide for a line is shown nowhere.
+        left.by_ref().find(|next| *next == c);
+    }
+    left.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What a row says.
@@ -187,5 +196,25 @@ mod tests {
         let long =
             Words { text: "rm -rf ".to_owned() + &"x".repeat(60), behind: " (needs you 3m)".into(), at_length: None };
         assert!(long.lines(38, 2, Glyphs::new(true)).last().is_some_and(|line| line.ends_with("(needs you 3m)")));
+    }
+
+    #[test]
+    fn no_character_is_left_out_where_a_word_is_broken() {
+        let asked = |text: &str, most| {
+            let words = Words { text: text.to_owned(), behind: " (needs you 3m)".into(), at_length: None };
+            words.lines(38, most, Glyphs::new(true))
+        };
+        assert_eq!(
+            asked("/home/me/work/customer-data-2026/production/exports/delete-all.sh", 2),
+            ["/home/me/work/customer-data-2026/produ", "ction/exports/delete-a~ (needs you 3m)"]
+        );
+        assert_eq!(
+            asked("target/debug/deps/parser-5f0c9a81d2e4b677-of-today --nocapture --ignored", 2),
+            ["target/debug/deps/parser-5f0c9a81d2e4b", "677-of-today --nocaptu~ (needs you 3m)"]
+        );
+        assert_eq!(
+            asked("/home/me/project/target/debug/deps/parser-5f0c --ignored", 3),
+            ["/home/me/project/target/debug/deps/par", "ser-5f0c --ignored", "(needs you 3m)"]
+        );
     }
 }
