@@ -4,6 +4,7 @@
 //! turn runs and no dialog stands there, in which Esc would mean no. Nothing is pressed twice.
 
 use std::{
+    cell::Cell,
     fmt, thread,
     time::{Duration, Instant},
 };
@@ -164,13 +165,11 @@ impl Action for SessionInterrupt {
             origin: &origin,
             session: &session,
             followup_length: followup.as_ref().map_or(0, |text| text.chars().count()),
+            has_begun: Cell::new(false),
         };
-        let asked = run.ask(&look, &mut done)?;
-        run.conclude(asked, &before, patience, &mut done)?;
-        if done.outcome == InterruptOutcome::QuestionOpen {
-            let now = cx.now();
-            let open = store.read(|r| store::questions::open(r, &session.id))?;
-            done.questions = open.into_iter().map(|asked| QuestionView::of(asked, now)).collect();
+        if let Err(error) = run.ask_and_conclude(&look, &before, patience, &mut done) {
+            run.note_failure(&error, &mut done);
+            return Err(error);
         }
         run.note("session_interrupted", &done)?;
         if let Some(text) = followup {
@@ -223,9 +222,44 @@ struct Run<'c> {
     origin: &'c Origin,
     session: &'c Session,
     followup_length: usize,
+    /// The audit trail says that it begins.
+    has_begun: Cell<bool>,
 }
 
 impl Run<'_> {
+    fn ask_and_conclude(&self, look: &Look, before: &End, patience: Duration, done: &mut Interrupted) -> Result<()> {
+        let asked = self.ask(look, done)?;
+        self.conclude(asked, before, patience, done)?;
+        if done.outcome == InterruptOutcome::QuestionOpen {
+            let now = self.cx.now();
+            let open = self.store.read(|r| store::questions::open(r, &self.session.id))?;
+            done.questions = open.into_iter().map(|asked| QuestionView::of(asked, now)).collect();
+        }
+        Ok(())
+    }
+
+    /// Says what became of one that has begun and failed. The error itself comes first: when this cannot be written
+    /// either, the line that it begins stands alone, as after a crash.
+    fn note_failure(&self, error: &Error, done: &mut Interrupted) {
+        if !self.has_begun.get() {
+            return;
+        }
+        // What goes through the server fails after it was sent.
+        let may_be_done = done.key.is_some() || done.lane == Some(Source::Server);
+        done.outcome = if may_be_done { InterruptOutcome::Unknown } else { InterruptOutcome::Refused };
+        done.reason = Some(error.to_string());
+        self.note("session_interrupted", done).ok();
+    }
+
+    /// Writes once, before anything is pressed or sent, that it begins.
+    fn note_begun(&self, done: &Interrupted) -> Result<()> {
+        if !self.has_begun.get() {
+            self.note("session_interrupt_begun", done)?;
+            self.has_begun.set(true);
+        }
+        Ok(())
+    }
+
     /// Asks for the interruption by the way that there is.
     fn ask(&self, look: &Look, done: &mut Interrupted) -> Result<Asked> {
         let thread = self.session.codex_session_id.clone();
@@ -305,7 +339,7 @@ impl Run<'_> {
         if self.cx.dry_run() {
             return Ok(Asked::Not(InterruptOutcome::Planned, "nothing was sent".to_owned()));
         }
-        self.note("session_interrupt_begun", done)?;
+        self.note_begun(done)?;
         Ok(match link.interrupt_expected_turn(thread, &turn) {
             Called::Accepted(()) => Asked::Done,
             Called::Refused(Refusal::NoOpenTurn | Refusal::OtherTurn { .. } | Refusal::NoThread) => {
@@ -366,7 +400,7 @@ impl Run<'_> {
                     return Ok(Asked::Not(InterruptOutcome::Planned, "nothing was pressed".to_owned()));
                 }
                 PaneState::Busy => {
-                    self.note("session_interrupt_begun", done)?;
+                    self.note_begun(done)?;
                     done.key = Some("escape");
                     tmux.interrupt(&target).map_err(fail::tmux)?
                 }

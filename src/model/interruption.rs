@@ -96,8 +96,10 @@ pub fn by(end: &TurnEnd, noted: &[Noted]) -> Option<By> {
 fn is_about(line: &Noted, end: &TurnEnd) -> bool {
     match (&line.turn_id, &end.turn_id) {
         (Some(meant), Some(ended)) => meant == ended,
+        // It may have been another turn: the later line names the one that it ended.
+        (None, Some(_)) => false,
         // The later line, which tells what became of it, is written after the end.
-        _ => {
+        (_, None) => {
             line.outcome.is_none()
                 && end.at.is_some_and(|at| (0..=SOON).contains(&(at.as_millis() - line.at.as_millis())))
         }
@@ -167,6 +169,16 @@ mod tests {
         let found_none = noted(None, 2_000, By::Operator, Some(InterruptOutcome::NothingToInterrupt));
         let done = noted(Some("t1"), 900, m1(), Some(InterruptOutcome::Interrupted));
         assert_eq!(by(&end(Some("t1"), 500), &[found_none, done, begun]), Some(m1()));
+    }
+
+    #[test]
+    fn an_interruption_without_an_id_takes_no_other_turn() {
+        // The turn's own line was not in the rollout yet when it began.
+        let begun = noted(None, 0, By::Operator, None);
+        let done = noted(Some("t1"), 900, By::Operator, Some(InterruptOutcome::Interrupted));
+        let lines = [done, begun];
+        assert_eq!(by(&end(Some("t1"), 500), &lines), Some(By::Operator));
+        assert_eq!(by(&end(Some("t2"), 20_000), &lines), None, "the next turn was ended in the pane");
     }
 
     #[test]

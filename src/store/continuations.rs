@@ -170,21 +170,25 @@ pub fn newest_ready(r: Read<'_>, task_id: &str) -> Result<Option<String>> {
     Ok(statement.query_row(named_params! { ":task_id": task_id }, |row| row.get(0)).optional()?)
 }
 
-/// The rounds of a task in which both proposals are in, that nobody has judged, and about which nobody was asked: the
-/// oldest first.
+/// The rounds of a task in which both proposals are in, that nobody has judged or is judging, and about which nobody was
+/// asked: the oldest first.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn waiting(r: Read<'_>, task_id: &str) -> Result<Vec<String>> {
+pub fn waiting(r: Read<'_>, task_id: &str, now: &Moment) -> Result<Vec<String>> {
     let mut statement = r.connection.prepare_cached(
         "select m.correlation_id from task_continuations as m
          where m.task_id = :task_id and m.proposer = 'manager'
            and not exists (select 1 from continuation_reviews as v where v.manager_continuation_id = m.id)
            and not exists (
              select 1 from operator_questions as q where q.task_id = m.task_id and q.correlation_id = m.correlation_id)
+           and not exists (
+             select 1 from continuation_review_starts as s
+             where s.manager_continuation_id = m.id and s.boot_id = :boot_id and s.give_up_uptime > :uptime)
          order by m.id",
     )?;
-    let rows = statement.query_map(named_params! { ":task_id": task_id }, |row| row.get(0))?;
+    let values = named_params! { ":task_id": task_id, ":boot_id": now.boot_id, ":uptime": now.uptime };
+    let rows = statement.query_map(values, |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -323,7 +327,8 @@ pub struct Due {
     pub is_over: Option<bool>,
 }
 
-/// What waits for a judgement under the terms of open tasks: begun or not, and nobody asked instead.
+/// What waits for a judgement under the terms of open tasks: begun or not, and nobody asked instead. What was begun
+/// before the terms gave it to the operator is among it.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -335,7 +340,8 @@ pub fn due(r: Read<'_>, now: &Moment) -> Result<Vec<Due>> {
          join tasks as t on t.id = c.task_id and t.state in ('candidate', 'managed', 'paused')
          join task_continuations as m on m.task_id = t.id and m.proposer = 'manager'
          left join continuation_review_starts as s on s.manager_continuation_id = m.id
-         where c.nudge_on_completion in ('auto-review', 'auto-proceed')
+         where (c.nudge_on_completion in ('auto-review', 'auto-proceed')
+             or (c.nudge_on_completion = 'ask-operator' and s.manager_continuation_id is not null))
            and not exists (select 1 from continuation_reviews as v where v.manager_continuation_id = m.id)
            and not exists (
              select 1 from operator_questions as q where q.task_id = t.id and q.correlation_id = m.correlation_id)

@@ -67,6 +67,22 @@ pub fn search_path(r: Read<'_>, task_id: &str) -> Result<Option<String>> {
     Ok(found.flatten())
 }
 
+/// Keeps where the operator looks for programs beside terms that stay as they are; whether that is another place than
+/// before. False without terms.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn keep_search_path(w: &Write<'_>, task_id: &str, search_path: &str) -> Result<bool> {
+    let changed = w
+        .connection
+        .prepare_cached(
+            "update manager_configs set search_path = :search_path
+             where task_id = :task_id and search_path is not :search_path",
+        )?
+        .execute(named_params! { ":task_id": task_id, ":search_path": search_path })?;
+    Ok(changed == 1)
+}
+
 /// Sets the terms of a task, with the next revision. Without a search path the one on record stays.
 ///
 /// # Errors

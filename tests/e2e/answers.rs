@@ -94,6 +94,26 @@ fn a_running_turn_is_interrupted_once_and_with_proof() {
     assert_eq!(rollout(&world).matches("turn_aborted").count(), aborts);
 }
 
+/// What keeps the key away for seconds is one interruption that came to nothing, and claims no end that comes later.
+#[test]
+fn an_interruption_that_is_refused_while_the_turn_runs_claims_no_later_end() {
+    let Some(world) = World::start() else { return };
+    let go = world.hold();
+    world.start_worker("w1", &format!("Begin {{{{hold {}}}}} {{{{say Never.}}}}", go.display()));
+    world.wait_for_condition("w1", "busy");
+    let pane = world.pane("w1").to_string();
+    world.server().plain(&["copy-mode", "-t", &pane]);
+    let (code, done) = interrupt(&world, &[]);
+    assert_eq!((code, &done["outcome"], &done["key"]), (1, &"refused".into(), &Value::Null), "{done:#}");
+    assert_eq!(trail(&world, "session_interrupt_begun").len(), 1);
+    assert_eq!(trail(&world, "session_interrupted")[0]["payload"]["outcome"], "refused");
+    world.server().plain(&["send-keys", "-X", "-t", &pane, "cancel"]);
+    world.press("w1", &["Escape"]);
+    wait_for("the end", || rollout(&world).contains("turn_aborted").then_some(()), || world.screen("w1"));
+    let explained = world.run(&["explain", "w1", "--json"]).ok().out;
+    assert!(!explained.contains("interrupted_by_"), "{explained}");
+}
+
 #[test]
 fn a_follow_up_that_cannot_be_sent_is_said_before_the_turn_is_ended() {
     let Some(world) = World::start() else { return };

@@ -81,6 +81,26 @@ fn the_tools_of_a_session_are_those_of_the_operator_who_set_the_terms() {
     assert_eq!(run.json()["ran"]["result"]["tools"][0]["exit_code"], 4, "{run}");
     // A person's own command goes by their own path.
     assert_eq!(with_path(&env, &lying, step).code, 0);
+    // Terms that are set again as they are and a limit count as well, and are no new terms.
+    let revision = || env.sh("manager-config parser --json").ok().json()["revision"].clone();
+    let before = revision();
+    let kept = || -> Option<String> {
+        let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+        sql.query_row("select search_path from manager_configs", [], |row| row.get(0)).unwrap()
+    };
+    let is_first = |folder: &std::path::Path| kept().unwrap().starts_with(&format!("{}:", folder.display()));
+    for (folder, line) in [
+        (&lying, "manager-config parser --epilogue run-tools --tool check"),
+        (&own, "manager-config parser --max-nudges 7"),
+    ] {
+        assert!(!is_first(folder), "{line}");
+        let run = with_path(&env, folder, line);
+        assert!(is_first(folder), "{line}: {run}");
+        // A look keeps nothing.
+        with_path(&env, &env.cwd(), "manager-config parser").ok();
+        assert!(is_first(folder), "{line}");
+    }
+    assert_eq!(revision(), before);
     // Terms that no operator has set: what the system has.
     let sql = rusqlite::Connection::open(env.ledger()).unwrap();
     assert_eq!(sql.execute("update manager_configs set search_path = null", []).unwrap(), 1);

@@ -671,6 +671,35 @@ fn a_dispatcher_begins_the_review_that_the_terms_want() {
     );
 }
 
+/// Who is asked about a round that is being judged would decide beside the judgement.
+#[test]
+fn the_operator_is_not_asked_while_a_review_is_under_way() {
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-review").ok();
+    env.sh("continuation-reviewer parser --set --reviewer-command /bin/true").ok();
+    propose(&env, ROUND);
+    let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    sql.execute(
+        "insert into continuation_review_starts (manager_continuation_id, started_at, boot_id, give_up_uptime)
+         select max(id), '2026-01-01T00:00:00.000Z', ?1, 1 << 60 from task_continuations",
+        [boot.trim()],
+    )
+    .unwrap();
+    env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
+    env.sh("dispatch").ok();
+    assert_eq!(count(&env, "operator_questions"), 0, "it is under way");
+    // It comes to nothing.
+    sql.execute("update continuation_review_starts set give_up_uptime = 1", []).unwrap();
+    for _ in 0..2 {
+        env.sh("dispatch").ok();
+    }
+    let asked: Value = env.sh("operator-inbox --json").ok().json();
+    let questions = asked["questions"].as_array().unwrap();
+    assert_eq!((questions.len(), &questions[0]["kind"]), (1, &json!("review_failed")), "{asked:#}");
+    assert_eq!((count(&env, "continuation_reviews"), count(&env, "continuation_review_starts")), (0, 1));
+}
+
 /// Terms that one program writes and another cannot read hold up that task alone.
 #[test]
 fn a_reviewer_that_cannot_be_read_is_asked_about_and_holds_up_nothing() {

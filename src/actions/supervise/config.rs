@@ -344,6 +344,7 @@ fn store_terms(cx: &Context, reference: &str, wanted: &Wanted<'_>) -> Result<Man
         if changed {
             write_down(cx, w, &origin, &planned, planned.before != planned.after, cx.now())?;
         }
+        Programs::keep(cx, w, &origin, &planned.task.id)?;
         let settings = ManagerSettings::of(w.read(), cx, &planned.task)?;
         Ok(ManagerSettings { changed, changes, ..settings })
     })
@@ -399,6 +400,7 @@ pub(in crate::actions) fn seed(
     let sets_terms = planned.config.is_none() || planned.before != planned.after;
     let is_written = sets_terms || planned.is_change();
     let criteria = if is_written { write_down(cx, w, origin, &planned, sets_terms, asked_at)? } else { 0 };
+    Programs::keep(cx, w, origin, &task.id)?;
     Ok((is_written, criteria))
 }
 

@@ -413,7 +413,7 @@ pub(super) fn when_terms_change(cx: &Context, w: &Write<'_>, task: &Task, before
     if said(before) == said(after) {
         return Ok(());
     }
-    let mut rounds = store::continuations::waiting(w.read(), &task.id)?;
+    let mut rounds = store::continuations::waiting(w.read(), &task.id, &cx.moment())?;
     // What came before the newest round while nothing was to follow is over.
     if when_ready(before.nudge_on_completion) == WhenReady::Nothing {
         rounds = rounds.pop().into_iter().collect();

@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::json;
+
 use crate::{
     actions::{Context, caller::Origin},
     base::{Error, Kind, Result},
     ports::{env::find_program, tools},
-    store::{self, Read},
+    store::{self, Read, Write, audit},
 };
 
 /// Where a system keeps its own programs: what counts for a session as long as nobody knows where a person has theirs.
@@ -43,6 +45,17 @@ impl Programs {
     pub(super) fn kept<'a>(cx: &'a Context, origin: &Origin) -> Option<&'a str> {
         let path = cx.env().path.as_deref().filter(|_| *origin == Origin::Operator);
         path.and_then(OsStr::to_str)
+    }
+
+    /// Keeps it beside terms that are set again as they are, and says so in the audit trail.
+    pub(super) fn keep(cx: &Context, w: &Write<'_>, origin: &Origin, task_id: &str) -> Result<()> {
+        let Some(path) = Self::kept(cx, origin) else { return Ok(()) };
+        if store::manager_configs::keep_search_path(w, task_id, path)? {
+            let about = audit::About { task_id: Some(task_id), session_id: None };
+            let payload = json!({ "origin": origin.words() });
+            audit::append(w, cx.now(), origin.actor(cx), "search_path_recorded", about, &payload)?;
+        }
+        Ok(())
     }
 
     pub(in crate::actions) fn find(&self, name: &str) -> Option<PathBuf> {
