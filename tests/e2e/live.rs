@@ -168,7 +168,7 @@ impl Live<'_> {
 fn row(screen: &str, text: &str) -> bool {
     let lines: Vec<&str> = screen.lines().collect();
     let here = lines.iter().position(|line| line.contains("w1 ↔"));
-    here.is_some_and(|index| lines[index..lines.len().min(index + 2)].iter().any(|line| line.contains(text)))
+    here.is_some_and(|index| lines[index..lines.len().min(index + 3)].iter().any(|line| line.contains(text)))
 }
 
 /// Processes with their parents, without those that have ended: a busy tmux 3.3 can be late to take leave of a child.

@@ -17,6 +17,27 @@ fn by_hand(world: &World, name: &str, words: &[&str]) -> Value {
     world.run(&[&["start", name, "--no-server", "--json", "--"], words].concat()).ok().json()
 }
 
+/// Runs a command in the server that is the default one for this world, which is not the one it is set to.
+fn in_default_server(world: &World, words: &[&str]) {
+    let mut tmux = Command::new("tmux");
+    tmux.args(["-f", "/dev/null"]).args(words).env("TMUX_TMPDIR", world.server().folder()).env_remove("TMUX");
+    assert!(tmux.stdin(Stdio::null()).status().unwrap().success());
+}
+
+#[test]
+fn a_number_of_a_pane_is_meant_in_the_server_that_is_set() {
+    let Some(world) = World::start() else { return };
+    for name in ["other-0", "other-1", "other-2"] {
+        in_default_server(&world, &["new-session", "-d", "-s", name, "cat"]);
+    }
+    let started = by_hand(&world, "hand-1", &["Look around {{say Seen.}}"]);
+    let pane = started["tmux_pane_id"].as_str().unwrap();
+    let registered = world.run(&["register-worker", "--name", "w1", "--tmux-pane", pane, "--json"]).ok().json();
+    in_default_server(&world, &["kill-server"]);
+    assert_eq!(registered["tmux_session"], "hand-1", "{registered:#}");
+    assert!(registered["codex_session_id"].is_string(), "{registered:#}");
+}
+
 #[test]
 fn a_pane_and_a_pid_lead_to_their_session() {
     let Some(world) = World::start() else { return };

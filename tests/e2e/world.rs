@@ -150,6 +150,8 @@ impl World {
         command
             .env("PATH", format!("{}:{rest}", self.bin().display()))
             .env("CONVEYOR_TMUX_SOCKET", self.server.socket())
+            // Nobody else's server is the default one.
+            .env("TMUX_TMPDIR", self.server.folder())
             // The played Codex has none; tests with the real one switch it on.
             .env("CONVEYOR_CODEX_QUEUE", "off")
             .envs(self.settings.iter().map(|(name, value)| (name, value)))

@@ -194,13 +194,11 @@ fn several(pid: u32, found: &[Running]) -> Error {
 /// The session in a pane.
 pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Option<Running> {
     let seen = panes(cx, socket);
-    let here = |running: &Running| {
-        running.pane.as_ref().is_some_and(|seen| seen.id == pane && socket.is_none_or(|socket| seen.socket == socket))
-    };
+    let (info, meant) =
+        seen.iter().find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?.clone();
+    let here = |running: &Running| running.pane.as_ref() == Some(&meant);
     scan_with(cx, &seen).into_iter().find(here).or_else(|| {
-        let (info, seen) = seen
-            .into_iter()
-            .find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?;
+        let seen = meant.clone();
         let mut running = Running { cwd: info.current_path, pane: Some(seen.clone()), ..Running::default() };
         // A process that is no Codex by name may still be one.
         for pid in own_tree(cx, seen.process.pid) {
@@ -222,12 +220,14 @@ pub(in crate::actions) fn pane(cx: &Context, socket: Option<&str>, pane: PaneId)
     panes(cx, socket).into_iter().map(|(_, seen)| seen).find(here)
 }
 
-/// All panes of the servers we know of: the default one, the one new sessions are started in, and `named`.
+/// All panes of the servers we know of: `named`, the one new sessions are started in, and the default one.
 fn panes(cx: &Context, named: Option<&str>) -> Vec<(PaneInfo, PaneSeen)> {
     let configured = cx.env().tmux_socket.as_ref().map(|path| path.display().to_string());
     let mut found: Vec<(PaneInfo, PaneSeen)> = Vec::new();
-    let others = [configured, named.map(str::to_owned)].into_iter().flatten().map(Some);
-    for socket in std::iter::once(None).chain(others) {
+    // A number stands for a pane in each server: the one that was named comes first, then the one that is set for new
+    // sessions.
+    let named_first = [named.map(str::to_owned), configured].into_iter().flatten().map(Some);
+    for socket in named_first.chain([None]) {
         let tmux = cx.tmux(socket.as_deref());
         let (Ok(server), Ok(panes)) = (tmux.server_info(), tmux.panes()) else { continue };
         if found.iter().any(|(_, seen)| seen.socket == server.socket) {
