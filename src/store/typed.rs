@@ -113,17 +113,20 @@ pub fn of(r: Read<'_>, command_id: &str) -> Result<Option<TypedMessage>> {
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": command_id }, message).optional()?)
 }
 
+// From the few that wait to what was typed of them, never through every text ever typed. A pointer may tell of another
+// command's message, so its command tells nothing here.
+const UNREAD_POINTER: &str = "select exists (
+    select 1 from routed_notifications as n
+    join typed_messages as t on t.notification_id = n.id
+    where n.target_session_id = :session and n.state = 'delivered' and n.consumed_at is null
+      and t.session_id = :session)";
+
 /// Whether a pointer was typed to a message that its session has not confirmed.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn has_unread_pointer(r: Read<'_>, session_id: &str) -> Result<bool> {
-    let mut statement = r.connection.prepare_cached(
-        "select exists (
-            select 1 from typed_messages as t
-            join routed_notifications as n on n.id = t.notification_id
-            where t.session_id = :session and n.state = 'delivered' and n.consumed_at is null)",
-    )?;
+    let mut statement = r.connection.prepare_cached(UNREAD_POINTER)?;
     Ok(statement.query_row(named_params! { ":session": session_id }, |row| row.get(0))?)
 }
 
@@ -265,4 +268,29 @@ pub fn under_way(r: Read<'_>) -> Result<Vec<(String, u64)>> {
     )?;
     let rows = statement.query_map([], |row| Ok((row.get("marker")?, convert::count(row, "fence")?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Error, Store};
+
+    #[test]
+    fn an_unread_pointer_is_found_from_what_waits_in_the_inbox() {
+        let store = Store::memory().unwrap();
+        let plan = store.read(|r| {
+            let mut statement = r.connection.prepare(&format!("explain query plan {UNREAD_POINTER}"))?;
+            let steps = statement
+                .query_map(named_params! { ":session": "x" }, |row| row.get("detail"))?
+                .collect::<rusqlite::Result<Vec<String>>>()?;
+            Ok::<_, Error>(steps)
+        });
+        let steps = plan.unwrap();
+        let searches: Vec<&str> = steps.iter().map(String::as_str).filter(|step| step.contains("INDEX")).collect();
+        let expected = [
+            "SEARCH n USING INDEX routed_notifications_waiting (target_session_id=?)",
+            "SEARCH t USING INDEX typed_messages_pointers (notification_id=?)",
+        ];
+        assert_eq!((searches.as_slice(), steps.iter().any(|step| step.starts_with("SCAN t"))), (&expected[..], false));
+    }
 }

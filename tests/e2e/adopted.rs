@@ -6,7 +6,7 @@ use super::world::{World, wait_for};
 use crate::support::fixture_path;
 
 /// A tmux session of the operator's own, with this shell script in its first pane; the pane's id.
-fn foreign_session(world: &World, script: &str) -> String {
+pub fn foreign_session(world: &World, script: &str) -> String {
     foreign_session_named(world, "mywork", script)
 }
 
@@ -27,11 +27,11 @@ fn foreign_session_named(world: &World, name: &str, script: &str) -> String {
     pane
 }
 
-fn capture(world: &World, pane: &str) -> String {
+pub fn capture(world: &World, pane: &str) -> String {
     world.server().plain(&["capture-pane", "-p", "-t", pane])
 }
 
-fn register(world: &World, name: &str, pane: &str) -> crate::support::Finished {
+pub fn register(world: &World, name: &str, pane: &str) -> crate::support::Finished {
     world.run(&["register-worker", "--name", name, "--tmux-pane", pane, "--json"])
 }
 

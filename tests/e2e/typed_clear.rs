@@ -3,9 +3,16 @@
 
 use std::{fs, process::Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{bound::Bound, deliver::Live, typed::Typed, typed_compact::real, world::wait_for};
+use super::{
+    adopted::{capture, foreign_session, register},
+    bound::Bound,
+    deliver::Live,
+    typed::{Typed, counted_as_submitted},
+    typed_compact::real,
+    world::{World, wait_for},
+};
 use crate::support::codex_lab::CodexLab;
 
 const CLEAR: [&str; 3] = ["request-worker-compact", "parser", "--clear"];
@@ -149,6 +156,77 @@ fn it_is_one_thread_wherever_its_dispatcher_dies() {
     let id = typed.asks_to_clear_and_dies_at("staged");
     typed.world.wait_for_screen("w1", "› /clear");
     typed.press(&["Enter"]);
+    let open = typed.until_it_is(&id, "ambiguous");
+    assert!(open["error"].as_str().is_some_and(|why| why.contains("another thread")), "{open:#}");
+}
+
+#[test]
+fn a_pane_that_does_not_show_its_thread_is_not_cleared() {
+    let Some(world) = World::start() else { return };
+    // Its rollout stays open after `/clear`, and no lock tells of the new thread.
+    world.codex(&["--speed", "20", "--dialect", "0.150"]);
+    let pane = foreign_session(&world, "codex 'hello {{say Hello.}}'; exec sleep 1000");
+    let seen = || capture(&world, &pane);
+    wait_for("its turn", || seen().contains("Hello.").then_some(()), seen);
+    register(&world, "w1", &pane).ok();
+    world.bind("parser", "w1");
+    world.wait_for_condition("w1", "done");
+    let refused = world.run(&[&CLEAR[..], &["--json"]].concat());
+    let message = refused.error()["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((refused.code, message.contains("does not tell which thread it shows")), (1, true), "{refused}");
+    assert_eq!(world.run(&["commands", "--json"]).ok().json(), json!([]));
+    assert!(!seen().contains("/clear"), "{}", seen());
+}
+
+#[test]
+fn a_thread_that_somebody_else_began_or_forked_is_not_taken_for_an_empty_one() {
+    let Some(typed) = Typed::start() else { return };
+    let world = &typed.world;
+    let submitted = || {
+        let id = typed.asks_to_clear_and_dies_at("staged");
+        world.wait_for_screen("w1", "› /clear");
+        counted_as_submitted(&typed);
+        typed.press(&["C-c"]);
+        wait_for(
+            "an empty composer",
+            || (!world.screen("w1").contains("› /clear")).then_some(()),
+            || world.screen("w1"),
+        );
+        id
+    };
+    // Codex has refused the command, as a turn had just begun.
+    let id = submitted();
+    let hold = world.hold();
+    world.say("w1", &format!("work {{{{hold {}}}}} {{{{say Worked.}}}}", hold.display()));
+    world.wait_for_condition("w1", "busy");
+    typed.until_it_waits(&id, "a turn is running");
+    fs::write(&hold, "").expect("a file");
+    world.wait_for_condition("w1", "done");
+    let left = typed.thread();
+    world.say("w1", "/new");
+    let another = || {
+        world.status("w1");
+        (typed.thread() != left).then_some(())
+    };
+    wait_for("the new thread", another, || world.screen("w1"));
+    typed.time_passes();
+    let open = typed.until_it_is(&id, "ambiguous");
+    assert!(open["error"].as_str().is_some_and(|why| why.contains("another thread")), "{open:#}");
+
+    // A fork holds everything; its rollout says whose child it is.
+    typed.turn();
+    let (id, left) = (submitted(), typed.thread());
+    world.say("w1", "/new");
+    world.say("w1", "as before {{say Forked.}}");
+    world.wait_for_screen("w1", "• Forked.");
+    let fork =
+        world.rollouts().into_iter().max_by_key(|path| path.file_name().map(ToOwned::to_owned)).expect("a rollout");
+    assert!(!fork.display().to_string().contains(&left), "{}", fork.display());
+    let text = fs::read_to_string(&fork).expect("the rollout");
+    let (head, rest) = text.split_once('\n').expect("a head");
+    let mut head: Value = serde_json::from_str(head).expect("a record");
+    head["payload"]["forked_from_id"] = json!(left);
+    fs::write(&fork, format!("{head}\n{rest}")).expect("the rollout");
     let open = typed.until_it_is(&id, "ambiguous");
     assert!(open["error"].as_str().is_some_and(|why| why.contains("another thread")), "{open:#}");
 }

@@ -4,6 +4,8 @@
 //! fresh one has no rollout that could say so. A request names the thread that it is to end. Where another one is found,
 //! nothing is typed: what that one holds, nobody has asked to forget.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::{
@@ -14,11 +16,12 @@ use super::{
 };
 use crate::{
     actions::{Context, ingest, live, sense},
-    base::Result,
+    base::{Error, Result},
     model::{
         delivery::{Command, Phase},
         session::Session,
     },
+    ports::rollout::read_head,
     store::{self, Store, typed::TypedMessage},
 };
 
@@ -38,15 +41,15 @@ pub(super) const SUBMITTED: &str = "it was submitted; another thread in its pane
 /// Between two looks at the pane for another thread.
 const LOOKS: std::time::Duration = std::time::Duration::from_millis(60);
 
-/// Why nothing would prove that the session has another thread; none when its pane or its processes tell which it has.
+/// Why nothing would prove that the session has another thread; none when its pane tells which it has.
 pub(super) fn untold(cx: &Context, session: &Session) -> Option<&'static str> {
     shown(cx, session).is_none().then_some(UNTOLD)
 }
 
-/// The thread that the session's pane shows, or its processes have open.
+/// The thread that the session's pane shows, by the pane's own word. The open files and locks of its processes tell
+/// nothing of that: Codex keeps those of a thread that it has left, and a new one has no file before its first message.
 fn shown(cx: &Context, session: &Session) -> Option<String> {
-    let look = sense::Observer::default().look(cx, session);
-    look.thread_id.or_else(|| look.held.map(|held| held.thread_id))
+    sense::Observer::default().look(cx, session).thread_id
 }
 
 /// Whether the session still has the thread that the request is about.
@@ -131,18 +134,63 @@ pub(super) fn confirm(
         return Ok(false);
     };
     // Ids grow with time: an older one is a thread that was brought back, with all that it holds.
-    if fresh <= left || command.phase != Phase::Submitted {
+    if fresh <= left || command.phase != Phase::Submitted || has_seen_turn(command) {
+        return Ok(false);
+    }
+    if is_inherited(cx, store, session) {
         return Ok(false);
     }
     let receipt = json!({"kind": "thread", "left_thread_id": left, "thread_id": fresh});
     store.write_durably(|w| {
         // Only under this fence: somebody may have decided about it meanwhile.
-        let is_ours = store::commands::by_id(w.read(), &command.id)?
-            .is_some_and(|now| (now.phase, now.fence) == (command.phase, command.fence));
+        let is_ours = is_held(w.read(), command)?;
         if is_ours {
             store::commands::confirm(w, &command.id, &session.id, &receipt, cx.now())?;
         }
         Ok(is_ours)
+    })
+}
+
+/// Whether the request still stands as it was read, under the same fence.
+fn is_held(r: store::Read<'_>, command: &Command) -> Result<bool, store::Error> {
+    let now = store::commands::by_id(r, &command.id)?;
+    Ok(now.is_some_and(|now| (now.phase, now.fence) == (command.phase, command.fence)))
+}
+
+/// Whether the session's thread began with what another one holds, as a fork does: it is not empty.
+fn is_inherited(cx: &Context, store: &Store, session: &Session) -> bool {
+    // An empty thread has no rollout yet, or one that nobody else has written in.
+    let Some(path) = session.codex_session_path.as_deref() else { return false };
+    let is_own = || -> Result<bool> {
+        ingest::ingest_while(cx, store, session, &|| true)?;
+        let cursor = store.read(|r| store::rollouts::current(r, &session.id))?;
+        Ok(cursor.is_none_or(|cursor| cursor.progress.counts.inherited == 0))
+    };
+    // What cannot be read proves nothing.
+    let is_forked = read_head(Path::new(path)).map_or(true, |head| head.forked_from.is_some());
+    is_forked || !is_own().unwrap_or(false)
+}
+
+/// Where a request's result says that a turn ran in the old thread after the key.
+const TURN_SEEN: &str = "turn_ran_after_key";
+
+fn has_seen_turn(command: &Command) -> bool {
+    command.result.as_ref().is_some_and(|result| result[TURN_SEEN] == true)
+}
+
+/// Notes that a turn runs in the thread that was to be left, and nothing of the command stands in the composer any more:
+/// Codex refuses it while a turn runs, and whoever begins another thread after that is somebody else.
+pub(super) fn note_turn(store: &Store, command: &Command) -> Result<()> {
+    if has_seen_turn(command) {
+        return Ok(());
+    }
+    let mut result = command.result.clone().unwrap_or_else(|| json!({}));
+    result[TURN_SEEN] = json!(true);
+    store.write_durably(|w| {
+        if is_held(w.read(), command)? {
+            store::typed::note(w, &command.id, &result)?;
+        }
+        Ok::<_, Error>(())
     })
 }
 

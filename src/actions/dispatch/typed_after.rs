@@ -43,6 +43,7 @@ const OVER: i64 = 60_000;
 /// What an operator is told to do about a message that only a person can clear up.
 const LOOK: &str = "look into its pane, then decide with `conveyor dispatch resolve`";
 const SENT_BY_HAND: &str = "somebody has submitted it; the session's rollout is awaited";
+const HAS_MOVED: &str = "the session has another thread now, and the one it was typed for is read no more";
 const ENDED: &str = "its session has ended; its rollout is read once more";
 
 /// Looks after typed messages in flight, one after the other as long as `go_on` says yes. Gives those that were settled.
@@ -271,10 +272,17 @@ impl Open<'_> {
             // What its writer was about to write is there by then.
             return work.rest(LOOK_AGAIN, ENDED);
         }
+        if work.is_clear() && self.has_moved() {
+            return work.end(Phase::Ambiguous, &format!("{why}, and {HAS_MOVED}"));
+        }
         if work.is_clear() {
             return work.end(Phase::Failed, &format!("{why}, and no other thread was seen in it"));
         }
         work.end(Phase::Failed, &format!("{why}, and its rollout does not show {}", work.sought()))
+    }
+
+    fn has_moved(&self) -> bool {
+        self.row.thread_id.is_some() && self.row.thread_id != self.session.codex_session_id
     }
 
     /// Ends a request to clear when the session has another thread since.
@@ -284,7 +292,6 @@ impl Open<'_> {
 
     fn by_marks(&self, mut work: Work<'_>, info: &PaneInfo, marks: &Receipt) -> Result<bool> {
         let number = work.row.number;
-        let has_moved = self.row.thread_id.is_some() && self.row.thread_id != self.session.codex_session_id;
         if marks.submitted >= number && work.command.phase != Phase::Submitted {
             // Its dispatcher did not live to say so.
             work.was_submitted()?;
@@ -301,8 +308,8 @@ impl Open<'_> {
         if work.is_clear() && self.was_cleared(&work)? {
             return Ok(false);
         }
-        if has_moved {
-            let why = "the session has another thread now, and the one it was typed for is read no more";
+        if self.has_moved() {
+            let why = HAS_MOVED;
             if marks.submitted < number && marks.sign == SignPlace::InComposer {
                 let why =
                     format!("{why}; its text stands in the composer, not submitted: clear it, or send it; {LOOK}");
@@ -369,6 +376,9 @@ impl Open<'_> {
             Err(deferral) if matches!(deferral.reason, DeferReason::Draft | DeferReason::Popup) => true,
             // Its turn comes when the one that runs has ended.
             Err(deferral) if matches!(deferral.reason, DeferReason::Busy | DeferReason::Modal) => {
+                if work.is_clear() && marks.sign != SignPlace::InComposer {
+                    clear::note_turn(self.store, &work.command)?;
+                }
                 return work.rest(LOOK_AGAIN, &format!("{SUBMITTED}: {}", deferral.sentence));
             }
             Err(deferral) => return self.waits(&work, &format!("{SUBMITTED}: {}", deferral.sentence)),

@@ -193,6 +193,7 @@ create table typed_messages (
   notification_id integer references routed_notifications (id),
   created_at text not null
 );
+create index typed_messages_pointers on typed_messages (notification_id) where notification_id is not null;
 
 -- Who dispatches. One row for each dispatcher, updated in place.
 create table dispatchers (
