@@ -324,6 +324,7 @@ pub const BINDINGS: &[Binding] = &[
         "cancel",
         "say no and end the turn; asks before it does",
     ),
+    moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
     does(
         Place::Answer,
         &[c('a')],
@@ -335,7 +336,6 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Answer, &[c('j'), k(Down)], Intent::Down, "down", "next question; with only one, scroll on"),
     moves(Place::Answer, &[c('k'), k(Up)], Intent::Up, "up", "previous question; with only one, scroll back"),
     moves(Place::Answer, &[c('r')], Intent::Reload, "look", "look again"),
-    moves(Place::Answer, &[k(Esc), c('q')], Intent::Back, "close", "leave it unanswered"),
     does(
         Place::Reader,
         &[c('S')],
@@ -344,7 +344,14 @@ pub const BINDINGS: &[Binding] = &[
         "pause all",
         "emergency stop: deliver nothing; again: go on",
     ),
-    does(Place::Confirm, &[c('S')], Intent::Pause, "dispatch", "pause all", "emergency stop: deliver nothing anywhere"),
+    does(
+        Place::Confirm,
+        &[c('S')],
+        Intent::Pause,
+        "dispatch",
+        "pause all",
+        "emergency stop: deliver nothing; to go on close this first",
+    ),
     does(
         Place::Answer,
         &[c('S')],
@@ -446,7 +453,14 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Finish, &[c('k'), k(Up)], Intent::Up, "up", "scroll back"),
     moves(Place::Finish, &[k(PageDown)], Intent::PageDown, "page", "one page on"),
     moves(Place::Finish, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
-    does(Place::Finish, &[c('S')], Intent::Pause, "dispatch", "pause all", "emergency stop: deliver nothing anywhere"),
+    does(
+        Place::Finish,
+        &[c('S')],
+        Intent::Pause,
+        "dispatch",
+        "pause all",
+        "emergency stop: deliver nothing; to go on close this first",
+    ),
     does(Place::Policy, &[c('e')], Intent::Terms, "manager-config", "change", "change the terms, in a form"),
     moves(Place::Policy, &[c('r')], Intent::Reload, "look", "look again"),
     moves(Place::Policy, &[c('Y')], Intent::Copy, "copy", "copy the command line that shows the same"),
@@ -455,7 +469,14 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Policy, &[c('k'), k(Up)], Intent::Up, "up", "scroll back"),
     moves(Place::Policy, &[k(PageDown), c(' ')], Intent::PageDown, "page", "one page on"),
     moves(Place::Policy, &[k(PageUp)], Intent::PageUp, "page back", "one page back"),
-    does(Place::Policy, &[c('S')], Intent::Pause, "dispatch", "pause all", "emergency stop: deliver nothing anywhere"),
+    does(
+        Place::Policy,
+        &[c('S')],
+        Intent::Pause,
+        "dispatch",
+        "pause all",
+        "emergency stop: deliver nothing; again: go on",
+    ),
     does(
         Place::Criteria,
         &[c('+')],
