@@ -40,6 +40,8 @@ pub enum Layer {
         question: String,
         /// What yes does.
         then: Effect,
+        /// When it came up by itself; none when a key has asked for it.
+        came_at: Option<Timestamp>,
         /// First line shown.
         scroll: usize,
     },

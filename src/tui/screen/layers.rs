@@ -18,6 +18,7 @@ use crate::{
         app::App,
         keymap::{Intent, Place},
         layer::{About, Asked, Input, Layer, Purpose, Reader, Snoozing},
+        over,
         receipts::Outcome,
         submitting::command_line,
         theme::Part,
@@ -199,7 +200,7 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
     let mut keys = match layer {
         Layer::Confirm { .. } => vec![Line::from(vec![
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::Yes)),
-            span(app, Part::Text, " yes   "),
+            span(app, Part::Text, if over::is_early(app) { " works in a moment   " } else { " yes   " }),
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::No)),
             span(app, Part::Text, " no"),
         ])],

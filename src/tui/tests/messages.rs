@@ -459,3 +459,17 @@ fn what_only_the_operator_can_clear_away_is_not_said_to_clear_by_itself() {
     let frame = shown("nobody", vec![because(5, draft)]);
     assert!(frame.contains("waits      the composer") && !frame.contains("nothing has to be done"), "{frame}");
 }
+
+#[test]
+fn the_list_of_receipts_says_what_each_is_about_however_narrow_it_is() {
+    let mut app = app(50, 20);
+    press(&mut app, "c n");
+    write(&mut app, "x");
+    press(&mut app, "Enter L");
+    let frame = screen(&app);
+    assert!(frame.contains("session-nudge w1: conveyor") && frame.contains("cycle parser: conveyor"), "{frame}");
+    let json = json!({"command_id": "command-5", "phase": "queued"});
+    finish(&mut app, Ok(Report { json, prose: "said".into(), exit_code: 0, handover: None }));
+    deliver(&mut app, Phase::Queued, |_| {});
+    assert!(screen(&app).contains("nudge to w1: conveyor"), "{}", screen(&app));
+}
