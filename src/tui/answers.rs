@@ -27,6 +27,9 @@ use crate::{
 /// How long the commands wait for their proof, in seconds; their own default.
 const WAIT: u64 = 10;
 
+/// What a session asks is looked at anew after so many seconds at the earliest: a look is stored, and announced again.
+const LOOK_SECONDS: i64 = 2;
+
 /// Whether the selected session can be interrupted or answered from here.
 pub(super) fn is_reachable(app: &App) -> bool {
     app.session().is_some_and(|session| session.registration == Registration::Active)
@@ -47,7 +50,37 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
     };
     effects.push(Effect::Load(Load::Questions(id.clone())));
     let looked_at = app.now;
-    app.layers.push(Layer::Answer(Asked { session: id, name, questions: None, looked_at, selected: 0, scroll: 0 }));
+    app.layers.push(Layer::Answer(Asked {
+        session: id,
+        name,
+        questions: None,
+        looked_at,
+        is_asked: true,
+        is_stale: false,
+        selected: None,
+        scroll: 0,
+    }));
+}
+
+/// Something has changed, or may have: what is shown is looked at again.
+pub(super) fn reload(app: &mut App, effects: &mut Vec<Effect>) {
+    if let Some(Layer::Answer(asked)) = app.layers.last_mut() {
+        asked.is_stale = true;
+    }
+    look_again(app, effects);
+}
+
+/// Looks again when that is due.
+pub(super) fn look_again(app: &mut App, effects: &mut Vec<Effect>) {
+    let now = app.now;
+    if let Some(Layer::Answer(asked)) = app.layers.last_mut()
+        && asked.is_stale
+        && !asked.is_asked
+        && asked.looked_at.age_seconds(now) >= LOOK_SECONDS
+    {
+        (asked.is_asked, asked.is_stale) = (true, false);
+        effects.push(Effect::Load(Load::Questions(asked.session.clone())));
+    }
 }
 
 /// The answer to [`Load::Questions`].
@@ -59,13 +92,16 @@ pub(super) fn arrived(app: &mut App, session: &str, result: Result<Vec<QuestionV
     });
     // Closed in the meantime: nobody waits for it.
     let Some(asked) = asked else { return };
-    let meant = asked.meant().map(|view| view.question.id.clone());
+    let before = asked.meant_at();
     asked.questions = Some(result.map_err(|error| Failure::from(&error)));
-    asked.looked_at = now;
-    if let Some(Ok(questions)) = &asked.questions {
-        asked.selected = questions.iter().position(|view| Some(&view.question.id) == meant.as_ref()).unwrap_or(0);
+    (asked.looked_at, asked.is_asked) = (now, false);
+    if asked.selected.is_none() {
+        asked.selected = asked.views().first().map(|view| view.question.id.clone());
     }
-    aim(app);
+    // Who reads is left where he reads.
+    if asked.meant_at() != before {
+        aim(app);
+    }
 }
 
 /// Scrolls to the question that is meant.
@@ -158,23 +194,30 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
     let page = usize::from(app.size.height).saturating_sub(6).max(1);
     let limit = screen::layers::overflow(app);
     let Some(Layer::Answer(asked)) = app.layers.last_mut() else { return };
-    let several =
-        asked.questions.as_ref().and_then(|questions| questions.as_ref().ok()).is_some_and(|all| all.len() > 1);
+    let count = asked.views().len();
     match intent {
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Down | Intent::Up) if several => {
-            let last = asked.questions.iter().flatten().map(Vec::len).sum::<usize>().saturating_sub(1);
-            let down = intent == Some(Intent::Down);
-            asked.selected = if down { (asked.selected + 1).min(last) } else { asked.selected.saturating_sub(1) };
+        Some(Intent::Down | Intent::Up) if count > 1 || asked.has_lost() => {
+            let at = match asked.meant_at() {
+                None => 0,
+                Some(at) if intent == Some(Intent::Down) => (at + 1).min(count.saturating_sub(1)),
+                Some(at) => at.saturating_sub(1),
+            };
+            if let Some(view) = asked.views().get(at) {
+                asked.selected = Some(view.question.id.clone());
+            }
             aim(app);
         }
         Some(Intent::Down) => asked.scroll = (asked.scroll + 1).min(limit),
         Some(Intent::Up) => asked.scroll = asked.scroll.saturating_sub(1),
         Some(Intent::PageDown) => asked.scroll = (asked.scroll + page).min(limit),
         Some(Intent::PageUp) => asked.scroll = asked.scroll.saturating_sub(page),
-        Some(Intent::Reload) => effects.push(Effect::Load(Load::Questions(asked.session.clone()))),
+        Some(Intent::Reload) => {
+            (asked.is_asked, asked.is_stale) = (true, false);
+            effects.push(Effect::Load(Load::Questions(asked.session.clone())));
+        }
         Some(Intent::Attach) => {
             let (id, name) = (asked.session.clone(), asked.name.clone());
             if works(app, Intent::Attach) {

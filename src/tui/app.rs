@@ -346,6 +346,7 @@ impl App {
             effects.extend(self.ask_board());
         }
         effects.extend(self.ask_panes());
+        super::answers::look_again(self, effects);
         // Also when nobody is to be called: what is told is told, whatever is switched on later.
         if let Some(call) = self.notifier.due(now, self.settings.dwell)
             && self.ringing != Ringing::Off
@@ -391,6 +392,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Board(result) => {
             app.board_arrived(result, &mut effects);
             super::policy::reload(app, &mut effects);
+            super::answers::reload(app, &mut effects);
         }
         Msg::Deliveries(result) => app.deliveries_arrived(result, &mut effects),
         Msg::Conversation(session, query, result) => {

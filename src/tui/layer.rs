@@ -40,6 +40,8 @@ pub enum Layer {
         question: String,
         /// What yes does.
         then: Effect,
+        /// When it came up by itself; none when a key has asked for it.
+        came_at: Option<Timestamp>,
         /// First line shown.
         scroll: usize,
     },
@@ -183,16 +185,39 @@ pub struct Asked {
     pub questions: Option<Result<Vec<QuestionView>, Failure>>,
     /// When that was looked at: ages go on from there.
     pub looked_at: Timestamp,
-    /// Which of them is meant.
-    pub selected: usize,
+    /// It is being looked at.
+    pub is_asked: bool,
+    /// Something may have changed since that was begun.
+    pub is_stale: bool,
+    /// The id of the one that is meant, also when it is not asked any more.
+    pub selected: Option<String>,
     /// First line shown.
     pub scroll: usize,
 }
 
 impl Asked {
+    /// What is asked, as far as that is known.
+    #[must_use]
+    pub fn views(&self) -> &[QuestionView] {
+        self.questions.as_ref().and_then(|views| views.as_ref().ok()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where the question stands that a decision would be about.
+    #[must_use]
+    pub fn meant_at(&self) -> Option<usize> {
+        let id = self.selected.as_ref()?;
+        self.views().iter().position(|view| view.question.id == *id)
+    }
+
     /// The question that a decision would be about.
     #[must_use]
     pub fn meant(&self) -> Option<&QuestionView> {
-        self.questions.as_ref()?.as_ref().ok()?.get(self.selected)
+        self.views().get(self.meant_at()?)
+    }
+
+    /// The one that was meant is not asked any more, and no other one was chosen.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        matches!(self.questions, Some(Ok(_))) && self.selected.is_some() && self.meant_at().is_none()
     }
 }

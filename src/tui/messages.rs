@@ -154,13 +154,24 @@ fn send(app: &mut App, effects: &mut Vec<Effect>) {
     }
 }
 
+/// Whether the key of the emergency stop does anything now: what lies over a yes asks for no yes of its own, since a
+/// second one would fall through. Stopping works everywhere.
+pub(super) fn takes_pause(app: &App) -> bool {
+    let over_a_yes = matches!(app.layers.last(), Some(Layer::Confirm { .. } | Layer::Finish(_)));
+    app.board().is_some() && !(over_a_yes && is_paused(app))
+}
+
+/// Whether deliveries are stopped everywhere, as far as known.
+pub(super) fn is_paused(app: &App) -> bool {
+    app.deliveries().is_some_and(|deliveries| deliveries.health.paused)
+}
+
 /// The emergency stop works at once; going on is asked for. When it is not known whether deliveries are stopped, they
 /// are stopped.
 pub(super) fn pause(app: &mut App, effects: &mut Vec<Effect>) {
     match app.deliveries().map(|deliveries| (deliveries.health.paused, deliveries.health.waiting)) {
-        // It is being asked about something else, perhaps this.
-        Some((true, _)) if matches!(app.layers.last(), Some(Layer::Confirm { .. })) => {
-            app.say(Part::Warning, "deliveries are stopped; answer the question first");
+        Some((true, _)) if !takes_pause(app) => {
+            app.say(Part::Warning, "deliveries are stopped; to go on close this first");
         }
         Some((true, waiting)) => {
             let question =

@@ -16,10 +16,24 @@ use crate::model::filter::Filter;
 /// The longest text an input line takes, in characters.
 const MAX_INPUT: usize = 500;
 
+/// A question that came up by itself takes no yes for so long: a key that is pressed then was meant for what was there
+/// before it.
+const EARLY_MILLIS: i64 = 1_000;
+
+/// Whether the question on top has only just come up by itself.
+#[must_use]
+pub(super) fn is_early(app: &App) -> bool {
+    match app.layers.last() {
+        Some(Layer::Confirm { came_at: Some(at), .. }) => app.now.as_millis() - at.as_millis() < EARLY_MILLIS,
+        _ => false,
+    }
+}
+
 pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     let page = usize::from(app.size.height).saturating_sub(6).max(1);
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
+    let is_early = is_early(app);
     let Some(Layer::Confirm { scroll, .. }) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
@@ -30,9 +44,13 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
         Some(Intent::Yes) if *scroll < limit || !is_drawn => {
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
+        Some(Intent::Yes) if is_early => {
+            app.say(Part::Warning, "nothing is done: this question has only just come up; read it, then say yes");
+        }
         Some(Intent::Yes) => match app.layers.pop() {
             Some(Layer::Confirm { then: Effect::Submit(command), .. }) => {
                 form::keys::confirmed(app, &command);
+                app.receipts.confirmed(&command);
                 begin(app, command, effects);
             }
             Some(Layer::Confirm { then, .. }) => effects.push(then),

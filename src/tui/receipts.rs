@@ -7,7 +7,7 @@ pub mod keys;
 
 use super::message::Failure;
 use crate::{
-    actions::{Deliveries, Report},
+    actions::{Command, Deliveries, Report},
     base::{Error, Kind, Timestamp},
     model::delivery::Phase,
 };
@@ -47,13 +47,26 @@ pub struct Sent {
     pub reason: Option<String>,
 }
 
+/// What a command asks before it does what was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asking {
+    /// The question.
+    pub question: String,
+    /// What yes does.
+    pub then: Command,
+    /// The operator has said yes.
+    pub is_given: bool,
+}
+
 /// One submitted command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
     /// Counts the commands submitted from here.
     pub number: u64,
     /// The command line.
     pub line: String,
+    /// What it does and to whom, in short; empty when that is not known.
+    pub about: String,
     /// When it was submitted.
     pub begun_at: Timestamp,
     /// When it came to its end.
@@ -62,6 +75,8 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// When it turned out that it came to nothing.
     pub failed_at: Option<Timestamp>,
+    /// What it asks; nothing is done before the yes.
+    pub asking: Option<Asking>,
     /// Messages that it queued.
     pub sent: Vec<Sent>,
     /// What it says is only how its message stood then; the ledger tells how it stands now.
@@ -80,6 +95,7 @@ impl Receipt {
         match &self.outcome {
             Outcome::Running => false,
             Outcome::Failed(_) => true,
+            Outcome::Done { .. } if self.asking.is_some() => false,
             Outcome::Done { .. } if !self.sent.is_empty() => {
                 self.sent.iter().any(|sent| sent.phases.last().is_some_and(is_bad))
             }
@@ -94,6 +110,7 @@ impl Receipt {
         match (&self.outcome, self.sent.is_empty()) {
             (Outcome::Running, _) => "running".to_owned(),
             (Outcome::Failed(_), _) => "failed".to_owned(),
+            _ if self.asking.is_some() => self.status(),
             (Outcome::Done { exit_code: 0, .. }, true) => "done".to_owned(),
             (Outcome::Done { exit_code, .. }, true) => format!("exit {exit_code}"),
             (Outcome::Done { .. }, false) => self.status(),
@@ -106,6 +123,8 @@ impl Receipt {
         match (&self.outcome, self.sent.as_slice()) {
             (Outcome::Running, _) => "running".to_owned(),
             (Outcome::Failed(failure), _) => format!("failed: {}", failure.message),
+            _ if self.asking.as_ref().is_some_and(|asking| asking.is_given) => "you said yes".to_owned(),
+            _ if self.asking.is_some() => "waits for your yes".to_owned(),
             (Outcome::Done { .. }, [sent]) => sent.way(),
             (Outcome::Done { .. }, [_, _, ..]) => {
                 let count = |phase: Phase| self.sent.iter().filter(|sent| sent.phases.last() == Some(&phase)).count();
@@ -166,17 +185,19 @@ impl Receipts {
     }
 
     /// A command was submitted.
-    pub fn begin(&mut self, line: String, now: Timestamp) {
+    pub fn begin(&mut self, line: String, about: String, now: Timestamp) {
         self.given += 1;
         self.list.insert(
             0,
             Receipt {
                 number: self.given,
                 line,
+                about,
                 begun_at: now,
                 ended_at: None,
                 outcome: Outcome::Running,
                 failed_at: None,
+                asking: None,
                 sent: Vec::new(),
                 is_message: false,
                 seen: false,
@@ -196,7 +217,7 @@ impl Receipts {
     pub fn end(&mut self, line: &str, result: Result<&Report, &Error>, now: Timestamp) -> &Receipt {
         let runs = |receipt: &Receipt| receipt.ended_at.is_none() && receipt.line == line;
         let at = self.list.iter().rposition(runs).unwrap_or_else(|| {
-            self.begin(line.to_owned(), now);
+            self.begin(line.to_owned(), String::new(), now);
             0
         });
         let receipt = &mut self.list[at];
@@ -211,6 +232,20 @@ impl Receipts {
         };
         receipt.failed_at = receipt.is_failing().then_some(now);
         receipt
+    }
+
+    /// The command of this receipt has done nothing yet: it asks.
+    pub fn asks(&mut self, number: u64, question: String, then: Command) {
+        if let Some(receipt) = self.list.iter_mut().find(|receipt| receipt.number == number) {
+            receipt.asking = Some(Asking { question, then, is_given: false });
+            receipt.failed_at = None;
+        }
+    }
+
+    /// The operator has said yes to this.
+    pub fn confirmed(&mut self, command: &Command) {
+        let askings = self.list.iter_mut().filter_map(|receipt| receipt.asking.as_mut());
+        askings.filter(|asking| asking.then == *command).for_each(|asking| asking.is_given = true);
     }
 
     /// A key was pressed: nobody waits any more for what still runs.
@@ -286,7 +321,7 @@ mod tests {
     #[test]
     fn a_receipt_follows_its_message_after_its_command_has_returned() {
         let mut receipts = Receipts::default();
-        receipts.begin("nudge".into(), NOW);
+        receipts.begin("nudge".into(), String::new(), NOW);
         assert_eq!((receipts.running(), receipts.list()[0].status().as_str()), (1, "running"));
         receipts.end("nudge", Ok(&report(0, json!({"command_id": "c", "phase": "submitted"}))), NOW);
         let receipt = &mut receipts.list[0];
@@ -309,7 +344,7 @@ mod tests {
     fn what_failed_stays_until_it_was_seen() {
         let mut receipts = Receipts::default();
         for _ in 0..2 {
-            receipts.begin("same".into(), NOW);
+            receipts.begin("same".into(), String::new(), NOW);
         }
         let error = Error::refused("it is gone");
         assert_eq!(receipts.end("same", Err(&error), NOW).number, 1, "the oldest ended");
@@ -318,7 +353,7 @@ mod tests {
         receipts.end("same", Ok(&report(Kind::Unconfirmed.exit_code(), json!({}))), NOW);
         assert_eq!((receipts.unseen_failures(NOW), receipts.running()), (1, 0), "on its way is no failure");
         for _ in 0..60 {
-            receipts.begin("fine".into(), NOW);
+            receipts.begin("fine".into(), String::new(), NOW);
             receipts.end("fine", Ok(&report(0, json!({}))), NOW);
         }
         assert_eq!((receipts.list().len(), receipts.unseen_failures(NOW)), (KEPT, 1), "it is not pushed out");
@@ -326,7 +361,7 @@ mod tests {
         assert_eq!(receipts.unseen_failures(later), 0, "it is not named for ever");
         receipts.see(|_| true);
         assert_eq!(receipts.unseen_failures(NOW), 0);
-        receipts.begin("last".into(), NOW);
+        receipts.begin("last".into(), String::new(), NOW);
         receipts.end("last", Ok(&report(3, json!({}))), NOW);
         assert_eq!((receipts.list()[0].status().as_str(), receipts.unseen_failures(NOW)), ("exit 3: said", 1));
     }

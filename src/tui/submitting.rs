@@ -7,8 +7,11 @@ use super::{
     screen::dispatch,
     theme::Part,
 };
-use crate::actions::{
-    Action as _, Argv, Chain, Command, Commands, Dispatch, DispatchVerb, Doctor, Explain, List, Listed, Tail, Tasks,
+use crate::{
+    actions::{
+        Action as _, Argv, Chain, Command, Commands, Dispatch, DispatchVerb, Doctor, Explain, List, Listed, Tail, Tasks,
+    },
+    base::Timestamp,
 };
 
 /// Sends an action of the catalogue; nothing else can be sent.
@@ -23,17 +26,39 @@ pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
 
 /// The same for a command that is put together already.
 pub(super) fn ask_command(app: &mut App, question: &str, command: Command) {
+    confirm(app, question, command, None);
+}
+
+/// The same when nobody has pressed a key for it: a key that was on its way to something else is no yes.
+pub(super) fn put_command(app: &mut App, question: &str, command: Command) {
+    confirm(app, question, command, Some(app.now));
+}
+
+fn confirm(app: &mut App, question: &str, command: Command, came_at: Option<Timestamp>) {
     let line = command_line(app, &command.argv());
     let question = format!("{question}\n\n{line}");
-    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command), scroll: 0 });
+    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command), came_at, scroll: 0 });
 }
 
 /// Submits it, with a receipt.
 pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
-    let line = command_line(app, &command.argv());
+    let argv = command.argv();
+    let line = command_line(app, &argv);
     app.say(Part::Dim, format!("running: {line}"));
-    app.receipts.begin(line, app.now);
+    app.receipts.begin(line, about(&argv), app.now);
     effects.push(Effect::Submit(command));
+}
+
+/// A command in short: what it does, and to whom or what.
+fn about(argv: &Argv) -> String {
+    let verb = argv.words.iter().take_while(|word| !word.starts_with('-')).map(String::as_str);
+    let option = |word: &'_ String| {
+        let named = ["--task=", "--session=", "--create="].into_iter().find_map(|name| word.strip_prefix(name));
+        named.map(str::to_owned)
+    };
+    let first = argv.words.iter().skip_while(|word| *word != "--").nth(1).cloned();
+    let target = first.or_else(|| argv.words.iter().find_map(option));
+    verb.chain(target.as_deref()).collect::<Vec<_>>().join(" ")
 }
 
 /// The command that shows headless what the screen shows.

@@ -64,7 +64,8 @@ pub fn works(app: &App, intent: Intent) -> bool {
             selected_command(app).is_some_and(|row| matches!(row.phase, Phase::Queued | Phase::Ambiguous))
         }
         Intent::Arrived => selected_command(app).is_some_and(|row| row.phase == Phase::Ambiguous),
-        Intent::Inbox | Intent::Dispatch | Intent::Pause => app.board().is_some(),
+        Intent::Pause => messages::takes_pause(app),
+        Intent::Inbox | Intent::Dispatch => app.board().is_some(),
         Intent::Doctor => true,
         Intent::Adopt => is_offered(app, Subject::Adopt),
         Intent::Open => match app.screen {

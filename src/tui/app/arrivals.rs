@@ -19,7 +19,7 @@ use crate::{
         message::{Effect, Failure, Load},
         policy, receipts,
         screen::{self, fleet},
-        submitting::ask_command,
+        submitting::put_command,
         theme::Part,
     },
 };
@@ -125,22 +125,25 @@ impl App {
         let asks = self.asks_first(line, result);
         self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
         self.drafts.message_ended(line, result.is_ok());
-        let receipt = self.receipts.end(line, result.as_ref(), self.now);
+        let number = self.receipts.end(line, result.as_ref(), self.now).number;
+        if let Some((question, command)) = asks.clone() {
+            self.receipts.asks(number, question, command);
+        }
         if let Ok(Report { handover: Some(argv), .. }) = result {
             return Some(Effect::RunInTerminal(argv.clone()));
         }
-        let (number, awaited, reader) = (receipt.number, receipt.awaited, receipts::keys::reader(receipt));
+        let receipt = self.receipts.get(number)?;
+        let (awaited, word, reader) = (receipt.awaited, receipt.word(), receipts::keys::reader(receipt));
         // The terms of a task are looked at, and its new ones come up below the receipt.
         let is_free = matches!(self.layers.last(), None | Some(Layer::Policy(_)));
         if let Some((question, command)) = asks
             && awaited
             && is_free
         {
-            ask_command(self, &question, command);
+            put_command(self, &question, command);
             self.receipts.see(|receipt| receipt.number == number);
             return None;
         }
-        let word = receipt.word();
         let open = self.layers.iter_mut().find_map(|layer| match layer {
             Layer::Reader(reader) if reader.about == About::Receipt(number) => Some(reader),
             _ => None,

@@ -6,7 +6,7 @@ use crate::tui::{
     keymap::Intent,
     layer::{About, Layer, Reader},
     message::Effect,
-    submitting::copy,
+    submitting::{ask_command, copy},
     theme::Part,
 };
 
@@ -39,7 +39,11 @@ pub fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
             }
         }
         Some(Intent::Open) => {
-            if let Some(receipt) = list.get(at) {
+            if let Some(receipt) = list.get(at)
+                && let Some(asking) = receipt.asking.clone().filter(|asking| !asking.is_given)
+            {
+                ask_command(app, &asking.question, asking.then);
+            } else if let Some(receipt) = list.get(at) {
                 let (number, reader) = (receipt.number, reader(receipt));
                 app.layers.push(Layer::Reader(reader));
                 app.receipts.see(|receipt| receipt.number == number);

@@ -11,7 +11,7 @@ use crate::{
         app::{App, Screen, count},
         keymap::{Binding, Intent},
         layer::Layer,
-        operator,
+        messages, operator,
         theme::{Glyphs, Part},
         works::works,
         wrap::cut,
@@ -232,6 +232,7 @@ fn is_offered(app: &App, intent: Intent) -> bool {
             | Intent::StopTask
             | Intent::Terms
             | Intent::Yes
+            | Intent::Pause
             | Intent::WithWorker
             | Intent::WithManager,
         )
@@ -242,6 +243,9 @@ fn is_offered(app: &App, intent: Intent) -> bool {
 
 /// What a key does now, in a word: in a form that is a matter of the field with the keyboard.
 fn word(app: &App, row: &Binding) -> &'static str {
+    if row.intent == Intent::Pause && messages::is_paused(app) {
+        return "deliver again";
+    }
     let Some(Layer::Form(form)) = app.layers.last() else { return row.short };
     match row.intent {
         Intent::Accept => form.accept_word(),

@@ -18,6 +18,7 @@ use crate::{
         app::App,
         keymap::{Intent, Place},
         layer::{About, Asked, Input, Layer, Purpose, Reader, Snoozing},
+        over,
         receipts::Outcome,
         submitting::command_line,
         theme::Part,
@@ -86,7 +87,18 @@ pub(super) fn key_lines(
     keys: impl IntoIterator<Item = (Intent, &'static str)>,
     width: usize,
 ) -> Vec<Line<'static>> {
-    let mut lines: Vec<Line<'static>> = Vec::new();
+    key_lines_behind(app, place, None, keys, width)
+}
+
+/// The same behind a word about all of them.
+fn key_lines_behind(
+    app: &App,
+    place: Place,
+    first: Option<Line<'static>>,
+    keys: impl IntoIterator<Item = (Intent, &'static str)>,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line<'static>> = first.into_iter().collect();
     for (intent, word) in keys {
         let spans = [span(app, Part::Key, app.key_in(place, intent)), span(app, Part::Text, format!(" {word}  "))];
         let columns: usize = spans.iter().map(Span::width).sum();
@@ -108,8 +120,7 @@ fn hidden(app: &App, lines: usize, below: usize) -> usize {
 #[must_use]
 pub fn first_line(app: &App, asked: &Asked) -> usize {
     let width = text_width(app);
-    let views = asked.questions.as_ref().and_then(|views| views.as_ref().ok()).map_or(&[][..], Vec::as_slice);
-    let before = views.iter().enumerate().take(asked.selected);
+    let before = asked.views().iter().enumerate().take(asked.meant_at().unwrap_or(0));
     before.map(|(index, view)| self::question(app, asked, index, view, width).len() + 1).sum()
 }
 
@@ -189,21 +200,26 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
     let mut keys = match layer {
         Layer::Confirm { .. } => vec![Line::from(vec![
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::Yes)),
-            span(app, Part::Text, " yes   "),
+            span(app, Part::Text, if over::is_early(app) { " works in a moment   " } else { " yes   " }),
             span(app, Part::Key, app.key_in(Place::Confirm, Intent::No)),
             span(app, Part::Text, " no"),
         ])],
         Layer::Answer(asked) => match asked.meant() {
             Some(view) => {
                 let answers = view.question.answers.iter();
-                let keys: Vec<String> = answers
-                    .map(|verdict| format!("{} {verdict}", app.key_in(Place::Answer, answers::intent_of(*verdict))))
-                    .collect();
-                let attach =
-                    works(app, Intent::Attach).then(|| format!("{} attach", app.key_in(Place::Answer, Intent::Attach)));
-                let leave = format!("{} leave it open", app.key_in(Place::Answer, Intent::Back));
-                let keys: Vec<String> = keys.into_iter().chain(attach).chain([leave]).collect();
-                vec![styled(app, Part::Key, keys.join("  "))]
+                let keys = answers.map(|verdict| (answers::intent_of(*verdict), verdict.as_str()));
+                let attach = works(app, Intent::Attach).then_some((Intent::Attach, "attach"));
+                let keys = keys.chain(attach).chain([(Intent::Back, "leave it open")]);
+                // What it is about may have been scrolled away from.
+                let first = asked
+                    .meant_at()
+                    .filter(|_| asked.views().len() > 1)
+                    .map(|at| styled(app, Part::Title, format!("question {} of {}: ", at + 1, asked.views().len())));
+                key_lines_behind(app, Place::Answer, first, keys, text_width(app))
+            }
+            None if asked.has_lost() && !asked.views().is_empty() => {
+                let keys = [(Intent::Down, "choose"), (Intent::Back, "leave it open")];
+                key_lines(app, Place::Answer, keys, text_width(app))
             }
             None => return Vec::new(),
         },
@@ -254,10 +270,18 @@ fn asked(app: &App, asked: &Asked, width: usize) -> Vec<Line<'static>> {
     let views = match &asked.questions {
         None => return wrapped(app, Part::Dim, "looking", width),
         Some(Err(failure)) => return wrapped(app, Part::Error, &failure.message, width),
+        Some(Ok(views)) if views.is_empty() && asked.has_lost() => {
+            return wrapped(app, Part::Text, "nothing is asked now: what was asked is answered or gone", width);
+        }
         Some(Ok(views)) if views.is_empty() => return wrapped(app, Part::Text, "nothing is asked now", width),
         Some(Ok(views)) => views,
     };
     let mut lines = Vec::new();
+    if asked.has_lost() {
+        let what = "What you looked at is answered or gone. This is asked now:";
+        lines.extend(wrapped(app, Part::Warning, what, width));
+        lines.push(Line::default());
+    }
     for (index, view) in views.iter().enumerate() {
         if index > 0 {
             lines.push(Line::default());
@@ -269,7 +293,7 @@ fn asked(app: &App, asked: &Asked, width: usize) -> Vec<Line<'static>> {
 
 fn question(app: &App, asked: &Asked, index: usize, view: &QuestionView, width: usize) -> Vec<Line<'static>> {
     let question = &view.question;
-    let mark = if index == asked.selected { "> " } else { "  " };
+    let mark = if asked.meant_at() == Some(index) { "> " } else { "  " };
     let mut lines = wrapped(app, Part::Title, &format!("{mark}it {}", answers::wants(question.kind)), width);
     let seen = format!(
         "{} {}, seen by {}, open for {}",

@@ -72,6 +72,16 @@ fn heading(app: &App, sent: &Sent) -> String {
     format!("{about}: {}", phase.map_or("accepted", delivery::word))
 }
 
+/// What a receipt is about: its messages by their names, else its command in short.
+fn about(app: &App, receipt: &Receipt) -> String {
+    let row = |sent: &Sent| app.deliveries().and_then(|deliveries| deliveries.command(&sent.id)).map(delivery::name);
+    let names: Option<Vec<String>> = receipt.sent.iter().map(row).collect();
+    match names {
+        Some(names) if !names.is_empty() => names.join(", "),
+        _ => receipt.about.clone(),
+    }
+}
+
 /// How far a message has come; what the command said of it, while the ledger has not been asked.
 fn way(app: &App, receipt: &Receipt, sent: &Sent) -> Vec<(Part, String)> {
     match &receipt.outcome {
@@ -99,7 +109,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, selected: u64) {
     for (index, receipt) in list.iter().enumerate().skip(first).take(visible) {
         let row = (index - first) * LINES;
         put(frame, inner, row, head(app, receipt, index == at, width));
-        let line = cut(&receipt.line, width.saturating_sub(4), app.settings.glyphs);
+        // What it is about comes first: a line gives way at its end.
+        let about = about(app, receipt);
+        let line = if about.is_empty() { receipt.line.clone() } else { format!("{about}: {}", receipt.line) };
+        let line = cut(&line, width.saturating_sub(4), app.settings.glyphs);
         put(frame, inner, row + 1, Line::from(vec![span(app, Part::Dim, format!("    {line}"))]));
     }
 }

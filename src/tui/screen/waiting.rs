@@ -10,15 +10,17 @@ use crate::{
     model::{
         deliveries::CommandRow,
         delivery::{CommandKind, Phase},
+        state::Condition,
     },
     tui::{app::App, keymap::Intent, theme::Part},
 };
 
-/// Why it waits, what has to happen first, and what makes it happen when the program does not do it by itself.
+/// Why it waits, what has to happen first, and what makes it happen when the program does not do it by itself; none
+/// where that is not known.
 struct Waits {
     why: String,
     next: String,
-    remedy: Option<String>,
+    remedy: Option<(Part, String)>,
 }
 
 /// It in lines, each with what it tells at its beginning.
@@ -32,10 +34,7 @@ pub(super) fn lines(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec
         (Part::Working, format!("waits      {why}")),
         (Part::Text, format!("next       {next}{}", end.unwrap_or_default())),
     ];
-    lines.push(match remedy {
-        Some(remedy) => (Part::Key, format!("to go on   {remedy}")),
-        None => (Part::Dim, "to go on   nothing has to be done".to_owned()),
-    });
+    lines.extend(remedy.map(|(part, text)| (part, format!("to go on   {text}"))));
     lines
 }
 
@@ -46,7 +45,7 @@ fn of(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Waits {
         return Waits {
             why: "dispatch is paused: nothing goes out anywhere".to_owned(),
             next: "it goes out when dispatch goes on".to_owned(),
-            remedy: Some(format!("{} lets it go on", app.key(Intent::Pause))),
+            remedy: Some((Part::Key, format!("{} lets it go on", app.key(Intent::Pause)))),
         };
     }
     if row.task_id.as_ref().is_some_and(is_paused) {
@@ -54,21 +53,21 @@ fn of(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Waits {
         return Waits {
             why: format!("deliveries of {task} are paused"),
             next: "it goes out when they go on".to_owned(),
-            remedy: Some(format!("`conveyor dispatch resume --task {task}`")),
+            remedy: Some((Part::Key, format!("`conveyor dispatch resume --task {task}`"))),
         };
     }
     if who(deliveries).is_none() {
         return Waits {
             why: "nobody dispatches".to_owned(),
             next: "nothing until somebody does".to_owned(),
-            remedy: Some("`conveyor dispatch --watch --detach` delivers in the background".to_owned()),
+            remedy: Some((Part::Key, "`conveyor dispatch --watch --detach` delivers in the background".to_owned())),
         };
     }
     if let Some(first) = before(deliveries, row) {
         return Waits {
             why: format!("for its turn: {} goes out before it", name(first)),
             next: format!("it goes out when {} has that one", first.target),
-            remedy: None,
+            remedy: remedy(app, first),
         };
     }
     Waits {
@@ -83,7 +82,25 @@ fn of(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Waits {
             Some(None) => "its next try is due now".to_owned(),
             None => format!("it goes out as soon as {} can take it", row.target),
         },
-        remedy: None,
+        remedy: remedy(app, row),
+    }
+}
+
+/// What lets the message go on that is next in the line of its session. What stands in its way may be a matter of the
+/// session's own screen, where only a person gets it out of the way.
+fn remedy(app: &App, row: &CommandRow) -> Option<(Part, String)> {
+    let session = app.board().and_then(|board| board.sessions.iter().find(|session| session.id == row.target_id));
+    let on_screen = |intent, does: String| Some((Part::Key, app.key_that(intent, &does)?));
+    let given = row.reason.as_deref().is_some_and(|reason| !reason.trim().is_empty());
+    match session {
+        Some(session) if session.judgement.condition == Condition::Blocked => {
+            on_screen(Intent::Answer, format!("on {} answers it", session.name))
+        }
+        Some(session) if given && session.tmux_pane_id.is_some() => {
+            on_screen(Intent::Attach, format!("on {} shows its pane", session.name))
+        }
+        _ if given => None,
+        _ => Some((Part::Dim, "nothing has to be done".to_owned())),
     }
 }
 

@@ -101,6 +101,7 @@ fn what_cannot_be_approved_says_why_and_a_late_answer_moves_nothing() {
     // The question that was meant stays meant when others come in front of it.
     let (first, second) = (asks("make one", Verdict::ALL), asks("make two", Verdict::ALL));
     arrive(&mut app, vec![first.clone()]);
+    press(&mut app, "j");
     arrive(&mut app, vec![second, first]);
     press(&mut app, "3");
     assert!(screen(&app).contains("make one") && !screen(&app).contains("make two"), "{}", screen(&app));
@@ -242,4 +243,75 @@ fn the_question_that_is_meant_is_in_sight() {
     assert!(screen(&app).contains("asks: make two"), "{}", screen(&app));
     press(&mut app, "k");
     assert!(!screen(&app).contains("make two"));
+}
+
+#[test]
+fn what_was_answered_elsewhere_is_not_shown_as_open() {
+    let load = Effect::Load(Load::Questions("session-w1".into()));
+    let mut app = app(100, 30);
+    let board = |app: &mut App, seconds: i64| {
+        update(app, Msg::Tick(ago(-seconds)));
+        update(app, Msg::Board(Ok(super::fake::board()))).contains(&load)
+    };
+    press(&mut app, "y");
+    let (one, two) = (asks("make one", Verdict::ALL), asks("make two", Verdict::ALL));
+    assert!(!board(&mut app, 5), "it is being looked at");
+    arrive(&mut app, vec![one.clone(), two.clone()]);
+    assert!(!board(&mut app, 6), "a look is announced itself, and is no reason for the next one at once");
+    assert!(update(&mut app, Msg::Tick(ago(-7))).contains(&load), "but it is not forgotten");
+    arrive(&mut app, vec![two.clone()]);
+    let frame = screen(&app);
+    assert!(frame.contains("What you looked at is answered or gone.") && !frame.contains("make one"), "{frame}");
+    assert!(frame.contains("j choose  Esc leave it open") && !frame.contains("1 approve"), "{frame}");
+    assert!(press(&mut app, "1 2 3 y").is_empty());
+    assert!(matches!(app.layers.as_slice(), [Layer::Answer(_)]), "no key is about another one: {:?}", app.layers);
+    // Nor when the next look finds something else.
+    assert!(board(&mut app, 20));
+    arrive(&mut app, Vec::new());
+    assert!(screen(&app).contains("nothing is asked now: what was asked is answered or gone"), "{}", screen(&app));
+    assert!(board(&mut app, 30));
+    arrive(&mut app, vec![two]);
+    assert!(press(&mut app, "1 y").is_empty() && matches!(app.layers.as_slice(), [Layer::Answer(_)]));
+    press(&mut app, "j 1");
+    assert!(screen(&app).contains("Approve exactly this") && screen(&app).contains("make two"), "{}", screen(&app));
+    press(&mut app, "n");
+    assert!(!board(&mut app, 40), "nothing is shown any more");
+}
+
+#[test]
+fn who_reads_is_left_where_he_reads_when_it_is_looked_at_again() {
+    let mut app = app(80, 24);
+    press(&mut app, "y");
+    let all = vec![asks(&"word ".repeat(300), Verdict::ALL), asks("make two", Verdict::ALL)];
+    arrive(&mut app, all.clone());
+    press(&mut app, "PgDn");
+    let before = screen(&app);
+    arrive(&mut app, all);
+    assert_eq!(screen(&app), before);
+}
+
+#[test]
+fn the_keys_say_which_question_they_are_about_wherever_one_reads() {
+    let mut app = app(100, 24);
+    press(&mut app, "y");
+    let long = "word ".repeat(400);
+    arrive(&mut app, vec![asks(&long, Verdict::ALL), asks("make two", Verdict::ALL)]);
+    press(&mut app, "PgDn PgDn PgDn");
+    assert!(screen(&app).contains("make two"), "{}", screen(&app));
+    assert!(screen(&app).contains("question 1 of 2: 1 approve"), "{}", screen(&app));
+    press(&mut app, "j");
+    update(&mut app, Msg::Wheel(40, 12, false));
+    assert!(screen(&app).contains("question 2 of 2: 1 approve"), "{}", screen(&app));
+    arrive(&mut app, vec![asks("make two", Verdict::ALL)]);
+    assert!(!screen(&app).contains("question "), "{}", screen(&app));
+}
+
+#[test]
+fn a_narrow_screen_shows_the_way_out() {
+    let mut app = app(50, 20);
+    press(&mut app, "y");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL)]);
+    let frame = screen(&app);
+    assert!(frame.contains("Esc leave it open"), "{frame}");
+    assert!(frame.lines().last().is_some_and(|line| line.contains("Esc close")), "{frame}");
 }

@@ -94,3 +94,31 @@ fn the_task_screen_asks_for_proofs_when_another_task_is_shown_and_shows_them() {
     update(&mut app, Msg::Criteria("task-other".into(), Ok(shown_criteria())));
     assert!(!screen(&app).contains("criteria and proofs"));
 }
+
+#[test]
+fn over_a_yes_deliveries_are_stopped_and_not_let_go_on() {
+    let paused = |keys: &str| {
+        let mut app = app(160, 50);
+        press(&mut app, keys);
+        answer(&mut app, true);
+        let mut deliveries = super::fake::busy();
+        deliveries.health.paused = true;
+        update(&mut app, Msg::Deliveries(Ok(deliveries)));
+        app
+    };
+    for keys in ["2 F", "K"] {
+        let mut app = paused(keys);
+        let depth = app.layers.len();
+        let footer = screen(&app).lines().last().unwrap_or_default().to_owned();
+        assert!(!footer.contains("pause all") && !footer.contains("deliver again"), "{footer}");
+        assert!(press(&mut app, "S Ctrl-X").is_empty() && app.layers.len() == depth, "{:?}", app.layers);
+        assert!(screen(&app).contains("to go on close this first"), "{}", screen(&app));
+    }
+    // Everywhere else the key says what it does.
+    for keys in ["2 P", "2 e", "x"] {
+        let mut app = paused(keys);
+        let frame = screen(&app);
+        assert!(frame.contains("S deliver again") && !frame.contains("pause all"), "{keys}: {frame}");
+        assert!(press(&mut app, "S").is_empty() && screen(&app).contains("Deliver again?"), "{keys}");
+    }
+}

@@ -216,6 +216,13 @@ const FRAMES: &[Frame] = &[
         update(&mut app, Msg::Questions("session-w1".into(), Ok(views)));
         app
     }),
+    ("answer_gone", |width, height| {
+        let mut app = keys(app(width, height), "y");
+        for command in ["make install", "rm -rf /"] {
+            update(&mut app, Msg::Questions("session-w1".into(), Ok(vec![asks(command, Verdict::ALL)])));
+        }
+        app
+    }),
     ("answer_plain", |width, height| {
         let mut app = keys(app(width, height), "y");
         update(&mut app, Msg::Questions("session-w1".into(), Ok(vec![plain()])));

@@ -224,7 +224,7 @@ fn a_message_that_waits_says_why_what_comes_next_and_what_can_be_done() {
     for part in [
         "waits      its queue cannot be reached: no room",
         "next       tried again in 4s; given up if it has not gone out in 29m",
-        "to go on   nothing has to be done",
+        "to go on   y on w1 answers it",
         "you can    on the Dispatch screen (5) X takes it back",
     ] {
         assert!(frame.contains(part), "{part}: {frame}");
@@ -420,4 +420,56 @@ fn those_chosen_in_the_fleet_are_not_written_to_from_another_screen() {
     press(&mut app, "Esc 1 n");
     let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("a message is open") };
     assert_eq!(nudge.to.len(), 2, "the chosen ones");
+}
+
+#[test]
+fn what_only_the_operator_can_clear_away_is_not_said_to_clear_by_itself() {
+    let shown = |session: &str, commands: Vec<crate::model::deliveries::CommandRow>| {
+        let mut app = app(120, 30);
+        press(&mut app, "n");
+        write(&mut app, "x");
+        press(&mut app, "Enter");
+        let json = json!({"command_id": "command-5", "phase": "queued"});
+        finish(&mut app, Ok(Report { json, prose: "said".into(), exit_code: 0, handover: None }));
+        let mut deliveries = quiet();
+        deliveries.commands = commands;
+        for row in &mut deliveries.commands {
+            (row.target, row.target_id) = (session.to_owned(), format!("session-{session}"));
+        }
+        update(&mut app, Msg::Deliveries(Ok(deliveries)));
+        screen(&app)
+    };
+    let because = |number, reason: Option<&str>| {
+        let mut row = nudge(number, Phase::Queued, 2, "x");
+        row.reason = reason.map(str::to_owned);
+        row
+    };
+    let draft = Some("the composer holds text that somebody has typed");
+    let frame = shown("w1", vec![because(5, Some("an approval waits for an answer"))]);
+    assert!(frame.contains("to go on   y on w1 answers it"), "{frame}");
+    // What stands before it counts for it too.
+    for commands in [vec![because(5, draft)], vec![because(5, None), because(4, draft)]] {
+        let frame = shown("w3", commands);
+        assert!(frame.contains("to go on   a on w3 shows its pane"), "{frame}");
+    }
+    for commands in [vec![because(5, None)], vec![because(5, draft), because(4, None)]] {
+        let frame = shown("w3", commands);
+        assert!(frame.contains("to go on   nothing has to be done"), "{frame}");
+    }
+    let frame = shown("nobody", vec![because(5, draft)]);
+    assert!(frame.contains("waits      the composer") && !frame.contains("nothing has to be done"), "{frame}");
+}
+
+#[test]
+fn the_list_of_receipts_says_what_each_is_about_however_narrow_it_is() {
+    let mut app = app(50, 20);
+    press(&mut app, "c n");
+    write(&mut app, "x");
+    press(&mut app, "Enter L");
+    let frame = screen(&app);
+    assert!(frame.contains("session-nudge w1: conveyor") && frame.contains("cycle parser: conveyor"), "{frame}");
+    let json = json!({"command_id": "command-5", "phase": "queued"});
+    finish(&mut app, Ok(Report { json, prose: "said".into(), exit_code: 0, handover: None }));
+    deliver(&mut app, Phase::Queued, |_| {});
+    assert!(screen(&app).contains("nudge to w1: conveyor"), "{}", screen(&app));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake::{app, finish, lines, no_policy, policy, press, screen, write};
+use super::fake::{ago, app, finish, lines, no_policy, policy, press, screen, write};
 use crate::{
     actions::{Report, TaskPolicy},
     base::Error,
@@ -173,6 +173,12 @@ fn a_recipe_is_stored_after_a_yes_to_what_it_comes_to() {
         assert!(shown.contains(text), "{text}\n{shown}");
     }
     assert!(!shown.contains("User confirmed"), "{shown}");
+    // It came by itself: a key that was on its way to something else is no yes.
+    assert!(shown.contains("y works in a moment"), "{shown}");
+    assert!(press(&mut app, "y").is_empty() && matches!(app.layers.last(), Some(Layer::Confirm { .. })));
+    assert!(screen(&app).contains("has only just come up"), "{}", screen(&app));
+    update(&mut app, Msg::Tick(ago(-1)));
+    assert!(screen(&app).contains("y yes"), "{}", screen(&app));
     let sent = lines(&press(&mut app, "y"));
     assert!(
         sent.len() == 1 && sent[0].contains("--confirm") && sent[0].contains("--recipe"),
@@ -192,6 +198,18 @@ fn a_recipe_is_stored_after_a_yes_to_what_it_comes_to() {
     let mut app = submitted(Some("j"));
     assert!(!app.layers.iter().any(|layer| matches!(layer, Layer::Confirm { .. })), "{:?}", app.layers);
     assert!(press(&mut app, "y").is_empty());
+    // That is no failure: its receipt says what it waits for, and asks when it is opened.
+    assert!(!screen(&app).contains("failed:"), "{}", screen(&app));
+    assert_eq!(app.receipts.unseen_failures(super::fake::NOW), 0);
+    press(&mut app, "Esc L");
+    assert!(screen(&app).contains("waits for your yes"), "{}", screen(&app));
+    press(&mut app, "Enter");
+    assert!(screen(&app).contains("Store these terms for parser?"), "{}", screen(&app));
+    let sent = lines(&press(&mut app, "y"));
+    assert!(sent.len() == 1 && sent[0].contains("--confirm"), "{sent:?}");
+    assert!(screen(&app).contains("you said yes"), "{}", screen(&app));
+    press(&mut app, "j Enter");
+    assert!(matches!(app.layers.last(), Some(Layer::Reader(_))), "it is not asked twice: {:?}", app.layers);
 }
 
 #[test]
