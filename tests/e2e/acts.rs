@@ -184,6 +184,8 @@ fn a_worker_is_started_nudged_compacted_stopped_and_resumed_by_keys() {
     assert!(world.tmux_sessions().is_empty());
     assert_eq!(number(&world, "select count(*) from sessions where name = 'w1' and state = 'gone'"), 1);
 
+    // The form lists what has ended as far as the cockpit knows.
+    terminal.wait_for("1 gone");
     terminal.press(&["Z"]);
     terminal.wait_for("conveyor resume");
     terminal.press(&["C-u", "w", "Tab"]);

@@ -75,7 +75,8 @@ fn the_terms_of_a_task_are_shown_and_changed_by_keys() {
     let asked = terminal.wait_for("Store these terms for parser?");
     assert!(asked.contains("Evidence gates:") && asked.contains("--confirm"), "{asked}");
     assert_eq!(terms(&world)["recipe_name"], Value::Null);
-    terminal.wait_for("y yes");
+    // The box says when it takes a yes; the line of keys at the bottom has it always.
+    terminal.wait_for("y yes   n no");
     terminal.press(&["y"]);
     terminal.wait_for("terms of revision 3");
     terminal.press(&["Escape"]);
