@@ -137,13 +137,19 @@ pub fn note(w: &Write<'_>, session_id: &str, seen: &[Question], now: Timestamp) 
         news = true;
     }
     for question in seen {
-        let text = json::compact(question).map_err(|source| Error::Json { table: "session_questions", source })?;
-        let changed = w
-            .connection
+        let before = known.iter().find(|known| known.question.id == question.id);
+        news |= before.is_none();
+        // Known ones are stored as they are shown now: in a wider pane more of what they offer can be read.
+        let since = question.since.or(before.and_then(|known| known.question.since));
+        let text = json::compact(&Question { since, ..question.clone() })
+            .map_err(|source| Error::Json { table: "session_questions", source })?;
+        w.connection
             .prepare_cached(
                 "insert into session_questions (session_id, question_id, question_json, opened_at, seen_at)
                  values (:session_id, :question_id, :question, :now, :now)
-                 on conflict (session_id, question_id) where closed_at is null do nothing",
+                 on conflict (session_id, question_id) where closed_at is null do update set
+                    seen_at = excluded.seen_at,
+                    question_json = excluded.question_json",
             )?
             .execute(named_params! {
                 ":session_id": session_id,
@@ -151,25 +157,6 @@ pub fn note(w: &Write<'_>, session_id: &str, seen: &[Question], now: Timestamp) 
                 ":question": text,
                 ":now": now,
             })?;
-        news |= changed == 1;
-        if changed == 0 {
-            // The same question as it is shown now: in a wider pane more of what it offers can be read.
-            let mut question = question.clone();
-            let before = known.iter().find(|known| known.question.id == question.id);
-            question.since = question.since.or(before.and_then(|known| known.question.since));
-            let text = json::compact(&question).map_err(|source| Error::Json { table: "session_questions", source })?;
-            w.connection
-                .prepare_cached(
-                    "update session_questions set seen_at = :now, question_json = :question
-                     where session_id = :session_id and question_id = :question_id and closed_at is null",
-                )?
-                .execute(named_params! {
-                    ":session_id": session_id,
-                    ":question_id": question.id,
-                    ":question": text,
-                    ":now": now,
-                })?;
-        }
     }
     Ok(news)
 }

@@ -1,7 +1,7 @@
 //! A tmux server in memory for tests of the layers above: sessions and panes that a test sets up and changes, a
 //! record of what was asked for, and failures on demand. It keeps the promises of [`Tmux`], guards included.
 
-mod one;
+mod pane;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,8 +9,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use self::one::Marks;
-pub use self::one::ScriptedPane;
+use self::pane::Marks;
+pub use self::pane::ScriptedPane;
 use super::{
     AnswerKeys, Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession,
     NewWindow, PaneId, PaneInfo, PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo,
