@@ -90,14 +90,19 @@ impl Drafts {
         }
     }
 
-    /// The command line has come to its end: what came to nothing can be opened and mended.
-    pub fn ended(&mut self, line: &str, well: bool) {
-        let Some(index) = self.sent.iter().position(|(sent, _)| sent == line) else { return };
-        let (_, form) = self.sent.remove(index);
+    /// The command line has come to its end. What came to nothing can be opened and mended, and says what was wrong; the
+    /// form, when it is its only command line.
+    pub fn ended(&mut self, line: &str, failed: Option<&str>) -> Option<&Form> {
+        let index = self.sent.iter().position(|(sent, _)| sent == line)?;
+        let (_, mut form) = self.sent.remove(index);
         // What was typed anew meanwhile is not written over.
-        if !well && self.of(form.subject, form.about.as_deref()).is_none() {
-            self.keep(form);
+        if self.of(form.subject, form.about.as_deref()).is_some() {
+            return None;
         }
+        form.refuse(failed?);
+        let is_whole = form.lines().len() == 1;
+        self.keep(form);
+        self.left.last().filter(|_| is_whole)
     }
 }
 
@@ -117,11 +122,12 @@ mod tests {
         assert!(drafts.of(Subject::Budget, Some("lexer")).is_none() && drafts.of(Subject::Bind, None).is_none());
         drafts.sent("a line".into(), form(Subject::Budget, Some("parser")));
         assert!(drafts.of(Subject::Budget, Some("parser")).is_none(), "submitted");
-        drafts.ended("another line", false);
-        drafts.ended("a line", false);
+        assert!(drafts.ended("another line", Some("no")).is_none());
+        let failed = drafts.ended("a line", Some("no such task")).expect("the form that failed");
+        assert_eq!(failed.refused.as_ref().map(|fault| fault.words.as_str()), Some("no such task"));
         assert!(drafts.of(Subject::Budget, Some("parser")).is_some(), "it failed");
         drafts.sent("a line".into(), form(Subject::Budget, Some("parser")));
-        drafts.ended("a line", true);
+        assert!(drafts.ended("a line", None).is_none());
         assert!(drafts.of(Subject::Budget, Some("parser")).is_none(), "it is done");
     }
 }
