@@ -174,8 +174,12 @@ pub(super) fn pause(app: &mut App, effects: &mut Vec<Effect>) {
             app.say(Part::Warning, "deliveries are stopped; to go on close this first");
         }
         Some((true, waiting)) => {
-            let question =
-                format!("Deliver again? {waiting} message(s) wait, and go out at once when somebody dispatches.");
+            let what = match waiting {
+                0 => "No message waits now.".to_owned(),
+                1 => "1 message waits, and goes out at once when somebody dispatches.".to_owned(),
+                more => format!("{more} messages wait, and go out at once when somebody dispatches."),
+            };
+            let question = format!("Deliver again? {what}");
             ask_first(app, &question, Dispatch::of(DispatchVerb::Resume { task: None, all: true }));
         }
         Some((false, _)) | None => {

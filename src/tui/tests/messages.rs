@@ -269,7 +269,7 @@ fn the_emergency_stop_works_at_once_and_going_on_is_asked_for() {
     update(&mut app, Msg::Deliveries(Ok(paused)));
     assert!(press(&mut app, "S").is_empty());
     let frame = screen(&app);
-    assert!(frame.contains("Deliver again? 1 message(s) wait") && frame.contains("dispatch resume --all"), "{frame}");
+    assert!(frame.contains("Deliver again? 1 message waits") && frame.contains("dispatch resume --all"), "{frame}");
     assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch resume --all"]);
     // While it is not known how things stand, the key stops.
     update(&mut app, Msg::Deliveries(Err(Error::new(Kind::Ledger, "broken"))));
