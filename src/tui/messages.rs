@@ -33,6 +33,14 @@ pub(super) fn nudge(app: &mut App) {
     }
 }
 
+/// A message that was not accepted, as it was written, and why; none when one of those it is for is not there any more.
+pub(super) fn again(app: &App, to: &[String], field: Field, error: Option<String>) -> Option<Layer> {
+    let sessions = &app.board()?.sessions;
+    let named = |id: &String| Some((id.clone(), sessions.iter().find(|row| row.id == *id)?.name.clone()));
+    let to = to.iter().map(named).collect::<Option<_>>()?;
+    Some(Layer::Nudge(Nudge { to, left_out: Vec::new(), field, error }))
+}
+
 fn ids(to: &[(String, String)]) -> Vec<String> {
     to.iter().map(|(id, _)| id.clone()).collect()
 }

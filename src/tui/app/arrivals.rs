@@ -13,10 +13,11 @@ use crate::{
     },
     tui::{
         calls::Notifier,
+        form::Ending,
         keymap::Intent,
         layer::{About, Layer},
         message::{Effect, Failure, Load},
-        policy, receipts,
+        messages, policy, receipts,
         screen::fleet,
         submitting::put_command,
         theme::Part,
@@ -105,8 +106,14 @@ impl App {
     pub(super) fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
         let asks = self.asks_first(line, result);
-        let failed = self.drafts.ended(line, failure(result).as_deref()).cloned();
-        self.drafts.message_ended(line, result.is_ok());
+        let why = failure(result);
+        let ending = match why.as_deref() {
+            None => Ending::Accepted,
+            Some(_) if asks.is_some() => Ending::Asks,
+            Some(why) => Ending::Failed(why),
+        };
+        let failed = self.drafts.ended(line, ending).cloned();
+        let unsent = self.drafts.message_ended(line, result.is_ok());
         let number = self.receipts.end(line, result.as_ref(), self.now).number;
         if let Some((question, command)) = asks.clone() {
             self.receipts.asks(number, question, command);
@@ -134,8 +141,9 @@ impl App {
         if let Some(open) = open {
             *open = reader;
         } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_)))) {
-            // Below the receipt of a failure lies its form, to be mended.
-            self.layers.extend(failed.filter(|_| is_failing).map(Layer::Form));
+            // Below the receipt of a failure lies what was filled in, to be mended.
+            let message = unsent.and_then(|(to, field)| messages::again(self, &to, field, why));
+            self.layers.extend(failed.map(Layer::Form).or(message).filter(|_| is_failing));
             self.layers.push(Layer::Reader(reader));
         } else {
             let part = if result.is_ok() { Part::Dim } else { Part::Failed };
@@ -155,10 +163,10 @@ impl App {
     }
 }
 
-/// Why a command came to nothing, in a line; none when it did what was asked.
+/// Why a command came to nothing, in a line; none when it did what was asked, or has accepted it.
 fn failure(result: &Result<Report>) -> Option<String> {
     match result {
-        Ok(Report { exit_code: 0, .. }) => None,
+        Ok(report) if [0, Kind::Unconfirmed.exit_code()].contains(&report.exit_code) => None,
         Ok(report) => Some(report.prose.lines().next().unwrap_or("it came to nothing").to_owned()),
         Err(error) => Some(Failure::from(error).message),
     }

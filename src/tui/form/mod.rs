@@ -8,7 +8,7 @@ pub mod keys;
 mod subjects;
 mod supervising;
 
-pub use drafts::Drafts;
+pub use drafts::{Drafts, Ending};
 pub use subjects::{Subject, active, fresh, is_offered, selected_task};
 
 use self::control::{Choice, Control};

@@ -116,9 +116,13 @@ fn a_message_that_was_refused_can_be_opened_again() {
     write(&mut app, "run it");
     press(&mut app, "Enter");
     finish(&mut app, Err(Error::refused("10000 messages wait for \"w1\" already")));
-    press(&mut app, "Esc n");
-    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
-    assert_eq!(nudge.field.text(), "run it");
+    // It lies below the receipt, and is there again after it was left.
+    for keys in ["Esc", "Esc n"] {
+        press(&mut app, keys);
+        let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open after {keys}") };
+        assert_eq!(nudge.field.text(), "run it");
+        assert_eq!(nudge.error.is_some(), keys == "Esc", "{:?}", nudge.error);
+    }
 }
 
 #[test]
