@@ -99,6 +99,8 @@ pub fn observe(cx: &Context, observer: &mut Observer, go_on: &dyn Fn() -> bool) 
         store.read(|r| Ok::<_, store::Error>((store::sessions::list(r)?, Known::of_all(r).ok())))?;
     observer.begin_round();
     let mut round = Round::default();
+    // What was only seen again is stored at the end, in one transaction.
+    let mut unchanged = Vec::new();
     for session in sessions.iter().filter(|session| session.state == Registration::Active) {
         if !go_on() {
             break;
@@ -111,15 +113,25 @@ pub fn observe(cx: &Context, observer: &mut Observer, go_on: &dyn Fn() -> bool) 
         };
         let seen = known.and_then(|known| {
             let due = known.compare(&look, cx.now());
-            if let Some(due) = &due {
+            let is_due = due.is_some();
+            if let Some(due) = due.as_ref().filter(|due| due.is_news) {
                 due.save(&store, &session.id, &look, cx.now())?;
             }
-            follow::follow(cx, &store, session, &look).map(|moved| moved || due.is_some())
+            let moved = follow::follow(cx, &store, session, &look)?;
+            if let Some(due) = due.filter(|due| !due.is_news) {
+                unchanged.push((session, due, look));
+            }
+            Ok(moved || is_due)
         });
         match seen {
             Ok(news) => round.news |= news,
             Err(error) => round.troubles.push((session.name.clone(), error)),
         }
+    }
+    if !unchanged.is_empty() {
+        store.write(|w| {
+            unchanged.iter().try_for_each(|(session, due, look)| due.save_in(w, &session.id, look, cx.now()))
+        })?;
     }
     Ok(round)
 }
@@ -171,6 +183,8 @@ struct Known {
 struct Due {
     /// Sensors that fell silent, with their rows as they are to be.
     silent: Vec<SensorRow>,
+    /// It says something else than the record, which is more than to say the same again later.
+    is_news: bool,
 }
 
 impl Known {
@@ -206,29 +220,35 @@ impl Known {
                 ..known.clone()
             })
             .collect();
-        let is_due = !silent.is_empty()
-            || look.rows.iter().any(|row| {
-                let mut known = self.sensors.iter().filter(|known| known.source == row.source);
-                known.next().is_none_or(|known| is_due(now, known.observed_at) || sensors::is_news(known, row))
-            });
+        let known_as = |row: &SensorRow| self.sensors.iter().find(|known| known.source == row.source);
+        let says_anew = |row: &SensorRow| known_as(row).is_none_or(|known| sensors::is_news(known, row));
+        let is_old = |row: &SensorRow| known_as(row).is_some_and(|known| is_due(now, known.observed_at));
         let asks_anew = look.questions.as_ref().is_some_and(|seen| {
             let is_known = |question: &Question| self.asked.iter().any(|known| known.question.id == question.id);
             seen.len() != self.asked.len() || !seen.iter().all(is_known)
         });
-        (is_due || asks_anew).then_some(Due { silent })
+        let is_news = !silent.is_empty() || asks_anew || look.rows.iter().any(says_anew);
+        (is_news || look.rows.iter().any(is_old)).then_some(Due { silent, is_news })
     }
 }
 
 impl Due {
     fn save(&self, store: &store::Store, session_id: &str, look: &sense::Look, now: Timestamp) -> Result<()> {
-        store.write(|w| {
-            look.rows.iter().chain(&self.silent).try_for_each(|row| sensors::save(w, row).map(drop))?;
-            if let Some(seen) = &look.questions {
-                questions::note(w, session_id, seen, now)?;
-            }
-            Ok::<_, store::Error>(())
-        })?;
-        Ok(())
+        Ok(store.write(|w| self.save_in(w, session_id, look, now))?)
+    }
+
+    fn save_in(
+        &self,
+        w: &store::Write<'_>,
+        session_id: &str,
+        look: &sense::Look,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        look.rows.iter().chain(&self.silent).try_for_each(|row| sensors::save(w, row).map(drop))?;
+        match &look.questions {
+            Some(seen) => questions::note(w, session_id, seen, now).map(drop),
+            None => Ok(()),
+        }
     }
 }
 
