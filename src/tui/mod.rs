@@ -38,6 +38,7 @@ mod pair;
 mod palette;
 mod policy;
 mod receipts;
+mod record;
 mod screen;
 mod submitting;
 mod talk;

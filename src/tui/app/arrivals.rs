@@ -150,7 +150,7 @@ impl App {
         });
         if let Some(open) = open {
             *open = reader;
-        } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_)))) {
+        } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_) | Layer::Record(_)))) {
             self.layers.push(Layer::Reader(reader));
         } else {
             let part = if result.is_ok() { Part::Dim } else { Part::Failed };

@@ -3,13 +3,13 @@
 use super::{
     Entry, Flag, Form, closing,
     control::{Candidate, Checks, Choice, Control, Picker},
-    supervising,
+    recording, supervising,
 };
 use crate::{
     actions::{
-        Action as _, Bind, CompactWorker, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
-        ManagerConfig, OperatorInbox, Pair, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager,
-        StartWorker, StopTask, Tasks,
+        Action as _, Bind, CompactWorker, Continuation, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
+        Handoff, ManagerAck, ManagerConfig, OperatorInbox, Pair, RecordDecision, RegisterManager, RegisterWorker,
+        Resume, SessionInterrupt, StartManager, StartWorker, StopTask, Tasks, WorkerAck,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -80,6 +80,22 @@ text_enum! {
         RejectCriterion => "reject_criterion",
         /// Ends a task that is not done.
         StopTask => "stop_task",
+        /// Judges two proposals.
+        Judge => "judge",
+        /// Has the program that is set judge two proposals.
+        HaveJudged => "have_judged",
+        /// Sets no program any more.
+        ForgetReviewer => "forget_reviewer",
+        /// Proposes what comes next.
+        Propose => "propose",
+        /// Acknowledges the terms for the worker.
+        WorkerAck => "worker_ack",
+        /// Acknowledges the terms for the manager.
+        ManagerAck => "manager_ack",
+        /// Records what whoever goes on has to know.
+        Handoff => "handoff",
+        /// Records a decision.
+        Decide => "decide",
     }
 }
 
@@ -103,7 +119,12 @@ impl Subject {
             Self::Budget | Self::Terms => ManagerConfig::NAME,
             Self::Settle => OperatorInbox::NAME,
             Self::Step => Epilogue::NAME,
-            Self::Reviewer => ContinuationReviewer::NAME,
+            Self::Reviewer | Self::HaveJudged | Self::ForgetReviewer => ContinuationReviewer::NAME,
+            Self::Judge | Self::Propose => Continuation::NAME,
+            Self::WorkerAck => WorkerAck::NAME,
+            Self::ManagerAck => ManagerAck::NAME,
+            Self::Handoff => Handoff::NAME,
+            Self::Decide => RecordDecision::NAME,
             Self::AddCriterion
             | Self::AcceptCriterion
             | Self::SatisfyCriterion
@@ -125,7 +146,7 @@ impl Subject {
             Self::RegisterManager => "register a running Codex as a manager",
             Self::Adopt => "adopt Codex sessions that run here",
             Self::Bind => "bind worker and manager to a task",
-            Self::Compact => "compact a worker's context",
+            Self::Compact => "compact or clear a worker's context",
             Self::Interrupt => "interrupt: what the turn has not finished is lost",
             Self::Resume => "resume a session that has ended",
             Self::Deregister => "deregister a session",
@@ -140,6 +161,14 @@ impl Subject {
             Self::DeferCriterion => "put a criterion off",
             Self::RejectCriterion => "drop a criterion",
             Self::StopTask => "stop a task that is not done",
+            Self::Judge => "judge what worker and manager propose",
+            Self::HaveJudged => "have the set program judge the proposals",
+            Self::ForgetReviewer => "forget the program that judges",
+            Self::Propose => "propose what comes next, for a side",
+            Self::WorkerAck => "acknowledge the terms for the worker",
+            Self::ManagerAck => "acknowledge the terms for the manager",
+            Self::Handoff => "record a handoff of the work",
+            Self::Decide => "record a decision",
         }
     }
 
@@ -166,6 +195,11 @@ impl Subject {
             Self::DeferCriterion => "put off",
             Self::RejectCriterion => "drop",
             Self::StopTask => "stop",
+            Self::Judge => "judge",
+            Self::HaveJudged => "run",
+            Self::ForgetReviewer => "forget",
+            Self::Propose => "propose",
+            Self::WorkerAck | Self::ManagerAck | Self::Handoff | Self::Decide => "record",
         }
     }
 
@@ -206,7 +240,18 @@ impl Subject {
             | Self::Pair
             | Self::StartManager
             | Self::AddCriterion
+            | Self::HaveJudged
+            | Self::ForgetReviewer
+            | Self::Propose
+            | Self::WorkerAck
+            | Self::ManagerAck
+            | Self::Handoff
+            | Self::Decide
             | Self::StopTask => selected_task(app).map(|row| row.task.name.clone()),
+            Self::Judge => {
+                let task = &selected_task(app)?.task.name;
+                Some(recording::meant(app).map_or_else(|| task.clone(), |round| format!("round {round} of {task}")))
+            }
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
         }
@@ -245,6 +290,14 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::DeferCriterion => (&[], closing::step(app, CriterionMove::Defer)?),
         Subject::RejectCriterion => (&[], closing::step(app, CriterionMove::Reject)?),
         Subject::StopTask => (&[], closing::stop(app)?),
+        Subject::Judge => (&["--review"], recording::judge(app)?),
+        Subject::HaveJudged => (&[], recording::have_judged(app)?),
+        Subject::ForgetReviewer => (&["--unset"], recording::forget_reviewer(app)?),
+        Subject::Propose => (&[], recording::propose(app)?),
+        Subject::WorkerAck => (&[], recording::worker_ack(app)?),
+        Subject::ManagerAck => (&[], recording::manager_ack(app)?),
+        Subject::Handoff => (&[], recording::handoff(app)?),
+        Subject::Decide => (&[], recording::decide(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
     // The keyboard begins where something is to be typed.
@@ -280,8 +333,20 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             let free = |role| session(&|row: &SessionRow| is_free(row, role));
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
-        Subject::Compact | Subject::Step => task(|row| active(row).is_some()),
-        Subject::Budget | Subject::StopTask | Subject::Terms | Subject::Reviewer => task(|_| true),
+        Subject::Compact
+        | Subject::Step
+        | Subject::Propose
+        | Subject::WorkerAck
+        | Subject::ManagerAck
+        | Subject::Handoff => task(|row| active(row).is_some()),
+        Subject::Budget
+        | Subject::StopTask
+        | Subject::Terms
+        | Subject::Reviewer
+        | Subject::Judge
+        | Subject::HaveJudged
+        | Subject::ForgetReviewer
+        | Subject::Decide => task(|_| true),
         Subject::AddCriterion => finish::can_finish(app),
         Subject::AcceptCriterion => closing::any(app, CriterionMove::Accept),
         Subject::SatisfyCriterion => closing::any(app, CriterionMove::Satisfy),
@@ -467,9 +532,20 @@ fn compact(app: &App) -> Result<Vec<Entry>, String> {
         return Err("no task has a worker whose context could be compacted".to_owned());
     }
     let task = selected_task(app).map(|row| row.task.name.clone());
+    let kinds = [
+        ("", "compact: a summary of it stays"),
+        ("--clear", "clear: it begins empty, nothing stays"),
+        ("--prompt-only", "nothing yet: the worker is asked for a handoff"),
+    ];
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
         required(line("reason", "--reason", "why; it stands in the audit trail")),
+        entry(
+            "do",
+            Flag::Whole,
+            "what becomes of its context",
+            Control::Choice(Choice { options: kinds.to_vec(), at: 0 }),
+        ),
     ])
 }
 

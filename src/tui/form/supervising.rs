@@ -6,7 +6,7 @@ use super::{
     subjects::{active, choice, entry, line, open_tasks, pick, required, selected_task, switch, text, with_new_task},
 };
 use crate::{
-    actions::{Command, Epilogue, PutToOperator},
+    actions::{Command, CompactWorker, Epilogue, PutToOperator},
     model::{
         board::TaskRow,
         supervision::{Permission, Recipe},
@@ -126,6 +126,13 @@ pub(super) fn reviewer(app: &App) -> Result<Vec<Entry>, String> {
 
 /// What is asked before others see something.
 pub(super) fn question(command: &Command) -> Option<String> {
-    let Command::Epilogue(Epilogue { task, open: true, .. }) = command else { return None };
-    Some(format!("Open a pull request for {task}? Others will see it."))
+    match command {
+        Command::Epilogue(Epilogue { task, open: true, .. }) => {
+            Some(format!("Open a pull request for {task}? Others will see it."))
+        }
+        Command::CompactWorker(CompactWorker { task, what, .. }) if what.clear => Some(format!(
+            "Clear the context of {task}'s worker? It forgets everything that was said to it; its files stay."
+        )),
+        _ => None,
+    }
 }

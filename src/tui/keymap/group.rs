@@ -59,6 +59,14 @@ impl Intent {
             | Self::Finish
             | Self::Criteria
             | Self::Policy
+            | Self::Record
+            | Self::Judge
+            | Self::Propose
+            | Self::HaveJudged
+            | Self::WorkerAck
+            | Self::ManagerAck
+            | Self::Handoff
+            | Self::Decide
             | Self::Terms
             | Self::AcceptCriterion
             | Self::SatisfyCriterion

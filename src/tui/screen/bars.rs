@@ -230,6 +230,13 @@ fn is_offered(app: &App, intent: Intent) -> bool {
             | Intent::DeferCriterion
             | Intent::RejectCriterion
             | Intent::StopTask
+            | Intent::Judge
+            | Intent::HaveJudged
+            | Intent::Propose
+            | Intent::WorkerAck
+            | Intent::ManagerAck
+            | Intent::Handoff
+            | Intent::Decide
             | Intent::Terms
             | Intent::Yes
             | Intent::Pause
