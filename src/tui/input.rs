@@ -151,6 +151,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Policy => policy::open(app, effects),
         Intent::Record => record::open(app, effects),
         Intent::Terms => form::keys::open(app, Subject::Terms, effects),
+        Intent::Contract => form::keys::open(app, Subject::Contract, effects),
         Intent::Criteria => criteria::open(app),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),

@@ -308,6 +308,7 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::RegisterWorker
         | Subject::RegisterManager
         | Subject::Terms
+        | Subject::Contract
         | Subject::Step
         | Subject::Reviewer
         | Subject::Deregister

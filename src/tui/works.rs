@@ -34,7 +34,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         | Intent::ManagerAck
         | Intent::Handoff
         | Intent::Decide => record::can(app, intent),
-        Intent::Terms => policy::can_change(app),
+        Intent::Terms | Intent::Contract => policy::can_change(app),
         Intent::Yes => finish::takes_yes(app),
         Intent::Criteria => criteria::can_look(app),
         Intent::AddCriterion => finish::can_finish(app),

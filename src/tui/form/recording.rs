@@ -3,7 +3,9 @@
 use super::{
     Entry, Flag, Form, closing,
     control::{Candidate, Control, Picker},
-    subjects::{active, choice, entry, line, open_tasks, pick, required, selected_task, switch, text, with_new_task},
+    subjects::{
+        active, choice, entry, line, lines, open_tasks, pick, required, selected_task, switch, text, with_new_task,
+    },
 };
 use crate::{
     actions::RecordedRound,
@@ -160,7 +162,7 @@ pub(super) fn handoff(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         bound(app, "the task; it holds for its binding until the worker's context is compacted or cleared")?,
         required(text("done", "--summary", "what was done, and how it stands")),
-        entry("next", Flag::Lines("--next-step"), steps, Control::Text(Field::default())),
+        lines("next", "--next-step", steps),
     ])
 }
 

@@ -62,6 +62,8 @@ text_enum! {
         Budget => "budget",
         /// Changes the terms of a task.
         Terms => "terms",
+        /// Writes down what the work of a task is held to.
+        Contract => "contract",
         /// Answers what is put to the operator.
         Settle => "settle",
         /// Runs a closing step of a task.
@@ -116,7 +118,7 @@ impl Subject {
             Self::Interrupt => SessionInterrupt::NAME,
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
-            Self::Budget | Self::Terms => ManagerConfig::NAME,
+            Self::Budget | Self::Terms | Self::Contract => ManagerConfig::NAME,
             Self::Settle => OperatorInbox::NAME,
             Self::Step => Epilogue::NAME,
             Self::Reviewer | Self::HaveJudged | Self::ForgetReviewer => ContinuationReviewer::NAME,
@@ -152,6 +154,7 @@ impl Subject {
             Self::Deregister => "deregister a session",
             Self::Budget => "limit a task's nudges",
             Self::Terms => "change the terms of a task",
+            Self::Contract => "write down what the work is held to",
             Self::Settle => "answer a question that is put to you",
             Self::Step => "run a closing step of a task",
             Self::Reviewer => "set who reviews for a task",
@@ -186,7 +189,7 @@ impl Subject {
             Self::Resume => "resume",
             Self::Deregister => "deregister",
             Self::Budget | Self::Reviewer => "set",
-            Self::Terms => "change",
+            Self::Terms | Self::Contract => "change",
             Self::Step => "run",
             Self::Settle => "answer",
             Self::AddCriterion => "add",
@@ -235,6 +238,7 @@ impl Subject {
             Self::Compact
             | Self::Budget
             | Self::Terms
+            | Self::Contract
             | Self::Step
             | Self::Reviewer
             | Self::Pair
@@ -281,6 +285,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
         Subject::Terms => (&[], supervising::terms(app)?),
+        Subject::Contract => (&[], supervising::contract(app)?),
         Subject::Settle => (&[], supervising::settle(app)?),
         Subject::Step => (&[], supervising::step(app)?),
         Subject::Reviewer => (&["--set"], supervising::reviewer(app)?),
@@ -342,6 +347,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
         Subject::Budget
         | Subject::StopTask
         | Subject::Terms
+        | Subject::Contract
         | Subject::Reviewer
         | Subject::Judge
         | Subject::HaveJudged
@@ -373,6 +379,11 @@ pub(super) fn line(label: &'static str, flag: &'static str, hint: &'static str) 
 
 pub(super) fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Option(flag), hint, Control::Text(Field::default()))
+}
+
+/// The same flag for each line of a text.
+pub(super) fn lines(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+    entry(label, Flag::Lines(flag), hint, Control::Text(Field::default()))
 }
 
 pub(super) fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {

@@ -68,6 +68,7 @@ impl Intent {
             | Self::Handoff
             | Self::Decide
             | Self::Terms
+            | Self::Contract
             | Self::AcceptCriterion
             | Self::SatisfyCriterion
             | Self::DeferCriterion

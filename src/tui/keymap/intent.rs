@@ -189,6 +189,8 @@ text_enum! {
         Finish => "finish",
         /// Show the terms of a task.
         Policy => "policy",
+        /// Write down what the work of a task is held to.
+        Contract => "contract",
         /// Show what was said about a task: proposals, acknowledgements, handoff, decisions.
         Record => "record",
         /// Judge two proposals.

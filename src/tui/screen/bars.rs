@@ -238,6 +238,7 @@ fn is_offered(app: &App, intent: Intent) -> bool {
             | Intent::Handoff
             | Intent::Decide
             | Intent::Terms
+            | Intent::Contract
             | Intent::Yes
             | Intent::Pause
             | Intent::WithWorker

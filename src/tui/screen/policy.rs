@@ -43,7 +43,8 @@ pub(super) fn lines(app: &App, policy: &Policy, width: usize) -> Vec<Line<'stati
 /// The keys below the box.
 pub(super) fn keys(app: &App) -> Line<'static> {
     let mut parts = Vec::new();
-    let known = [(Intent::Terms, "change"), (Intent::Copy, "copy"), (Intent::Back, "close")];
+    let known =
+        [(Intent::Terms, "change"), (Intent::Contract, "write"), (Intent::Copy, "copy"), (Intent::Back, "close")];
     for (intent, text) in known.into_iter().filter(|(intent, _)| works(app, *intent) || *intent == Intent::Back) {
         parts.push(span(app, Part::Key, app.key_in(Place::Policy, intent)));
         parts.push(span(app, Part::Text, format!(" {text}  ")));

@@ -314,6 +314,7 @@ fn every_form_leads_to_the_command_that_its_line_says() {
             let text = match entry.label {
                 "nudges" | "seconds" | "byte" | "event" | "cycle" => "5",
                 "decision" => "6",
+                "steps" => "run-tools",
                 "pane" => "%7",
                 "process" => "4711",
                 _ => "text",

@@ -308,6 +308,7 @@ const FRAMES: &[Frame] = &[
     ("form_budget", |width, height| with_form(width, height, Subject::Budget)),
     ("form_settle_open", |width, height| keys(app_with_questions(width, height), "4 g Enter")),
     ("form_terms", |width, height| with_form(width, height, Subject::Terms)),
+    ("form_contract", |width, height| with_form(width, height, Subject::Contract)),
     ("form_step", |width, height| with_form(width, height, Subject::Step)),
     ("form_reviewer", |width, height| with_form(width, height, Subject::Reviewer)),
     ("form_settle", settling),
