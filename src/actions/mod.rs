@@ -85,10 +85,11 @@ pub use session::{Deregister, RegisterArgs, RegisterManager, RegisterWorker, Ses
 pub use status::{Health, IdleCheck, Status, UpdateStatus};
 pub use status_line::StatusLine;
 pub use supervise::{
-    Continuation, ContinuationReviewer, Criteria, CriteriaPlan, EndArgs, Epilogue, FinishTask, Handoff, Judged, Limit,
-    ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PolicyAck, PolicyReviewer,
-    PutToOperator, RecordDecision, Seen, Setting, ShownCriterion, StopTask, TaskPolicy, TaskReview, TermArgs,
-    WorkerAck, task_criteria, task_policy, task_review,
+    AckWords, Continuation, ContinuationReviewer, Criteria, CriteriaPlan, EndArgs, Epilogue, FinishTask, Handoff,
+    Judged, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PolicyAck,
+    PolicyReviewer, PutToOperator, RecordDecision, RecordedAck, RecordedDecision, RecordedHandoff, RecordedRound, Seen,
+    Setting, ShownCriterion, StopTask, TaskPolicy, TaskRecord, TaskReview, TermArgs, WorkerAck, task_criteria,
+    task_policy, task_record, task_review,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

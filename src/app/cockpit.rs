@@ -220,6 +220,10 @@ impl Backend for Live {
         actions::task_policy(&self.0, task_id)
     }
 
+    fn record(&self, task_id: &str) -> Result<actions::TaskRecord> {
+        actions::task_record(&self.0, task_id)
+    }
+
     fn unregistered(&self) -> Result<actions::Unregistered> {
         actions::unregistered(&self.0)
     }

@@ -76,34 +76,41 @@ pub struct Noted {
 /// line first.
 #[must_use]
 pub fn by(end: &TurnEnd, noted: &[Noted]) -> Option<By> {
-    let mut is_undone = false;
+    // Lines about what became of one, whose beginning has not been met yet.
+    let mut concluded: Vec<(&Noted, InterruptOutcome)> = Vec::new();
     for line in noted {
-        let has_begun = match line.outcome {
+        let is_its = match line.outcome {
             Some(outcome) => {
-                is_undone = !outcome.may_end_a_turn();
-                !is_undone
+                concluded.push((line, outcome));
+                outcome.may_end_a_turn() && is_the_turn(line, end)
             }
-            // The line before it says that nothing came of it.
-            None => !std::mem::take(&mut is_undone),
+            None => {
+                let at = concluded.iter().rposition(|(later, _)| later.by == line.by);
+                match at.map(|at| concluded.remove(at)) {
+                    Some((_, outcome)) if !outcome.may_end_a_turn() => false,
+                    // It names the turn that it ended.
+                    Some((Noted { turn_id: Some(_), .. }, _)) if line.turn_id.is_none() && end.turn_id.is_some() => {
+                        false
+                    }
+                    _ => is_the_turn(line, end) || is_soon_after(line, end),
+                }
+            }
         };
-        if has_begun && is_about(line, end) {
+        if is_its {
             return Some(line.by.clone());
         }
     }
     None
 }
 
-fn is_about(line: &Noted, end: &TurnEnd) -> bool {
-    match (&line.turn_id, &end.turn_id) {
-        (Some(meant), Some(ended)) => meant == ended,
-        // It may have been another turn: the later line names the one that it ended.
-        (None, Some(_)) => false,
-        // The later line, which tells what became of it, is written after the end.
-        (_, None) => {
-            line.outcome.is_none()
-                && end.at.is_some_and(|at| (0..=SOON).contains(&(at.as_millis() - line.at.as_millis())))
-        }
-    }
+fn is_the_turn(line: &Noted, end: &TurnEnd) -> bool {
+    line.turn_id.is_some() && line.turn_id == end.turn_id
+}
+
+/// Whether only the time can tell, and the end came right after it was asked for.
+fn is_soon_after(begun: &Noted, end: &TurnEnd) -> bool {
+    let is_nameless = begun.turn_id.is_none() || end.turn_id.is_none();
+    is_nameless && end.at.is_some_and(|at| (0..=SOON).contains(&(at.as_millis() - begun.at.as_millis())))
 }
 
 impl By {
@@ -179,6 +186,37 @@ mod tests {
         let lines = [done, begun];
         assert_eq!(by(&end(Some("t1"), 500), &lines), Some(By::Operator));
         assert_eq!(by(&end(Some("t2"), 20_000), &lines), None, "the next turn was ended in the pane");
+    }
+
+    /// The program was killed before it could say what became of it, or did not see the end in its time.
+    #[test]
+    fn what_became_of_one_without_an_id_is_told_by_the_time_as_long_as_nothing_else_tells_it() {
+        let begun = noted(None, 1_000, By::Operator, None);
+        let alone = std::slice::from_ref(&begun);
+        assert_eq!(by(&end(Some("t1"), 1_400), alone), Some(By::Operator), "killed");
+        assert_eq!(by(&end(Some("t1"), 900), alone), None, "it had ended before");
+        assert_eq!(by(&end(Some("t1"), 90_000), alone), None, "long after it");
+        for open in [InterruptOutcome::Unconfirmed, InterruptOutcome::Unknown] {
+            let lines = [noted(None, 9_000, By::Operator, Some(open)), begun.clone()];
+            assert_eq!(by(&end(Some("t1"), 9_400), &lines), Some(By::Operator), "{open}");
+        }
+        for nothing in [InterruptOutcome::Refused, InterruptOutcome::EndedByItself] {
+            let lines = [noted(None, 9_000, By::Operator, Some(nothing)), begun.clone()];
+            assert_eq!(by(&end(Some("t1"), 9_400), &lines), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn of_two_at_the_same_time_each_has_its_own_outcome() {
+        let m1 = || By::Session("m1".into());
+        let lines = [
+            noted(None, 1_200, By::Operator, Some(InterruptOutcome::EndedByItself)),
+            noted(Some("t1"), 1_100, m1(), Some(InterruptOutcome::Interrupted)),
+            noted(None, 1_001, By::Operator, None),
+            noted(None, 1_000, m1(), None),
+        ];
+        assert_eq!(by(&end(Some("t1"), 1_050), &lines), Some(m1()));
+        assert_eq!(by(&end(Some("t2"), 9_000), &lines), None, "the next turn was ended in the pane");
     }
 
     #[test]

@@ -99,3 +99,14 @@ pub fn by_id(r: Read<'_>, id: i64) -> Result<Option<Decision>> {
     let sql = format!("select {COLUMNS} from manager_decisions where id = :id");
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, decision).optional()?)
 }
+
+/// The newest decisions about a task, the newest first.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn newest(r: Read<'_>, task_id: &str, limit: u32) -> Result<Vec<Decision>> {
+    let sql = format!("select {COLUMNS} from manager_decisions where task_id = :task_id order by id desc limit :limit");
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! { ":task_id": task_id, ":limit": limit }, decision)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -5,7 +5,7 @@
 use crate::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskReview, Unregistered, Visit,
+        TaskRecord, TaskReview, Unregistered, Visit,
     },
     base::{Result, Timestamp},
     model::{
@@ -90,6 +90,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When there is no such task, or the ledger cannot be read.
     fn policy(&self, task_id: &str) -> Result<TaskPolicy>;
+
+    /// What was said about a task: proposals, judgements, acknowledgements, the handoff, decisions.
+    ///
+    /// # Errors
+    /// When there is no such task, or the ledger cannot be read.
+    fn record(&self, task_id: &str) -> Result<TaskRecord>;
 
     /// The Codex sessions that run on this machine unregistered.
     ///

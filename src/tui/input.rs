@@ -13,7 +13,7 @@ use super::{
     message::{Effect, Load},
     messages,
     moving::{FAR, Step, back, next_need, next_pane, open, page, show, step},
-    operator, over, palette, policy, receipts,
+    operator, over, palette, policy, receipts, record,
     submitting::{command_line, copy, shown, submit},
     theme::Part,
 };
@@ -42,6 +42,7 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
             Some(Place::Snooze) => marks::snoozing(app, intent, effects),
             Some(Place::Finish) => finish::key(app, intent, effects),
             Some(Place::Policy) => policy::key(app, intent, effects),
+            Some(Place::Record) => record::key(app, intent, effects),
             Some(Place::Criteria) => criteria::key(app, intent, effects),
             _ => {
                 if let Some(intent) = intent {
@@ -152,7 +153,9 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Diff => diff::open(app, effects),
         Intent::Finish => finish::open(app, effects),
         Intent::Policy => policy::open(app, effects),
+        Intent::Record => record::open(app, effects),
         Intent::Terms => form::keys::open(app, Subject::Terms, effects),
+        Intent::Contract => form::keys::open(app, Subject::Contract, effects),
         Intent::Criteria => criteria::open(app),
         Intent::Snooze => marks::snooze(app),
         Intent::Pin => marks::pin(app, effects),
@@ -260,6 +263,13 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::Pause
         | Intent::Repaint
         | Intent::Suspend
+        | Intent::Judge
+        | Intent::HaveJudged
+        | Intent::Propose
+        | Intent::WorkerAck
+        | Intent::ManagerAck
+        | Intent::Handoff
+        | Intent::Decide
         | Intent::Quit => {}
     }
 }

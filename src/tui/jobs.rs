@@ -123,6 +123,10 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.policy(&id).map(Box::new);
             Msg::Policy(id, answer)
         }
+        Load::Record(id) => {
+            let answer = backend.record(&id).map(Box::new);
+            Msg::Record(id, answer)
+        }
         Load::Unregistered => Msg::Unregistered(backend.unregistered()),
         Load::Attach(id) => Msg::Attach(backend.attach(&id)),
         Load::Exchange(id) => {
@@ -147,6 +151,7 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Criteria(id) => Msg::Criteria(id, Err(fault(error))),
         Load::Review(id) => Msg::Review(id, Err(fault(error))),
         Load::Policy(id) => Msg::Policy(id, Err(fault(error))),
+        Load::Record(id) => Msg::Record(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),
         Load::Attach(_) => Msg::Attach(Err(fault(error))),
         Load::Exchange(id) => Msg::Exchange(id, Err(fault(error))),

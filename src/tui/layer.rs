@@ -9,6 +9,7 @@ use super::{
     message::{Effect, Failure},
     palette::Palette,
     policy::Policy,
+    record::Recorded,
     theme::Part,
 };
 use crate::{
@@ -59,6 +60,8 @@ pub enum Layer {
     Finish(Box<Finishing>),
     /// The terms of a task.
     Policy(Box<Policy>),
+    /// What was said about a task.
+    Record(Box<Recorded>),
     /// The criteria of a task.
     Criteria(criteria::Asked),
 }
@@ -80,6 +83,7 @@ impl Layer {
             Self::Snooze(_) => Place::Snooze,
             Self::Finish(_) => Place::Finish,
             Self::Policy(_) => Place::Policy,
+            Self::Record(_) => Place::Record,
             Self::Criteria(_) => Place::Criteria,
         }
     }
@@ -90,6 +94,7 @@ impl Layer {
         match self {
             Self::Finish(finishing) => Some(&finishing.task),
             Self::Policy(policy) => Some(&policy.task),
+            Self::Record(recorded) => Some(&recorded.task),
             Self::Criteria(asked) => Some(&asked.task),
             _ => None,
         }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskReview, Unregistered, Visit,
+        TaskRecord, TaskReview, Unregistered, Visit,
     },
     base::{Error, Kind, Result, Timestamp},
     engine,
@@ -48,6 +48,8 @@ pub enum Load {
     Review(String),
     /// The terms of a task.
     Policy(String),
+    /// What was said about a task.
+    Record(String),
     /// What runs here unregistered.
     Unregistered,
     /// How to attach to a session.
@@ -98,6 +100,8 @@ pub enum Msg {
     Review(String, Result<TaskReview>),
     /// The answer to [`Load::Policy`].
     Policy(String, Result<Box<TaskPolicy>>),
+    /// The answer to [`Load::Record`].
+    Record(String, Result<Box<TaskRecord>>),
     /// The answer to [`Load::Unregistered`].
     Unregistered(Result<Unregistered>),
     /// The answer to [`Load::Attach`].

@@ -39,6 +39,7 @@ mod pair;
 mod palette;
 mod policy;
 mod receipts;
+mod record;
 mod screen;
 mod submitting;
 mod talk;

@@ -64,6 +64,12 @@ pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec
                 finishing.scroll = finishing.scroll.saturating_add_signed(by).min(limit);
             }
         }
+        Some(Layer::Record(_)) => {
+            let limit = screen::layers::overflow(app);
+            if let Some(Layer::Record(recorded)) = app.layers.last_mut() {
+                recorded.scroll = recorded.scroll.saturating_add_signed(by).min(limit);
+            }
+        }
         Some(Layer::Policy(_)) => {
             let limit = screen::layers::overflow(app);
             if let Some(Layer::Policy(policy)) = app.layers.last_mut() {

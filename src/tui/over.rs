@@ -229,7 +229,8 @@ pub fn paste(app: &mut App, text: &str, effects: &mut Vec<Effect>) {
             | Layer::Snooze(_)
             | Layer::Finish(_)
             | Layer::Criteria(_)
-            | Layer::Policy(_),
+            | Layer::Policy(_)
+            | Layer::Record(_),
         )
         | None => {}
     }

@@ -14,7 +14,7 @@ use super::{
     keymap::{Binding, Intent, Key, Place},
     layer::Layer,
     message::Effect,
-    messages, moving, policy, screen, submitting,
+    messages, moving, policy, record, screen, submitting,
     theme::Part,
     works::works,
 };
@@ -233,6 +233,10 @@ fn act(app: &App, row: &Binding) -> Option<Item> {
             let task = &form::selected_task(app)?.task.name;
             (format!("show the terms of {task}"), Some(policy::shown(task)))
         }
+        Intent::Record => {
+            let task = &form::selected_task(app)?.task.name;
+            (format!("show the record of {task}"), Some(record::shown(task)))
+        }
         Intent::Criteria => {
             let row = form::selected_task(app)?;
             let list = ["criteria", &row.task.name, "--list"].map(str::to_owned).into();
@@ -305,6 +309,7 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::RegisterWorker
         | Subject::RegisterManager
         | Subject::Terms
+        | Subject::Contract
         | Subject::Step
         | Subject::Reviewer
         | Subject::Deregister
@@ -314,7 +319,15 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::SatisfyCriterion
         | Subject::DeferCriterion
         | Subject::RejectCriterion
-        | Subject::StopTask => None,
+        | Subject::StopTask
+        | Subject::Judge
+        | Subject::HaveJudged
+        | Subject::ForgetReviewer
+        | Subject::Propose
+        | Subject::WorkerAck
+        | Subject::ManagerAck
+        | Subject::Handoff
+        | Subject::Decide => None,
     }
 }
 

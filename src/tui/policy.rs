@@ -133,8 +133,11 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
             let line = command_line(app, &argv);
             copy(app, line, effects);
         }
-        Some(Intent::Terms) if !can_change(app) => app.say(Part::Warning, "the task has ended: its terms stay"),
+        Some(Intent::Terms | Intent::Contract) if !can_change(app) => {
+            app.say(Part::Warning, "the task has ended: its terms stay")
+        }
         Some(Intent::Terms) => form::keys::open(app, Subject::Terms, effects),
+        Some(Intent::Contract) => form::keys::open(app, Subject::Contract, effects),
         _ => {}
     }
 }

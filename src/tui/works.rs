@@ -7,7 +7,7 @@ use super::{
     criteria, finish,
     form::{Subject, is_offered, selected_task},
     keymap::Intent,
-    look, messages, operator, policy,
+    look, messages, operator, policy, record,
     screen::{doctor, fleet, selected_command},
 };
 use crate::model::{board::Board, delivery::Phase, question::Verdict, state::Condition, supervision::CriterionMove};
@@ -26,8 +26,15 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::RawPane => app.session().is_some_and(|session| session.tmux_pane_id.is_some()),
         Intent::Cycle => app.task_name().is_some(),
         Intent::Finish => finish::can_finish(app),
-        Intent::Policy => selected_task(app).is_some(),
-        Intent::Terms => policy::can_change(app),
+        Intent::Policy | Intent::Record => selected_task(app).is_some(),
+        Intent::Judge
+        | Intent::Propose
+        | Intent::HaveJudged
+        | Intent::WorkerAck
+        | Intent::ManagerAck
+        | Intent::Handoff
+        | Intent::Decide => record::can(app, intent),
+        Intent::Terms | Intent::Contract => policy::can_change(app),
         Intent::Yes => finish::takes_yes(app),
         Intent::Criteria => criteria::can_look(app),
         Intent::AddCriterion => finish::can_finish(app),

@@ -27,6 +27,7 @@ mod pair;
 mod panics;
 mod policy;
 mod queued;
+mod record;
 mod registering;
 mod shown;
 mod start;

@@ -12,7 +12,7 @@ use std::{
 use conveyor::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskReview, Unregistered, Visit,
+        TaskRecord, TaskReview, Unregistered, Visit,
     },
     base::{Clock, Error, Result, Timestamp, clock::SystemClock},
     model::{
@@ -83,6 +83,10 @@ impl Backend for Broken {
     }
 
     fn policy(&self, _: &str) -> Result<TaskPolicy> {
+        nothing()
+    }
+
+    fn record(&self, _: &str) -> Result<TaskRecord> {
         nothing()
     }
 

@@ -130,6 +130,27 @@ fn a_closing_step_and_the_reviewer_are_forms() {
     terminal.wait_gone("it ran (");
     terminal.press(&["P"]);
     terminal.wait_for("true --all, confined, for at most 300 s");
+
+    // What the work is held to is written down a line each; what is left empty stays.
+    terminal.press(&["w"]);
+    terminal.wait_for("write down what the work is held to");
+    terminal.press(&["Tab"]);
+    terminal.press(&["-l", "prove the parser"]);
+    terminal.press(&["Tab", "Tab"]);
+    terminal.press(&["-l", "every file parses"]);
+    terminal.press(&["C-j"]);
+    terminal.press(&["-l", "no warning is left"]);
+    terminal.wait_for("--acceptance=no warning is left");
+    assert_eq!(terms(&world)["objective"], Value::Null, "nothing yet");
+    terminal.press(&["C-s"]);
+    terminal.wait_for("terms of revision 2");
+    terminal.press(&["Escape"]);
+    terminal.wait_for("satisfied: no warning is left");
+    let told = terms(&world);
+    assert_eq!(told["objective"], "prove the parser", "{told:#}");
+    assert_eq!(told["tools"], json!(["git --version"]), "what was left empty stays: {told:#}");
+    let criteria = world.run(&["criteria", "parser", "--list", "--json"]).ok().out;
+    assert!(criteria.contains("every file parses") && criteria.contains("no warning is left"), "{criteria}");
     terminal.press(&["Escape"]);
     terminal.wait_gone("the terms of parser");
 }

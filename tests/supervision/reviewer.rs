@@ -700,6 +700,45 @@ fn the_operator_is_not_asked_while_a_review_is_under_way() {
     assert_eq!((count(&env, "continuation_reviews"), count(&env, "continuation_review_starts")), (0, 1));
 }
 
+/// The terms came to it while the review was made: nobody was asked then, and the review asks when it is done.
+#[test]
+fn a_review_that_ends_well_under_terms_that_leave_it_to_the_operator_asks_them() {
+    if !has_python() {
+        return;
+    }
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-proceed").ok();
+    let flags = reviewer(&env, "r", &says(&judgement("match", "proceed")));
+    env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
+    propose(&env, ROUND);
+    let sql = rusqlite::Connection::open(env.ledger()).unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    sql.execute(
+        "insert into continuation_review_starts (manager_continuation_id, started_at, boot_id, give_up_uptime)
+         select max(id), '2026-01-01T00:00:00.000Z', ?1, 1 << 60 from task_continuations",
+        [boot.trim()],
+    )
+    .unwrap();
+    env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
+    assert_eq!(count(&env, "operator_questions"), 0, "it is under way");
+    let review: Value = env.sh("continuation-reviewer parser --json").ok().json();
+    assert_eq!((&review["verdict"], &review["operator_routing_required"]), (&json!("proceed"), &json!(true)));
+    let asked: Value = env.sh("operator-inbox --json").ok().json();
+    let questions = asked["questions"].as_array().unwrap();
+    assert_eq!((questions.len(), &questions[0]["kind"]), (1, &json!("continuation_ready")), "{asked:#}");
+    assert_eq!(questions[0]["review_id"], review["id"], "{asked:#}");
+    assert_eq!((&standing(&env)["ok"], count(&env, "commands")), (&json!(false), 0), "nobody goes on before");
+    // Asked is asked: another review of the same round leaves the question as it stands.
+    let again: Value = env.sh("continuation-reviewer parser --json").ok().json();
+    assert_eq!(again["operator_routing_required"], json!(false));
+    let still: Value = env.sh("operator-inbox --json").ok().json();
+    assert_eq!(still, asked);
+    env.sh(&format!("operator-inbox --settle {} --answer proceed", questions[0]["id"])).ok();
+    assert_eq!(standing(&env)["ok"], json!(true));
+    env.sh("continuation-reviewer parser --json").ok();
+    assert_eq!(count(&env, "operator_questions"), 1, "who has decided is not asked again");
+}
+
 /// Terms that one program writes and another cannot read hold up that task alone.
 #[test]
 fn a_reviewer_that_cannot_be_read_is_asked_about_and_holds_up_nothing() {

@@ -10,7 +10,10 @@ use crate::{
     actions::{Action, Argv, Context, Format, Outcome, dispatch, lookup},
     base::{Error, Result, Timestamp},
     model::supervision::{Agreement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict},
-    store::{self, Read, Store, Write, audit, continuations::Question},
+    store::{
+        self, Read, Store, Write, audit,
+        continuations::{Question, Review},
+    },
 };
 
 /// List what waits for your decision, or answer it
@@ -102,6 +105,13 @@ pub struct Judged {
     pub addendum: Option<String>,
 }
 
+impl From<Review> for Judged {
+    fn from(review: Review) -> Self {
+        let Review { source, agreement, verdict, rationale, addendum, .. } = review;
+        Self { source, agreement, verdict, rationale, addendum }
+    }
+}
+
 /// What waits for a person's decision, the oldest first.
 pub(in crate::actions) fn put_to_operator(r: Read<'_>) -> Result<Vec<PutToOperator>> {
     store::continuations::questions(r, None, false)?.into_iter().map(|question| in_full(r, question)).collect()
@@ -119,13 +129,7 @@ fn in_full(r: Read<'_>, question: Question) -> Result<PutToOperator> {
     };
     let reviews = store::continuations::reviews(r, &task_id, Some(&correlation_id))?;
     let review = reviews.into_iter().rfind(|review| review_id.is_none_or(|id| review.id == id));
-    let judged = review.map(|review| Judged {
-        source: review.source,
-        agreement: review.agreement,
-        verdict: review.verdict,
-        rationale: review.rationale,
-        addendum: review.addendum,
-    });
+    let judged = review.map(Judged::from);
     Ok(PutToOperator {
         id,
         task_id,
@@ -163,8 +167,8 @@ pub(super) fn tell(cx: &Context, store: &Store, answered: &Question) -> Option<S
     told.err().map(|error| format!("the manager was not told: {error}"))
 }
 
-/// A proposal in lines: its fields by name.
-fn words(payload: &Value) -> Vec<String> {
+/// What somebody says in an object, in lines: its fields by name.
+pub(super) fn words(payload: &Value) -> Vec<String> {
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match payload {
         Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}: {}", word(value))).collect(),

@@ -98,6 +98,9 @@ pub fn asks_operator(mode: NudgeOnCompletion, judgement: &Judgement, failed: boo
         Some(OperatorQuestion::ContinuationStopped)
     } else if judgement.agreement == Agreement::Divergent && mode != NudgeOnCompletion::AutoProceed {
         Some(OperatorQuestion::ContinuationDivergent)
+    } else if mode == NudgeOnCompletion::AskOperator {
+        // The terms leave it to a person, whatever a reviewer says.
+        Some(OperatorQuestion::ContinuationReady)
     } else {
         None
     }
@@ -150,6 +153,15 @@ mod tests {
         assert_eq!(of(Mode::AskOperator), (WhenReady::Ask, true, false));
         assert_eq!(of(Mode::AutoReview), (WhenReady::Review, true, false));
         assert_eq!(of(Mode::AutoProceed), (WhenReady::Review, false, true));
+    }
+
+    #[test]
+    fn a_good_judgement_asks_a_person_only_where_the_terms_leave_it_to_them() {
+        let good = judged(Agreement::Match, ReviewVerdict::Proceed);
+        for mode in NudgeOnCompletion::ALL {
+            let asks = (*mode == NudgeOnCompletion::AskOperator).then_some(OperatorQuestion::ContinuationReady);
+            assert_eq!(asks_operator(*mode, &good, false), asks, "{mode}");
+        }
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl App {
         });
         if let Some(open) = open {
             *open = reader;
-        } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_)))) {
+        } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_) | Layer::Record(_)))) {
             // Below the receipt of a failure lies what was filled in, to be mended.
             let message = unsent.and_then(|(to, field)| messages::again(self, &to, field, why));
             self.layers.extend(failed.map(Layer::Form).or(message).filter(|_| is_failing));

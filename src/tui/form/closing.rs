@@ -3,6 +3,7 @@
 use super::{
     Entry, Flag,
     control::{Candidate, Control},
+    recording,
     subjects::{choice, line, open_tasks, pick, required, selected_task, switch, text},
 };
 use crate::{
@@ -24,7 +25,7 @@ fn task(app: &App) -> Result<&TaskRow, String> {
 }
 
 /// The task as a field: it is named, and cannot be another one.
-fn this_task(row: &TaskRow) -> Entry {
+pub(super) fn this_task(row: &TaskRow) -> Entry {
     let candidate = Candidate { name: row.task.name.clone(), about: row.task.state.to_string() };
     pick("task", Flag::Word, "the task; another one is selected on the screen", vec![candidate], None)
 }
@@ -107,10 +108,12 @@ pub(super) fn stop(app: &App) -> Result<Vec<Entry>, String> {
         return Err("no task is open".to_owned());
     }
     let selected = selected_task(app).map(|row| row.task.name.clone());
-    Ok(vec![
+    let mut entries = vec![
         pick("task", Flag::Word, "it is recorded as failed; its binding ends", tasks, selected.as_deref()),
         required(line("why", "--reason", "why it ends without being done; it stays on record")),
         switch("worker", "--stop-worker", "stop the worker's session, too"),
         switch("manager", "--stop-manager", "stop the manager's session, too"),
-    ])
+    ];
+    entries.extend(recording::behind("the number of a decision to stop"));
+    Ok(entries)
 }

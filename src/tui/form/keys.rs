@@ -17,7 +17,7 @@ use crate::{
         keymap::{Intent, Key},
         layer::Layer,
         message::{Effect, Failure, Load},
-        operator,
+        operator, record,
         submitting::{ask_command, begin, command_line},
         theme::Part,
     },
@@ -153,6 +153,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
                     .or_else(|| criteria::question(command))
                     .or_else(|| supervising::question(command))
                     .or_else(|| acts::confirmation(command))
+                    .or_else(|| record::question(command))
             {
                 return ask_command(app, &words, command.clone());
             }

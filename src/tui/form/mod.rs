@@ -5,11 +5,14 @@ mod closing;
 pub mod control;
 mod drafts;
 pub mod keys;
+mod recording;
 mod subjects;
 mod supervising;
 
 pub use drafts::{Drafts, Ending};
 pub use subjects::{Subject, active, fresh, is_offered, selected_task};
+
+use serde_json::{Map, Value};
 
 use self::control::{Choice, Control};
 use super::{answers, app::App};
@@ -31,6 +34,12 @@ pub enum Flag {
     Without(&'static str),
     /// The value itself, behind all flags.
     Word,
+    /// `--flag=line` for each line of the value.
+    Lines(&'static str),
+    /// A member of the JSON object that `--from-stdin` takes: a text, or yes and no. A `.` leads into an object.
+    Member(&'static str),
+    /// The same, a list: a text for each line.
+    Members(&'static str),
     /// A command of its own for each checked value, with this flag.
     Each(&'static str),
 }
@@ -129,6 +138,7 @@ impl Form {
         words.extend(self.fixed.iter().map(|word| (*word).to_owned()));
         let mut behind = Vec::new();
         let mut each = None;
+        let mut object = None;
         for entry in &self.entries {
             let value = entry.control.value();
             match (entry.flag, &entry.control) {
@@ -137,10 +147,18 @@ impl Form {
                 (Flag::Whole, _) if !value.is_empty() => words.push(value.to_owned()),
                 (Flag::Without(flag), _) if !value.is_empty() => words.push(format!("{flag}={{\"{value}\":false}}")),
                 (Flag::Word, _) if !value.is_empty() => behind.push(value.to_owned()),
+                (Flag::Lines(flag), _) => words.extend(lines_of(value).map(|line| format!("{flag}={line}"))),
+                (Flag::Member(key), Control::Switch(on)) => put(&mut object, key, Some(Value::Bool(*on))),
+                (Flag::Member(key), _) => put(&mut object, key, (!value.is_empty()).then(|| Value::from(value))),
+                (Flag::Members(key), _) => {
+                    let list: Vec<&str> = lines_of(value).collect();
+                    put(&mut object, key, (!list.is_empty()).then(|| Value::from(list)));
+                }
                 (Flag::Each(flag), Control::Checks(checks)) => each = Some((flag, checks)),
                 _ => {}
             }
         }
+        words.extend(object.map(|object| format!("--from-stdin={}", Value::Object(object))));
         let line = |one: Option<String>| {
             let mut words = words.clone();
             words.extend(one);
@@ -186,6 +204,10 @@ impl Form {
         if let Some(fault) = self.without_evidence() {
             return Err(fault);
         }
+        if let Some(entry) = recording::without_round(self) {
+            let words = "name the round in which the worker has proposed".to_owned();
+            return Err(Fault { entry: Some(entry), words });
+        }
         self.lines()
             .iter()
             .map(|line| {
@@ -210,10 +232,12 @@ impl Form {
     /// The field whose flag an error names.
     fn named_in(&self, words: &str) -> Option<usize> {
         self.entries.iter().position(|entry| match entry.flag {
-            Flag::Option(flag) | Flag::Switch(flag) | Flag::Without(flag) | Flag::Each(flag) => words
-                .match_indices(flag)
-                .any(|(at, _)| !words[at + flag.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-')),
-            Flag::Word | Flag::Whole => false,
+            Flag::Option(flag) | Flag::Switch(flag) | Flag::Without(flag) | Flag::Each(flag) | Flag::Lines(flag) => {
+                words
+                    .match_indices(flag)
+                    .any(|(at, _)| !words[at + flag.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-'))
+            }
+            Flag::Word | Flag::Whole | Flag::Member(_) | Flag::Members(_) => false,
         })
     }
 
@@ -258,4 +282,22 @@ fn taken(app: &App, name: &str) -> Option<String> {
         task.word(),
         task.id
     ))
+}
+
+/// The lines of a text that hold something.
+fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// Puts a member into an object, which stands there from its first member on, also while all are empty.
+fn put(object: &mut Option<Map<String, Value>>, key: &str, value: Option<Value>) {
+    let object = object.get_or_insert_default();
+    let Some(value) = value else { return };
+    match key.split_once('.') {
+        None => drop(object.insert(key.to_owned(), value)),
+        Some((outer, inner)) => {
+            let within = object.entry(outer).or_insert_with(|| Value::Object(Map::new()));
+            within[inner] = value;
+        }
+    }
 }

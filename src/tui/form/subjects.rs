@@ -3,13 +3,13 @@
 use super::{
     Entry, Flag, Form, closing,
     control::{Candidate, Checks, Choice, Control, Picker},
-    supervising,
+    recording, supervising,
 };
 use crate::{
     actions::{
-        Action as _, Bind, CompactWorker, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
-        ManagerConfig, OperatorInbox, Pair, RegisterManager, RegisterWorker, RequestWorkerCompact, Resume,
-        SessionInterrupt, StartManager, StartWorker, StopTask, Tasks,
+        Action as _, Bind, CompactWorker, Continuation, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
+        Handoff, ManagerAck, ManagerConfig, OperatorInbox, Pair, RecordDecision, RegisterManager, RegisterWorker,
+        RequestWorkerCompact, Resume, SessionInterrupt, StartManager, StartWorker, StopTask, Tasks, WorkerAck,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -64,6 +64,8 @@ text_enum! {
         Budget => "budget",
         /// Changes the terms of a task.
         Terms => "terms",
+        /// Writes down what the work of a task is held to.
+        Contract => "contract",
         /// Answers what is put to the operator.
         Settle => "settle",
         /// Runs a closing step of a task.
@@ -82,6 +84,22 @@ text_enum! {
         RejectCriterion => "reject_criterion",
         /// Ends a task that is not done.
         StopTask => "stop_task",
+        /// Judges two proposals.
+        Judge => "judge",
+        /// Has the program that is set judge two proposals.
+        HaveJudged => "have_judged",
+        /// Sets no program any more.
+        ForgetReviewer => "forget_reviewer",
+        /// Proposes what comes next.
+        Propose => "propose",
+        /// Acknowledges the terms for the worker.
+        WorkerAck => "worker_ack",
+        /// Acknowledges the terms for the manager.
+        ManagerAck => "manager_ack",
+        /// Records what whoever goes on has to know.
+        Handoff => "handoff",
+        /// Records a decision.
+        Decide => "decide",
     }
 }
 
@@ -103,10 +121,15 @@ impl Subject {
             Self::Interrupt => SessionInterrupt::NAME,
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
-            Self::Budget | Self::Terms => ManagerConfig::NAME,
+            Self::Budget | Self::Terms | Self::Contract => ManagerConfig::NAME,
             Self::Settle => OperatorInbox::NAME,
             Self::Step => Epilogue::NAME,
-            Self::Reviewer => ContinuationReviewer::NAME,
+            Self::Reviewer | Self::HaveJudged | Self::ForgetReviewer => ContinuationReviewer::NAME,
+            Self::Judge | Self::Propose => Continuation::NAME,
+            Self::WorkerAck => WorkerAck::NAME,
+            Self::ManagerAck => ManagerAck::NAME,
+            Self::Handoff => Handoff::NAME,
+            Self::Decide => RecordDecision::NAME,
             Self::AddCriterion
             | Self::AcceptCriterion
             | Self::SatisfyCriterion
@@ -135,6 +158,7 @@ impl Subject {
             Self::Deregister => "deregister a session: it runs on, unsupervised",
             Self::Budget => "limit a task's nudges",
             Self::Terms => "change the terms of a task",
+            Self::Contract => "write down what the work is held to",
             Self::Settle => "answer a question that is put to you",
             Self::Step => "run a closing step of a task",
             Self::Reviewer => "set who reviews for a task",
@@ -144,6 +168,14 @@ impl Subject {
             Self::DeferCriterion => "put a criterion off",
             Self::RejectCriterion => "drop a criterion",
             Self::StopTask => "stop a task that is not done",
+            Self::Judge => "judge what worker and manager propose",
+            Self::HaveJudged => "have the set program judge the proposals",
+            Self::ForgetReviewer => "forget the program that judges",
+            Self::Propose => "propose what comes next, for a side",
+            Self::WorkerAck => "acknowledge the terms for the worker",
+            Self::ManagerAck => "acknowledge the terms for the manager",
+            Self::Handoff => "record a handoff of the work",
+            Self::Decide => "record a decision",
         }
     }
 
@@ -162,7 +194,7 @@ impl Subject {
             Self::Resume => "resume",
             Self::Deregister => "deregister",
             Self::Budget | Self::Reviewer => "set",
-            Self::Terms => "change",
+            Self::Terms | Self::Contract => "change",
             Self::Step => "run",
             Self::Settle => "answer",
             Self::AddCriterion => "add",
@@ -171,6 +203,11 @@ impl Subject {
             Self::DeferCriterion => "put off",
             Self::RejectCriterion => "drop",
             Self::StopTask => "stop",
+            Self::Judge => "judge",
+            Self::HaveJudged => "run",
+            Self::ForgetReviewer => "forget",
+            Self::Propose => "propose",
+            Self::WorkerAck | Self::ManagerAck | Self::Handoff | Self::Decide => "record",
         }
     }
 
@@ -183,7 +220,10 @@ impl Subject {
             | Self::Settle
             | Self::DeferCriterion
             | Self::RejectCriterion
-            | Self::StopTask => true,
+            | Self::StopTask
+            | Self::Judge
+            | Self::ForgetReviewer
+            | Self::Propose => true,
             Self::CreateTask
             | Self::StartWorker
             | Self::StartManager
@@ -197,8 +237,14 @@ impl Subject {
             | Self::Resume
             | Self::Budget
             | Self::Terms
+            | Self::Contract
             | Self::Step
             | Self::Reviewer
+            | Self::HaveJudged
+            | Self::WorkerAck
+            | Self::ManagerAck
+            | Self::Handoff
+            | Self::Decide
             | Self::AddCriterion
             | Self::AcceptCriterion
             | Self::SatisfyCriterion => false,
@@ -238,12 +284,24 @@ impl Subject {
             | Self::Clear
             | Self::Budget
             | Self::Terms
+            | Self::Contract
             | Self::Step
             | Self::Reviewer
             | Self::Pair
             | Self::StartManager
             | Self::AddCriterion
+            | Self::HaveJudged
+            | Self::ForgetReviewer
+            | Self::Propose
+            | Self::WorkerAck
+            | Self::ManagerAck
+            | Self::Handoff
+            | Self::Decide
             | Self::StopTask => selected_task(app).map(|row| row.task.name.clone()),
+            Self::Judge => {
+                let task = &selected_task(app)?.task.name;
+                Some(recording::meant(app).map_or_else(|| task.clone(), |round| format!("round {round} of {task}")))
+            }
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
         }
@@ -274,6 +332,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Deregister => (&[], deregister(app)?),
         Subject::Budget => (&[], budget(app)?),
         Subject::Terms => (&[], supervising::terms(app)?),
+        Subject::Contract => (&[], supervising::contract(app)?),
         Subject::Settle => (&[], supervising::settle(app)?),
         Subject::Step => (&[], supervising::step(app)?),
         Subject::Reviewer => (&["--set"], supervising::reviewer(app)?),
@@ -283,6 +342,14 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::DeferCriterion => (&[], closing::step(app, CriterionMove::Defer)?),
         Subject::RejectCriterion => (&[], closing::step(app, CriterionMove::Reject)?),
         Subject::StopTask => (&[], closing::stop(app)?),
+        Subject::Judge => (&["--review"], recording::judge(app)?),
+        Subject::HaveJudged => (&[], recording::have_judged(app)?),
+        Subject::ForgetReviewer => (&["--unset"], recording::forget_reviewer(app)?),
+        Subject::Propose => (&[], recording::propose(app)?),
+        Subject::WorkerAck => (&[], recording::worker_ack(app)?),
+        Subject::ManagerAck => (&[], recording::manager_ack(app)?),
+        Subject::Handoff => (&[], recording::handoff(app)?),
+        Subject::Decide => (&[], recording::decide(app)?),
     };
     let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
     // The keyboard begins where something is to be typed.
@@ -318,8 +385,22 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             let free = |role| session(&|row: &SessionRow| is_free(row, role));
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
-        Subject::Compact | Subject::Clear | Subject::Step => task(|row| active(row).is_some()),
-        Subject::Budget | Subject::StopTask | Subject::Terms | Subject::Reviewer => task(|_| true),
+        Subject::Compact
+        | Subject::Clear
+        | Subject::Step
+        | Subject::Propose
+        | Subject::WorkerAck
+        | Subject::ManagerAck
+        | Subject::Handoff => task(|row| active(row).is_some()),
+        Subject::Budget
+        | Subject::StopTask
+        | Subject::Terms
+        | Subject::Contract
+        | Subject::Reviewer
+        | Subject::Judge
+        | Subject::HaveJudged
+        | Subject::ForgetReviewer
+        | Subject::Decide => task(|_| true),
         Subject::AddCriterion => finish::can_finish(app),
         Subject::AcceptCriterion => closing::any(app, CriterionMove::Accept),
         Subject::SatisfyCriterion => closing::any(app, CriterionMove::Satisfy),
@@ -346,6 +427,11 @@ pub(super) fn line(label: &'static str, flag: &'static str, hint: &'static str) 
 
 pub(super) fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
     entry(label, Flag::Option(flag), hint, Control::Text(Field::default()))
+}
+
+/// The same flag for each line of a text.
+pub(super) fn lines(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
+    entry(label, Flag::Lines(flag), hint, Control::Text(Field::default()))
 }
 
 pub(super) fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
@@ -505,9 +591,20 @@ fn compact(app: &App) -> Result<Vec<Entry>, String> {
         return Err("no task has a worker whose context could be compacted".to_owned());
     }
     let task = selected_task(app).map(|row| row.task.name.clone());
+    let kinds = [
+        ("", "compact: a summary of it stays"),
+        ("--clear", "clear: it begins empty, nothing stays"),
+        ("--prompt-only", "nothing yet: the worker is asked for a handoff"),
+    ];
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
         required(line("reason", "--reason", "why; it stands in the audit trail")),
+        entry(
+            "do",
+            Flag::Whole,
+            "what becomes of its context",
+            Control::Choice(Choice { options: kinds.to_vec(), at: 0 }),
+        ),
     ])
 }
 

@@ -3,10 +3,12 @@
 use super::{
     Entry, Flag,
     control::{Candidate, Choice, Control, Picker},
-    subjects::{active, choice, entry, line, open_tasks, pick, required, selected_task, switch, text, with_new_task},
+    subjects::{
+        active, choice, entry, line, lines, open_tasks, pick, required, selected_task, switch, text, with_new_task,
+    },
 };
 use crate::{
-    actions::{Command, Epilogue, PutToOperator},
+    actions::{Command, CompactWorker, Epilogue, PutToOperator},
     model::{
         board::TaskRow,
         supervision::{Permission, Recipe},
@@ -69,6 +71,31 @@ pub(super) fn terms(app: &App) -> Result<Vec<Entry>, String> {
     ])
 }
 
+/// The lists of the terms. They are not filled in: a text that is set anew is asked for anew.
+pub(super) fn contract(app: &App) -> Result<Vec<Entry>, String> {
+    let lists = [
+        ("", "nothing"),
+        ("objective", "objective"),
+        ("guideline", "guidelines"),
+        ("acceptance", "what has to be delivered"),
+        ("tool", "tools"),
+        ("epilogue", "closing steps"),
+        ("reference", "references"),
+        ("recipe", "the recipe, with its evidence gates"),
+        ("permit", "every permission"),
+    ];
+    Ok(vec![
+        task(app, "the task whose terms are changed", "no task is open", |_| true)?,
+        text("objective", "--objective", "what the supervision is for; empty here and below: as it is"),
+        lines("guidance", "--guideline", "how its manager works, one a line; takes the place of the list"),
+        lines("deliver", "--acceptance", "what has to be delivered, one a line; each becomes an accepted criterion"),
+        lines("tools", "--tool", "commands that run-tools runs, one a line; takes the place of the list"),
+        lines("steps", "--epilogue", "run-tools, draft-pr, subagent-review or record-handoff, one a line"),
+        lines("to read", "--reference", "what its manager should have read, one a line; takes the place of the list"),
+        choice("take away", "--unset", "put back to how it is without any terms", &lists),
+    ])
+}
+
 pub(super) fn settle(app: &App) -> Result<Vec<Entry>, String> {
     let questions = operator::questions(app);
     let meant = operator::meant(app).ok_or("no question is put to you")?;
@@ -117,15 +144,26 @@ pub(super) fn reviewer(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         task(app, "the task whose proposals it judges", "no task is open", |_| true)?,
         required(line("program", "--reviewer-command", "it and its arguments; it runs confined")),
-        line("reads", "--read", "a file or folder that it may read; nothing else of yours is there"),
-        line("reaches", "--relay", "a server that it may reach, as HOST:PORT; nothing else of the network is there"),
-        line("variable", "--env", "the name of a variable of this cockpit's environment that it gets"),
+        lines("reads", "--read", "files and folders that it may read, one a line; nothing else of yours is there"),
+        lines(
+            "reaches",
+            "--relay",
+            "servers that it may reach, one HOST:PORT a line; nothing else of the network is there",
+        ),
+        lines("variables", "--env", "names of variables of this cockpit's environment that it gets, one a line"),
         line("seconds", "--timeout", "until it is killed; empty: 300"),
     ])
 }
 
 /// What is asked before others see something.
 pub(super) fn question(command: &Command) -> Option<String> {
-    let Command::Epilogue(Epilogue { task, open: true, .. }) = command else { return None };
-    Some(format!("Open a pull request for {task}? Others will see it."))
+    match command {
+        Command::Epilogue(Epilogue { task, open: true, .. }) => {
+            Some(format!("Open a pull request for {task}? Others will see it."))
+        }
+        Command::CompactWorker(CompactWorker { task, what, .. }) if what.clear => Some(format!(
+            "Clear the context of {task}'s worker? It forgets everything that was said to it; its files stay."
+        )),
+        _ => None,
+    }
 }

@@ -59,7 +59,16 @@ impl Intent {
             | Self::Finish
             | Self::Criteria
             | Self::Policy
+            | Self::Record
+            | Self::Judge
+            | Self::Propose
+            | Self::HaveJudged
+            | Self::WorkerAck
+            | Self::ManagerAck
+            | Self::Handoff
+            | Self::Decide
             | Self::Terms
+            | Self::Contract
             | Self::AcceptCriterion
             | Self::SatisfyCriterion
             | Self::DeferCriterion

@@ -45,6 +45,8 @@ text_enum! {
         Finish => "finish",
         /// Over the terms of a task.
         Policy => "policy",
+        /// Over what was said about a task.
+        Record => "record",
         /// Over the criteria of a task.
         Criteria => "criteria",
     }
@@ -187,6 +189,24 @@ text_enum! {
         Finish => "finish",
         /// Show the terms of a task.
         Policy => "policy",
+        /// Write down what the work of a task is held to.
+        Contract => "contract",
+        /// Show what was said about a task: proposals, acknowledgements, handoff, decisions.
+        Record => "record",
+        /// Judge two proposals.
+        Judge => "judge",
+        /// Propose what comes next.
+        Propose => "propose",
+        /// Have the program that is set judge two proposals.
+        HaveJudged => "have_judged",
+        /// Acknowledge the terms for the worker.
+        WorkerAck => "worker_ack",
+        /// Acknowledge the terms for the manager.
+        ManagerAck => "manager_ack",
+        /// Record what whoever goes on has to know.
+        Handoff => "handoff",
+        /// Record a decision.
+        Decide => "decide",
         /// Change the terms of a task.
         Terms => "terms",
         /// Show the criteria of a task, and what can be done about them.
@@ -271,7 +291,8 @@ impl Place {
             | Self::Snooze
             | Self::Finish
             | Self::Criteria
-            | Self::Policy => false,
+            | Self::Policy
+            | Self::Record => false,
         }
     }
 }

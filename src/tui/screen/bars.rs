@@ -280,7 +280,15 @@ fn is_offered(app: &App, intent: Intent) -> bool {
             | Intent::DeferCriterion
             | Intent::RejectCriterion
             | Intent::StopTask
+            | Intent::Judge
+            | Intent::HaveJudged
+            | Intent::Propose
+            | Intent::WorkerAck
+            | Intent::ManagerAck
+            | Intent::Handoff
+            | Intent::Decide
             | Intent::Terms
+            | Intent::Contract
             | Intent::Yes
             | Intent::Pause
             | Intent::WithWorker

@@ -139,6 +139,7 @@ fn heading(place: Place) -> &'static str {
         Place::Snooze => "over the lengths of a snooze",
         Place::Finish => "over the gates of a task",
         Place::Policy => "over the terms of a task",
+        Place::Record => "over the record of a task",
         Place::Criteria => "over the criteria of a task",
     }
 }

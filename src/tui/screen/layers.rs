@@ -146,6 +146,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
         Layer::Snooze(asked) => (format!("put {} aside", asked.name), 0),
         Layer::Finish(finishing) => (format!("finish {}", finishing.name), finishing.scroll),
         Layer::Policy(policy) => (format!("the terms of {}", policy.name), policy.scroll),
+        Layer::Record(recorded) => (format!("on record: {}", recorded.name), recorded.scroll),
         Layer::Criteria(asked) => (format!("criteria of {}", asked.name), asked.scroll),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => return,
     };
@@ -197,6 +198,7 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
         Layer::Snooze(asked) => snoozing(app, asked, width),
         Layer::Finish(finishing) => super::finish::lines(app, finishing, width),
         Layer::Policy(policy) => super::policy::lines(app, policy, width),
+        Layer::Record(recorded) => super::record::lines(app, recorded, width),
         Layer::Criteria(asked) => super::criteria_list::lines(app, asked, width),
         Layer::Input(_) | Layer::Nudge(_) | Layer::Form(_) | Layer::Palette(_) | Layer::Receipts(_) => Vec::new(),
     }
@@ -233,6 +235,7 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
         },
         Layer::Policy(_) => vec![super::policy::keys(app)],
         Layer::Finish(finishing) => super::finish::keys(app, finishing, text_width(app)),
+        Layer::Record(_) => super::record::keys(app, text_width(app)),
         Layer::Criteria(_) => super::criteria_list::keys(app, text_width(app)),
         _ => return Vec::new(),
     };

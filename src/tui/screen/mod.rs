@@ -23,6 +23,7 @@ mod pane;
 mod policy;
 pub mod preview;
 mod receipts;
+mod record;
 pub mod talk;
 pub mod task;
 pub mod usage;
@@ -124,7 +125,8 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             | Layer::Snooze(_)
             | Layer::Finish(_)
             | Layer::Criteria(_)
-            | Layer::Policy(_) => {
+            | Layer::Policy(_)
+            | Layer::Record(_) => {
                 layers::draw(app, frame, layer);
             }
         }

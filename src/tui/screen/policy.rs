@@ -43,7 +43,8 @@ pub(super) fn lines(app: &App, policy: &Policy, width: usize) -> Vec<Line<'stati
 /// The keys below the box.
 pub(super) fn keys(app: &App) -> Line<'static> {
     let mut parts = Vec::new();
-    let known = [(Intent::Terms, "change"), (Intent::Copy, "copy"), (Intent::Back, "close")];
+    let known =
+        [(Intent::Terms, "change"), (Intent::Contract, "write"), (Intent::Copy, "copy"), (Intent::Back, "close")];
     for (intent, text) in known.into_iter().filter(|(intent, _)| works(app, *intent) || *intent == Intent::Back) {
         parts.push(span(app, Part::Key, app.key_in(Place::Policy, intent)));
         parts.push(span(app, Part::Text, format!(" {text}  ")));
@@ -194,15 +195,16 @@ fn lists(terms: &Terms, said: &mut Said) {
 
 fn acknowledged(app: &App, ack: &PolicyAck) -> String {
     let Some(at) = ack.said_at else { return "nothing was said".to_owned() };
-    let faults: Vec<&str> = ack
-        .faults
-        .iter()
-        .map(|fault| match *fault {
-            "other_binding" => "said under another binding",
-            "other_config_revision" => "said about other terms",
-            other => other,
-        })
-        .collect();
+    let faults: Vec<&str> = ack.faults.iter().map(|one| fault(one)).collect();
     let stands = if faults.is_empty() { "holds".to_owned() } else { format!("does not hold: {}", faults.join(", ")) };
     format!("said {} ago, {stands}", ago(Some(at), app.now))
+}
+
+/// Why an acknowledgement does not hold, in words.
+pub(super) fn fault(fault: &'static str) -> &'static str {
+    match fault {
+        "other_binding" => "said under another binding",
+        "other_config_revision" => "said about other terms",
+        other => other,
+    }
 }

@@ -9,8 +9,8 @@ use super::{
     diff,
     fake::{
         app, app_with_messages, app_with_questions, board, busy, checkup, dispatcher, empty, events, exchange,
-        explanation, finish, no_policy, nudge, pane, pause, policy, press, quiet, review, said, screen, settings,
-        shown_criteria, unregistered, write,
+        explanation, finish, no_policy, no_record, nudge, pane, pause, policy, press, quiet, record, review, said,
+        screen, settings, shown_criteria, unregistered, write,
     },
     forms::loose,
     marks, talk,
@@ -102,6 +102,35 @@ const FRAMES: &[Frame] = &[
         update(&mut app, Msg::Policy("task-parser".into(), Ok(no_policy())));
         app
     }),
+    ("record_looking", |width, height| keys(app(width, height), "2 R")),
+    ("record", |width, height| with_record(width, height, "")),
+    ("record_end", |width, height| with_record(width, height, "PgDn PgDn PgDn PgDn PgDn PgDn")),
+    ("record_none", |width, height| {
+        let mut app = keys(app(width, height), "2 R");
+        update(&mut app, Msg::Record("task-parser".into(), Ok(no_record())));
+        app
+    }),
+    ("form_judge", |width, height| with_record(width, height, "v")),
+    ("confirm_judge", |width, height| {
+        let mut app = with_record(width, height, "v Space Space Tab Space Tab");
+        write(&mut app, "Both can be done.");
+        keys(app, "Ctrl-S")
+    }),
+    ("form_have_judged", |width, height| with_record(width, height, "b")),
+    ("form_forget_reviewer", |width, height| with_form(width, height, Subject::ForgetReviewer)),
+    ("form_propose", |width, height| with_record(width, height, "p Space Space Tab")),
+    ("form_worker_ack", |width, height| {
+        let mut app = with_record(width, height, "w");
+        write(&mut app, "every file parses");
+        press(&mut app, "Tab");
+        write(&mut app, "the tests pass");
+        press(&mut app, "Ctrl-J");
+        write(&mut app, "no warning is left");
+        app
+    }),
+    ("form_manager_ack", |width, height| with_record(width, height, "m")),
+    ("form_handoff", |width, height| with_record(width, height, "h")),
+    ("form_decide", |width, height| with_record(width, height, "d")),
     ("task_unbound", |width, height| keys(app(width, height), "2 G Tab")),
     ("events", with_events),
     ("events_back", |width, height| keys(with_events(width, height), "k k k")),
@@ -280,6 +309,7 @@ const FRAMES: &[Frame] = &[
     ("form_budget", |width, height| with_form(width, height, Subject::Budget)),
     ("form_settle_open", |width, height| keys(app_with_questions(width, height), "4 g Enter")),
     ("form_terms", |width, height| with_form(width, height, Subject::Terms)),
+    ("form_contract", |width, height| with_form(width, height, Subject::Contract)),
     ("form_step", |width, height| with_form(width, height, Subject::Step)),
     ("form_reviewer", |width, height| with_form(width, height, Subject::Reviewer)),
     ("form_settle", settling),
@@ -305,6 +335,13 @@ const FRAMES: &[Frame] = &[
 fn keys(mut app: App, keys: &str) -> App {
     press(&mut app, keys);
     app
+}
+
+/// What was said about a task, and keys over it.
+fn with_record(width: u16, height: u16, then: &str) -> App {
+    let mut app = keys(app(width, height), "2 R");
+    update(&mut app, Msg::Record("task-parser".into(), Ok(record())));
+    keys(app, then)
 }
 
 /// A task whose gates are not met is stopped.

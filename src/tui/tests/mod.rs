@@ -16,6 +16,7 @@ mod named;
 mod operator;
 mod palette;
 mod policy;
+mod record;
 mod talk;
 mod update;
 mod view;

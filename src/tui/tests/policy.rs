@@ -64,6 +64,32 @@ fn the_terms_in_force_are_told_in_plain_words() {
 }
 
 #[test]
+fn the_lists_of_the_terms_are_written_a_line_each() {
+    let mut app = app(100, 40);
+    press(&mut app, "2 P");
+    update(&mut app, Msg::Policy(TASK.into(), Ok(policy())));
+    press(&mut app, "w Tab Tab Tab Tab");
+    write(&mut app, "cargo test");
+    press(&mut app, "Ctrl-J");
+    write(&mut app, "cargo clippy");
+    press(&mut app, "Tab");
+    write(&mut app, "run-all");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    assert!(screen(&app).contains("invalid value 'run-all' for '--epilogue"), "{}", screen(&app));
+    press(&mut app, "Ctrl-U");
+    write(&mut app, "run-tools");
+    press(&mut app, "Tab Tab Space");
+    let sent = lines(&press(&mut app, "Ctrl-S"));
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    for words in ["'--tool=cargo test' '--tool=cargo clippy'", "--epilogue=run-tools", "--unset=objective", "-- parser"]
+    {
+        assert!(sent[0].contains(words), "{words}: {sent:?}");
+    }
+    // What stands there now is not sent again: an acceptance text would be asked for anew.
+    assert!(!sent[0].contains("--acceptance") && !sent[0].contains("--guideline"), "{sent:?}");
+}
+
+#[test]
 fn that_nothing_was_set_or_cannot_be_known_is_said() {
     let mut app = app(80, 24);
     press(&mut app, "2 P");

@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use super::{
-    board, checkup, conversation, differing, events, exchange, explanation, pane, policy, quiet, review,
+    board, checkup, conversation, differing, events, exchange, explanation, pane, policy, quiet, record, review,
     shown_criteria, unregistered,
 };
 use crate::{
     actions::{
         Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskReview, Unregistered, Visit, Way,
+        TaskRecord, TaskReview, Unregistered, Visit, Way,
     },
     base::{Error, Kind, Result},
     model::{
@@ -105,6 +105,10 @@ impl Backend for Fake {
 
     fn policy(&self, _: &str) -> Result<TaskPolicy> {
         Ok(*policy())
+    }
+
+    fn record(&self, _: &str) -> Result<TaskRecord> {
+        Ok(*record())
     }
 
     fn unregistered(&self) -> Result<Unregistered> {

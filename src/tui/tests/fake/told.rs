@@ -2,7 +2,10 @@
 
 use super::fleet::{ago, board};
 use crate::{
-    actions::{Differing, FileStatus, FileView, PolicyAck, PolicyReviewer, ShownCriterion, TaskPolicy, TaskReview},
+    actions::{
+        AckWords, Differing, FileStatus, FileView, Judged, PolicyAck, PolicyReviewer, RecordedAck, RecordedDecision,
+        RecordedHandoff, RecordedRound, ShownCriterion, TaskPolicy, TaskRecord, TaskReview,
+    },
     model::{
         board::EventRow,
         cells::{Cursor, Picture},
@@ -10,8 +13,8 @@ use crate::{
         rollout::CommandSource,
         session::Role,
         supervision::{
-            CriterionSource, CriterionStatus, Epilogue, Gate, GateCheck, Mode, NudgeOnCompletion, Permission, Terms,
-            Wants, evidence::Backing,
+            Agreement, CriterionSource, CriterionStatus, Deciding, Epilogue, Gate, GateCheck, Mode, NudgeOnCompletion,
+            Permission, Proposer, ReviewSource, ReviewVerdict, Terms, Wants, evidence::Backing,
         },
     },
     tui::backend::{Explanation, PaneText},
@@ -211,6 +214,86 @@ pub fn policy() -> Box<TaskPolicy> {
         acks: vec![
             PolicyAck { role: Role::Worker, said_at: Some(ago(6_000)), faults: vec!["other_config_revision"] },
             PolicyAck { role: Role::Manager, said_at: None, faults: vec!["missing"] },
+        ],
+    })
+}
+
+/// Nothing was said about the task.
+pub fn no_record() -> Box<TaskRecord> {
+    let ack = |role| RecordedAck { role, said: None, faults: vec!["missing"] };
+    Box::new(TaskRecord {
+        not_to_proceed: Some("worker and manager have not proposed what comes next".into()),
+        acks: vec![ack(Role::Worker), ack(Role::Manager)],
+        ..TaskRecord::default()
+    })
+}
+
+/// Something of everything.
+pub fn record() -> Box<TaskRecord> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let ready = RecordedRound {
+        round: "r1".into(),
+        proposed: vec![(Proposer::Worker, ago(900)), (Proposer::Manager, ago(800))],
+        proposals: vec![
+            (Proposer::Worker, words(&["next: rewrite the lexer\u{1b}[31m", "why: it is slow"])),
+            (Proposer::Manager, words(&["next: mend the two tests"])),
+        ],
+        judged: vec![(
+            ago(700),
+            Judged {
+                source: ReviewSource::Reviewer,
+                agreement: Agreement::Divergent,
+                verdict: ReviewVerdict::Amend,
+                rationale: "They do not want the same.".into(),
+                addendum: Some("Tests first.".into()),
+            },
+        )],
+        asked: Some((3, "the proposals diverge".into())),
+    };
+    let begun = RecordedRound {
+        round: "r2".into(),
+        proposed: vec![(Proposer::Worker, ago(60))],
+        proposals: Vec::new(),
+        judged: Vec::new(),
+        asked: None,
+    };
+    let decision = |id, seconds, decision, who: &str, reason: &str| RecordedDecision {
+        id,
+        at: ago(seconds),
+        decision,
+        who: who.into(),
+        reason: reason.into(),
+        carries_until: ago(seconds - 900),
+    };
+    Box::new(TaskRecord {
+        rounds: vec![begun, ready],
+        older_rounds: 2,
+        not_to_proceed: Some("the manager has not proposed in r2".into()),
+        has_reviewer: true,
+        acks_required: true,
+        acks: vec![
+            RecordedAck {
+                role: Role::Worker,
+                said: Some(AckWords {
+                    at: ago(6_000),
+                    revision: 2,
+                    terms: Some(3),
+                    words: words(&["goal_restatement: every file parses", "ready_to_start: true"]),
+                }),
+                faults: vec!["other_config_revision"],
+            },
+            RecordedAck { role: Role::Manager, said: None, faults: vec!["missing"] },
+        ],
+        handoff: Some(RecordedHandoff {
+            id: 4,
+            at: ago(1_200),
+            summary: "The lexer is done.\n14 of 20 files parse.".into(),
+            next_steps: words(&["nested quotes", "the manual"]),
+            is_fresh: true,
+        }),
+        decisions: vec![
+            decision(12, 180, Deciding::Nudge, "operator", "the tests were not run"),
+            decision(11, 7_200, Deciding::Inspect, "m1", "it was silent"),
         ],
     })
 }
