@@ -559,7 +559,7 @@ impl Outcome for Discovered {
             writeln!(out, "{count} in other folders left alone; --cwd DIR or --all takes them")?;
         }
         for task in &self.tasks {
-            writeln!(out, "task     {}  {}  {}", task.name, task.state, text::one_line(&task.goal))?;
+            writeln!(out, "task     {}  {}  {}", task.name, task.word(), text::one_line(&task.goal))?;
         }
         for session in &self.sessions {
             writeln!(out, "session  {}", session.line())?;

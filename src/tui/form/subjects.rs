@@ -9,7 +9,7 @@ use crate::{
     actions::{
         Action as _, Bind, CompactWorker, Continuation, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
         Handoff, ManagerAck, ManagerConfig, OperatorInbox, Pair, RecordDecision, RegisterManager, RegisterWorker,
-        Resume, SessionInterrupt, StartManager, StartWorker, StopTask, Tasks, WorkerAck,
+        RequestWorkerCompact, Resume, SessionInterrupt, StartManager, StartWorker, StopTask, Tasks, WorkerAck,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -52,6 +52,8 @@ text_enum! {
         Bind => "bind",
         /// Has a worker compact its context.
         Compact => "compact",
+        /// Has a worker begin an empty context.
+        Clear => "clear",
         /// Ends the turn that runs, with a message for the session afterwards.
         Interrupt => "interrupt",
         /// Brings a session back.
@@ -115,6 +117,7 @@ impl Subject {
             Self::Adopt => Discover::NAME,
             Self::Bind => Bind::NAME,
             Self::Compact => CompactWorker::NAME,
+            Self::Clear => RequestWorkerCompact::NAME,
             Self::Interrupt => SessionInterrupt::NAME,
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
@@ -148,10 +151,11 @@ impl Subject {
             Self::RegisterManager => "register a running Codex as a manager",
             Self::Adopt => "adopt Codex sessions that run here",
             Self::Bind => "bind worker and manager to a task",
-            Self::Compact => "compact or clear a worker's context",
+            Self::Compact => "compact a worker's context",
+            Self::Clear => "clear a worker's context: it forgets all of it",
             Self::Interrupt => "interrupt: what the turn has not finished is lost",
             Self::Resume => "resume a session that has ended",
-            Self::Deregister => "deregister a session",
+            Self::Deregister => "deregister a session: it runs on, unsupervised",
             Self::Budget => "limit a task's nudges",
             Self::Terms => "change the terms of a task",
             Self::Contract => "write down what the work is held to",
@@ -185,6 +189,7 @@ impl Subject {
             Self::Adopt => "adopt",
             Self::Bind => "bind",
             Self::Compact => "compact",
+            Self::Clear => "clear",
             Self::Interrupt => "interrupt",
             Self::Resume => "resume",
             Self::Deregister => "deregister",
@@ -203,6 +208,46 @@ impl Subject {
             Self::ForgetReviewer => "forget",
             Self::Propose => "propose",
             Self::WorkerAck | Self::ManagerAck | Self::Handoff | Self::Decide => "record",
+        }
+    }
+
+    /// Whether its command is asked about before it runs.
+    #[must_use]
+    pub fn asks(self) -> bool {
+        match self {
+            Self::Clear
+            | Self::Deregister
+            | Self::Settle
+            | Self::DeferCriterion
+            | Self::RejectCriterion
+            | Self::StopTask
+            | Self::Judge
+            | Self::Propose
+            | Self::ForgetReviewer => true,
+            Self::CreateTask
+            | Self::StartWorker
+            | Self::StartManager
+            | Self::Pair
+            | Self::RegisterWorker
+            | Self::RegisterManager
+            | Self::Adopt
+            | Self::Bind
+            | Self::Compact
+            | Self::Interrupt
+            | Self::Resume
+            | Self::Budget
+            | Self::Terms
+            | Self::Step
+            | Self::Reviewer
+            | Self::AddCriterion
+            | Self::AcceptCriterion
+            | Self::Contract
+            | Self::HaveJudged
+            | Self::WorkerAck
+            | Self::ManagerAck
+            | Self::Handoff
+            | Self::Decide
+            | Self::SatisfyCriterion => false,
         }
     }
 
@@ -236,6 +281,7 @@ impl Subject {
                 })
             }
             Self::Compact
+            | Self::Clear
             | Self::Budget
             | Self::Terms
             | Self::Contract
@@ -280,6 +326,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Adopt => (&["--adopt"], adopt()),
         Subject::Bind => (&[], bind(app)?),
         Subject::Compact => (&["--no-wait"], compact(app)?),
+        Subject::Clear => (&["--clear", "--no-wait"], clear(app)?),
         Subject::Interrupt => (&[], interrupt(app)?),
         Subject::Resume => (&[], resume(app)?),
         Subject::Deregister => (&[], deregister(app)?),
@@ -339,6 +386,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
         Subject::Compact
+        | Subject::Clear
         | Subject::Step
         | Subject::Propose
         | Subject::WorkerAck
@@ -543,11 +591,8 @@ fn compact(app: &App) -> Result<Vec<Entry>, String> {
         return Err("no task has a worker whose context could be compacted".to_owned());
     }
     let task = selected_task(app).map(|row| row.task.name.clone());
-    let kinds = [
-        ("", "compact: a summary of it stays"),
-        ("--clear", "clear: it begins empty, nothing stays"),
-        ("--prompt-only", "nothing yet: the worker is asked for a handoff"),
-    ];
+    let kinds =
+        [("", "compact: a summary of it stays"), ("--prompt-only", "nothing yet: the worker is asked for a handoff")];
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
         required(line("reason", "--reason", "why; it stands in the audit trail")),
@@ -557,6 +602,24 @@ fn compact(app: &App) -> Result<Vec<Entry>, String> {
             "what becomes of its context",
             Control::Choice(Choice { options: kinds.to_vec(), at: 0 }),
         ),
+    ])
+}
+
+fn clear(app: &App) -> Result<Vec<Entry>, String> {
+    let tasks = open_tasks(app, |row| active(row).is_some());
+    if tasks.is_empty() {
+        return Err("no task has a worker whose context could be cleared".to_owned());
+    }
+    let task = selected_task(app).map(|row| row.task.name.clone());
+    Ok(vec![
+        pick(
+            "task",
+            Flag::Word,
+            "its worker begins an empty thread; nothing of its context is kept",
+            tasks,
+            task.as_deref(),
+        ),
+        switch("ask first", "--prompt-only", "clear nothing yet: ask the worker to write down what must be kept"),
     ])
 }
 

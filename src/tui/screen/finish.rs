@@ -12,7 +12,7 @@ use crate::{
     model::supervision::{CriterionStatus, Gate, evidence::Backing},
     tui::{
         app::App,
-        finish::Finishing,
+        finish::{Finishing, NOTHING_LEFT, left_over},
         keymap::{Intent, Place},
         submitting::command_line,
         theme::Part,
@@ -64,8 +64,11 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         return lines;
     }
     let word = |stops: bool| if stops { "is stopped" } else { "goes on" };
+    let left = left_over(app, &finishing.task);
+    let part = if left == NOTHING_LEFT { Part::Text } else { Part::Warning };
+    lines.extend(wrapped(app, part, &left, width));
     let sessions = format!(
-        "Its binding ends and what waits for it is taken back. The worker {}, the manager {}.",
+        "Its binding ends. The worker {}, the manager {}.",
         word(finishing.stop_worker),
         word(finishing.stop_manager)
     );
