@@ -395,8 +395,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Board(result) => {
             app.board_arrived(result, &mut effects);
             super::policy::reload(app, &mut effects);
-            super::explaining::reload(app, &mut effects);
             super::record::reload(app, &mut effects);
+            super::explaining::reload(app, &mut effects);
             super::answers::reload(app, &mut effects);
         }
         Msg::Deliveries(result) => app.deliveries_arrived(result, &mut effects),

@@ -161,17 +161,9 @@ fn a_worker_is_started_nudged_compacted_stopped_and_resumed_by_keys() {
     world.bind("parser", "w1");
     terminal.wait_for("parser");
     world.wait_for_condition("w1", "done");
-    // A context is cleared after a question only; asking for a handoff and compacting do no such harm.
     terminal.press(&["C"]);
     terminal.wait_for("conveyor compact-worker");
-    terminal.press(&["it is full", "Tab", "Space"]);
-    terminal.wait_for("--clear -- parser");
-    terminal.press(&["C-s"]);
-    terminal.wait_for("Clear the context of parser's worker?");
-    terminal.press(&["n"]);
-    terminal.wait_gone("Clear the context of parser's worker?");
-    terminal.press(&["Left"]);
-    terminal.wait_gone("--clear");
+    terminal.press(&["it is full"]);
     terminal.press(&["C-s"]);
     wait_for_number(
         &world,

@@ -152,8 +152,8 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
                     .or_else(|| finish::question(app, command))
                     .or_else(|| criteria::question(command))
                     .or_else(|| supervising::question(command))
-                    .or_else(|| acts::confirmation(command))
                     .or_else(|| record::question(command))
+                    .or_else(|| acts::confirmation(command))
             {
                 return ask_command(app, &words, command.clone());
             }

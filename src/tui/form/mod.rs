@@ -270,20 +270,6 @@ impl Form {
     }
 }
 
-/// That a task of this name has ended, and what a new one of the name does to it; none while one is open, too.
-fn taken(app: &App, name: &str) -> Option<String> {
-    let named = || app.board().into_iter().flat_map(|board| &board.tasks).filter(|row| row.task.name == name);
-    if named().any(|row| row.task.state.is_open()) {
-        return None;
-    }
-    let task = &named().max_by_key(|row| row.task.created_at)?.task;
-    Some(format!(
-        "there is a task {name} that is {} already. It stays on record as {}; the name means the new one from then on.",
-        task.word(),
-        task.id
-    ))
-}
-
 /// The lines of a text that hold something.
 fn lines_of(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())
@@ -300,4 +286,18 @@ fn put(object: &mut Option<Map<String, Value>>, key: &str, value: Option<Value>)
             within[inner] = value;
         }
     }
+}
+
+/// That a task of this name has ended, and what a new one of the name does to it; none while one is open, too.
+fn taken(app: &App, name: &str) -> Option<String> {
+    let named = || app.board().into_iter().flat_map(|board| &board.tasks).filter(|row| row.task.name == name);
+    if named().any(|row| row.task.state.is_open()) {
+        return None;
+    }
+    let task = &named().max_by_key(|row| row.task.created_at)?.task;
+    Some(format!(
+        "there is a task {name} that is {} already. It stays on record as {}; the name means the new one from then on.",
+        task.word(),
+        task.id
+    ))
 }

@@ -222,8 +222,8 @@ impl Subject {
             | Self::RejectCriterion
             | Self::StopTask
             | Self::Judge
-            | Self::ForgetReviewer
-            | Self::Propose => true,
+            | Self::Propose
+            | Self::ForgetReviewer => true,
             Self::CreateTask
             | Self::StartWorker
             | Self::StartManager
@@ -237,16 +237,16 @@ impl Subject {
             | Self::Resume
             | Self::Budget
             | Self::Terms
-            | Self::Contract
             | Self::Step
             | Self::Reviewer
+            | Self::AddCriterion
+            | Self::AcceptCriterion
+            | Self::Contract
             | Self::HaveJudged
             | Self::WorkerAck
             | Self::ManagerAck
             | Self::Handoff
             | Self::Decide
-            | Self::AddCriterion
-            | Self::AcceptCriterion
             | Self::SatisfyCriterion => false,
         }
     }
@@ -591,11 +591,8 @@ fn compact(app: &App) -> Result<Vec<Entry>, String> {
         return Err("no task has a worker whose context could be compacted".to_owned());
     }
     let task = selected_task(app).map(|row| row.task.name.clone());
-    let kinds = [
-        ("", "compact: a summary of it stays"),
-        ("--clear", "clear: it begins empty, nothing stays"),
-        ("--prompt-only", "nothing yet: the worker is asked for a handoff"),
-    ];
+    let kinds =
+        [("", "compact: a summary of it stays"), ("--prompt-only", "nothing yet: the worker is asked for a handoff")];
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
         required(line("reason", "--reason", "why; it stands in the audit trail")),

@@ -8,7 +8,7 @@ use super::{
     },
 };
 use crate::{
-    actions::{Command, CompactWorker, Epilogue, PutToOperator},
+    actions::{Command, Epilogue, PutToOperator},
     model::{
         board::TaskRow,
         supervision::{Permission, Recipe},
@@ -161,9 +161,6 @@ pub(super) fn question(command: &Command) -> Option<String> {
         Command::Epilogue(Epilogue { task, open: true, .. }) => {
             Some(format!("Open a pull request for {task}? Others will see it."))
         }
-        Command::CompactWorker(CompactWorker { task, what, .. }) if what.clear => Some(format!(
-            "Clear the context of {task}'s worker? It forgets everything that was said to it; its files stay."
-        )),
         _ => None,
     }
 }
