@@ -19,7 +19,8 @@ use crate::{
 
 /// Bring back a session whose process or pane has died
 ///
-/// Opens its Codex thread in a new pane and keeps its name, task and history.
+/// Opens its Codex thread in a new pane and keeps its name, task and history. One that was deregistered while its Codex
+/// runs on is registered again instead; the error names the command.
 ///
 /// Example: `conveyor resume w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]

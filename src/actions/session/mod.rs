@@ -101,9 +101,10 @@ impl RegisterArgs {
 
 /// Register a running Codex session as a worker
 ///
-/// Registering a known name again updates its record; values that are not given stay.
+/// Which session is meant is told by its pane, its process or its rollout; one of them is enough, and `discover` lists
+/// what runs. Registering a known name again updates its record; values that are not given stay.
 ///
-/// Example: `conveyor register-worker --name w1 --codex-session ~/.codex/sessions/2026/11/21/rollout-….jsonl`
+/// Example: `conveyor register-worker --name w1 --tmux-pane %7`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct RegisterWorker {
     #[command(flatten)]
@@ -113,9 +114,10 @@ pub struct RegisterWorker {
 
 /// Register a running Codex session as a manager
 ///
-/// Registering a known name again updates its record; values that are not given stay.
+/// Which session is meant is told by its pane, its process or its rollout; one of them is enough, and `discover` lists
+/// what runs. Registering a known name again updates its record; values that are not given stay.
 ///
-/// Example: `conveyor register-manager --name m1 --codex-session ~/.codex/sessions/2026/11/21/rollout-….jsonl`
+/// Example: `conveyor register-manager --name m1 --tmux-pane %7`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct RegisterManager {
     #[command(flatten)]
