@@ -66,7 +66,7 @@ fn eight_dispatchers_deliver_each_of_many_commands_once() {
 
 #[test]
 fn killed_dispatchers_lose_nothing_and_double_nothing() {
-    let commands: i64 = rounds(3_000, 60_000);
+    let commands: i64 = rounds(3_000, 12_000);
     let least: u64 = rounds(500, 10_000);
     let pair = Pair::of("lexer", "w2", "m2", Pair::new().env);
     let sql = pair.sql();
@@ -77,7 +77,7 @@ fn killed_dispatchers_lose_nothing_and_double_nothing() {
     // How long a pass takes here and now: kills come at any moment of one, and some come too late.
     let started = Instant::now();
     pair.env.sh("dispatch --limit 3").ok();
-    let window = (u64::try_from(started.elapsed().as_micros()).unwrap() * 3 / 2).min(300_000);
+    let window = (u64::try_from(started.elapsed().as_micros()).unwrap() * 3 / 2).min(2_000_000);
     let delivered = || -> i64 {
         sql.query_row("select count(*) from commands where phase = 'delivered'", [], |row| row.get(0)).unwrap()
     };

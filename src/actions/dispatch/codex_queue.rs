@@ -49,6 +49,8 @@ pub(super) struct Queues {
     waiting_for_an_idle_one: BTreeMap<String, i64>,
     /// By command: since when the queue does not have it, and the turn that may have begun with it does not show it.
     awaited: BTreeMap<String, i64>,
+    /// By command: when its queue was last looked into while a turn was open.
+    looked_behind_turn: BTreeMap<String, i64>,
 }
 
 struct Link {
@@ -244,6 +246,17 @@ impl Queues {
         now - *self.awaited.entry(id.to_owned()).or_insert(now) >= AWAITED
     }
 
+    /// Whether a message's queue is to be looked into although a turn is open, which is done `every` so many milliseconds.
+    pub(super) fn is_to_be_looked_for(&mut self, cx: &Context, id: &str, every: i64) -> bool {
+        let now = cx.moment().uptime;
+        let last = self.looked_behind_turn.entry(id.to_owned()).or_insert(now);
+        let is_due = now - *last >= every;
+        if is_due {
+            *last = now;
+        }
+        is_due
+    }
+
     /// Ends servers that nobody needed of late and forgets what is over.
     pub(super) fn tidy(&mut self, cx: &Context) {
         let now = cx.moment().uptime;
@@ -252,6 +265,7 @@ impl Queues {
         // Nobody waits in vain for an hour: by then it was taken back.
         self.waiting_for_an_idle_one.retain(|_, since| now - *since < 3_600_000);
         self.awaited.retain(|_, since| now - *since < 3_600_000);
+        self.looked_behind_turn.retain(|_, at| now - *at < 3_600_000);
     }
 
     /// The server of our own for the session's Codex home, started when there is none. When that failed of late it is

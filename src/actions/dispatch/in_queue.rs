@@ -39,6 +39,11 @@ const IDLE: &str = "it waits in Codex's queue; its session is idle, and looks ab
 const RESTS: &str = "its last turn was cut off, and its queue rests until another has ended";
 /// How long that may be, in milliseconds, before another way is taken.
 const RESTS_FOR: i64 = 3_000;
+/// How often the queue is looked into behind an open turn that began after the message was put there, in milliseconds:
+/// that turn may have begun with it, and its process may have died before it wrote that down.
+const BEHIND_YOUNGER: i64 = 60_000;
+/// The same behind a turn that was open before: it is likely to go on, and the message to lie where it was put.
+const BEHIND_OLDER: i64 = 600_000;
 /// Its time is over for so long, in milliseconds, that a queue that cannot be reached is not waited for any more.
 const OVER: i64 = 300_000;
 const MAY_COME: &str = "the session may still take it; look there, then decide with `conveyor dispatch resolve`";
@@ -84,6 +89,8 @@ pub(super) fn look_after(
     // process has left open never ends.
     let may_have_begun_one = is_busy && !is_older;
     let rests = !is_busy && progress.last_end.is_some_and(|end| end.kind == EndKind::Aborted);
+    let every = if is_older { BEHIND_OLDER } else { BEHIND_YOUNGER };
+    let is_to_be_looked_for = is_busy && queues.is_to_be_looked_for(cx, &command.id, every);
     let over = what_is_over(held, &session, &thread, row, around, &command);
     let in_vain = queues.waits_in_vain(cx, &command.id, !is_busy)
         || (row.is_overdue && !is_busy && command.reason.as_deref() == Some(IDLE));
@@ -94,6 +101,7 @@ pub(super) fn look_after(
         None if in_vain => "its session is idle and does not take it from the queue",
         None if command.phase == Phase::Submitted
             && !row.is_of_earlier_boot
+            && !is_to_be_looked_for
             && !matches!(command.reason.as_deref(), Some(ABSENT | TAKEN)) =>
         {
             let (wait, reason) = match (is_busy, rests) {

@@ -75,6 +75,8 @@ pub struct Progress {
     pub guess: Option<Guess>,
     /// Inside a block of lines copied from another thread: time stamp of its newest line.
     pub copying: Option<Timestamp>,
+    /// A turn of this thread has begun. Copies stand in front of it.
+    pub has_own_turn: bool,
 }
 
 /// A turn without an end.

@@ -209,6 +209,29 @@ fn lines_older_than_the_thread_are_inherited_and_the_rest_is_not() {
 }
 
 #[test]
+fn nothing_is_inherited_behind_the_first_own_turn_whatever_the_clock_says() {
+    let mut session = Session::new();
+    session.line(HEAD).event(-300.0, &started(OLD)).event(-299.0, &ended(OLD, r#""old""#));
+    session.event(1.0, &started(OWN)).event(1.1, USER).says(Condition::Busy, "turn_open");
+    // The wall clock is set back to before the thread.
+    session.event(-7_000.0, r#"{"type":"turn_aborted","reason":"interrupted"}"#);
+    session.says(Condition::Aborted, "turn_aborted");
+    session.event(-6_999.0, &started(OLD)).event(-6_998.0, USER).says(Condition::Busy, "turn_open");
+    assert_eq!((session.progress.counts.inherited, session.progress.counts.user_messages), (2, 2));
+    // Another thread's head is a copy all the same.
+    session.line(&HEAD.replace("thread-a", "thread-b"));
+    assert_eq!(session.progress.counts.inherited, 3);
+}
+
+#[test]
+fn a_turn_without_a_time_of_its_own_does_not_end_the_copies() {
+    let mut session = Session::new();
+    session.line(HEAD).event(1.0, r#"{"type":"task_started","turn_id":"t"}"#).says(Condition::Busy, "turn_open");
+    session.event(-300.0, USER);
+    assert_eq!((session.progress.counts.inherited, session.progress.counts.user_messages), (1, 0));
+}
+
+#[test]
 fn a_turn_that_claims_to_begin_at_the_end_of_time_is_a_turn() {
     let mut session = Session::new();
     session.line(HEAD).event(5.0, r#"{"type":"task_started","started_at":9223372036854775}"#);

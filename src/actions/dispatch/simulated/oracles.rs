@@ -1,6 +1,9 @@
 //! What must hold at each step and at the end, and what is remembered of each command for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use super::{
     effects::Last,
@@ -260,9 +263,10 @@ impl World {
                 wrong.push(format!("{id} is done, and no rollout shows it"));
             }
             let why = command.reason.as_deref().unwrap_or_default();
-            // Lines that look like copies are not followed, so that nobody can tell whether the open turn is a dead one.
+            // Nobody can tell whether the turn that the rollout leaves open is a dead one: its process was killed, or the
+            // lines since look like copies and are not followed.
             let is_mute = why.starts_with("the queue does not have it any more, and the turn that is open")
-                && seat.thread.has_come_before(self.uptime + self.wall_ahead);
+                && (seat.turn.is_none() || seat.thread.has_come_before(self.uptime + self.wall_ahead));
             if to == Phase::Ambiguous && from != to && seat.excuse.is_none() && !has_run_out(command) && !is_mute {
                 wrong.push(format!("{id} is ambiguous ({why}), and nothing has happened that would explain it"));
             }
@@ -326,6 +330,41 @@ impl World {
             self.count("given again after a loss");
         }
         wrong.into_iter().for_each(|wrong| self.fail(wrong));
+    }
+
+    /// The seats as they are and the ends of their rollouts, for whoever looks for what broke.
+    pub(super) fn tell_seats(&mut self) {
+        for number in 0..self.seats.len() {
+            let seat = &self.seats[number];
+            let text = fs::read_to_string(&seat.thread.path).unwrap_or_default();
+            let told = self.tell_seat(seat);
+            self.say(told);
+            let lines: Vec<&str> = text.lines().collect();
+            lines.iter().skip(lines.len().saturating_sub(10)).for_each(|line| self.say(format!("  {line}")));
+        }
+    }
+
+    fn tell_seat(&self, seat: &Seat) -> String {
+        let pane = seat.pane.as_ref().map_or_else(
+            || "no pane".to_owned(),
+            |pane| {
+                let held = if pane.holds_codex { "with Codex" } else { "without Codex" };
+                format!("pane {} {held}, composer {:?}, dialog {:?}", pane.id, pane.composer, pane.dialog)
+            },
+        );
+        let queued = self.queues.get(&seat.thread.id).map_or(0, Vec::len);
+        format!(
+            "{} lives {:?}, thread {}, turn {:?}, {} waiting, {queued} in its queue (reads it: {}, cut off: {}), {pane}, \
+             deregistered: {}",
+            seat.name,
+            seat.lives,
+            seat.thread.id,
+            seat.turn,
+            seat.waiting.len(),
+            seat.has_queue,
+            seat.was_cut_off,
+            seat.is_deregistered
+        )
     }
 }
 

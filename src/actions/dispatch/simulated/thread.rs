@@ -84,6 +84,13 @@ impl Thread {
         self.line("compacted", &json!({"message": "what was said so far"}), wall);
     }
 
+    /// Whether its rollout tells of a turn that was cut off, and of none since.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let is_turn = |line: &&str| line.contains("\"type\":\"task_") || line.contains("\"type\":\"turn_aborted\"");
+        text.lines().rev().find(is_turn).is_some_and(|line| line.contains("\"type\":\"turn_aborted\""))
+    }
+
     /// How often its rollout tells of that.
     pub(super) fn compactions(&self) -> usize {
         let text = fs::read_to_string(&self.path).unwrap_or_default();

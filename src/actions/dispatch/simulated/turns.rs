@@ -21,14 +21,22 @@ impl World {
         loop {
             let here = &self.seats[seat];
             let ends = here.turn.as_ref().is_some_and(|turn| turn.ends_at <= now && !turn.asks);
-            let due = here.waiting.iter().position(|waiting| waiting.due <= now || ends);
+            let compacts = here.turn.as_ref().is_some_and(|turn| turn.compacts);
+            let due = here.waiting.iter().position(|waiting| waiting.due <= now || ends).filter(|_| !compacts);
             let Some(due) = due else {
                 if ends {
                     self.end_turn(seat);
+                    // What came while the context was compacted begins a turn of its own.
+                    if compacts {
+                        continue;
+                    }
                 }
                 self.look_into_queue(seat);
                 return;
             };
+            if here.turn.is_none() {
+                self.begin_turn(seat, 12_000);
+            }
             let waiting = self.seats[seat].waiting.remove(due);
             self.echo(seat, waiting);
         }
@@ -50,7 +58,7 @@ impl World {
         let here = &mut self.seats[seat];
         here.thread.turn_begins(&turn, wall);
         if let Some(turn) = &mut here.turn {
-            turn.is_written = true;
+            (turn.is_written, turn.compacts) = (true, true);
             turn.ends_at = due + 5;
             turn.compaction = Some(Compaction { command, due: (!fails).then_some(due) });
         }
@@ -171,7 +179,8 @@ impl World {
         self.count("turn interrupted");
         self.compaction_is_lost(&turn);
         let here = &mut self.seats[seat];
-        here.was_cut_off = true;
+        // One that Codex has not written down is none that its queue rests for.
+        here.was_cut_off |= turn.is_written;
         here.compaction_was_cut_off = turn.compaction.is_some();
         if turn.is_written {
             here.thread.turn_is_cut_off(&turn.id, wall);
@@ -199,6 +208,8 @@ impl World {
         let here = &mut self.seats[seat];
         let mut lost: Vec<String> = here.waiting.drain(..).filter_map(|waiting| waiting.command).collect();
         lost.extend(here.thread.writer_dies());
+        // Whoever resumes the thread goes by the last turn that is written.
+        here.was_cut_off = here.thread.is_cut_off();
         for command in lost {
             self.say(format!("{command} is lost with its process"));
             self.count("message lost with its process");
@@ -208,14 +219,16 @@ impl World {
 
     pub(super) fn begin_turn(&mut self, seat: usize, most: i64) -> String {
         self.next_turn += 1;
-        let id = format!("turn-{}", self.next_turn);
+        // As Codex makes them, with the time inside.
+        let wall = self.uptime + self.wall_ahead;
+        let id = format!("{:08x}-{:04x}-7000-8000-{:012x}", wall >> 16, wall & 0xffff, self.next_turn);
         let ends_at = self.uptime + self.dice.between(most / 50, most);
         if mem::take(&mut self.seats[seat].compaction_was_cut_off) {
             // The rollout tells how the last turn ended, and which one that was of two nobody can tell.
             self.seats[seat].excuse = Some("turn after a compaction that was cut off");
         }
         self.seats[seat].turn =
-            Some(Turn { id: id.clone(), ends_at, asks: false, is_written: false, compaction: None });
+            Some(Turn { id: id.clone(), ends_at, asks: false, is_written: false, compacts: false, compaction: None });
         id
     }
 

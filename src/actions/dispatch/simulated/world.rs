@@ -50,6 +50,8 @@ pub(super) struct Turn {
     pub(super) ends_at: i64,
     pub(super) asks: bool,
     pub(super) is_written: bool,
+    /// It compacts the context: no message becomes part of it.
+    pub(super) compacts: bool,
     pub(super) compaction: Option<Compaction>,
 }
 
