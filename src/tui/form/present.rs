@@ -19,7 +19,7 @@ impl Present {
         let terms = &policy.terms;
         let held: Vec<String> =
             Permission::ALL.iter().filter(|one| terms.permissions.holds(**one)).map(ToString::to_string).collect();
-        let held = if held.is_empty() { "nothing beyond its worker".to_owned() } else { held.join(", ") };
+        let held = if held.is_empty() { "speak with its worker only".to_owned() } else { held.join(", ") };
         let words = vec![
             ("recipe", terms.recipe_name.clone().unwrap_or_else(|| "none".to_owned())),
             ("mode", terms.supervision_mode.to_string()),
