@@ -263,7 +263,7 @@ fn give(
         Given::NotOpen(why) => (AnswerOutcome::NotOpen, Some(why)),
         Given::Refused(why) => (AnswerOutcome::Refused, Some(why)),
         Given::Taken(by_whom) => {
-            let ends = verdict == Verdict::Cancel || (question.source != Source::Server && verdict == Verdict::Decline);
+            let ends = question.ends_turn(verdict);
             let put_away = PutAway { by_whom, ends_turn: ends, before: before.as_ref() };
             let (proof, aborted) = proof(cx, store, session, question, &put_away, patience)?;
             let is_there = proof.is_some();

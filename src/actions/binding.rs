@@ -60,7 +60,7 @@ impl Action for Bind {
         let binding_id = store.write(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
             }
             let worker = bindable(w.read(), &self.worker, Role::Worker)?;
             let manager = bindable(w.read(), &self.manager, Role::Manager)?;

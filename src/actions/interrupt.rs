@@ -309,8 +309,12 @@ impl Run<'_> {
                     "Codex's server says that no turn is open".to_owned(),
                 ));
             }
-            ThreadStatus::Active { waiting_on_approval: true, .. } => return Ok(is_asked("an approval")),
-            ThreadStatus::Active { waiting_on_user_input: true, .. } => return Ok(is_asked("a question")),
+            ThreadStatus::Active { waiting_on_approval: true, .. } => {
+                return Ok(is_asked(&self.session.name, "an approval"));
+            }
+            ThreadStatus::Active { waiting_on_user_input: true, .. } => {
+                return Ok(is_asked(&self.session.name, "a question"));
+            }
             ThreadStatus::Active { .. } => {}
             ThreadStatus::NotLoaded | ThreadStatus::Other(_) => {
                 let reading = status.reading(None);
@@ -388,7 +392,7 @@ impl Run<'_> {
                     live::refresh(self.cx, self.store, self.session.clone())?;
                     let what =
                         seen.prompt.map_or_else(|| "a dialog".to_owned(), |prompt| format!("the dialog `{prompt}`"));
-                    return Ok(is_asked(&what));
+                    return Ok(is_asked(&self.session.name, &what));
                 }
                 PaneState::Exited => {
                     return Ok(Asked::Not(InterruptOutcome::Refused, "Codex has left its pane".to_owned()));
@@ -541,9 +545,11 @@ fn message(session: &str, text: String, wait: u64) -> SessionNudge {
     }
 }
 
-fn is_asked(what: &str) -> Asked {
-    let why =
-        format!("{what} is open, in which Esc would be an answer: `conveyor session-answer` shows and answers it");
+fn is_asked(session: &str, what: &str) -> Asked {
+    let why = format!(
+        "{what} is open, in which Esc would be an answer: `conveyor session-answer {session}` shows and answers it; \
+         --decision=cancel there ends the turn"
+    );
     Asked::Not(InterruptOutcome::QuestionOpen, why)
 }
 

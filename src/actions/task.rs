@@ -58,9 +58,22 @@ pub enum TasksOutput {
         name: String,
         /// True when nothing was written.
         dry_run: bool,
+        /// The newest task of this name that has ended; none when there is none. Its name means the new one from now on.
+        earlier: Option<Earlier>,
     },
     /// The tasks.
     List(Vec<TaskView>),
+}
+
+/// An ended task whose name a new one takes.
+#[derive(Debug, Serialize)]
+pub struct Earlier {
+    /// Its id, which still names it.
+    id: String,
+    /// Where it stands.
+    state: TaskState,
+    #[serde(skip)]
+    word: &'static str,
 }
 
 /// A task as printed.
@@ -119,8 +132,13 @@ impl Action for Tasks {
 
 fn create(cx: &Context, name: &Name, goal: &str, summary: Option<&str>) -> Result<TasksOutput> {
     let task = new(cx, name, goal, summary)?;
-    cx.ledger_or_create()?.write(|w| record(cx, w, &task))?;
-    Ok(TasksOutput::Created { created: true, id: task.id, name: task.name, dry_run: cx.dry_run() })
+    let earlier = cx.ledger_or_create()?.write(|w| {
+        let earlier = store::tasks::find(w.read(), &task.name)?.filter(|earlier| !earlier.state.is_open());
+        record(cx, w, &task)?;
+        Ok::<_, Error>(earlier)
+    })?;
+    let earlier = earlier.map(|task| Earlier { word: task.word(), id: task.id, state: task.state });
+    Ok(TasksOutput::Created { created: true, id: task.id, name: task.name, dry_run: cx.dry_run(), earlier })
 }
 
 /// A task to be recorded, its texts checked.
@@ -162,13 +180,15 @@ pub(super) fn record(cx: &Context, w: &Write<'_>, task: &Task) -> Result<()> {
 impl Outcome for TasksOutput {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         match self {
-            Self::Created { id, name, dry_run, .. } => {
+            Self::Created { id, name, dry_run, earlier, .. } => {
                 let verb = if *dry_run { "would record" } else { "recorded" };
-                writeln!(out, "{verb} task {name} ({id})")
+                writeln!(out, "{verb} task {name} ({id})")?;
+                let Some(Earlier { id, word, .. }) = earlier else { return Ok(()) };
+                writeln!(out, "an earlier task of this name is {word}; {name} means the new one now, {id} the earlier")
             }
             Self::List(tasks) => {
                 for TaskView { task, .. } in tasks {
-                    writeln!(out, "{}\t{}\t{}", task.name, task.state, text::one_line(&task.goal))?;
+                    writeln!(out, "{}\t{}\t{}", task.name, task.word(), text::one_line(&task.goal))?;
                 }
                 Ok(())
             }

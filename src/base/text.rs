@@ -144,10 +144,7 @@ impl std::fmt::Display for LeftOut {
             (self.invisible, "invisible character"),
         ];
         let mut said = kinds.into_iter().filter(|(count, _)| *count > 0);
-        let mut write = |(count, kind): (usize, &str), comma: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            write!(f, "{comma}{count} {kind}{plural}")
-        };
+        let mut write = |(count, kind): (usize, &str), comma: &str| write!(f, "{comma}{}", counted(count, kind));
         match said.next() {
             None => return f.write_str("nothing"),
             Some(first) => write(first, "")?,
@@ -266,6 +263,12 @@ pub fn fit(text: &str, width: usize) -> String {
         out.push('…');
     }
     out
+}
+
+/// So many things of a kind: `1 message`, `2 messages`.
+#[must_use]
+pub fn counted(count: usize, kind: &str) -> String {
+    format!("{count} {kind}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A duration in seconds as people say it: `42s`, `7m`, `3h05`, `2d`.

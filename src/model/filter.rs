@@ -11,7 +11,7 @@ use super::{
     marks::MarksView,
     session::Role,
     state::{Condition, WORDS},
-    task::{BindingState, TaskState},
+    task::{self, BindingState, TaskState},
 };
 use crate::{
     base::{Span, Timestamp},
@@ -125,6 +125,7 @@ fn states() -> Vec<&'static str> {
         .chain(WORDS)
         .chain(Attention::ALL.iter().map(|state| state.as_str()))
         .chain(TaskState::ALL.iter().map(|state| state.as_str()))
+        .chain([task::STOPPED])
         .chain(Phase::ALL.iter().map(|phase| phase.as_str()))
         .chain(CommandState::ALL.iter().map(|state| state.as_str()));
     let mut words: Vec<&'static str> = Vec::new();
@@ -191,7 +192,9 @@ impl Filter {
         let sessions = || row.bindings.iter().filter(|binding| binding.state == BindingState::Active);
         self.terms.iter().all(|term| {
             let holds = match &term.test {
-                Test::State(words) => words.iter().any(|word| *word == row.task.state.as_str()),
+                Test::State(words) => {
+                    words.iter().any(|word| *word == row.task.state.as_str() || *word == row.task.word())
+                }
                 Test::Task(parts) => holds_any(Some(&row.task.name), parts),
                 Test::Session(parts) => sessions()
                     .any(|bound| [&bound.worker, &bound.manager].iter().any(|name| holds_any(Some(name), parts))),

@@ -67,6 +67,16 @@ impl Question {
         format!("q-{hex}")
     }
 
+    /// Whether an answer ends the turn. On a screen, Codex offers no other no than one that does.
+    #[must_use]
+    pub fn ends_turn(&self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Approve => false,
+            Verdict::Decline => self.source != Source::Server,
+            Verdict::Cancel => true,
+        }
+    }
+
     /// True when `expected` is what is asked for: the whole command line, or the whole script that a shell would run.
     #[must_use]
     pub fn is_about(&self, expected: &str) -> bool {
@@ -153,6 +163,15 @@ mod tests {
         }
         assert!(!asks("/bin/evil -c 'make test'").is_about("make test"), "only a shell runs what stands behind -c");
         assert!(!asks("bash -lc 'make test' x").is_about("make test"));
+    }
+
+    #[test]
+    fn only_a_server_takes_a_no_that_lets_the_turn_go_on() {
+        let by_server = asks("make test");
+        let on_screen = Question { source: Source::Screen, ..asks("make test") };
+        let ends =
+            |question: &Question| Verdict::ALL.iter().map(|verdict| question.ends_turn(*verdict)).collect::<Vec<_>>();
+        assert_eq!((ends(&by_server), ends(&on_screen)), (vec![false, false, true], vec![false, true, true]));
     }
 
     #[test]

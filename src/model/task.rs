@@ -62,6 +62,21 @@ pub struct Task {
     pub end: Option<TaskEnd>,
 }
 
+impl Task {
+    /// Where it stands, in a word for people. Whoever ends a task that is not done stops it on purpose; only an older
+    /// program has recorded failures without saying who ended it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match (self.state, &self.end) {
+            (TaskState::Failed, Some(_)) => STOPPED,
+            (state, _) => state.as_str(),
+        }
+    }
+}
+
+/// The word for a task that was ended on purpose and is not done; on record it is `failed`.
+pub const STOPPED: &str = "stopped";
+
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskEnd {

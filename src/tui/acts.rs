@@ -21,6 +21,28 @@ text_enum! {
     }
 }
 
+/// What is asked before the command of a form is submitted; none for one that asks nothing.
+pub(super) fn confirmation(command: &Command) -> Option<String> {
+    match command {
+        Command::Deregister(action) => {
+            let session = &action.session;
+            Some(format!(
+                "Deregister {session}? It runs on, but nobody watches it here any more, and no message reaches it. Its \
+                 history stays; it can be adopted again while it runs."
+            ))
+        }
+        Command::RequestWorkerCompact(action) if action.what.clear && !action.what.prompt_only => {
+            let task = &action.task;
+            Some(format!(
+                "Clear the context of the worker of {task}? It forgets everything it knows of its work: /clear begins an \
+                 empty thread in its pane, nothing is summarised, and this cannot be undone. Have it write down first \
+                 what is done and what is open. Files and its history stay."
+            ))
+        }
+        _ => None,
+    }
+}
+
 /// The question, and what yes does; or why there is nothing to do it to.
 pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), String> {
     match deed {

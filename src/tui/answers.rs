@@ -40,6 +40,24 @@ pub(super) fn is_in(app: &App, condition: Condition) -> bool {
     is_reachable(app) && app.session().is_some_and(|session| session.judgement.condition == condition)
 }
 
+/// What stands in the way of interrupting this session, as far as known: it asks something, in which Esc would be an
+/// answer. With the keys that lead on.
+#[must_use]
+pub(super) fn asks_first(app: &App, name: &str) -> Option<String> {
+    let is_meant = |row: &&SessionRow| row.name == name && row.registration == Registration::Active;
+    let row = app.board()?.sessions.iter().find(is_meant)?;
+    if row.judgement.condition != Condition::Blocked {
+        return None;
+    }
+    let leaves = app.key_in(Place::Form, Intent::Back);
+    let selects = if app.session().is_some_and(|selected| selected.id == row.id) { "" } else { "select it, " };
+    let (answers, cancels) = (app.key(Intent::Answer), app.key_in(Place::Answer, Intent::CancelTurn));
+    Some(format!(
+        "{name} asks something, and is not interrupted while that is open: {leaves} leaves this; {selects}then {answers} \
+         shows what it asks. {cancels} there says no and ends the turn."
+    ))
+}
+
 /// Opens what the selected session asks.
 pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
     let Some((id, name)) =
@@ -180,6 +198,14 @@ pub(super) fn facts(question: &Question) -> Vec<String> {
     lines.into_iter().map(|line| line.replace('\n', "\n  ")).collect()
 }
 
+/// What an answer does, in the words beside its key.
+pub(super) fn word(question: &Question, verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Decline if question.ends_turn(verdict) => "decline, ends the turn",
+        verdict => verdict.as_str(),
+    }
+}
+
 /// What the key of an answer means.
 pub(super) fn intent_of(verdict: Verdict) -> Intent {
     match verdict {
@@ -247,7 +273,11 @@ fn decide(app: &mut App, verdict: Verdict) {
     }
     let does = match verdict {
         Verdict::Approve => "Approve exactly this, this once?",
-        Verdict::Decline => "Decline this?",
+        Verdict::Decline if question.ends_turn(verdict) => {
+            "Decline this? That ends the turn as well: on its screen Codex offers no other no (\"No, and tell Codex what to \
+             do differently\"). It then waits for your next message."
+        }
+        Verdict::Decline => "Decline this? The turn goes on without it.",
         Verdict::Cancel => "Decline this and end the turn?",
     };
     let mut facts = facts(question);

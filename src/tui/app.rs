@@ -15,6 +15,7 @@ pub use self::state::{BoardState, FleetState, Look, Notice, Screen, Settings};
 use super::{
     backend::EventQuery,
     calls::{Notifier, Ringing},
+    explaining::Explaining,
     finish::Proofs,
     form::Drafts,
     keymap::{Intent, Place},
@@ -73,6 +74,7 @@ pub struct App {
     pub(super) attending: Attending,
     pub(super) task_view: Sides,
     pub(super) pair: PairState,
+    pub(super) explaining: Explaining,
     /// What was shown for the criteria of the selected task.
     pub(super) proofs: Proofs,
     pub(super) inbox_view: Sides,
@@ -118,6 +120,7 @@ impl App {
             attending: Attending::default(),
             task_view: Sides::default(),
             pair: PairState::default(),
+            explaining: Explaining::default(),
             proofs: Proofs::default(),
             inbox_view: Sides::default(),
             dispatch: DispatchState::default(),
@@ -392,6 +395,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Board(result) => {
             app.board_arrived(result, &mut effects);
             super::policy::reload(app, &mut effects);
+            super::explaining::reload(app, &mut effects);
             super::answers::reload(app, &mut effects);
         }
         Msg::Deliveries(result) => app.deliveries_arrived(result, &mut effects),
@@ -419,7 +423,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
         Msg::Exchange(id, result) => app.exchange_arrived(id, result, &mut effects),
         Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
-        Msg::Explained(session, result) => app.explained(&session, result),
+        Msg::Explained(session, result) => super::explaining::arrived(app, session, result, &mut effects),
         Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Review(task, result) => super::finish::arrived(app, &task, result),
         Msg::Policy(task, result) => super::policy::arrived(app, &task, result, &mut effects),
@@ -452,6 +456,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Done(line, result) => {
             effects.extend(app.done(&line, &result));
             effects.extend(app.ask_board());
+            // What was found wrong may be mended by it.
+            if app.screen == Screen::Doctor {
+                effects.extend(app.ask_checkup());
+            }
             super::policy::reload(app, &mut effects);
         }
         Msg::Notice(notice) => app.noticed(notice),

@@ -13,8 +13,18 @@ use super::{
 };
 use crate::{
     actions::{Command, FinishTask, ShownCriterion, TaskReview},
-    base::{Result, Timestamp},
+    base::{Result, Timestamp, text::counted},
+    model::{
+        deliveries::{CommandRow, ItemRow},
+        delivery::Phase,
+    },
 };
+
+/// What is said when an end takes no message back.
+pub const NOTHING_LEFT: &str = "No message waits for it.";
+
+/// How many of the messages that wait are named.
+const NAMED: usize = 3;
 
 /// A task that is to be finished.
 #[derive(Debug)]
@@ -85,8 +95,55 @@ pub fn is_in_the_way(app: &App) -> bool {
     matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some() && !finishing.is_open())
 }
 
+/// What becomes of the messages of a task when it ends, as far as is known now. It reads on as they move.
+#[must_use]
+pub fn left_over(app: &App, task_id: &str) -> String {
+    let Some(deliveries) = app.deliveries() else {
+        return "Messages that still wait for it are taken back; how many that are is not known now.".to_owned();
+    };
+    let of_task = || deliveries.commands.iter().filter(|row| row.task_id.as_deref() == Some(task_id));
+    let is_unread = |row: &CommandRow| row.item.is_some_and(|item| item.is_unread());
+    let waiting: Vec<&CommandRow> = of_task()
+        .filter(|row| match row.phase {
+            Phase::Queued | Phase::Claimed => row.item.is_none() || is_unread(row),
+            Phase::Delivered => is_unread(row),
+            _ => false,
+        })
+        .collect();
+    let is_under_way =
+        |row: &&CommandRow| matches!(row.phase, Phase::Started | Phase::Staged | Phase::Submitted | Phase::Ambiguous);
+    let under_way = of_task().filter(is_under_way).count();
+    let is_report =
+        |row: &&ItemRow| row.task_id.as_deref() == Some(task_id) && row.command_id.is_none() && row.facts.is_unread();
+    let reports = deliveries.items.iter().filter(is_report).count();
+    let mut told = Vec::new();
+    if !waiting.is_empty() {
+        let named: Vec<String> = waiting.iter().take(NAMED).map(|row| named(row)).collect();
+        let more = waiting.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let what = if waiting.len() == 1 { "waits and is" } else { "wait and are" };
+        let count = counted(waiting.len(), "message");
+        told.push(format!("{count} still {what} taken back, never to arrive: {}{more}.", named.join(", ")));
+    }
+    if reports > 0 {
+        let what = if reports == 1 { "is" } else { "are" };
+        told.push(format!("{} that nobody has read {what} put away.", counted(reports, "report")));
+    }
+    if under_way > 0 {
+        let what = if under_way == 1 { "is" } else { "are" };
+        told.push(format!("{} {what} on the way already and may still arrive.", counted(under_way, "message")));
+    }
+    if told.is_empty() { NOTHING_LEFT.to_owned() } else { told.join(" ") }
+}
+
+/// A message by what it is, whom it is for, and that it is the operator's own.
+fn named(row: &CommandRow) -> String {
+    let own = if row.created_by == "operator" { " from you" } else { "" };
+    format!("{}{own}", screen::delivery::name(row))
+}
+
 /// What is asked before a task is stopped; none for another command.
-pub(super) fn question(command: &Command) -> Option<String> {
+pub(super) fn question(app: &App, command: &Command) -> Option<String> {
     let Command::StopTask(action) = command else { return None };
     let sessions = match (action.end.stop_worker, action.end.stop_manager) {
         (false, false) => "Its sessions stay as they are.",
@@ -95,9 +152,11 @@ pub(super) fn question(command: &Command) -> Option<String> {
         (true, true) => "Its worker's and its manager's session are stopped.",
     };
     let task = &action.task;
+    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
+    let row = tasks.iter().find(|row| row.task.name == *task && row.task.state.is_open());
+    let left = row.map_or_else(|| "What waits for it is taken back.".to_owned(), |row| left_over(app, &row.task.id));
     Some(format!(
-        "Stop {task}, which is not done? It is recorded as failed, its binding ends, and what waits for it is taken back. \
-         {sessions}"
+        "Stop {task}, which is not done? It is recorded as stopped, not as done, and its binding ends. {left} {sessions}"
     ))
 }
 
@@ -118,7 +177,7 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     };
     if !task.state.is_open() {
-        app.say(Part::Warning, format!("{} has ended: it is {}", task.name, task.state));
+        app.say(Part::Warning, format!("{} has ended: it is {}", task.name, task.word()));
         return;
     }
     effects.push(Effect::Load(Load::Review(task.id.clone())));

@@ -5,10 +5,10 @@ use super::{
     answers,
     app::{App, Screen},
     calls::Ringing,
-    criteria, diff, finish,
+    criteria, diff, explaining, finish,
     form::{self, Subject},
     keymap::{Intent, Key, Place},
-    layer::{About, Input, Layer, Purpose, Reader},
+    layer::{Input, Layer, Purpose},
     look, marks,
     message::{Effect, Load},
     messages,
@@ -17,7 +17,7 @@ use super::{
     submitting::{command_line, copy, shown, submit},
     theme::Part,
 };
-use crate::actions::{Action as _, Cycle, Explain};
+use crate::actions::Cycle;
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
 pub(super) const BUSY_WAIT_SECONDS: i64 = 90;
@@ -56,7 +56,10 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
 fn quit(app: &mut App, effects: &mut Vec<Effect>) {
     let running = app.receipts.running();
     let question = if running > 0 {
-        Some(format!("{running} command(s) still running; leave without their results?"))
+        Some(match running {
+            1 => "1 command still runs; leave without its result?".to_owned(),
+            running => format!("{running} commands still run; leave without their results?"),
+        })
     } else {
         left_waiting(app)
     };
@@ -73,7 +76,8 @@ fn left_waiting(app: &App) -> Option<String> {
     let delivering = deliveries.delivering();
     let waiting = deliveries.health.waiting;
     (waiting > 0 && delivering.this && delivering.others.is_empty()).then(|| {
-        format!("{waiting} message(s) wait, and nobody but this cockpit delivers; leave them until somebody does?")
+        let what = if waiting == 1 { "1 message waits".to_owned() } else { format!("{waiting} messages wait") };
+        format!("{what}, and nobody but this cockpit delivers; leave that until somebody does?")
     })
 }
 
@@ -121,7 +125,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             let places = app.places();
             app.layers.push(Layer::Help { filter: String::new(), scroll: 0, places });
         }
-        Intent::Explain => explain(app, effects),
+        Intent::Explain => explaining::open(app, effects),
         Intent::Attach => match app.session().map(|session| (session.id.clone(), session.name.clone())) {
             Some((id, name)) => attach(app, id, name, effects),
             None => app.say(Part::Warning, "no session is selected"),
@@ -264,21 +268,4 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
 pub(super) fn attach(app: &mut App, id: String, name: String, effects: &mut Vec<Effect>) {
     app.attending.attaches(name);
     effects.push(Effect::Load(Load::Attach(id)));
-}
-
-fn explain(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some(session) = app.session() else {
-        app.say(Part::Warning, "no session is selected");
-        return;
-    };
-    let (id, name) = (session.id.clone(), session.name.clone());
-    let command = command_line(app, &Explain { session: name.clone(), no_refresh: false }.argv());
-    effects.push(Effect::Load(Load::Explain(id.clone())));
-    app.layers.push(Layer::Reader(Reader {
-        about: About::Explain(id),
-        title: format!("why is {name} in this state"),
-        text: vec![(Part::Dim, "looking".to_owned())],
-        scroll: 0,
-        command: Some(command),
-    }));
 }

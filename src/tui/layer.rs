@@ -155,7 +155,7 @@ pub struct Reader {
     pub about: About,
     /// Its heading; a receipt has its own.
     pub title: String,
-    /// The text, a part for each paragraph; a receipt has its own.
+    /// The text, a part for each paragraph; a receipt and an explanation have their own.
     pub text: Vec<(Part, String)>,
     /// First line shown.
     pub scroll: usize,

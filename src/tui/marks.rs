@@ -12,6 +12,7 @@ use super::{
 use crate::{
     actions::{Action, Listed, Mark, Report, Visit, Way},
     base::{Result, Span, Timestamp},
+    model::board::Attention,
 };
 
 /// Whoever has pressed no key for so many seconds may have left: what ends then was not seen.
@@ -125,6 +126,10 @@ pub(super) fn unread(app: &mut App, effects: &mut Vec<Effect>) {
 /// Shows the sessions that are gone, or folds them into one line.
 pub(super) fn toggle_gone(app: &mut App) {
     app.attending.shows_gone = !app.attending.shows_gone;
+    // Who folds them wants the selected one folded as well.
+    if !app.attending.shows_gone && app.session().is_some_and(|row| row.attention == Attention::Gone) {
+        app.fleet.list.id = None;
+    }
     let text =
         if app.attending.shows_gone { "sessions that are gone are shown" } else { "sessions that are gone are folded" };
     app.say(Part::Dim, text);

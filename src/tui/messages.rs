@@ -33,6 +33,14 @@ pub(super) fn nudge(app: &mut App) {
     }
 }
 
+/// A message that was not accepted, as it was written, and why; none when one of those it is for is not there any more.
+pub(super) fn again(app: &App, to: &[String], field: Field, error: Option<String>) -> Option<Layer> {
+    let sessions = &app.board()?.sessions;
+    let named = |id: &String| Some((id.clone(), sessions.iter().find(|row| row.id == *id)?.name.clone()));
+    let to = to.iter().map(named).collect::<Option<_>>()?;
+    Some(Layer::Nudge(Nudge { to, left_out: Vec::new(), field, error }))
+}
+
 fn ids(to: &[(String, String)]) -> Vec<String> {
     to.iter().map(|(id, _)| id.clone()).collect()
 }
@@ -174,8 +182,12 @@ pub(super) fn pause(app: &mut App, effects: &mut Vec<Effect>) {
             app.say(Part::Warning, "deliveries are stopped; to go on close this first");
         }
         Some((true, waiting)) => {
-            let question =
-                format!("Deliver again? {waiting} message(s) wait, and go out at once when somebody dispatches.");
+            let what = match waiting {
+                0 => "No message waits now.".to_owned(),
+                1 => "1 message waits, and goes out at once when somebody dispatches.".to_owned(),
+                more => format!("{more} messages wait, and go out at once when somebody dispatches."),
+            };
+            let question = format!("Deliver again? {what}");
             ask_first(app, &question, Dispatch::of(DispatchVerb::Resume { task: None, all: true }));
         }
         Some((false, _)) | None => {

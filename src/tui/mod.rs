@@ -14,6 +14,7 @@ mod criteria;
 mod diff;
 mod editing;
 mod event_loop;
+mod explaining;
 mod field;
 mod finish;
 mod flow;

@@ -7,7 +7,7 @@ use super::{
     message::Effect,
     operator, pair,
     screen::{dispatch, doctor, events, fleet, inbox, list},
-    submitting::copy,
+    submitting::{ask_command, copy},
     theme::Part,
 };
 use crate::model::{board::Attention, filter::Filter};
@@ -78,8 +78,9 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
             let view = &mut app.dispatch.view;
             (view.detail, view.whole) = (true, true);
         }
-        Screen::Doctor => match doctor::repair(app) {
-            Some(line) => copy(app, line, effects),
+        Screen::Doctor => match doctor::mending(app) {
+            Some(doctor::Mending::Run(command)) => ask_command(app, "Run what mends it?", *command),
+            Some(doctor::Mending::Copy(line)) => copy(app, line, effects),
             None => app.say(Part::Warning, "no single command mends it"),
         },
         Screen::Events => {

@@ -154,6 +154,7 @@ fn items(app: &App) -> Vec<Item> {
         }
         let Ok(form) = form::fresh(app, *subject) else { continue };
         let about = form.about.clone().map_or_else(|| "a form".to_owned(), |about| format!("a form, for {about}"));
+        let about = if subject.asks() { format!("{about}; asks before it does") } else { about };
         let lines = form.lines();
         let also = lines.first().map(verb).unwrap_or_default();
         let line = lines.first().map(|line| submitting::command_line(app, line));
@@ -184,7 +185,7 @@ fn items(app: &App) -> Vec<Item> {
     }));
     items.extend(board.tasks.iter().map(|row| Item {
         title: format!("go to task {}", row.task.name),
-        about: row.task.state.to_string(),
+        about: row.task.word().to_owned(),
         also: String::new(),
         key: None,
         line: None,
@@ -307,6 +308,7 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::Step
         | Subject::Reviewer
         | Subject::Deregister
+        | Subject::Clear
         | Subject::AddCriterion
         | Subject::AcceptCriterion
         | Subject::SatisfyCriterion

@@ -102,6 +102,9 @@ fn a_task_is_made_registered_bound_limited_and_unbound_by_keys() {
     find(&terminal, "deregister", "deregister a session");
     terminal.wait_for("conveyor deregister -- w1");
     terminal.press(&["C-s"]);
+    terminal.wait_for("Deregister w1? It runs on");
+    assert_eq!(number(&world, "select count(*) from sessions where state = 'active'"), 2, "it asks first");
+    terminal.press(&["y"]);
     read_and_close(&terminal, "w1");
     assert_eq!(number(&world, "select count(*) from sessions where state = 'active'"), 1);
 
@@ -171,6 +174,19 @@ fn a_worker_is_started_nudged_compacted_stopped_and_resumed_by_keys() {
     terminal.press(&["Escape"]);
     terminal.wait_gone("it ran (");
 
+    // To clear it is asked about, with what it costs; asking the worker for a handoff first is not.
+    find(&terminal, "clear context", "clear a worker's context: it forgets all of it");
+    terminal.wait_for("conveyor request-worker-compact --clear --no-wait -- parser");
+    terminal.press(&["C-s"]);
+    terminal.wait_for("It forgets everything");
+    terminal.press(&["n"]);
+    terminal.wait_gone("It forgets everything");
+    terminal.press(&["Tab", "Space", "C-s"]);
+    read_and_close(&terminal, "--prompt-only");
+    let asked = "select count(*) from commands where created_by = 'operator' and payload_json like '%handoff%'";
+    assert_eq!(number(&world, asked), 1);
+    assert_eq!(number(&world, "select count(*) from commands where type = 'request_worker_clear'"), 0);
+
     find(&terminal, "go session w1", "go to session w1");
     terminal.press(&["K"]);
     terminal.wait_for("Stop w1?");
@@ -184,11 +200,10 @@ fn a_worker_is_started_nudged_compacted_stopped_and_resumed_by_keys() {
     assert!(world.tmux_sessions().is_empty());
     assert_eq!(number(&world, "select count(*) from sessions where name = 'w1' and state = 'gone'"), 1);
 
-    // The form lists what has ended as far as the cockpit knows.
-    terminal.wait_for("1 gone");
+    // It stays selected, and is the one that the form is about.
+    terminal.wait_for("gone");
     terminal.press(&["Z"]);
     terminal.wait_for("conveyor resume");
-    terminal.press(&["C-u", "w", "Tab"]);
     terminal.wait_for("-- w1");
     terminal.press(&["C-s"]);
     wait_for_number(&world, &terminal, "select count(*) from sessions where name = 'w1' and state = 'active'", 1);
@@ -216,6 +231,11 @@ fn a_pair_is_started_from_the_palette_and_a_form_that_failed_comes_back() {
     terminal.wait_for("conveyor start-manager");
     terminal.press(&["m1", "C-s"]);
     read_and_close(&terminal, "hint: `conveyor resume m1`");
+    // Its form lies below, with what was typed and what was wrong with it.
+    let screen = terminal.wait_for("'--name=m1'");
+    assert!(screen.contains("a session named \"m1\" is already registered"), "{screen}");
+    terminal.press(&["Escape"]);
+    terminal.wait_gone("start a manager");
     terminal.press(&["L"]);
     terminal.wait_for("x failed: a session named \"m1\" is already registered");
     terminal.press(&["Escape"]);
@@ -262,10 +282,14 @@ fn a_manager_is_started_for_a_worker_and_deregistered_by_keys() {
     find(&terminal, "deregister", "deregister a session");
     terminal.wait_for("conveyor deregister -- m1");
     terminal.press(&["C-s"]);
+    terminal.wait_for("Deregister m1? It runs on");
+    terminal.press(&["y"]);
     read_and_close(&terminal, "m1");
     assert_eq!(number(&world, "select count(*) from sessions where name = 'm1' and state = 'gone'"), 1);
     assert_eq!(number(&world, "select count(*) from events where type = 'session_deregistered'"), 1);
     assert_eq!(world.tmux_sessions(), ["codex-m1", "codex-w1"], "its program goes on");
+    // It was selected, and stays so until another one is.
+    find(&terminal, "go session w1", "go to session w1");
     terminal.wait_for("1 gone (H shows)");
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);

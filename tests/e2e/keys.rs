@@ -92,7 +92,8 @@ fn what_a_worker_asks_is_approved_and_declined_by_keys() {
     terminal.press(&["y"]);
     terminal.wait_for("asks: rm -rf all");
     terminal.press(&["2"]);
-    terminal.wait_for("Decline this?");
+    // On its screen a no ends the turn, and that is said before.
+    terminal.wait_for("Decline this? That ends the turn as well");
     terminal.press(&["y"]);
     terminal.wait_until("the receipt", |screen| screen.contains("it ran (") && screen.contains("decline"));
     close(&terminal);
@@ -169,8 +170,8 @@ fn a_ledger_that_another_process_holds_is_said_and_what_was_typed_comes_back() {
     close(&terminal);
     lock.execute_batch("rollback").unwrap();
     drop(lock);
-    terminal.press(&["T"]);
-    terminal.wait_for("'--create=lexer'");
+    // Its form lies below the receipt, and says what was wrong.
+    wait_for_all(&terminal, &["new task", "in use", "'--create=lexer'"]);
     terminal.press(&["C-s"]);
     wait_for_number(&world, &terminal, "select count(*) from tasks where name = 'lexer' and goal = 'tokens'", 1);
     terminal.wait_for("it ran (");

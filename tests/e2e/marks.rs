@@ -67,6 +67,11 @@ fn looking_is_recorded_and_marks_by_keys_stand_in_the_ledger() {
     wait_for_marks(&world, &terminal, &format!("pinned true snoozed false seen {size} unread true"));
 
     world.run(&["stop", "w1"]).ok();
+    // What is selected keeps its row when it goes; who folds those that are gone folds it too.
+    terminal.wait_for("brings it back");
+    terminal.press(&["H"]);
+    terminal.wait_for("are shown");
+    terminal.press(&["H"]);
     terminal.wait_for("1 gone (H shows)");
     terminal.wait_gone("All changed.");
     terminal.press(&["H"]);

@@ -86,7 +86,7 @@ fn a_nudge_by_keys_climbs_to_delivered_and_the_emergency_stop_holds_the_next() {
     terminal.wait_gone("waits      dispatch is paused");
 
     terminal.press(&["S"]);
-    terminal.wait_for("Deliver again? 1 message(s) wait");
+    terminal.wait_for("Deliver again? 1 message waits");
     terminal.press(&["y"]);
     let delivered = || number(&world, "select count(*) from commands where phase = 'delivered'");
     wait_for("the second delivery", || (delivered() == 2).then_some(()), || terminal.screen());

@@ -16,18 +16,23 @@ struct Desk {
     shell: String,
 }
 
+/// A shell in a session of this name inside the world's server; the id of its pane.
+fn shell_inside(world: &World, session: &str, size: &[String; 2]) -> String {
+    let words = world.shell_environment();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let cwd = world.cwd().display().to_string();
+    let new = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", session, "-c", &cwd];
+    let new = [&new[..], &["-x", &size[0], "-y", &size[1], "--"]].concat();
+    // Inside the server the shell has to know that it is: `env -i` would hide it.
+    let inside = ["sh", "-c", "exec \"$@\" TMUX=\"$TMUX\" TMUX_PANE=\"$TMUX_PANE\" sh", "sh"];
+    world.server().plain(&[&new[..], &inside, &words].concat())
+}
+
 impl Desk {
     fn sit_down(world: &World, width: u16, height: u16) -> Self {
         let outer = TmuxServer::start().expect("tmux is there");
-        let words = world.shell_environment();
-        let shell: Vec<&str> = words.iter().map(String::as_str).chain(["sh"]).collect();
         let size = [width.to_string(), height.to_string()];
-        let cwd = world.cwd().display().to_string();
-        let new = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", "desk", "-c", &cwd];
-        let new = [&new[..], &["-x", &size[0], "-y", &size[1], "--"]].concat();
-        // Inside the server the shell has to know that it is: `env -i` would hide it.
-        let inside = ["sh", "-c", "exec \"$@\" TMUX=\"$TMUX\" TMUX_PANE=\"$TMUX_PANE\" sh", "sh"];
-        let shell = world.server().plain(&[&new[..], &inside, &shell[..shell.len() - 1]].concat());
+        let shell = shell_inside(world, "desk", &size);
         world.server().plain(&["set-option", "-g", "status", "off"]);
         let attach = ["env", "-u", "TMUX", "tmux", "-S", world.server().socket(), "attach-session", "-t", "desk"];
         let new = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-x", &size[0], "-y", &size[1], "--"];
@@ -100,6 +105,23 @@ fn outside_tmux_the_attach_command_is_told_and_works() {
         || outer.screen(pane.pane).contains("Here I am.").then_some(()),
         || outer.screen(pane.pane),
     );
+}
+
+#[test]
+fn where_no_terminal_shows_the_server_that_is_said_with_what_works() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Hello {{say Here I am.}}");
+    let shell = shell_inside(&world, "alone", &["120".to_owned(), "40".to_owned()]);
+    let line = format!("{} open w1 | cat", env!("CARGO_BIN_EXE_conveyor"));
+    world.server().plain(&["send-keys", "-t", &shell, "-l", &line]);
+    world.server().plain(&["send-keys", "-t", &shell, "Enter"]);
+    let screen = || world.server().plain(&["capture-pane", "-p", "-J", "-t", &shell]);
+    let told = || {
+        let screen = screen();
+        screen.contains("no terminal shows this tmux server now").then_some(screen)
+    };
+    let screen = wait_for("the way in", told, screen);
+    assert!(screen.contains("in a terminal outside tmux: `") && screen.contains("attach-session"), "{screen}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn a_closing_step_and_the_reviewer_are_forms() {
     terminal.press(&["C-s"]);
     terminal.wait_for("parser: reviewed by");
     terminal.press(&["Escape"]);
-    terminal.wait_gone("the same headless");
+    terminal.wait_gone("it ran (");
     terminal.press(&["P"]);
     terminal.wait_for("true --all, confined, for at most 300 s");
     terminal.press(&["Escape"]);

@@ -64,6 +64,18 @@ fn a_worker_is_started_named_and_watched_to_its_end() {
 }
 
 #[test]
+fn people_are_told_the_way_to_the_pane_inside_tmux_and_outside() {
+    let Some(world) = World::start() else { return };
+    let start = ["start-worker", "--name", "w1", "--no-server", "--task", "{{say Hi.}}", "--text"];
+    let told = world.run(&start).ok().out;
+    for words in ["attach: conveyor open w1", "outside tmux: tmux -S", "inside that tmux: tmux -S", "switch-client -t"]
+    {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    world.run(&["stop", "w1"]).ok();
+}
+
+#[test]
 fn a_long_prompt_goes_through_a_private_file() {
     let Some(world) = World::start() else { return };
     let secret = "needle-in-no-command-line";

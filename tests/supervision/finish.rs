@@ -172,6 +172,26 @@ fn a_task_that_is_done_can_still_be_cleaned_up_and_what_is_gone_is_stopped() {
 }
 
 #[test]
+fn a_task_that_was_stopped_is_told_as_stopped_and_its_name_is_not_taken_silently() {
+    let env = TestEnv::pair();
+    assert_eq!(env.sh("tasks --create next --goal g --json").ok().json()["earlier"], Value::Null);
+    env.sh("stop-task parser --reason 'no use'").ok();
+    let tasks = env.sh("tasks").ok().out;
+    assert!(tasks.contains("parser\tstopped\t") && !tasks.contains("failed"), "{tasks}");
+    // Scripts read what is on record.
+    let listed = env.sh("tasks --filter state:stopped --json").ok().json();
+    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["state"]), (Some(1), &json!("failed")), "{listed:#}");
+    let told = refusal(&env.sh("finish-task parser --json")).1;
+    assert!(told.starts_with("task \"parser\" is already stopped"), "{told}");
+    let said = env.sh("tasks --create parser --goal again").ok().out;
+    let id = listed[0]["id"].as_str().unwrap();
+    assert!(said.contains("an earlier task of this name is stopped") && said.contains(id), "{said}");
+    // From here on an open task has the name.
+    let told = refusal(&env.sh("tasks --create parser --goal again --json")).1;
+    assert!(told.contains("an open task is already named"), "{told}");
+}
+
+#[test]
 fn of_many_that_finish_a_task_at_the_same_time_one_does() {
     let env = TestEnv::live();
     env.sh("tasks --create parser --goal g").ok();

@@ -568,7 +568,7 @@ impl Outcome for Discovered {
             writeln!(out, "{count} in other folders left alone; --cwd DIR or --all takes them")?;
         }
         for task in &self.tasks {
-            writeln!(out, "task     {}  {}  {}", task.name, task.state, text::one_line(&task.goal))?;
+            writeln!(out, "task     {}  {}  {}", task.name, task.word(), text::one_line(&task.goal))?;
         }
         let states: BTreeSet<TaskState> = self.tasks.iter().map(|task| task.state).collect();
         for state in states {

@@ -395,7 +395,7 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
 fn worker_of(r: store::Read<'_>, reference: &str) -> Result<(Task, Session)> {
     let task = lookup::task(r, reference)?;
     if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
     }
     let binding = lookup::active_binding(r, &task)?;
     let worker = store::sessions::by_id(r, &binding.worker_session_id)?

@@ -378,7 +378,7 @@ impl<'a> Request<'a> {
 
     fn accept_now(&self, cx: &Context, w: &Write<'_>, origin: &Origin, task: &Task, reference: &str) -> Result<Queued> {
         if !task.state.is_open() {
-            return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+            return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
         }
         let binding = lookup::active_binding(w.read(), task)?;
         let (presumed, target) = match self.kind {

@@ -332,7 +332,7 @@ fn of_task(records: &Records, task: &Task, sessions: &[SessionDrift]) -> Option<
         add("task_without_binding", message, format!("conveyor bind --task {name} --worker WORKER --manager MANAGER"));
     }
     if binding.is_some() && !task.state.is_open() {
-        let message = format!("it is {}, but its binding is still in force", task.state);
+        let message = format!("it is {}, but its binding is still in force", task.word());
         add("binding_of_ended_task", message, format!("conveyor unbind --task {name}"));
     }
     let end = |id: &str| records.sessions.iter().find(|session| session.id == id);

@@ -105,7 +105,7 @@ pub struct Opened {
     back: Option<String>,
     /// The words that show it here, in the way told.
     command: String,
-    /// Why it is shown in another way than asked for.
+    /// Why it is shown in another way than asked for, or cannot be.
     note: Option<String>,
     session: String,
     tmux_pane_id: String,
@@ -191,6 +191,12 @@ pub fn visit(cx: &Context, session_id: &str) -> Result<Visit> {
     let session = cx.ledger()?.read(|r| store::sessions::by_id(r, session_id))?;
     let session = session.ok_or_else(|| Error::not_found(format!("no session with id {session_id}")))?;
     let Opened { mut handover, way, back, .. } = open(cx, &session, &OpenArgs { split: false, popup: false })?;
+    if way == Way::SwitchClient {
+        let (tmux, pane) = pane_of(cx, &session)?;
+        if let Some(error) = nobody_looks(&*tmux, &tmux.attach_argv(pane))? {
+            return Err(error);
+        }
+    }
     if let Some(keys) = &back {
         let text = format!("{keys} comes back").replace('#', "##").replace('%', "%%");
         handover.extend([";", "display-message", "-d", SAID, &text].map(str::to_owned));
@@ -242,6 +248,10 @@ fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
                 }
                 (Way::Popup, own.popup_argv(&cx.env().cwd, &nested).map_err(fail::tmux)?)
             } else if inside_same_server(cx, session) {
+                // To be told is enough for who only asks how.
+                note = nobody_looks(&*tmux, &attach)?.map(|error| {
+                    [Some(error.message()), error.hint_text()].into_iter().flatten().collect::<Vec<_>>().join("; ")
+                });
                 (Way::SwitchClient, client(&*tmux, pane, &["switch-client", "-t", &pane.to_string()]))
             } else {
                 note = Some("this terminal is inside another tmux server".to_owned());
@@ -260,6 +270,16 @@ fn open(cx: &Context, session: &Session, how: &OpenArgs) -> Result<Opened> {
         way,
         handover,
     })
+}
+
+/// Why no client of this server can be switched: no terminal shows anything of it. With what can be done instead.
+fn nobody_looks(tmux: &dyn Tmux, attach: &[String]) -> Result<Option<Error>> {
+    let sessions = tmux.sessions().map_err(fail::tmux)?;
+    let is_shown = sessions.iter().any(|session| session.attached > 0);
+    Ok((!is_shown).then(|| {
+        Error::refused("no terminal shows this tmux server now, so none can be switched to the session")
+            .hint(format!("in a terminal outside tmux: `{}`", shell_words::join(attach)))
+    }))
 }
 
 /// The keys that lead back from a pane, as tmux has them when nobody has bound others.

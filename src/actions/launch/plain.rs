@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     LaunchArgs,
     spawn::{self, ServerUse},
-    started::attach_line,
+    started::{attach_line, switch_line},
 };
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome},
@@ -42,6 +42,8 @@ pub struct PlainStarted {
     register_worker_command_template: String,
     session: String,
     startup: Option<PaneState>,
+    #[serde(skip)]
+    switch_command: Option<String>,
     tmux_pane_id: Option<String>,
 }
 
@@ -65,6 +67,7 @@ impl Action for Start {
             register_worker_command_template: "conveyor register-worker --name <name> --tmux-pane <pane>".to_owned(),
             session: prepared.tmux_name.to_string(),
             startup: None,
+            switch_command: None,
             tmux_pane_id: None,
         };
         if !cx.dry_run() {
@@ -74,6 +77,7 @@ impl Action for Start {
             }
             let pane = spawned.pane.pane.to_string();
             started.attach_command = Some(attach_line(&spawned.pane.socket, &pane));
+            started.switch_command = Some(switch_line(&spawned.pane.socket, &pane));
             started.startup = Some(spawned.screen.state);
             started.register_worker_command_template =
                 format!("conveyor register-worker --name <name> --tmux-pane {pane}");
@@ -94,7 +98,10 @@ impl Outcome for PlainStarted {
         let verb = if self.dry_run { "would start" } else { "started" };
         writeln!(out, "{verb} codex in tmux session {}; it is not registered", self.session)?;
         if let Some(attach) = &self.attach_command {
-            writeln!(out, "attach: {attach}")?;
+            writeln!(out, "attach, outside tmux: {attach}")?;
+        }
+        if let Some(switch) = &self.switch_command {
+            writeln!(out, "attach, inside that tmux: {switch}")?;
         }
         writeln!(out, "register: {}", self.register_worker_command_template)
     }

@@ -40,6 +40,8 @@ pub struct Started {
     /// What the screen showed last: idle, busy, waiting, unknown.
     startup: Option<PaneState>,
     startup_reason: Option<String>,
+    #[serde(skip)]
+    switch_command: Option<String>,
     tmux_pane_id: Option<String>,
     tmux_session: String,
     trust_accepted: bool,
@@ -75,6 +77,7 @@ impl Started {
             session_id: None,
             startup: None,
             startup_reason: None,
+            switch_command: None,
             tmux_pane_id: None,
             tmux_session: prepared.tmux_name.to_string(),
             trust_accepted: false,
@@ -102,6 +105,7 @@ impl Started {
             session_id: Some(session.id),
             startup: Some(spawned.screen.state),
             startup_reason: Some(spawned.screen.reason.clone()),
+            switch_command: Some(switch_line(&spawned.pane.socket, spawned.pane.pane.to_string().as_str())),
             tmux_pane_id: session.tmux_pane_id,
             tmux_session: spawned.pane.session_name.clone(),
             trust_accepted: spawned.trust_accepted,
@@ -117,7 +121,12 @@ fn roots(prepared: &Prepared) -> Option<Vec<String>> {
         .then(|| plan.writable.iter().map(|folder| folder.display().to_string()).collect())
 }
 
-/// The command that shows a pane in this terminal.
+/// The command that shows a pane in a terminal that is inside its tmux already.
+pub(super) fn switch_line(socket: &str, pane: &str) -> String {
+    shell_words::join(["tmux", "-S", socket, "switch-client", "-t", pane])
+}
+
+/// The command that shows a pane in a terminal outside tmux.
 pub(super) fn attach_line(socket: &str, pane: &str) -> String {
     shell_words::join(["tmux", "-S", socket, "attach-session", "-t", pane])
 }
@@ -149,7 +158,12 @@ impl Outcome for Started {
             writeln!(out, "  Codex session {id}")?;
         }
         if let Some(attach) = &self.attach_command {
-            writeln!(out, "attach: {attach}")?;
+            // It knows whether it runs inside tmux, in which one does not attach.
+            writeln!(out, "attach: conveyor open {}", self.name)?;
+            writeln!(out, "  by tmux itself, outside tmux: {attach}")?;
+        }
+        if let (Some(switch), Some(_)) = (&self.switch_command, &self.attach_command) {
+            writeln!(out, "  by tmux itself, inside that tmux: {switch}")?;
         }
         Ok(())
     }

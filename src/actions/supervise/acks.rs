@@ -140,7 +140,7 @@ impl AckArgs {
         store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
             }
             let binding = store::bindings::active_of_task(w.read(), &task.id)?;
             let speaker = binding.as_ref().map(|binding| match role {

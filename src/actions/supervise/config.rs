@@ -325,7 +325,7 @@ impl Planned {
 fn plan(r: Read<'_>, reference: &str, wanted: &Wanted<'_>) -> Result<Planned> {
     let task = lookup::task(r, reference)?;
     if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
     }
     let config = store::manager_configs::of_task(r, &task.id)?;
     let before = config.as_ref().map(|config| config.terms.clone()).unwrap_or_default();

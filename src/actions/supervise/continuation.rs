@@ -385,7 +385,7 @@ pub(super) fn open_task(r: Read<'_>, reference: &str) -> Result<Task> {
     if task.state.is_open() {
         Ok(task)
     } else {
-        Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)))
+        Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())))
     }
 }
 

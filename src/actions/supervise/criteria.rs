@@ -187,7 +187,7 @@ impl Action for Criteria {
         store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
             }
             let change = Change { cx, w, origin: &origin, bound: bound(w.read(), &task)?, task: &task };
             let found = |before: &Value, id: Option<i64>| {

@@ -110,7 +110,7 @@ pub(in crate::actions) fn record(
     payload: &Value,
 ) -> Result<store::decisions::Decision> {
     if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
     }
     let who = origin.words();
     let refused = |why: &str| Error::new(Kind::Blocked, format!("{who} {why} the task \"{}\"", task.name));

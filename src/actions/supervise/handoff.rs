@@ -69,7 +69,7 @@ impl Action for Handoff {
         store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
             }
             let binding = store::bindings::active_of_task(w.read(), &task.id)?;
             // A compaction needs it: who asks for one does not write what it needs.

@@ -12,13 +12,13 @@ use crate::{
         state::Judgement,
     },
     tui::{
-        backend::Explanation,
         calls::Notifier,
+        form::Ending,
         keymap::Intent,
         layer::{About, Layer},
         message::{Effect, Failure, Load},
-        policy, receipts,
-        screen::{self, fleet},
+        messages, policy, receipts,
+        screen::fleet,
         submitting::put_command,
         theme::Part,
     },
@@ -101,30 +101,19 @@ impl App {
         self.troubles.extend(trouble.map(|text| (task, text)));
     }
 
-    pub(super) fn explained(&mut self, session: &str, result: Result<Explanation>) {
-        let reader = self.layers.iter_mut().find_map(|layer| match layer {
-            Layer::Reader(reader) if reader.about == About::Explain(session.to_owned()) => Some(reader),
-            _ => None,
-        });
-        // Closed in the meantime: nobody waits for the answer.
-        let Some(reader) = reader else { return };
-        reader.text = match result {
-            Ok(explanation) => screen::explain::text(&explanation, self.now),
-            Err(error) => {
-                let failure = Failure::from(&error);
-                let hint = failure.hint.map(|hint| (Part::Text, format!("hint: {hint}")));
-                std::iter::once((Part::Error, failure.message)).chain(hint).collect()
-            }
-        };
-    }
-
     /// Takes down what a command returned, or hands the terminal to the program it returned. It is shown at once when
     /// the operator does nothing else; otherwise its receipt waits.
     pub(super) fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
         let asks = self.asks_first(line, result);
-        self.drafts.ended(line, result.as_ref().is_ok_and(|report| report.exit_code == 0));
-        self.drafts.message_ended(line, result.is_ok());
+        let why = failure(result);
+        let ending = match why.as_deref() {
+            None => Ending::Accepted,
+            Some(_) if asks.is_some() => Ending::Asks,
+            Some(why) => Ending::Failed(why),
+        };
+        let failed = self.drafts.ended(line, ending).cloned();
+        let unsent = self.drafts.message_ended(line, result.is_ok());
         let number = self.receipts.end(line, result.as_ref(), self.now).number;
         if let Some((question, command)) = asks.clone() {
             self.receipts.asks(number, question, command);
@@ -134,6 +123,7 @@ impl App {
         }
         let receipt = self.receipts.get(number)?;
         let (awaited, word, reader) = (receipt.awaited, receipt.word(), receipts::keys::reader(receipt));
+        let is_failing = receipt.is_failing();
         // The terms of a task are looked at, and its new ones come up below the receipt.
         let is_free = matches!(self.layers.last(), None | Some(Layer::Policy(_)));
         if let Some((question, command)) = asks
@@ -151,6 +141,9 @@ impl App {
         if let Some(open) = open {
             *open = reader;
         } else if awaited && (is_free || matches!(self.layers.last(), Some(Layer::Criteria(_)))) {
+            // Below the receipt of a failure lies what was filled in, to be mended.
+            let message = unsent.and_then(|(to, field)| messages::again(self, &to, field, why));
+            self.layers.extend(failed.map(Layer::Form).or(message).filter(|_| is_failing));
             self.layers.push(Layer::Reader(reader));
         } else {
             let part = if result.is_ok() { Part::Dim } else { Part::Failed };
@@ -167,6 +160,15 @@ impl App {
     fn asks_first(&self, line: &str, result: &Result<Report>) -> Option<(String, Command)> {
         let command = self.drafts.sent_command(line)?;
         policy::confirmation(&command, result.as_ref().ok()?)
+    }
+}
+
+/// Why a command came to nothing, in a line; none when it did what was asked, or has accepted it.
+fn failure(result: &Result<Report>) -> Option<String> {
+    match result {
+        Ok(report) if [0, Kind::Unconfirmed.exit_code()].contains(&report.exit_code) => None,
+        Ok(report) => Some(report.prose.lines().next().unwrap_or("it came to nothing").to_owned()),
+        Err(error) => Some(Failure::from(error).message),
     }
 }
 

@@ -18,7 +18,7 @@ pub const EVIDENCE: [&str; 4] = ["--artifact", "--commit", "--byte", "--event"];
 fn task(app: &App) -> Result<&TaskRow, String> {
     let row = selected_task(app).ok_or("no task is selected")?;
     if !finish::can_finish(app) {
-        return Err(format!("{} has ended: it is {}", row.task.name, row.task.state));
+        return Err(format!("{} has ended: it is {}", row.task.name, row.task.word()));
     }
     Ok(row)
 }

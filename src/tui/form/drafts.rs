@@ -6,6 +6,17 @@ use crate::{actions::Command, tui::field::Field};
 /// The most forms that are kept.
 const KEPT: usize = 20;
 
+/// How the command line of a form came to its end.
+#[derive(Debug, Clone, Copy)]
+pub enum Ending<'a> {
+    /// It is done, or on its way.
+    Accepted,
+    /// It has done nothing yet, and asks.
+    Asks,
+    /// It came to nothing, and why.
+    Failed(&'a str),
+}
+
 /// What was typed and has not been done yet.
 #[derive(Debug, Default)]
 pub struct Drafts {
@@ -81,23 +92,38 @@ impl Drafts {
         }
     }
 
-    /// The command line of a message has come to its end. One that was accepted is on record, whatever becomes of it.
-    pub fn message_ended(&mut self, line: &str, accepted: bool) {
-        let Some(index) = self.sent_messages.iter().position(|(sent, ..)| sent == line) else { return };
+    /// The command line of a message has come to its end. One that was accepted is on record, whatever becomes of it;
+    /// one that was not is given back, and kept.
+    pub fn message_ended(&mut self, line: &str, accepted: bool) -> Option<(Vec<String>, Field)> {
+        let index = self.sent_messages.iter().position(|(sent, ..)| sent == line)?;
         let (_, to, field) = self.sent_messages.remove(index);
-        if !accepted && self.message(&to).is_none() {
-            self.keep_message(to, field);
+        if accepted || self.message(&to).is_some() {
+            return None;
         }
+        self.keep_message(to.clone(), field.clone());
+        Some((to, field))
     }
 
-    /// The command line has come to its end: what came to nothing can be opened and mended.
-    pub fn ended(&mut self, line: &str, well: bool) {
-        let Some(index) = self.sent.iter().position(|(sent, _)| sent == line) else { return };
-        let (_, form) = self.sent.remove(index);
+    /// The command line has come to its end. What came to nothing can be opened and mended, and says what was wrong; the
+    /// form, when it is its only command line.
+    pub fn ended(&mut self, line: &str, ending: Ending<'_>) -> Option<&Form> {
+        let index = self.sent.iter().position(|(sent, _)| sent == line)?;
+        let (_, mut form) = self.sent.remove(index);
         // What was typed anew meanwhile is not written over.
-        if !well && self.of(form.subject, form.about.as_deref()).is_none() {
-            self.keep(form);
+        if self.of(form.subject, form.about.as_deref()).is_some() {
+            return None;
         }
+        let failed = match ending {
+            Ending::Accepted => return None,
+            Ending::Asks => None,
+            Ending::Failed(why) => Some(why),
+        };
+        if let Some(why) = failed {
+            form.refuse(why);
+        }
+        let is_whole = form.lines().len() == 1;
+        self.keep(form);
+        self.left.last().filter(|_| is_whole && failed.is_some())
     }
 }
 
@@ -125,11 +151,16 @@ mod tests {
         assert!(drafts.of(Subject::Budget, Some("lexer")).is_none() && drafts.of(Subject::Bind, None).is_none());
         drafts.sent("a line".into(), form(Subject::Budget, Some("parser")));
         assert!(drafts.of(Subject::Budget, Some("parser")).is_none(), "submitted");
-        drafts.ended("another line", false);
-        drafts.ended("a line", false);
+        assert!(drafts.ended("another line", Ending::Failed("no")).is_none());
+        let failed = drafts.ended("a line", Ending::Failed("no such task")).expect("the form that failed");
+        assert_eq!(failed.refused.as_ref().map(|fault| fault.words.as_str()), Some("no such task"));
         assert!(drafts.of(Subject::Budget, Some("parser")).is_some(), "it failed");
         drafts.sent("a line".into(), form(Subject::Budget, Some("parser")));
-        drafts.ended("a line", true);
+        assert!(drafts.ended("a line", Ending::Asks).is_none());
+        let asked = drafts.of(Subject::Budget, Some("parser")).expect("it comes back after a no");
+        assert!(asked.refused.is_none(), "to be asked is no fault");
+        drafts.sent("a line".into(), form(Subject::Budget, Some("parser")));
+        assert!(drafts.ended("a line", Ending::Accepted).is_none());
         assert!(drafts.of(Subject::Budget, Some("parser")).is_none(), "it is done");
     }
 }

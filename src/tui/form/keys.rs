@@ -9,6 +9,7 @@ use crate::{
     actions::{Command, KnownBy, Unregistered},
     base::{Result, text::one_line},
     tui::{
+        acts,
         app::App,
         criteria,
         editing::{self, Lines},
@@ -156,9 +157,10 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
             // Its form stays below the question, and comes back with a no.
             if let [command] = commands.as_slice()
                 && let Some(words) = operator::question(app, command)
-                    .or_else(|| finish::question(command))
+                    .or_else(|| finish::question(app, command))
                     .or_else(|| criteria::question(command))
                     .or_else(|| supervising::question(command))
+                    .or_else(|| acts::confirmation(command))
             {
                 return ask_command(app, &words, command.clone());
             }

@@ -9,11 +9,12 @@ mod present;
 mod subjects;
 mod supervising;
 
-pub use drafts::Drafts;
+pub use drafts::{Drafts, Ending};
 pub(super) use present::arrived as terms_arrived;
 pub use subjects::{Subject, active, fresh, is_offered, selected_task};
 
 use self::control::{Choice, Control};
+use super::{answers, app::App};
 use crate::actions::{Argv, Command};
 
 /// The longest text of one field, in bytes.
@@ -225,6 +226,23 @@ impl Form {
         })
     }
 
+    /// What has to be known before it is submitted: what stands in its way, as far as the cockpit knows.
+    #[must_use]
+    pub fn warning(&self, app: &App) -> Option<String> {
+        match self.subject {
+            Subject::Interrupt => answers::asks_first(app, self.entries.first()?.control.value()),
+            Subject::CreateTask | Subject::Pair => taken(app, self.entries.first()?.control.value()),
+            _ => None,
+        }
+    }
+
+    /// Its command came to nothing: says why, at the field that is named, if one is.
+    pub fn refuse(&mut self, why: &str) {
+        let entry = self.named_in(why);
+        self.focus = entry.unwrap_or(self.focus);
+        self.refused = Some(Fault { entry, words: why.to_owned() });
+    }
+
     /// Takes over what was filled in before.
     pub fn refill(&mut self, before: &Self) {
         // Which criterion is meant is chosen in the box, each time anew.
@@ -233,5 +251,20 @@ impl Form {
             entry.control.refill(&old.control);
         }
         self.focus = before.focus.min(self.entries.len().saturating_sub(1));
+        self.refused.clone_from(&before.refused);
     }
+}
+
+/// That a task of this name has ended, and what a new one of the name does to it; none while one is open, too.
+fn taken(app: &App, name: &str) -> Option<String> {
+    let named = || app.board().into_iter().flat_map(|board| &board.tasks).filter(|row| row.task.name == name);
+    if named().any(|row| row.task.state.is_open()) {
+        return None;
+    }
+    let task = &named().max_by_key(|row| row.task.created_at)?.task;
+    Some(format!(
+        "there is a task {name} that is {} already. It stays on record as {}; the name means the new one from then on.",
+        task.word(),
+        task.id
+    ))
 }

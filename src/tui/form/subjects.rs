@@ -8,8 +8,8 @@ use super::{
 use crate::{
     actions::{
         Action as _, Bind, CompactWorker, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
-        ManagerConfig, OperatorInbox, Pair, RegisterManager, RegisterWorker, Resume, SessionInterrupt, StartManager,
-        StartWorker, StopTask, Tasks,
+        ManagerConfig, OperatorInbox, Pair, RegisterManager, RegisterWorker, RequestWorkerCompact, Resume,
+        SessionInterrupt, StartManager, StartWorker, StopTask, Tasks,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -52,6 +52,8 @@ text_enum! {
         Bind => "bind",
         /// Has a worker compact its context.
         Compact => "compact",
+        /// Has a worker begin an empty context.
+        Clear => "clear",
         /// Ends the turn that runs, with a message for the session afterwards.
         Interrupt => "interrupt",
         /// Brings a session back.
@@ -97,6 +99,7 @@ impl Subject {
             Self::Adopt => Discover::NAME,
             Self::Bind => Bind::NAME,
             Self::Compact => CompactWorker::NAME,
+            Self::Clear => RequestWorkerCompact::NAME,
             Self::Interrupt => SessionInterrupt::NAME,
             Self::Resume => Resume::NAME,
             Self::Deregister => Deregister::NAME,
@@ -126,9 +129,10 @@ impl Subject {
             Self::Adopt => "adopt Codex sessions that run here",
             Self::Bind => "bind worker and manager to a task",
             Self::Compact => "compact a worker's context",
+            Self::Clear => "clear a worker's context: it forgets all of it",
             Self::Interrupt => "interrupt: what the turn has not finished is lost",
             Self::Resume => "resume a session that has ended",
-            Self::Deregister => "deregister a session",
+            Self::Deregister => "deregister a session: it runs on, unsupervised",
             Self::Budget => "limit a task's nudges",
             Self::Terms => "change the terms of a task",
             Self::Settle => "answer a question that is put to you",
@@ -153,6 +157,7 @@ impl Subject {
             Self::Adopt => "adopt",
             Self::Bind => "bind",
             Self::Compact => "compact",
+            Self::Clear => "clear",
             Self::Interrupt => "interrupt",
             Self::Resume => "resume",
             Self::Deregister => "deregister",
@@ -166,6 +171,37 @@ impl Subject {
             Self::DeferCriterion => "put off",
             Self::RejectCriterion => "drop",
             Self::StopTask => "stop",
+        }
+    }
+
+    /// Whether its command is asked about before it runs.
+    #[must_use]
+    pub fn asks(self) -> bool {
+        match self {
+            Self::Clear
+            | Self::Deregister
+            | Self::Settle
+            | Self::DeferCriterion
+            | Self::RejectCriterion
+            | Self::StopTask => true,
+            Self::CreateTask
+            | Self::StartWorker
+            | Self::StartManager
+            | Self::Pair
+            | Self::RegisterWorker
+            | Self::RegisterManager
+            | Self::Adopt
+            | Self::Bind
+            | Self::Compact
+            | Self::Interrupt
+            | Self::Resume
+            | Self::Budget
+            | Self::Terms
+            | Self::Step
+            | Self::Reviewer
+            | Self::AddCriterion
+            | Self::AcceptCriterion
+            | Self::SatisfyCriterion => false,
         }
     }
 
@@ -199,6 +235,7 @@ impl Subject {
                 })
             }
             Self::Compact
+            | Self::Clear
             | Self::Budget
             | Self::Terms
             | Self::Step
@@ -231,6 +268,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Adopt => (&["--adopt"], adopt()),
         Subject::Bind => (&[], bind(app)?),
         Subject::Compact => (&["--no-wait"], compact(app)?),
+        Subject::Clear => (&["--clear", "--no-wait"], clear(app)?),
         Subject::Interrupt => (&[], interrupt(app)?),
         Subject::Resume => (&[], resume(app)?),
         Subject::Deregister => (&[], deregister(app)?),
@@ -280,7 +318,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
             let free = |role| session(&|row: &SessionRow| is_free(row, role));
             task(|row| active(row).is_none()) && free(Role::Worker) && free(Role::Manager)
         }
-        Subject::Compact | Subject::Step => task(|row| active(row).is_some()),
+        Subject::Compact | Subject::Clear | Subject::Step => task(|row| active(row).is_some()),
         Subject::Budget | Subject::StopTask | Subject::Terms | Subject::Reviewer => task(|_| true),
         Subject::AddCriterion => finish::can_finish(app),
         Subject::AcceptCriterion => closing::any(app, CriterionMove::Accept),
@@ -470,6 +508,24 @@ fn compact(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
         required(line("reason", "--reason", "why; it stands in the audit trail")),
+    ])
+}
+
+fn clear(app: &App) -> Result<Vec<Entry>, String> {
+    let tasks = open_tasks(app, |row| active(row).is_some());
+    if tasks.is_empty() {
+        return Err("no task has a worker whose context could be cleared".to_owned());
+    }
+    let task = selected_task(app).map(|row| row.task.name.clone());
+    Ok(vec![
+        pick(
+            "task",
+            Flag::Word,
+            "its worker begins an empty thread; nothing of its context is kept",
+            tasks,
+            task.as_deref(),
+        ),
+        switch("ask first", "--prompt-only", "clear nothing yet: ask the worker to write down what must be kept"),
     ])
 }
 

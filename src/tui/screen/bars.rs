@@ -8,12 +8,13 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{delivery, put, span, styled};
+use super::{delivery, doctor, put, span, styled};
 use crate::{
-    base::text::age,
+    base::text::{age, counted},
     model::board::Attention,
     tui::{
         app::{App, Screen, count},
+        form,
         keymap::{Binding, Intent},
         layer::Layer,
         messages, operator,
@@ -140,7 +141,6 @@ pub(super) fn banner(app: &App) -> Line<'static> {
         Some(at) => format!("last change {} ago", age(at.age_seconds(app.now))),
         None => "last change unknown".to_owned(),
     };
-    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let counts = format!("{}, {}", counted(board.sessions.len(), "session"), counted(board.tasks.len(), "task"));
     let running = match app.receipts.running() {
         0 => None,
@@ -214,31 +214,81 @@ fn shorten_front(text: &str, width: usize, glyphs: Glyphs) -> String {
 
 /// The keys that work now, as many as fit; the one for help always does.
 pub(super) fn footer(app: &App) -> Line<'static> {
-    let width = |row: &Binding| row.keys.first().map_or(0, |key| key.name().width()) + word(app, row).width() + 3;
     let places = app.places();
     let keymap = &app.settings.keymap;
-    let rows: Vec<&Binding> = keymap
+    let mut rows: Vec<&Binding> = keymap
         .rows(&places[..places.len() - 1])
         // A meaning that was taken off the keyboard has no key to be shown.
         .filter(|row| !row.keys.is_empty() && is_offered(app, row.intent))
         .collect();
-    let help = rows.iter().position(|row| row.intent == Intent::Help);
-    let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| width(rows[index])));
+    let first = told_first(app);
+    rows.sort_by_key(|row| first.iter().position(|intent| *intent == row.intent).unwrap_or(first.len()));
+    let mut entries: Vec<Entry> = Vec::new();
+    for row in rows {
+        let (key, word) = (row.keys.first().map_or_else(String::new, |key| key.name()), word(app, row));
+        // Two keys that do the same stand beside one word.
+        let can_share = |intent| matches!(intent, Intent::Accept | Intent::NextField | Intent::Submit | Intent::Back);
+        let same = entries.iter_mut().find(|entry| entry.word == word && can_share(entry.intent));
+        match same.filter(|_| can_share(row.intent)) {
+            Some(entry) => entry.key = format!("{}/{key}", entry.key),
+            None => entries.push(Entry { key, word, intent: row.intent }),
+        }
+    }
+    let help = entries.iter().position(|entry| entry.intent == Intent::Help);
+    let mut room = usize::from(app.size.width).saturating_sub(help.map_or(0, |index| entries[index].width()));
     let mut spans = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         if help != Some(index) {
-            if room < width(row) {
+            if room < entry.width() {
                 match help {
-                    Some(help) if help > index => spans.extend(key_words(app, rows[help])),
+                    Some(help) if help > index => spans.extend(entries[help].spans(app)),
                     _ => {}
                 }
                 break;
             }
-            room -= width(row);
+            room -= entry.width();
         }
-        spans.extend(key_words(app, row));
+        spans.extend(entry.spans(app));
     }
     Line::from(spans)
+}
+
+/// Keys in the footer, and what they do in a word.
+struct Entry {
+    key: String,
+    word: &'static str,
+    intent: Intent,
+}
+
+impl Entry {
+    /// What is said behind the key; nothing when that is its own name.
+    fn says(&self) -> String {
+        if self.key.eq_ignore_ascii_case(self.word) { " ".to_owned() } else { format!(" {} ", self.word) }
+    }
+
+    fn width(&self) -> usize {
+        1 + self.key.width() + self.says().width()
+    }
+
+    fn spans(&self, app: &App) -> [Span<'static>; 3] {
+        [Span::raw(" "), span(app, Part::Key, self.key.clone()), span(app, Part::Dim, self.says())]
+    }
+}
+
+/// The keys that an empty place tells of: they stand first.
+fn told_first(app: &App) -> &'static [Intent] {
+    match app.screen {
+        _ if !app.layers.is_empty() => &[],
+        Screen::Task => match app.selected_task() {
+            None => &[Intent::NewTask, Intent::Bind],
+            Some(row) if row.task.state.is_open() && form::active(row).is_none() => &[Intent::Bind],
+            Some(_) => &[],
+        },
+        Screen::Fleet if app.fleet.list.id.is_none() => {
+            &[Intent::Adopt, Intent::StartWorker, Intent::NewTask, Intent::Bind]
+        }
+        _ => &[],
+    }
 }
 
 /// Whether a key does something now. What lies over a screen has keys that work as long as it lies there; those that are
@@ -275,6 +325,9 @@ fn word(app: &App, row: &Binding) -> &'static str {
     if row.intent == Intent::Pause && messages::is_paused(app) {
         return "deliver again";
     }
+    if app.layers.is_empty() && app.screen == Screen::Doctor && row.intent == Intent::Open {
+        return doctor::mending_word(app).unwrap_or(row.short);
+    }
     let Some(Layer::Form(form)) = app.layers.last() else { return row.short };
     match row.intent {
         Intent::Accept => form.accept_word(),
@@ -282,9 +335,4 @@ fn word(app: &App, row: &Binding) -> &'static str {
         Intent::Toggle => form.toggle_word().unwrap_or(row.short),
         _ => row.short,
     }
-}
-
-fn key_words(app: &App, row: &Binding) -> [Span<'static>; 3] {
-    let key = row.keys.first().map_or_else(String::new, |key| key.name());
-    [Span::raw(" "), span(app, Part::Key, key), span(app, Part::Dim, format!(" {} ", word(app, row)))]
 }

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{ago, list::Rows, span};
 use crate::{
-    actions::{Action as _, Adoptable, Argv, Checkup, Discover, Finding, Verdict},
+    actions::{Action as _, Adoptable, Argv, Checkup, Command, Discover, Finding, Verdict},
     base::text::one_line,
     tui::{
         app::App,
@@ -17,6 +17,9 @@ use crate::{
         wrap::{cut, pad, wrap},
     },
 };
+
+/// The program that remedies name when they mean this one.
+const PROGRAM: &str = "conveyor";
 
 /// The most lines of one finding.
 const LINES: usize = 40;
@@ -105,6 +108,38 @@ impl Rows for Findings {
     }
 }
 
+/// What mends a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mending {
+    /// A command that can be run from here.
+    Run(Box<Command>),
+    /// One of another program, or one in which something has to be filled in.
+    Copy(String),
+}
+
+/// What mends the selected finding.
+#[must_use]
+pub fn mending(app: &App) -> Option<Mending> {
+    let line = repair(app)?;
+    let words = shell_words::split(&line).unwrap_or_default();
+    // `WORKER` stands for a name that a person has to put there.
+    let is_blank = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    match words.split_first() {
+        Some((program, words)) if program == PROGRAM && !words.iter().any(is_blank) => {
+            Some(Command::parse(words).map_or(Mending::Copy(line), |command| Mending::Run(Box::new(command))))
+        }
+        _ => Some(Mending::Copy(line)),
+    }
+}
+
+/// What the key of the selected finding does, in a word.
+pub(super) fn mending_word(app: &App) -> Option<&'static str> {
+    Some(match mending(app)? {
+        Mending::Run(_) => "repair",
+        Mending::Copy(_) => "copy",
+    })
+}
+
 /// The command that mends the selected finding; none when its remedy is no single command.
 #[must_use]
 pub fn repair(app: &App) -> Option<String> {
@@ -132,7 +167,7 @@ pub(super) fn summary(app: &App) -> (Part, String) {
             let health = problems.unwrap_or_else(|| "healthy".to_owned());
             let unchecked = match checkup.count(Verdict::Unchecked) {
                 0 => None,
-                more => Some(format!("{more} not to be seen")),
+                more => Some(format!("{more} unseen")),
             };
             let words: Vec<String> =
                 [Some(health), count(Verdict::Remark, "remark"), unchecked].into_iter().flatten().collect();
@@ -193,6 +228,12 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             if let Some(remedy) = &finding.remedy {
                 lines.extend([(Part::Text, String::new()), (Part::Title, "to mend it".to_owned())]);
                 lines.push((Part::Key, remedy.clone()));
+                let does = match mending(app) {
+                    Some(Mending::Run(_)) => Some("runs it, after a question"),
+                    Some(Mending::Copy(_)) => Some("copies it, to be run in a shell"),
+                    None => None,
+                };
+                lines.extend(does.map(|does| (Part::Dim, format!("{} {does}", app.key(Intent::Open)))));
             }
             let twin = match finding.area {
                 crate::actions::Area::Installation => "conveyor doctor --text",
@@ -236,14 +277,22 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
         .collect()
 }
 
+/// How many problems the first screen shows.
+const IN_BRIEF: usize = 3;
+
 /// What doctor found, as the first screen shows it: what is wrong, and what runs here already.
 pub(super) fn in_brief(app: &App) -> Vec<(Part, String)> {
     let (part, text) = summary(app);
     let mut lines = vec![(part, format!("Doctor ({}): {text}", app.key(Intent::Doctor)))];
     let Some(checkup) = checkup(app) else { return lines };
-    for finding in checkup.findings.iter().filter(|finding| finding.verdict == Verdict::Problem).take(3) {
+    for finding in checkup.findings.iter().filter(|finding| finding.verdict == Verdict::Problem).take(IN_BRIEF) {
         lines.push((Part::Failed, format!("  ! {}: {}", finding.about, one_line(&finding.message))));
         lines.extend(finding.remedy.as_ref().map(|remedy| (Part::Key, format!("    -> {}", one_line(remedy)))));
+    }
+    let more = checkup.count(Verdict::Problem).saturating_sub(IN_BRIEF);
+    if more > 0 {
+        let doctor = app.key(Intent::Doctor);
+        lines.push((Part::Failed, format!("  ! and {more} more: {doctor} shows all")));
     }
     match checkup.adoptable.as_slice() {
         [] if !checkup.knows_adoptable() => {

@@ -4,12 +4,24 @@ use super::ago;
 use crate::{
     base::Timestamp,
     model::state::{Agreement, Reading},
-    tui::{backend::Explanation, theme::Part},
+    tui::{app::App, backend::Explanation, theme::Part},
 };
 
-/// The paragraphs of an explanation.
+/// The paragraphs of what is known of this session's state.
 #[must_use]
-pub fn text(explanation: &Explanation, now: Timestamp) -> Vec<(Part, String)> {
+pub fn paragraphs(app: &App, session: &str) -> Vec<(Part, String)> {
+    match app.explaining.of(session) {
+        None => vec![(Part::Dim, "looking".to_owned())],
+        Some(Ok(explanation)) => text(explanation, app.now),
+        Some(Err(failure)) => {
+            let hint = failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}")));
+            std::iter::once((Part::Error, failure.message.clone())).chain(hint).collect()
+        }
+    }
+}
+
+/// The paragraphs of an explanation.
+fn text(explanation: &Explanation, now: Timestamp) -> Vec<(Part, String)> {
     let judgement = &explanation.judgement;
     let source = judgement.source.map_or("no sensor", |source| source.as_str());
     let mut text = vec![

@@ -16,7 +16,7 @@ use crate::{
     },
     tui::{
         app::App,
-        finish::Finishing,
+        finish::{Finishing, NOTHING_LEFT, left_over},
         keymap::{Intent, Place},
         submitting::command_line,
         theme::Part,
@@ -69,12 +69,15 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         lines.extend(wrapped(app, Part::Text, &text, width));
         return lines;
     }
+    let left = left_over(app, &finishing.task);
+    let part = if left == NOTHING_LEFT { Part::Text } else { Part::Warning };
+    lines.extend(wrapped(app, part, &left, width));
     let row = app.board().and_then(|board| board.tasks.iter().find(|row| row.task.id == finishing.task));
     let binding = row.and_then(|row| row.bindings.iter().find(|binding| binding.state == BindingState::Active));
     let sessions = match binding {
-        None => "Nobody is bound to it; what waits for it is taken back.".to_owned(),
+        None => "Nobody is bound to it.".to_owned(),
         Some(binding) => format!(
-            "Its binding ends and what waits for it is taken back. Worker {}, manager {}.",
+            "Its binding ends. Worker {}, manager {}.",
             becomes(app, &binding.worker, finishing.stop_worker),
             becomes(app, &binding.manager, finishing.stop_manager)
         ),

@@ -108,11 +108,17 @@ impl Row<'_> {
     }
 }
 
-/// Whether a session has a row: it passes the filter, and when it is gone, those are asked for.
+/// Whether a session has a row: it passes the filter, and when it is gone, those are asked for. One that is selected
+/// keeps its row when it goes, until another one is selected: the next key is about it, and not about a neighbour.
 #[must_use]
 pub fn shows(app: &App, row: &SessionRow) -> bool {
-    let is_folded = row.attention == Attention::Gone && !app.attending.shows_gone && !app.filter.asks_for_gone();
+    let is_folded = folds(app) && row.attention == Attention::Gone && app.fleet.list.id.as_deref() != Some(&row.id);
     !is_folded && app.filter.matches_session(row, app.now)
+}
+
+/// Whether sessions that are gone are folded into the line below the rows.
+fn folds(app: &App) -> bool {
+    !app.attending.shows_gone && !app.filter.asks_for_gone()
 }
 
 /// How many sessions that pass the filter are gone.
@@ -124,7 +130,11 @@ pub fn gone(app: &App) -> usize {
 
 /// How many of them are folded into the line below the rows.
 fn folded(app: &App) -> usize {
-    if app.attending.shows_gone || app.filter.asks_for_gone() { 0 } else { gone(app) }
+    let Some(board) = app.board().filter(|_| folds(app)) else { return 0 };
+    let is_folded = |row: &&SessionRow| {
+        row.attention == Attention::Gone && app.filter.matches_session(row, app.now) && !shows(app, row)
+    };
+    board.sessions.iter().filter(is_folded).count()
 }
 
 /// The selected row.

@@ -86,6 +86,9 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, form: &Form) {
 /// What belongs into the field or what is wrong with it, and the command line.
 fn below(app: &App, form: &Form, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![Line::default()];
+    if let Some(warning) = form.warning(app) {
+        lines.extend(wrapped(app, Part::Warning, &warning, width));
+    }
     match (&form.refused, form.entries.get(form.focus)) {
         (Some(fault), _) => lines.extend(wrapped(app, Part::Error, &fault.words, width)),
         (None, Some(entry)) => {

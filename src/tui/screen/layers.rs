@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+/// What stands before the command line that shows the same.
+const SAME: &str = "the same in a shell";
+
 const ASCII_BORDER: border::Set<'static> = border::Set {
     top_left: "+",
     top_right: "+",
@@ -173,9 +176,13 @@ fn lines(app: &App, layer: &Layer) -> Vec<Line<'static>> {
                     let runs = app.receipts.get(number).is_some_and(|receipt| receipt.outcome == Outcome::Running);
                     (super::receipts::lines(app, number, width), if runs { "it runs" } else { "it ran" })
                 }
-                About::Explain(_) | About::Diff(_) | About::Message => {
+                About::Explain(ref session) => {
+                    let text = super::explain::paragraphs(app, session);
+                    (text.iter().flat_map(|(part, text)| wrapped(app, *part, text, width)).collect(), SAME)
+                }
+                About::Diff(_) | About::Message => {
                     let text = reader.text.iter();
-                    (text.flat_map(|(part, text)| wrapped(app, *part, text, width)).collect(), "the same in a shell")
+                    (text.flat_map(|(part, text)| wrapped(app, *part, text, width)).collect(), SAME)
                 }
             };
             if let Some(command) = &reader.command {
@@ -207,7 +214,8 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
         Layer::Answer(asked) => match asked.meant() {
             Some(view) => {
                 let answers = view.question.answers.iter();
-                let keys = answers.map(|verdict| (answers::intent_of(*verdict), verdict.as_str()));
+                let word = |verdict| answers::word(&view.question, verdict);
+                let keys = answers.map(|verdict| (answers::intent_of(*verdict), word(*verdict)));
                 let attach = works(app, Intent::Attach).then_some((Intent::Attach, "attach"));
                 let keys = keys.chain(attach).chain([(Intent::Back, "leave it open")]);
                 // What it is about may have been scrolled away from.

@@ -20,7 +20,7 @@ use crate::{
         session::Registration,
         state::{Condition, Source},
         supervision::CriteriaSummary,
-        task::{BindingState, TaskState},
+        task::{BindingState, Task, TaskState},
     },
     tui::{
         app::App,
@@ -190,13 +190,13 @@ impl Rows for Tasks {
     }
 
     fn line(app: &App, row: &TaskRow, width: usize) -> Line<'static> {
-        let (criteria, state) = (criteria::cell(app, Some(&row.criteria)), row.task.state.as_str());
+        let (criteria, state) = (criteria::cell(app, Some(&row.criteria)), row.task.word());
         let right = format!("{criteria} {state:>9} {:>5} ", ago(Some(row.task.updated_at), app.now));
         let room = width.saturating_sub(right.len() + 1);
         Line::from(vec![
             Span::raw(" "),
             span(app, Part::Title, pad(&row.task.name, room, app.settings.glyphs)),
-            span(app, state_part(row.task.state), right),
+            span(app, state_part(&row.task), right),
         ])
     }
 
@@ -225,11 +225,13 @@ impl Rows for Tasks {
     }
 }
 
-fn state_part(state: TaskState) -> Part {
-    match state {
+fn state_part(task: &Task) -> Part {
+    match task.state {
         TaskState::Candidate | TaskState::Paused => Part::Idle,
         TaskState::Managed => Part::Working,
         TaskState::Done => Part::Dim,
+        // It was stopped on purpose: nothing has gone wrong.
+        TaskState::Failed if task.end.is_some() => Part::Dim,
         TaskState::Failed => Part::Failed,
     }
 }
@@ -242,12 +244,12 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     let created = ago(Some(task.created_at), app.now);
     let updated = ago(Some(task.updated_at), app.now);
     let mut lines = vec![(
-        state_part(task.state),
-        format!("{}{separator}recorded {created} ago{separator}changed {updated} ago", task.state),
+        state_part(task),
+        format!("{}{separator}recorded {created} ago{separator}changed {updated} ago", task.word()),
     )];
     if let Some(end) = &task.end {
         let text = format!("ended {} ago by {}: {}", ago(Some(end.at), app.now), end.by, one_line(&end.reason));
-        lines.extend(wrap(&text, width, 10).into_iter().map(|line| (state_part(task.state), line)));
+        lines.extend(wrap(&text, width, 10).into_iter().map(|line| (state_part(task), line)));
     }
     // What it is held to comes first: on a low screen nothing else may be seen.
     let (part, criteria) = criteria::line(&row.criteria);

@@ -63,6 +63,35 @@ fn an_interruption_is_a_form_with_what_is_to_be_said_afterwards() {
 }
 
 #[test]
+fn a_session_that_asks_is_not_interrupted_and_the_form_says_which_key_leads_on() {
+    let mut app = app(80, 24);
+    press(&mut app, "!");
+    let frame = screen(&app);
+    for part in ["w1 asks something, and is not interrupted", "this; then y shows what it asks. 3 there says no"] {
+        assert!(frame.contains(part), "{part}\n{frame}");
+    }
+    press(&mut app, "Esc j !");
+    assert!(!screen(&app).contains("asks something"), "{}", screen(&app));
+}
+
+#[test]
+fn a_no_that_ends_the_turn_says_so_before_it_is_given() {
+    let mut app = app(100, 30);
+    let mut on_screen = asks("make install", Verdict::ALL);
+    on_screen.question.source = Source::Screen;
+    press(&mut app, "y");
+    arrive(&mut app, vec![on_screen]);
+    assert!(screen(&app).contains("2 decline, ends the turn"), "{}", screen(&app));
+    press(&mut app, "2");
+    assert!(screen(&app).contains("That ends the turn as well"), "{}", screen(&app));
+    press(&mut app, "n y");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL)]);
+    assert!(screen(&app).contains("2 decline  3 cancel"), "{}", screen(&app));
+    press(&mut app, "2");
+    assert!(screen(&app).contains("Decline this? The turn goes on without it."), "{}", screen(&app));
+}
+
+#[test]
 fn an_approval_takes_three_keys_and_quotes_what_it_approves() {
     let mut app = app(100, 30);
     assert_eq!(press(&mut app, "y"), [Effect::Load(Load::Questions("session-w1".into()))]);

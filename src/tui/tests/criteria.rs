@@ -252,14 +252,21 @@ fn a_task_that_cannot_be_finished_is_stopped_from_there_after_a_question() {
 fn the_footer_of_a_form_says_what_enter_and_space_do_in_the_field_with_the_keyboard() {
     let mut app = app(80, 24);
     press(&mut app, "+");
-    assert!(footer(&app).starts_with(" Enter next ") && !footer(&app).contains("Space"), "{}", footer(&app));
+    assert!(footer(&app).starts_with(" Enter/Tab next ") && !footer(&app).contains("Space"), "{}", footer(&app));
     press(&mut app, "Tab Tab Tab");
-    assert!(footer(&app).contains("Enter next") && footer(&app).contains("Space choose"), "{}", footer(&app));
+    assert!(footer(&app).contains("Enter/Tab next") && footer(&app).contains("Space choose"), "{}", footer(&app));
     press(&mut app, "Tab Tab Tab");
-    assert!(footer(&app).contains("Enter start") && footer(&app).contains("Space yes or no"), "{}", footer(&app));
-    assert!(footer(&app).contains("Ctrl-S start"), "{}", footer(&app));
+    assert!(
+        footer(&app).contains("Enter/Ctrl-S start") && footer(&app).contains("Space yes or no"),
+        "{}",
+        footer(&app)
+    );
     press(&mut app, "Esc T Tab Tab");
-    assert!(footer(&app).contains("Enter create") && footer(&app).contains("Ctrl-J new line"), "{}", footer(&app));
+    assert!(
+        footer(&app).contains("Enter/Ctrl-S create") && footer(&app).contains("Ctrl-J new line"),
+        "{}",
+        footer(&app)
+    );
     // A name that Enter would complete first is not sent by it.
     press(&mut app, "Esc :");
     write(&mut app, "deregister");
@@ -267,7 +274,7 @@ fn the_footer_of_a_form_says_what_enter_and_space_do_in_the_field_with_the_keybo
     write(&mut app, "2");
     assert!(footer(&app).contains("Enter complete"), "{}", footer(&app));
     press(&mut app, "Enter");
-    assert!(footer(&app).contains("Enter deregister"), "{}", footer(&app));
+    assert!(footer(&app).contains("Enter/Ctrl-S deregister"), "{}", footer(&app));
 }
 
 #[test]

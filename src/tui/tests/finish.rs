@@ -1,12 +1,13 @@
 //! Finishing a task by keys: every gate is shown first, and nothing is done while one is not met.
 
-use super::fake::{app, press, review, screen, shown_criteria};
+use super::fake::{app, busy, nudge, press, quiet, review, screen, shown_criteria};
 use crate::{
     actions::Command,
     base::Error,
-    model::{session::Registration, supervision::Standing},
+    model::{delivery::Phase, session::Registration, supervision::Standing},
     tui::{
         app::update,
+        finish::left_over,
         layer::Layer,
         message::{Effect, Load, Msg},
     },
@@ -139,4 +140,64 @@ fn over_a_yes_deliveries_are_stopped_and_not_let_go_on() {
         assert!(frame.contains("S deliver again") && !frame.contains("pause all"), "{keys}: {frame}");
         assert!(press(&mut app, "S").is_empty() && screen(&app).contains("Deliver again?"), "{keys}");
     }
+}
+
+#[test]
+fn the_end_of_a_task_says_which_messages_it_takes_back_before_it_does() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    assert!(screen(&app).contains("No message waits for it."), "{}", screen(&app));
+    // It reads on while it is open.
+    let unread = nudge(3, Phase::Delivered, 20, "three");
+    let one = crate::actions::Deliveries { commands: vec![nudge(1, Phase::Queued, 5, "one")], ..quiet() };
+    update(&mut app, Msg::Deliveries(Ok(one.clone())));
+    let told = |app: &crate::tui::app::App| left_over(app, TASK);
+    assert_eq!(told(&app), "1 message still waits and is taken back, never to arrive: nudge to w1 from you.");
+    assert!(screen(&app).contains("1 message still waits and is taken back"), "{}", screen(&app));
+    let mut several = one;
+    several.commands.extend([nudge(2, Phase::Submitted, 9, "two"), unread]);
+    several.commands.push(crate::model::deliveries::CommandRow {
+        created_by: "manager".into(),
+        ..nudge(4, Phase::Claimed, 2, "four")
+    });
+    let mut seen = nudge(5, Phase::Delivered, 60, "five");
+    seen.item.as_mut().unwrap().read_at = Some(crate::tui::tests::fake::ago(50));
+    several.commands.push(seen);
+    several.commands.push(crate::model::deliveries::CommandRow {
+        task_id: Some("task-cli".into()),
+        ..nudge(6, Phase::Queued, 2, "another task's")
+    });
+    several.items = busy().items;
+    let reports = several
+        .items
+        .iter()
+        .filter(|item| item.task_id.as_deref() == Some(TASK) && item.command_id.is_none() && item.facts.is_unread());
+    let reports = match reports.count() {
+        0 => String::new(),
+        1 => " 1 report that nobody has read is put away.".to_owned(),
+        count => format!(" {count} reports that nobody has read are put away."),
+    };
+    update(&mut app, Msg::Deliveries(Ok(several)));
+    let wanted = format!(
+        "3 messages still wait and are taken back, never to arrive: nudge to w1 from you, nudge to w1 from you, nudge to \
+         w1.{reports} 1 message is on the way already and may still arrive."
+    );
+    assert_eq!(told(&app), wanted);
+    update(&mut app, Msg::Deliveries(Err(Error::refused("no"))));
+    assert!(told(&app).contains("is not known now"));
+}
+
+#[test]
+fn a_task_is_stopped_after_the_same_words() {
+    let mut app = app(80, 24);
+    let waiting = crate::actions::Deliveries { commands: vec![nudge(1, Phase::Queued, 5, "one")], ..quiet() };
+    update(&mut app, Msg::Deliveries(Ok(waiting)));
+    press(&mut app, "2 F");
+    answer(&mut app, false);
+    press(&mut app, "x");
+    super::fake::write(&mut app, "no use");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    let frame = screen(&app);
+    assert!(frame.contains("recorded as stopped, not as done") && frame.contains("1 message still waits"), "{frame}");
 }

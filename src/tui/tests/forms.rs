@@ -3,12 +3,15 @@
 use serde_json::json;
 
 use super::fake::{
-    app, app_with_questions, asking, board, finish, lines, press, screen, shown_criteria, unregistered, write,
+    ago, app, app_with_questions, asking, board, finish, lines, press, screen, shown_criteria, unregistered, write,
 };
 use crate::{
     actions::{Command, Report, UnknownPlace, Unregistered},
     base::Error,
-    model::session::Registration,
+    model::{
+        session::Registration,
+        task::{TaskEnd, TaskState},
+    },
     tui::{
         app::{App, update},
         form::{Form, Subject, fresh},
@@ -159,7 +162,13 @@ fn what_was_typed_comes_back_after_esc_and_after_a_failure() {
     press(&mut app, "Ctrl-S");
     finish(&mut app, Err(Error::conflict("there is a task lexer already")));
     assert!(screen(&app).contains("there is a task lexer already"), "{}", screen(&app));
-    press(&mut app, "Esc T");
+    // Below the receipt lies the form, with what was typed and what was wrong with it.
+    press(&mut app, "Esc");
+    assert_eq!(form(&app).lines()[0].shell_line(), "tasks '--create=lexer' '--goal=goal'");
+    assert!(screen(&app).contains("there is a task lexer already"), "{}", screen(&app));
+    press(&mut app, "Esc");
+    assert!(app.layers.is_empty());
+    press(&mut app, "T");
     assert_eq!(form(&app).lines()[0].shell_line(), "tasks '--create=lexer' '--goal=goal'");
     press(&mut app, "Ctrl-S");
     finish(&mut app, Ok(done()));
@@ -168,6 +177,37 @@ fn what_was_typed_comes_back_after_esc_and_after_a_failure() {
     write(&mut app, "x");
     press(&mut app, "Ctrl-R");
     assert_eq!(form(&app).lines()[0].shell_line(), "tasks");
+}
+
+#[test]
+fn a_failure_that_nobody_waited_for_is_said_when_its_form_is_opened_again() {
+    let mut app = app(80, 24);
+    press(&mut app, "B");
+    write(&mut app, "12");
+    press(&mut app, "Ctrl-S j");
+    finish(&mut app, Ok(Report { exit_code: 3, prose: "blocked: --max-nudges is not yours".into(), ..done() }));
+    assert!(app.layers.is_empty(), "who has gone on is not called back");
+    press(&mut app, "k B");
+    assert_eq!(form(&app).refused.as_ref().and_then(|fault| fault.entry), Some(1), "{:?}", form(&app).refused);
+    assert!(screen(&app).contains("blocked: --max-nudges is not yours"), "{}", screen(&app));
+    press(&mut app, "Ctrl-U");
+    assert!(!screen(&app).contains("is not yours"));
+}
+
+#[test]
+fn a_criterion_whose_act_failed_comes_back_as_its_form_and_not_as_the_box() {
+    let mut app = app(80, 24);
+    press(&mut app, "2");
+    update(&mut app, Msg::Criteria("task-parser".into(), Ok(shown_criteria())));
+    press(&mut app, "e +");
+    write(&mut app, "it is fast");
+    press(&mut app, "Ctrl-S");
+    finish(&mut app, Err(Error::refused("--rationale is missing")));
+    press(&mut app, "Esc");
+    assert_eq!(form(&app).entries[form(&app).focus].label, "why");
+    assert!(screen(&app).contains("it is fast"), "{}", screen(&app));
+    press(&mut app, "Esc");
+    assert!(matches!(app.layers.last(), Some(Layer::Criteria(_))));
 }
 
 #[test]
@@ -197,8 +237,33 @@ fn a_name_that_is_completed_is_seen_before_it_is_sent() {
         let shown = form(&app).lines()[0].shell_line();
         assert!(shown == "deregister -- w2" || shown == "deregister -- m2", "{shown}");
         assert!(screen(&app).contains(&format!("runs: conveyor {shown}")), "{}", screen(&app));
-        assert_eq!(lines(&press(&mut app, submit)), [format!("conveyor {shown}")]);
+        assert!(press(&mut app, submit).is_empty(), "it asks first");
+        assert!(screen(&app).contains("It runs on, but nobody watches it"), "{}", screen(&app));
+        assert_eq!(lines(&press(&mut app, "y")), [format!("conveyor {shown}")]);
     }
+}
+
+#[test]
+fn a_context_is_cleared_only_after_its_danger_was_told() {
+    let mut app = app(80, 24);
+    press(&mut app, ":");
+    write(&mut app, "clear");
+    assert!(screen(&app).contains("clear a worker's context: it forgets all of it"), "{}", screen(&app));
+    press(&mut app, "Enter");
+    let line = "request-worker-compact --clear --no-wait -- parser";
+    assert_eq!(form(&app).lines()[0].shell_line(), line);
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    assert!(screen(&app).contains("It forgets everything") && screen(&app).contains("undone"), "{}", screen(&app));
+    assert!(press(&mut app, "n").is_empty(), "its form is there again");
+    assert_eq!(form(&app).lines()[0].shell_line(), line);
+    let sent = lines(&press(&mut app, "Ctrl-S y"));
+    assert!(sent.len() == 1 && sent[0].starts_with("conveyor request-worker-compact --clear --no-wait"), "{sent:?}");
+    // To ask for a handoff first clears nothing, and asks nothing.
+    press(&mut app, ":");
+    write(&mut app, "clear");
+    press(&mut app, "Enter Tab Space");
+    let sent = lines(&press(&mut app, "Enter"));
+    assert!(sent.len() == 1 && sent[0].contains("--prompt-only"), "{sent:?}");
 }
 
 #[test]
@@ -387,4 +452,27 @@ fn what_others_will_see_is_asked_about() {
     assert!(press(&mut app, "Space Space Tab Tab Space Ctrl-S").is_empty());
     assert!(screen(&app).contains("Open a pull request for parser? Others will see it."), "{}", screen(&app));
     assert_eq!(lines(&press(&mut app, "y")), ["conveyor epilogue '--step=draft-pr' --open -- parser"]);
+}
+
+#[test]
+fn a_name_that_an_ended_task_had_is_told_before_it_is_taken_again() {
+    let mut app = app(80, 24);
+    let mut ended = board();
+    let docs = ended.tasks.iter_mut().find(|row| row.task.name == "docs").unwrap();
+    docs.task.state = TaskState::Failed;
+    docs.task.end = Some(TaskEnd { at: ago(60), by: "operator".into(), reason: "no use".into() });
+    update(&mut app, Msg::Board(Ok(ended)));
+    press(&mut app, "T");
+    write(&mut app, "doc");
+    assert!(!screen(&app).contains("there is a task"), "{}", screen(&app));
+    write(&mut app, "s");
+    let frame = screen(&app);
+    assert!(frame.contains("there is a task docs that is stopped already") && frame.contains("task-docs"), "{frame}");
+    // An open one of the name is refused when it is created; that is another matter.
+    press(&mut app, "Ctrl-U");
+    write(&mut app, "parser");
+    assert!(!screen(&app).contains("there is a task"), "{}", screen(&app));
+    press(&mut app, "Esc 2");
+    let row = screen(&app).lines().find(|line| line.contains("docs")).unwrap_or_default().to_owned();
+    assert!(row.contains("stopped") && !row.contains("failed"), "{row}");
 }

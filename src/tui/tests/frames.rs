@@ -273,6 +273,7 @@ const FRAMES: &[Frame] = &[
     }),
     ("form_bind", |width, height| with_form(width, height, Subject::Bind)),
     ("form_compact", |width, height| with_form(width, height, Subject::Compact)),
+    ("form_clear", |width, height| with_form(width, height, Subject::Clear)),
     ("form_interrupt", |width, height| with_form(width, height, Subject::Interrupt)),
     ("form_resume", |width, height| with_form(width, height, Subject::Resume)),
     ("form_deregister", |width, height| with_form(width, height, Subject::Deregister)),

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     base::{Error, Kind},
     model::delivery::Phase,
-    tui::{app::update, message::Msg},
+    tui::{
+        app::update,
+        message::{Effect, Load, Msg},
+    },
 };
 
 #[test]
@@ -62,7 +65,7 @@ fn the_headless_twin_of_what_is_shown_is_copied() {
     assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor chain -- command-1"]);
     assert_eq!(lines(&press(&mut app, "g Y")), ["copy conveyor dispatch status"]);
     let mut app = doctor(100, 30);
-    assert_eq!(lines(&press(&mut app, "Enter")), ["copy conveyor resume w4"]);
+    assert_eq!(lines(&press(&mut app, "G g j j Enter")), ["copy tmux set -s escape-time 10"]);
     assert_eq!(lines(&press(&mut app, "Y")), ["copy conveyor doctor"]);
 }
 
@@ -185,4 +188,42 @@ fn enter_shows_the_whole_message_on_the_whole_screen_and_its_keys_work_there() {
     press(&mut app, "n Esc");
     assert!(screen(&app).contains("who delivers"), "{}", screen(&app));
     assert!(!app.dispatch.view.detail && !app.dispatch.view.whole);
+}
+
+#[test]
+fn a_repair_of_ours_is_run_after_a_question_and_any_other_is_copied() {
+    let mut app = doctor(100, 30);
+    let footer = |app: &crate::tui::app::App| screen(app).lines().last().unwrap_or_default().to_owned();
+    assert!(footer(&app).contains("Enter repair"), "{}", screen(&app));
+    assert!(press(&mut app, "Enter").is_empty());
+    assert!(
+        screen(&app).contains("Run what mends it?") && screen(&app).contains("conveyor resume"),
+        "{}",
+        screen(&app)
+    );
+    let sent = lines(&press(&mut app, "y"));
+    assert!(sent.len() == 1 && sent[0].starts_with("conveyor resume ") && sent[0].ends_with(" -- w4"), "{sent:?}");
+    let after = super::fake::finish(&mut app, Err(Error::refused("w4 is still there")));
+    assert!(after.contains(&Effect::Load(Load::Checkup)), "what was found is looked at again: {after:?}");
+    let mut app = doctor(100, 30);
+    press(&mut app, "j j");
+    assert!(footer(&app).contains("Enter copy") && !footer(&app).contains("repair"), "{}", screen(&app));
+    // What has to be filled in first is not run as it stands.
+    let mut blanks = checkup();
+    blanks.findings[0].remedy = Some("`conveyor bind --task parser --worker WORKER --manager MANAGER`".into());
+    update(&mut app, Msg::Checkup(Ok(blanks)));
+    let copied = lines(&press(&mut app, "g Enter"));
+    assert_eq!(copied, ["copy conveyor bind --task parser --worker WORKER --manager MANAGER"]);
+}
+
+#[test]
+fn the_first_screen_says_how_many_problems_it_leaves_out() {
+    let mut many = checkup();
+    let problem = many.findings[0].clone();
+    many.findings.splice(0..0, (0..4).map(|_| problem.clone()));
+    let mut app = empty(100, 40);
+    update(&mut app, Msg::Board(Err(Error::new(Kind::NotFound, "there is no ledger"))));
+    update(&mut app, Msg::Checkup(Ok(many)));
+    assert!(screen(&app).contains("5 problems"), "{}", screen(&app));
+    assert!(screen(&app).contains("and 2 more: 8 shows all"), "{}", screen(&app));
 }

@@ -116,9 +116,13 @@ fn a_message_that_was_refused_can_be_opened_again() {
     write(&mut app, "run it");
     press(&mut app, "Enter");
     finish(&mut app, Err(Error::refused("10000 messages wait for \"w1\" already")));
-    press(&mut app, "Esc n");
-    let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open") };
-    assert_eq!(nudge.field.text(), "run it");
+    // It lies below the receipt, and is there again after it was left.
+    for keys in ["Esc", "Esc n"] {
+        press(&mut app, keys);
+        let Some(Layer::Nudge(nudge)) = app.layers.last() else { panic!("the message is open after {keys}") };
+        assert_eq!(nudge.field.text(), "run it");
+        assert_eq!(nudge.error.is_some(), keys == "Esc", "{:?}", nudge.error);
+    }
 }
 
 #[test]
@@ -269,7 +273,7 @@ fn the_emergency_stop_works_at_once_and_going_on_is_asked_for() {
     update(&mut app, Msg::Deliveries(Ok(paused)));
     assert!(press(&mut app, "S").is_empty());
     let frame = screen(&app);
-    assert!(frame.contains("Deliver again? 1 message(s) wait") && frame.contains("dispatch resume --all"), "{frame}");
+    assert!(frame.contains("Deliver again? 1 message waits") && frame.contains("dispatch resume --all"), "{frame}");
     assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch resume --all"]);
     // While it is not known how things stand, the key stops.
     update(&mut app, Msg::Deliveries(Err(Error::new(Kind::Ledger, "broken"))));

@@ -9,7 +9,7 @@ use crate::{
     actions::Report,
     base::{Error, Kind, Timestamp},
     engine::Notice,
-    model::board::Attention,
+    model::{board::Attention, session::Registration},
     tui::{
         app::{App, BoardState, Look, Screen, update},
         backend::EventQuery,
@@ -46,6 +46,33 @@ fn the_most_urgent_stand_first_and_the_longest_wait_before_the_rest() {
     // Since 4000, 900, 190, 61, 12 seconds, and unknown.
     assert_eq!(order(&app), ["w2", "m2", "w1", "w3", "m1", "w4", "docs"]);
     assert_eq!(selected(&app), "session-w1", "rows move, the selection does not");
+}
+
+#[test]
+fn a_session_that_is_stopped_and_resumed_stays_the_selected_one() {
+    let mut app = app(80, 24);
+    press(&mut app, "j K");
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor stop -- w2"]);
+    let mut stopped = board();
+    let row = stopped.sessions.iter_mut().find(|row| row.name == "w2").unwrap();
+    (row.attention, row.registration) = (Attention::Gone, Registration::Gone);
+    update(&mut app, Msg::Board(Ok(stopped)));
+    assert_eq!((selected(&app), app.session().map(|row| row.name.as_str())), ("session-w2", Some("w2")));
+    assert!(screen(&app).contains("w2 \u{2194} m2"), "{}", screen(&app));
+    assert!(!screen(&app).contains("1 gone"), "it is not folded: {}", screen(&app));
+    press(&mut app, "Z");
+    assert!(screen(&app).contains("conveyor resume") && screen(&app).contains("-- w2"), "{}", screen(&app));
+    press(&mut app, "Esc");
+    update(&mut app, Msg::Board(Ok(board())));
+    assert_eq!(selected(&app), "session-w2");
+    // Who goes on to another one lets it go.
+    let mut stopped = board();
+    stopped.sessions.iter_mut().find(|row| row.name == "w2").unwrap().attention = Attention::Gone;
+    update(&mut app, Msg::Board(Ok(stopped)));
+    press(&mut app, "g");
+    assert!(!order(&app).contains(&"w2".to_owned()) && screen(&app).contains("1 gone"), "{}", screen(&app));
+    press(&mut app, "H G H");
+    assert!(!order(&app).contains(&"w2".to_owned()), "who folds them folds the selected one too");
 }
 
 #[test]
@@ -263,6 +290,39 @@ fn an_explanation_that_nobody_waits_for_is_dropped() {
     assert!(screen(&app).contains("looking"), "another session's explanation is not shown");
     update(&mut app, Msg::Explained("session-w1".into(), Ok(explanation())));
     assert!(screen(&app).contains("the sensors disagree"));
+}
+
+#[test]
+fn an_explanation_goes_on_with_each_board_and_its_ages_with_the_clock() {
+    let mut app = app(80, 12);
+    assert_eq!(lines(&press(&mut app, "x")), ["Explain(\"session-w1\")"]);
+    assert!(!lines(&update(&mut app, Msg::Board(Ok(board())))).contains(&"Explain(\"session-w1\")".to_owned()), "one");
+    let asked = update(&mut app, Msg::Explained("session-w1".into(), Ok(explanation())));
+    assert_eq!(lines(&asked), ["Explain(\"session-w1\")"], "what waited is asked then");
+    update(&mut app, Msg::Explained("session-w1".into(), Ok(explanation())));
+    press(&mut app, "j j");
+    let at = |app: &App| match app.layers.last() {
+        Some(Layer::Reader(reader)) => reader.scroll,
+        other => panic!("{other:?}"),
+    };
+    let (before, frame) = (at(&app), screen(&app));
+    update(&mut app, Msg::Tick(ago(-60)));
+    assert_ne!(screen(&app), frame, "ages go on");
+    let mut changed = explanation();
+    changed.judgement.readings[0].reason = "it asks no more".into();
+    assert!(lines(&update(&mut app, Msg::Board(Ok(board())))).contains(&"Explain(\"session-w1\")".to_owned()));
+    update(&mut app, Msg::Explained("session-w1".into(), Ok(changed)));
+    assert_eq!((before, at(&app)), (2, 2), "who reads is left where he reads");
+    assert!(screen(&app).contains("it asks no more"), "{}", screen(&app));
+    let mut short = explanation();
+    (short.judgement.readings, short.lines) = (Vec::new(), Vec::new());
+    press(&mut app, "G");
+    update(&mut app, Msg::Explained("session-w1".into(), Ok(short)));
+    let end = at(&app);
+    press(&mut app, "k");
+    assert!(end == 0 || at(&app) == end - 1, "the next key moves it");
+    press(&mut app, "Esc");
+    assert!(!lines(&update(&mut app, Msg::Board(Ok(board())))).contains(&"Explain(\"session-w1\")".to_owned()));
 }
 
 #[test]

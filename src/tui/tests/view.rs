@@ -15,7 +15,12 @@ use crate::{
         conversation::{Said, Sender},
         interruption,
     },
-    tui::{app::update, keymap, message::Msg, screen::draw},
+    tui::{
+        app::{App, update},
+        keymap::{self, Keymap, Place},
+        message::Msg,
+        screen::draw,
+    },
 };
 
 #[test]
@@ -220,4 +225,44 @@ fn a_notice_that_is_longer_than_the_line_is_not_cut() {
         let shown = screen(&app).lines().map(str::trim).collect::<Vec<_>>().join(" ");
         assert!(shown.contains(words), "{shown}");
     }
+}
+
+#[test]
+fn a_footer_names_no_key_twice_and_nothing_twice() {
+    let footer = |app: &App| screen(app).lines().last().unwrap_or_default().to_owned();
+    let mut app = app(160, 24);
+    press(&mut app, "?");
+    assert!(footer(&app).contains("Esc/Enter close") && footer(&app).contains(" Down  Up "), "{}", footer(&app));
+    press(&mut app, "Esc T");
+    assert!(footer(&app).contains("Enter/Tab next") && footer(&app).contains("Ctrl-S create"), "{}", footer(&app));
+    press(&mut app, "Tab Tab");
+    assert!(footer(&app).contains("Enter/Ctrl-S create"), "{}", footer(&app));
+    // On a screen each word means one thing.
+    for own in [Place::Fleet, Place::Task, Place::Events, Place::Inbox, Place::Dispatch, Place::Doctor] {
+        let keymap = Keymap::default();
+        let mut words: Vec<&str> = keymap.rows(&[own, Place::Screen]).map(|row| row.short).collect();
+        words.sort_unstable();
+        let count = words.len();
+        words.dedup();
+        assert_eq!(words.len(), count, "{own}: {words:?}");
+    }
+}
+
+#[test]
+fn a_footer_begins_with_the_keys_that_its_empty_screen_tells_of() {
+    let footer = |app: &App| screen(app).lines().last().unwrap_or_default().to_owned();
+    let mut bare = board();
+    bare.tasks.clear();
+    bare.sessions.iter_mut().for_each(|row| (row.task, row.task_id) = (None, None));
+    let mut app = app(50, 20);
+    update(&mut app, Msg::Board(Ok(bare)));
+    press(&mut app, "2");
+    assert!(footer(&app).contains(" T new task"), "{}", screen(&app));
+    assert!(!footer(&app).contains(" b bind"), "nothing could be bound\n{}", screen(&app));
+    // A task that nobody works on, with a worker and a manager who are free.
+    let mut loose = super::forms::loose(50, 20);
+    loose.task_view.list.id = Some("task-docs".into());
+    press(&mut loose, "2");
+    loose.task_view.list.id = Some("task-docs".into());
+    assert!(footer(&loose).starts_with(" b bind"), "{}", screen(&loose));
 }

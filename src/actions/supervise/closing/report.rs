@@ -16,7 +16,7 @@ use crate::{
         capture::Captured,
         supervise::{decisions::DecisionCheck, epilogue::Status},
     },
-    base::{Kind, Result},
+    base::{Kind, Result, text::counted},
     model::{
         session::Role,
         supervision::GateCheck,
@@ -198,13 +198,14 @@ impl Outcome for Closed {
         }
         self.instead.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         if !self.cancelled_commands.is_empty() {
-            writeln!(out, "{} messages were taken back", self.cancelled_commands.len())?;
+            let were = if self.cancelled_commands.len() == 1 { "was" } else { "were" };
+            writeln!(out, "{} {were} taken back", counted(self.cancelled_commands.len(), "message"))?;
         }
         if !self.in_flight_commands.is_empty() {
             writeln!(
                 out,
-                "{} messages may have arrived: {}",
-                self.in_flight_commands.len(),
+                "{} may have arrived: {}",
+                counted(self.in_flight_commands.len(), "message"),
                 self.in_flight_commands.join(", ")
             )?;
         }

@@ -229,7 +229,7 @@ fn work<'a>(
 ) -> Result<Work<'a>> {
     let task = lookup::task(r, &args.task)?;
     if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.state)));
+        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
     }
     gate::supervises(r, origin, &task, "run its closing steps")?;
     let config = store::manager_configs::of_task(r, &task.id)?
