@@ -535,7 +535,7 @@ impl Outcome for Answers {
                     out,
                     "answered {decision}: {}; {session} is {}: {}",
                     word("put_away"),
-                    word("condition"),
+                    word("condition").parse().map_or("unknown", Condition::word),
                     word("reason")
                 )
             }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
-        session::{Registration, Role, Session},
+        session::{Role, Session},
         task::{Binding, BindingState, Task, TaskState},
     },
     store::{self, Read, Write, audit},
@@ -125,13 +125,7 @@ pub(super) fn tie(
 /// The session, if it has the role, is registered, and is not bound elsewhere.
 pub(super) fn bindable(r: Read<'_>, name: &str, role: Role) -> Result<Session> {
     let session = lookup::session_with_role(r, name, role)?;
-    if session.state == Registration::Gone {
-        let again = format!("register it again with `conveyor register-{role}`");
-        return Err(Error::refused(format!("session \"{name}\" is gone")).hint(match session.way_back() {
-            Some(command) => format!("`{command}` brings it back; if it runs still, {again}"),
-            None => again,
-        }));
-    }
+    lookup::check_active(r, &session)?;
     if let Some(binding) = store::bindings::active_of_session(r, &session.id)? {
         let task = lookup::task_name(r, &binding)?;
         return Err(Error::conflict(format!(

@@ -173,7 +173,7 @@ impl Command {
             .try_get_matches_from(arguments)
             .and_then(|matches| <Self as clap::FromArgMatches>::from_arg_matches(&matches));
         parsed.map_err(|error| {
-            let rendered = error.render().to_string();
+            let rendered = super::plain_usage(&error.render().to_string());
             let message = rendered.split("\n\n").next().unwrap_or_default().trim().trim_start_matches("error: ");
             Error::usage(crate::base::text::one_line(message))
         })

@@ -200,12 +200,12 @@ impl Explanation {
 impl Outcome for Explanation {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let judgement = &self.judgement;
-        writeln!(out, "{} is {}: {}", self.session, judgement.condition, judgement.reason)?;
+        writeln!(out, "{} is {}: {}", self.session, judgement.word(), judgement.reason)?;
         let source = judgement.source.map_or("no sensor", |source| source.as_str());
         let age =
             judgement.age_seconds.map_or_else(|| "unknown age".to_owned(), |age| format!("for {}", text::age(age)));
         writeln!(out, "  rule {} from {source}, {age}", judgement.rule)?;
-        writeln!(out, "  ready for text: {}", judgement.ready_for_text)?;
+        writeln!(out, "  takes a text now: {}", judgement.ready_for_text.word())?;
         match judgement.agreement {
             Agreement::Agree => writeln!(out, "  the sensors agree")?,
             Agreement::Single => writeln!(out, "  only one sensor says something")?,

@@ -26,7 +26,7 @@ use crate::{
         interruption::InterruptOutcome,
         pane::{self, PaneState},
         progress::EndKind,
-        session::{Registration, Session},
+        session::Session,
         state::Source,
         supervision::Deed,
     },
@@ -136,10 +136,7 @@ impl Action for SessionInterrupt {
         }
         let store = cx.ledger_to_change()?;
         let session = store.read(|r| lookup::session(r, &self.session))?;
-        if session.state != Registration::Active {
-            return Err(Error::refused(format!("session \"{}\" is gone", session.name))
-                .hint(format!("`conveyor resume {}` brings it back", session.name)));
-        }
+        store.read(|r| lookup::check_active(r, &session))?;
         let origin = caller::origin(cx, &store)?;
         gate::hold(cx, &store, &origin, Deed::Interrupt, &session)?;
         let (session, look) = live::refresh(cx, &store, session)?;

@@ -109,12 +109,12 @@ impl Outcome for Listing {
     }
 }
 
-/// `w1  blocked  2m  an approval is open (screen)  asks to run: touch x  task parser  ~ sensors disagree`
+/// `w1  needs you  2m  an approval is open (screen)  asks to run: touch x  task parser  ~ sensors disagree`
 fn line(out: &mut dyn fmt::Write, row: &SessionRow, width: usize) -> fmt::Result {
     let judgement = &row.judgement;
     let age = judgement.age_seconds.map_or_else(|| "-".to_owned(), text::age);
     let source = judgement.source.map_or("no source", |source| source.as_str());
-    write!(out, "{:width$}  {:7}  {age:>5}  {} ({source})", row.name, judgement.condition, judgement.reason)?;
+    write!(out, "{:width$}  {:11}  {age:>5}  {} ({source})", row.name, judgement.word(), judgement.reason)?;
     if let Some(asks) = &row.asks {
         write!(out, "  {asks}")?;
     }

@@ -3,7 +3,7 @@
 use crate::{
     base::{Error, Kind, Result},
     model::{
-        session::{Role, Session},
+        session::{Registration, Role, Session},
         task::{Binding, Task},
     },
     store::{self, Read},
@@ -29,6 +29,18 @@ pub(super) fn session_with_role(r: Read<'_>, name: &str, role: Role) -> Result<S
             ),
         ))
     }
+}
+
+/// Refuses a session that is gone, with the command that brings it back.
+pub(super) fn check_active(r: Read<'_>, session: &Session) -> Result<()> {
+    if session.state == Registration::Active {
+        return Ok(());
+    }
+    let hint = match store::audit::way_back(r, session)? {
+        Some(command) => format!("`{command}` brings it back"),
+        None => format!("register it again with `conveyor register-{}`", session.role),
+    };
+    Err(Error::refused(format!("session \"{}\" is gone", session.name)).hint(hint))
 }
 
 /// The task with this name or id.

@@ -42,6 +42,7 @@ mod status_line;
 mod supervise;
 mod tail;
 mod task;
+mod usage;
 
 use std::fmt;
 
@@ -93,6 +94,7 @@ pub use supervise::{
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;
+pub use usage::plain as plain_usage;
 
 use crate::base::Result;
 

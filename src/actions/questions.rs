@@ -4,14 +4,14 @@ use std::{fmt, path::Path, time::Duration};
 
 use serde::Serialize;
 
-use super::{Context, live, sense};
+use super::{Context, live, lookup, sense};
 use crate::{
     base::{Error, Result, Timestamp, text},
     model::{
         codex::{self, CodexVersion},
         pane::{self, DialogText, PaneState, Prompt},
         question::{Question, Verdict},
-        session::{Registration, Session},
+        session::Session,
         state::Source,
     },
     ports::codex_server::{
@@ -242,10 +242,7 @@ pub fn open_questions(cx: &Context, session_id: &str) -> Result<Vec<QuestionView
 
 /// As [`open_questions`], with the session as it is afterwards.
 pub(super) fn look(cx: &Context, store: &Store, session: Session) -> Result<(Session, Vec<QuestionView>)> {
-    if session.state != Registration::Active {
-        return Err(Error::refused(format!("session \"{}\" is gone", session.name))
-            .hint(format!("`conveyor resume {}` brings it back", session.name)));
-    }
+    store.read(|r| lookup::check_active(r, &session))?;
     let (session, look) = live::refresh(cx, store, session)?;
     let now = cx.now();
     let Some(seen) = look.questions else {

@@ -141,7 +141,7 @@ impl Action for Status {
 impl Outcome for StatusReport {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let age = self.judgement.age_seconds.map_or_else(|| "unknown age".to_owned(), text::age);
-        writeln!(out, "{}: {} ({age}): {}", self.name, self.condition, self.judgement.reason)?;
+        writeln!(out, "{}: {} ({age}): {}", self.name, self.judgement.word(), self.judgement.reason)?;
         for question in &self.questions {
             writeln!(out, "asks {}", question.line())?;
         }

@@ -135,7 +135,9 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
     match root.word {
         Some(Word::Action(command)) => {
             let style = root.global.style(command.format());
-            cli::run(&context(&root.global)?, command, style, printer)
+            let name = command.argv().words.into_iter().next().unwrap_or_default();
+            let ended = cli::run(&context(&root.global)?, command, style, printer);
+            ended.map_err(|error| with_help_hint(error, &name))
         }
         Some(Word::Demo(args)) => demo::run(&args, parts(&root.global)?, root.global.style(Format::Prose), printer),
         Some(Word::Sim(args)) => sim::run(args),
@@ -163,14 +165,72 @@ fn run(root: Root, printer: &mut Printer<'_>) -> Result<u8> {
     }
 }
 
+/// A usage error that leads on: whoever gets no other hint is led to the help of the command.
+fn with_help_hint(error: Error, name: &str) -> Error {
+    if error.kind() != Kind::Usage || error.hint_text().is_some() {
+        return error;
+    }
+    error.hint(format!("`conveyor {name} --help` tells what it takes, with an example"))
+}
+
 /// The same error for arguments that can be shown. clap repeats them as they are, and a line feed in one of them
 /// would begin a line that seems to be ours.
 fn presentable(arguments: &[OsString], error: clap::Error) -> clap::Error {
     let shown = arguments.iter().map(|word| text::visible_line(&word.to_string_lossy()).into_owned());
-    match parse(shown) {
-        Err(same) if same.kind() == error.kind() => with_dash_hint(arguments, same),
-        _ => with_dash_hint(arguments, error),
+    let error = match parse(shown) {
+        Err(same) if same.kind() == error.kind() => same,
+        _ => error,
+    };
+    with_dash_hint(arguments, with_example(arguments, with_nearest_command(error)))
+}
+
+/// The same error with the commands that begin as what was typed does, or else sound like it.
+fn with_nearest_command(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let typed = typed.to_lowercase();
+    let definition = definition();
+    let names = || definition.get_subcommands().map(clap::Command::get_name);
+    let mut begin: Vec<String> = names().filter(|name| name.starts_with(&typed)).map(str::to_owned).collect();
+    begin.sort_by_key(String::len);
+    begin.truncate(NEAREST);
+    if !begin.is_empty() && typed.len() > 1 {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(begin));
+    } else if error.get(ContextKind::SuggestedSubcommand).is_none() {
+        let list = "`conveyor --help` lists the commands".to_owned();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![list.into()]));
     }
+    error
+}
+
+/// The most commands that are suggested.
+const NEAREST: usize = 4;
+
+/// The same error with the command's own example when something it needs was left out.
+fn with_example(arguments: &[OsString], mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::MissingRequiredArgument {
+        return error;
+    }
+    let Some(command) = arguments.iter().skip(1).find_map(|word| actions::Command::definition(word.to_str()?)) else {
+        return error;
+    };
+    let about = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+    let Some((_, example)) = about.rsplit_once("Example: ") else { return error };
+    let mut tips = vec![format!("for example: {}", text::one_line(example)).into()];
+    let missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing)) => missing.join(" "),
+        Some(ContextValue::String(missing)) => missing.clone(),
+        _ => String::new(),
+    };
+    for (word, list) in [
+        ("<SESSION>", "`conveyor list --all` lists the sessions, those that have ended as well"),
+        ("<TASK>", "`conveyor tasks` lists the tasks"),
+    ] {
+        if missing.contains(word) {
+            tips.push(list.to_owned().into());
+        }
+    }
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    error
 }
 
 /// The same error with the right hint for a value that begins with a dash, which clap takes for another option.
@@ -206,14 +266,14 @@ fn unparsed(error: &clap::Error, wants_json: bool, printer: &mut Printer<'_>) ->
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return u8::from(printer.out(&error.render().to_string()).is_err());
     }
+    let rendered = actions::plain_usage(&error.render().to_string());
     if wants_json {
-        let rendered = error.render().to_string();
         let (message, hint) = rendered.split_once("\n\n").unwrap_or((&rendered, ""));
         let message = message.trim().trim_start_matches("error: ").to_owned();
         printer.failure(&Error::usage(message).hint(usage_hint(hint)), Style::Json);
     } else {
         // clap's own rendering names the flag, the usage and the nearest word.
-        printer.err(&error.render().to_string());
+        printer.err(&rendered);
     }
     Kind::Usage.exit_code()
 }
@@ -308,6 +368,37 @@ mod tests {
         );
         let help = "For more information, try '--help'.";
         assert_eq!((usage_hint(&format!("{help}\n")), usage_hint("")), (help.to_owned(), String::new()));
+    }
+
+    fn said(line: &str) -> String {
+        let error = parse(words(line)).unwrap_err();
+        actions::plain_usage(&presentable(&words(line), error).render().to_string())
+    }
+
+    #[test]
+    fn a_command_that_was_begun_is_suggested_and_a_missing_word_comes_with_an_example() {
+        let unknown = said("stat");
+        assert!(unknown.contains("'status'") && !unknown.contains("'start'"), "{unknown}");
+        assert!(said("xyzzy").contains("`conveyor --help` lists the commands"), "{}", said("xyzzy"));
+        let missing = said("resume");
+        assert!(missing.contains("for example: `conveyor resume w1`"), "{missing}");
+        assert!(missing.contains("`conveyor list --all` lists the sessions"), "{missing}");
+        assert!(said("finish-task").contains("`conveyor tasks` lists the tasks"), "{}", said("finish-task"));
+        let number = said("resume w1 --timeout-seconds soon");
+        assert!(
+            number.contains("--timeout-seconds") && number.contains("a whole number is wanted, such as 30"),
+            "{number}"
+        );
+        let outside = said("resume w1 --timeout-seconds 0");
+        assert!(outside.contains("a number from 1 to 3600 is wanted"), "{outside}");
+    }
+
+    #[test]
+    fn a_usage_error_leads_to_the_help_of_its_command_unless_it_says_better() {
+        let led = with_help_hint(Error::usage("no"), "tail");
+        assert_eq!(led.hint_text(), Some("`conveyor tail --help` tells what it takes, with an example"));
+        assert_eq!(with_help_hint(Error::usage("no").hint("this"), "tail").hint_text(), Some("this"));
+        assert_eq!(with_help_hint(Error::refused("no"), "tail").hint_text(), None);
     }
 
     fn words(line: &str) -> Vec<OsString> {

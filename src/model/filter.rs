@@ -10,7 +10,7 @@ use super::{
     delivery::{CommandState, Phase},
     marks::MarksView,
     session::Role,
-    state::Condition,
+    state::{Condition, WORDS},
     task::{self, BindingState, TaskState},
 };
 use crate::{
@@ -76,7 +76,7 @@ pub struct FilterError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A state nobody is ever in.
-    #[error("`{word}` is no state; states are {}", states().join(", "))]
+    #[error("`{word}` is no state; a session is {}; tasks and messages go by their own words", session_words().join(", "))]
     State {
         /// What was given.
         word: String,
@@ -104,10 +104,25 @@ pub enum Fault {
     Quote,
 }
 
+/// The words that screens have for a session, as a filter takes them.
+fn session_words() -> Vec<String> {
+    WORDS.iter().map(|word| word.replace(' ', "-")).collect()
+}
+
+/// Whether a session is said to be in this state: by the words of the screens, or by those of the JSON.
+fn is_said(row: &SessionRow, word: &str) -> bool {
+    let judgement = &row.judgement;
+    let on_screen = judgement.word();
+    [judgement.condition.as_str(), row.attention.as_str()].contains(&word)
+        || on_screen == word
+        || on_screen.replace(' ', "_") == word
+}
+
 /// Every word that `state:` takes.
 fn states() -> Vec<&'static str> {
     let conditions = Condition::ALL.iter().map(|state| state.as_str());
     let all = conditions
+        .chain(WORDS)
         .chain(Attention::ALL.iter().map(|state| state.as_str()))
         .chain(TaskState::ALL.iter().map(|state| state.as_str()))
         .chain([task::STOPPED])
@@ -158,9 +173,7 @@ impl Filter {
     pub fn matches_session(&self, row: &SessionRow, now: Timestamp) -> bool {
         self.terms.iter().all(|term| {
             let holds = match &term.test {
-                Test::State(words) => words
-                    .iter()
-                    .any(|word| *word == row.judgement.condition.as_str() || *word == row.attention.as_str()),
+                Test::State(words) => words.iter().any(|word| is_said(row, word)),
                 Test::Task(parts) => holds_any(row.task.as_deref(), parts),
                 Test::Session(parts) => holds_any(Some(&row.name), parts),
                 Test::Role(roles) => roles.contains(&row.role),
@@ -423,6 +436,25 @@ mod tests {
     }
 
     #[test]
+    fn a_state_goes_by_its_word_on_the_screen_and_by_that_of_the_json() {
+        let with = |condition, rule: &str| {
+            let mut row = row();
+            (row.judgement.condition, row.judgement.rule) = (condition, rule.to_owned());
+            row.attention = Attention::Idle;
+            move |filter: &str| filter.parse::<Filter>().unwrap().matches_session(&row, NOW)
+        };
+        let busy = with(Condition::Busy, "turn_open");
+        assert!(busy("state:working") && busy("state:busy") && !busy("state:done"));
+        let blocked = with(Condition::Blocked, "question");
+        assert!(blocked("state:needs-you") && blocked("state:needs_you") && blocked("state:blocked"));
+        let interrupted = with(Condition::Aborted, crate::model::interruption::BY_OPERATOR);
+        assert!(interrupted("state:interrupted") && interrupted("state:aborted") && !interrupted("state:failed"));
+        for word in session_words() {
+            assert!(format!("state:{word}").parse::<Filter>().is_ok(), "{word}");
+        }
+    }
+
+    #[test]
     fn an_unknown_age_is_neither_old_nor_young() {
         let mut row = row();
         row.judgement.since = None;
@@ -434,7 +466,10 @@ mod tests {
     #[test]
     fn faults_name_the_word_and_its_place() {
         let message = |filter: &str| filter.parse::<Filter>().unwrap_err().to_string();
-        assert!(message("state:angry").starts_with("column 1: `angry` is no state; states are busy, idle, blocked"));
+        assert!(
+            message("state:angry")
+                .starts_with("column 1: `angry` is no state; a session is needs-you, failed, interrupted, done")
+        );
         assert_eq!(message("  \"é ü\" role:boss"), "column 9: `boss` is no role; roles are worker, manager");
         assert!(message("x -is:red").starts_with("column 3: `is:red` means nothing"));
         for age in ["age>", "age>10", "age>m", "age>1é", "age>-1m"] {

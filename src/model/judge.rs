@@ -6,7 +6,7 @@
 
 use super::{
     session::Registration,
-    state::{Agreement, Condition, Judgement, Readiness, Reading, Source},
+    state::{Agreement, Condition, DEREGISTERED, Judgement, Readiness, Reading, Source},
 };
 use crate::base::{Timestamp, text};
 
@@ -77,7 +77,7 @@ fn class(reading: &Reading) -> Option<Class> {
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     if evidence.registration == Registration::Gone {
-        return Judgement::unknown("deregistered", "it was stopped or deregistered");
+        return Judgement::unknown(DEREGISTERED, "it was stopped or deregistered");
     }
     let rollout = evidence.rollout.as_ref().map(|reading| outlived(evidence, reading));
     let evidence = &Evidence { rollout, ..evidence.clone() };

@@ -119,12 +119,35 @@ impl Session {
         }
     }
 
-    /// The command that brings back a session that is gone; none when it is not, or when its thread is not known.
+    /// The command that brings back a session that is gone; none when it is not, or when nothing leads to it.
     #[must_use]
-    pub fn way_back(&self) -> Option<String> {
-        let gone = self.state == Registration::Gone && self.codex_session_id.is_some();
-        gone.then(|| format!("conveyor resume {}", self.name))
+    pub fn way_back(&self, parting: Parting) -> Option<String> {
+        if self.state != Registration::Gone {
+            return None;
+        }
+        let again = self.registration_again().filter(|_| parting == Parting::GivenUp);
+        again.or_else(|| self.codex_session_id.is_some().then(|| format!("conveyor resume {}", self.name)))
     }
+
+    /// The command that registers it anew while its Codex runs; none when nothing says where that is.
+    #[must_use]
+    pub fn registration_again(&self) -> Option<String> {
+        let place = match (self.pid.or(self.pane_pid), &self.codex_session_path) {
+            (Some(pid), _) => format!("--pid {pid}"),
+            (None, Some(path)) => format!("--codex-session {}", shell_words::quote(path)),
+            (None, None) => return None,
+        };
+        Some(format!("conveyor register-{} --name {} {place}", self.role, self.name))
+    }
+}
+
+/// How a session that is gone was left, which decides how it is brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// Its Codex was ended.
+    Stopped,
+    /// Its registration was given up; its Codex was left alone.
+    GivenUp,
 }
 
 text_enum! {

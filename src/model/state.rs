@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{board::Attention, interruption};
 use crate::base::Timestamp;
 use crate::text_enum;
 
@@ -28,6 +29,19 @@ text_enum! {
 }
 
 impl Condition {
+    /// The word for it on screens and in texts, where every place says the same.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Busy => "working",
+            Self::Idle => "idle",
+            Self::Blocked => "needs you",
+            Self::Done => "done",
+            Self::Aborted => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The predecessor's three-valued `state`.
     ///
     /// A session that waits for a person has an open turn, so it is `busy` there.
@@ -99,7 +113,31 @@ pub struct Reading {
     pub byte_offset: Option<u64>,
 }
 
+/// The word for what a rule has led to: an end that somebody wanted is no failure.
+fn word(condition: Condition, rule: &str) -> &'static str {
+    match condition {
+        Condition::Aborted if interruption::is_on_purpose(rule) => INTERRUPTED,
+        Condition::Unknown if rule == DEREGISTERED => Attention::Gone.as_str(),
+        condition => condition.word(),
+    }
+}
+
+/// Said of a session whose turn was ended on purpose.
+const INTERRUPTED: &str = "interrupted";
+
+/// The rule of a session that was stopped or deregistered.
+pub const DEREGISTERED: &str = "deregistered";
+
+/// Every word that screens and texts have for a session, the most urgent first.
+pub const WORDS: [&str; 8] = ["needs you", "failed", INTERRUPTED, "done", "working", "idle", "unknown", "gone"];
+
 impl Reading {
+    /// The word for what it says.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        word(self.condition, &self.rule)
+    }
+
     /// The sensor saw the session itself. Records do not, and a server that has not loaded the thread has nothing to
     /// see: whoever writes it, if anybody does, is another process.
     #[must_use]
@@ -125,6 +163,18 @@ text_enum! {
         Disagree => "disagree",
         /// None said anything.
         Silent => "silent",
+    }
+}
+
+impl Readiness {
+    /// The same for a reader.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "yes",
+            Self::NotReady => "no",
+            Self::Unknown => "unknown",
+        }
     }
 }
 
@@ -170,6 +220,12 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// The word for what it says.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        word(self.condition, &self.rule)
+    }
+
     /// Whether a Codex runs there: none when no sensor could tell. Behind Codex's server a session runs on without
     /// its terminal.
     #[must_use]

@@ -22,6 +22,18 @@ text_enum! {
 }
 
 impl TaskState {
+    /// What it means, for a reader.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Candidate => "recorded; no worker and manager are bound to it yet",
+            Self::Managed => "a worker and a manager are bound to it",
+            Self::Paused => "put aside",
+            Self::Done => "finished; its gates were met",
+            Self::Failed => "stopped without being done",
+        }
+    }
+
     /// True until the task has ended.
     #[must_use]
     pub fn is_open(self) -> bool {

@@ -64,7 +64,7 @@ pub enum CodexCliError {
         message: String,
     },
     /// It printed something else than expected.
-    #[error("`{command}` printed something unexpected: {output}")]
+    #[error("`{command}` {}", told(output))]
     UnexpectedOutput {
         /// The command line.
         command: String,
@@ -101,6 +101,13 @@ pub enum ServerStart {
     Started,
     /// It was running already.
     AlreadyRunning,
+}
+
+fn told(output: &str) -> String {
+    match output.trim() {
+        "" => "printed nothing, where an answer was expected".to_owned(),
+        output => format!("printed something unexpected: {output}"),
+    }
 }
 
 /// A `codex` program and the home it works on.

@@ -1,13 +1,16 @@
 //! The append-only audit trail (`events`): who did what, when.
 
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension as _, named_params};
 use serde::Serialize;
 
 use super::{Error, Read, Result, Write};
 use crate::text_enum;
 use crate::{
     base::{Timestamp, json},
-    model::interruption::{By, InterruptOutcome, Noted},
+    model::{
+        interruption::{By, InterruptOutcome, Noted},
+        session::{Parting, Registration, Session},
+    },
 };
 
 text_enum! {
@@ -153,6 +156,33 @@ pub fn interruptions(r: Read<'_>, session_id: &str) -> Result<Vec<Noted>> {
         Ok(Noted { at: row.get("created_at")?, by, turn_id: row.get("turn_id")?, outcome })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+const PARTING: &str = "select type from events
+    where session_id = :id and type in ('session_deregistered', 'session_stopped')
+    order by id desc
+    limit 1";
+
+/// How a session was left that is gone.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn parting(r: Read<'_>, session_id: &str) -> Result<Parting> {
+    let mut statement = r.connection.prepare_cached(PARTING)?;
+    let kind: Option<String> =
+        statement.query_row(named_params! { ":id": session_id }, |row| row.get("type")).optional()?;
+    Ok(if kind.as_deref() == Some("session_deregistered") { Parting::GivenUp } else { Parting::Stopped })
+}
+
+/// The command that brings back a session that is gone; none when it is not, or when nothing leads to it.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn way_back(r: Read<'_>, session: &Session) -> Result<Option<String>> {
+    if session.state != Registration::Gone {
+        return Ok(None);
+    }
+    Ok(session.way_back(parting(r, &session.id)?))
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let seen = sightings.remove(&session.id).unwrap_or_default();
             let marks = marks.sessions.remove(&session.id).unwrap_or_default();
             let interrupted = interrupted(r, session, rollout.as_ref())?;
-            let beside = Beside { asked_since: asking.get(&session.id).map(|asking| asking.since), interrupted };
+            let asked_since = asking.get(&session.id).map(|asking| asking.since);
+            let beside = Beside { asked_since, interrupted, way_back: audit::way_back(r, session)? };
             let mut row = session_row(session, rollout.as_ref(), &seen, &beside, now);
             let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
             let asking = asking.get(&session.id);
@@ -162,7 +163,8 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
     let rollout = rollouts::current(r, &session.id)?;
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
     let interrupted = interrupted(r, session, rollout.as_ref())?;
-    let beside = Beside { asked_since: questions::asking(r)?.get(&session.id).map(|asking| asking.since), interrupted };
+    let asked_since = questions::asking(r)?.get(&session.id).map(|asking| asking.since);
+    let beside = Beside { asked_since, interrupted, way_back: audit::way_back(r, session)? };
     Ok(judged(session, rollout.as_ref(), &seen, &beside, now))
 }
 
@@ -172,6 +174,8 @@ struct Beside {
     asked_since: Option<Timestamp>,
     /// Who interrupted its last turn.
     interrupted: Option<By>,
+    /// The command that brings it back when it is gone.
+    way_back: Option<String>,
 }
 
 /// Who interrupted the last turn, when it was interrupted and this program has it on record.
@@ -242,7 +246,7 @@ fn judged(
         sightings: seen,
         now,
     });
-    if let Some(command) = session.way_back() {
+    if let Some(command) = &beside.way_back {
         judgement.reason = format!("{}; `{command}` brings it back", judgement.reason);
     }
     judgement

@@ -146,7 +146,7 @@ fn named(row: &CommandRow) -> String {
 pub(super) fn question(app: &App, command: &Command) -> Option<String> {
     let Command::StopTask(action) = command else { return None };
     let sessions = match (action.end.stop_worker, action.end.stop_manager) {
-        (false, false) => "Its sessions go on.",
+        (false, false) => "Its sessions stay as they are.",
         (true, false) => "Its worker's session is stopped.",
         (false, true) => "Its manager's session is stopped.",
         (true, true) => "Its worker's and its manager's session are stopped.",

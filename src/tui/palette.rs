@@ -176,7 +176,7 @@ fn items(app: &App) -> Vec<Item> {
         let task = row.task.as_deref().map(|task| format!(", task {task}")).unwrap_or_default();
         Item {
             title: format!("go to session {}", row.name),
-            about: format!("{}, {}{task}", row.role, row.judgement.condition),
+            about: format!("{}, {}{task}", row.role, row.judgement.word()),
             also: String::new(),
             key: None,
             line: None,

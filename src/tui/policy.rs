@@ -57,6 +57,9 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// The answer to [`Load::Policy`].
 pub(super) fn arrived(app: &mut App, task: &str, result: Result<Box<TaskPolicy>>, effects: &mut Vec<Effect>) {
+    if let Ok(policy) = &result {
+        form::terms_arrived(app, task, policy);
+    }
     let policy = app.layers.iter_mut().find_map(|layer| match layer {
         Layer::Policy(policy) if policy.task == task => Some(policy),
         _ => None,

@@ -97,6 +97,50 @@ fn a_process_and_a_pane_are_recorded_whole_or_not_at_all() {
     assert!(world.status("c1")["judgement"]["readings"].to_string().contains("process_gone"));
 }
 
+/// Deregistered, a session runs on: each way that is told for taking it up again works, and a second Codex is not begun.
+#[test]
+fn a_deregistered_session_is_taken_up_again_as_it_is_told() {
+    let Some(world) = World::start() else { return };
+    let folder = world.server().folder().join("program");
+    fs::create_dir_all(&folder).unwrap();
+    symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
+    world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+    let begin = format!("cd '{}' && codex 'stay {{{{say Here.}}}}'; exec sleep 1000", world.cwd().display());
+    let pane = foreign_session(&world, &begin);
+    wait_for("an answer", || capture(&world, &pane).contains("Here.").then_some(()), || capture(&world, &pane));
+    world.run(&["register-manager", "--name", "m7", "--tmux-pane", &pane]).ok();
+    let told = |wanted: &str| {
+        let line = world.run(&["explain", "m7"]).ok().out;
+        let command = line.split('`').nth(1).unwrap_or_else(|| panic!("no command: {line}")).to_owned();
+        assert!(command.starts_with(wanted), "{line}");
+        command
+    };
+
+    world.run(&["deregister", "m7"]).ok();
+    let command = told("conveyor register-manager --name m7 --pid ");
+    let refused = world.run(&["resume", "m7", "--json"]);
+    assert_eq!(refused.error()["kind"], "refused", "{refused}");
+    assert!(refused.error()["hint"].as_str().unwrap().contains(&command), "{refused}");
+    assert_eq!(world.run(&["bind", "--task", "x", "--worker", "m7", "--manager", "m7"]).code, 1);
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    world.run(&words).ok();
+    assert_eq!(world.run(&["sessions", "--name", "m7", "--json"]).ok().json()[0]["tmux_pane_id"], pane.as_str());
+
+    world.run(&["deregister", "m7"]).ok();
+    let found = world.run(&["discover", "--text"]).ok();
+    let line = found.out.lines().find(|line| line.starts_with("running") && line.contains("m7"));
+    let line = line.unwrap_or_else(|| panic!("{found}"));
+    assert!(line.contains("was m7 (manager), deregistered") && line.contains(&pane), "{found}");
+    let adopted = world.run(&["discover", "--adopt", "--json"]).ok().json();
+    assert_eq!(adopted["adopted"], serde_json::json!(["m7"]), "its own name, not that of its folder");
+    assert_eq!(world.run(&["sessions", "--name", "m7", "--json"]).ok().json()[0]["role"], "manager");
+
+    world.run(&["stop", "m7"]).ok();
+    assert_eq!(told("conveyor resume m7"), "conveyor resume m7");
+    let ended = world.run(&[words.as_slice(), &["--json"]].concat());
+    assert_eq!(ended.error()["hint"], "`conveyor resume m7` opens its Codex session in a new pane", "{ended}");
+}
+
 /// Two sessions that run unregistered: one in the folder where the commands run, one elsewhere.
 #[test]
 fn adopting_takes_the_sessions_of_this_folder_unless_more_is_asked_for() {

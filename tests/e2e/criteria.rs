@@ -87,7 +87,7 @@ fn criteria_are_added_settled_and_dropped_by_keys_and_the_gates_lead_to_them() {
     // Back at the gates, which were looked at again.
     terminal.press(&["Escape"]);
     let met = terminal.wait_for("#1 rests on the operator's word alone");
-    assert!(met.contains("ok   criteria") && met.contains("y finish"), "{met}");
+    assert!(met.contains("criteria: ok") && met.contains("y finish"), "{met}");
     terminal.press(&["y"]);
     terminal.wait_for("parser is finished");
     let tasks = world.run(&["tasks", "--json"]).ok().json();
@@ -116,7 +116,7 @@ fn a_task_whose_gates_are_not_met_is_stopped_from_there_by_keys() {
     terminal.press(&["-l", "the format is dropped"]);
     terminal.press(&["C-s"]);
     let asked = terminal.wait_for("Stop parser, which is not done?");
-    assert!(asked.contains("stop-task") && asked.contains("Its sessions go on"), "{asked}");
+    assert!(asked.contains("stop-task") && asked.contains("Its sessions stay as they are"), "{asked}");
     assert_eq!(world.run(&["tasks", "--json"]).ok().json()[0]["state"], "managed", "nothing is done before the yes");
     terminal.press(&["y"]);
     terminal.wait_for("parser is stopped");

@@ -305,7 +305,7 @@ fn a_task_is_finished_by_keys_when_its_gates_are_met() {
     terminal.wait_for("#1 accepted");
     terminal.press(&["F"]);
     let asked = terminal.wait_for("#1 is open: the parser is mended");
-    assert!(asked.contains("open criteria") && asked.contains("next: press e"), "{asked}");
+    assert!(asked.contains("criteria: not met") && asked.contains("next: press e"), "{asked}");
     terminal.press(&["y"]);
     terminal.wait_for("not every gate is met");
     terminal.press(&["Escape"]);
@@ -314,7 +314,7 @@ fn a_task_is_finished_by_keys_when_its_gates_are_met() {
     as_session(&world, "m1", &["criteria", "parser", "--satisfy", "1", "--byte", &byte, "--json"]).ok();
     terminal.wait_for("proof: `cargo test` ended with exit code 0");
     terminal.press(&["F"]);
-    terminal.wait_for("ok   criteria");
+    terminal.wait_for("criteria: ok");
     terminal.press(&["w"]);
     terminal.wait_for("finish-task --stop-worker");
     terminal.press(&["y"]);

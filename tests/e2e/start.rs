@@ -36,7 +36,7 @@ fn a_worker_is_started_named_and_watched_to_its_end() {
     let explained = world.run(&["explain", "w1", "--json"]).ok().json();
     assert_eq!(explained["judgement"]["condition"], "busy");
     assert!(explained["rollout"]["line"].as_str().is_some_and(|line| line.contains("task_started")), "{explained:#}");
-    assert!(world.run(&["explain", "w1", "--text"]).ok().out.contains("busy"));
+    assert!(world.run(&["explain", "w1", "--text"]).ok().out.contains("w1 is working: "));
 
     fs::write(go, "").unwrap();
     world.wait_for_condition("w1", "done");

@@ -21,7 +21,7 @@ use crate::{
     base::{Error, Kind, Name, Result, Timestamp, text},
     model::{
         session::{Registration, Role, Session},
-        task::{Binding, BindingState, Task},
+        task::{Binding, BindingState, Task, TaskState},
     },
     ports::process::ProcessId,
     store::{self, Store, Write},
@@ -31,7 +31,7 @@ use running::{Running, RunningView};
 /// Find tasks, sessions and bindings, and Codex sessions that run unregistered
 ///
 /// A query is looked for in names, goals, folders and ids. With `--adopt` the unregistered sessions that match are
-/// registered as workers. Without a query these are the sessions of this folder and those below it: `--cwd` names
+/// registered as workers; one that was deregistered gets its name and its role back. Without a query these are the sessions of this folder and those below it: `--cwd` names
 /// another, `--all` takes every folder. A session whose thread nobody can tell, or that is merely loaded in Codex's
 /// server, is left alone. `--dry-run` says what would be taken.
 ///
@@ -121,7 +121,7 @@ impl Action for Discover {
         let shown = found.iter().filter(|running| fits(running, query.as_deref()));
         let named = self.cwd.as_deref().map(|folder| whole(cx, folder));
         let shown = shown.filter(|running| named.as_deref().is_none_or(|folder| lies_in(running, folder)));
-        let mut running = one_for_each(shown.map(|one| RunningView::of(one, registered_as(one, &sessions))));
+        let mut running = one_for_each(shown.map(|one| RunningView::of(one, registration_of(one, &sessions))));
         running.truncate(limit);
         let suggestions = suggestions(cx, &tasks, &sessions, &bindings, &running);
         let binding_hits = bindings
@@ -322,8 +322,7 @@ fn lies_in(running: &Running, folder: &Path) -> bool {
 fn one_for_each(found: impl Iterator<Item = RunningView>) -> Vec<RunningView> {
     let mut all: Vec<RunningView> = Vec::new();
     for view in found {
-        let same =
-            all.iter_mut().find(|known| known.registered_as.is_some() && known.registered_as == view.registered_as);
+        let same = all.iter_mut().find(|known| known.known_as.is_some() && known.known_as == view.known_as);
         match same {
             Some(known) => known.merge(view),
             None => all.push(view),
@@ -353,8 +352,15 @@ fn fits(running: &Running, query: Option<&str>) -> bool {
     .any(|text| text.to_lowercase().contains(query))
 }
 
-/// The registration of a running session: by its thread, or by its pane while it has none.
+/// The name under which a running session is registered.
 pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<String> {
+    let registration = registration_of(running, sessions).filter(|session| session.state == Registration::Active);
+    registration.map(|session| session.name.clone())
+}
+
+/// The record of a running session: by its thread, or by its pane while it has none. One in force goes before one that
+/// was given up, and of those the last one.
+fn registration_of<'s>(running: &Running, sessions: &'s [Session]) -> Option<&'s Session> {
     let same = |session: &&Session| {
         let by_thread = running.thread_id.is_some() && session.codex_session_id == running.thread_id;
         let by_pane = running.pane.as_ref().is_some_and(|pane| {
@@ -362,9 +368,10 @@ pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<S
                 && session.tmux_socket.as_deref() == Some(pane.socket.as_str())
                 && session.pane_pid == Some(i64::from(pane.process.pid))
         });
-        session.state == Registration::Active && (by_thread || by_pane)
+        by_thread || by_pane
     };
-    sessions.iter().find(same).map(|session| session.name.clone())
+    let is_active = |session: &&Session| session.state == Registration::Active;
+    sessions.iter().filter(is_active).find(same).or_else(|| sessions.iter().rev().find(same))
 }
 
 fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
@@ -408,17 +415,19 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
         return Ok(Adopted { left_out, ..Adopted::default() });
     }
     let store = cx.ledger_or_create()?;
-    let mut taken: BTreeSet<String> = sessions.into_iter().map(|session| session.name).collect();
+    let mut taken: BTreeSet<String> = sessions.iter().map(|session| session.name.clone()).collect();
     let mut adopted = Vec::new();
     for running in wanted {
-        let name = match &request.name {
-            Some(name) => name.to_string(),
-            None => free_name(running, &taken),
+        // Whoever was registered before gets its name back, and with it its role and its history.
+        let (name, role) = match (&request.name, registration_of(running, &sessions)) {
+            (Some(name), _) => (name.to_string(), request.role),
+            (None, Some(before)) => (before.name.clone(), before.role),
+            (None, None) => (free_name(running, &taken), request.role),
         };
         let session = store.write(|w| {
             // Somebody else may have taken it since.
             check_free(store::sessions::find(w.read(), &name)?.as_ref(), &name)?;
-            write_down(cx, w, running, request.role, &name)
+            write_down(cx, w, running, role, &name)
         })?;
         if !cx.dry_run() {
             // A first look, so that the board does not begin with a row of unknowns. What fails is noted there.
@@ -560,6 +569,10 @@ impl Outcome for Discovered {
         }
         for task in &self.tasks {
             writeln!(out, "task     {}  {}  {}", task.name, task.word(), text::one_line(&task.goal))?;
+        }
+        let states: BTreeSet<TaskState> = self.tasks.iter().map(|task| task.state).collect();
+        for state in states {
+            writeln!(out, "         {state}: {}", state.meaning())?;
         }
         for session in &self.sessions {
             writeln!(out, "session  {}", session.line())?;

@@ -27,7 +27,7 @@ use crate::{
         rollout,
         tmux::{CaptureOptions, PaneId, PaneInfo},
     },
-    store::codex_state,
+    store::{self, codex_state},
     text_enum,
 };
 
@@ -125,7 +125,7 @@ impl Running {
 
 /// Every running session that can be seen.
 pub(in crate::actions) fn scan(cx: &Context) -> Vec<Running> {
-    scan_with(cx, &panes(cx, None))
+    scan_with(cx, &panes_of(cx, None, &recorded_sockets(cx)))
 }
 
 fn scan_with(cx: &Context, panes: &[(PaneInfo, PaneSeen)]) -> Vec<Running> {
@@ -220,14 +220,20 @@ pub(in crate::actions) fn pane(cx: &Context, socket: Option<&str>, pane: PaneId)
     panes(cx, socket).into_iter().map(|(_, seen)| seen).find(here)
 }
 
-/// All panes of the servers we know of: `named`, the one new sessions are started in, and the default one.
+/// All panes of the servers that a pane's number can mean: `named`, the one new sessions are started in, and the default
+/// one.
 fn panes(cx: &Context, named: Option<&str>) -> Vec<(PaneInfo, PaneSeen)> {
+    panes_of(cx, named, &[])
+}
+
+/// The same with those of the servers that sessions on record ran in.
+fn panes_of(cx: &Context, named: Option<&str>, recorded: &[String]) -> Vec<(PaneInfo, PaneSeen)> {
     let configured = cx.env().tmux_socket.as_ref().map(|path| path.display().to_string());
     let mut found: Vec<(PaneInfo, PaneSeen)> = Vec::new();
     // A number stands for a pane in each server: the one that was named comes first, then the one that is set for new
     // sessions.
     let named_first = [named.map(str::to_owned), configured].into_iter().flatten().map(Some);
-    for socket in named_first.chain([None]) {
+    for socket in named_first.chain([None]).chain(recorded.iter().cloned().map(Some)) {
         let tmux = cx.tmux(socket.as_deref());
         let (Ok(server), Ok(panes)) = (tmux.server_info(), tmux.panes()) else { continue };
         if found.iter().any(|(_, seen)| seen.socket == server.socket) {
@@ -244,6 +250,22 @@ fn panes(cx: &Context, named: Option<&str>) -> Vec<(PaneInfo, PaneSeen)> {
         }));
     }
     found
+}
+
+/// The most tmux servers that are asked because a session on record ran there.
+const RECORDED_SERVERS: usize = 8;
+
+/// The sockets of the tmux servers of sessions on record, the last registered first.
+fn recorded_sockets(cx: &Context) -> Vec<String> {
+    let sessions = cx.ledger().ok().and_then(|store| store.read(store::sessions::list).ok()).unwrap_or_default();
+    let mut sockets: Vec<String> = Vec::new();
+    for socket in sessions.into_iter().rev().filter_map(|session| session.tmux_socket) {
+        if !sockets.contains(&socket) {
+            sockets.push(socket);
+        }
+    }
+    sockets.truncate(RECORDED_SERVERS);
+    sockets
 }
 
 /// The Codex processes that stand for a session; a Node wrapper whose native child runs is left out.

@@ -210,14 +210,14 @@ fn of_command(r: Read<'_>, command: &Command, attempts: &[Attempt], now: &Moment
         kind: StepKind::Command,
         label: format!("{} from {from} to {target}", command.kind),
     });
-    for attempt in attempts {
+    for (number, attempt) in (1..).zip(attempts) {
         let way = attempt.lane.map_or_else(String::new, |lane| format!(" by {lane}"));
         let open = if is_open_ended(attempt) { ", how it ended is not known yet" } else { "" };
         steps.push(Step {
             at: Some(attempt.started_at),
             detail: attempt.error.as_deref().map(preview),
             kind: StepKind::DispatchAttempt,
-            label: format!("try {}{way}: {}{open}, dispatcher {}", attempt.id, attempt.state, attempt.dispatcher_id),
+            label: format!("try {number}{way}: {}{open}, dispatcher {}", attempt.state, attempt.dispatcher_id),
         });
     }
     if let Some(receipt) = receipt(command) {

@@ -290,7 +290,8 @@ impl Outcome for CommandList {
                 write!(out, " ({})", text::one_line(reason))?;
             }
             if let Some(history) = &view.attempt_history {
-                write!(out, "\tattempts={}", history.len())?;
+                let word = if history.len() == 1 { "try" } else { "tries" };
+                write!(out, "\t{} {word}", history.len())?;
             }
             writeln!(out, "\t{}", view.begins())?;
         }

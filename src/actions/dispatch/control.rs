@@ -335,9 +335,13 @@ pub(super) fn command(w: &Write<'_>, id: &str) -> Result<Command> {
 /// Refuses to queue again what could not be delivered any more.
 pub(super) fn check_target(w: &Write<'_>, command: &Command) -> Result<()> {
     let target = store::sessions::by_id(w.read(), &command.target_session_id)?;
-    let is_gone = target.is_none_or(|target| target.state == crate::model::session::Registration::Gone);
+    let is_gone = target.as_ref().is_none_or(|target| target.state == crate::model::session::Registration::Gone);
     if is_gone {
-        return Err(Error::refused("its target is gone").hint("register the session again, then retry"));
+        let way_back = target.map(|target| store::audit::way_back(w.read(), &target)).transpose()?.flatten();
+        return Err(Error::refused("its target is gone").hint(match way_back {
+            Some(command) => format!("`{command}` brings it back; then retry"),
+            None => "register the session again, then retry".to_owned(),
+        }));
     }
     if let (Some(task_id), Some(binding_id)) = (&command.task_id, &command.binding_id) {
         let in_force = store::bindings::active_of_task(w.read(), task_id)?;
@@ -350,7 +354,8 @@ pub(super) fn check_target(w: &Write<'_>, command: &Command) -> Result<()> {
 }
 
 fn check(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
-    let refused = |message: String| Err(Error::refused(message));
+    let tells = format!("`conveyor chain {}` tells how it stands", command.id);
+    let refused = |message: String| Err(Error::refused(message).hint(tells));
     match (to, command.phase) {
         (Phase::Queued, phase) if phase.is_dead_letter() => check_target(w, command),
         (Phase::Queued, Phase::Ambiguous) => {

@@ -18,7 +18,7 @@ use crate::{
     model::{
         delivery::{Command, CommandKind, CommandState, Phase},
         filter::{Filter, FilterError},
-        session::{Registration, Role, Session},
+        session::{Role, Session},
         task::Task,
     },
     store::{
@@ -433,10 +433,7 @@ impl<'a> Request<'a> {
     fn accept(&self, cx: &Context, w: &Write<'_>, origin: &Origin, ends: &Ends<'_>) -> Result<(Command, bool)> {
         let now: Moment = cx.moment();
         let target = ends.target;
-        if target.state == Registration::Gone {
-            return Err(Error::refused(format!("session \"{}\" is gone", target.name))
-                .hint("register it again, or bring it back with `conveyor resume`"));
-        }
+        lookup::check_active(w.read(), target)?;
         let check = gate::check(w.read(), origin, gate::deed_of(self.kind), target)?;
         let id = cx.fresh_id("command");
         let mut payload = json!({"message": self.message});

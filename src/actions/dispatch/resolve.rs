@@ -159,9 +159,10 @@ fn check(w: &Write<'_>, command: &Command, decision: Decision) -> Result<()> {
             format!("command {id} lies in its target's inbox"),
             "its reader confirms it; `conveyor session-inbox` shows it",
         ),
-        (Phase::Done | Phase::Cancelled, _) => {
-            refused(format!("command {id} is {phase} already"), "nothing is left to decide")
-        }
+        (Phase::Done | Phase::Cancelled, _) => refused(
+            format!("command {id} is {phase} already"),
+            &format!("nothing is left to decide; `conveyor chain {id}` shows what became of it"),
+        ),
     }
 }
 

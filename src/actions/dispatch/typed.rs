@@ -143,14 +143,15 @@ fn begin<'a>(
         };
         let is_clear = command.kind == CommandKind::RequestWorkerClear;
         let mut why = if is_clear { clear::TYPED } else { panes::TYPED }.to_owned();
-        if let Some(not_queued) = &not_queued {
-            why = format!("{why}; Codex's queue cannot be reached ({not_queued})");
-        }
         if let Some(pointer) = &plan.pointer {
             why = format!("{why}, and it tells of the inbox: {pointer}");
         }
         let thread = session.codex_session_id.clone();
         let mut result = json!({"pane": target.pane.to_string(), "thread_id": thread});
+        if let Some(not_queued) = &not_queued {
+            // For whoever asks why the queue was no way; the message goes, so its receipt does not say it each time.
+            result["not_queued"] = json!(not_queued);
+        }
         if command.kind.control().is_some() && !compact::note_end(w.read(), session, &mut result)? {
             return Ok(None);
         }

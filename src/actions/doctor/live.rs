@@ -103,6 +103,8 @@ struct Records {
     bindings: Vec<Binding>,
     seen: Vec<SeenTo>,
     ingest_errors: std::collections::HashMap<String, String>,
+    /// By session, the command that brings back one that is gone.
+    ways_back: std::collections::HashMap<String, String>,
 }
 
 impl Records {
@@ -120,9 +122,15 @@ impl Records {
 /// Compares the ledger with the world.
 pub(super) fn drift(cx: &Context, store: &Store, manager_stale_seconds: i64) -> Result<Drift> {
     let records = store.read(|r| {
+        let sessions = store::sessions::list(r)?;
+        let mut ways_back = std::collections::HashMap::new();
+        for session in &sessions {
+            ways_back.extend(store::audit::way_back(r, session)?.map(|command| (session.id.clone(), command)));
+        }
         Ok::<_, store::Error>(Records {
             tasks: store::tasks::list(r)?,
-            sessions: store::sessions::list(r)?,
+            sessions,
+            ways_back,
             bindings: store::bindings::list(r)?,
             seen: store::rollouts::positions(r)?,
             ingest_errors: store::sessions::ingest_errors(r)?,
@@ -333,9 +341,9 @@ fn of_task(records: &Records, task: &Task, sessions: &[SessionDrift]) -> Option<
     for session in [worker, manager].into_iter().flatten().filter(|session| session.state == Registration::Gone) {
         let message = format!("its {} {} was stopped or deregistered", session.role, session.name);
         let unbind = format!("conveyor unbind --task {name}");
-        match session.way_back() {
+        match records.ways_back.get(&session.id) {
             Some(command) => {
-                add("binding_session_gone", format!("{message}; to do without it: `{unbind}`"), command);
+                add("binding_session_gone", format!("{message}; to do without it: `{unbind}`"), command.clone());
             }
             None => add("binding_session_gone", format!("{message}, but the binding is in force"), unbind),
         }

@@ -8,6 +8,9 @@ use crate::{
     ports::codex_server::{ApprovalPolicy, Sandbox},
 };
 
+/// How long a session gets to be ready, unless something else is said.
+const PATIENCE_SECONDS: u64 = 30;
+
 /// What every start takes.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct LaunchArgs {
@@ -33,7 +36,7 @@ pub struct LaunchArgs {
     #[arg(long)]
     pub no_server: bool,
     /// How long to wait until the session is ready
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE_SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout_seconds: u64,
     /// The codex program, instead of the one on PATH
     #[arg(long, value_name = "FILE")]
@@ -60,7 +63,7 @@ impl LaunchArgs {
             .option("--model", model.as_ref())
             .switch("--accept-trust", *accept_trust)
             .switch("--no-server", *no_server)
-            .option("--timeout-seconds", Some(timeout_seconds))
+            .option("--timeout-seconds", (*timeout_seconds != PATIENCE_SECONDS).then_some(timeout_seconds))
             .option("--codex", codex.as_ref().map(|path| path.display()))
     }
 

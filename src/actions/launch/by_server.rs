@@ -87,7 +87,7 @@ pub(super) fn thread_by_server(plan: &Plan, cli: &CodexCli) -> ByServer {
         return ByServer::without("nothing says what it may do");
     };
     if let Err(error) = cli.ensure_server(SERVER_START) {
-        return ByServer::without(error);
+        return ByServer::without(format!("it could not be started: {error}"));
     }
     let create = || {
         let mut server = CodexServer::connect(home, Timeouts::default())?;

@@ -363,10 +363,10 @@ fn check_unbound(r: Read<'_>, session: &Session) -> Result<()> {
         "{} session \"{}\" is already bound to task \"{task}\" (binding \"{}\")",
         session.role, session.name, binding.id
     ))
-    .hint(format!(
-        "`conveyor resume {}` brings it back to that task; `conveyor unbind --task {task}` frees the name",
-        session.name
-    )))
+    .hint(match store::audit::way_back(r, session)? {
+        Some(back) => format!("`{back}` brings it back to that task; `conveyor unbind --task {task}` frees the name"),
+        None => format!("`conveyor unbind --task {task}` frees the name"),
+    }))
 }
 
 /// The open task of this name, which nobody works on, or the one that is to be created.
@@ -503,8 +503,15 @@ impl Outcome for Paired {
         }
         writeln!(out, "{bound} {} and {} to {}", self.worker.name(), self.manager.name(), self.task.name)?;
         if let (Some(id), Some(pid)) = (&self.dispatch.dispatcher_id, self.dispatch.pid) {
-            let since = if self.dispatch.started { "now dispatches in the background" } else { "dispatches" };
-            writeln!(out, "{id} {since} (process {pid}); `conveyor dispatch stop {id}` ends it")?;
+            if self.dispatch.started {
+                writeln!(
+                    out,
+                    "messages are delivered in the background now (process {pid}); `conveyor dispatch stop {id}` ends that"
+                )?;
+            } else {
+                // Whoever runs it has not asked for an end of it here.
+                writeln!(out, "messages are delivered already, by process {pid} ({id})")?;
+            }
         }
         self.warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
     }

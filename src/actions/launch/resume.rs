@@ -13,12 +13,14 @@ use crate::{
     actions::{Action, Argv, Context, Format, lookup, session::check_thread_free},
     base::{Error, Result},
     model::session::{Registration, Role, Session},
+    ports::process::{Liveness, ProcessId},
     store,
 };
 
 /// Bring back a session whose process or pane has died
 ///
-/// Opens its Codex thread in a new pane and keeps its name, task and history.
+/// Opens its Codex thread in a new pane and keeps its name, task and history. One that was deregistered while its Codex
+/// runs on is registered again instead; the error names the command.
 ///
 /// Example: `conveyor resume w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -58,6 +60,16 @@ impl Action for Resume {
         if session.state == Registration::Active && still_there(cx, &session) {
             return Err(Error::refused(format!("session \"{}\" is still there: {}", session.name, judgement.reason))
                 .hint(format!("`conveyor open {}` shows it", session.name)));
+        }
+        if session.state == Registration::Gone
+            && let Some(command) = session.registration_again().filter(|_| runs_on(cx, &session))
+        {
+            // A second Codex on the same thread could not write to it.
+            return Err(Error::refused(format!(
+                "session \"{}\" was deregistered, but its Codex still runs",
+                session.name
+            ))
+            .hint(format!("`{command}` takes it up again")));
         }
         let mut plan = self.launch.plan(cx, &session.name);
         if self.launch.cwd.is_none() && !session.cwd.is_empty() {
@@ -107,6 +119,12 @@ impl Action for Resume {
         let Self { session, launch } = self;
         launch.argv(Argv::new(Self::NAME)).end_of_options().word(session)
     }
+}
+
+/// Whether the Codex that is on record lives; of a pane's first process nobody knows what it is.
+fn runs_on(cx: &Context, session: &Session) -> bool {
+    let process = session.pid.zip(session.pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
+    process.is_some_and(|process| cx.processes().liveness(process) == Liveness::Alive)
 }
 
 /// Whether the session's pane still holds its process, as a fresh look tells.

@@ -143,7 +143,7 @@ impl Outcome for Started {
             writeln!(out, "  {state}: {reason}")?;
         }
         if let Some(reason) = &self.without_server {
-            writeln!(out, "  without Codex's server: {reason}")?;
+            writeln!(out, "  without Codex's server ({reason}); messages reach it another way")?;
         }
         for folder in self.writable_roots.iter().flatten() {
             writeln!(out, "  its commands may also write below {folder}, where the ledger is")?;

@@ -12,9 +12,11 @@ use crate::{
     store::{self, audit},
 };
 
-/// Mark a session gone
+/// Give up supervising a session; its Codex runs on
 ///
-/// Its record and its history stay; the name can be registered again. A bound session must be unbound first.
+/// Nothing is stopped: `stop` does that. Its record and its history stay. While it runs, `register-worker` or
+/// `register-manager` with its `--name` and `--pid` takes it up again, and so does `discover --adopt`. A bound session must
+/// be unbound first.
 ///
 /// Example: `conveyor deregister w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -67,7 +69,7 @@ impl Action for Deregister {
 
 impl Outcome for Deregistered {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        let verb = if self.dry_run { "would mark" } else { "marked" };
-        writeln!(out, "{verb} {} gone", self.name)
+        let verb = if self.dry_run { "would give up" } else { "gave up" };
+        writeln!(out, "{verb} {}: it is supervised no longer, and was not stopped", self.name)
     }
 }

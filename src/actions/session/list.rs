@@ -180,7 +180,8 @@ impl Action for Sessions {
             Ok::<_, store::Error>((store::sessions::list(r)?, passing))
         })?;
         if let Some(unknown) = self.name.iter().find(|name| !sessions.iter().any(|session| session.name == **name)) {
-            return Err(Error::not_found(format!("no session registered with name \"{unknown}\"")));
+            return Err(Error::not_found(format!("no session registered with name \"{unknown}\""))
+                .hint("`conveyor sessions --state all` lists the names"));
         }
         let usual = if filter.asks_for_gone() { StateFilter::All } else { StateFilter::Active };
         let state = self.state.unwrap_or(usual);

@@ -29,7 +29,7 @@ use crate::{
     },
     ports::{
         self,
-        process::{Liveness, ProcessId},
+        process::{Liveness, ProcessError, ProcessId},
         tmux::PaneId,
     },
     store::{self, Read, Write, audit},
@@ -101,9 +101,10 @@ impl RegisterArgs {
 
 /// Register a running Codex session as a worker
 ///
-/// Registering a known name again updates its record; values that are not given stay.
+/// Which session is meant is told by its pane, its process or its rollout; one of them is enough, and `discover` lists
+/// what runs. Registering a known name again updates its record; values that are not given stay.
 ///
-/// Example: `conveyor register-worker --name w1 --codex-session ~/.codex/sessions/2026/11/21/rollout-….jsonl`
+/// Example: `conveyor register-worker --name w1 --tmux-pane %7`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct RegisterWorker {
     #[command(flatten)]
@@ -113,9 +114,10 @@ pub struct RegisterWorker {
 
 /// Register a running Codex session as a manager
 ///
-/// Registering a known name again updates its record; values that are not given stay.
+/// Which session is meant is told by its pane, its process or its rollout; one of them is enough, and `discover` lists
+/// what runs. Registering a known name again updates its record; values that are not given stay.
 ///
-/// Example: `conveyor register-manager --name m1 --codex-session ~/.codex/sessions/2026/11/21/rollout-….jsonl`
+/// Example: `conveyor register-manager --name m1 --tmux-pane %7`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct RegisterManager {
     #[command(flatten)]
@@ -251,7 +253,18 @@ pub(super) fn known_session(cx: &Context, name: &str) -> Result<Option<Session>>
 /// The process that `--pid` names, with its start time; it has to run.
 fn process(cx: &Context, args: &RegisterArgs) -> Result<Option<ProcessId>> {
     let pid = args.pid.and_then(|pid| u32::try_from(pid).ok());
-    pid.map(|pid| cx.processes().identify(pid).map_err(fail::process)).transpose()
+    pid.map(|pid| cx.processes().identify(pid).map_err(|error| ended(cx, args, error))).transpose()
+}
+
+/// No such process: a session that is known can be brought back all the same.
+fn ended(cx: &Context, args: &RegisterArgs, error: ProcessError) -> Error {
+    let is_gone = matches!(error, ProcessError::Gone(_));
+    let error = fail::process(error);
+    let known = known_session(cx, args.name.as_str()).ok().flatten();
+    match known.filter(|known| is_gone && known.codex_session_id.is_some()) {
+        Some(known) => error.hint(format!("`conveyor resume {}` opens its Codex session in a new pane", known.name)),
+        None => error,
+    }
 }
 
 /// The pane that `--tmux-pane` names, with its process; it has to be there.

@@ -76,7 +76,9 @@ impl Action for ManagerRecipes {
         let Some(name) = self.show else {
             return Ok(Recipes::All { recipes: Recipe::all().iter().map(view).collect() });
         };
-        let recipe = Recipe::named(&name).map_err(|error| Error::usage(error.to_string()))?;
+        let recipe = Recipe::named(&name).map_err(|error| {
+            Error::usage(error.to_string()).hint("`conveyor manager-recipes --list` tells what each allows")
+        })?;
         Ok(Recipes::One { recipe: Box::new(view(recipe)) })
     }
 
@@ -118,6 +120,10 @@ impl Outcome for Recipes {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         match self {
             Self::All { recipes } => {
+                // Those first that allow least, as the form offers them.
+                let place = |name: &str| Recipe::by_allowance().iter().position(|one| one.name == name);
+                let mut recipes: Vec<_> = recipes.iter().collect();
+                recipes.sort_by_key(|recipe| place(recipe.name));
                 for recipe in recipes {
                     let template = recipe.loop_template.map(|name| format!(" loop={name}")).unwrap_or_default();
                     writeln!(out, "{}\tmode={}{template}\t{}", recipe.name, recipe.mode, recipe.description)?;

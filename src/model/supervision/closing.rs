@@ -40,6 +40,44 @@ text_enum! {
     }
 }
 
+impl Wants {
+    /// The same for a reader, behind "asked for by".
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Always => "every task",
+            Self::Terms => "its terms",
+            Self::Flag => "this command line",
+        }
+    }
+}
+
+/// How much a gate says about the work. Nothing in the way is not the same as something shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Something is in the way.
+    NotMet,
+    /// It is met.
+    Met,
+    /// Nothing is in the way, for nothing was asked for.
+    NothingAsked,
+    /// Nothing is in the way, and nothing was shown either.
+    NothingShown,
+}
+
+impl Standing {
+    /// The same for a reader.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NotMet => "not met",
+            Self::Met => "ok",
+            Self::NothingAsked => "none asked for",
+            Self::NothingShown => "nothing shown",
+        }
+    }
+}
+
 /// A gate and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateCheck {
@@ -55,13 +93,43 @@ pub struct GateCheck {
     pub notes: Vec<String>,
     /// Who wants it; the first one that does.
     pub wanted_by: Wants,
+    /// What it says when nothing is in the way.
+    #[serde(skip)]
+    unopposed: Standing,
 }
 
 impl GateCheck {
     /// A gate with what is in its way.
     #[must_use]
     pub fn new(gate: Gate, wanted_by: Wants, reasons: Vec<String>) -> Self {
-        Self { gate, ok: reasons.is_empty(), reasons, next: Vec::new(), notes: Vec::new(), wanted_by }
+        let ok = reasons.is_empty();
+        Self { gate, ok, reasons, next: Vec::new(), notes: Vec::new(), wanted_by, unopposed: Standing::Met }
+    }
+
+    /// The same with what it says when nothing is in the way.
+    #[must_use]
+    pub fn unopposed(mut self, standing: Standing) -> Self {
+        self.unopposed = standing;
+        self
+    }
+
+    /// How much it says.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        if self.ok { self.unopposed } else { Standing::NotMet }
+    }
+
+    /// Who asks for it; none when nobody has asked for anything.
+    #[must_use]
+    pub fn asked_by(&self) -> Option<&'static str> {
+        (self.standing() != Standing::NothingAsked).then(|| self.wanted_by.words())
+    }
+
+    /// How it stands, in one line.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let name = self.gate.as_str().replace('_', " ");
+        format!("{name}: {}", self.standing().words())
     }
 
     /// The same with what to do about it; it is asked for only when the gate is not met.

@@ -64,6 +64,14 @@ impl Recipe {
         &RECIPES
     }
 
+    /// The same for whoever chooses: those first that allow the manager least.
+    #[must_use]
+    pub fn by_allowance() -> Vec<&'static Self> {
+        let mut all: Vec<&'static Self> = Self::all().iter().collect();
+        all.sort_by_key(|recipe| (recipe.permissions.len(), recipe.max_nudges));
+        all
+    }
+
     /// The recipe of this name or alias, however it is spaced and cased.
     ///
     /// # Errors

@@ -132,7 +132,15 @@ mod tests {
     use super::*;
 
     fn form(subject: Subject, about: Option<&str>) -> Form {
-        Form { subject, about: about.map(str::to_owned), fixed: &[], entries: Vec::new(), focus: 0, refused: None }
+        Form {
+            subject,
+            about: about.map(str::to_owned),
+            fixed: &[],
+            entries: Vec::new(),
+            focus: 0,
+            refused: None,
+            present: None,
+        }
     }
 
     #[test]

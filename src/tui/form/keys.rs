@@ -3,7 +3,7 @@
 use super::{
     Fault, Flag, Form, MAX_TEXT, Subject,
     control::{Check, Control},
-    fresh, supervising,
+    fresh, present, selected_task, supervising,
 };
 use crate::{
     actions::{Command, KnownBy, Unregistered},
@@ -17,7 +17,7 @@ use crate::{
         keymap::{Intent, Key},
         layer::Layer,
         message::{Effect, Failure, Load},
-        operator, record,
+        operator, policy, record,
         submitting::{ask_command, begin, command_line},
         theme::Part,
     },
@@ -40,7 +40,15 @@ fn show(app: &mut App, form: Form, effects: &mut Vec<Effect>) {
     if form.entries.iter().any(|entry| matches!(entry.flag, Flag::Each(_))) {
         effects.push(Effect::Load(Load::Unregistered));
     }
+    let terms = form.subject == Subject::Terms;
     app.layers.push(Layer::Form(form));
+    // What they are now stands beside each field: as it is shown already, or as soon as it is known.
+    if terms && let Some((id, name)) = selected_task(app).map(|row| (row.task.id.clone(), row.task.name.clone())) {
+        match policy::known(app, &name).cloned() {
+            Some(known) => present::arrived(app, &id, &known),
+            None => effects.push(Effect::Load(Load::Policy(id))),
+        }
+    }
 }
 
 /// Carries out a key.

@@ -5,11 +5,13 @@ mod closing;
 pub mod control;
 mod drafts;
 pub mod keys;
+mod present;
 mod recording;
 mod subjects;
 mod supervising;
 
 pub use drafts::{Drafts, Ending};
+pub(super) use present::arrived as terms_arrived;
 pub use subjects::{Subject, active, fresh, is_offered, selected_task};
 
 use serde_json::{Map, Value};
@@ -83,6 +85,8 @@ pub struct Form {
     pub focus: usize,
     /// Why it was not submitted; gone with the next key.
     pub refused: Option<Fault>,
+    /// What it would change, as it is now.
+    pub present: Option<present::Present>,
 }
 
 impl Form {
@@ -213,7 +217,12 @@ impl Form {
             .map(|line| {
                 Command::parse(&line.words).map_err(|error| {
                     let words = error.message().to_owned();
-                    Fault { entry: self.named_in(&words), words }
+                    let entry = self.named_in(&words);
+                    let field = entry.and_then(|index| self.entries.get(index));
+                    match field.filter(|_| words.starts_with("invalid value")) {
+                        Some(field) => Fault { entry, words: format!("{}: {words}", field.label) },
+                        None => Fault { entry, words },
+                    }
                 })
             })
             .collect()

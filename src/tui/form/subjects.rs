@@ -351,7 +351,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Handoff => (&[], recording::handoff(app)?),
         Subject::Decide => (&[], recording::decide(app)?),
     };
-    let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None };
+    let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None, present: None };
     // The keyboard begins where something is to be typed.
     let first = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty());
     // Whose turn is interrupted, and which criterion is meant, is what was selected; what is left to be said comes after.
@@ -724,7 +724,7 @@ fn sessions(app: &App, fits: impl Fn(&SessionRow) -> bool) -> Vec<Candidate> {
     let sessions = app.board().map_or(&[][..], |board| &board.sessions);
     let candidate = |row: &SessionRow| Candidate {
         name: row.name.clone(),
-        about: format!("{}, {}, {}", row.role, row.judgement.condition, row.cwd),
+        about: format!("{}, {}, {}", row.role, row.judgement.word(), row.cwd),
     };
     sessions.iter().filter(|row| fits(row)).map(candidate).collect()
 }

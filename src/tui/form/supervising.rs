@@ -29,7 +29,7 @@ fn task(app: &App, hint: &'static str, missing: &str, fits: fn(&TaskRow) -> bool
 pub(super) fn terms(app: &App) -> Result<Vec<Entry>, String> {
     let of = task(app, "the task whose terms are changed", "no task is open", |_| true)?;
     let recipes: Vec<_> = std::iter::once(("", "as it is"))
-        .chain(Recipe::all().iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
+        .chain(Recipe::by_allowance().into_iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
         .chain([("custom", "none: custom terms")])
         .collect();
     let now = selected_task(app).and_then(|row| policy::known(app, &row.task.name));
@@ -61,7 +61,12 @@ pub(super) fn terms(app: &App) -> Result<Vec<Entry>, String> {
     let acks = Choice { options: acks.to_vec(), at: 0 };
     Ok(vec![
         of,
-        choice("recipe", "--recipe", "sets all terms at once; what it comes to is shown, and asked about", &recipes),
+        choice(
+            "recipe",
+            "--recipe",
+            "sets all terms at once, those first that allow least; what it comes to is shown, and asked about",
+            &recipes,
+        ),
         choice("mode", "--mode", "how closely it is supervised", &modes),
         entry("permit", Flag::Option("--permit"), "what its manager may do from now on", permissions(false)),
         entry("deny", Flag::Without("--permissions-json"), "what its manager may do no more", permissions(true)),

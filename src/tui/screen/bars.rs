@@ -1,9 +1,14 @@
 //! The lines around every screen: the header with the screens, the health line, and the keys that work now.
 
-use ratatui::text::{Line, Span};
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+    widgets::Clear,
+};
 use unicode_width::UnicodeWidthStr;
 
-use super::{delivery, doctor, span, styled};
+use super::{delivery, doctor, put, span, styled};
 use crate::{
     base::text::{age, counted},
     model::board::Attention,
@@ -15,7 +20,7 @@ use crate::{
         messages, operator,
         theme::{Glyphs, Part},
         works::works,
-        wrap::cut,
+        wrap::{cut, wrap},
     },
 };
 
@@ -150,6 +155,30 @@ pub(super) fn banner(app: &App) -> Line<'static> {
     let text = if ledger.is_empty() { tail } else { format!("{tail}{}{ledger}", glyphs.separator()) };
     let part = if failing > 0 { Part::Warning } else { Part::Dim };
     beside(dispatch.as_ref().map(|summary| (summary.part, summary.text.as_str())), part, &text)
+}
+
+/// The most lines of a notice.
+const NOTICE_LINES: usize = 4;
+
+/// A notice that the banner would cut: it often says what to do, so it takes the lines that it needs, from the banner
+/// upwards, until the next key.
+pub(super) fn long_notice(app: &App, frame: &mut Frame<'_>, banner: Rect) {
+    let Some(notice) = app.notice.as_ref() else { return };
+    let width = usize::from(banner.width).saturating_sub(1);
+    if self::banner(app).spans.iter().any(|span| span.content.ends_with(notice.text.as_str())) {
+        return;
+    }
+    let lines = wrap(&notice.text, width, usize::from(banner.y).min(NOTICE_LINES));
+    let rows = u16::try_from(lines.len()).unwrap_or(1);
+    let area = Rect { y: banner.y.saturating_sub(rows), height: rows, ..banner };
+    // What stands in the banner beside it, an alarm or what failed, stays there.
+    let has_more =
+        failed_commands(app).is_some() || delivery::summary(app).is_some_and(|summary| summary.alarm.is_some());
+    let area = if has_more { area } else { Rect { y: area.y + 1, ..area } };
+    frame.render_widget(Clear, area);
+    for (index, text) in lines.into_iter().enumerate() {
+        put(frame, area, index, styled(app, notice.part, format!(" {text}")));
+    }
 }
 
 /// Submitted commands that came to nothing and were not looked at.

@@ -25,7 +25,7 @@ fn text(explanation: &Explanation, now: Timestamp) -> Vec<(Part, String)> {
     let judgement = &explanation.judgement;
     let source = judgement.source.map_or("no sensor", |source| source.as_str());
     let mut text = vec![
-        (Part::Title, format!("{}: {}", judgement.condition, judgement.reason)),
+        (Part::Title, format!("{}: {}", judgement.word(), judgement.reason)),
         (Part::Text, format!("decided by {source}, rule {}, since {}", judgement.rule, since(judgement.since, now))),
         (agreement_part(judgement.agreement), agreement(judgement.agreement).to_owned()),
         (Part::Text, " ".to_owned()),
@@ -35,7 +35,7 @@ fn text(explanation: &Explanation, now: Timestamp) -> Vec<(Part, String)> {
         text.push((Part::Dim, "none: no sensor said anything".to_owned()));
     }
     for reading in &judgement.readings {
-        text.push((Part::Text, format!("{} says {}: {}", reading.source, reading.condition, reading.reason)));
+        text.push((Part::Text, format!("{} says {}: {}", reading.source, reading.word(), reading.reason)));
         text.push((Part::Dim, details(reading, now)));
     }
     text.push((Part::Text, " ".to_owned()));

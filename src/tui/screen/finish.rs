@@ -9,7 +9,11 @@ use super::{
 use crate::{
     actions::{Action as _, ShownCriterion},
     base::text::one_line,
-    model::supervision::{CriterionStatus, Gate, evidence::Backing},
+    model::{
+        session::Registration,
+        supervision::{CriterionStatus, Gate, Standing, evidence::Backing},
+        task::BindingState,
+    },
     tui::{
         app::App,
         finish::{Finishing, NOTHING_LEFT, left_over},
@@ -28,12 +32,14 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         Some(Ok(review)) => {
             let mut lines = Vec::new();
             for gate in &review.gates {
-                let (part, sign) = if gate.ok { (Part::DoneUnseen, "ok  ") } else { (Part::Warning, "open") };
-                let name = gate.gate.as_str().replace('_', " ");
+                let part = if gate.standing() == Standing::Met { Part::DoneUnseen } else { Part::Warning };
                 lines.push(Line::from(vec![
-                    span(app, part, format!("{sign} ")),
-                    span(app, Part::Text, name),
-                    span(app, Part::Dim, format!("  wanted by {}", wanted_by(gate.wanted_by.as_str()))),
+                    span(app, part, gate.words()),
+                    span(
+                        app,
+                        Part::Dim,
+                        gate.asked_by().map(|who| format!("  asked for by {who}")).unwrap_or_default(),
+                    ),
                 ]));
                 let reasons = gate.reasons.iter().map(|reason| (Part::Text, reason));
                 let notes = gate.notes.iter().map(|note| (Part::Warning, note));
@@ -63,27 +69,35 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         lines.extend(wrapped(app, Part::Text, &text, width));
         return lines;
     }
-    let word = |stops: bool| if stops { "is stopped" } else { "goes on" };
     let left = left_over(app, &finishing.task);
     let part = if left == NOTHING_LEFT { Part::Text } else { Part::Warning };
     lines.extend(wrapped(app, part, &left, width));
-    let sessions = format!(
-        "Its binding ends. The worker {}, the manager {}.",
-        word(finishing.stop_worker),
-        word(finishing.stop_manager)
-    );
+    let row = app.board().and_then(|board| board.tasks.iter().find(|row| row.task.id == finishing.task));
+    let binding = row.and_then(|row| row.bindings.iter().find(|binding| binding.state == BindingState::Active));
+    let sessions = match binding {
+        None => "Nobody is bound to it.".to_owned(),
+        Some(binding) => format!(
+            "Its binding ends. Worker {}, manager {}.",
+            becomes(app, &binding.worker, finishing.stop_worker),
+            becomes(app, &binding.manager, finishing.stop_manager)
+        ),
+    };
     lines.extend(wrapped(app, Part::Text, &sessions, width));
     let line = command_line(app, &finishing.action().argv());
     lines.extend(wrapped(app, Part::Dim, &format!("runs: {line}"), width));
     lines
 }
 
-fn wanted_by(word: &str) -> &str {
-    match word {
-        "always" => "every task",
-        "terms" => "its terms",
-        other => other,
-    }
+/// What becomes of a session of the task.
+fn becomes(app: &App, name: &str, stops: bool) -> String {
+    let row = app.board().and_then(|board| board.sessions.iter().find(|row| row.name == name));
+    let word = match row {
+        Some(row) if row.registration == Registration::Gone => "is gone already",
+        Some(row) if row.judgement.runs() == Some(false) => "has ended already",
+        _ if stops => "is stopped",
+        _ => "goes on",
+    };
+    format!("{name} {word}")
 }
 
 /// The keys below the box.

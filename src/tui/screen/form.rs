@@ -103,7 +103,8 @@ fn below(app: &App, form: &Form, width: usize) -> Vec<Line<'static>> {
                 ),
                 _ => String::new(),
             };
-            lines.extend(wrapped(app, Part::Dim, &format!("{}{need}{keys}", entry.hint), width));
+            let now = form.present(entry).map(|now| format!("; now: {now}")).unwrap_or_default();
+            lines.extend(wrapped(app, Part::Dim, &format!("{}{need}{keys}{now}", entry.hint), width));
         }
         (None, None) => {}
     }
@@ -134,7 +135,7 @@ fn fields(app: &App, form: &Form, width: usize) -> Fields {
     for (index, entry) in form.entries.iter().enumerate() {
         let is_focused = index == form.focus;
         let start = fields.lines.len();
-        let (lines, cursor) = entry_lines(app, entry, is_focused, width - LABEL);
+        let (lines, cursor) = entry_lines(app, entry, form.present(entry), is_focused, width - LABEL);
         for (row, line) in lines.into_iter().enumerate() {
             let label = if row == 0 { label(app, entry, is_focused) } else { Span::raw(" ".repeat(LABEL)) };
             let mut spans = vec![label];
@@ -161,13 +162,18 @@ fn label(app: &App, entry: &Entry, is_focused: bool) -> Span<'static> {
 type Drawn = (Vec<Line<'static>>, Option<(usize, usize)>);
 
 /// A field's lines and where its cursor stands.
-fn entry_lines(app: &App, entry: &Entry, is_focused: bool, width: usize) -> Drawn {
+fn entry_lines(app: &App, entry: &Entry, present: Option<&str>, is_focused: bool, width: usize) -> Drawn {
     match &entry.control {
+        Control::Line(_) | Control::Pick(_) if present.is_some() && !is_focused => {
+            let text = format!("as it is: {}", present.unwrap_or_default());
+            (vec![styled(app, Part::Dim, cut(&text, width, app.settings.glyphs))], None)
+        }
         Control::Line(field) => one_line(app, field, width),
         Control::Text(field) => text(app, field, is_focused, width),
         Control::Choice(choice) => {
             let shown = choice.options.get(choice.at).map_or("", |(_, shown)| shown);
-            let text = if is_focused { format!("< {shown} >") } else { shown.to_owned() };
+            let shown = present.map_or_else(|| shown.to_owned(), |now| format!("{shown}: {now}"));
+            let text = if is_focused { format!("< {shown} >") } else { shown };
             (vec![styled(app, Part::Text, cut(&text, width, app.settings.glyphs))], None)
         }
         Control::Switch(on) => {

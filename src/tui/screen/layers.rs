@@ -332,6 +332,9 @@ pub(super) fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Li
     wrap(text, width, 2_000).into_iter().map(|line| styled(app, part, line)).collect()
 }
 
+/// The most lines of a hint above the input line.
+const MOST_HINTS: usize = 6;
+
 /// Draws the input line over the footer, and what is wrong with it over the banner.
 pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, input: &Input) {
     let glyphs = app.settings.glyphs;
@@ -352,16 +355,17 @@ pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, i
     let (part, hint) = match (&input.error, input.purpose) {
         (Some(error), _) => (Part::Error, error.clone()),
         (None, Purpose::Filter) => {
-            (Part::Dim, "state:blocked is:unread task:name session:w1 age>10m -state:idle \"text\"".to_owned())
+            (Part::Dim, "state:needs-you is:unread task:name session:w1 age>10m -state:idle \"text\"".to_owned())
         }
         (None, Purpose::Search) => (Part::Dim, format!("events that hold this text; {take} searches")),
         (None, Purpose::Jump) => (Part::Dim, format!("the line that holds this byte; {take} goes there")),
     };
+    // It takes as many lines as it needs, from the banner upwards: what is wrong is never cut.
+    let lines = wrap(&hint, usize::from(above.width).saturating_sub(1), usize::from(above.bottom()).min(MOST_HINTS));
+    let rows = u16::try_from(lines.len()).unwrap_or(1);
+    let above = Rect { y: above.bottom().saturating_sub(rows), height: rows, ..above };
     frame.render_widget(Clear, above);
-    put(
-        frame,
-        above,
-        0,
-        styled(app, part, format!(" {}", cut(&hint, usize::from(above.width).saturating_sub(1), glyphs))),
-    );
+    for (index, text) in lines.into_iter().enumerate() {
+        put(frame, above, index, styled(app, part, format!(" {text}")));
+    }
 }

@@ -4,7 +4,7 @@
 use super::{delivery, doctor};
 use crate::{
     actions::Verdict,
-    model::{board::Attention, delivery::Phase},
+    model::{board::Attention, delivery::Phase, task::TaskState},
     tui::theme::Glyphs,
 };
 
@@ -38,7 +38,9 @@ fn meaning(attention: Attention) -> &'static str {
         Attention::Failed => "its last turn failed or was cut off, or its process died",
         Attention::DoneUnseen => "its turn ended with an answer that you have not looked at",
         Attention::Working => "a turn runs",
-        Attention::Idle => "no turn runs; it takes a message",
+        Attention::Idle => {
+            "no turn runs; it takes a message. It says done or interrupted when you have seen how it ended"
+        }
         Attention::Unknown => "nothing reliable is known of it; x says why",
         Attention::Gone => "it was stopped or deregistered",
     }
@@ -77,6 +79,7 @@ pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
         word: word(*attention),
         meaning: meaning(*attention),
     });
+    let tasks = TaskState::ALL.iter().map(|state| Entry { sign: "", word: state.as_str(), meaning: state.meaning() });
     let marks = [
         (glyphs.unread(), "unread", "its turn ended and you have not looked, or you marked it"),
         (glyphs.pinned(), "pinned", "it stands first in its tier"),
@@ -101,6 +104,7 @@ pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
     });
     vec![
         ("signs and words: sessions", states.collect()),
+        ("signs and words: tasks", tasks.collect()),
         ("signs and words: marks", marks.map(|(sign, word, meaning)| Entry { sign, word, meaning }).into()),
         ("signs and words: columns of the Fleet", columns.into()),
         ("signs and words: messages", phases.collect()),

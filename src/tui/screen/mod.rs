@@ -110,6 +110,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         },
     }
     put(frame, frames.banner, 0, bars::banner(app));
+    bars::long_notice(app, frame, frames.banner);
     put(frame, frames.footer, 0, bars::footer(app));
     if let Some(layer) = app.layers.last() {
         match layer {

@@ -186,23 +186,28 @@ fn state_lines(app: &App, row: &SessionRow, width: usize, reason_lines: usize) -
     let reason = crate::base::text::one_line(&row.judgement.reason);
     let part = if stale { Part::Stale } else { Part::Text };
     let mut lines: Vec<_> = wrap(&reason, width, reason_lines).into_iter().map(|line| (part, line)).collect();
-    lines.push((Part::Dim, provenance(app, &row.judgement)));
+    lines.push((Part::Dim, provenance(app, &row.judgement, width)));
     if row.judgement.agreement == Agreement::Disagree {
         let words: Vec<String> =
-            row.judgement.readings.iter().map(|reading| format!("{} {}", reading.source, reading.condition)).collect();
-        lines.push((Part::Warning, format!("{} sensors disagree: {}", glyphs.disagree(), words.join(", "))));
+            row.judgement.readings.iter().map(|reading| format!("{} {}", reading.source, reading.word())).collect();
+        let words = words.join(", ");
+        let whole = format!("{} sensors disagree: {words}", glyphs.disagree());
+        let short = format!("{} {words}", glyphs.disagree());
+        lines.push((Part::Warning, if whole.width() <= width { whole } else { short }));
     }
     lines.extend(row.ingest_error.iter().map(|error| (Part::Error, format!("rollout unreadable: {error}"))));
     lines.into_iter().map(|(part, line)| (part, cut(&crate::base::text::one_line(&line), width, glyphs))).collect()
 }
 
-/// The state, its source, rule and age.
-pub(super) fn provenance(app: &App, judgement: &Judgement) -> String {
+/// The state, its source, rule and age; the rule, which `x` tells, gives way where there is no room.
+fn provenance(app: &App, judgement: &Judgement, width: usize) -> String {
     let source = judgement.source.map_or("no sensor", |source| source.as_str());
     let since =
         judgement.since.map_or_else(|| "since unknown".to_owned(), |at| format!("since {}", ago(Some(at), app.now)));
     let separator = app.settings.glyphs.separator();
-    format!("{}{separator}{source}: {}{separator}{since}", judgement.condition, judgement.rule)
+    let with = |known: &str| format!("{}{separator}{known}{separator}{since}", judgement.word());
+    let whole = with(&format!("{source}: {}", judgement.rule));
+    if whole.width() <= width { whole } else { with(source) }
 }
 
 fn conversation(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, talk: Option<&Talk>) {
@@ -256,8 +261,8 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         .context
         .map_or_else(unknown, |context| format!("{}% of {} tokens", context.percent(), context.window_tokens));
     let mut lines: Vec<(Part, String)> = vec![
-        (Part::Text, format!("state     {}", row.judgement.condition)),
-        (Part::Text, format!("ready     {}", row.judgement.ready_for_text.as_str().replace('_', " "))),
+        (Part::Text, format!("state     {}", row.judgement.word())),
+        (Part::Text, format!("for text  {}", row.judgement.ready_for_text.word())),
         (Part::Text, format!("prompt    {}", row.judgement.prompt.as_deref().unwrap_or("none seen"))),
         (Part::Text, format!("context   {context}")),
     ];
@@ -284,7 +289,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
     ]);
     for reading in &row.judgement.readings {
         let since = ago(reading.at, app.now);
-        lines.push((Part::Text, format!("{:8} {} ({since})", reading.source.as_str(), reading.condition)));
+        lines.push((Part::Text, format!("{:8} {} ({since})", reading.source.as_str(), reading.word())));
         lines.push((Part::Dim, format!("         {}", reading.rule)));
     }
     let width = usize::from(area.width).saturating_sub(2);

@@ -18,7 +18,7 @@ use crate::{
         board::{CycleRow, DecisionRow, SessionRow, TaskRow},
         delivery::Phase,
         session::Registration,
-        state::Source,
+        state::{Condition, Source},
         supervision::CriteriaSummary,
         task::{BindingState, Task, TaskState},
     },
@@ -404,7 +404,8 @@ fn or_none(lines: Vec<(Part, String)>, none: &str) -> Vec<(Part, String)> {
 
 fn cycle_line(app: &App, cycle: &CycleRow, width: usize) -> (Part, String) {
     let mut text = format!("#{} {} ago {}", cycle.id, ago(Some(cycle.started_at), app.now), cycle.outcome);
-    for (word, value) in [("", &cycle.condition), ("notable ", &cycle.notable), ("", &cycle.error)] {
+    let found = cycle.condition.as_deref().map(|word| word.parse().map_or(word, |found: Condition| found.word()));
+    for (word, value) in [("", found), ("notable ", cycle.notable.as_deref()), ("", cycle.error.as_deref())] {
         if let Some(value) = value {
             text = format!("{text}{}{word}{value}", app.settings.glyphs.separator());
         }

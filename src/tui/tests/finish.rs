@@ -4,7 +4,7 @@ use super::fake::{app, busy, nudge, press, quiet, review, screen, shown_criteria
 use crate::{
     actions::Command,
     base::Error,
-    model::delivery::Phase,
+    model::{delivery::Phase, session::Registration, supervision::Standing},
     tui::{
         app::update,
         finish::left_over,
@@ -30,7 +30,7 @@ fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     assert!(press(&mut app, "y").is_empty());
     answer(&mut app, false);
     let shown = screen(&app);
-    for text in ["open criteria", "#2 is open", "open acknowledgements", "manager: missing", "ok   permission"] {
+    for text in ["criteria: not met", "#2 is open", "acknowledgements: not met", "manager: missing", "permission: ok"] {
         assert!(shown.contains(text), "{text}\n{shown}");
     }
     assert!(press(&mut app, "PgDn PgDn y").is_empty());
@@ -47,6 +47,23 @@ fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((finish.task.as_str(), finish.end.stop_worker, finish.end.stop_manager), ("parser", true, false));
     assert!(app.layers.is_empty());
+}
+
+#[test]
+fn a_gate_at_which_nothing_was_asked_for_says_so_and_a_session_that_has_ended_does_not_go_on() {
+    let mut app = app(160, 50);
+    press(&mut app, "2 F");
+    let mut seen = review(true);
+    seen.gates[1] = seen.gates[1].clone().unopposed(Standing::NothingAsked);
+    update(&mut app, Msg::Review(TASK.into(), Ok(seen)));
+    let shown = screen(&app);
+    assert!(shown.contains("criteria: none asked for") && shown.contains("permission: ok"), "{shown}");
+    assert!(shown.contains("Worker w1 goes on, manager m1 goes on."), "{shown}");
+    let mut board = super::fake::board();
+    let worker = board.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
+    worker.registration = Registration::Gone;
+    update(&mut app, Msg::Board(Ok(board)));
+    assert!(screen(&app).contains("Worker w1 is gone already, manager m1 goes"), "{}", screen(&app));
 }
 
 #[test]

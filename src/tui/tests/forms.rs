@@ -120,7 +120,7 @@ fn a_worker_is_started_with_what_was_chosen() {
     assert_eq!(
         lines(&press(&mut app, "Enter")),
         ["conveyor start-worker '--name=w9' '--task=Read the docs' '--sandbox=read-only' '--ask-for-approval=never' \
-          '--model=gpt x' --accept-trust '--timeout-seconds=30'"]
+          '--model=gpt x' --accept-trust"]
     );
 }
 

@@ -239,6 +239,33 @@ fn a_recipe_is_stored_after_a_yes_to_what_it_comes_to() {
 }
 
 #[test]
+fn what_the_form_would_change_is_shown_as_it_is_now() {
+    let mut app = app(100, 30);
+    press(&mut app, "2 P");
+    update(&mut app, Msg::Policy(TASK.into(), Ok(policy())));
+    press(&mut app, "e");
+    let shown = screen(&app);
+    for now in ["recipe    as it is: ship-it-loop", "mode      as it is: strict", "nudges    as it is: 20"] {
+        assert!(shown.contains(now), "{now}\n{shown}");
+    }
+    // What is chosen stands there alone.
+    press(&mut app, "Tab Tab Space");
+    assert!(screen(&app).contains("< light >"), "{}", screen(&app));
+    // From elsewhere they are looked up, and belong to their task alone.
+    let mut app = super::fake::app(100, 30);
+    press(&mut app, "2");
+    let mut effects = Vec::new();
+    crate::tui::form::keys::open(&mut app, Subject::Terms, &mut effects);
+    assert!(effects.contains(&Effect::Load(Load::Policy(TASK.into()))), "{effects:?}");
+    assert!(!screen(&app).contains("as it is: strict"));
+    update(&mut app, Msg::Policy(TASK.into(), Ok(policy())));
+    assert!(screen(&app).contains("as it is: strict"), "{}", screen(&app));
+    press(&mut app, "Ctrl-U");
+    write(&mut app, "cli");
+    assert!(!screen(&app).contains("as it is: strict"), "{}", screen(&app));
+}
+
+#[test]
 fn the_form_changes_them_and_shows_its_command_line() {
     let mut app = app(100, 30);
     press(&mut app, "2 P");

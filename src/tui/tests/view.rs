@@ -216,6 +216,18 @@ fn a_crowded_frame_is_quick() {
 }
 
 #[test]
+fn a_notice_that_is_longer_than_the_line_is_not_cut() {
+    let words =
+        "w1 cannot be reached now: its pane %3 is gone; `conveyor resume w1` opens its Codex session in a new one";
+    for (width, height) in [(80, 24), (50, 20)] {
+        let mut app = app(width, height);
+        app.say(crate::tui::theme::Part::Warning, words);
+        let shown = screen(&app).lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(words), "{shown}");
+    }
+}
+
+#[test]
 fn a_footer_names_no_key_twice_and_nothing_twice() {
     let footer = |app: &App| screen(app).lines().last().unwrap_or_default().to_owned();
     let mut app = app(160, 24);

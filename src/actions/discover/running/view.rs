@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{KnownBy, Running};
+use crate::model::session::{Registration, Role, Session};
 
 /// A running session as printed.
 #[derive(Debug, Serialize)]
@@ -15,11 +16,15 @@ pub struct RunningView {
     cwd: Option<String>,
     /// What told which thread it is; empty when nothing did.
     known_by: Vec<KnownBy>,
+    /// Name in the ledger, also of a registration that was given up.
+    pub(in crate::actions::discover) known_as: Option<String>,
     name: Option<String>,
     pid: Option<u32>,
     preview: Option<String>,
     /// Name of the registration, when it has one.
     pub(in crate::actions::discover) registered_as: Option<String>,
+    /// Role in the ledger.
+    role: Option<Role>,
     tmux_pane_id: Option<String>,
     tmux_session: Option<String>,
     tmux_socket: Option<String>,
@@ -28,7 +33,7 @@ pub struct RunningView {
 }
 
 impl RunningView {
-    pub(in crate::actions::discover) fn of(running: &Running, registered_as: Option<String>) -> Self {
+    pub(in crate::actions::discover) fn of(running: &Running, known: Option<&Session>) -> Self {
         let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         Self {
             codex_session_id: running.thread_id.clone(),
@@ -36,10 +41,12 @@ impl RunningView {
             codex_version: running.version.clone(),
             cwd: text(&running.cwd),
             known_by: running.ways.iter().copied().collect(),
+            known_as: known.map(|known| known.name.clone()),
             name: running.name.clone(),
             pid: running.process.map(|process| process.pid),
             preview: running.preview.clone(),
-            registered_as,
+            registered_as: known.filter(|known| known.state == Registration::Active).map(|known| known.name.clone()),
+            role: known.map(|known| known.role),
             tmux_pane_id: running.pane.as_ref().map(|pane| pane.id.to_string()),
             tmux_session: running.pane.as_ref().map(|pane| pane.session_name.clone()),
             tmux_socket: running.pane.as_ref().map(|pane| pane.socket.clone()),
@@ -74,7 +81,11 @@ impl RunningView {
     /// Its thread, terminal and folder.
     pub(in crate::actions::discover) fn place(&self) -> String {
         let nowhere = if self.unattended { "no terminal" } else { "no pane" };
-        let place = self.tmux_session.as_deref().unwrap_or(nowhere);
+        let place = match (&self.tmux_session, &self.tmux_pane_id) {
+            (Some(session), Some(pane)) => format!("{session} {pane}"),
+            (Some(place), None) | (None, Some(place)) => place.clone(),
+            (None, None) => nowhere.to_owned(),
+        };
         let id = self.codex_session_id.as_deref().unwrap_or("thread not known");
         format!("{id}  {place}  {}", self.cwd.as_deref().unwrap_or("?"))
     }
@@ -82,7 +93,12 @@ impl RunningView {
     /// One line for people.
     pub(in crate::actions::discover) fn line(&self) -> String {
         let what = self.name.as_deref().or(self.preview.as_deref()).unwrap_or("");
-        let registered = self.registered_as.as_ref().map_or("not registered".to_owned(), |name| format!("is {name}"));
+        let role = self.role.map(|role| format!(" ({role})")).unwrap_or_default();
+        let registered = match (&self.registered_as, &self.known_as) {
+            (Some(name), _) => format!("is {name}{role}"),
+            (None, Some(name)) => format!("was {name}{role}, deregistered"),
+            (None, None) => "not registered".to_owned(),
+        };
         format!("{}  {registered}  {what}", self.place()).trim_end().to_owned()
     }
 }

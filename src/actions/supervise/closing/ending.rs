@@ -8,16 +8,16 @@ pub struct EndArgs {
     /// Why it ends
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub reason: Option<String>,
-    /// Then stop the worker's session
+    /// Stop the worker's session afterwards
     #[arg(long)]
     pub stop_worker: bool,
-    /// Then stop the manager's session
+    /// Stop the manager's session afterwards
     #[arg(long)]
     pub stop_manager: bool,
     /// The decision to stop that it follows from
     #[arg(long, value_name = "ID")]
     pub decision_id: Option<i64>,
-    /// Want a decision to stop of the last 15 minutes
+    /// Ask for a decision to stop of the last 15 minutes
     #[arg(long)]
     pub strict_decisions: bool,
 }

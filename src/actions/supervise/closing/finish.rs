@@ -32,16 +32,16 @@ pub struct FinishTask {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its fields are the documentation")]
     pub end: EndArgs,
-    /// Want criteria that are all decided, one satisfied at least
+    /// Ask for criteria that are all decided, with at least one satisfied
     #[arg(long)]
     pub require_criteria_audit: bool,
-    /// Want acknowledgements of worker and manager that hold
+    /// Ask for acknowledgements of worker and manager that hold
     #[arg(long)]
     pub require_acks: bool,
-    /// Want the configured closing steps, one at least
+    /// Ask for the configured closing steps, at least one
     #[arg(long)]
     pub require_epilogue: bool,
-    /// Want a satisfied criterion whose evidence tells of a try to break the work
+    /// Ask for a satisfied criterion whose evidence tells of a try to break the work
     #[arg(long)]
     pub require_adversarial_proof: bool,
     /// Capture what the sessions to be stopped show, before they are; kept by its hash
@@ -50,7 +50,7 @@ pub struct FinishTask {
     /// Lines of history before the visible screen
     #[arg(long, value_name = "N", default_value_t = LINES, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub capture_transcript_lines: u32,
-    /// Want that capture to hold something
+    /// Ask that the capture holds something
     #[arg(long, requires = "capture_transcript_before_stop")]
     pub require_transcript_segment: bool,
     /// Print what was captured, cleaned of control characters; it is stored nowhere

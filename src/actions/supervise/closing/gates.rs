@@ -20,7 +20,7 @@ use crate::{
     base::Result,
     model::{
         supervision::{
-            CriterionStatus, Deciding, Gate, GateCheck, GateReason, ManagerConfig, Mode, Permission, Wants,
+            CriterionStatus, Deciding, Gate, GateCheck, GateReason, ManagerConfig, Mode, Permission, Standing, Wants,
             evidence::{ADVERSARIAL, Backing, is_adversarial, is_of_type, plain_name},
         },
         task::{Binding, BindingState, Task},
@@ -247,15 +247,20 @@ impl Looking<'_> {
             (_, false) => Wants::Always,
         };
         // Nothing in the way is not the same as something shown.
-        let note = match audit.summary.satisfied {
-            0 if all.is_empty() => Some("nothing was asked for, so nothing is shown to be done"),
-            0 => Some("none of what was asked for is satisfied, so nothing is shown to be done"),
-            _ => None,
+        let (standing, note) = match audit.summary.satisfied {
+            0 if all.is_empty() => {
+                (Standing::NothingAsked, Some("nothing was asked for, so nothing is shown to be done"))
+            }
+            0 => (
+                Standing::NothingShown,
+                Some("none of what was asked for is satisfied, so nothing is shown to be done"),
+            ),
+            _ => (Standing::Met, None),
         };
         let words = audit.on_operators_word.iter();
         let words = words.map(|one| format!("#{} rests on the operator's word alone: {}", one.id, one.criterion));
         let gate = GateCheck::new(Gate::Criteria, wants, reasons).leading_to(|| self.next.criteria(&open));
-        Ok(gate.noting(note.map(str::to_owned).into_iter().chain(words)))
+        Ok(gate.unopposed(standing).noting(note.map(str::to_owned).into_iter().chain(words)))
     }
 
     /// Satisfied criteria on which something else can rest.

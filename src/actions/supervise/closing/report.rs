@@ -181,13 +181,18 @@ impl Outcome for Closed {
         if self.is_refused {
             writeln!(out, "{name} is not {what}:")?;
         } else if self.already_done_followup {
-            writeln!(out, "{name} is {} already", self.state)?;
+            writeln!(
+                out,
+                "{name} is {} already: nothing was changed; `conveyor tasks --active` lists what is open",
+                self.state
+            )?;
         } else {
             let would = if self.dry_run { "would be" } else { "is" };
             writeln!(out, "{name} {would} {what}")?;
         }
         for gate in &self.gates {
-            writeln!(out, "{} {} ({})", if gate.ok { "ok  " } else { "open" }, gate.gate, gate.wanted_by)?;
+            let who = gate.asked_by().map(|who| format!(" (asked for by {who})")).unwrap_or_default();
+            writeln!(out, "{}{who}", gate.words())?;
             gate.reasons.iter().chain(&gate.notes).try_for_each(|line| writeln!(out, "     {line}"))?;
             gate.next.iter().try_for_each(|line| writeln!(out, "     next: {line}"))?;
         }

@@ -104,10 +104,10 @@ fn of_target(app: &App, deliveries: &Deliveries, id: &str, name: &str) -> Vec<(P
         format!("{:10} {} to be fetched or confirmed, {} unread", "inbox", inbox.waiting, inbox.unread),
     ));
     if let Some(row) = app.board().and_then(|board| board.sessions.iter().find(|row| row.id == id)) {
-        let ready = &row.judgement.ready_for_text;
+        let ready = row.judgement.ready_for_text.word();
         lines.push((
             Part::Text,
-            format!("{:10} {}: {}", "it is", row.judgement.condition, one_line(&row.judgement.reason)),
+            format!("{:10} {}: {}", "it is", row.judgement.word(), one_line(&row.judgement.reason)),
         ));
         lines.push((Part::Dim, format!("{:10} {ready}", "for text")));
     }
@@ -196,7 +196,7 @@ fn of_link(app: &App, link: &Link) -> Vec<(Part, String)> {
         let text = "risk       a try has begun outside the ledger, and how it ended is not known yet";
         lines.push((Part::NeedsYou, text.to_owned()));
     }
-    for attempt in &link.attempts {
+    for (number, attempt) in (1..).zip(&link.attempts) {
         let way = attempt.lane.map_or("?", |lane| lane.as_str());
         let error = attempt.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
         let took = attempt.finished_at.map_or_else(String::new, |at| {
@@ -204,8 +204,7 @@ fn of_link(app: &App, link: &Link) -> Vec<(Part, String)> {
             if millis < 1000 { format!(" in {millis} ms") } else { format!(" in {}", age(millis / 1000)) }
         });
         let text = format!(
-            "try {:<6} {} ago by {way}: {}{took}{error}",
-            attempt.id,
+            "try {number:<6} {} ago by {way}: {}{took}{error}",
             ago(Some(attempt.started_at), app.now),
             attempt.state
         );

@@ -18,7 +18,6 @@ use crate::{
         answers,
         app::App,
         operator,
-        screen::legend,
         theme::Glyphs,
         wrap::{cut, wrap},
     },
@@ -81,7 +80,7 @@ pub(super) fn of(app: &App, row: &Row<'_>) -> Words {
 /// What is asked and since when; else state, since when, and the reason.
 fn of_session(app: &App, row: &SessionRow) -> Words {
     let now = app.now;
-    let word = legend::word(row.attention);
+    let word = row.judgement.word();
     let aside = aside(&row.marks, now);
     let since = row.judgement.since.map_or_else(String::new, |at| format!(" {}", ago(Some(at), now)));
     let seen = match row.last_heartbeat_at {
