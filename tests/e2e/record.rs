@@ -239,12 +239,9 @@ fn a_handoff_and_a_decision_are_recorded_by_keys() {
     terminal.wait_for("not_found");
     let state = || one("select state from tasks where name = 'parser'");
     assert_eq!(state(), "managed");
-    // What was typed comes back, and is mended.
+    // Its form lies below, and is mended.
     terminal.press(&["Escape"]);
     terminal.wait_gone("not_found");
-    terminal.press(&[":"]);
-    type_in(&terminal, "stop a task that");
-    terminal.press(&["Enter"]);
     terminal.wait_for("--decision-id=9");
     terminal.press(&["BTab", "C-u"]);
     terminal.press(&["-l", "1"]);
