@@ -8,6 +8,7 @@ use super::{
     layer::Layer,
     message::{Effect, Failure, Load},
     screen,
+    sheet::scroll,
     submitting::submit,
     theme::Part,
 };
@@ -229,10 +230,6 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Down) => finishing.scroll = (finishing.scroll + 1).min(limit),
-        Some(Intent::Up) => finishing.scroll = finishing.scroll.saturating_sub(1),
-        Some(Intent::PageDown) => finishing.scroll = (finishing.scroll + page).min(limit),
-        Some(Intent::PageUp) => finishing.scroll = finishing.scroll.saturating_sub(page),
         // Neither is offered, nor told, before the gates are met.
         Some(Intent::WithWorker | Intent::WithManager) if !finishing.is_open() => {
             app.say(Part::Warning, "not every gate is met: nothing ends yet");
@@ -263,6 +260,6 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
             app.layers.pop();
             submit(app, action, effects);
         }
-        _ => {}
+        _ => scroll(&mut finishing.scroll, intent, page, limit),
     }
 }

@@ -41,6 +41,7 @@ mod policy;
 mod receipts;
 mod record;
 mod screen;
+mod sheet;
 mod submitting;
 mod talk;
 mod terminal;

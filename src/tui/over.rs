@@ -8,6 +8,7 @@ use super::{
     layer::{Layer, Purpose},
     message::Effect,
     messages, palette, screen,
+    sheet::scroll,
     submitting::{begin, copy},
     theme::Part,
 };
@@ -71,10 +72,6 @@ pub(super) fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Ef
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Down) => reader.scroll = (reader.scroll + 1).min(limit),
-        Some(Intent::Up) => reader.scroll = reader.scroll.saturating_sub(1),
-        Some(Intent::PageDown) => reader.scroll = (reader.scroll + page).min(limit),
-        Some(Intent::PageUp) => reader.scroll = reader.scroll.saturating_sub(page),
         Some(Intent::Top) => reader.scroll = 0,
         Some(Intent::Bottom) => reader.scroll = limit,
         Some(Intent::Copy) => {
@@ -82,7 +79,7 @@ pub(super) fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Ef
                 copy(app, line, effects);
             }
         }
-        _ => {}
+        _ => scroll(&mut reader.scroll, intent, page, limit),
     }
 }
 

@@ -5,8 +5,9 @@ use super::{
     form::{self, Subject},
     keymap::Intent,
     layer::Layer,
-    message::{Effect, Failure, Load},
+    message::{Effect, Load},
     screen,
+    sheet::{Sheet, scroll},
     submitting::{command_line, copy},
     theme::Part,
 };
@@ -16,21 +17,7 @@ use crate::{
 };
 
 /// The terms that are shown.
-#[derive(Debug)]
-pub struct Policy {
-    /// The task.
-    pub task: String,
-    /// Its name.
-    pub name: String,
-    /// Its terms; none while they are looked up.
-    pub known: Option<Result<Box<TaskPolicy>, Failure>>,
-    /// They are being looked up.
-    pub is_asked: bool,
-    /// Something may have changed since that was begun.
-    pub is_stale: bool,
-    /// First line shown.
-    pub scroll: usize,
-}
+pub type Policy = Sheet<TaskPolicy>;
 
 /// The command that shows the same.
 #[must_use]
@@ -45,14 +32,7 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     };
     effects.push(Effect::Load(Load::Policy(task.clone())));
-    app.layers.push(Layer::Policy(Box::new(Policy {
-        task,
-        name,
-        known: None,
-        is_asked: true,
-        is_stale: false,
-        scroll: 0,
-    })));
+    app.layers.push(Layer::Policy(Box::new(Sheet::asked(task, name))));
 }
 
 /// The answer to [`Load::Policy`].
@@ -65,12 +45,10 @@ pub(super) fn arrived(app: &mut App, task: &str, result: Result<Box<TaskPolicy>>
         _ => None,
     });
     // Closed in the meantime: nobody waits for it.
-    if let Some(policy) = policy {
-        policy.known = Some(result.map_err(|error| Failure::from(&error)));
-        policy.is_asked = policy.is_stale;
-        if std::mem::take(&mut policy.is_stale) {
-            effects.push(Effect::Load(Load::Policy(policy.task.clone())));
-        }
+    if let Some(policy) = policy
+        && policy.arrived(result)
+    {
+        effects.push(Effect::Load(Load::Policy(policy.task.clone())));
     }
 }
 
@@ -85,7 +63,7 @@ pub fn can_change(app: &App) -> bool {
 /// The terms of the task with this name, while they are shown.
 pub(super) fn known<'a>(app: &'a App, task: &str) -> Option<&'a TaskPolicy> {
     app.layers.iter().find_map(|layer| match layer {
-        Layer::Policy(policy) if policy.name == task => policy.known.as_ref()?.as_deref().ok(),
+        Layer::Policy(policy) if policy.name == task => policy.found(),
         _ => None,
     })
 }
@@ -93,14 +71,10 @@ pub(super) fn known<'a>(app: &'a App, task: &str) -> Option<&'a TaskPolicy> {
 /// Looks again: something has changed, or may have.
 pub(super) fn reload(app: &mut App, effects: &mut Vec<Effect>) {
     for layer in &mut app.layers {
-        match layer {
-            // The answer may be from before.
-            Layer::Policy(policy) if policy.is_asked => policy.is_stale = true,
-            Layer::Policy(policy) => {
-                policy.is_asked = true;
-                effects.push(Effect::Load(Load::Policy(policy.task.clone())));
-            }
-            _ => {}
+        if let Layer::Policy(policy) = layer
+            && policy.is_to_be_asked()
+        {
+            effects.push(Effect::Load(Load::Policy(policy.task.clone())));
         }
     }
 }
@@ -121,26 +95,23 @@ pub(super) fn confirmation(command: &Command, report: &Report) -> Option<(String
 pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     let page = usize::from(app.size.height).saturating_sub(6).max(1);
     let limit = screen::layers::overflow(app);
+    let is_over = !can_change(app);
     let Some(Layer::Policy(policy)) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Down) => policy.scroll = (policy.scroll + 1).min(limit),
-        Some(Intent::Up) => policy.scroll = policy.scroll.saturating_sub(1),
-        Some(Intent::PageDown) => policy.scroll = (policy.scroll + page).min(limit),
-        Some(Intent::PageUp) => policy.scroll = policy.scroll.saturating_sub(page),
         Some(Intent::Reload) => reload(app, effects),
         Some(Intent::Copy) => {
             let argv = shown(&policy.name);
             let line = command_line(app, &argv);
             copy(app, line, effects);
         }
-        Some(Intent::Terms | Intent::Contract) if !can_change(app) => {
+        Some(Intent::Terms | Intent::Contract) if is_over => {
             app.say(Part::Warning, "the task has ended: its terms stay")
         }
         Some(Intent::Terms) => form::keys::open(app, Subject::Terms, effects),
         Some(Intent::Contract) => form::keys::open(app, Subject::Contract, effects),
-        _ => {}
+        _ => scroll(&mut policy.scroll, intent, page, limit),
     }
 }

@@ -6,8 +6,9 @@ use super::{
     form::{self, Subject},
     keymap::{Intent, Place},
     layer::Layer,
-    message::{Effect, Failure, Load},
+    message::{Effect, Load},
     screen,
+    sheet::{Sheet, scroll},
     submitting::{command_line, copy},
     theme::Part,
 };
@@ -18,21 +19,7 @@ use crate::{
 };
 
 /// The record that is shown.
-#[derive(Debug)]
-pub struct Recorded {
-    /// The task.
-    pub task: String,
-    /// Its name.
-    pub name: String,
-    /// What was said; none while it is looked up.
-    pub known: Option<Result<Box<TaskRecord>, Failure>>,
-    /// It is being looked up.
-    pub is_asked: bool,
-    /// Something may have changed since that was begun.
-    pub is_stale: bool,
-    /// First line shown.
-    pub scroll: usize,
-}
+pub type Recorded = Sheet<TaskRecord>;
 
 /// The command that lists the proposals.
 #[must_use]
@@ -47,14 +34,7 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     };
     effects.push(Effect::Load(Load::Record(task.clone())));
-    app.layers.push(Layer::Record(Box::new(Recorded {
-        task,
-        name,
-        known: None,
-        is_asked: true,
-        is_stale: false,
-        scroll: 0,
-    })));
+    app.layers.push(Layer::Record(Box::new(Sheet::asked(task, name))));
 }
 
 /// The answer to [`Load::Record`].
@@ -64,26 +44,20 @@ pub(super) fn arrived(app: &mut App, task: &str, result: Result<Box<TaskRecord>>
         _ => None,
     });
     // Closed in the meantime: nobody waits for it.
-    if let Some(recorded) = recorded {
-        recorded.known = Some(result.map_err(|error| Failure::from(&error)));
-        recorded.is_asked = recorded.is_stale;
-        if std::mem::take(&mut recorded.is_stale) {
-            effects.push(Effect::Load(Load::Record(recorded.task.clone())));
-        }
+    if let Some(recorded) = recorded
+        && recorded.arrived(result)
+    {
+        effects.push(Effect::Load(Load::Record(recorded.task.clone())));
     }
 }
 
 /// Looks again: something has changed, or may have.
 pub(super) fn reload(app: &mut App, effects: &mut Vec<Effect>) {
     for layer in &mut app.layers {
-        match layer {
-            // The answer may be from before.
-            Layer::Record(recorded) if recorded.is_asked => recorded.is_stale = true,
-            Layer::Record(recorded) => {
-                recorded.is_asked = true;
-                effects.push(Effect::Load(Load::Record(recorded.task.clone())));
-            }
-            _ => {}
+        if let Layer::Record(recorded) = layer
+            && recorded.is_to_be_asked()
+        {
+            effects.push(Effect::Load(Load::Record(recorded.task.clone())));
         }
     }
 }
@@ -91,7 +65,7 @@ pub(super) fn reload(app: &mut App, effects: &mut Vec<Effect>) {
 /// The record of the task with this name, while it is shown.
 pub(super) fn known<'a>(app: &'a App, task: &str) -> Option<&'a TaskRecord> {
     app.layers.iter().find_map(|layer| match layer {
-        Layer::Record(recorded) if recorded.name == task => recorded.known.as_ref()?.as_deref().ok(),
+        Layer::Record(recorded) if recorded.name == task => recorded.found(),
         _ => None,
     })
 }
@@ -197,16 +171,12 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Down) => recorded.scroll = (recorded.scroll + 1).min(limit),
-        Some(Intent::Up) => recorded.scroll = recorded.scroll.saturating_sub(1),
-        Some(Intent::PageDown) => recorded.scroll = (recorded.scroll + page).min(limit),
-        Some(Intent::PageUp) => recorded.scroll = recorded.scroll.saturating_sub(page),
         Some(Intent::Reload) => reload(app, effects),
         Some(Intent::Copy) => {
             let argv = shown(&recorded.name);
             let line = command_line(app, &argv);
             copy(app, line, effects);
         }
-        _ => {}
+        _ => scroll(&mut recorded.scroll, intent, page, limit),
     }
 }

@@ -17,7 +17,7 @@ use std::{
 
 use nix::pty::{Winsize, openpty};
 
-use super::{Bench, PROGRAM, millis, row, share, size_row, status_bytes};
+use super::{Bench, PROGRAM, millis, proc_bytes, row, share, size_row};
 
 /// What ends a frame: the terminal may show it.
 const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
@@ -134,7 +134,7 @@ impl Cockpit {
 
     /// Resident memory, in bytes.
     fn resident(&self) -> u64 {
-        status_bytes(self.child.id(), "VmRSS")
+        proc_bytes(self.child.id(), "status", "VmRSS")
     }
 
     /// Share of one core that it takes while nobody does anything, in percent.

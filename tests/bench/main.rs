@@ -379,10 +379,10 @@ fn mb(bytes: u64) -> f64 {
     bytes / 1_000_000.0
 }
 
-/// A line of `/proc/PID/status` that is told in kB, in bytes.
-fn status_bytes(pid: u32, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+/// A line of `/proc/PID/FILE` that is told in kB, in bytes.
+fn proc_bytes(pid: u32, file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }
 

@@ -672,12 +672,8 @@ fn a_dispatcher_begins_the_review_that_the_terms_want() {
 }
 
 /// Who is asked about a round that is being judged would decide beside the judgement.
-#[test]
-fn the_operator_is_not_asked_while_a_review_is_under_way() {
-    let env = TestEnv::pair();
-    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-review").ok();
-    env.sh("continuation-reviewer parser --set --reviewer-command /bin/true").ok();
-    propose(&env, ROUND);
+/// Notes the start of a review of the newest proposal, as whoever runs it does.
+fn a_review_is_under_way(env: &TestEnv) -> rusqlite::Connection {
     let sql = rusqlite::Connection::open(env.ledger()).unwrap();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     sql.execute(
@@ -686,6 +682,16 @@ fn the_operator_is_not_asked_while_a_review_is_under_way() {
         [boot.trim()],
     )
     .unwrap();
+    sql
+}
+
+#[test]
+fn the_operator_is_not_asked_while_a_review_is_under_way() {
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-review").ok();
+    env.sh("continuation-reviewer parser --set --reviewer-command /bin/true").ok();
+    propose(&env, ROUND);
+    let sql = a_review_is_under_way(&env);
     env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
     env.sh("dispatch").ok();
     assert_eq!(count(&env, "operator_questions"), 0, "it is under way");
@@ -711,14 +717,7 @@ fn a_review_that_ends_well_under_terms_that_leave_it_to_the_operator_asks_them()
     let flags = reviewer(&env, "r", &says(&judgement("match", "proceed")));
     env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
     propose(&env, ROUND);
-    let sql = rusqlite::Connection::open(env.ledger()).unwrap();
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    sql.execute(
-        "insert into continuation_review_starts (manager_continuation_id, started_at, boot_id, give_up_uptime)
-         select max(id), '2026-01-01T00:00:00.000Z', ?1, 1 << 60 from task_continuations",
-        [boot.trim()],
-    )
-    .unwrap();
+    a_review_is_under_way(&env);
     env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
     assert_eq!(count(&env, "operator_questions"), 0, "it is under way");
     let review: Value = env.sh("continuation-reviewer parser --json").ok().json();

@@ -59,7 +59,7 @@ const PATIENCE: Duration = Duration::from_secs(400);
 /// The seed of the first of them.
 const FIRST: u64 = 0x5eed_0000_0000;
 /// Schedules of a night.
-const IN_A_NIGHT: u64 = 200_000;
+const IN_A_NIGHT: u64 = 100_000;
 /// Where Codex's program lies in a schedule's folder.
 const PROGRAM: &str = "codex-program";
 /// When a healed world must have come to rest, in its own milliseconds.
