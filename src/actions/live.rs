@@ -111,29 +111,41 @@ pub fn observe(cx: &Context, observer: &mut Observer, go_on: &dyn Fn() -> bool) 
             // Something in there cannot be read: only the session that it belongs to is not seen.
             None => store.read(|r| Known::of(r, &session.id)).map_err(Error::from),
         };
-        let seen = known.and_then(|known| {
-            let due = known.compare(&look, cx.now());
-            let is_due = due.is_some();
+        let due = known.map(|known| known.compare(&look, cx.now()));
+        let is_seen_again = matches!(&due, Ok(Some(due)) if !due.is_news);
+        let seen = due.and_then(|due| {
             if let Some(due) = due.as_ref().filter(|due| due.is_news) {
                 due.save(&store, &session.id, &look, cx.now())?;
             }
-            let moved = follow::follow(cx, &store, session, &look)?;
-            if let Some(due) = due.filter(|due| !due.is_news) {
-                unchanged.push((session, due, look));
-            }
-            Ok(moved || is_due)
+            follow::follow(cx, &store, session, &look).map(|moved| moved || due.is_some())
         });
         match seen {
             Ok(news) => round.news |= news,
             Err(error) => round.troubles.push((session.name.clone(), error)),
         }
+        if is_seen_again {
+            unchanged.push((session, look));
+        }
     }
-    if !unchanged.is_empty() {
-        store.write(|w| {
-            unchanged.iter().try_for_each(|(session, due, look)| due.save_in(w, &session.id, look, cx.now()))
-        })?;
+    if let Err(error) = seen_again(cx, &store, &unchanged) {
+        round.troubles.push(("what was seen again".to_owned(), error));
     }
     Ok(round)
+}
+
+/// Stores looks that say what is on record, for their age. The round has taken its time: where the record says something
+/// else by now, somebody has looked since, and the next round compares anew.
+fn seen_again(cx: &Context, store: &store::Store, looks: &[(&Session, sense::Look)]) -> Result<()> {
+    if looks.is_empty() {
+        return Ok(());
+    }
+    store.write(|w| {
+        looks.iter().try_for_each(|(session, look)| match Known::of(w.read(), &session.id)?.compare(look, cx.now()) {
+            Some(due) if !due.is_news => due.save_in(w, &session.id, look, cx.now()),
+            _ => Ok::<_, store::Error>(()),
+        })
+    })?;
+    Ok(())
 }
 
 /// One fresh look at a session in force: its new rollout lines, every live sensor, the thread that its pane shows.

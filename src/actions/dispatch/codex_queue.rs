@@ -195,7 +195,11 @@ impl Queues {
         if listed.is_err() {
             self.forget(cx, session);
         }
-        Ok(listed?.into_iter().find(|entry| entry.client_id == id))
+        let found = listed?.into_iter().find(|entry| entry.client_id == id);
+        if found.is_some() {
+            self.awaited.remove(id);
+        }
+        Ok(found)
     }
 
     /// Takes a message back from a thread's queue.

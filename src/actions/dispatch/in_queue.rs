@@ -90,7 +90,8 @@ pub(super) fn look_after(
     let may_have_begun_one = is_busy && !is_older;
     let rests = !is_busy && progress.last_end.is_some_and(|end| end.kind == EndKind::Aborted);
     let every = if is_older { BEHIND_OLDER } else { BEHIND_YOUNGER };
-    let is_to_be_looked_for = is_busy && queues.is_to_be_looked_for(cx, &command.id, every);
+    // Where each look is a process of its own, the ledger knows for how long nobody has looked.
+    let is_to_be_looked_for = is_busy && (queues.is_to_be_looked_for(cx, &command.id, every) || row.is_overdue);
     let over = what_is_over(held, &session, &thread, row, around, &command);
     let in_vain = queues.waits_in_vain(cx, &command.id, !is_busy)
         || (row.is_overdue && !is_busy && command.reason.as_deref() == Some(IDLE));
@@ -297,6 +298,13 @@ fn absent(
     }
     if turn == Turn::Mute && unread.is_none() {
         ended("the queue does not have it any more, and the turn that is open has not shown it for ten minutes", true)?;
+        return told(&command);
+    }
+    // Where each pass is a process of its own, nobody counts the minutes.
+    if turn == Turn::Open && unread.is_none() && row.over_for.is_some_and(|over_for| over_for >= OVER) {
+        let why =
+            "the queue does not have it any more, and the turn that is open has not shown it until its time ran out";
+        ended(why, true)?;
         return told(&command);
     }
     let (wait, why) = match unread {

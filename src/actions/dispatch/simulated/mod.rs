@@ -272,6 +272,9 @@ impl Schedule {
     /// The oracles of the end.
     fn conclude(&self, stage: &Arc<Stage>) {
         let store = stage.operator().ledger_to_change().expect("the ledger");
+        let before =
+            store.read(|r| store::commands::list(r, &store::commands::Filter::default(), 0)).expect("the commands");
+        stage.state().world.nobody_waits(&before);
         // Whoever watches the sessions takes what came after everything was settled.
         for session in store.read(store::sessions::list).expect("the sessions") {
             let _ = live::refresh(stage.operator(), &store, session);
@@ -398,30 +401,19 @@ fn nothing_is_lost_or_given_twice_in_any_schedule() {
     assert!(played < ENOUGH || missing.is_empty(), "never occurred: {missing:?}");
 }
 
-/// Schedules that have found faults, which are mended.
-const FOUND: [(u64, &str); 7] = [
-    (
-        104_372_000_265_781,
-        "a compaction that a person submitted out of the composer did not count, and was typed once more",
-    ),
-    (
-        104_372_000_267_311,
-        "a message that its queue had lost was awaited for ever behind a turn that a killed server had left",
-    ),
-    (104_372_000_260_177, "a request to compact what has no rollout yet held up the prompt that would have begun it"),
-    (104_372_000_260_259, "a compaction that was typed did not count once the wall clock had been set back"),
-    (
-        104_372_000_260_301,
-        "the server was told to compact a second time, for a turn that a killed process had left open",
-    ),
+/// Schedules that have found faults, which are mended. Each was seen to break in the world as it is played now; a change of
+/// the world makes other schedules of them.
+const FOUND: [(u64, &str); 4] = [
     (
         1_882_525_841_473_143_534,
         "a queue that rested after an interruption was waited for, the clock having been set back before the interruption",
     ),
+    (1_882_525_841_473_143_829, "the same, for a message that the server had lost before"),
     (
         1_882_525_841_473_148_383,
         "a message that died with the process that had taken it was awaited for ever behind the turn it had begun",
     ),
+    (1_882_525_841_473_150_402, "the same in another schedule"),
 ];
 
 #[test]

@@ -266,7 +266,8 @@ impl World {
             // Nobody can tell whether the turn that the rollout leaves open is a dead one: its process was killed, or the
             // lines since look like copies and are not followed.
             let is_mute = why.starts_with("the queue does not have it any more, and the turn that is open")
-                && (seat.turn.is_none() || seat.thread.has_come_before(self.uptime + self.wall_ahead));
+                && ((seat.turn.is_none() && seat.thread.leaves_turn_open())
+                    || seat.thread.has_come_before(self.uptime + self.wall_ahead));
             if to == Phase::Ambiguous && from != to && seat.excuse.is_none() && !has_run_out(command) && !is_mute {
                 wrong.push(format!("{id} is ambiguous ({why}), and nothing has happened that would explain it"));
             }
@@ -276,6 +277,17 @@ impl World {
         wrong.into_iter().for_each(|wrong| self.fail(wrong));
         self.book.paused = self.paused.keys().cloned().collect();
         has_moved
+    }
+
+    /// Nothing holds the line any more when everything has come to an end, before anybody looks once more.
+    pub(super) fn nobody_waits(&mut self, commands: &[Command]) {
+        for command in commands {
+            let (id, phase) = (&command.id, command.phase);
+            if phase.holds_the_line() && !is_waiting_word(command.kind, phase) {
+                let why = command.reason.as_deref().unwrap_or("no reason");
+                self.fail(format!("{id} is still {phase}: {why}"));
+            }
+        }
     }
 
     /// What must hold when everything has come to an end.
@@ -292,10 +304,6 @@ impl World {
         wrong.extend(left.map(|left| format!("{} is left in a queue", left.client_id)));
         for command in commands {
             let (id, phase) = (&command.id, command.phase);
-            if phase.holds_the_line() && !is_waiting_word(command.kind, phase) {
-                let why = command.reason.as_deref().unwrap_or("no reason");
-                wrong.push(format!("{id} is still {phase}: {why}"));
-            }
             if !matches!(phase, Phase::Done | Phase::Delivered) && command.reason.is_none() {
                 wrong.push(format!("{id} is {phase} without a reason"));
             }

@@ -86,9 +86,22 @@ impl Thread {
 
     /// Whether its rollout tells of a turn that was cut off, and of none since.
     pub(super) fn is_cut_off(&self) -> bool {
+        self.last_turn_line_is("turn_aborted")
+    }
+
+    /// Whether its rollout tells of a turn that began, and not of its end.
+    pub(super) fn leaves_turn_open(&self) -> bool {
+        self.last_turn_line_is("task_started")
+    }
+
+    fn last_turn_line_is(&self, kind: &str) -> bool {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
-        let is_turn = |line: &&str| line.contains("\"type\":\"task_") || line.contains("\"type\":\"turn_aborted\"");
-        text.lines().rev().find(is_turn).is_some_and(|line| line.contains("\"type\":\"turn_aborted\""))
+        let told = |line: &str| {
+            let record: Value = serde_json::from_str(line).ok()?;
+            let told = record["payload"]["type"].as_str()?.to_owned();
+            matches!(&*told, "task_started" | "task_complete" | "turn_aborted").then_some(told)
+        };
+        text.lines().rev().find_map(told).is_some_and(|told| told == kind)
     }
 
     /// How often its rollout tells of that.
