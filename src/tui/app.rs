@@ -78,6 +78,8 @@ pub struct App {
     /// What was shown for the criteria of the selected task.
     pub(super) proofs: Proofs,
     pub(super) inbox_view: Sides,
+    /// The row that was selected when the screen was come to.
+    pub(super) came_upon: Option<String>,
     pub(super) dispatch: DispatchState,
     pub(super) doctor: DoctorState,
     pub(super) events: EventsState,
@@ -123,6 +125,7 @@ impl App {
             explaining: Explaining::default(),
             proofs: Proofs::default(),
             inbox_view: Sides::default(),
+            came_upon: None,
             dispatch: DispatchState::default(),
             doctor: DoctorState::default(),
             events: EventsState::default(),

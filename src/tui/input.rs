@@ -163,7 +163,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Gone => marks::toggle_gone(app),
         Intent::Nudge => messages::nudge(app),
         Intent::Interrupt => form::keys::open(app, Subject::Interrupt, effects),
-        Intent::Answer if operator::selected(app).is_some() => form::keys::open(app, Subject::Settle, effects),
+        Intent::Answer if operator::is_answerable(app) => form::keys::open(app, Subject::Settle, effects),
         Intent::Answer => answers::open(app, effects),
         Intent::Settle if operator::selected(app).is_none() => {
             app.say(Part::Warning, "no question to you is selected");

@@ -153,7 +153,9 @@ pub(super) fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
     if app.screen == screen {
         return;
     }
-    let session = app.session().map(|row| (row.id.clone(), row.task_id.clone()));
+    // A message that lies there selected, and that nobody went to, is nobody's choice of a session.
+    let is_chosen = row(app).is_none_or(|row| app.came_upon.as_deref() != Some(row));
+    let session = app.session().filter(|_| is_chosen).map(|row| (row.id.clone(), row.task_id.clone()));
     let left = std::mem::replace(&mut app.screen, screen);
     match (left, session) {
         (Screen::Inbox | Screen::Dispatch, Some((_, Some(task)))) if screen == Screen::Task => {
@@ -180,9 +182,24 @@ pub(super) fn show(app: &mut App, screen: Screen, effects: &mut Vec<Effect>) {
         Screen::Dispatch => dispatch::start(app),
         // What was found is as old as the last look.
         Screen::Doctor => effects.extend(app.ask_checkup_anew()),
+        // What is put to the operator comes first.
+        Screen::Inbox if operator::selected(app).is_none() => {
+            if let Some(question) = operator::questions(app).first() {
+                app.inbox_view.list.id = Some(inbox::question_id(question.id));
+            }
+        }
         Screen::Fleet | Screen::Task | Screen::Events | Screen::Inbox => {}
     }
     app.selection_changed(effects);
+    app.came_upon = row(app).map(str::to_owned);
+}
+
+/// The selected row of a screen whose rows are messages.
+fn row(app: &App) -> Option<&str> {
+    match app.screen {
+        Screen::Inbox | Screen::Dispatch => list::of(app.screen)?.view(app).list.id.as_deref(),
+        Screen::Fleet | Screen::Task | Screen::Events | Screen::Doctor => None,
+    }
 }
 
 /// Shows a session in the fleet.

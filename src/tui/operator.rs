@@ -14,6 +14,7 @@ use crate::{
     },
     model::{
         board::{Attention, SessionRow},
+        state::Condition,
         supervision::OperatorQuestion,
     },
 };
@@ -50,6 +51,16 @@ pub fn attention(app: &App, row: &SessionRow) -> Attention {
 #[must_use]
 pub fn selected(app: &App) -> Option<&PutToOperator> {
     inbox::selected_question(app).filter(|_| app.screen == Screen::Inbox)
+}
+
+/// Whether the key that answers is about one: the selected one, or that of the selected session, which asks nothing itself.
+#[must_use]
+pub fn is_answerable(app: &App) -> bool {
+    let of_session = || {
+        let row = app.session().filter(|row| row.judgement.condition != Condition::Blocked)?;
+        of_session(app, row)
+    };
+    selected(app).is_some() || (app.screen != Screen::Inbox && of_session().is_some())
 }
 
 /// The one that an answer would be about: the selected one, that of the selected task, the oldest.

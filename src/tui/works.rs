@@ -62,7 +62,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::Approve => answers::takes(app, Verdict::Approve),
         Intent::Decline => answers::takes(app, Verdict::Decline),
         Intent::CancelTurn => answers::takes(app, Verdict::Cancel),
-        Intent::Answer => answers::is_in(app, Condition::Blocked) || operator::selected(app).is_some(),
+        Intent::Answer => answers::is_in(app, Condition::Blocked) || operator::is_answerable(app),
         Intent::Settle => operator::selected(app).is_some(),
         Intent::Retry => {
             selected_command(app).is_some_and(|row| row.phase.is_dead_letter() || row.phase == Phase::Ambiguous)

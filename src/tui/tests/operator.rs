@@ -187,3 +187,54 @@ fn the_answer_is_about_the_selected_question_and_enter_means_nothing_elsewhere()
     update(&mut app, Msg::Deliveries(Ok(busy())));
     assert!(press(&mut app, "Enter").is_empty() && app.layers.is_empty());
 }
+
+#[test]
+fn a_row_that_needs_the_operator_for_its_task_is_answered_where_it_stands() {
+    let mut app = app_with_questions(100, 30);
+    let m1 = board().sessions.iter().find(|row| row.name == "m1").map(|row| row.id.clone());
+    app.fleet.list.id = m1;
+    press(&mut app, "y");
+    assert!(
+        matches!(app.layers.as_slice(), [Layer::Form(_)]) && screen(&app).contains("--settle=3"),
+        "{}",
+        screen(&app)
+    );
+    // Who asks by himself is answered first.
+    press(&mut app, "Esc");
+    app.fleet.list.id = board().sessions.iter().find(|row| row.name == "w1").map(|row| row.id.clone());
+    press(&mut app, "y");
+    assert!(matches!(app.layers.last(), Some(Layer::Answer(_))), "{}", screen(&app));
+}
+
+#[test]
+fn the_inbox_begins_with_what_is_put_to_the_operator() {
+    let mut app = app_with_questions(100, 30);
+    press(&mut app, "4 G");
+    assert!(app.inbox_view.list.id.as_deref().is_some_and(|id| !id.starts_with("question-")));
+    press(&mut app, "1 4");
+    assert_eq!(app.inbox_view.list.id.as_deref(), Some("question-3"), "{}", screen(&app));
+}
+
+#[test]
+fn a_message_that_only_lies_selected_takes_no_task_and_no_session_along() {
+    let mut app = app_with_messages(100, 30);
+    press(&mut app, "2 G");
+    let (task, session) = (app.task_view.list.id.clone(), app.fleet.list.id.clone());
+    assert!(task.is_some());
+    for glance in ["4 2", "5 2"] {
+        press(&mut app, glance);
+        assert_eq!(app.task_view.list.id, task, "{glance}: {}", screen(&app));
+    }
+    press(&mut app, "3 4 3");
+    assert_eq!(app.fleet.list.id, session);
+    // One that was gone to does.
+    press(&mut app, "4");
+    let other = |app: &App| app.session().map(|row| row.id.clone()).filter(|id| Some(id) != session.as_ref());
+    let went_to = (0..20).find_map(|_| {
+        press(&mut app, "j");
+        other(&app)
+    });
+    assert!(went_to.is_some(), "{}", screen(&app));
+    press(&mut app, "1");
+    assert_eq!(app.fleet.list.id, went_to);
+}
