@@ -59,6 +59,18 @@ impl RunningView {
         self.cwd.as_ref().is_some_and(|cwd| Path::new(cwd).starts_with(folder))
     }
 
+    /// Whether this is another look at the same session: under the same name, and nothing says otherwise.
+    pub(in crate::actions::discover) fn is_same(&self, other: &Self) -> bool {
+        fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+            one.is_none() || other.is_none() || one == other
+        }
+        self.known_as.is_some()
+            && self.known_as == other.known_as
+            && agree(&self.codex_session_id, &other.codex_session_id)
+            && agree(&self.tmux_pane_id, &other.tmux_pane_id)
+            && agree(&self.tmux_socket, &other.tmux_socket)
+    }
+
     /// Takes over what another look at the same session knows.
     pub(in crate::actions::discover) fn merge(&mut self, more: Self) {
         let fill = |known: &mut Option<String>, more: Option<String>| *known = known.take().or(more);
