@@ -53,9 +53,9 @@ pub struct Discover {
     /// Register what runs unregistered and matches
     #[arg(long)]
     pub adopt: bool,
-    /// Role of the adopted sessions
-    #[arg(long, value_name = "ROLE", default_value = "worker", requires = "adopt")]
-    pub role: Role,
+    /// Role of the adopted sessions; one that was registered before keeps its own [default: worker]
+    #[arg(long, value_name = "ROLE", requires = "adopt")]
+    pub role: Option<Role>,
     /// Register only the session of this thread; may be given several times
     #[arg(long, value_name = "ID", requires = "adopt")]
     pub thread: Vec<String>,
@@ -70,6 +70,8 @@ pub struct Discovered {
     adopted: Vec<String>,
     bindings: Vec<BindingHit>,
     dry_run: bool,
+    /// With --role: those adopted that keep another role, which they had before.
+    kept_role: Vec<KeptRole>,
     /// With --adopt and without --cwd: how many unregistered sessions match and run in other folders.
     left_out: usize,
     query: Option<String>,
@@ -77,6 +79,13 @@ pub struct Discovered {
     sessions: Vec<SessionView>,
     suggestions: Vec<Suggestion>,
     tasks: Vec<Task>,
+}
+
+/// An adopted session that keeps its former role.
+#[derive(Debug, Serialize)]
+struct KeptRole {
+    name: String,
+    role: Role,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,14 +116,15 @@ impl Action for Discover {
         let limit = self.at_most();
         let found = running::scan(cx);
         let scope = self.scope(cx, query.as_deref());
-        let Adopted { names: adopted, left_out } =
+        let Adopted { names: adopted, kept_role, left_out } =
             if self.adopt { adopt(cx, &self, &scope, &found)? } else { Adopted::default() };
-        let (tasks, sessions, bindings) = match cx.ledger() {
-            Ok(store) => records(&store)?,
+        let store = match cx.ledger() {
+            Ok(store) => Some(store),
             // Before the first registration there is nothing but what runs.
-            Err(error) if error.kind() == Kind::NotFound => (Vec::new(), Vec::new(), Vec::new()),
+            Err(error) if error.kind() == Kind::NotFound => None,
             Err(error) => return Err(error),
         };
+        let (tasks, sessions, bindings) = store.as_ref().map(|store| records(store)).transpose()?.unwrap_or_default();
         let matches = |texts: &[&str]| {
             query.as_ref().is_none_or(|query| texts.iter().any(|text| text.to_lowercase().contains(query)))
         };
@@ -123,6 +133,12 @@ impl Action for Discover {
         let shown = shown.filter(|running| named.as_deref().is_none_or(|folder| lies_in(running, folder)));
         let mut running = one_for_each(shown.map(|one| RunningView::of(one, registration_of(one, &sessions))));
         running.truncate(limit);
+        for view in running.iter_mut().filter(|view| view.registered_as.is_none()) {
+            let former = sessions.iter().find(|session| view.known_as.as_ref() == Some(&session.name));
+            if let (Some(store), Some(former)) = (&store, former) {
+                view.parting = Some(store.read(|r| store::audit::parting(r, &former.id))?);
+            }
+        }
         let suggestions = suggestions(cx, &tasks, &sessions, &bindings, &running);
         let binding_hits = bindings
             .iter()
@@ -138,6 +154,7 @@ impl Action for Discover {
             adopted,
             bindings: binding_hits,
             dry_run: cx.dry_run(),
+            kept_role,
             left_out,
             running,
             sessions: sessions
@@ -178,7 +195,7 @@ impl Action for Discover {
             .option("--limit", Some(limit))
             .switch("--adopt", *adopt);
         let argv = thread.iter().fold(argv, |argv, thread| argv.option("--thread", Some(thread)));
-        let argv = if *adopt { argv.option("--role", Some(role)).option("--name", name.as_ref()) } else { argv };
+        let argv = if *adopt { argv.option("--role", *role).option("--name", name.as_ref()) } else { argv };
         match query {
             Some(query) => argv.end_of_options().word(query),
             None => argv,
@@ -400,6 +417,7 @@ fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
 #[derive(Debug, Default)]
 struct Adopted {
     names: Vec<String>,
+    kept_role: Vec<KeptRole>,
     /// How many are meant and run in other folders.
     left_out: usize,
 }
@@ -435,6 +453,8 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
     let store = cx.ledger_or_create()?;
     let mut taken: BTreeSet<String> = sessions.iter().map(|session| session.name.clone()).collect();
     let mut adopted: Vec<String> = Vec::new();
+    let mut kept_role = Vec::new();
+    let new_role = request.role.unwrap_or(Role::Worker);
     // Who has the thread of a former session goes before who has its pane.
     let former = |running: &&Running| registration_of(running, &sessions);
     let mut wanted: Vec<(&Running, Option<&Session>)> = wanted.iter().map(|one| (*one, former(one))).collect();
@@ -443,10 +463,13 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
         // Whoever was registered before gets its name back, and with it its role and its history; nobody else does.
         let before = before.filter(|before| !adopted.contains(&before.name));
         let (name, role) = match (&request.name, before) {
-            (Some(name), _) => (name.to_string(), request.role),
+            (Some(name), _) => (name.to_string(), new_role),
             (None, Some(before)) => (before.name.clone(), before.role),
-            (None, None) => (free_name(running, &taken), request.role),
+            (None, None) => (free_name(running, &taken), new_role),
         };
+        if request.role.is_some_and(|asked| asked != role) {
+            kept_role.push(KeptRole { name: name.clone(), role });
+        }
         let session = store.write(|w| {
             // Somebody else may have taken it since.
             check_free(store::sessions::find(w.read(), &name)?.as_ref(), &name)?;
@@ -461,7 +484,7 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
         taken.insert(name.clone());
         adopted.push(name);
     }
-    Ok(Adopted { names: adopted, left_out })
+    Ok(Adopted { names: adopted, kept_role, left_out })
 }
 
 /// One of those that show the same thread: it belongs to one session.
@@ -598,6 +621,9 @@ impl Outcome for Discovered {
             let which = self.running.iter().find(|running| running.registered_as.as_ref() == Some(name));
             let which = which.map(|running| format!("  {}", running.place())).unwrap_or_default();
             writeln!(out, "{} {name}{which}", if self.dry_run { "would adopt" } else { "adopted" })?;
+        }
+        for KeptRole { name, role } in &self.kept_role {
+            writeln!(out, "{name} keeps its role, {role}: --role is for sessions that were never registered")?;
         }
         if self.left_out > 0 {
             let count = self.left_out;
