@@ -721,6 +721,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stopped_is_not_called_deregistered() {
+        let mut view = RunningView::of(&in_pane(Some("a"), 20), Some(&given_up("boss", Some("a"), 20)));
+        view.parting = Some(crate::model::session::Parting::Stopped);
+        assert!(view.line().contains("was boss (manager), stopped"), "{}", view.line());
+        view.parting = Some(crate::model::session::Parting::GivenUp);
+        assert!(view.line().contains("was boss (manager), deregistered"), "{}", view.line());
+    }
+
+    #[test]
     fn two_sessions_stay_two_entries_and_a_thread_is_adopted_once() {
         let w1 = given_up("w1", Some("a"), 20);
         let view = |running: &Running| RunningView::of(running, Some(&w1));
