@@ -129,10 +129,11 @@ impl Session {
         again.or_else(|| self.codex_session_id.is_some().then(|| format!("conveyor resume {}", self.name)))
     }
 
-    /// The command that registers it anew while its Codex runs; none when nothing says where that is.
+    /// The command that registers it anew while its Codex runs; none when nothing says where that is. The pane does not:
+    /// below its shell another Codex may run by now.
     #[must_use]
     pub fn registration_again(&self) -> Option<String> {
-        let place = match (self.pid.or(self.pane_pid), &self.codex_session_path) {
+        let place = match (self.pid, &self.codex_session_path) {
             (Some(pid), _) => format!("--pid {pid}"),
             (None, Some(path)) => format!("--codex-session {}", shell_words::quote(path)),
             (None, None) => return None,

@@ -141,6 +141,60 @@ fn a_deregistered_session_is_taken_up_again_as_it_is_told() {
     assert_eq!(ended.error()["hint"], "`conveyor resume m7` opens its Codex session in a new pane", "{ended}");
 }
 
+/// Another Codex in the shell of one that was deregistered is another session; the name goes where its thread is shown.
+#[test]
+fn a_former_name_goes_to_its_own_thread_and_to_nobody_else() {
+    let Some(world) = World::start() else { return };
+    let folder = world.server().folder().join("program");
+    fs::create_dir_all(&folder).unwrap();
+    symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
+    world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+    let begin = format!(
+        "cd '{}' && codex 'stay {{{{say Here.}}}}'; clear; codex 'stay {{{{say There.}}}}'; exec sleep 1000",
+        world.cwd().display()
+    );
+    let pane = foreign_session(&world, &begin);
+    let shows = |pane: &str, text: &str| {
+        wait_for(text, || capture(&world, pane).contains(text).then_some(()), || capture(&world, pane));
+    };
+    shows(&pane, "Here.");
+    world.run(&["register-manager", "--name", "boss", "--tmux-pane", &pane]).ok();
+    let session = || world.run(&["sessions", "--name", "boss", "--state", "all", "--json"]).ok().json()[0].clone();
+    let first = session();
+    let thread = first["codex_session_id"].as_str().unwrap();
+    world.run(&["deregister", "boss"]).ok();
+    Command::new("kill").arg(first["pid"].to_string()).status().unwrap();
+    shows(&pane, "There.");
+    let found = world.run(&["discover", "--text"]).ok();
+    assert!(found.out.contains(&pane) && !found.out.contains("was boss"), "{found}");
+
+    let resumed = format!("cd '{}' && codex resume {thread}; exec sleep 1000", world.cwd().display());
+    let other = foreign_session_named(&world, "other", &resumed);
+    let line = |pane: &str| {
+        let found = world.run(&["discover", "--text"]).ok();
+        let line = found.out.lines().find(|line| line.starts_with("running") && line.contains(pane)).map(str::to_owned);
+        line.unwrap_or_default()
+    };
+    wait_for("its thread", || line(&other).contains(thread).then_some(()), || line(&other));
+    assert!(line(&other).contains("was boss (manager), deregistered"), "{}", line(&other));
+    assert!(line(&pane).contains("not registered"), "{}", line(&pane));
+    let adopted = world.run(&["discover", "--adopt", "--role", "worker", "--json"]).ok().json();
+    let names: Vec<&str> = adopted["adopted"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    assert_eq!((names.len(), names.iter().filter(|name| **name == "boss").count()), (2, 1), "{adopted:#}");
+    assert_eq!(adopted["kept_role"], serde_json::json!([{ "name": "boss", "role": "manager" }]));
+    let now = session();
+    assert_eq!((&now["codex_session_id"], &now["tmux_pane_id"]), (&first["codex_session_id"], &other.as_str().into()));
+
+    // Its pid is that of another process by now.
+    world.run(&["deregister", "boss"]).ok();
+    let sql = rusqlite::Connection::open(world.ledger()).unwrap();
+    sql.execute("update sessions set pid_start = pid_start - 1 where name = 'boss'", []).unwrap();
+    let pid = now["pid"].to_string();
+    let reused = world.run(&["register-manager", "--name", "boss", "--pid", &pid, "--json"]);
+    assert_eq!(reused.error()["kind"], "refused", "{reused}");
+    assert_eq!(reused.error()["hint"], "`conveyor resume boss` opens its Codex session in a new pane", "{reused}");
+}
+
 /// Two sessions that run unregistered: one in the folder where the commands run, one elsewhere.
 #[test]
 fn adopting_takes_the_sessions_of_this_folder_unless_more_is_asked_for() {

@@ -738,6 +738,30 @@ fn a_review_that_ends_well_under_terms_that_leave_it_to_the_operator_asks_them()
     assert_eq!(count(&env, "operator_questions"), 1, "who has decided is not asked again");
 }
 
+/// That a first review failed keeps nobody from being asked what a good one found.
+#[test]
+fn a_good_review_after_a_failed_one_asks_the_operator_what_comes_next() {
+    if !has_python() {
+        return;
+    }
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-review").ok();
+    propose(&env, ROUND);
+    let flags = reviewer(&env, "bad", &says(&json!({})));
+    env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
+    let failed: Value = env.sh("continuation-reviewer parser --json").ok().json();
+    assert_stopped(&env, &failed, "missing");
+    env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
+    let flags = reviewer(&env, "good", &says(&judgement("match", "proceed")));
+    env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
+    let good: Value = env.sh("continuation-reviewer parser --json").ok().json();
+    assert_eq!(good["verdict"], "proceed", "{good:#}");
+    let asked: Value = env.sh("operator-inbox --json").ok().json();
+    let questions = asked["questions"].as_array().unwrap();
+    let ready = questions.iter().find(|one| one["kind"] == "continuation_ready");
+    assert_eq!(ready.map(|one| &one["review_id"]), Some(&good["id"]), "{asked:#}");
+}
+
 /// Terms that one program writes and another cannot read hold up that task alone.
 #[test]
 fn a_reviewer_that_cannot_be_read_is_asked_about_and_holds_up_nothing() {

@@ -53,9 +53,9 @@ pub struct Discover {
     /// Register what runs unregistered and matches
     #[arg(long)]
     pub adopt: bool,
-    /// Role of the adopted sessions
-    #[arg(long, value_name = "ROLE", default_value = "worker", requires = "adopt")]
-    pub role: Role,
+    /// Role of the adopted sessions; one that was registered before keeps its own [default: worker]
+    #[arg(long, value_name = "ROLE", requires = "adopt")]
+    pub role: Option<Role>,
     /// Register only the session of this thread; may be given several times
     #[arg(long, value_name = "ID", requires = "adopt")]
     pub thread: Vec<String>,
@@ -70,6 +70,8 @@ pub struct Discovered {
     adopted: Vec<String>,
     bindings: Vec<BindingHit>,
     dry_run: bool,
+    /// With --role: those adopted that keep another role, which they had before.
+    kept_role: Vec<KeptRole>,
     /// With --adopt and without --cwd: how many unregistered sessions match and run in other folders.
     left_out: usize,
     query: Option<String>,
@@ -77,6 +79,13 @@ pub struct Discovered {
     sessions: Vec<SessionView>,
     suggestions: Vec<Suggestion>,
     tasks: Vec<Task>,
+}
+
+/// An adopted session that keeps its former role.
+#[derive(Debug, Serialize)]
+struct KeptRole {
+    name: String,
+    role: Role,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,14 +116,15 @@ impl Action for Discover {
         let limit = self.at_most();
         let found = running::scan(cx);
         let scope = self.scope(cx, query.as_deref());
-        let Adopted { names: adopted, left_out } =
+        let Adopted { names: adopted, kept_role, left_out } =
             if self.adopt { adopt(cx, &self, &scope, &found)? } else { Adopted::default() };
-        let (tasks, sessions, bindings) = match cx.ledger() {
-            Ok(store) => records(&store)?,
+        let store = match cx.ledger() {
+            Ok(store) => Some(store),
             // Before the first registration there is nothing but what runs.
-            Err(error) if error.kind() == Kind::NotFound => (Vec::new(), Vec::new(), Vec::new()),
+            Err(error) if error.kind() == Kind::NotFound => None,
             Err(error) => return Err(error),
         };
+        let (tasks, sessions, bindings) = store.as_ref().map(|store| records(store)).transpose()?.unwrap_or_default();
         let matches = |texts: &[&str]| {
             query.as_ref().is_none_or(|query| texts.iter().any(|text| text.to_lowercase().contains(query)))
         };
@@ -123,6 +133,12 @@ impl Action for Discover {
         let shown = shown.filter(|running| named.as_deref().is_none_or(|folder| lies_in(running, folder)));
         let mut running = one_for_each(shown.map(|one| RunningView::of(one, registration_of(one, &sessions))));
         running.truncate(limit);
+        for view in running.iter_mut().filter(|view| view.registered_as.is_none()) {
+            let former = sessions.iter().find(|session| view.known_as.as_ref() == Some(&session.name));
+            if let (Some(store), Some(former)) = (&store, former) {
+                view.parting = Some(store.read(|r| store::audit::parting(r, &former.id))?);
+            }
+        }
         let suggestions = suggestions(cx, &tasks, &sessions, &bindings, &running);
         let binding_hits = bindings
             .iter()
@@ -138,6 +154,7 @@ impl Action for Discover {
             adopted,
             bindings: binding_hits,
             dry_run: cx.dry_run(),
+            kept_role,
             left_out,
             running,
             sessions: sessions
@@ -178,7 +195,7 @@ impl Action for Discover {
             .option("--limit", Some(limit))
             .switch("--adopt", *adopt);
         let argv = thread.iter().fold(argv, |argv, thread| argv.option("--thread", Some(thread)));
-        let argv = if *adopt { argv.option("--role", Some(role)).option("--name", name.as_ref()) } else { argv };
+        let argv = if *adopt { argv.option("--role", *role).option("--name", name.as_ref()) } else { argv };
         match query {
             Some(query) => argv.end_of_options().word(query),
             None => argv,
@@ -317,12 +334,12 @@ fn lies_in(running: &Running, folder: &Path) -> bool {
     running.cwd.as_ref().is_some_and(|cwd| cwd.starts_with(folder))
 }
 
-/// One entry for each registration: a session of Codex's server and the terminal that shows it are found apart when
-/// nothing on the screen ties them, and the registration does.
+/// One entry for each session: one of Codex's server and the terminal that shows it are found apart when nothing on the
+/// screen ties them, and the registration does. Two threads, or two panes, are two sessions.
 fn one_for_each(found: impl Iterator<Item = RunningView>) -> Vec<RunningView> {
     let mut all: Vec<RunningView> = Vec::new();
     for view in found {
-        let same = all.iter_mut().find(|known| known.known_as.is_some() && known.known_as == view.known_as);
+        let same = all.iter_mut().find(|known| known.is_same(&view));
         match same {
             Some(known) => known.merge(view),
             None => all.push(view),
@@ -358,20 +375,38 @@ pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<S
     registration.map(|session| session.name.clone())
 }
 
-/// The record of a running session: by its thread, or by its pane while it has none. One in force goes before one that
-/// was given up, and of those the last one.
+/// The record of a running session. One in force goes before one that was given up, and of those the last one; among
+/// each what has its thread goes before what has its pane.
 fn registration_of<'s>(running: &Running, sessions: &'s [Session]) -> Option<&'s Session> {
-    let same = |session: &&Session| {
-        let by_thread = running.thread_id.is_some() && session.codex_session_id == running.thread_id;
-        let by_pane = running.pane.as_ref().is_some_and(|pane| {
+    let has_thread = |session: &&Session| running.thread_id.is_some() && session.codex_session_id == running.thread_id;
+    let in_pane = |session: &&Session| {
+        running.pane.as_ref().is_some_and(|pane| {
             session.tmux_pane_id.as_deref() == Some(pane.id.to_string().as_str())
                 && session.tmux_socket.as_deref() == Some(pane.socket.as_str())
                 && session.pane_pid == Some(i64::from(pane.process.pid))
-        });
-        by_thread || by_pane
+        })
     };
-    let is_active = |session: &&Session| session.state == Registration::Active;
-    sessions.iter().filter(is_active).find(same).or_else(|| sessions.iter().rev().find(same))
+    let active = || sessions.iter().filter(|session| session.state == Registration::Active);
+    let gone = || sessions.iter().rev().filter(|session| session.state == Registration::Gone);
+    active()
+        .find(has_thread)
+        .or_else(|| active().find(in_pane))
+        .or_else(|| gone().find(has_thread))
+        .or_else(|| gone().find(|session| in_pane(session) && may_be(running, session)))
+}
+
+/// Whether a session in the pane of one that was given up may be that one. Its shell outlives it, and what runs there
+/// next is another one.
+fn may_be(running: &Running, gone: &Session) -> bool {
+    let process = |pid: Option<i64>, start: Option<i64>| {
+        pid.zip(start).and_then(|(pid, start)| ProcessId::from_stored(pid, start))
+    };
+    let shell = running.pane.as_ref().map(|pane| pane.process);
+    let codex = process(gone.pid, gone.pid_start);
+    (running.thread_id.is_none() || gone.codex_session_id.is_none())
+        && shell.is_some()
+        && process(gone.pane_pid, gone.pane_pid_start) == shell
+        && (codex.is_none() || running.process.is_none() || codex == running.process)
 }
 
 fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
@@ -382,6 +417,7 @@ fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
 #[derive(Debug, Default)]
 struct Adopted {
     names: Vec<String>,
+    kept_role: Vec<KeptRole>,
     /// How many are meant and run in other folders.
     left_out: usize,
 }
@@ -404,7 +440,7 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
     }
     let meant = found.iter().filter(|running| scope.means(running) && is_adoptable(running, &sessions));
     let (here, elsewhere): (Vec<&Running>, Vec<&Running>) = meant.partition(|running| scope.is_here(running));
-    let wanted: Vec<&Running> = here.into_iter().take(request.at_most()).collect();
+    let wanted: Vec<&Running> = one_for_each_thread(here).into_iter().take(request.at_most()).collect();
     // Whoever names a folder knows that there are others.
     let left_out = if request.cwd.is_none() { elsewhere.len() } else { 0 };
     if request.name.is_some() && wanted.len() != 1 {
@@ -416,14 +452,24 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
     }
     let store = cx.ledger_or_create()?;
     let mut taken: BTreeSet<String> = sessions.iter().map(|session| session.name.clone()).collect();
-    let mut adopted = Vec::new();
-    for running in wanted {
-        // Whoever was registered before gets its name back, and with it its role and its history.
-        let (name, role) = match (&request.name, registration_of(running, &sessions)) {
-            (Some(name), _) => (name.to_string(), request.role),
+    let mut adopted: Vec<String> = Vec::new();
+    let mut kept_role = Vec::new();
+    let new_role = request.role.unwrap_or(Role::Worker);
+    // Who has the thread of a former session goes before who has its pane.
+    let former = |running: &&Running| registration_of(running, &sessions);
+    let mut wanted: Vec<(&Running, Option<&Session>)> = wanted.iter().map(|one| (*one, former(one))).collect();
+    wanted.sort_by_key(|(running, before)| before.is_some_and(|before| before.codex_session_id != running.thread_id));
+    for (running, before) in wanted {
+        // Whoever was registered before gets its name back, and with it its role and its history; nobody else does.
+        let before = before.filter(|before| !adopted.contains(&before.name));
+        let (name, role) = match (&request.name, before) {
+            (Some(name), _) => (name.to_string(), new_role),
             (None, Some(before)) => (before.name.clone(), before.role),
-            (None, None) => (free_name(running, &taken), request.role),
+            (None, None) => (free_name(running, &taken), new_role),
         };
+        if request.role.is_some_and(|asked| asked != role) {
+            kept_role.push(KeptRole { name: name.clone(), role });
+        }
         let session = store.write(|w| {
             // Somebody else may have taken it since.
             check_free(store::sessions::find(w.read(), &name)?.as_ref(), &name)?;
@@ -438,7 +484,20 @@ fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running])
         taken.insert(name.clone());
         adopted.push(name);
     }
-    Ok(Adopted { names: adopted, left_out })
+    Ok(Adopted { names: adopted, kept_role, left_out })
+}
+
+/// One of those that show the same thread: it belongs to one session.
+fn one_for_each_thread(meant: Vec<&Running>) -> Vec<&Running> {
+    let mut all: Vec<&Running> = Vec::new();
+    for running in meant {
+        match all.iter_mut().find(|known| known.thread_id == running.thread_id) {
+            Some(known) if known.pane.is_none() => *known = running,
+            Some(_) => {}
+            None => all.push(running),
+        }
+    }
+    all
 }
 
 /// Refuses a name that a session has.
@@ -563,6 +622,9 @@ impl Outcome for Discovered {
             let which = which.map(|running| format!("  {}", running.place())).unwrap_or_default();
             writeln!(out, "{} {name}{which}", if self.dry_run { "would adopt" } else { "adopted" })?;
         }
+        for KeptRole { name, role } in &self.kept_role {
+            writeln!(out, "{name} keeps its role, {role}: --role is for sessions that were never registered")?;
+        }
         if self.left_out > 0 {
             let count = self.left_out;
             writeln!(out, "{count} in other folders left alone; --cwd DIR or --all takes them")?;
@@ -605,6 +667,83 @@ impl Outcome for Discovered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A session in the pane %1, whose shell is process 10.
+    fn in_pane(thread: Option<&str>, pid: u32) -> Running {
+        let process = |pid| ProcessId { pid, start_ticks: 7 };
+        let pane = running::PaneSeen {
+            socket: "/tmp/tmux".to_owned(),
+            session_name: "mywork".to_owned(),
+            id: "%1".parse().unwrap(),
+            process: process(10),
+        };
+        let mut running = Running::default();
+        running.thread_id = thread.map(str::to_owned);
+        (running.pane, running.process) = (Some(pane), Some(process(pid)));
+        running
+    }
+
+    /// The record of it, given up.
+    fn given_up(name: &str, thread: Option<&str>, pid: i64) -> Session {
+        let mut session =
+            Session::new(name.to_owned(), name.to_owned(), Role::Manager, "t".to_owned(), Timestamp::from_millis(0));
+        session.state = Registration::Gone;
+        session.codex_session_id = thread.map(str::to_owned);
+        (session.tmux_pane_id, session.tmux_socket) = (Some("%1".to_owned()), Some("/tmp/tmux".to_owned()));
+        (session.pane_pid, session.pane_pid_start) = (Some(10), Some(7));
+        (session.pid, session.pid_start) = (Some(pid), Some(7));
+        session
+    }
+
+    #[test]
+    fn a_former_name_belongs_to_its_thread_and_to_a_pane_only_where_no_thread_tells() {
+        let was = |running: &Running, sessions: &[Session]| {
+            registration_of(running, sessions).map(|session| session.name.clone())
+        };
+        let (boss, other) = (given_up("boss", Some("a"), 20), given_up("other", Some("b"), 21));
+        let both = [boss.clone(), other.clone()];
+        assert_eq!(was(&in_pane(Some("a"), 20), &both).as_deref(), Some("boss"), "not the last one of its pane");
+        assert_eq!(was(&in_pane(Some("c"), 22), &both), None, "another Codex in the same shell");
+        assert_eq!(was(&in_pane(None, 20), &[boss.clone()]).as_deref(), Some("boss"), "the same process");
+        assert_eq!(was(&in_pane(None, 22), &[boss.clone()]), None);
+        let unknown = given_up("new", None, 23);
+        assert_eq!(was(&in_pane(Some("c"), 23), &[unknown.clone(), other]).as_deref(), Some("new"));
+        let mut rebooted = unknown;
+        rebooted.pane_pid_start = Some(6);
+        assert_eq!(was(&in_pane(Some("c"), 23), &[rebooted]), None, "the shell of another day");
+        let mut active = boss;
+        active.state = Registration::Active;
+        assert_eq!(
+            was(&in_pane(Some("c"), 22), &[active]).as_deref(),
+            Some("boss"),
+            "one in force may change its thread"
+        );
+    }
+
+    #[test]
+    fn what_was_stopped_is_not_called_deregistered() {
+        let mut view = RunningView::of(&in_pane(Some("a"), 20), Some(&given_up("boss", Some("a"), 20)));
+        view.parting = Some(crate::model::session::Parting::Stopped);
+        assert!(view.line().contains("was boss (manager), stopped"), "{}", view.line());
+        view.parting = Some(crate::model::session::Parting::GivenUp);
+        assert!(view.line().contains("was boss (manager), deregistered"), "{}", view.line());
+    }
+
+    #[test]
+    fn two_sessions_stay_two_entries_and_a_thread_is_adopted_once() {
+        let w1 = given_up("w1", Some("a"), 20);
+        let view = |running: &Running| RunningView::of(running, Some(&w1));
+        let mut served = Running::default();
+        served.thread_id = Some("a".to_owned());
+        let count = |found: [&Running; 2]| one_for_each(found.into_iter().map(view)).len();
+        assert_eq!(count([&served, &in_pane(None, 20)]), 1, "the server's and the terminal that shows it");
+        assert_eq!(count([&served, &in_pane(Some("b"), 21)]), 2);
+        let mut elsewhere = in_pane(Some("a"), 22);
+        elsewhere.pane.as_mut().unwrap().id = "%2".parse().unwrap();
+        assert_eq!(count([&elsewhere, &in_pane(None, 20)]), 2);
+        let once = one_for_each_thread(vec![&served, &elsewhere]);
+        assert_eq!((once.len(), once[0].pane.is_some()), (1, true));
+    }
 
     #[test]
     fn what_is_free_is_told_cleaned_and_with_those_whose_thread_nobody_tells() {

@@ -304,10 +304,28 @@ fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
     if args.codex_app_thread_id.is_some() {
         return Ok(None);
     }
+    check_not_reused(cx, args, process)?;
     let pid = process.pid;
     running::of_pid(cx, pid)?.map(Some).ok_or_else(|| {
         Error::not_found(format!("no Codex session can be told from process {pid} or the processes below it"))
             .hint("`conveyor discover` lists the running sessions; or give the rollout with --codex-session")
+    })
+}
+
+/// Refuses the pid of a session that is gone when another process has it now: that one's thread is not meant.
+fn check_not_reused(cx: &Context, args: &RegisterArgs, process: ProcessId) -> Result<()> {
+    let Some(known) = known_session(cx, args.name.as_str())? else { return Ok(()) };
+    let before = known.pid.zip(known.pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
+    let is_reused = before.is_some_and(|before| before.pid == process.pid && before != process);
+    if known.state != Registration::Gone || !is_reused {
+        return Ok(());
+    }
+    let (name, pid) = (&known.name, process.pid);
+    let error =
+        Error::refused(format!("the process {pid} of session \"{name}\" has ended; another one has its pid now"));
+    Err(match &known.codex_session_id {
+        Some(_) => error.hint(format!("`conveyor resume {name}` opens its Codex session in a new pane")),
+        None => error.hint("register what runs there under a name of its own"),
     })
 }
 

@@ -105,7 +105,10 @@ pub(super) fn settle(
     // A person who judges knows what came of it, and who has decided is not asked again.
     let is_open = source == ReviewSource::Reviewer && decided(w.read(), task, &pair.manager.correlation_id)?.is_none();
     let waits = store::continuations::questions(w.read(), Some(&task.id), /*all*/ false)?;
-    let waits = waits.iter().any(|one| one.correlation_id == pair.manager.correlation_id);
+    // A question why there was no verdict says nothing of one that is there now.
+    let waits = waits.iter().any(|one| {
+        one.kind == OperatorQuestion::ContinuationReady && one.correlation_id == pair.manager.correlation_id
+    });
     let asks = asks_operator(mode, judgement, failed).filter(|_| is_open);
     // That they decide was put to them when both had proposed, unless the terms came to it while the review was made.
     let question = asks.filter(|kind| *kind != OperatorQuestion::ContinuationReady || !waits);

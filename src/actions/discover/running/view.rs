@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{KnownBy, Running};
-use crate::model::session::{Registration, Role, Session};
+use crate::model::session::{Parting, Registration, Role, Session};
 
 /// A running session as printed.
 #[derive(Debug, Serialize)]
@@ -19,6 +19,9 @@ pub struct RunningView {
     /// Name in the ledger, also of a registration that was given up.
     pub(in crate::actions::discover) known_as: Option<String>,
     name: Option<String>,
+    /// How a registration was left that is not in force.
+    #[serde(skip)]
+    pub(in crate::actions::discover) parting: Option<Parting>,
     pid: Option<u32>,
     preview: Option<String>,
     /// Name of the registration, when it has one.
@@ -43,6 +46,7 @@ impl RunningView {
             known_by: running.ways.iter().copied().collect(),
             known_as: known.map(|known| known.name.clone()),
             name: running.name.clone(),
+            parting: None,
             pid: running.process.map(|process| process.pid),
             preview: running.preview.clone(),
             registered_as: known.filter(|known| known.state == Registration::Active).map(|known| known.name.clone()),
@@ -57,6 +61,18 @@ impl RunningView {
     /// Whether it runs in this folder or below it.
     pub(in crate::actions::discover) fn is_in(&self, folder: &Path) -> bool {
         self.cwd.as_ref().is_some_and(|cwd| Path::new(cwd).starts_with(folder))
+    }
+
+    /// Whether this is another look at the same session: under the same name, and nothing says otherwise.
+    pub(in crate::actions::discover) fn is_same(&self, other: &Self) -> bool {
+        fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+            one.is_none() || other.is_none() || one == other
+        }
+        self.known_as.is_some()
+            && self.known_as == other.known_as
+            && agree(&self.codex_session_id, &other.codex_session_id)
+            && agree(&self.tmux_pane_id, &other.tmux_pane_id)
+            && agree(&self.tmux_socket, &other.tmux_socket)
     }
 
     /// Takes over what another look at the same session knows.
@@ -96,7 +112,14 @@ impl RunningView {
         let role = self.role.map(|role| format!(" ({role})")).unwrap_or_default();
         let registered = match (&self.registered_as, &self.known_as) {
             (Some(name), _) => format!("is {name}{role}"),
-            (None, Some(name)) => format!("was {name}{role}, deregistered"),
+            (None, Some(name)) => format!(
+                "was {name}{role}{}",
+                match self.parting {
+                    Some(Parting::GivenUp) => ", deregistered",
+                    Some(Parting::Stopped) => ", stopped",
+                    None => "",
+                }
+            ),
             (None, None) => "not registered".to_owned(),
         };
         format!("{}  {registered}  {what}", self.place()).trim_end().to_owned()
