@@ -43,6 +43,24 @@ pub(super) fn confirmation(command: &Command) -> Option<String> {
     }
 }
 
+/// The same of a command that comes from elsewhere: what its own key asks.
+pub(super) fn question_of(app: &App, command: &Command) -> Option<String> {
+    match command {
+        Command::Unbind(action) => {
+            let tasks = app.board().map_or(&[][..], |board| &board.tasks);
+            let bound = tasks.iter().filter(|row| row.task.name == action.task).find_map(form::active);
+            Some(unbind_words(&action.task, bound))
+        }
+        _ => confirmation(command),
+    }
+}
+
+/// What is asked before a binding is ended.
+fn unbind_words(task: &str, bound: Option<(&str, &str)>) -> String {
+    let whose = bound.map(|(worker, manager)| format!(" of {worker} and {manager}")).unwrap_or_default();
+    format!("End the binding{whose} to {task}? Messages that wait to go through it are given up.")
+}
+
 /// The question, and what yes does; or why there is nothing to do it to.
 pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), String> {
     match deed {
@@ -63,10 +81,8 @@ pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), Strin
         Deed::Unbind => {
             let row = form::selected_task(app).ok_or("no task is selected")?;
             let task = row.task.name.clone();
-            let (worker, manager) = form::active(row).ok_or(format!("nobody is bound to {task}"))?;
-            let words = format!(
-                "End the binding of {worker} and {manager} to {task}? Messages that wait to go through it are given up."
-            );
+            let bound = form::active(row).ok_or(format!("nobody is bound to {task}"))?;
+            let words = unbind_words(&task, Some(bound));
             Ok((words, Unbind { task }.into_command()))
         }
         Deed::PauseTask | Deed::ResumeTask => {

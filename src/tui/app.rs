@@ -475,6 +475,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     }
     app.settle(&mut effects);
     super::finish::settle(app, &mut effects);
+    super::finish::read_on(app);
     super::marks::look(app, &mut effects);
     effects
 }

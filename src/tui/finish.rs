@@ -9,7 +9,7 @@ use super::{
     message::{Effect, Failure, Load},
     screen,
     sheet::scroll,
-    submitting::submit,
+    submitting::{submit, with_line},
     theme::Part,
 };
 use crate::{
@@ -159,6 +159,20 @@ pub(super) fn question(app: &App, command: &Command) -> Option<String> {
     Some(format!(
         "Stop {task}, which is not done? It is recorded as stopped, not as done, and its binding ends. {left} {sessions}"
     ))
+}
+
+/// Words the question of a stop anew when what it counts has changed while it is shown. A yes was meant for what stood
+/// there before, so it works in a moment again.
+pub(super) fn read_on(app: &mut App) {
+    let Some(Layer::Confirm { question: asked, then: Effect::Submit(command), .. }) = app.layers.last() else { return };
+    let Some(words) = question(app, command).map(|words| with_line(app, &words, command)) else { return };
+    if words == *asked {
+        return;
+    }
+    let now = app.now;
+    if let Some(Layer::Confirm { question, came_at, .. }) = app.layers.last_mut() {
+        (*question, *came_at) = (words, Some(now));
+    }
 }
 
 /// Looks at the gates anew that lie on top now, if they do.

@@ -67,7 +67,9 @@ fn quit(app: &mut App, effects: &mut Vec<Effect>) {
     match question {
         None => effects.push(Effect::Quit),
         Some(_) if matches!(app.layers.last(), Some(Layer::Confirm { .. })) => {}
-        Some(question) => app.layers.push(Layer::Confirm { question, then: Effect::Quit, came_at: None, scroll: 0 }),
+        Some(question) => {
+            app.layers.push(Layer::Confirm { question, then: Effect::Quit, came_at: None, mends: None, scroll: 0 })
+        }
     }
 }
 

@@ -41,8 +41,10 @@ pub enum Layer {
         question: String,
         /// What yes does.
         then: Effect,
-        /// When it came up by itself; none when a key has asked for it.
+        /// When it came up by itself, or its words changed; none when a key has asked for it.
         came_at: Option<Timestamp>,
+        /// The finding of doctor that it mends: a yes holds as long as that is found and mended so.
+        mends: Option<String>,
         /// First line shown.
         scroll: usize,
     },

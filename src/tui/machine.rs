@@ -3,16 +3,28 @@
 use std::sync::Arc;
 
 use super::{
+    acts,
     app::App,
     listing::Sides,
     loads::Slot,
     message::{Effect, Failure, Load},
-    screen::dispatch,
+    screen::{dispatch, doctor},
+    submitting,
+    theme::Part,
 };
 use crate::{
-    actions::{Checkup, Exchange},
-    base::Result,
+    actions::{Checkup, Command, Exchange},
+    base::{
+        Result,
+        text::{age, one_line},
+    },
 };
+
+/// For so long what doctor found is taken for what there is, when it is to be mended.
+const FRESH_SECONDS: i64 = 30;
+
+/// For so long a yes holds that was asked for.
+const YES_SECONDS: i64 = 90;
 
 /// The Dispatch screen's own state.
 #[derive(Debug, Default)]
@@ -72,4 +84,42 @@ impl App {
         effects.extend(next.map(|()| Effect::Load(Load::Checkup)));
         self.doctor.checkup = Some(result.map(Arc::new).map_err(|error| Failure::from(&error)));
     }
+}
+
+/// Asks whether what mends the selected finding is to be run; what was found too long ago is looked at anew instead.
+pub(super) fn ask_repair(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
+    let Some(Ok(checkup)) = &app.doctor.checkup else { return };
+    let Some(finding) = doctor::selected(app) else { return };
+    let seconds = checkup.taken_at.age_seconds(app.now);
+    let about = format!("{}: {}", finding.about, one_line(&finding.message));
+    let id = doctor::Row::Finding(finding).id();
+    if seconds > FRESH_SECONDS {
+        effects.extend(app.ask_checkup_anew());
+        let again = format!("that was found {} ago: it is looked at anew; press the key again then", age(seconds));
+        app.say(Part::Warning, again);
+        return;
+    }
+    let words = acts::question_of(app, &command).unwrap_or_else(|| "Run what mends it?".to_owned());
+    let question = format!("{words}\n\nDoctor's finding, looked {} ago: {about}", age(seconds));
+    submitting::ask_repair(app, &question, command, id);
+}
+
+/// Why a yes to mending this finding does not hold any more; none when it does.
+pub(super) fn is_outdated(app: &mut App, id: &str, command: &Command, effects: &mut Vec<Effect>) -> Option<String> {
+    let why = match &app.doctor.checkup {
+        Some(Ok(checkup)) => {
+            let seconds = checkup.taken_at.age_seconds(app.now);
+            let same = checkup.findings.iter().filter(|finding| doctor::Row::Finding(finding).id() == id);
+            let mut mended = same.filter_map(doctor::mending_of);
+            let holds = mended.any(|mending| matches!(mending, doctor::Mending::Run(now) if *now == *command));
+            match (holds, seconds > YES_SECONDS) {
+                (true, false) => return None,
+                (true, true) => format!("it was found {} ago, and is looked at anew", age(seconds)),
+                (false, _) => "the newest look does not ask for it any more".to_owned(),
+            }
+        }
+        _ => "what is wrong is not known now".to_owned(),
+    };
+    effects.extend(app.ask_checkup_anew());
+    Some(format!("nothing was run: {why}"))
 }

@@ -3,11 +3,11 @@
 use super::{
     app::{App, Look, Screen},
     layer::Layer,
-    look,
+    look, machine,
     message::Effect,
     operator, pair,
     screen::{dispatch, doctor, events, fleet, inbox, list},
-    submitting::{ask_command, copy},
+    submitting::copy,
     theme::Part,
 };
 use crate::model::{board::Attention, filter::Filter};
@@ -79,7 +79,7 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
             (view.detail, view.whole) = (true, true);
         }
         Screen::Doctor => match doctor::mending(app) {
-            Some(doctor::Mending::Run(command)) => ask_command(app, "Run what mends it?", *command),
+            Some(doctor::Mending::Run(command)) => machine::ask_repair(app, *command, effects),
             Some(doctor::Mending::Copy(line)) => copy(app, line, effects),
             None => app.say(Part::Warning, "no single command mends it"),
         },

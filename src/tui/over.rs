@@ -6,6 +6,7 @@ use super::{
     form,
     keymap::{Intent, Key},
     layer::{Layer, Purpose},
+    machine,
     message::Effect,
     messages, palette, screen,
     sheet::scroll,
@@ -17,11 +18,11 @@ use crate::model::filter::Filter;
 /// The longest text an input line takes, in characters.
 const MAX_INPUT: usize = 500;
 
-/// A question that came up by itself takes no yes for so long: a key that is pressed then was meant for what was there
+/// A question that came up by itself, or whose words have changed, takes no yes for so long: a key that is pressed then was meant for what was there
 /// before it.
 const EARLY_MILLIS: i64 = 1_000;
 
-/// Whether the question on top has only just come up by itself.
+/// Whether the question on top has only just come up by itself, or says something else than before.
 #[must_use]
 pub(super) fn is_early(app: &App) -> bool {
     match app.layers.last() {
@@ -46,10 +47,14 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
         Some(Intent::Yes) if is_early => {
-            app.say(Part::Warning, "nothing is done: this question has only just come up; read it, then say yes");
+            app.say(Part::Warning, "nothing is done: what is asked has only just come up; read it, then say yes");
         }
         Some(Intent::Yes) => match app.layers.pop() {
-            Some(Layer::Confirm { then: Effect::Submit(command), .. }) => {
+            Some(Layer::Confirm { then: Effect::Submit(command), mends, .. }) => {
+                if let Some(why) = mends.and_then(|id| machine::is_outdated(app, &id, &command, effects)) {
+                    app.say(Part::Warning, why);
+                    return;
+                }
                 form::keys::confirmed(app, &command);
                 app.receipts.confirmed(&command);
                 begin(app, command, effects);

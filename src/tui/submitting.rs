@@ -26,18 +26,27 @@ pub(super) fn ask_first(app: &mut App, question: &str, action: impl Listed) {
 
 /// The same for a command that is put together already.
 pub(super) fn ask_command(app: &mut App, question: &str, command: Command) {
-    confirm(app, question, command, None);
+    confirm(app, question, command, None, None);
+}
+
+/// The same for a command that mends what doctor found.
+pub(super) fn ask_repair(app: &mut App, question: &str, command: Command, finding: String) {
+    confirm(app, question, command, None, Some(finding));
 }
 
 /// The same when nobody has pressed a key for it: a key that was on its way to something else is no yes.
 pub(super) fn put_command(app: &mut App, question: &str, command: Command) {
-    confirm(app, question, command, Some(app.now));
+    confirm(app, question, command, Some(app.now), None);
 }
 
-fn confirm(app: &mut App, question: &str, command: Command, came_at: Option<Timestamp>) {
-    let line = command_line(app, &command.argv());
-    let question = format!("{question}\n\n{line}");
-    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command), came_at, scroll: 0 });
+fn confirm(app: &mut App, question: &str, command: Command, came_at: Option<Timestamp>, mends: Option<String>) {
+    let question = with_line(app, question, &command);
+    app.layers.push(Layer::Confirm { question, then: Effect::Submit(command), came_at, mends, scroll: 0 });
+}
+
+/// A question with the command line that a yes runs.
+pub(super) fn with_line(app: &App, question: &str, command: &Command) -> String {
+    format!("{question}\n\n{}", command_line(app, &command.argv()))
 }
 
 /// Submits it, with a receipt.

@@ -117,19 +117,48 @@ pub enum Mending {
     Copy(String),
 }
 
+/// The selected finding.
+#[must_use]
+pub fn selected(app: &App) -> Option<&Finding> {
+    match Findings::selected(app)? {
+        Row::Finding(finding) => Some(finding),
+        Row::Adoptable(..) => None,
+    }
+}
+
 /// What mends the selected finding.
 #[must_use]
 pub fn mending(app: &App) -> Option<Mending> {
-    let line = repair(app)?;
+    selected(app).and_then(mending_of)
+}
+
+/// What mends a finding.
+#[must_use]
+pub fn mending_of(finding: &Finding) -> Option<Mending> {
+    let line = repair_of(finding)?;
     let words = shell_words::split(&line).unwrap_or_default();
     // `WORKER` stands for a name that a person has to put there.
     let is_blank = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
     match words.split_first() {
         Some((program, words)) if program == PROGRAM && !words.iter().any(is_blank) => {
-            Some(Command::parse(words).map_or(Mending::Copy(line), |command| Mending::Run(Box::new(command))))
+            let command = Command::parse(words).ok().filter(changes_something);
+            Some(command.map_or(Mending::Copy(line), |command| Mending::Run(Box::new(command))))
         }
         _ => Some(Mending::Copy(line)),
     }
+}
+
+/// Whether it mends: a command that only shows more does not.
+fn changes_something(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Resume(_)
+            | Command::Deregister(_)
+            | Command::Unbind(_)
+            | Command::Ingest(_)
+            | Command::RegisterWorker(_)
+            | Command::RegisterManager(_)
+    )
 }
 
 /// What the key of the selected finding does, in a word.
@@ -143,7 +172,10 @@ pub(super) fn mending_word(app: &App) -> Option<&'static str> {
 /// The command that mends the selected finding; none when its remedy is no single command.
 #[must_use]
 pub fn repair(app: &App) -> Option<String> {
-    let Row::Finding(finding) = Findings::selected(app)? else { return None };
+    selected(app).and_then(repair_of)
+}
+
+fn repair_of(finding: &Finding) -> Option<String> {
     let mut pieces = finding.remedy.as_deref()?.split('`');
     // Commands stand in backquotes; with several of them a person has to choose.
     let command = pieces.nth(1)?.to_owned();
@@ -228,7 +260,7 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             if let Some(remedy) = &finding.remedy {
                 lines.extend([(Part::Text, String::new()), (Part::Title, "to mend it".to_owned())]);
                 lines.push((Part::Key, remedy.clone()));
-                let does = match mending(app) {
+                let does = match mending_of(finding) {
                     Some(Mending::Run(_)) => Some("runs it, after a question"),
                     Some(Mending::Copy(_)) => Some("copies it, to be run in a shell"),
                     None => None,

@@ -1,9 +1,9 @@
 //! Finishing a task by keys: every gate is shown first, and nothing is done while one is not met.
 
-use super::fake::{app, busy, nudge, press, quiet, review, screen, shown_criteria};
+use super::fake::{app, busy, lines, nudge, press, quiet, review, screen, shown_criteria};
 use crate::{
     actions::Command,
-    base::Error,
+    base::{Error, Timestamp},
     model::{delivery::Phase, session::Registration, supervision::Standing},
     tui::{
         app::update,
@@ -200,4 +200,26 @@ fn a_task_is_stopped_after_the_same_words() {
     assert!(press(&mut app, "Ctrl-S").is_empty());
     let frame = screen(&app);
     assert!(frame.contains("recorded as stopped, not as done") && frame.contains("1 message still waits"), "{frame}");
+}
+
+#[test]
+fn the_question_of_a_stop_counts_on_while_it_is_shown() {
+    let mut app = app(80, 24);
+    update(&mut app, Msg::Deliveries(Ok(quiet())));
+    press(&mut app, "2 F");
+    answer(&mut app, false);
+    press(&mut app, "x");
+    super::fake::write(&mut app, "no use");
+    press(&mut app, "Ctrl-S");
+    assert!(screen(&app).contains("No message waits"), "{}", screen(&app));
+    let waiting = crate::actions::Deliveries { commands: vec![nudge(1, Phase::Queued, 5, "one")], ..quiet() };
+    update(&mut app, Msg::Deliveries(Ok(waiting)));
+    let shown = screen(&app);
+    assert!(shown.contains("1 message still waits") && !shown.contains("No message waits"), "{shown}");
+    // A yes on its way was meant for what stood there before.
+    assert!(press(&mut app, "y").is_empty());
+    let later = Timestamp::from_millis(app.now.as_millis() + 1_000);
+    update(&mut app, Msg::Tick(later));
+    let sent = lines(&press(&mut app, "y"));
+    assert!(sent.len() == 1 && sent[0].starts_with("conveyor stop-task"), "{sent:?}");
 }

@@ -5,6 +5,7 @@ use super::{
     frames::{dispatch, doctor},
 };
 use crate::{
+    actions::Checkup,
     base::{Error, Kind},
     model::delivery::Phase,
     tui::{
@@ -195,7 +196,14 @@ fn a_repair_of_ours_is_run_after_a_question_and_any_other_is_copied() {
     let mut app = doctor(100, 30);
     let footer = |app: &crate::tui::app::App| screen(app).lines().last().unwrap_or_default().to_owned();
     assert!(footer(&app).contains("Enter repair"), "{}", screen(&app));
+    // What was found may be mended already: it is looked at first.
+    assert_eq!(lines(&press(&mut app, "Enter")), ["Checkup"]);
+    assert!(app.layers.is_empty() && screen(&app).contains("that was found 40s ago"), "{}", screen(&app));
+    let fresh = || Checkup { taken_at: ago(3), ..checkup() };
+    update(&mut app, Msg::Checkup(Ok(fresh())));
     assert!(press(&mut app, "Enter").is_empty());
+    let shown = screen(&app);
+    assert!(shown.contains("looked 3s ago: w4: its pane %9 is gone; its process 812 has ended"), "{shown}");
     assert!(
         screen(&app).contains("Run what mends it?") && screen(&app).contains("conveyor resume"),
         "{}",
@@ -214,6 +222,54 @@ fn a_repair_of_ours_is_run_after_a_question_and_any_other_is_copied() {
     update(&mut app, Msg::Checkup(Ok(blanks)));
     let copied = lines(&press(&mut app, "g Enter"));
     assert_eq!(copied, ["copy conveyor bind --task parser --worker WORKER --manager MANAGER"]);
+}
+
+/// Doctor with one finding that is mended so, just found.
+fn mended_by(remedy: &str) -> Checkup {
+    let mut one = Checkup { taken_at: ago(3), ..checkup() };
+    one.findings[0].remedy = Some(remedy.into());
+    one
+}
+
+#[test]
+fn a_repair_asks_what_its_own_key_asks() {
+    for (remedy, words) in [
+        ("`conveyor deregister w4`", "nobody watches it here any more"),
+        ("`conveyor unbind --task parser`", "End the binding of w1 and m1 to parser? Messages that wait"),
+    ] {
+        let mut app = doctor(100, 30);
+        update(&mut app, Msg::Checkup(Ok(mended_by(remedy))));
+        assert!(press(&mut app, "g Enter").is_empty());
+        let shown = screen(&app);
+        assert!(shown.contains(words) && shown.contains("looked 3s ago: w4: its pane %9 is gone"), "{shown}");
+    }
+    for shows in ["conveyor status m1", "conveyor unbind --task parser && conveyor deregister w4"] {
+        let mut app = doctor(100, 30);
+        update(&mut app, Msg::Checkup(Ok(mended_by(&format!("`{shows}`")))));
+        assert_eq!(lines(&press(&mut app, "g Enter")), [format!("copy {shows}")]);
+    }
+}
+
+#[test]
+fn a_yes_to_a_repair_holds_as_long_as_it_is_called_for() {
+    let asked = || {
+        let mut app = doctor(100, 30);
+        update(&mut app, Msg::Checkup(Ok(mended_by("`conveyor deregister w4`"))));
+        press(&mut app, "g Enter");
+        app
+    };
+    let mut app = asked();
+    update(&mut app, Msg::Checkup(Ok(mended_by("`conveyor resume w4`"))));
+    assert_eq!(lines(&press(&mut app, "y")), ["Checkup"]);
+    assert!(screen(&app).contains("nothing was run: the newest look"), "{}", screen(&app));
+    let mut app = asked();
+    update(&mut app, Msg::Checkup(Ok(mended_by("`conveyor deregister w4`"))));
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor deregister -- w4"]);
+    let mut app = asked();
+    let mut old = mended_by("`conveyor deregister w4`");
+    old.taken_at = ago(91);
+    update(&mut app, Msg::Checkup(Ok(old)));
+    assert_eq!(lines(&press(&mut app, "y")), ["Checkup"]);
 }
 
 #[test]
