@@ -54,7 +54,8 @@ fn show(app: &mut App, form: Form, effects: &mut Vec<Effect>) {
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     let Some(Layer::Form(form)) = app.layers.last_mut() else { return };
-    form.refused = None;
+    let refused = form.refused.take();
+    let came_back = std::mem::take(&mut form.came_back);
     match intent {
         Some(Intent::Back) => {
             if let Some(Layer::Form(form)) = app.layers.pop() {
@@ -65,7 +66,10 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         Some(Intent::Accept) => {
             // The last field is completed there, where it is seen.
             let is_last = form.focus + 1 >= form.entries.len();
-            if is_last || !form.step(true) {
+            if is_last && came_back {
+                // An Enter that was meant for the receipt above it sends nothing.
+                form.refused = refused;
+            } else if is_last || !form.step(true) {
                 submit(app, effects);
             }
         }
@@ -123,6 +127,7 @@ fn too_long(entry: usize) -> Fault {
 /// Pastes into the field with the keyboard.
 pub fn paste(form: &mut Form, text: &str) {
     form.refused = None;
+    form.came_back = false;
     let Some(entry) = form.focused() else { return };
     let lines = if matches!(entry.control, Control::Text(_)) { Lines::Several } else { Lines::One };
     if let Control::Pick(picker) = &mut entry.control {
