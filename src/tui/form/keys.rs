@@ -3,7 +3,7 @@
 use super::{
     Fault, Flag, Form, MAX_TEXT, Subject,
     control::{Check, Control},
-    fresh, present, selected_task, supervising,
+    fresh, present, recording, selected_task, supervising,
 };
 use crate::{
     actions::{Command, KnownBy, Unregistered},
@@ -88,7 +88,10 @@ fn in_field(form: &mut Form, key: Key, intent: Option<Intent>) {
     let Some(entry) = form.focused() else { return };
     let mut fits = true;
     match &mut entry.control {
-        Control::Choice(choice) if sideways => choice.step(forwards),
+        Control::Choice(choice) if sideways => {
+            choice.step(forwards);
+            recording::side_chosen(form);
+        }
         Control::Switch(on) if sideways => *on = !*on,
         Control::Checks(checks) if intent == Some(Intent::Toggle) => checks.toggle(),
         Control::Checks(checks) if intent == Some(Intent::LineStart) => checks.toggle_all(),
@@ -165,7 +168,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
                     .or_else(|| finish::question(app, command))
                     .or_else(|| criteria::question(command))
                     .or_else(|| supervising::question(command))
-                    .or_else(|| record::question(command))
+                    .or_else(|| record::question(app, command))
                     .or_else(|| acts::confirmation(command))
             {
                 return ask_command(app, &words, command.clone());

@@ -274,7 +274,11 @@ impl Form {
     /// Takes over what was filled in before.
     pub fn refill(&mut self, before: &Self) {
         // Which criterion is meant is chosen in the box, each time anew.
-        let is_meant = |entry: &Entry| self.subject.step().is_some() && matches!(entry.control, Control::Pick(_));
+        let is_step = self.subject.step().is_some();
+        // What was looked at is what is shown now.
+        let is_meant = |entry: &Entry| {
+            is_step && matches!(entry.control, Control::Pick(_)) || entry.flag == Flag::Option(recording::SEEN)
+        };
         for (entry, old) in self.entries.iter_mut().zip(&before.entries).filter(|(entry, _)| !is_meant(entry)) {
             entry.control.refill(&old.control);
         }

@@ -290,17 +290,16 @@ impl Subject {
             | Self::Pair
             | Self::StartManager
             | Self::AddCriterion
-            | Self::HaveJudged
             | Self::ForgetReviewer
-            | Self::Propose
             | Self::WorkerAck
             | Self::ManagerAck
             | Self::Handoff
             | Self::Decide
             | Self::StopTask => selected_task(app).map(|row| row.task.name.clone()),
-            Self::Judge => {
+            Self::Judge | Self::HaveJudged | Self::Propose => {
                 let task = &selected_task(app)?.task.name;
-                Some(recording::meant(app).map_or_else(|| task.clone(), |round| format!("round {round} of {task}")))
+                let round = if self == Self::Propose { recording::begun(app) } else { recording::meant(app) };
+                Some(round.map_or_else(|| task.clone(), |round| format!("round {round} of {task}")))
             }
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,

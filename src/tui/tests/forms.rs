@@ -377,7 +377,7 @@ fn every_form_leads_to_the_command_that_its_line_says() {
         let mut form = fresh(&app, *subject).unwrap_or_else(|why| panic!("{subject}: {why}"));
         for entry in &mut form.entries {
             let text = match entry.label {
-                "nudges" | "seconds" | "byte" | "event" | "cycle" => "5",
+                "nudges" | "seconds" | "byte" | "event" | "cycle" | "terms" => "5",
                 "decision" => "6",
                 "steps" => "run-tools",
                 "pane" => "%7",
