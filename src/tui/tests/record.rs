@@ -280,8 +280,8 @@ fn what_takes_the_place_of_the_workers_own_proposal_says_so() {
         press(&mut app, "Ctrl-U");
         write(&mut app, round);
         press(&mut app, "Ctrl-S");
-        let shown = screen(&app);
-        assert!(shown.contains(words), "{words}\n{shown}");
+        let Some(Layer::Confirm { question, .. }) = app.layers.last() else { panic!("{}", screen(&app)) };
+        assert!(question.contains(words), "{words}\n{question}");
         let Command::Continuation(action) = runs(&app) else { panic!("another command") };
         assert_eq!(action.correlation_id.as_deref(), wanted);
         press(&mut app, "n");
