@@ -15,7 +15,10 @@ use super::{
 use crate::{
     actions::{Action as _, Argv, Command, Continuation, ContinuationReviewer, RecordedRound, TaskRecord},
     base::Result,
-    model::{board::TaskRow, supervision::ReviewVerdict},
+    model::{
+        board::TaskRow,
+        supervision::{Proposer, ReviewVerdict},
+    },
 };
 
 /// The record that is shown.
@@ -130,7 +133,7 @@ fn missing(app: &App, intent: Intent) -> String {
 }
 
 /// What is asked before a verdict is given, a proposal is made or the reviewer is forgotten; none for another command.
-pub(super) fn question(command: &Command) -> Option<String> {
+pub(super) fn question(app: &App, command: &Command) -> Option<String> {
     match command {
         Command::Continuation(Continuation { task, review: true, correlation_id, from_stdin, .. }) => {
             let round = correlation_id.as_deref().unwrap_or_default();
@@ -143,10 +146,19 @@ pub(super) fn question(command: &Command) -> Option<String> {
                  What you are asked about the round is answered with it, and the task's manager is told that."
             ))
         }
-        Command::Continuation(Continuation { task, submit: Some(proposer), .. }) => Some(format!(
-            "Propose for the {proposer} of {task}? It is on record as yours. With the manager's proposal a round is \
-             final, and what the terms say follows."
-        )),
+        Command::Continuation(Continuation { task, submit: Some(proposer), correlation_id, .. }) => {
+            let of = correlation_id.as_ref().map(|round| format!(" in round {round}")).unwrap_or_default();
+            let instead = correlation_id.as_ref().filter(|_| *proposer == Proposer::Worker).map(|round| {
+                let is_known = known(app, task).is_some_and(|known| known.rounds.iter().any(|one| one.round == *round));
+                let if_any = if is_known { "" } else { ", if there is one" };
+                format!(" It takes the place of the worker's proposal in {round}{if_any}.")
+            });
+            Some(format!(
+                "Propose for the {proposer} of {task}{of}?{} It is on record as yours. With the manager's proposal a \
+                 round is final, and what the terms say follows.",
+                instead.unwrap_or_default()
+            ))
+        }
         Command::ContinuationReviewer(ContinuationReviewer { task, unset: true, .. }) => Some(format!(
             "Forget the program that judges for {task}? Where the terms want a review, you are asked then."
         )),

@@ -138,6 +138,7 @@ const SAMPLES: &[&str] = &[
     "criteria-plan --from-worker-response=-f -- -t",
     "criteria-plan t --from-stdin=x",
     "worker-ack t",
+    "manager-ack --expect-version 3 --from-stdin={} -- -t",
     "worker-ack --from-stdin={} --correlation-id=-c -- -t",
     "manager-ack t --from-stdin={}",
     "manager-ack t --from-stdin={} --correlation-id c",

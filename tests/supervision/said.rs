@@ -54,6 +54,19 @@ fn cycle_waits_until_both_sides_have_acknowledged_what_is_in_force() {
     assert_eq!(failed.len(), 4, "each refusal is on record");
 }
 
+#[test]
+fn terms_that_nobody_has_seen_are_not_acknowledged() {
+    let env = TestEnv::pair();
+    env.sh("manager-ack parser --expect-version 0 --from-stdin={}").ok();
+    env.sh("manager-config parser --require-acks").ok();
+    let (code, told) = refusal(&env.sh("manager-ack parser --expect-version 0 --from-stdin={} --json"));
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("were changed meanwhile: they are of revision 1"), "{told}");
+    assert_eq!(env.sh("manager-ack parser").ok().json()["revision"], 1, "nothing was said");
+    let ack = env.sh("manager-ack parser --expect-version 1 --from-stdin={}").ok().json();
+    assert_eq!((&ack["manager_config_revision"], &ack["fresh"]), (&1.into(), &true.into()));
+}
+
 /// Weakness 69 of the predecessor: revisions were counted in one statement and written in another.
 #[test]
 fn acknowledgements_at_the_same_time_get_revisions_of_their_own() {

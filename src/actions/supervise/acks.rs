@@ -33,6 +33,9 @@ pub struct AckArgs {
     /// Ties together what belongs to it
     #[arg(long, value_name = "ID", requires = "from_stdin")]
     pub correlation_id: Option<String>,
+    /// Say it only when the terms are still of this revision; 0: there are none
+    #[arg(long, value_name = "REVISION", requires = "from_stdin")]
+    pub expect_version: Option<u64>,
 }
 
 /// Say what the worker of a task has understood, or show what it said
@@ -118,8 +121,9 @@ impl Action for ManagerAck {
 
 impl AckArgs {
     fn words(&self, argv: Argv) -> Argv {
-        let Self { task, from_stdin, correlation_id } = self;
+        let Self { task, from_stdin, correlation_id, expect_version } = self;
         argv.option("--correlation-id", correlation_id.as_ref())
+            .option("--expect-version", expect_version.as_ref())
             .text("--from-stdin", from_stdin.as_ref())
             .end_of_options()
             .word(task)
@@ -158,6 +162,15 @@ impl AckArgs {
                 return Err(Error::new(Kind::Blocked, words).hint(format!("only the {role} itself can say it")));
             }
             let config = store::manager_configs::of_task(w.read(), &task.id)?;
+            let revision = config.as_ref().map_or(0, |config| config.revision);
+            if self.expect_version.is_some_and(|expected| expected != revision) {
+                let words = format!(
+                    "the terms of the task \"{}\" were changed meanwhile: they are of revision {revision}",
+                    task.name
+                );
+                return Err(Error::conflict(words)
+                    .hint(format!("read `conveyor manager-config {}`, then say it again", task.name)));
+            }
             let new = NewTaskAck {
                 task_id: &task.id,
                 role,

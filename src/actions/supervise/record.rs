@@ -28,6 +28,8 @@ pub struct TaskRecord {
     pub not_to_proceed: Option<String>,
     /// A program is set that judges.
     pub has_reviewer: bool,
+    /// The revision of the terms; 0 when there are none.
+    pub terms: u64,
     /// The terms want acknowledgements.
     pub acks_required: bool,
     /// The newest acknowledgement of each side.
@@ -148,6 +150,7 @@ pub fn task_record(cx: &Context, task_id: &str) -> Result<TaskRecord> {
             older_rounds,
             not_to_proceed: standing.reason,
             has_reviewer: store::continuations::reviewer(r, &task.id)?.is_some(),
+            terms: config.as_ref().map_or(0, |config| config.revision),
             acks_required: config.is_some_and(|config| config.terms.require_acks),
             acks: vec![ack(Role::Worker)?, ack(Role::Manager)?],
             handoff: handoff.transpose()?,

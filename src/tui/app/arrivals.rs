@@ -9,6 +9,7 @@ use crate::{
     engine,
     model::{
         board::{Board, SessionRow},
+        interruption::InterruptOutcome,
         state::Judgement,
     },
     tui::{
@@ -106,14 +107,14 @@ impl App {
     pub(super) fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
         self.notice = None;
         let asks = self.asks_first(line, result);
-        let why = failure(result);
+        let why = failure(self.drafts.sent_command(line).as_ref(), result);
         let ending = match why.as_deref() {
             None => Ending::Accepted,
             Some(_) if asks.is_some() => Ending::Asks,
             Some(why) => Ending::Failed(why),
         };
         let failed = self.drafts.ended(line, ending).cloned();
-        let unsent = self.drafts.message_ended(line, result.is_ok());
+        let unsent = self.drafts.message_ended(line, why.is_none() || result.is_ok());
         let number = self.receipts.end(line, result.as_ref(), self.now).number;
         if let Some((question, command)) = asks.clone() {
             self.receipts.asks(number, question, command);
@@ -163,12 +164,30 @@ impl App {
     }
 }
 
-/// Why a command came to nothing, in a line; none when it did what was asked, or has accepted it.
-fn failure(result: &Result<Report>) -> Option<String> {
+/// Why a command came to nothing, in a line; none when it did what was asked, or part of it, or may have done it: who
+/// is given it back does it again.
+fn failure(command: Option<&Command>, result: &Result<Report>) -> Option<String> {
+    let may_have_happened = [Kind::Unconfirmed, Kind::Ambiguous];
     match result {
-        Ok(report) if [0, Kind::Unconfirmed.exit_code()].contains(&report.exit_code) => None,
+        Ok(report) if report.exit_code == 0 || may_have_happened.map(Kind::exit_code).contains(&report.exit_code) => {
+            None
+        }
+        Ok(report) if command.is_some_and(|command| has_happened(command, &report.json)) => None,
+        Err(error) if may_have_happened.contains(&error.kind()) => None,
         Ok(report) => Some(report.prose.lines().next().unwrap_or("it came to nothing").to_owned()),
         Err(error) => Some(Failure::from(error).message),
+    }
+}
+
+/// Whether a command has ended what it was to end, whatever else that was asked for was left undone.
+fn has_happened(command: &Command, told: &serde_json::Value) -> bool {
+    match command {
+        Command::SessionInterrupt(_) => {
+            let outcome = told["outcome"].as_str().and_then(|word| word.parse().ok());
+            matches!(outcome, Some(InterruptOutcome::Interrupted | InterruptOutcome::EndedByItself))
+        }
+        Command::FinishTask(_) | Command::StopTask(_) => told["end"].is_object(),
+        _ => false,
     }
 }
 

@@ -139,6 +139,7 @@ mod tests {
             entries: Vec::new(),
             focus: 0,
             refused: None,
+            came_back: false,
             present: None,
         }
     }

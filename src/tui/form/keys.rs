@@ -3,7 +3,7 @@
 use super::{
     Fault, Flag, Form, MAX_TEXT, Subject,
     control::{Check, Control},
-    fresh, present, selected_task, supervising,
+    fresh, present, recording, selected_task, supervising,
 };
 use crate::{
     actions::{Command, KnownBy, Unregistered},
@@ -54,7 +54,8 @@ fn show(app: &mut App, form: Form, effects: &mut Vec<Effect>) {
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     let Some(Layer::Form(form)) = app.layers.last_mut() else { return };
-    form.refused = None;
+    let refused = form.refused.take();
+    let came_back = std::mem::take(&mut form.came_back);
     match intent {
         Some(Intent::Back) => {
             if let Some(Layer::Form(form)) = app.layers.pop() {
@@ -65,7 +66,10 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         Some(Intent::Accept) => {
             // The last field is completed there, where it is seen.
             let is_last = form.focus + 1 >= form.entries.len();
-            if is_last || !form.step(true) {
+            if is_last && came_back {
+                // An Enter that was meant for the receipt above it sends nothing.
+                form.refused = refused;
+            } else if is_last || !form.step(true) {
                 submit(app, effects);
             }
         }
@@ -84,7 +88,10 @@ fn in_field(form: &mut Form, key: Key, intent: Option<Intent>) {
     let Some(entry) = form.focused() else { return };
     let mut fits = true;
     match &mut entry.control {
-        Control::Choice(choice) if sideways => choice.step(forwards),
+        Control::Choice(choice) if sideways => {
+            choice.step(forwards);
+            recording::side_chosen(form);
+        }
         Control::Switch(on) if sideways => *on = !*on,
         Control::Checks(checks) if intent == Some(Intent::Toggle) => checks.toggle(),
         Control::Checks(checks) if intent == Some(Intent::LineStart) => checks.toggle_all(),
@@ -123,6 +130,7 @@ fn too_long(entry: usize) -> Fault {
 /// Pastes into the field with the keyboard.
 pub fn paste(form: &mut Form, text: &str) {
     form.refused = None;
+    form.came_back = false;
     let Some(entry) = form.focused() else { return };
     let lines = if matches!(entry.control, Control::Text(_)) { Lines::Several } else { Lines::One };
     if let Control::Pick(picker) = &mut entry.control {
@@ -160,7 +168,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
                     .or_else(|| finish::question(app, command))
                     .or_else(|| criteria::question(command))
                     .or_else(|| supervising::question(command))
-                    .or_else(|| record::question(command))
+                    .or_else(|| record::question(app, command))
                     .or_else(|| acts::confirmation(command))
             {
                 return ask_command(app, &words, command.clone());

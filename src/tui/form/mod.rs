@@ -85,6 +85,8 @@ pub struct Form {
     pub focus: usize,
     /// Why it was not submitted; gone with the next key.
     pub refused: Option<Fault>,
+    /// It came back by itself, and no key was pressed in it yet.
+    pub came_back: bool,
     /// What it would change, as it is now.
     pub present: Option<present::Present>,
 }
@@ -112,6 +114,7 @@ impl Form {
             return "next";
         }
         match self.entries.get(self.focus).map(|entry| &entry.control) {
+            _ if self.came_back => "read on",
             // Shown first; the next key does it.
             Some(Control::Pick(picker)) if picker.clone().complete() => "complete",
             _ => self.subject.act(),
@@ -265,12 +268,17 @@ impl Form {
         let entry = self.named_in(why);
         self.focus = entry.unwrap_or(self.focus);
         self.refused = Some(Fault { entry, words: why.to_owned() });
+        self.came_back = true;
     }
 
     /// Takes over what was filled in before.
     pub fn refill(&mut self, before: &Self) {
         // Which criterion is meant is chosen in the box, each time anew.
-        let is_meant = |entry: &Entry| self.subject.step().is_some() && matches!(entry.control, Control::Pick(_));
+        let is_step = self.subject.step().is_some();
+        // What was looked at is what is shown now.
+        let is_meant = |entry: &Entry| {
+            is_step && matches!(entry.control, Control::Pick(_)) || entry.flag == Flag::Option(recording::SEEN)
+        };
         for (entry, old) in self.entries.iter_mut().zip(&before.entries).filter(|(entry, _)| !is_meant(entry)) {
             entry.control.refill(&old.control);
         }

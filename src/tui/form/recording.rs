@@ -10,7 +10,7 @@ use super::{
 use crate::{
     actions::RecordedRound,
     model::{board::TaskRow, supervision::Proposer},
-    tui::{app::App, field::Field, operator, record},
+    tui::{app::App, field::Field, operator, policy, record},
 };
 
 /// The field for an open task that fits, the selected one filled in; over the record of a task it is that one.
@@ -77,6 +77,31 @@ pub(super) fn meant(app: &App) -> Option<String> {
     Some(rounds(app, RecordedRound::is_ready).into_iter().next()?.name)
 }
 
+/// The worker has proposed in it, and the manager has not.
+fn is_begun(round: &RecordedRound) -> bool {
+    !round.is_ready()
+}
+
+/// The round that a proposal of the manager's is about.
+pub(super) fn begun(app: &App) -> Option<String> {
+    Some(rounds(app, is_begun).into_iter().next()?.name)
+}
+
+/// The side of a proposal was chosen. The manager's belongs to the round that the worker has begun. The worker's would
+/// take the place there of what the worker itself has proposed: that round is not filled in for it.
+pub(super) fn side_chosen(form: &mut Form) {
+    let of = |flag| form.entries.iter().position(|entry| entry.flag == Flag::Option(flag));
+    let (Some(side), Some(round)) = (of("--submit"), of("--correlation-id")) else { return };
+    let is_manager = form.entries.get(side).is_some_and(|side| side.control.value() == Proposer::Manager.as_str());
+    let Some(Control::Pick(picker)) = form.entries.get_mut(round).map(|entry| &mut entry.control) else { return };
+    let Some(begun) = picker.candidates.first().map(|first| first.name.clone()) else { return };
+    match (is_manager, picker.field.text().trim()) {
+        (true, "") => picker.set(&begun),
+        (false, stands) if stands == begun => picker.set(""),
+        _ => {}
+    }
+}
+
 /// A round, the newest that fits filled in; another one can be typed.
 fn round(hint: &'static str, candidates: Vec<Candidate>) -> Entry {
     let mut picker = Picker { open: true, tells: true, ..Picker::default() };
@@ -130,15 +155,35 @@ pub(super) fn propose(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         bound(app, "the task, which has a worker and a manager")?,
         required(choice("for", "--submit", "it is on record as yours", &sides)),
-        round("the worker's round; for the worker a new name", rounds(app, |round| !round.is_ready())),
+        entry(
+            "round",
+            Flag::Option("--correlation-id"),
+            "for the manager the worker's round; for the worker a new name",
+            Control::Pick(Picker { candidates: rounds(app, is_begun), open: true, tells: true, ..Picker::default() }),
+        ),
         required(member("next", "next", "what comes next")),
         member("why", "why", "why"),
     ])
 }
 
+/// The flag of the revision that was looked at.
+pub(super) const SEEN: &str = "--expect-version";
+
+/// The terms that are acknowledged: those that were shown, not those that have taken their place meanwhile.
+fn terms_seen(app: &App) -> Entry {
+    let shown = selected_task(app).map(|row| row.task.name.as_str()).and_then(|name| {
+        let on_record = record::known(app, name).map(|known| known.terms);
+        on_record.or_else(|| policy::known(app, name).map(|known| known.revision))
+    });
+    let field = shown.map(|revision| Field::of(&revision.to_string())).unwrap_or_default();
+    let hint = "the revision of the terms that you have seen; refused when they are others by now";
+    required(entry("terms", Flag::Option(SEEN), hint, Control::Line(field)))
+}
+
 pub(super) fn worker_ack(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         bound(app, "the task; it holds for the binding and the terms in force, and is on record as yours")?,
+        terms_seen(app),
         required(member("goal", "goal_restatement", "the goal as the worker understands it")),
         members("must have", "proposed_criteria.must_have", "criteria that it proposes, one a line"),
         members("later", "proposed_criteria.follow_up", "what it proposes for later, one a line"),
@@ -152,6 +197,7 @@ pub(super) fn manager_ack(app: &App) -> Result<Vec<Entry>, String> {
     let edits = "it leaves the project's files to its worker";
     Ok(vec![
         bound(app, "the task; it holds for the binding and the terms in force, and is on record as yours")?,
+        terms_seen(app),
         required(member("contract", "supervision_contract", "the terms as the manager understands them")),
         entry("no edits", Flag::Member("will_not_edit_project_files"), edits, Control::Switch(true)),
     ])

@@ -290,17 +290,16 @@ impl Subject {
             | Self::Pair
             | Self::StartManager
             | Self::AddCriterion
-            | Self::HaveJudged
             | Self::ForgetReviewer
-            | Self::Propose
             | Self::WorkerAck
             | Self::ManagerAck
             | Self::Handoff
             | Self::Decide
             | Self::StopTask => selected_task(app).map(|row| row.task.name.clone()),
-            Self::Judge => {
+            Self::Judge | Self::HaveJudged | Self::Propose => {
                 let task = &selected_task(app)?.task.name;
-                Some(recording::meant(app).map_or_else(|| task.clone(), |round| format!("round {round} of {task}")))
+                let round = if self == Self::Propose { recording::begun(app) } else { recording::meant(app) };
+                Some(round.map_or_else(|| task.clone(), |round| format!("round {round} of {task}")))
             }
             Self::Settle => operator::meant(app).map(|question| format!("question {}", question.id)),
             Self::CreateTask | Self::StartWorker | Self::RegisterWorker | Self::RegisterManager | Self::Adopt => None,
@@ -351,7 +350,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Handoff => (&[], recording::handoff(app)?),
         Subject::Decide => (&[], recording::decide(app)?),
     };
-    let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None, present: None };
+    let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None, came_back: false, present: None };
     // The keyboard begins where something is to be typed.
     let first = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty());
     // Whose turn is interrupted, and which criterion is meant, is what was selected; what is left to be said comes after.
@@ -447,6 +446,8 @@ pub(super) fn choice(
     entry(label, Flag::Option(flag), hint, Control::Choice(Choice { options: options.to_vec(), at: 0 }))
 }
 
+/// A name: the chosen one, if it fits; the only one there is, where nothing was chosen. In the place of a chosen one
+/// that does not fit no other is filled in.
 pub(super) fn pick(
     label: &'static str,
     flag: Flag,
@@ -455,9 +456,12 @@ pub(super) fn pick(
     chosen: Option<&str>,
 ) -> Entry {
     let mut picker = Picker { candidates, ..Picker::default() };
-    let chosen = chosen.filter(|name| picker.candidates.iter().any(|candidate| candidate.name == *name));
-    let only = picker.candidates.first().filter(|_| picker.candidates.len() == 1).map(|only| only.name.clone());
-    if let Some(name) = chosen.map(str::to_owned).or(only) {
+    let name = match (chosen, picker.candidates.as_slice()) {
+        (Some(name), known) => known.iter().any(|candidate| candidate.name == name).then(|| name.to_owned()),
+        (None, [only]) => Some(only.name.clone()),
+        (None, _) => None,
+    };
+    if let Some(name) = name {
         picker.set(&name);
     }
     required(entry(label, flag, hint, Control::Pick(picker)))
@@ -576,12 +580,12 @@ fn bind(app: &App) -> Result<Vec<Entry>, String> {
         let what = if workers.is_empty() { "worker" } else { "manager" };
         return Err(format!("no {what} is free to be bound; start or register one"));
     }
-    let selected = app.session().map(|session| session.name.clone());
+    let selected = |role: Role| app.session().filter(|row| row.role == role).map(|row| row.name.as_str());
     let task = selected_task(app).map(|row| row.task.name.clone());
     Ok(vec![
         pick("task", Flag::Option("--task"), "an open task without a binding", tasks, task.as_deref()),
-        pick("worker", Flag::Option("--worker"), "does the work", workers, selected.as_deref()),
-        pick("manager", Flag::Option("--manager"), "supervises it", managers, selected.as_deref()),
+        pick("worker", Flag::Option("--worker"), "does the work", workers, selected(Role::Worker)),
+        pick("manager", Flag::Option("--manager"), "supervises it", managers, selected(Role::Manager)),
     ])
 }
 

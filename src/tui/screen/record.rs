@@ -64,7 +64,8 @@ fn words(app: &App, known: &TaskRecord) -> Said {
     let mut said = Said::new();
     rounds(app, known, &mut said);
     let needed = if known.acks_required { "required" } else { "not required" };
-    said.push((Part::Title, format!("acknowledgements of the terms: {needed}")));
+    let terms = if known.terms == 0 { String::new() } else { format!("; they are of revision {}", known.terms) };
+    said.push((Part::Title, format!("acknowledgements of the terms: {needed}{terms}")));
     for ack in &known.acks {
         acknowledged(app, ack, known.acks_required, &mut said);
     }

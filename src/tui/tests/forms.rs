@@ -7,7 +7,7 @@ use super::fake::{
 };
 use crate::{
     actions::{Command, Report, UnknownPlace, Unregistered},
-    base::Error,
+    base::{Error, Kind},
     model::{
         session::Registration,
         task::{TaskEnd, TaskState},
@@ -377,7 +377,7 @@ fn every_form_leads_to_the_command_that_its_line_says() {
         let mut form = fresh(&app, *subject).unwrap_or_else(|why| panic!("{subject}: {why}"));
         for entry in &mut form.entries {
             let text = match entry.label {
-                "nudges" | "seconds" | "byte" | "event" | "cycle" => "5",
+                "nudges" | "seconds" | "byte" | "event" | "cycle" | "terms" => "5",
                 "decision" => "6",
                 "steps" => "run-tools",
                 "pane" => "%7",
@@ -477,4 +477,87 @@ fn a_name_that_an_ended_task_had_is_told_before_it_is_taken_again() {
     press(&mut app, "Esc 2");
     let row = screen(&app).lines().find(|line| line.contains("docs")).unwrap_or_default().to_owned();
     assert!(row.contains("stopped") && !row.contains("failed"), "{row}");
+}
+
+#[test]
+fn what_has_happened_in_part_is_not_given_back_to_be_done_again() {
+    let interrupted = |outcome: &str, exit_code| {
+        let json = json!({"outcome": outcome, "followup": {"queued": false, "command": null}});
+        Ok(Report { json, prose: format!("{outcome}: the follow-up was not queued"), exit_code, handover: None })
+    };
+    let stopped =
+        |end| Ok(Report { json: json!({ "end": end }), prose: "parser: exit 1".into(), exit_code: 1, handover: None });
+    let kind = |kind| Err(Error::new(kind, "no answer"));
+    let end = json!({"at": "now", "by": "operator", "reason": "no use"});
+    let cases = [
+        (Subject::Interrupt, interrupted("interrupted", 1), false),
+        (Subject::Interrupt, interrupted("ended_by_itself", 1), false),
+        (Subject::Interrupt, interrupted("unknown", 5), false),
+        (Subject::Interrupt, interrupted("refused", 1), true),
+        (Subject::Interrupt, kind(Kind::Ambiguous), false),
+        (Subject::Interrupt, kind(Kind::Unconfirmed), false),
+        (Subject::Interrupt, kind(Kind::Busy), true),
+        (Subject::StopTask, stopped(end), false),
+        (Subject::StopTask, stopped(json!(null)), true),
+    ];
+    for (subject, result, comes_back) in cases {
+        let told = match &result {
+            Ok(report) => format!("{subject}: {}", report.json),
+            Err(error) => format!("{subject}: {:?}", error.kind()),
+        };
+        let mut app = app(100, 40);
+        crate::tui::form::keys::open(&mut app, subject, &mut Vec::new());
+        write(&mut app, "no use");
+        press(&mut app, "Ctrl-S");
+        if subject == Subject::StopTask {
+            press(&mut app, "y");
+        }
+        assert!(app.layers.is_empty(), "{told}: {}", screen(&app));
+        finish(&mut app, result);
+        assert!(matches!(app.layers.last(), Some(Layer::Reader(_))), "its receipt is shown: {told}");
+        press(&mut app, "Esc");
+        assert_eq!(matches!(app.layers.last(), Some(Layer::Form(_))), comes_back, "{told}");
+        assert_eq!(
+            app.drafts.of(subject, fresh(&app, subject).unwrap().about.as_deref()).is_some(),
+            comes_back,
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn an_enter_that_was_meant_for_the_receipt_sends_nothing() {
+    let mut app = app(100, 40);
+    press(&mut app, "B");
+    write(&mut app, "12");
+    assert_eq!(lines(&press(&mut app, "Enter")).len(), 1);
+    finish(&mut app, Err(Error::refused("--max-nudges is not yours")));
+    press(&mut app, "Esc");
+    assert!(press(&mut app, "Enter").is_empty(), "the first Enter");
+    assert!(screen(&app).contains("--max-nudges is not yours"), "{}", screen(&app));
+    assert_eq!(lines(&press(&mut app, "Enter")).len(), 1, "a second one is meant");
+    finish(&mut app, Err(Error::refused("--max-nudges is not yours")));
+    press(&mut app, "Esc");
+    assert_eq!(lines(&press(&mut app, "Ctrl-S")).len(), 1, "so is the key that sends");
+}
+
+#[test]
+fn in_the_place_of_the_selected_task_no_other_is_filled_in() {
+    for subject in [Subject::WorkerAck, Subject::Decide, Subject::Clear, Subject::StopTask, Subject::Handoff] {
+        let mut app = app(110, 40);
+        let mut board = board();
+        let mut other = board.tasks.iter().find(|row| row.task.id == "task-parser").unwrap().clone();
+        other.task.id = "task-other".into();
+        other.task.name = "other".into();
+        board.tasks.retain(|row| row.task.id == "task-parser");
+        board.tasks[0].task.state = TaskState::Done;
+        board.tasks.push(other);
+        update(&mut app, Msg::Board(Ok(board)));
+        press(&mut app, "2");
+        let selected = crate::tui::form::selected_task(&app).map(|row| row.task.name.clone());
+        assert_eq!(selected.as_deref(), Some("parser"), "{subject}");
+        let form = fresh(&app, subject).unwrap();
+        assert_eq!((form.entries[0].label, form.entries[0].control.value()), ("task", ""), "{subject}");
+        assert_eq!(form.focus, 0, "the keyboard begins there");
+    }
 }

@@ -143,11 +143,13 @@ fn a_draft_of_a_verdict_is_about_its_round() {
 #[test]
 fn a_proposal_for_the_manager_needs_the_round_of_the_worker() {
     let mut app = opened();
-    press(&mut app, "p Space Tab");
+    press(&mut app, "p Space");
+    assert!(!screen(&app).contains("--correlation-id"), "it is the worker's own: {}", screen(&app));
+    press(&mut app, "Space Tab");
     assert!(screen(&app).contains("--correlation-id=r2"), "the open round is filled in: {}", screen(&app));
     press(&mut app, "Tab");
     write(&mut app, "mend the tests");
-    press(&mut app, "Shift-Tab Shift-Tab Space Tab Ctrl-U Ctrl-S");
+    press(&mut app, "Shift-Tab Ctrl-U Ctrl-S");
     assert!(screen(&app).contains("name the round in which the worker has proposed"), "{}", screen(&app));
     press(&mut app, "Shift-Tab Left Ctrl-S");
     assert!(screen(&app).contains("Propose for the worker of parser?"), "{}", screen(&app));
@@ -162,12 +164,12 @@ fn acknowledgements_a_handoff_and_a_decision_are_command_lines() {
         (
             "w",
             &["every file parses", "Tab", "tests pass", "Ctrl-J", "no warning", "Tab", "Tab", "cargo", "Tab", "Tab"],
-            r#"conveyor worker-ack '--from-stdin={"expected_tools":["cargo"],"goal_restatement":"every file parses","proposed_criteria":{"must_have":["tests pass","no warning"]},"ready_to_start":true}' -- parser"#,
+            r#"conveyor worker-ack '--expect-version=4' '--from-stdin={"expected_tools":["cargo"],"goal_restatement":"every file parses","proposed_criteria":{"must_have":["tests pass","no warning"]},"ready_to_start":true}' -- parser"#,
         ),
         (
             "m",
             &["as agreed", "Tab", "Space"],
-            r#"conveyor manager-ack '--from-stdin={"supervision_contract":"as agreed","will_not_edit_project_files":false}' -- parser"#,
+            r#"conveyor manager-ack '--expect-version=4' '--from-stdin={"supervision_contract":"as agreed","will_not_edit_project_files":false}' -- parser"#,
         ),
         (
             "h",
@@ -262,4 +264,69 @@ fn a_low_screen_shows_all_of_it_in_pages() {
     assert!(screen(&app).contains("continuation --list"), "{}", screen(&app));
     press(&mut app, "PgUp PgUp PgUp PgUp PgUp PgUp PgUp PgUp");
     assert!(screen(&app).contains("what comes next:"), "{}", screen(&app));
+}
+
+#[test]
+fn what_takes_the_place_of_the_workers_own_proposal_says_so() {
+    let mut app = opened();
+    press(&mut app, "p Space Tab Tab");
+    write(&mut app, "mine instead");
+    press(&mut app, "Shift-Tab");
+    for (round, wanted, words) in [
+        ("r2", Some("r2"), "It takes the place of the worker's proposal in r2."),
+        ("r9", Some("r9"), "proposal in r9, if there is one."),
+        ("", None, "Propose for the worker of parser?"),
+    ] {
+        press(&mut app, "Ctrl-U");
+        write(&mut app, round);
+        press(&mut app, "Ctrl-S");
+        let Some(Layer::Confirm { question, .. }) = app.layers.last() else { panic!("{}", screen(&app)) };
+        assert!(question.contains(words), "{words}\n{question}");
+        let Command::Continuation(action) = runs(&app) else { panic!("another command") };
+        assert_eq!(action.correlation_id.as_deref(), wanted);
+        press(&mut app, "n");
+    }
+}
+
+#[test]
+fn a_round_that_is_not_the_newest_any_more_does_not_come_back() {
+    for key in ["p", "b"] {
+        let mut app = opened();
+        press(&mut app, key);
+        if key == "p" {
+            press(&mut app, "Space Space");
+        }
+        press(&mut app, "Esc");
+        let mut known = record();
+        known.rounds[0].round = "r8".into();
+        known.rounds[1].round = "r7".into();
+        update(&mut app, Msg::Record(TASK.into(), Ok(known)));
+        press(&mut app, key);
+        if key == "p" {
+            press(&mut app, "Space Space");
+        }
+        let shown = screen(&app);
+        let newest = if key == "p" { "r8" } else { "r7" };
+        assert!(shown.contains(&format!("--correlation-id={newest}")), "{key}: {shown}");
+    }
+}
+
+#[test]
+fn what_is_acknowledged_is_what_was_shown() {
+    let mut app = opened();
+    press(&mut app, "w");
+    write(&mut app, "every file parses");
+    press(&mut app, "Esc");
+    let mut known = record();
+    known.terms = 5;
+    update(&mut app, Msg::Record(TASK.into(), Ok(known)));
+    assert!(screen(&app).contains("they are of revision 5"), "{}", screen(&app));
+    press(&mut app, "w");
+    let shown = screen(&app);
+    assert!(shown.contains("--expect-version=5") && shown.contains("every file parses"), "{shown}");
+    // Where none were shown it is asked which ones are meant.
+    let app = super::fake::app(100, 40);
+    let form = crate::tui::form::fresh(&app, Subject::ManagerAck).unwrap();
+    assert_eq!((form.entries[1].label, form.entries[1].control.value()), ("terms", ""));
+    assert_eq!(form.focus, 1);
 }

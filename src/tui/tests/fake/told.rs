@@ -270,6 +270,7 @@ pub fn record() -> Box<TaskRecord> {
         older_rounds: 2,
         not_to_proceed: Some("the manager has not proposed in r2".into()),
         has_reviewer: true,
+        terms: 4,
         acks_required: true,
         acks: vec![
             RecordedAck {
