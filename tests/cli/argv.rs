@@ -139,7 +139,7 @@ const SAMPLES: &[&str] = &[
     "criteria-plan t --from-stdin=x",
     "worker-ack t",
     "manager-ack --expect-version 3 --from-stdin={} -- -t",
-    "worker-ack --from-stdin={} --correlation-id=-c -- -t",
+    "worker-ack --expect-version 3 --from-stdin={} --correlation-id=-c -- -t",
     "manager-ack t --from-stdin={}",
     "manager-ack t --from-stdin={} --correlation-id c",
     "record-decision t wait --reason=-r",

@@ -704,8 +704,8 @@ mod tests {
         let both = [boss.clone(), other.clone()];
         assert_eq!(was(&in_pane(Some("a"), 20), &both).as_deref(), Some("boss"), "not the last one of its pane");
         assert_eq!(was(&in_pane(Some("c"), 22), &both), None, "another Codex in the same shell");
-        assert_eq!(was(&in_pane(None, 20), &[boss.clone()]).as_deref(), Some("boss"), "the same process");
-        assert_eq!(was(&in_pane(None, 22), &[boss.clone()]), None);
+        assert_eq!(was(&in_pane(None, 20), std::slice::from_ref(&boss)).as_deref(), Some("boss"), "the same process");
+        assert_eq!(was(&in_pane(None, 22), std::slice::from_ref(&boss)), None);
         let unknown = given_up("new", None, 23);
         assert_eq!(was(&in_pane(Some("c"), 23), &[unknown.clone(), other]).as_deref(), Some("new"));
         let mut rebooted = unknown;

@@ -80,6 +80,9 @@ pub struct Closed {
     task: Brief,
     #[serde(skip)]
     is_refused: bool,
+    /// Where the task stood, in a word for people.
+    #[serde(skip)]
+    word: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,6 +128,7 @@ impl Closed {
             stopping_dispatchers: Vec::new(),
             task: Brief { id: task.id.clone(), name: task.name.clone() },
             is_refused: true,
+            word: task.word(),
         }
     }
 
@@ -181,11 +185,9 @@ impl Outcome for Closed {
         if self.is_refused {
             writeln!(out, "{name} is not {what}:")?;
         } else if self.already_done_followup {
-            writeln!(
-                out,
-                "{name} is {} already: nothing was changed; `conveyor tasks --active` lists what is open",
-                self.state
-            )?;
+            let is_stopped = self.sessions.iter().any(|one| one.killed);
+            let nothing = if is_stopped { "" } else { ": nothing was changed" };
+            writeln!(out, "{name} is {} already{nothing}; `conveyor tasks --active` lists what is open", self.word)?;
         } else {
             let would = if self.dry_run { "would be" } else { "is" };
             writeln!(out, "{name} {would} {what}")?;
