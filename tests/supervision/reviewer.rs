@@ -746,12 +746,15 @@ fn a_good_review_after_a_failed_one_asks_the_operator_what_comes_next() {
     }
     let env = TestEnv::pair();
     env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion auto-review").ok();
-    propose(&env, ROUND);
     let flags = reviewer(&env, "bad", &says(&json!({})));
     env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
+    propose(&env, ROUND);
+    // The terms come to it while a review is made, so nobody is asked by them.
+    a_review_is_under_way(&env);
+    env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
+    assert_eq!(count(&env, "operator_questions"), 0, "it is under way");
     let failed: Value = env.sh("continuation-reviewer parser --json").ok().json();
     assert_stopped(&env, &failed, "missing");
-    env.sh("manager-config parser --nudge-on-completion ask-operator").ok();
     let flags = reviewer(&env, "good", &says(&judgement("match", "proceed")));
     env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
     let good: Value = env.sh("continuation-reviewer parser --json").ok().json();
