@@ -351,6 +351,8 @@ impl<'b> Sequence<'b> {
     /// Whether the file says that it is this thread's; a head without its line feed says it too.
     fn owns(&self, disk: &[u8]) -> bool {
         let first = disk.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        // A hole that a crash left behind the line is no part of it.
+        let first = first.iter().rposition(|byte| *byte != 0).map_or(&first[..0], |last| &first[..=last]);
         serde_json::from_slice::<Value>(first).is_ok_and(|head| head["payload"]["id"] == *self.thread)
     }
 
