@@ -96,7 +96,7 @@ fn a_side_is_proposed_for_and_the_set_program_judges_by_keys() {
         terminal.press(&["Tab"]);
         type_in(&terminal, words);
         terminal.press(&["C-s"]);
-        terminal.wait_for("of parser? It is on record as yours");
+        terminal.wait_for("It is on record as yours");
         terminal.press(&["y"]);
         terminal.wait_for(&format!("proposal 1 of the {} in r1", ["worker", "manager"][side - 1]));
         terminal.press(&["Escape"]);
@@ -151,7 +151,7 @@ fn both_acknowledge_the_terms_by_keys_and_what_held_is_told_when_it_does_not() {
     terminal.press(&["C-j"]);
     type_in(&terminal, "no warning is left");
     let form = terminal.wait_for("\"must_have\":[\"the tests pass\",\"no warning");
-    assert!(form.contains("worker-ack '--from-stdin={\"goal_restatement\":"), "{form}");
+    assert!(form.contains("worker-ack '--expect-version=1'"), "{form}");
     assert_eq!(world.run(&["worker-ack", "parser", "--json"]).ok().json(), Value::Null, "nothing yet");
     terminal.press(&["C-s"]);
     terminal.wait_for("acknowledgement 1 of the worker; it holds");
