@@ -1,5 +1,7 @@
 //! A person's terminal: a shell with job control in a pane of a tmux server that the program knows nothing of.
 
+use std::{thread, time::Duration};
+
 use conveyor::ports::tmux::PaneId;
 
 use super::world::{World, wait_for};
@@ -53,10 +55,19 @@ impl Terminal {
         self.server.plain(&["capture-pane", "-p", "-e", "-t", &self.pane.to_string()])
     }
 
-    /// Waits until the screen is as wanted.
+    /// Waits until the screen is as wanted, and gives it whole: tmux shows a frame that is half drawn, too.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
-        wait_for(what, || Some(self.screen()).filter(|screen| is_so(screen)), || self.screen())
+        let mut seen = wait_for(what, || Some(self.screen()).filter(|screen| is_so(screen)), || self.screen());
+        for _ in 0..8 {
+            thread::sleep(Duration::from_millis(20));
+            let next = self.screen();
+            if next == seen || !is_so(&next) {
+                break;
+            }
+            seen = next;
+        }
+        seen
     }
 
     /// Waits for a text on the screen.
