@@ -1,7 +1,9 @@
 //! `discover` (alias `search`): find tasks, sessions and bindings, and the Codex sessions that run unregistered.
 
+mod adopting;
 pub(super) mod running;
 
+pub(super) use adopting::{register, registered_as};
 pub use running::KnownBy;
 
 use std::{
@@ -12,20 +14,16 @@ use std::{
 
 use serde::Serialize;
 
-use super::{
-    Action, Argv, Context, Format, Outcome, ingest, live, sense,
-    session::{Known, SessionView, ThreadNews, known_sessions, record},
-    supervise::gate,
-};
+use super::{Action, Argv, Context, Format, Outcome, session::SessionView};
 use crate::{
-    base::{Error, Kind, Name, Result, Timestamp, text},
+    base::{Kind, Name, Result, Timestamp, text},
     model::{
         session::{Registration, Role, Session},
         task::{Binding, BindingState, Task, TaskState},
     },
-    ports::process::ProcessId,
-    store::{self, Store, Write},
+    store::{self, Store},
 };
+use adopting::{Adopted, adopt, registration_of};
 use running::{Running, RunningView};
 
 /// Find tasks, sessions and bindings, and Codex sessions that run unregistered
@@ -369,205 +367,6 @@ fn fits(running: &Running, query: Option<&str>) -> bool {
     .any(|text| text.to_lowercase().contains(query))
 }
 
-/// The name under which a running session is registered.
-pub(super) fn registered_as(running: &Running, sessions: &[Session]) -> Option<String> {
-    let registration = registration_of(running, sessions).filter(|session| session.state == Registration::Active);
-    registration.map(|session| session.name.clone())
-}
-
-/// The record of a running session. One in force goes before one that was given up, and of those the last one; among
-/// each what has its thread goes before what has its pane.
-fn registration_of<'s>(running: &Running, sessions: &'s [Session]) -> Option<&'s Session> {
-    let has_thread = |session: &&Session| running.thread_id.is_some() && session.codex_session_id == running.thread_id;
-    let in_pane = |session: &&Session| {
-        running.pane.as_ref().is_some_and(|pane| {
-            session.tmux_pane_id.as_deref() == Some(pane.id.to_string().as_str())
-                && session.tmux_socket.as_deref() == Some(pane.socket.as_str())
-                && session.pane_pid == Some(i64::from(pane.process.pid))
-        })
-    };
-    let active = || sessions.iter().filter(|session| session.state == Registration::Active);
-    let gone = || sessions.iter().rev().filter(|session| session.state == Registration::Gone);
-    active()
-        .find(has_thread)
-        .or_else(|| active().find(in_pane))
-        .or_else(|| gone().find(has_thread))
-        .or_else(|| gone().find(|session| in_pane(session) && may_be(running, session)))
-}
-
-/// Whether a session in the pane of one that was given up may be that one. Its shell outlives it, and what runs there
-/// next is another one.
-fn may_be(running: &Running, gone: &Session) -> bool {
-    let process = |pid: Option<i64>, start: Option<i64>| {
-        pid.zip(start).and_then(|(pid, start)| ProcessId::from_stored(pid, start))
-    };
-    let shell = running.pane.as_ref().map(|pane| pane.process);
-    let codex = process(gone.pid, gone.pid_start);
-    (running.thread_id.is_none() || gone.codex_session_id.is_none())
-        && shell.is_some()
-        && process(gone.pane_pid, gone.pane_pid_start) == shell
-        && (codex.is_none() || running.process.is_none() || codex == running.process)
-}
-
-fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
-    running.thread_id.is_some() && !running.unattended && registered_as(running, sessions).is_none()
-}
-
-/// What `--adopt` has done.
-#[derive(Debug, Default)]
-struct Adopted {
-    names: Vec<String>,
-    kept_role: Vec<KeptRole>,
-    /// How many are meant and run in other folders.
-    left_out: usize,
-}
-
-/// Registers the unregistered sessions that are meant.
-fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: &[Running]) -> Result<Adopted> {
-    let sessions = known_sessions(cx)?;
-    if let Some(name) = &request.name
-        && let Some(known) = sessions.iter().find(|session| session.name == name.as_str())
-    {
-        // What supervises and is supervised under this name is that session, and stays it.
-        let store = cx.ledger_or_create()?;
-        gate::no_session(cx, &store, "adopt a session under a name that is registered")?;
-        check_free(Some(known), name.as_str())?;
-    }
-    let runs = |thread: &String| found.iter().any(|running| running.thread_id.as_ref() == Some(thread));
-    if let Some(unknown) = request.thread.iter().find(|thread| !runs(thread)) {
-        return Err(Error::not_found(format!("no Codex session runs here with the thread {unknown}"))
-            .hint("`conveyor discover` lists what runs"));
-    }
-    let meant = found.iter().filter(|running| scope.means(running) && is_adoptable(running, &sessions));
-    let (here, elsewhere): (Vec<&Running>, Vec<&Running>) = meant.partition(|running| scope.is_here(running));
-    let wanted: Vec<&Running> = one_for_each_thread(here).into_iter().take(request.at_most()).collect();
-    // Whoever names a folder knows that there are others.
-    let left_out = if request.cwd.is_none() { elsewhere.len() } else { 0 };
-    if request.name.is_some() && wanted.len() != 1 {
-        return Err(Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()))
-            .hint("narrow the search with a part of its id, folder or tmux session"));
-    }
-    if wanted.is_empty() {
-        return Ok(Adopted { left_out, ..Adopted::default() });
-    }
-    let store = cx.ledger_or_create()?;
-    let mut taken: BTreeSet<String> = sessions.iter().map(|session| session.name.clone()).collect();
-    let mut adopted: Vec<String> = Vec::new();
-    let mut kept_role = Vec::new();
-    let new_role = request.role.unwrap_or(Role::Worker);
-    // Who has the thread of a former session goes before who has its pane.
-    let former = |running: &&Running| registration_of(running, &sessions);
-    let mut wanted: Vec<(&Running, Option<&Session>)> = wanted.iter().map(|one| (*one, former(one))).collect();
-    wanted.sort_by_key(|(running, before)| before.is_some_and(|before| before.codex_session_id != running.thread_id));
-    for (running, before) in wanted {
-        // Whoever was registered before gets its name back, and with it its role and its history; nobody else does.
-        let before = before.filter(|before| !adopted.contains(&before.name));
-        let (name, role) = match (&request.name, before) {
-            (Some(name), _) => (name.to_string(), new_role),
-            (None, Some(before)) => (before.name.clone(), before.role),
-            (None, None) => (free_name(running, &taken), new_role),
-        };
-        if request.role.is_some_and(|asked| asked != role) {
-            kept_role.push(KeptRole { name: name.clone(), role });
-        }
-        let session = store.write(|w| {
-            // Somebody else may have taken it since.
-            check_free(store::sessions::find(w.read(), &name)?.as_ref(), &name)?;
-            write_down(cx, w, running, role, &name)
-        })?;
-        if !cx.dry_run() {
-            // A first look, so that the board does not begin with a row of unknowns. What fails is noted there.
-            let _ = ingest::ingest_while(cx, &store, &session, &|| true);
-            let look = sense::Observer::default().look(cx, &session);
-            live::record(cx, &store, &look)?;
-        }
-        taken.insert(name.clone());
-        adopted.push(name);
-    }
-    Ok(Adopted { names: adopted, kept_role, left_out })
-}
-
-/// One of those that show the same thread: it belongs to one session.
-fn one_for_each_thread(meant: Vec<&Running>) -> Vec<&Running> {
-    let mut all: Vec<&Running> = Vec::new();
-    for running in meant {
-        match all.iter_mut().find(|known| known.thread_id == running.thread_id) {
-            Some(known) if known.pane.is_none() => *known = running,
-            Some(_) => {}
-            None => all.push(running),
-        }
-    }
-    all
-}
-
-/// Refuses a name that a session has.
-fn check_free(known: Option<&Session>, name: &str) -> Result<()> {
-    if known.is_none_or(|known| known.state != Registration::Active) {
-        return Ok(());
-    }
-    Err(Error::conflict(format!("session \"{name}\" is registered already, as another session"))
-        .hint(format!("choose another --name, or free this one with `conveyor deregister {name}`")))
-}
-
-/// A name for a session: its own, else its folder's, with a number when that is taken.
-fn free_name(running: &Running, taken: &BTreeSet<String>) -> String {
-    let folder = running.cwd.as_ref().and_then(|cwd| cwd.file_name()?.to_str());
-    let base = running.name.as_deref().or(folder).unwrap_or("session");
-    let mut stem: String = base
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c.to_ascii_lowercase() } else { '-' })
-        .collect();
-    stem = text::bounded(stem.trim_matches(['-', '.']), 40).trim_end_matches('…').to_owned();
-    if stem.is_empty() {
-        "session".clone_into(&mut stem);
-    }
-    (1..)
-        .map(|number| if number == 1 { stem.clone() } else { format!("{stem}-{number}") })
-        .find(|name| !taken.contains(name))
-        .unwrap_or(stem)
-}
-
-/// Registers a running session: under a new name, or as news about the session of that name.
-pub(super) fn register(cx: &Context, store: &Store, running: &Running, role: Role, name: &str) -> Result<Session> {
-    store.write(|w| write_down(cx, w, running, role, name))
-}
-
-fn write_down(cx: &Context, w: &Write<'_>, running: &Running, role: Role, name: &str) -> Result<Session> {
-    let fresh = (cx.fresh_id("session"), cx.fresh_id("session-token"));
-    let rollout = running.rollout.clone().zip(running.head.clone());
-    let pane = running.pane.as_ref();
-    let found = store::sessions::find(w.read(), name)?;
-    let known = Known {
-        name: name.to_owned(),
-        role,
-        thread: match &running.thread_id {
-            None if !found.is_some_and(|found| is_elsewhere(&found, running)) => ThreadNews::Same,
-            thread => ThreadNews::Shows(thread.clone()),
-        },
-        rollout,
-        process: running.process,
-        pane: running.pane.clone(),
-        cwd: running.cwd.as_ref().map(|cwd| cwd.display().to_string()),
-        tmux_session: None,
-        codex_app_thread_id: if pane.is_none() { running.thread_id.clone() } else { None },
-        codex_app_thread_title: None,
-    };
-    let mut session = record(cx, w, known, fresh, cx.now())?;
-    session.codex_home = running.codex_home.as_ref().map(|home| home.display().to_string());
-    session.codex_version = running.version.clone().or(session.codex_version);
-    store::sessions::save(w, &session)?;
-    Ok(session)
-}
-
-/// Whether the record is of another pane or process than this.
-fn is_elsewhere(session: &Session, running: &Running) -> bool {
-    let (pid, start, now) = match &running.pane {
-        Some(pane) => (session.pane_pid, session.pane_pid_start, Some(pane.process)),
-        None => (session.pid, session.pid_start, running.process),
-    };
-    pid.zip(now).is_some_and(|(pid, now)| start.and_then(|start| ProcessId::from_stored(pid, start)) != Some(now))
-}
-
 fn hit(binding: &Binding, tasks: &[Task], sessions: &[Session]) -> BindingHit {
     let task = tasks.iter().find(|task| task.id == binding.task_id);
     let name = |id: &str| sessions.iter().find(|session| session.id == id).map(|session| session.name.clone());
@@ -665,104 +464,4 @@ impl Outcome for Discovered {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A session in the pane %1, whose shell is process 10.
-    fn in_pane(thread: Option<&str>, pid: u32) -> Running {
-        let process = |pid| ProcessId { pid, start_ticks: 7 };
-        let pane = running::PaneSeen {
-            socket: "/tmp/tmux".to_owned(),
-            session_name: "mywork".to_owned(),
-            id: "%1".parse().unwrap(),
-            process: process(10),
-        };
-        let mut running = Running::default();
-        running.thread_id = thread.map(str::to_owned);
-        (running.pane, running.process) = (Some(pane), Some(process(pid)));
-        running
-    }
-
-    /// The record of it, given up.
-    fn given_up(name: &str, thread: Option<&str>, pid: i64) -> Session {
-        let mut session =
-            Session::new(name.to_owned(), name.to_owned(), Role::Manager, "t".to_owned(), Timestamp::from_millis(0));
-        session.state = Registration::Gone;
-        session.codex_session_id = thread.map(str::to_owned);
-        (session.tmux_pane_id, session.tmux_socket) = (Some("%1".to_owned()), Some("/tmp/tmux".to_owned()));
-        (session.pane_pid, session.pane_pid_start) = (Some(10), Some(7));
-        (session.pid, session.pid_start) = (Some(pid), Some(7));
-        session
-    }
-
-    #[test]
-    fn a_former_name_belongs_to_its_thread_and_to_a_pane_only_where_no_thread_tells() {
-        let was = |running: &Running, sessions: &[Session]| {
-            registration_of(running, sessions).map(|session| session.name.clone())
-        };
-        let (boss, other) = (given_up("boss", Some("a"), 20), given_up("other", Some("b"), 21));
-        let both = [boss.clone(), other.clone()];
-        assert_eq!(was(&in_pane(Some("a"), 20), &both).as_deref(), Some("boss"), "not the last one of its pane");
-        assert_eq!(was(&in_pane(Some("c"), 22), &both), None, "another Codex in the same shell");
-        assert_eq!(was(&in_pane(None, 20), std::slice::from_ref(&boss)).as_deref(), Some("boss"), "the same process");
-        assert_eq!(was(&in_pane(None, 22), std::slice::from_ref(&boss)), None);
-        let unknown = given_up("new", None, 23);
-        assert_eq!(was(&in_pane(Some("c"), 23), &[unknown.clone(), other]).as_deref(), Some("new"));
-        let mut rebooted = unknown;
-        rebooted.pane_pid_start = Some(6);
-        assert_eq!(was(&in_pane(Some("c"), 23), &[rebooted]), None, "the shell of another day");
-        let mut active = boss;
-        active.state = Registration::Active;
-        assert_eq!(
-            was(&in_pane(Some("c"), 22), &[active]).as_deref(),
-            Some("boss"),
-            "one in force may change its thread"
-        );
-    }
-
-    #[test]
-    fn what_was_stopped_is_not_called_deregistered() {
-        let mut view = RunningView::of(&in_pane(Some("a"), 20), Some(&given_up("boss", Some("a"), 20)));
-        view.parting = Some(crate::model::session::Parting::Stopped);
-        assert!(view.line().contains("was boss (manager), stopped"), "{}", view.line());
-        view.parting = Some(crate::model::session::Parting::GivenUp);
-        assert!(view.line().contains("was boss (manager), deregistered"), "{}", view.line());
-    }
-
-    #[test]
-    fn two_sessions_stay_two_entries_and_a_thread_is_adopted_once() {
-        let w1 = given_up("w1", Some("a"), 20);
-        let view = |running: &Running| RunningView::of(running, Some(&w1));
-        let mut served = Running::default();
-        served.thread_id = Some("a".to_owned());
-        let count = |found: [&Running; 2]| one_for_each(found.into_iter().map(view)).len();
-        assert_eq!(count([&served, &in_pane(None, 20)]), 1, "the server's and the terminal that shows it");
-        assert_eq!(count([&served, &in_pane(Some("b"), 21)]), 2);
-        let mut elsewhere = in_pane(Some("a"), 22);
-        elsewhere.pane.as_mut().unwrap().id = "%2".parse().unwrap();
-        assert_eq!(count([&elsewhere, &in_pane(None, 20)]), 2);
-        let once = one_for_each_thread(vec![&served, &elsewhere]);
-        assert_eq!((once.len(), once[0].pane.is_some()), (1, true));
-    }
-
-    #[test]
-    fn what_is_free_is_told_cleaned_and_with_those_whose_thread_nobody_tells() {
-        let running = |thread: Option<&str>, preview: &str| {
-            let mut running = Running::default();
-            running.thread_id = thread.map(str::to_owned);
-            running.cwd = Some("/tmp/a\u{1b}[31mb".into());
-            running.preview = Some(preview.to_owned());
-            running
-        };
-        let mut idle = running(Some("idle"), "x");
-        idle.unattended = true;
-        let found = vec![running(Some("t"), "two\nlines\u{7}"), running(None, &"x".repeat(500)), idle];
-        let free = free(found, &[]);
-        let one = &free.sessions[0];
-        assert_eq!((free.sessions.len(), one.thread_id.as_str(), one.about.as_deref()), (1, "t", Some("two lines")));
-        assert!(!one.cwd.as_ref().unwrap().contains('\u{1b}'));
-        let unknown = &free.unknown[..];
-        assert_eq!((unknown.len(), &unknown[0].cwd), (1, &one.cwd));
-        assert!(unknown[0].about.as_ref().unwrap().chars().count() <= MAX_ABOUT);
-    }
-}
+mod tests;

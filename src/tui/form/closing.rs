@@ -3,8 +3,9 @@
 use super::{
     Entry, Flag,
     control::{Candidate, Control},
+    entries::{choice, line, open_tasks, pick, required, switch, text},
     recording,
-    subjects::{choice, line, open_tasks, pick, required, selected_task, switch, text},
+    subjects::selected_task,
 };
 use crate::{
     actions::ShownCriterion,

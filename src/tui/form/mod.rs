@@ -4,9 +4,11 @@
 mod closing;
 pub mod control;
 mod drafts;
+mod entries;
 pub mod keys;
 mod present;
 mod recording;
+mod sessions;
 mod subjects;
 mod supervising;
 

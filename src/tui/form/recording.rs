@@ -3,9 +3,8 @@
 use super::{
     Entry, Flag, Form, closing,
     control::{Candidate, Control, Picker},
-    subjects::{
-        active, choice, entry, line, lines, open_tasks, pick, required, selected_task, switch, text, with_new_task,
-    },
+    entries::{self, choice, entry, line, lines, required, switch, text, with_new_task},
+    subjects::{active, selected_task},
 };
 use crate::{
     actions::RecordedRound,
@@ -19,12 +18,7 @@ fn task(app: &App, hint: &'static str, missing: &str, fits: fn(&TaskRow) -> bool
         let is_it = row.task.state.is_open() && fits(row);
         return if is_it { Ok(closing::this_task(row)) } else { Err(record::why_not(row)) };
     }
-    let tasks = open_tasks(app, fits);
-    if tasks.is_empty() {
-        return Err(with_new_task(app, missing));
-    }
-    let selected = selected_task(app).map(|row| row.task.name.clone());
-    Ok(pick("task", Flag::Word, hint, tasks, selected.as_deref()))
+    entries::task(app, hint, with_new_task(app, missing), fits)
 }
 
 /// One whose worker and manager can say something.

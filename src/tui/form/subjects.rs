@@ -1,10 +1,6 @@
-//! The forms there are: their fields, what is filled in at the start, and whether there is anything to fill in at all.
+//! The forms there are: what each is called and about, whether there is anything to fill in, and where its entries are.
 
-use super::{
-    Entry, Flag, Form, closing,
-    control::{Candidate, Checks, Choice, Control, Picker},
-    recording, supervising,
-};
+use super::{Entry, Form, closing, recording, sessions, supervising};
 use crate::{
     actions::{
         Action as _, Bind, CompactWorker, Continuation, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
@@ -22,10 +18,7 @@ use crate::{
     tui::{
         answers,
         app::{App, BoardState, Screen},
-        criteria,
-        field::Field,
-        finish,
-        keymap::Intent,
+        criteria, finish,
         layer::Layer,
         operator,
     },
@@ -317,19 +310,19 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
     }
     let about = subject.about(app);
     let (fixed, entries): (&'static [&'static str], Vec<Entry>) = match subject {
-        Subject::CreateTask => (&[], new_task()),
-        Subject::StartWorker => (&[], start_worker()),
-        Subject::StartManager => (&[], start_manager(app)),
-        Subject::Pair => (&[], pair(app)),
-        Subject::RegisterWorker | Subject::RegisterManager => (&[], register()),
-        Subject::Adopt => (&["--adopt"], adopt()),
-        Subject::Bind => (&[], bind(app)?),
-        Subject::Compact => (&["--no-wait"], compact(app)?),
-        Subject::Clear => (&["--clear", "--no-wait"], clear(app)?),
-        Subject::Interrupt => (&[], interrupt(app)?),
-        Subject::Resume => (&[], resume(app)?),
-        Subject::Deregister => (&[], deregister(app)?),
-        Subject::Budget => (&[], budget(app)?),
+        Subject::CreateTask => (&[], sessions::new_task()),
+        Subject::StartWorker => (&[], sessions::start_worker()),
+        Subject::StartManager => (&[], sessions::start_manager(app)),
+        Subject::Pair => (&[], sessions::pair(app)),
+        Subject::RegisterWorker | Subject::RegisterManager => (&[], sessions::register()),
+        Subject::Adopt => (&["--adopt"], sessions::adopt()),
+        Subject::Bind => (&[], sessions::bind(app)?),
+        Subject::Compact => (&["--no-wait"], sessions::compact(app)?),
+        Subject::Clear => (&["--clear", "--no-wait"], sessions::clear(app)?),
+        Subject::Interrupt => (&[], sessions::interrupt(app)?),
+        Subject::Resume => (&[], sessions::resume(app)?),
+        Subject::Deregister => (&[], sessions::deregister(app)?),
+        Subject::Budget => (&[], sessions::budget(app)?),
         Subject::Terms => (&[], supervising::terms(app)?),
         Subject::Contract => (&[], supervising::contract(app)?),
         Subject::Settle => (&[], supervising::settle(app)?),
@@ -412,277 +405,6 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
     }
 }
 
-pub(super) fn entry(label: &'static str, flag: Flag, hint: &'static str, control: Control) -> Entry {
-    Entry { label, hint, flag, required: false, control }
-}
-
-pub(super) fn required(entry: Entry) -> Entry {
-    Entry { required: true, ..entry }
-}
-
-pub(super) fn line(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
-    entry(label, Flag::Option(flag), hint, Control::Line(Field::default()))
-}
-
-pub(super) fn text(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
-    entry(label, Flag::Option(flag), hint, Control::Text(Field::default()))
-}
-
-/// The same flag for each line of a text.
-pub(super) fn lines(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
-    entry(label, Flag::Lines(flag), hint, Control::Text(Field::default()))
-}
-
-pub(super) fn switch(label: &'static str, flag: &'static str, hint: &'static str) -> Entry {
-    entry(label, Flag::Switch(flag), hint, Control::Switch(false))
-}
-
-pub(super) fn choice(
-    label: &'static str,
-    flag: &'static str,
-    hint: &'static str,
-    options: &[(&'static str, &'static str)],
-) -> Entry {
-    entry(label, Flag::Option(flag), hint, Control::Choice(Choice { options: options.to_vec(), at: 0 }))
-}
-
-/// A name: the chosen one, if it fits; the only one there is, where nothing was chosen. In the place of a chosen one
-/// that does not fit no other is filled in.
-pub(super) fn pick(
-    label: &'static str,
-    flag: Flag,
-    hint: &'static str,
-    candidates: Vec<Candidate>,
-    chosen: Option<&str>,
-) -> Entry {
-    let mut picker = Picker { candidates, ..Picker::default() };
-    let name = match (chosen, picker.candidates.as_slice()) {
-        (Some(name), known) => known.iter().any(|candidate| candidate.name == name).then(|| name.to_owned()),
-        (None, [only]) => Some(only.name.clone()),
-        (None, _) => None,
-    };
-    if let Some(name) = name {
-        picker.set(&name);
-    }
-    required(entry(label, flag, hint, Control::Pick(picker)))
-}
-
-fn name(flag: &'static str) -> Entry {
-    required(line("name", flag, "letters, digits, `_`, `-` and `.`"))
-}
-
-/// What every start takes.
-fn launch() -> Vec<Entry> {
-    vec![
-        line("folder", "--cwd", "where it works; empty: the folder of this cockpit"),
-        choice(
-            "sandbox",
-            "--sandbox",
-            "what its commands may touch",
-            &[
-                ("", "workspace-write (default)"),
-                ("read-only", "read-only"),
-                ("danger-full-access", "danger-full-access: everything"),
-            ],
-        ),
-        choice(
-            "asks",
-            "--ask-for-approval",
-            "when it asks before it acts",
-            &[("", "on-request (default)"), ("untrusted", "untrusted: nearly always"), ("never", "never")],
-        ),
-        line("model", "--model", "empty: the configured one"),
-        switch("trust", "--accept-trust", "trust this folder: Codex will not ask about it"),
-    ]
-}
-
-fn new_task() -> Vec<Entry> {
-    vec![
-        name("--create"),
-        required(text("goal", "--goal", "what is to be achieved")),
-        text("summary", "--summary", "a longer description"),
-    ]
-}
-
-fn start_worker() -> Vec<Entry> {
-    let mut entries = vec![name("--name"), text("message", "--task", "its first message; empty: it waits for one")];
-    entries.extend(launch());
-    entries
-}
-
-fn start_manager(app: &App) -> Vec<Entry> {
-    let task = selected_task(app).map(|row| row.task.name.clone());
-    let worker = app.session().filter(|session| session.role == Role::Worker).map(|session| session.name.clone());
-    let mut of =
-        pick("task", Flag::Option("--task"), "the task it supervises", open_tasks(app, |_| true), task.as_deref());
-    of.required = false;
-    let mut whom = pick(
-        "worker",
-        Flag::Option("--worker"),
-        "the worker it supervises",
-        sessions(app, |row| row.role == Role::Worker && row.registration == Registration::Active),
-        worker.as_deref(),
-    );
-    whom.required = false;
-    let mut entries = vec![name("--name"), of, whom];
-    entries.extend(launch());
-    entries
-}
-
-fn pair(app: &App) -> Vec<Entry> {
-    let unbound = selected_task(app).filter(|row| active(row).is_none()).map(|row| row.task.name.clone());
-    let candidates = open_tasks(app, |row| active(row).is_none());
-    let mut picker = Picker { candidates, open: true, ..Picker::default() };
-    if let Some(task) = unbound {
-        picker.set(&task);
-    }
-    let mut entries = vec![
-        required(entry("task", Flag::Option("--task"), "an open task, or a new name", Control::Pick(picker))),
-        text("goal", "--task-goal", "what is to be achieved, when the task is new"),
-        required(line("worker", "--worker-name", "a name for the worker")),
-        required(line("manager", "--manager-name", "a name for the manager")),
-        text("message", "--task-prompt", "the worker's first message; empty: it waits for one"),
-    ];
-    entries.extend(launch());
-    entries
-}
-
-fn register() -> Vec<Entry> {
-    vec![
-        name("--name"),
-        line("pane", "--tmux-pane", "the tmux pane it runs in, as `%7`"),
-        line("process", "--pid", "or a process id of it, or of one above it"),
-        line("rollout", "--codex-session", "or its rollout file"),
-        line("folder", "--cwd", "empty: what its rollout says"),
-    ]
-}
-
-fn adopt() -> Vec<Entry> {
-    vec![
-        required(entry(
-            "sessions",
-            Flag::Each("--thread"),
-            "each one that is checked is registered",
-            Control::Checks(Checks::default()),
-        )),
-        choice("as", "--role", "what they are registered as", &[("worker", "workers"), ("manager", "managers")]),
-    ]
-}
-
-fn bind(app: &App) -> Result<Vec<Entry>, String> {
-    let tasks = open_tasks(app, |row| active(row).is_none());
-    if tasks.is_empty() {
-        return Err(with_new_task(app, "no open task is without a binding"));
-    }
-    let free = |role: Role| sessions(app, move |row| is_free(row, role));
-    let (workers, managers) = (free(Role::Worker), free(Role::Manager));
-    if workers.is_empty() || managers.is_empty() {
-        let what = if workers.is_empty() { "worker" } else { "manager" };
-        return Err(format!("no {what} is free to be bound; start or register one"));
-    }
-    let selected = |role: Role| app.session().filter(|row| row.role == role).map(|row| row.name.as_str());
-    let task = selected_task(app).map(|row| row.task.name.clone());
-    Ok(vec![
-        pick("task", Flag::Option("--task"), "an open task without a binding", tasks, task.as_deref()),
-        pick("worker", Flag::Option("--worker"), "does the work", workers, selected(Role::Worker)),
-        pick("manager", Flag::Option("--manager"), "supervises it", managers, selected(Role::Manager)),
-    ])
-}
-
-fn compact(app: &App) -> Result<Vec<Entry>, String> {
-    let tasks = open_tasks(app, |row| active(row).is_some());
-    if tasks.is_empty() {
-        return Err("no task has a worker whose context could be compacted".to_owned());
-    }
-    let task = selected_task(app).map(|row| row.task.name.clone());
-    let kinds =
-        [("", "compact: a summary of it stays"), ("--prompt-only", "nothing yet: the worker is asked for a handoff")];
-    Ok(vec![
-        pick("task", Flag::Word, "the task whose worker compacts its context", tasks, task.as_deref()),
-        required(line("reason", "--reason", "why; it stands in the audit trail")),
-        entry(
-            "do",
-            Flag::Whole,
-            "what becomes of its context",
-            Control::Choice(Choice { options: kinds.to_vec(), at: 0 }),
-        ),
-    ])
-}
-
-fn clear(app: &App) -> Result<Vec<Entry>, String> {
-    let tasks = open_tasks(app, |row| active(row).is_some());
-    if tasks.is_empty() {
-        return Err("no task has a worker whose context could be cleared".to_owned());
-    }
-    let task = selected_task(app).map(|row| row.task.name.clone());
-    Ok(vec![
-        pick(
-            "task",
-            Flag::Word,
-            "its worker begins an empty thread; nothing of its context is kept",
-            tasks,
-            task.as_deref(),
-        ),
-        switch("ask first", "--prompt-only", "clear nothing yet: ask the worker to write down what must be kept"),
-    ])
-}
-
-fn interrupt(app: &App) -> Result<Vec<Entry>, String> {
-    let session = app.session().filter(|_| answers::is_reachable(app));
-    let name = session.ok_or("no session is selected that could be interrupted")?.name.clone();
-    let reachable = sessions(app, |row| row.registration == Registration::Active);
-    Ok(vec![
-        pick("session", Flag::Word, "the turn that runs in it is ended", reachable, Some(&name)),
-        text("then say", "--followup", "a message for it, sent once no turn runs any more"),
-    ])
-}
-
-fn resume(app: &App) -> Result<Vec<Entry>, String> {
-    let ended = sessions(app, |row| row.codex_session_id.is_some() && may_have_ended(row));
-    if ended.is_empty() {
-        return Err("no session has ended that could be resumed".to_owned());
-    }
-    let selected = app.session().map(|session| session.name.clone());
-    let mut entries = vec![pick("session", Flag::Word, "its thread opens in a new pane", ended, selected.as_deref())];
-    let kept = [
-        ("", "as before"),
-        ("read-only", "read-only"),
-        ("workspace-write", "workspace-write"),
-        ("danger-full-access", "danger-full-access: everything"),
-    ];
-    entries.push(choice("sandbox", "--sandbox", "what its commands may touch", &kept));
-    entries.push(line("model", "--model", "empty: the configured one"));
-    entries.push(switch("trust", "--accept-trust", "trust its folder: Codex will not ask about it"));
-    Ok(entries)
-}
-
-fn deregister(app: &App) -> Result<Vec<Entry>, String> {
-    let known = sessions(app, |row| row.registration == Registration::Active);
-    if known.is_empty() {
-        return Err("no session is registered".to_owned());
-    }
-    let selected = app.session().map(|session| session.name.clone());
-    Ok(vec![pick("session", Flag::Word, "it runs on, unsupervised; its history stays", known, selected.as_deref())])
-}
-
-fn budget(app: &App) -> Result<Vec<Entry>, String> {
-    let tasks = open_tasks(app, |_| true);
-    if tasks.is_empty() {
-        return Err(with_new_task(app, "no task is open"));
-    }
-    let task = selected_task(app).map(|row| row.task.name.clone());
-    Ok(vec![
-        pick("task", Flag::Word, "the task whose worker is nudged", tasks, task.as_deref()),
-        required(line("nudges", "--max-nudges", "how many in all, or `none` for no limit")),
-    ])
-}
-
-/// What is missing, and the key that makes it.
-pub(super) fn with_new_task(app: &App, missing: &str) -> String {
-    let makes = app.key_that(Intent::NewTask, "makes one").map(|key| format!("; {key}"));
-    format!("{missing}{}", makes.unwrap_or_default())
-}
-
 /// The task that a box over the screen names; else the one that is selected, or the one of the selected session. What is
 /// selected may pass to another task while a box is open.
 pub fn selected_task(app: &App) -> Option<&TaskRow> {
@@ -699,7 +421,7 @@ pub fn selected_task(app: &App) -> Option<&TaskRow> {
 }
 
 /// Whether a session of this role can be bound.
-fn is_free(row: &SessionRow, role: Role) -> bool {
+pub(super) fn is_free(row: &SessionRow, role: Role) -> bool {
     row.role == role && row.registration == Registration::Active && row.task.is_none()
 }
 
@@ -712,23 +434,4 @@ pub fn active(row: &TaskRow) -> Option<(&str, &str)> {
 /// Whether a session may have come to its end, as far as known; `resume` looks for itself.
 pub fn may_have_ended(row: &SessionRow) -> bool {
     row.registration == Registration::Gone || matches!(row.judgement.condition, Condition::Aborted | Condition::Unknown)
-}
-
-pub(super) fn open_tasks(app: &App, fits: impl Fn(&TaskRow) -> bool) -> Vec<Candidate> {
-    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
-    let open = tasks.iter().filter(|row| row.task.state.is_open() && fits(row));
-    let candidate = |row: &TaskRow| {
-        let pair = active(row).map(|(worker, manager)| format!(", {worker} and {manager}")).unwrap_or_default();
-        Candidate { name: row.task.name.clone(), about: format!("{}{pair}", row.task.state) }
-    };
-    open.map(candidate).collect()
-}
-
-fn sessions(app: &App, fits: impl Fn(&SessionRow) -> bool) -> Vec<Candidate> {
-    let sessions = app.board().map_or(&[][..], |board| &board.sessions);
-    let candidate = |row: &SessionRow| Candidate {
-        name: row.name.clone(),
-        about: format!("{}, {}, {}", row.role, row.judgement.word(), row.cwd),
-    };
-    sessions.iter().filter(|row| fits(row)).map(candidate).collect()
 }

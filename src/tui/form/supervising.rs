@@ -3,31 +3,17 @@
 use super::{
     Entry, Flag,
     control::{Candidate, Choice, Control, Picker},
-    subjects::{
-        active, choice, entry, line, lines, open_tasks, pick, required, selected_task, switch, text, with_new_task,
-    },
+    entries::{choice, entry, line, lines, pick, required, switch, task, text, with_new_task},
+    subjects::{active, selected_task},
 };
 use crate::{
     actions::{Command, Epilogue, PutToOperator},
-    model::{
-        board::TaskRow,
-        supervision::{Permission, Recipe},
-    },
+    model::supervision::{Permission, Recipe},
     tui::{app::App, operator, policy},
 };
 
-/// The field for an open task that fits, the selected one filled in.
-fn task(app: &App, hint: &'static str, missing: &str, fits: fn(&TaskRow) -> bool) -> Result<Entry, String> {
-    let tasks = open_tasks(app, fits);
-    if tasks.is_empty() {
-        return Err(with_new_task(app, missing));
-    }
-    let selected = selected_task(app).map(|row| row.task.name.clone());
-    Ok(pick("task", Flag::Word, hint, tasks, selected.as_deref()))
-}
-
 pub(super) fn terms(app: &App) -> Result<Vec<Entry>, String> {
-    let of = task(app, "the task whose terms are changed", "no task is open", |_| true)?;
+    let of = task(app, "the task whose terms are changed", with_new_task(app, "no task is open"), |_| true)?;
     let recipes: Vec<_> = std::iter::once(("", "as it is"))
         .chain(Recipe::by_allowance().into_iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
         .chain([("custom", "none: custom terms")])
@@ -90,7 +76,7 @@ pub(super) fn contract(app: &App) -> Result<Vec<Entry>, String> {
         ("permit", "every permission"),
     ];
     Ok(vec![
-        task(app, "the task whose terms are changed", "no task is open", |_| true)?,
+        task(app, "the task whose terms are changed", with_new_task(app, "no task is open"), |_| true)?,
         text("objective", "--objective", "what the supervision is for; empty here and below: as it is"),
         lines("guidance", "--guideline", "how its manager works, one a line; takes the place of the list"),
         lines("deliver", "--acceptance", "what has to be delivered, one a line; each becomes an accepted criterion"),
@@ -131,9 +117,12 @@ pub(super) fn step(app: &App) -> Result<Vec<Entry>, String> {
         ("record-handoff", "record-handoff: see whether the worker's handoff holds"),
     ];
     Ok(vec![
-        task(app, "the task, whose terms name the step", "no task has a worker and a manager", |row| {
-            active(row).is_some()
-        })?,
+        task(
+            app,
+            "the task, whose terms name the step",
+            with_new_task(app, "no task has a worker and a manager"),
+            |row| active(row).is_some(),
+        )?,
         required(choice(
             "step",
             "--step",
@@ -147,7 +136,7 @@ pub(super) fn step(app: &App) -> Result<Vec<Entry>, String> {
 
 pub(super) fn reviewer(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
-        task(app, "the task whose proposals it judges", "no task is open", |_| true)?,
+        task(app, "the task whose proposals it judges", with_new_task(app, "no task is open"), |_| true)?,
         required(line("program", "--reviewer-command", "it and its arguments; it runs confined")),
         lines("reads", "--read", "files and folders that it may read, one a line; nothing else of yours is there"),
         lines(

@@ -1,0 +1,96 @@
+use super::{adopting::one_for_each_thread, *};
+use crate::ports::process::ProcessId;
+
+/// A session in the pane %1, whose shell is process 10.
+fn in_pane(thread: Option<&str>, pid: u32) -> Running {
+    let process = |pid| ProcessId { pid, start_ticks: 7 };
+    let pane = running::PaneSeen {
+        socket: "/tmp/tmux".to_owned(),
+        session_name: "mywork".to_owned(),
+        id: "%1".parse().unwrap(),
+        process: process(10),
+    };
+    let mut running = Running::default();
+    running.thread_id = thread.map(str::to_owned);
+    (running.pane, running.process) = (Some(pane), Some(process(pid)));
+    running
+}
+
+/// The record of it, given up.
+fn given_up(name: &str, thread: Option<&str>, pid: i64) -> Session {
+    let mut session =
+        Session::new(name.to_owned(), name.to_owned(), Role::Manager, "t".to_owned(), Timestamp::from_millis(0));
+    session.state = Registration::Gone;
+    session.codex_session_id = thread.map(str::to_owned);
+    (session.tmux_pane_id, session.tmux_socket) = (Some("%1".to_owned()), Some("/tmp/tmux".to_owned()));
+    (session.pane_pid, session.pane_pid_start) = (Some(10), Some(7));
+    (session.pid, session.pid_start) = (Some(pid), Some(7));
+    session
+}
+
+#[test]
+fn a_former_name_belongs_to_its_thread_and_to_a_pane_only_where_no_thread_tells() {
+    let was = |running: &Running, sessions: &[Session]| {
+        registration_of(running, sessions).map(|session| session.name.clone())
+    };
+    let (boss, other) = (given_up("boss", Some("a"), 20), given_up("other", Some("b"), 21));
+    let both = [boss.clone(), other.clone()];
+    assert_eq!(was(&in_pane(Some("a"), 20), &both).as_deref(), Some("boss"), "not the last one of its pane");
+    assert_eq!(was(&in_pane(Some("c"), 22), &both), None, "another Codex in the same shell");
+    assert_eq!(was(&in_pane(None, 20), std::slice::from_ref(&boss)).as_deref(), Some("boss"), "the same process");
+    assert_eq!(was(&in_pane(None, 22), std::slice::from_ref(&boss)), None);
+    let unknown = given_up("new", None, 23);
+    assert_eq!(was(&in_pane(Some("c"), 23), &[unknown.clone(), other]).as_deref(), Some("new"));
+    let mut rebooted = unknown;
+    rebooted.pane_pid_start = Some(6);
+    assert_eq!(was(&in_pane(Some("c"), 23), &[rebooted]), None, "the shell of another day");
+    let mut active = boss;
+    active.state = Registration::Active;
+    assert_eq!(was(&in_pane(Some("c"), 22), &[active]).as_deref(), Some("boss"), "one in force may change its thread");
+}
+
+#[test]
+fn what_was_stopped_is_not_called_deregistered() {
+    let mut view = RunningView::of(&in_pane(Some("a"), 20), Some(&given_up("boss", Some("a"), 20)));
+    view.parting = Some(crate::model::session::Parting::Stopped);
+    assert!(view.line().contains("was boss (manager), stopped"), "{}", view.line());
+    view.parting = Some(crate::model::session::Parting::GivenUp);
+    assert!(view.line().contains("was boss (manager), deregistered"), "{}", view.line());
+}
+
+#[test]
+fn two_sessions_stay_two_entries_and_a_thread_is_adopted_once() {
+    let w1 = given_up("w1", Some("a"), 20);
+    let view = |running: &Running| RunningView::of(running, Some(&w1));
+    let mut served = Running::default();
+    served.thread_id = Some("a".to_owned());
+    let count = |found: [&Running; 2]| one_for_each(found.into_iter().map(view)).len();
+    assert_eq!(count([&served, &in_pane(None, 20)]), 1, "the server's and the terminal that shows it");
+    assert_eq!(count([&served, &in_pane(Some("b"), 21)]), 2);
+    let mut elsewhere = in_pane(Some("a"), 22);
+    elsewhere.pane.as_mut().unwrap().id = "%2".parse().unwrap();
+    assert_eq!(count([&elsewhere, &in_pane(None, 20)]), 2);
+    let once = one_for_each_thread(vec![&served, &elsewhere]);
+    assert_eq!((once.len(), once[0].pane.is_some()), (1, true));
+}
+
+#[test]
+fn what_is_free_is_told_cleaned_and_with_those_whose_thread_nobody_tells() {
+    let running = |thread: Option<&str>, preview: &str| {
+        let mut running = Running::default();
+        running.thread_id = thread.map(str::to_owned);
+        running.cwd = Some("/tmp/a\u{1b}[31mb".into());
+        running.preview = Some(preview.to_owned());
+        running
+    };
+    let mut idle = running(Some("idle"), "x");
+    idle.unattended = true;
+    let found = vec![running(Some("t"), "two\nlines\u{7}"), running(None, &"x".repeat(500)), idle];
+    let free = free(found, &[]);
+    let one = &free.sessions[0];
+    assert_eq!((free.sessions.len(), one.thread_id.as_str(), one.about.as_deref()), (1, "t", Some("two lines")));
+    assert!(!one.cwd.as_ref().unwrap().contains('\u{1b}'));
+    let unknown = &free.unknown[..];
+    assert_eq!((unknown.len(), &unknown[0].cwd), (1, &one.cwd));
+    assert!(unknown[0].about.as_ref().unwrap().chars().count() <= MAX_ABOUT);
+}
