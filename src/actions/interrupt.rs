@@ -164,11 +164,17 @@ impl Action for SessionInterrupt {
             followup_length: followup.as_ref().map_or(0, |text| text.chars().count()),
             has_begun: Cell::new(false),
         };
-        if let Err(error) = run.ask_and_conclude(&look, &before, patience, &mut done) {
-            run.note_failure(&error, &mut done);
-            return Err(error);
+        // What was pressed or sent is told, also when nobody can say or write down what came of it: an error would have
+        // somebody press once more, perhaps into the next turn.
+        match run.ask_and_conclude(&look, &before, patience, &mut done) {
+            Ok(()) => run.note_end(&mut done)?,
+            Err(error) => {
+                run.note_failure(&error, &mut done);
+                if !run.may_have_happened(&done) {
+                    return Err(error);
+                }
+            }
         }
-        run.note("session_interrupted", &done)?;
         if let Some(text) = followup {
             done.followup = Some(run.follow_up(text, done.outcome, self.wait)?);
         }
@@ -241,11 +247,27 @@ impl Run<'_> {
         if !self.has_begun.get() {
             return;
         }
-        // What goes through the server fails after it was sent.
-        let may_be_done = done.key.is_some() || done.lane == Some(Source::Server);
+        let may_be_done = self.may_have_happened(done);
         done.outcome = if may_be_done { InterruptOutcome::Unknown } else { InterruptOutcome::Refused };
         done.reason = Some(error.to_string());
         self.note("session_interrupted", done).ok();
+    }
+
+    /// Whether something was pressed or sent, as far as one can tell: what goes through the server fails after it was sent.
+    fn may_have_happened(&self, done: &Interrupted) -> bool {
+        self.has_begun.get() && (done.key.is_some() || done.lane == Some(Source::Server))
+    }
+
+    /// Writes down what became of it. Where that fails after something was pressed, the result says so.
+    fn note_end(&self, done: &mut Interrupted) -> Result<()> {
+        match self.note("session_interrupted", done) {
+            Err(error) if self.may_have_happened(done) => {
+                let before = done.reason.take().map(|reason| format!("{reason}; ")).unwrap_or_default();
+                done.reason = Some(format!("{before}its end is not in the audit trail: {error}"));
+                Ok(())
+            }
+            noted => noted,
+        }
     }
 
     /// Writes once, before anything is pressed or sent, that it begins.
@@ -547,8 +569,8 @@ fn message(session: &str, text: String, wait: u64) -> SessionNudge {
 
 fn is_asked(session: &str, what: &str) -> Asked {
     let why = format!(
-        "{what} is open, in which Esc would be an answer: `conveyor session-answer {session}` shows and answers it; \
-         --decision=cancel there ends the turn"
+        "{what} is open, in which Esc would be an answer: `conveyor session-answer {session}` shows it; with --question \
+         and --decision=cancel it ends the turn"
     );
     Asked::Not(InterruptOutcome::QuestionOpen, why)
 }
@@ -561,8 +583,9 @@ impl Outcome for Interrupted {
             (InterruptOutcome::Interrupted, Some(proof)) => {
                 writeln!(
                     out,
-                    "the turn of {session} was interrupted: its rollout shows it at byte {}",
-                    proof.byte_offset
+                    "the turn of {session} was interrupted: its rollout shows it at byte {}{}",
+                    proof.byte_offset,
+                    why.replacen(':', ";", 1)
                 )?;
             }
             (InterruptOutcome::EndedByItself, Some(proof)) => {

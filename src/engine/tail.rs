@@ -1,7 +1,7 @@
 //! Takes new rollout lines as they are written.
 //!
 //! File events are only a hint: they say which session to look at at once. A sweep every two seconds, or every second
-//! where there are no such events, compares sizes, so that nothing depends on a notification that a file system, a limit or a replaced file has swallowed.
+//! where a file cannot be watched, compares sizes, so that nothing depends on a notification that a file system, a limit or a replaced file has swallowed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,19 +20,19 @@ use crate::actions::live::{self, Watched};
 
 /// Appends within this time are taken together.
 const COALESCE: Duration = Duration::from_millis(30);
-/// How often sizes are compared, with and without events of the file system.
-const SWEEP: Duration = Duration::from_secs(2);
-const SWEEP_ALONE: Duration = Duration::from_secs(1);
+/// How often sizes are compared; while every file is watched, every other time is left out.
+const SWEEP: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(parts: Parts) {
     let (hints, mut hinted) = mpsc::channel(256);
     let mut files = Files::new(hints);
     let mut trouble = Trouble::new("tail");
-    let mut sweep = interval(if files.watcher.is_some() { SWEEP } else { SWEEP_ALONE });
+    let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut changed = parts.changed.subscribe();
     let mut dirty: BTreeSet<String> = BTreeSet::new();
     let mut due: Option<Instant> = None;
+    let mut is_left_out = false;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
@@ -50,6 +50,10 @@ pub(super) async fn run(parts: Parts) {
                 }
             }
             _ = sweep.tick() => {
+                is_left_out = files.are_all_watched() && !is_left_out;
+                if is_left_out {
+                    continue;
+                }
                 refresh(&parts, &mut files, &mut dirty, &mut trouble).await;
                 if !dirty.is_empty() {
                     due.get_or_insert_with(Instant::now);
@@ -94,6 +98,8 @@ async fn take(parts: &Parts, session: String) {
 struct Files {
     watcher: Option<RecommendedWatcher>,
     sessions: BTreeMap<PathBuf, String>,
+    /// Those that the system could not watch.
+    unwatched: BTreeSet<PathBuf>,
 }
 
 impl Files {
@@ -109,7 +115,16 @@ impl Files {
             }
         };
         // Without a watcher (no inotify instance left) the sweep alone serves.
-        Self { watcher: notify::recommended_watcher(handler).ok(), sessions: BTreeMap::new() }
+        Self {
+            watcher: notify::recommended_watcher(handler).ok(),
+            sessions: BTreeMap::new(),
+            unwatched: BTreeSet::new(),
+        }
+    }
+
+    /// Whether appends to each of them are heard of, as far as the system says.
+    fn are_all_watched(&self) -> bool {
+        self.watcher.is_some() && self.unwatched.is_empty()
     }
 
     fn session_of(&self, path: &Path) -> Option<String> {
@@ -123,8 +138,11 @@ impl Files {
             for gone in self.sessions.keys().filter(|path| !wanted.contains_key(*path)) {
                 let _ = watcher.unwatch(gone);
             }
-            for new in wanted.keys().filter(|path| !self.sessions.contains_key(*path)) {
-                let _ = watcher.watch(new, RecursiveMode::NonRecursive);
+            let tried = std::mem::take(&mut self.unwatched);
+            for path in wanted.keys().filter(|path| !self.sessions.contains_key(*path) || tried.contains(*path)) {
+                if watcher.watch(path, RecursiveMode::NonRecursive).is_err() {
+                    self.unwatched.insert(path.clone());
+                }
             }
         }
         self.sessions = wanted;

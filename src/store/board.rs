@@ -73,11 +73,12 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let seen = sightings.remove(&session.id).unwrap_or_default();
             let marks = marks.sessions.remove(&session.id).unwrap_or_default();
             let interrupted = interrupted(r, session, rollout.as_ref())?;
-            let asked_since = asking.get(&session.id).map(|asking| asking.since);
+            // Nobody can answer what one asks that is gone.
+            let asking = asking.get(&session.id).filter(|_| session.state == Registration::Active);
+            let asked_since = asking.map(|asking| asking.since);
             let beside = Beside { asked_since, interrupted, way_back: audit::way_back(r, session)? };
             let mut row = session_row(session, rollout.as_ref(), &seen, &beside, now);
             let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
-            let asking = asking.get(&session.id);
             let asked_at = asking.map(|asking| asking.newest_at);
             row.asks = asking.and_then(|asking| asking.asks.clone());
             row.marks = marks.of_session(Standing { judgement: &row.judgement, rollout, asked_at }, now);

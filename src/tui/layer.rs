@@ -140,6 +140,8 @@ pub struct Nudge {
     pub field: Field,
     /// Why it cannot be taken.
     pub error: Option<String>,
+    /// It was not accepted and came back by itself: the next Enter was meant for what lay above it.
+    pub came_back: bool,
 }
 
 /// What a [`Reader`] shows, so that an answer finds it.

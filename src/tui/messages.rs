@@ -27,7 +27,7 @@ pub(super) fn nudge(app: &mut App) {
     match addressees(app) {
         Ok((to, left_out)) => {
             let field = app.drafts.message(&ids(&to)).cloned().unwrap_or_default();
-            app.layers.push(Layer::Nudge(Nudge { to, left_out, field, error: None }));
+            app.layers.push(Layer::Nudge(Nudge { to, left_out, field, error: None, came_back: false }));
         }
         Err(why) => app.say(Part::Warning, why),
     }
@@ -38,7 +38,7 @@ pub(super) fn again(app: &App, to: &[String], field: Field, error: Option<String
     let sessions = &app.board()?.sessions;
     let named = |id: &String| Some((id.clone(), sessions.iter().find(|row| row.id == *id)?.name.clone()));
     let to = to.iter().map(named).collect::<Option<_>>()?;
-    Some(Layer::Nudge(Nudge { to, left_out: Vec::new(), field, error }))
+    Some(Layer::Nudge(Nudge { to, left_out: Vec::new(), field, error, came_back: true }))
 }
 
 fn ids(to: &[(String, String)]) -> Vec<String> {
@@ -106,7 +106,9 @@ pub(super) fn send_to(session: &str, text: &str) -> SessionNudge {
 
 pub(super) fn message(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
     let Some(Layer::Nudge(nudge)) = app.layers.last_mut() else { return };
+    let came_back = std::mem::take(&mut nudge.came_back);
     match intent {
+        Some(Intent::Accept) if came_back => {}
         Some(Intent::Accept) => send(app, effects),
         Some(Intent::Back) => {
             if let Some(Layer::Nudge(nudge)) = app.layers.pop() {

@@ -72,7 +72,7 @@ pub(super) fn why_not(row: &TaskRow) -> String {
     if row.task.state.is_open() {
         format!("{name} has no worker and no manager bound to it")
     } else {
-        format!("{name} has ended: it is {}", row.task.state)
+        format!("{name} has ended: it is {}", row.task.word())
     }
 }
 

@@ -49,6 +49,25 @@ fn what_cannot_be_sent_to_a_session_is_refused_and_leaves_nothing() {
     assert!(pair.inbox().is_empty());
 }
 
+/// An error after it was accepted would have somebody send it once more.
+#[test]
+fn a_message_that_was_accepted_is_never_told_as_failed() {
+    let pair = Pair::new();
+    let sql = pair.sql();
+    sql.execute_batch("create trigger full before insert on dispatchers begin select raise(abort, 'no room'); end")
+        .unwrap();
+    let run = pair.env.run(["session-nudge", "w1", "run the tests again", "--wait", "1"]);
+    let nudged = run.json();
+    assert_eq!((run.code, &nudged["phase"]), (4, &"queued".into()), "{run}");
+    assert!(nudged["warning"].as_str().unwrap().contains("no room"), "{run}");
+    let now = pair.env.run(["session-nudge", "w1", "and this", "--no-wait"]);
+    assert_eq!((now.code, &now.json()["phase"]), (0, &"queued".into()), "{now}");
+    sql.execute_batch("drop trigger full").unwrap();
+    pair.env.sh("dispatch --once").ok();
+    let arrived: Vec<_> = pair.inbox().into_iter().map(|(_, payload)| payload["message"].clone()).collect();
+    assert_eq!(arrived, ["run the tests again", "and this"]);
+}
+
 #[test]
 fn texts_that_look_like_flags_or_commands_arrive_as_they_are() {
     let pair = Pair::new();

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -92,6 +93,27 @@ fn a_running_turn_is_interrupted_once_and_with_proof() {
     assert_eq!((code, &idle["outcome"]), (0, &"nothing_to_interrupt".into()), "{idle:#}");
     assert_eq!((&idle["key"], world.screen("w1")), (&Value::Null, screen), "nothing was pressed");
     assert_eq!(rollout(&world).matches("turn_aborted").count(), aborts);
+}
+
+/// Who is told that it failed presses once more, perhaps into the next turn.
+#[test]
+fn an_interruption_whose_end_cannot_be_written_down_is_told_all_the_same() {
+    let Some(world) = World::start() else { return };
+    let go = world.hold();
+    world.start_worker("w1", &format!("Begin {{{{hold {}}}}} {{{{say Never.}}}}", go.display()));
+    world.wait_for_condition("w1", "busy");
+    let sql = Connection::open(world.ledger()).unwrap();
+    sql.execute_batch(
+        "create trigger full before insert on events when new.type = 'session_interrupted'
+         begin select raise(abort, 'no room'); end",
+    )
+    .unwrap();
+    let (code, done) = interrupt(&world, &["--followup", "Go on {{say With this.}}"]);
+    assert_eq!((code, &done["outcome"]), (0, &"interrupted".into()), "{done:#}");
+    assert!(done["reason"].as_str().unwrap().contains("its end is not in the audit trail: "), "{done:#}");
+    assert_eq!(done["followup"]["queued"], true, "{done:#}");
+    assert!(trail(&world, "session_interrupted").is_empty());
+    assert_eq!(trail(&world, "session_interrupt_begun").len(), 1);
 }
 
 /// What keeps the key away for seconds is one interruption that came to nothing, and claims no end that comes later.

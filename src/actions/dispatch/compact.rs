@@ -11,7 +11,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Dispatcher,
     around::Around,
     clear, dispatch_health,
     enqueue::{Request, TIME_TO_LIVE},
@@ -377,13 +376,8 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
         };
         return Ok(planned);
     }
-    let mut dispatcher = Dispatcher::for_session(cx, &worker.id)?;
     let patience = Duration::from_secs(if wait.no_wait { 0 } else { wait.wait });
-    let outcome = nudge::deliver(cx, &mut dispatcher, &command.id, patience);
-    dispatcher.end()?;
-    // What was accepted is accepted, also when this process could not hand it over.
-    let trouble = outcome.err().map(|error| error.to_string());
-    let now = store.read(|r| store::commands::by_id(r, &command.id))?.unwrap_or(command);
+    let (now, trouble) = nudge::hand_over(cx, &store, &worker.id, command, patience);
     let mut told = told(&now);
     if now.phase != Phase::Done {
         told.warning = trouble.or_else(|| dispatch_health(cx).ok().and_then(|health| health.warning));

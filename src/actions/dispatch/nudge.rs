@@ -18,7 +18,7 @@ use crate::{
         delivery::{Command, CommandKind, CommandState, Lane, Phase},
         session::Session,
     },
-    store,
+    store::{self, Store},
 };
 
 /// Between two passes while it is waited for.
@@ -113,13 +113,8 @@ impl Action for SessionNudge {
         if cx.dry_run() {
             return Ok(planned(cx, &session, &command));
         }
-        let mut dispatcher = Dispatcher::for_session(cx, &session.id)?;
         let patience = Duration::from_secs(if self.no_wait { 0 } else { self.wait });
-        let outcome = deliver(cx, &mut dispatcher, &command.id, patience);
-        dispatcher.end()?;
-        // What was accepted is accepted, also when this process could not deliver it.
-        let trouble = outcome.err().map(|error| error.to_string());
-        let now = store.read(|r| store::commands::by_id(r, &command.id))?.unwrap_or(command);
+        let (now, trouble) = hand_over(cx, &store, &session.id, command, patience);
         let mut nudged = Nudged::of(&now, &session, repeated, !self.no_wait);
         if now.phase != Phase::Done {
             nudged.warning = trouble.or_else(|| dispatch_health(cx).ok().and_then(|health| health.warning));
@@ -160,6 +155,25 @@ impl SessionNudge {
     pub(in crate::actions) fn check(&self) -> Result<()> {
         self.request().map(drop)
     }
+}
+
+/// Tries to deliver what was accepted: how far it has come, and what went wrong. Whatever that is, the message was
+/// accepted and waits for the next dispatcher; a failure would have somebody send it once more.
+pub(super) fn hand_over(
+    cx: &Context,
+    store: &Store,
+    session_id: &str,
+    command: Command,
+    patience: Duration,
+) -> (Command, Option<String>) {
+    let tried = Dispatcher::for_session(cx, session_id).and_then(|mut dispatcher| {
+        let delivered = deliver(cx, &mut dispatcher, &command.id, patience);
+        let ended = dispatcher.end();
+        delivered.and(ended)
+    });
+    let read = store.read(|r| store::commands::by_id(r, &command.id));
+    let trouble = tried.err().or(read.as_ref().err().map(|error| Error::new(Kind::Io, error.to_string())));
+    (read.ok().flatten().unwrap_or(command), trouble.map(|error| error.to_string()))
 }
 
 /// Passes over the session's line until the command is settled or the patience is at its end; at least one.

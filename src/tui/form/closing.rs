@@ -110,7 +110,7 @@ pub(super) fn stop(app: &App) -> Result<Vec<Entry>, String> {
     }
     let selected = selected_task(app).map(|row| row.task.name.clone());
     let mut entries = vec![
-        pick("task", Flag::Word, "it is recorded as failed; its binding ends", tasks, selected.as_deref()),
+        pick("task", Flag::Word, "it is recorded as stopped; its binding ends", tasks, selected.as_deref()),
         required(line("why", "--reason", "why it ends without being done; it stays on record")),
         switch("worker", "--stop-worker", "stop the worker's session, too"),
         switch("manager", "--stop-manager", "stop the manager's session, too"),

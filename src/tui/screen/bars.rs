@@ -336,7 +336,11 @@ fn word(app: &App, row: &Binding) -> &'static str {
     if app.layers.is_empty() && app.screen == Screen::Doctor && row.intent == Intent::Open {
         return doctor::mending_word(app).unwrap_or(row.short);
     }
-    let Some(Layer::Form(form)) = app.layers.last() else { return row.short };
+    let form = match app.layers.last() {
+        Some(Layer::Form(form)) => form,
+        Some(Layer::Nudge(nudge)) if nudge.came_back && row.intent == Intent::Accept => return "read on",
+        _ => return row.short,
+    };
     match row.intent {
         Intent::Accept => form.accept_word(),
         Intent::Submit => form.subject.act(),

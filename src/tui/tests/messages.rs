@@ -125,6 +125,22 @@ fn a_message_that_was_refused_can_be_opened_again() {
     }
 }
 
+/// A second Enter for the receipt must not send the message below it once more.
+#[test]
+fn the_first_enter_over_a_message_that_came_back_sends_nothing() {
+    let mut app = app(80, 24);
+    press(&mut app, "n");
+    write(&mut app, "run it");
+    press(&mut app, "Enter");
+    finish(&mut app, Err(Error::refused("10000 messages wait for \"w1\" already")));
+    press(&mut app, "Esc");
+    assert!(screen(&app).contains("Enter read on"), "{}", screen(&app));
+    assert!(press(&mut app, "Enter").is_empty());
+    let frame = screen(&app);
+    assert!(frame.contains("messages wait for") && frame.contains("Enter queue"), "{frame}");
+    assert_eq!(lines(&press(&mut app, "Enter")).len(), 1);
+}
+
 #[test]
 fn a_chosen_set_is_listed_and_each_gets_a_command_of_its_own() {
     let mut app = app(80, 24);
