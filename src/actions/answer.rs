@@ -26,7 +26,7 @@ use crate::{
         progress::EndKind,
         question::{Question, Verdict},
         session::Session,
-        state::{Condition, Source},
+        state::{Condition, Source, past_predicate},
         supervision::Deed,
     },
     ports::{
@@ -472,7 +472,8 @@ fn proof(
     let mut gone_since = None;
     loop {
         let (now, look) = live::refresh(cx, store, session.clone())?;
-        if look.questions.is_some_and(|seen| seen.iter().all(|other| other.id != question.id)) {
+        let open = look.questions;
+        if open.as_ref().is_some_and(|seen| seen.iter().all(|other| other.id != question.id)) {
             let since = *gone_since.get_or_insert_with(Instant::now);
             let at = cx.now();
             let (judgement, cursor) = store.read(|r| {
@@ -482,7 +483,12 @@ fn proof(
             let end =
                 end.filter(|(path, end)| before.is_none_or(|(old, byte)| (old, *byte) != (path, end.byte_offset)));
             let aborted = end.filter(|(_, end)| end.kind == EndKind::Aborted);
-            let goes_on = !matches!(judgement.condition, Condition::Idle | Condition::Unknown);
+            let goes_on = match judgement.condition {
+                Condition::Idle | Condition::Unknown => false,
+                // A record that still tells of the question that is gone is about to be outdated.
+                Condition::Blocked => open.is_some_and(|open| !open.is_empty()),
+                Condition::Busy | Condition::Done | Condition::Aborted => true,
+            };
             let is_over = aborted.is_some() || (goes_on && !ends_turn);
             if is_over || since.elapsed() >= ENDED {
                 let shown = aborted
@@ -533,9 +539,9 @@ impl Outcome for Answers {
                 let word = |key: &str| proof.and_then(|proof| proof[key].as_str()).unwrap_or_default().to_owned();
                 writeln!(
                     out,
-                    "answered {decision}: {}; {session} is {}: {}",
+                    "answered {decision}: {}; right after that {session} {}: {}",
                     word("put_away"),
-                    word("condition").parse().map_or("unknown", Condition::word),
+                    past_predicate(word("condition").parse().map_or("unknown", Condition::word)),
                     word("reason")
                 )
             }

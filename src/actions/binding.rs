@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     Action, Argv, Context, Outcome,
     caller::{self, Origin},
-    lookup,
+    dispatch, lookup,
     supervise::gate,
 };
 use crate::{
@@ -60,7 +60,7 @@ impl Action for Bind {
         let binding_id = store.write(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
+                return Err(has_ended(&task));
             }
             let worker = bindable(w.read(), &self.worker, Role::Worker)?;
             let manager = bindable(w.read(), &self.manager, Role::Manager)?;
@@ -78,6 +78,13 @@ impl Action for Bind {
             .option("--worker", Some(worker))
             .option("--manager", Some(manager))
     }
+}
+
+/// An ended task stays ended; what to do instead.
+fn has_ended(task: &Task) -> Error {
+    let Task { name, .. } = task;
+    Error::refused(format!("task \"{name}\" has ended: it is {}, and is not opened again", task.word()))
+        .hint(format!("make a new one, with the same name if you like: `conveyor tasks --create {name} --goal TEXT`"))
 }
 
 /// Binds a worker and a manager that are [`bindable`] to an open task. What the worker did from `since` on belongs to it.
@@ -146,7 +153,7 @@ impl Outcome for Bound {
 
 /// End the binding of a task
 ///
-/// The task and its sessions stay as they are.
+/// The task and its sessions stay as they are. Messages that wait to go through it are given up, and counted.
 ///
 /// Example: `conveyor unbind --task parser`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -161,6 +168,8 @@ pub struct Unbind {
 pub struct Unbound {
     binding_id: String,
     dry_run: bool,
+    /// Messages that waited to go through it: they will never arrive.
+    given_up_commands: Vec<String>,
     state: BindingState,
     task: String,
 }
@@ -171,20 +180,22 @@ impl Action for Unbind {
     type Output = Unbound;
 
     fn run(self, cx: &Context) -> Result<Unbound> {
-        let now = cx.now();
+        let now = cx.moment();
         let store = cx.ledger_to_change()?;
         let origin = caller::origin(cx, &store)?;
-        let binding_id = store.write(|w| {
+        let (binding_id, given_up_commands) = store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             let binding = store::bindings::active_of_task(w.read(), &task.id)?
                 .ok_or_else(|| Error::refused(format!("no active binding for task \"{}\"", self.task)))?;
-            store::bindings::end(w, &binding.id, BindingState::Ended, now)?;
+            store::bindings::end(w, &binding.id, BindingState::Ended, now.wall)?;
+            let given_up = dispatch::give_up_of_binding(w, &task.id, &binding.id, &now)?;
             let about = audit::About { task_id: Some(&task.id), session_id: None };
-            let payload = json!({"binding_id": binding.id, "task": task.name});
-            audit::append(w, now, origin.actor(cx), "binding_ended", about, &payload)?;
-            Ok::<_, Error>(binding.id)
+            let payload = json!({"binding_id": binding.id, "given_up_commands": given_up, "task": task.name});
+            audit::append(w, now.wall, origin.actor(cx), "binding_ended", about, &payload)?;
+            Ok::<_, Error>((binding.id, given_up))
         })?;
-        Ok(Unbound { binding_id, dry_run: cx.dry_run(), state: BindingState::Ended, task: self.task })
+        let dry_run = cx.dry_run();
+        Ok(Unbound { binding_id, dry_run, given_up_commands, state: BindingState::Ended, task: self.task })
     }
 
     fn argv(&self) -> Argv {
@@ -196,6 +207,7 @@ impl Action for Unbind {
 impl Outcome for Unbound {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let verb = if self.dry_run { "would end" } else { "ended" };
-        writeln!(out, "{verb} binding {} of {}", self.binding_id, self.task)
+        writeln!(out, "{verb} binding {} of {}", self.binding_id, self.task)?;
+        dispatch::told_given_up(out, "to go through it", self.given_up_commands.len(), self.dry_run)
     }
 }

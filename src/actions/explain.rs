@@ -10,7 +10,7 @@ use crate::{
     model::{
         judge,
         session::Registration,
-        state::{Agreement, Judgement},
+        state::{Agreement, Judgement, predicate},
     },
     ports::rollout::RolloutFile,
     store,
@@ -200,7 +200,7 @@ impl Explanation {
 impl Outcome for Explanation {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let judgement = &self.judgement;
-        writeln!(out, "{} is {}: {}", self.session, judgement.word(), judgement.reason)?;
+        writeln!(out, "{} {}: {}", self.session, predicate(judgement.word()), judgement.reason)?;
         let source = judgement.source.map_or("no sensor", |source| source.as_str());
         let age =
             judgement.age_seconds.map_or_else(|| "unknown age".to_owned(), |age| format!("for {}", text::age(age)));

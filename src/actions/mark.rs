@@ -233,7 +233,12 @@ impl Outcome for Marked {
             Some(until) => format!("snoozed for {}, until {until}", text::age(self.now.age_seconds(until))),
             None => "not snoozed".to_owned(),
         });
-        said.extend(self.unread.map(|unread| if unread { "unread".to_owned() } else { "nothing unread".to_owned() }));
+        match self.unread {
+            // What there is to do comes first.
+            Some(true) => said.insert(0, "unread until you look at it".to_owned()),
+            Some(false) => said.push("nothing unread".to_owned()),
+            None => {}
+        }
         let would = if self.dry_run { "would be " } else { "" };
         writeln!(out, "{name}: {would}{}", said.join(", "))
     }

@@ -84,7 +84,7 @@ impl ItemFacts {
         match self.state {
             ItemState::Pending => "pending",
             ItemState::Failed => "given up",
-            ItemState::Suppressed => "suppressed",
+            ItemState::Suppressed => "taken back",
             ItemState::Delivered if self.consumed_at.is_some() => "consumed",
             ItemState::Delivered if self.read_at.is_some() => "read",
             ItemState::Delivered => "unread",
@@ -119,6 +119,23 @@ pub struct ItemRow {
     pub error: Option<String>,
     /// What it says.
     pub message: Preview,
+}
+
+/// What the end of a task would take back, counted exactly.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOver {
+    /// The task.
+    pub task_id: String,
+    /// Messages that wait, or lie unread in an inbox.
+    pub taken_back: u64,
+    /// Other things in inboxes that nobody has read, as reports of turns.
+    pub reports: u64,
+    /// Messages that may still arrive, or that their reader has in hand.
+    pub under_way: u64,
+    /// Messages that wait to go through the binding in force; its end gives them up.
+    pub bound: u64,
+    /// The oldest of the messages that are taken back.
+    pub examples: Vec<CommandRow>,
 }
 
 /// How much lies in the inbox of a session.

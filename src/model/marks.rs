@@ -73,6 +73,9 @@ pub struct MarksView {
     pub snoozed_until: Option<Timestamp>,
     /// There is something that the operator has not looked at, or wants to come back to.
     pub unread: bool,
+    /// The operator has marked it unread, whatever was looked at.
+    #[serde(skip)]
+    pub unread_by_hand: bool,
     /// When the operator looked at it last.
     pub seen_at: Option<Timestamp>,
     /// The first byte of the rollout that was not looked at.
@@ -94,6 +97,7 @@ impl Marks {
         let snooze = self.snooze.filter(|snooze| !wakes(snooze.at, standing));
         MarksView {
             unread: self.unread_at.is_some() || self.has_unseen_end(standing),
+            unread_by_hand: self.unread_at.is_some(),
             seen_at: self.seen.as_ref().map(|seen| seen.at),
             seen_offset: self.seen.as_ref().and_then(|seen| seen.rollout.as_ref()).map(|to| to.offset),
             ..Self { snooze, ..self.clone() }.of_task(now)

@@ -122,6 +122,26 @@ fn word(condition: Condition, rule: &str) -> &'static str {
     }
 }
 
+/// A word for a session as the rest of a sentence about it: `is working`, `needs you`.
+#[must_use]
+pub fn predicate(word: &str) -> String {
+    match word {
+        "needs you" => word.to_owned(),
+        "failed" => "has failed".to_owned(),
+        word => format!("is {word}"),
+    }
+}
+
+/// The same of a moment that is over: `was working`, `needed you`.
+#[must_use]
+pub fn past_predicate(word: &str) -> String {
+    match word {
+        "needs you" => "needed you".to_owned(),
+        "failed" => "had failed".to_owned(),
+        word => format!("was {word}"),
+    }
+}
+
 /// Said of a session whose turn was ended on purpose.
 const INTERRUPTED: &str = "interrupted";
 

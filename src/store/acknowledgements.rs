@@ -20,11 +20,13 @@ pub struct TaskAck {
     pub id: i64,
     /// The revision of the terms that it was said about; none while there were none.
     pub manager_config_revision: Option<u64>,
+    /// Who said it, in words: an operator may do that for a side. The audit trail knows it.
+    pub origin: Option<String>,
     /// What was said.
     pub payload: Value,
     /// Counts the acknowledgements of this role for this task.
     pub revision: u64,
-    /// Who said it.
+    /// The side for which it was said.
     pub role: Role,
     /// The task.
     pub task_id: String,
@@ -57,6 +59,12 @@ pub struct NewTaskAck<'a> {
 const COLUMNS: &str =
     "id, task_id, binding_id, role, payload_json, revision, manager_config_revision, created_at, correlation_id";
 
+/// Who said it, from the audit trail.
+const ORIGIN: &str = "(select e.payload_json ->> '$.origin' from events as e
+    where e.task_id = task_acknowledgements.task_id and e.type = task_acknowledgements.role || '_ack_recorded'
+      and e.payload_json ->> '$.ack_id' = task_acknowledgements.id
+    order by e.id desc limit 1)";
+
 fn acknowledgement(row: &Row<'_>) -> rusqlite::Result<TaskAck> {
     let of_config: Option<i64> = row.get("manager_config_revision")?;
     Ok(TaskAck {
@@ -65,6 +73,7 @@ fn acknowledgement(row: &Row<'_>) -> rusqlite::Result<TaskAck> {
         created_at: row.get("created_at")?,
         id: row.get("id")?,
         manager_config_revision: of_config.and_then(|revision| u64::try_from(revision).ok()),
+        origin: row.get("origin")?,
         payload: convert::json(row, "payload_json")?,
         revision: convert::count(row, "revision")?,
         role: row.get("role")?,
@@ -73,7 +82,7 @@ fn acknowledgement(row: &Row<'_>) -> rusqlite::Result<TaskAck> {
 }
 
 /// Records an acknowledgement under the next revision of its role. The index keeps revisions apart, and the
-/// transaction keeps others from taking the same one.
+/// transaction keeps others from taking the same one. Who said it is written into the audit trail, beside it.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -83,7 +92,7 @@ pub fn record(w: &Write<'_>, new: &NewTaskAck<'_>, now: Timestamp) -> Result<Tas
             (task_id, binding_id, role, payload_json, revision, manager_config_revision, created_at, correlation_id)
          select :task_id, :binding_id, :role, :payload, coalesce(max(revision), 0) + 1, :config, :now, :correlation_id
          from task_acknowledgements where task_id = :task_id and role = :role
-         returning {COLUMNS}"
+         returning {COLUMNS}, null as origin"
     );
     let config = new.manager_config_revision.map(convert::stored).transpose()?;
     let mut statement = w.connection.prepare_cached(&sql)?;
@@ -108,7 +117,7 @@ pub fn record(w: &Write<'_>, new: &NewTaskAck<'_>, now: Timestamp) -> Result<Tas
 /// SQLite's own error.
 pub fn newest(r: Read<'_>, task_id: &str, role: Role) -> Result<Option<TaskAck>> {
     let sql = format!(
-        "select {COLUMNS} from task_acknowledgements
+        "select {COLUMNS}, {ORIGIN} as origin from task_acknowledgements
          where task_id = :task_id and role = :role order by revision desc limit 1"
     );
     let mut statement = r.connection.prepare_cached(&sql)?;

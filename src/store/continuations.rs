@@ -24,6 +24,8 @@ pub struct Continuation {
     pub created_at: Timestamp,
     /// Its number.
     pub id: i64,
+    /// Who proposed it, in words: an operator may do that for a side.
+    pub origin: String,
     /// What is proposed.
     pub payload: Value,
     /// Whose it is.
@@ -65,13 +67,14 @@ pub struct Review {
     pub worker_continuation_id: i64,
 }
 
-const PROPOSED: &str = "id, task_id, proposer, payload_json, revision, created_at, correlation_id";
+const PROPOSED: &str = "id, task_id, proposer, origin, payload_json, revision, created_at, correlation_id";
 
 fn continuation(row: &Row<'_>) -> rusqlite::Result<Continuation> {
     Ok(Continuation {
         correlation_id: row.get("correlation_id")?,
         created_at: row.get("created_at")?,
         id: row.get("id")?,
+        origin: row.get("origin")?,
         payload: convert::json(row, "payload_json")?,
         proposer: row.get("proposer")?,
         revision: convert::count(row, "revision")?,

@@ -1,5 +1,7 @@
 //! What screens show of commands and inboxes: bounded, newest first, every query over an index.
 
+mod left;
+
 use std::collections::BTreeMap;
 
 use rusqlite::{Row, named_params};
@@ -12,6 +14,8 @@ use crate::{
         delivery::Phase,
     },
 };
+
+pub use left::{left_over, waiting_for};
 
 /// Commands shown of each sort: those that an operator has to look at, those that wait, the newest ones.
 const COMMANDS: u32 = 200;

@@ -16,6 +16,8 @@ pub struct Handoff {
     pub id: i64,
     /// What comes next.
     pub next_steps: Vec<String>,
+    /// Who recorded it, in words: an operator may do that for the worker. The audit trail knows it.
+    pub origin: Option<String>,
     /// Whatever else belongs to it.
     pub payload: Value,
     /// What was done.
@@ -40,6 +42,12 @@ pub struct NewHandoff<'a> {
 
 const COLUMNS: &str = "id, task_id, worker_session_id, summary, next_steps_json, payload_json, created_at";
 
+/// Who recorded it, from the audit trail.
+const ORIGIN: &str = "(select e.payload_json ->> '$.origin' from events as e
+    where e.task_id = worker_handoffs.task_id and e.type = 'worker_handoff_recorded'
+      and e.payload_json ->> '$.handoff_id' = worker_handoffs.id
+    order by e.id desc limit 1)";
+
 fn handoff(row: &Row<'_>) -> rusqlite::Result<Handoff> {
     let steps = convert::json(row, "next_steps_json")?;
     let steps = steps.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
@@ -47,6 +55,7 @@ fn handoff(row: &Row<'_>) -> rusqlite::Result<Handoff> {
         created_at: row.get("created_at")?,
         id: row.get("id")?,
         next_steps: steps.collect(),
+        origin: row.get("origin")?,
         payload: convert::json(row, "payload_json")?,
         summary: row.get("summary")?,
         task_id: row.get("task_id")?,
@@ -63,7 +72,7 @@ pub fn record(w: &Write<'_>, new: &NewHandoff<'_>, now: Timestamp) -> Result<Han
         "insert into worker_handoffs
             (task_id, binding_id, worker_session_id, summary, next_steps_json, payload_json, created_at)
          values (:task_id, :binding_id, :worker_session_id, :summary, :next_steps, :payload, :now)
-         returning {COLUMNS}"
+         returning {COLUMNS}, null as origin"
     );
     let steps = Value::from(new.next_steps.to_vec());
     let mut statement = w.connection.prepare_cached(&sql)?;
@@ -87,7 +96,9 @@ pub fn record(w: &Write<'_>, new: &NewHandoff<'_>, now: Timestamp) -> Result<Han
 /// # Errors
 /// SQLite's own error.
 pub fn newest(r: Read<'_>, task_id: &str) -> Result<Option<Handoff>> {
-    let sql = format!("select {COLUMNS} from worker_handoffs where task_id = :task_id order by id desc limit 1");
+    let sql = format!(
+        "select {COLUMNS}, {ORIGIN} as origin from worker_handoffs where task_id = :task_id order by id desc limit 1"
+    );
     Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":task_id": task_id }, handoff).optional()?)
 }
 

@@ -1,6 +1,6 @@
 //! What is done to the selection after one question: nothing has to be filled in, and the question names the target.
 
-use super::{app::App, form, submitting::ask_command, theme::Part};
+use super::{app::App, finish, form, submitting::ask_command, theme::Part};
 use crate::{
     actions::{Command, Dispatch, DispatchVerb, Listed as _, Stop, Unbind},
     model::{session::Registration, state::Condition},
@@ -22,15 +22,9 @@ text_enum! {
 }
 
 /// What is asked before the command of a form is submitted; none for one that asks nothing.
-pub(super) fn confirmation(command: &Command) -> Option<String> {
+pub(super) fn confirmation(app: &App, command: &Command) -> Option<String> {
     match command {
-        Command::Deregister(action) => {
-            let session = &action.session;
-            Some(format!(
-                "Deregister {session}? It runs on, but nobody watches it here any more, and no message reaches it. Its \
-                 history stays; it can be adopted again while it runs."
-            ))
-        }
+        Command::Deregister(_) => counted_question(app, command),
         Command::RequestWorkerCompact(action) if action.what.clear && !action.what.prompt_only => {
             let task = &action.task;
             Some(format!(
@@ -45,20 +39,44 @@ pub(super) fn confirmation(command: &Command) -> Option<String> {
 
 /// The same of a command that comes from elsewhere: what its own key asks.
 pub(super) fn question_of(app: &App, command: &Command) -> Option<String> {
+    counted_question(app, command).or_else(|| confirmation(app, command))
+}
+
+/// A question that counts the messages that are lost with the yes; none for another command.
+pub(super) fn counted_question(app: &App, command: &Command) -> Option<String> {
     match command {
         Command::Unbind(action) => {
             let tasks = app.board().map_or(&[][..], |board| &board.tasks);
-            let bound = tasks.iter().filter(|row| row.task.name == action.task).find_map(form::active);
-            Some(unbind_words(&action.task, bound))
+            let row = tasks.iter().find(|row| row.task.name == action.task && form::active(row).is_some());
+            let whose = row.and_then(form::active);
+            let whose = whose.map(|(worker, manager)| format!(" of {worker} and {manager}")).unwrap_or_default();
+            let count = row.and_then(|row| Some(app.deliveries()?.left_of(&row.task.id).bound));
+            let left = given_up(count, "to go through it");
+            Some(format!("End the binding{whose} to {}? {left}", action.task))
         }
-        _ => confirmation(command),
+        Command::Deregister(action) => {
+            let session = &action.session;
+            let rows = app.board().map_or(&[][..], |board| &board.sessions);
+            let id = rows.iter().find(|row| row.name == *session).map(|row| &row.id);
+            let count = id.and_then(|id| Some(app.deliveries()?.waiting_for.get(id).copied().unwrap_or(0)));
+            let left = given_up(count, "for it");
+            Some(format!(
+                "Deregister {session}? It runs on, but nobody watches it here any more, and no message reaches it. {left} \
+                 Its history stays; it can be adopted again while it runs."
+            ))
+        }
+        _ => None,
     }
 }
 
-/// What is asked before a binding is ended.
-fn unbind_words(task: &str, bound: Option<(&str, &str)>) -> String {
-    let whose = bound.map(|(worker, manager)| format!(" of {worker} and {manager}")).unwrap_or_default();
-    format!("End the binding{whose} to {task}? Messages that wait to go through it are given up.")
+/// What becomes of the messages that wait so, counted as of the newest look.
+fn given_up(count: Option<u64>, how: &str) -> String {
+    match count.map(finish::number) {
+        None => format!("Messages that wait {how} are given up; how many that are is not known now."),
+        Some(0) => format!("No message waits {how}."),
+        Some(1) => format!("1 message that waits {how} is given up."),
+        Some(count) => format!("{count} messages that wait {how} are given up."),
+    }
 }
 
 /// The question, and what yes does; or why there is nothing to do it to.
@@ -81,9 +99,10 @@ pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), Strin
         Deed::Unbind => {
             let row = form::selected_task(app).ok_or("no task is selected")?;
             let task = row.task.name.clone();
-            let bound = form::active(row).ok_or(format!("nobody is bound to {task}"))?;
-            let words = unbind_words(&task, Some(bound));
-            Ok((words, Unbind { task }.into_command()))
+            form::active(row).ok_or(format!("nobody is bound to {task}"))?;
+            let command = Unbind { task }.into_command();
+            let words = counted_question(app, &command).ok_or("there is nothing to ask")?;
+            Ok((words, command))
         }
         Deed::PauseTask | Deed::ResumeTask => {
             let row = form::selected_task(app).ok_or("no task is selected")?;

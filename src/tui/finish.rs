@@ -1,13 +1,14 @@
 //! Finishing a task: each gate is shown as it stands now before anything is asked, and what was shown for its criteria.
 
 use super::{
+    acts,
     app::{App, Screen},
     criteria,
     form::{self, Subject},
     keymap::Intent,
     layer::Layer,
     message::{Effect, Failure, Load},
-    screen,
+    operator, screen,
     sheet::scroll,
     submitting::{submit, with_line},
     theme::Part,
@@ -15,17 +16,11 @@ use super::{
 use crate::{
     actions::{Command, FinishTask, ShownCriterion, TaskReview},
     base::{Result, Timestamp, text::counted},
-    model::{
-        deliveries::{CommandRow, ItemRow},
-        delivery::Phase,
-    },
+    model::deliveries::CommandRow,
 };
 
 /// What is said when an end takes no message back.
 pub const NOTHING_LEFT: &str = "No message waits for it.";
-
-/// How many of the messages that wait are named.
-const NAMED: usize = 3;
 
 /// A task that is to be finished.
 #[derive(Debug)]
@@ -96,45 +91,53 @@ pub fn is_in_the_way(app: &App) -> bool {
     matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some() && !finishing.is_open())
 }
 
-/// What becomes of the messages of a task when it ends, as far as is known now. It reads on as they move.
+/// What becomes of the messages of a task when it ends, counted as of the newest look. It reads on as they move.
 #[must_use]
 pub fn left_over(app: &App, task_id: &str) -> String {
     let Some(deliveries) = app.deliveries() else {
         return "Messages that still wait for it are taken back; how many that are is not known now.".to_owned();
     };
-    let of_task = || deliveries.commands.iter().filter(|row| row.task_id.as_deref() == Some(task_id));
-    let is_unread = |row: &CommandRow| row.item.is_some_and(|item| item.is_unread());
-    let waiting: Vec<&CommandRow> = of_task()
-        .filter(|row| match row.phase {
-            Phase::Queued | Phase::Claimed => row.item.is_none() || is_unread(row),
-            Phase::Delivered => is_unread(row),
-            _ => false,
-        })
-        .collect();
-    let is_under_way =
-        |row: &&CommandRow| matches!(row.phase, Phase::Started | Phase::Staged | Phase::Submitted | Phase::Ambiguous);
-    let under_way = of_task().filter(is_under_way).count();
-    let is_report =
-        |row: &&ItemRow| row.task_id.as_deref() == Some(task_id) && row.command_id.is_none() && row.facts.is_unread();
-    let reports = deliveries.items.iter().filter(is_report).count();
+    let left = deliveries.left_of(task_id);
     let mut told = Vec::new();
-    if !waiting.is_empty() {
-        let named: Vec<String> = waiting.iter().take(NAMED).map(|row| named(row)).collect();
-        let more = waiting.len().saturating_sub(NAMED);
+    if left.taken_back > 0 {
+        let named: Vec<String> = left.examples.iter().map(named).collect();
+        let more = number(left.taken_back).saturating_sub(named.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let what = if waiting.len() == 1 { "waits and is" } else { "wait and are" };
-        let count = counted(waiting.len(), "message");
+        let what = if left.taken_back == 1 { "waits and is" } else { "wait and are" };
+        let count = counted(number(left.taken_back), "message");
         told.push(format!("{count} still {what} taken back, never to arrive: {}{more}.", named.join(", ")));
     }
-    if reports > 0 {
-        let what = if reports == 1 { "is" } else { "are" };
-        told.push(format!("{} that nobody has read {what} put away.", counted(reports, "report")));
+    if left.reports > 0 {
+        let what = if left.reports == 1 { "is" } else { "are" };
+        told.push(format!("{} that nobody has read {what} put away.", counted(number(left.reports), "report")));
     }
-    if under_way > 0 {
-        let what = if under_way == 1 { "is" } else { "are" };
-        told.push(format!("{} {what} on the way already and may still arrive.", counted(under_way, "message")));
+    if left.under_way > 0 {
+        let what = if left.under_way == 1 { "is" } else { "are" };
+        let count = counted(number(left.under_way), "message");
+        told.push(format!("{count} {what} on the way already and may still arrive."));
     }
     if told.is_empty() { NOTHING_LEFT.to_owned() } else { told.join(" ") }
+}
+
+/// A count as the screen writes it.
+pub(super) fn number(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// What becomes of the questions to the operator about a task when it ends; nothing when none is open.
+#[must_use]
+pub fn questions_left(app: &App, task_id: &str) -> Option<String> {
+    let count = operator::questions(app).iter().filter(|question| question.task_id == task_id).count();
+    let (what, before, them) = match count {
+        0 => return None,
+        1 => ("stays", "it", "it stands in the Inbox"),
+        _ => ("stay", "them", "they stand in the Inbox"),
+    };
+    let questions = counted(count, "question");
+    Some(format!(
+        "{questions} to you about it {what} open: {them} until answered. Answer {before} before the end if its manager \
+         is to be told."
+    ))
 }
 
 /// A message by what it is, whom it is for, and that it is the operator's own.
@@ -155,17 +158,27 @@ pub(super) fn question(app: &App, command: &Command) -> Option<String> {
     let task = &action.task;
     let tasks = app.board().map_or(&[][..], |board| &board.tasks);
     let row = tasks.iter().find(|row| row.task.name == *task && row.task.state.is_open());
-    let left = row.map_or_else(|| "What waits for it is taken back.".to_owned(), |row| left_over(app, &row.task.id));
+    let left = row.map_or_else(
+        || "What waits for it is taken back.".to_owned(),
+        |row| {
+            let questions = questions_left(app, &row.task.id).map(|told| format!(" {told}")).unwrap_or_default();
+            format!("{}{questions}", left_over(app, &row.task.id))
+        },
+    );
     Some(format!(
         "Stop {task}, which is not done? It is recorded as stopped, not as done, and its binding ends. {left} {sessions}"
     ))
 }
 
-/// Words the question of a stop anew when what it counts has changed while it is shown. A yes was meant for what stood
+/// Words a question anew when what it counts has changed while it is shown. A yes was meant for what stood
 /// there before, so it works in a moment again.
 pub(super) fn read_on(app: &mut App) {
-    let Some(Layer::Confirm { question: asked, then: Effect::Submit(command), .. }) = app.layers.last() else { return };
-    let Some(words) = question(app, command).map(|words| with_line(app, &words, command)) else { return };
+    let Some(Layer::Confirm { question: asked, then: Effect::Submit(command), mends: None, .. }) = app.layers.last()
+    else {
+        return;
+    };
+    let words = question(app, command).or_else(|| acts::counted_question(app, command));
+    let Some(words) = words.map(|words| with_line(app, &words, command)) else { return };
     if words == *asked {
         return;
     }

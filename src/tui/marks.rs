@@ -1,7 +1,9 @@
 //! Pins, snoozes, and what the operator has looked at: from the keyboard, and by looking.
 
+use std::sync::Arc;
+
 use super::{
-    app::{App, Look, Screen},
+    app::{App, BoardState, Look, Screen},
     keymap::Intent,
     layer::{Layer, Snoozing},
     message::Effect,
@@ -144,10 +146,29 @@ fn note(app: &mut App, mark: Mark, effects: &mut Vec<Effect>) {
 /// What became of a mark.
 pub(super) fn noted(app: &mut App, line: &str, by_key: bool, result: Result<Report>) {
     match result {
-        Ok(report) if by_key => app.say(Part::Dim, format!("{}  ({line})", report.prose.trim_end())),
+        Ok(report) if by_key => {
+            let text = format!("{}  ({line})", report.prose.trim_end());
+            match shown_unread(app, line, &report) {
+                true => app.say(Part::DoneUnseen, format!("{} {text}", app.settings.glyphs.unread())),
+                false => app.say(Part::Dim, text),
+            }
+        }
         Ok(_) => {}
         Err(error) => app.say(Part::Warning, format!("{line}: {}", error.message())),
     }
+}
+
+/// Shows a session as marked unread by hand before the board is read anew; false when the mark was another one.
+fn shown_unread(app: &mut App, line: &str, report: &Report) -> bool {
+    let is_by_hand = report.json["unread"] == true && line.split(' ').any(|word| word == "--unread");
+    let Some(name) = report.json["session"].as_str().filter(|_| is_by_hand) else { return false };
+    if let BoardState::Ready(board) = &mut app.board {
+        let rows = Arc::make_mut(board).sessions.iter_mut();
+        rows.filter(|row| row.name == name).for_each(|row| {
+            (row.marks.unread, row.marks.unread_by_hand) = (true, true);
+        });
+    }
+    true
 }
 
 /// The terminal is back from a session: what it showed was seen.

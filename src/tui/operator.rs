@@ -96,5 +96,11 @@ pub(super) fn question(app: &App, command: &Command) -> Option<String> {
     let about = about.map_or_else(String::new, |question| {
         format!(" of {}, {}: {}", question.task, kind(question.kind), one_line(&question.reason))
     });
-    Some(format!("Answer \"{answer}\"? The task's manager is told, as your message.\n\nQuestion {id}{about}"))
+    let told = match questions(app).iter().find(|question| question.id == id) {
+        Some(question) if question.task_has_ended => {
+            "The task has ended: its manager is told nothing, the answer stays on record."
+        }
+        _ => "The task's manager is told, as your message.",
+    };
+    Some(format!("Answer \"{answer}\"? {told}\n\nQuestion {id}{about}"))
 }

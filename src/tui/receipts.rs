@@ -7,7 +7,7 @@ pub mod keys;
 
 use super::message::Failure;
 use crate::{
-    actions::{Command, Deliveries, Report},
+    actions::{AnswerOutcome, Command, Deliveries, Report},
     base::{Error, Kind, Timestamp},
     model::delivery::Phase,
 };
@@ -81,6 +81,8 @@ pub struct Receipt {
     pub sent: Vec<Sent>,
     /// What it says is only how its message stood then; the ledger tells how it stands now.
     pub is_message: bool,
+    /// The session whose question it has answered: what that session does goes on.
+    pub answered: Option<String>,
     /// Whether the operator has been shown how it stands.
     pub seen: bool,
     /// Whether nothing was pressed since it was submitted.
@@ -200,6 +202,7 @@ impl Receipts {
                 asking: None,
                 sent: Vec::new(),
                 is_message: false,
+                answered: None,
                 seen: false,
                 awaited: true,
             },
@@ -226,6 +229,7 @@ impl Receipts {
             Ok(report) => {
                 receipt.sent = sent(&report.json);
                 receipt.is_message = one_sent(&report.json).is_some();
+                receipt.answered = answered(&report.json);
                 Outcome::Done { exit_code: report.exit_code, prose: report.prose.trim_end().to_owned() }
             }
             Err(error) => Outcome::Failed(Failure::from(error)),
@@ -294,6 +298,13 @@ fn sent(json: &serde_json::Value) -> Vec<Sent> {
         Some(commands) => commands.iter().filter_map(one_sent).collect(),
         None => one_sent(json).or_else(|| one_sent(json.pointer("/followup/command")?)).into_iter().collect(),
     }
+}
+
+/// The session one of whose questions this result has answered.
+fn answered(json: &serde_json::Value) -> Option<String> {
+    let is_answer = json.get("outcome")?.as_str()? == AnswerOutcome::Answered.as_str();
+    json.get("decision").filter(|decision| is_answer && !decision.is_null())?;
+    Some(json.get("session")?.as_str()?.to_owned())
 }
 
 fn one_sent(value: &serde_json::Value) -> Option<Sent> {

@@ -137,7 +137,11 @@ fn a_message_to_a_filter_goes_to_every_bound_worker_that_matches() {
 fn what_was_true_at_the_sending_is_looked_at_again_before_the_delivery() {
     let pair = Pair::new();
     let id = pair.nudge("through the first binding");
-    pair.env.sh("unbind --task parser").ok();
+    let ended = pair.env.sh("unbind --task parser --json").ok().json();
+    assert_eq!(ended["given_up_commands"][0], id.as_str(), "{ended}");
+    // What an earlier version has left in line.
+    let left = "update commands set phase = 'queued', state = 'pending' where id = ?1";
+    assert_eq!(pair.sql().execute(left, [&id]).unwrap(), 1);
     let pass = pair.env.sh("dispatch --json").ok().json();
     assert_eq!(pass["processed"][0]["error"], "the binding it was sent through has ended");
     assert_eq!(pair.stands(&id).0, "failed");

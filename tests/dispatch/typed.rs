@@ -190,10 +190,6 @@ fn the_end_of_a_task_takes_back_what_nobody_has_and_leaves_what_a_reader_has_in_
     let pointed_at = |text| pair.pointed_at(text, "delivered", "");
     let [id, claimed, ended, unbound] = ["in hand", "in hand, too", "of before", "of nobody"].map(pointed_at);
     let sql = pair.sql();
-    for (id, phase) in [(&id, "queued"), (&claimed, "claimed"), (&ended, "queued"), (&unbound, "queued")] {
-        let moved = "update commands set phase = ?2, state = 'pending' where id = ?1";
-        assert_eq!(sql.execute(moved, [id, phase]).unwrap(), 1);
-    }
     let (message, token) = pair.received();
     assert_eq!(message, "in hand");
     let had = "update routed_notifications set read_at = 'x' where command_id = ?1";
@@ -207,6 +203,10 @@ fn the_end_of_a_task_takes_back_what_nobody_has_and_leaves_what_a_reader_has_in_
         where command_id = ?1";
     pair.env.sh("unbind --task parser").ok();
     pair.env.sh("bind --task parser --worker w1 --manager m1").ok();
+    for (id, phase) in [(&id, "queued"), (&claimed, "claimed"), (&ended, "queued"), (&unbound, "queued")] {
+        let moved = "update commands set phase = ?2, state = 'pending' where id = ?1";
+        assert_eq!(sql.execute(moved, [id, phase]).unwrap(), 1);
+    }
     assert_eq!(sql.execute(another, [&ended]).unwrap(), 1);
     let done = pair.env.sh("finish-task parser --json").ok().json();
     let stands = |id: &str| pair.stands(id).0;

@@ -101,7 +101,8 @@ fn a_side_is_proposed_for_and_the_set_program_judges_by_keys() {
         terminal.wait_for(&format!("proposal 1 of the {} in r1", ["worker", "manager"][side - 1]));
         terminal.press(&["Escape"]);
         terminal.wait_gone("the same in a shell");
-        terminal.wait_for(&format!("the {} proposed", ["worker", "manager"][side - 1]));
+        let of = ["worker", "manager"][side - 1];
+        terminal.wait_for(&format!("ago by the operator for the {of}"));
     }
     terminal.wait_for("| next: mend the two tests");
     let rounds = listed(&world)["continuations"].clone();
@@ -154,14 +155,14 @@ fn both_acknowledge_the_terms_by_keys_and_what_held_is_told_when_it_does_not() {
     assert!(form.contains("worker-ack '--expect-version=1'"), "{form}");
     assert_eq!(world.run(&["worker-ack", "parser", "--json"]).ok().json(), Value::Null, "nothing yet");
     terminal.press(&["C-s"]);
-    terminal.wait_for("acknowledgement 1 of the worker; it holds");
+    terminal.wait_for("acknowledgement 1 of the worker, said by the operator for it; it holds");
     terminal.press(&["Escape"]);
     terminal.wait_for("worker: revision 1, about terms 1, said");
     terminal.wait_for("| goal_restatement: every file parses");
     terminal.press(&["m"]);
     type_in(&terminal, "it speaks and does not edit");
     terminal.press(&["C-s"]);
-    terminal.wait_for("acknowledgement 1 of the manager; it holds");
+    terminal.wait_for("acknowledgement 1 of the manager, said by the operator for it; it holds");
     terminal.press(&["Escape"]);
     terminal.wait_for("manager: revision 1, about terms 1, said");
     let said = world.run(&["worker-ack", "parser", "--json"]).ok().json();
@@ -176,7 +177,8 @@ fn both_acknowledge_the_terms_by_keys_and_what_held_is_told_when_it_does_not() {
 
     // Other terms are not what was acknowledged.
     world.run(&["manager-config", "parser", "--mode", "strict"]).ok();
-    terminal.wait_for("does not hold: said about other terms");
+    terminal.wait_for("by the operator for the worker, does not");
+    terminal.wait_for("other terms");
 }
 
 #[test]
@@ -196,7 +198,7 @@ fn a_handoff_and_a_decision_are_recorded_by_keys() {
     terminal.press(&["Escape"]);
     terminal.wait_for("number 1");
     terminal.wait_for("| next: the manual");
-    terminal.wait_for("ago, holds");
+    terminal.wait_for("ago by the operator for the worker, holds");
 
     terminal.press(&["d"]);
     terminal.wait_for("not yet: decision is missing");

@@ -4,6 +4,7 @@ mod backing;
 mod config;
 mod continuation;
 mod criteria;
+mod ends;
 mod epilogue;
 mod evidence;
 mod finish;

@@ -174,3 +174,23 @@ fn a_look_at_a_permission_writes_nothing() {
     }
     assert_eq!(count(&env, "events"), before);
 }
+
+#[test]
+fn what_the_operator_says_for_a_side_is_told_as_the_operators() {
+    let env = TestEnv::pair();
+    let of = |line: &str| env.sh(line).ok().json()["origin"].clone();
+    assert_eq!(of("worker-ack parser --from-stdin={} --json"), "the operator");
+    assert_eq!(of("worker-ack parser --json"), "the operator", "and so it stays on record");
+    let said = env.sh("worker-ack parser --text").ok().out;
+    assert!(said.contains("acknowledgement 1 of the worker, said by the operator for it; it holds"), "{said}");
+    assert_eq!(say(&env, "worker", "{}").ok().json()["origin"], "worker w1");
+    assert_eq!(of("worker-ack parser --json"), "worker w1");
+    let said = env.sh("worker-ack parser --text").ok().out;
+    assert!(!said.contains("operator"), "{said}");
+    assert_eq!(of("handoff parser --summary done --json"), "the operator");
+    env.sh("continuation parser --submit worker --from-stdin='{\"next\": \"more\"}'").ok();
+    let listed = env.sh("continuation parser --list --json").ok().json();
+    assert_eq!(listed["continuations"][0]["origin"], "the operator", "{listed}");
+    let said = env.sh("continuation parser --list --text").ok().out;
+    assert!(said.contains("of the worker in") && said.contains(", made by the operator for it"), "{said}");
+}

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::pass::{Handled, Orders};
+use super::{
+    ending::{BINDING_ENDED, TARGET_GONE},
+    pass::{Handled, Orders},
+};
 use crate::{
     base::Result,
     model::{
@@ -138,18 +141,21 @@ impl Around {
             return Verdict::Over(Phase::Cancelled, "its reader has seen it already");
         }
         if self.target.as_ref().is_none_or(|target| target.state == Registration::Gone) {
-            return Verdict::Over(Phase::Failed, "its target is gone");
+            return Verdict::Over(Phase::Failed, TARGET_GONE);
         }
         if command.crash_count >= MOST_CRASHES {
             return Verdict::Over(Phase::Dead, CRASHES);
         }
         match &self.task {
-            Some(task) if !task.state.is_open() => return Verdict::Over(Phase::Failed, "its task has ended"),
+            Some(task) if task.state == TaskState::Done => {
+                return Verdict::Over(Phase::Failed, "its task was finished");
+            }
+            Some(task) if !task.state.is_open() => return Verdict::Over(Phase::Failed, "its task was stopped"),
             Some(task) if task.state == TaskState::Paused => return Verdict::Waits,
             _ => {}
         }
         if command.binding_id.is_some() && self.binding_in_force != command.binding_id {
-            return Verdict::Over(Phase::Failed, "the binding it was sent through has ended");
+            return Verdict::Over(Phase::Failed, BINDING_ENDED);
         }
         if self.permission.as_ref().is_some_and(|check| !check.allowed) {
             return Verdict::Over(Phase::Blocked, NOT_PERMITTED);

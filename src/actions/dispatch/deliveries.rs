@@ -1,10 +1,12 @@
 //! What screens show of Dispatch: who delivers, what waits, what has to be decided, and what lies in the inboxes.
 
+use std::collections::BTreeMap;
+
 use super::{DispatchHealth, health};
 use crate::{
     actions::{Context, PutToOperator, supervise},
     base::{Result, Timestamp},
-    model::deliveries::{CommandRow, InboxCount, ItemRow},
+    model::deliveries::{CommandRow, InboxCount, ItemRow, LeftOver},
     ports::machine,
     store::{self, dispatchers::Host},
 };
@@ -26,6 +28,10 @@ pub struct Deliveries {
     pub inboxes: Vec<InboxCount>,
     /// What waits for the operator's own decision, the oldest first.
     pub questions: Vec<PutToOperator>,
+    /// What the end of each task would take back, of those of which there is something.
+    pub left: Vec<LeftOver>,
+    /// How many messages wait for each session, of those for which some do.
+    pub waiting_for: BTreeMap<String, u64>,
 }
 
 /// Takes it; the command with the id `watched` is in it, however old it is.
@@ -42,6 +48,8 @@ pub fn deliveries(cx: &Context, watched: Option<&str>) -> Result<Deliveries> {
             items: store::deliveries::items(r)?,
             inboxes: store::deliveries::inboxes(r)?,
             questions: supervise::put_to_operator(r)?,
+            left: store::deliveries::left_over(r)?,
+            waiting_for: store::deliveries::waiting_for(r)?,
         })
     })
 }
@@ -73,6 +81,12 @@ impl Deliveries {
     #[must_use]
     pub fn command(&self, id: &str) -> Option<&CommandRow> {
         self.commands.iter().find(|row| row.id == id)
+    }
+
+    /// What the end of a task would take back.
+    #[must_use]
+    pub fn left_of(&self, task_id: &str) -> LeftOver {
+        self.left.iter().find(|left| left.task_id == task_id).cloned().unwrap_or_default()
     }
 
     /// How much waits in the inbox of a session.

@@ -102,11 +102,11 @@ pub(super) fn pointed_at(r: Read<'_>, command: &Command) -> Result<Option<i64>> 
 }
 
 /// Why a command whose message somebody has is delivered.
-pub(in crate::actions) const IN_HAND: &str = "its reader has taken it from the inbox already";
+pub(super) const IN_HAND: &str = "its reader has taken it from the inbox already";
 
 /// Makes sure that a queued command's message does not lie in the inbox, where a pointer that was not typed has left
 /// it; false when its reader has seen it there.
-pub(in crate::actions) fn take_from_inbox(w: &Write<'_>, command: &Command, why: &str) -> Result<bool> {
+pub(super) fn take_from_inbox(w: &Write<'_>, command: &Command, why: &str) -> Result<bool> {
     match pointed_at(w.read(), command)? {
         Some(id) if inbox::is_waiting(w.read(), id)? => Ok(inbox::settle_unseen(w, id, why)?),
         Some(_) | None => Ok(true),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, lookup, supervise::gate},
+    actions::{Action, Argv, Context, Format, Outcome, dispatch, lookup, supervise::gate},
     base::{Error, Result},
     model::session::Registration,
     store::{self, audit},
@@ -15,8 +15,8 @@ use crate::{
 /// Give up supervising a session; its Codex runs on
 ///
 /// Nothing is stopped: `stop` does that. Its record and its history stay. While it runs, `register-worker` or
-/// `register-manager` with its `--name` and `--pid` takes it up again, and so does `discover --adopt`. A bound session must
-/// be unbound first.
+/// `register-manager` with its `--name` and `--pid` takes it up again, and so does `discover --adopt`. Messages that
+/// wait for it are given up, and counted. A bound session must be unbound first.
 ///
 /// Example: `conveyor deregister w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -30,6 +30,8 @@ pub struct Deregister {
 #[derive(Debug, Serialize)]
 pub struct Deregistered {
     dry_run: bool,
+    /// Messages that waited for it: they will never arrive.
+    given_up_commands: Vec<String>,
     name: String,
     state: Registration,
 }
@@ -40,10 +42,10 @@ impl Action for Deregister {
     type Output = Deregistered;
 
     fn run(self, cx: &Context) -> Result<Deregistered> {
-        let now = cx.now();
+        let now = cx.moment();
         let store = cx.ledger_to_change()?;
         gate::no_session(cx, &store, "deregister a session")?;
-        let name = store.write(|w| {
+        let (name, given_up_commands) = store.write_durably(|w| {
             let session = lookup::session(w.read(), &self.session)?;
             if let Some(binding) = store::bindings::active_of_session(w.read(), &session.id)? {
                 let task = lookup::task_name(w.read(), &binding)?;
@@ -53,12 +55,14 @@ impl Action for Deregister {
                 ))
                 .hint(format!("`conveyor unbind --task {task}` first")));
             }
-            store::sessions::set_state(w, &session.id, Registration::Gone, now)?;
+            store::sessions::set_state(w, &session.id, Registration::Gone, now.wall)?;
+            let given_up = dispatch::give_up_for(w, &session.id, &now)?;
             let about = audit::About { task_id: None, session_id: Some(&session.id) };
-            audit::append(w, now, cx.actor(), "session_deregistered", about, &json!({"name": session.name}))?;
-            Ok(session.name)
+            let payload = json!({"given_up_commands": given_up, "name": session.name});
+            audit::append(w, now.wall, cx.actor(), "session_deregistered", about, &payload)?;
+            Ok((session.name, given_up))
         })?;
-        Ok(Deregistered { dry_run: cx.dry_run(), name, state: Registration::Gone })
+        Ok(Deregistered { dry_run: cx.dry_run(), given_up_commands, name, state: Registration::Gone })
     }
 
     fn argv(&self) -> Argv {
@@ -70,6 +74,7 @@ impl Action for Deregister {
 impl Outcome for Deregistered {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let verb = if self.dry_run { "would give up" } else { "gave up" };
-        writeln!(out, "{verb} {}: it is supervised no longer, and was not stopped", self.name)
+        writeln!(out, "{verb} {}: it is supervised no longer, and was not stopped", self.name)?;
+        dispatch::told_given_up(out, "for it", self.given_up_commands.len(), self.dry_run)
     }
 }

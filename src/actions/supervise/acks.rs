@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::texts;
+use super::{record, texts};
 use crate::{
     actions::{
         Action, Argv, Context, Format, Outcome, TextArg,
@@ -180,7 +180,8 @@ impl AckArgs {
                 correlation_id: correlation_id.as_deref(),
             };
             let now = cx.now();
-            let ack = store::acknowledgements::record(w, &new, now)?;
+            let mut ack = store::acknowledgements::record(w, &new, now)?;
+            ack.origin = Some(origin.words());
             let about = audit::About { task_id: Some(&task.id), session_id: speaker.map(String::as_str) };
             let told = json!({
                 "ack_id": ack.id,
@@ -259,7 +260,9 @@ impl Outcome for Acknowledged {
         let holds =
             if *fresh { "it holds".to_owned() } else { format!("it does not hold: {}", stale_reasons.join(", ")) };
         let would = if *dry_run { "would be " } else { "" };
-        writeln!(out, "{task}: {would}acknowledgement {} of the {}; {holds}", ack.revision, ack.role)?;
+        let by = record::on_behalf(ack.origin.as_deref(), ack.role.as_str());
+        let by = by.map(|by| format!(", said by {by} for it")).unwrap_or_default();
+        writeln!(out, "{task}: {would}acknowledgement {} of the {}{by}; {holds}", ack.revision, ack.role)?;
         writeln!(out, "{}", ack.payload)
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    operator,
+    operator, record,
     review::{self, Standing},
     texts,
 };
@@ -137,6 +137,8 @@ pub struct Listed {
     correlation_id: String,
     created_at: crate::base::Timestamp,
     id: i64,
+    /// Who proposed it: an operator may do that for a side.
+    origin: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Value>,
     #[serde(skip_serializing_if = "is_shown")]
@@ -321,6 +323,7 @@ impl Continuation {
                     correlation_id: one.correlation_id,
                     created_at: one.created_at,
                     id: one.id,
+                    origin: one.origin,
                     payload_redacted: payload.is_none(),
                     payload,
                     proposer: one.proposer,
@@ -457,8 +460,10 @@ impl Outcome for Continued {
             Self::Reviewed(reviewed) => reviewed.lines(out),
             Self::Listed { continuations, reviews, standing, task } => {
                 for one in continuations {
-                    let Listed { proposer, revision, correlation_id, payload, .. } = one;
-                    writeln!(out, "{task}: proposal {revision} of the {proposer} in {correlation_id}")?;
+                    let Listed { proposer, revision, correlation_id, payload, origin, .. } = one;
+                    let by = record::on_behalf(Some(origin), proposer.as_str());
+                    let by = by.map(|by| format!(", made by {by} for it")).unwrap_or_default();
+                    writeln!(out, "{task}: proposal {revision} of the {proposer} in {correlation_id}{by}")?;
                     if let Some(payload) = payload {
                         writeln!(out, "  | {payload}")?;
                     }

@@ -95,7 +95,8 @@ impl Action for Handoff {
                 payload: &payload,
             };
             let now = cx.now();
-            let handoff = store::handoffs::record(w, &new, now)?;
+            let mut handoff = store::handoffs::record(w, &new, now)?;
+            handoff.origin = Some(origin.words());
             let about = audit::About { task_id: Some(&task.id), session_id: handoff.worker_session_id.as_deref() };
             let told = json!({
                 "handoff_id": handoff.id,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{gate, texts};
+use super::{gate, record, texts};
 use crate::{
     actions::{Action, Argv, Context, Format, Outcome, dispatch, lookup},
     base::{Error, Result, Timestamp},
@@ -20,7 +20,8 @@ use crate::{
 ///
 /// Continuations come here: both proposals are in and the terms ask you, a reviewer finds them divergent or says to stop, or
 /// there was no review that counts. An answer settles every open question of its round and is told to the task's
-/// manager, as your message. Sessions can list, and not answer.
+/// manager, as your message. Sessions can list, and not answer. The end of a task leaves its questions open; nobody is
+/// told an answer then.
 ///
 /// Example: `conveyor operator-inbox --settle 3 --answer proceed --note "the worker's plan, but keep the old reader"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -76,6 +77,8 @@ pub struct PutToOperator {
     pub task_id: String,
     /// Its name.
     pub task: String,
+    /// The task has ended: nobody is told the answer.
+    pub task_has_ended: bool,
     /// Why it is put.
     pub kind: OperatorQuestion,
     /// The same in words.
@@ -86,6 +89,8 @@ pub struct PutToOperator {
     pub asked_at: Timestamp,
     /// What is proposed, in the words of whoever proposes it: both sides, or nothing while one is missing.
     pub proposals: Vec<(Proposer, Vec<String>)>,
+    /// Who proposed for a side that did not do so itself.
+    pub spoken_for: Vec<(Proposer, String)>,
     /// The judgement that led to it.
     pub judged: Option<Judged>,
 }
@@ -118,13 +123,11 @@ pub(in crate::actions) fn put_to_operator(r: Read<'_>) -> Result<Vec<PutToOperat
 }
 
 fn in_full(r: Read<'_>, question: Question) -> Result<PutToOperator> {
-    let Question { id, task_id, task, kind, reason, correlation_id, created_at, review_id, .. } = question;
+    let Question { id, task_id, task, task_state, kind, reason, correlation_id, created_at, review_id, .. } = question;
     let of = |proposer| store::continuations::newest(r, &task_id, &correlation_id, proposer);
     // As long as one is missing, the other is nobody's to read.
-    let proposals = match (of(Proposer::Worker)?, of(Proposer::Manager)?) {
-        (Some(worker), Some(manager)) => {
-            vec![(Proposer::Worker, words(&worker.payload)), (Proposer::Manager, words(&manager.payload))]
-        }
+    let both = match (of(Proposer::Worker)?, of(Proposer::Manager)?) {
+        (Some(worker), Some(manager)) => vec![worker, manager],
         _ => Vec::new(),
     };
     let reviews = store::continuations::reviews(r, &task_id, Some(&correlation_id))?;
@@ -134,11 +137,13 @@ fn in_full(r: Read<'_>, question: Question) -> Result<PutToOperator> {
         id,
         task_id,
         task,
+        task_has_ended: !task_state.is_open(),
         kind,
         reason,
         round: correlation_id,
         asked_at: created_at,
-        proposals,
+        proposals: both.iter().map(|one| (one.proposer, words(&one.payload))).collect(),
+        spoken_for: both.iter().filter_map(record::spoken_for).collect(),
         judged,
     })
 }
@@ -223,9 +228,10 @@ impl Outcome for Waiting {
         match self {
             Self::Listed { questions } if questions.is_empty() => writeln!(out, "nothing waits for you"),
             Self::Listed { questions } => questions.iter().try_for_each(|question| {
-                let Question { id, task, kind, reason, correlation_id, answer, .. } = question;
+                let Question { id, task, kind, reason, correlation_id, answer, task_state, .. } = question;
+                let ended = if task_state.is_open() { "" } else { "; its task has ended, its manager is told nothing" };
                 let answer = answer.map(|answer| format!("; answered: {answer}")).unwrap_or_default();
-                writeln!(out, "{id}  {task}  {kind}  {correlation_id}: {reason}{answer}")
+                writeln!(out, "{id}  {task}  {kind}  {correlation_id}: {reason}{answer}{ended}")
             }),
             Self::Answered(answered) => {
                 let Answered { dry_run, question, warning, .. } = &**answered;

@@ -49,6 +49,8 @@ pub struct RecordedRound {
     pub proposed: Vec<(Proposer, Timestamp)>,
     /// What is proposed, in the words of whoever proposes it: both sides, or nothing while one is missing.
     pub proposals: Vec<(Proposer, Vec<String>)>,
+    /// Who proposed for a side that did not do so itself.
+    pub spoken_for: Vec<(Proposer, String)>,
     /// The judgements, the oldest first.
     pub judged: Vec<(Timestamp, Judged)>,
     /// The number of the question that a person is asked about it, and why.
@@ -66,7 +68,7 @@ impl RecordedRound {
 /// The newest acknowledgement of a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedAck {
-    /// Who says it.
+    /// The side for which it is said.
     pub role: Role,
     /// What was said; none when nothing was.
     pub said: Option<AckWords>,
@@ -83,6 +85,8 @@ pub struct AckWords {
     pub revision: u64,
     /// The revision of the terms that it is about; none while there were none.
     pub terms: Option<u64>,
+    /// Who said it for the side; none when the side has said it itself.
+    pub by: Option<String>,
     /// What was said, a line for each field.
     pub words: Vec<String>,
 }
@@ -94,6 +98,8 @@ pub struct RecordedHandoff {
     pub id: i64,
     /// When.
     pub at: Timestamp,
+    /// Who recorded it for the worker; none when the worker has done so itself.
+    pub by: Option<String>,
     /// What was done.
     pub summary: String,
     /// What comes next.
@@ -135,6 +141,7 @@ pub fn task_record(cx: &Context, task_id: &str) -> Result<TaskRecord> {
                 at: ack.created_at,
                 revision: ack.revision,
                 terms: ack.manager_config_revision,
+                by: on_behalf(ack.origin.as_deref(), role.as_str()),
                 words: operator::words(&ack.payload),
             });
             Ok::<_, Error>(RecordedAck { role, said, faults })
@@ -142,8 +149,9 @@ pub fn task_record(cx: &Context, task_id: &str) -> Result<TaskRecord> {
         let handoff = store::handoffs::newest(r, &task.id)?;
         let handoff = handoff.map(|handoff| {
             let is_fresh = store::handoffs::is_fresh(r, &handoff)?;
-            let store::handoffs::Handoff { id, created_at, summary, next_steps, .. } = handoff;
-            Ok::<_, Error>(RecordedHandoff { id, at: created_at, summary, next_steps, is_fresh })
+            let store::handoffs::Handoff { id, created_at, origin, summary, next_steps, .. } = handoff;
+            let by = on_behalf(origin.as_deref(), Role::Worker.as_str());
+            Ok::<_, Error>(RecordedHandoff { id, at: created_at, by, summary, next_steps, is_fresh })
         });
         Ok(TaskRecord {
             rounds,
@@ -184,6 +192,7 @@ fn rounds(r: Read<'_>, task_id: &str) -> Result<(Vec<RecordedRound>, usize)> {
         RecordedRound {
             proposed: proposed.iter().map(|one| (one.proposer, one.created_at)).collect(),
             proposals: shown.iter().map(|one| (one.proposer, operator::words(&one.payload))).collect(),
+            spoken_for: proposed.iter().filter_map(|one| spoken_for(one)).collect(),
             judged: judged.map(|review| (review.created_at, Judged::from(review.clone()))).collect(),
             asked: question.map(|question| (question.id, question.reason.clone())),
             round,
@@ -207,4 +216,16 @@ fn decisions(r: Read<'_>, task_id: &str) -> Result<Vec<RecordedDecision>> {
         })
     });
     told.collect()
+}
+
+/// Who said something for a side; none when the side has said it itself, or when that is not on record.
+pub(super) fn on_behalf(origin: Option<&str>, side: &str) -> Option<String> {
+    // A session is told by its role and its name.
+    origin.filter(|origin| origin.split(' ').next() != Some(side)).map(str::to_owned)
+}
+
+/// A side for which somebody else has proposed, and who.
+pub(super) fn spoken_for(proposal: &Continuation) -> Option<(Proposer, String)> {
+    let by = on_behalf(Some(&proposal.origin), proposal.proposer.as_str())?;
+    Some((proposal.proposer, by))
 }

@@ -6,7 +6,10 @@ use serde::Serialize;
 use super::{Read, Result, Write, convert};
 use crate::{
     base::Timestamp,
-    model::supervision::{OperatorQuestion, ReviewVerdict},
+    model::{
+        supervision::{OperatorQuestion, ReviewVerdict},
+        task::TaskState,
+    },
 };
 
 /// A question to a person.
@@ -34,9 +37,12 @@ pub struct Question {
     pub task: String,
     /// The task.
     pub task_id: String,
+    /// Where the task stands: of one that has ended nobody is told the answer.
+    pub task_state: TaskState,
 }
+
 const ASKED: &str = "q.id, q.task_id, t.name as task, q.kind, q.correlation_id, q.review_id, q.reason, q.created_at,
-    q.answer, q.note, q.answered_at";
+    q.answer, q.note, q.answered_at, t.state as task_state";
 
 fn question(row: &Row<'_>) -> rusqlite::Result<Question> {
     Ok(Question {
@@ -51,6 +57,7 @@ fn question(row: &Row<'_>) -> rusqlite::Result<Question> {
         review_id: row.get("review_id")?,
         task: row.get("task")?,
         task_id: row.get("task_id")?,
+        task_state: row.get("task_state")?,
     })
 }
 

@@ -169,7 +169,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
                     .or_else(|| criteria::question(command))
                     .or_else(|| supervising::question(command))
                     .or_else(|| record::question(app, command))
-                    .or_else(|| acts::confirmation(command))
+                    .or_else(|| acts::confirmation(app, command))
             {
                 return ask_command(app, &words, command.clone());
             }

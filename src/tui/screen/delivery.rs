@@ -275,9 +275,14 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
                 (None, Phase::Expired) => ": its time ran out before it was delivered".to_owned(),
                 _ => reason,
             };
-            steps.push((Part::Failed, format!("{:10} {}{why}", row.phase, when(row.updated_at))));
+            let word = match row.phase {
+                Phase::Failed | Phase::Dead => "given up",
+                Phase::Blocked => "refused",
+                _ => "expired",
+            };
+            steps.push((Part::Failed, format!("{word:10} {}{why}", when(row.updated_at))));
         }
-        Phase::Cancelled => steps.push((Part::Dim, format!("cancelled  {}{reason}", when(row.updated_at)))),
+        Phase::Cancelled => steps.push((Part::Dim, format!("taken back {}{reason}", when(row.updated_at)))),
     }
     steps
 }

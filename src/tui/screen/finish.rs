@@ -16,7 +16,7 @@ use crate::{
     },
     tui::{
         app::App,
-        finish::{Finishing, NOTHING_LEFT, left_over},
+        finish::{Finishing, NOTHING_LEFT, left_over, questions_left},
         keymap::{Intent, Place},
         submitting::command_line,
         theme::Part,
@@ -72,6 +72,9 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
     let left = left_over(app, &finishing.task);
     let part = if left == NOTHING_LEFT { Part::Text } else { Part::Warning };
     lines.extend(wrapped(app, part, &left, width));
+    if let Some(told) = questions_left(app, &finishing.task) {
+        lines.extend(wrapped(app, Part::Warning, &told, width));
+    }
     let row = app.board().and_then(|board| board.tasks.iter().find(|row| row.task.id == finishing.task));
     let binding = row.and_then(|row| row.bindings.iter().find(|binding| binding.state == BindingState::Active));
     let sessions = match binding {

@@ -451,10 +451,12 @@ fn sign(app: &App, attention: Attention, marks: &MarksView) -> (&'static str, St
 }
 
 /// Pins and what is unread, each in a column of its own as soon as any row has it. An answer that nobody has looked at
-/// has a sign already.
+/// has a sign already, unless the operator has marked it: then that shows.
 fn marks(app: &App, attention: Attention, marks: &MarksView) -> String {
     let Some(board) = app.board() else { return String::new() };
-    let is_told = |attention: Attention, marks: &MarksView| marks.unread && attention != Attention::DoneUnseen;
+    let is_told = |attention: Attention, marks: &MarksView| {
+        marks.unread_by_hand || (marks.unread && attention != Attention::DoneUnseen)
+    };
     let glyphs = app.settings.glyphs;
     let mut text = String::new();
     let all = || board.sessions.iter().map(|row| &row.marks).chain(board.tasks.iter().map(|row| &row.marks));

@@ -241,6 +241,9 @@ fn question(app: &App, row: &PutToOperator, width: usize) -> Vec<(Part, String)>
     let asked = format!("{}, asked {} ago", operator::kind(row.kind), ago(Some(row.asked_at), app.now));
     let mut lines = plain(Part::NeedsYou, &asked);
     lines.extend(plain(Part::Text, &row.reason));
+    if row.task_has_ended {
+        lines.extend(plain(Part::Warning, "its task has ended: its manager is told nothing any more"));
+    }
     if let Some(keys) = app.key_that(Intent::Settle, "answers it: proceed, amend or stop") {
         lines.extend(plain(Part::Key, &keys));
     }
@@ -255,7 +258,12 @@ fn question(app: &App, row: &PutToOperator, width: usize) -> Vec<(Part, String)>
         },
     ));
     for (proposer, words) in &row.proposals {
-        lines.extend(plain(Part::Title, &format!("the {proposer} proposes")));
+        let by = row.spoken_for.iter().find(|(side, _)| side == proposer).map(|(_, by)| by);
+        let title = match by {
+            None => format!("the {proposer} proposes"),
+            Some(by) => format!("{by} proposes for the {proposer}"),
+        };
+        lines.extend(plain(Part::Title, &title));
         lines.extend(words.iter().flat_map(|line| quoted(line)));
     }
     match &row.judged {
@@ -276,6 +284,14 @@ fn question(app: &App, row: &PutToOperator, width: usize) -> Vec<(Part, String)>
 fn behind(mark: &str, part: Part, text: &str, width: usize) -> Vec<(Part, String)> {
     let wrapped = |line| wrap(&visible_line(line), width.saturating_sub(mark.len()), MESSAGE_LINES);
     text.lines().flat_map(wrapped).map(|line| (part, format!("{mark}{line}"))).collect()
+}
+
+/// When the task of something in an inbox ended; nothing while it is open, or when it ended before that was there.
+fn ended_at(app: &App, row: &ItemRow) -> String {
+    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
+    let task = tasks.iter().find(|one| row.task_id.as_ref() == Some(&one.task.id));
+    let at = task.and_then(|one| one.task.end.as_ref()).map(|end| end.at).filter(|at| *at >= row.created_at);
+    at.map(|at| format!(" {} ago", ago(Some(at), app.now))).unwrap_or_default()
 }
 
 fn title(row: Row<'_>) -> String {
@@ -318,8 +334,8 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             let mut lines = fold(vec![(Part::Text, format!("{} of {from}", one_line(&row.signal)))]);
             lines.extend(facts(delivery::facts(app, &row.facts)));
             let (part, word) = match row.facts.state {
-                ItemState::Suppressed => (Part::Dim, "not needed any more"),
-                _ => (Part::Failed, "given up"),
+                ItemState::Suppressed => (Part::Dim, format!("taken back{}", ended_at(app, row))),
+                _ => (Part::Failed, "given up".to_owned()),
             };
             let error = row.error.as_deref().map(|error| (part, format!("{word}: {}", one_line(error))));
             lines.extend(fold(error.into_iter().collect()));

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     base::text::one_line,
+    model::state::predicate,
     tui::{
         app::App,
         receipts::{Outcome, Receipt, Sent},
@@ -50,6 +51,9 @@ pub(super) fn lines(app: &App, number: u64, width: usize) -> Vec<Line<'static>> 
         Outcome::Done { .. } if receipt.is_message => Vec::new(),
         Outcome::Done { prose, .. } => wrapped(app, Part::Text, prose, width),
     };
+    if let Some(text) = receipt.answered.as_deref().and_then(|session| now(app, session)) {
+        lines.extend(wrapped(app, Part::Text, &text, width));
+    }
     for sent in &receipt.sent {
         if !lines.is_empty() {
             lines.push(Line::default());
@@ -62,6 +66,14 @@ pub(super) fn lines(app: &App, number: u64, width: usize) -> Vec<Line<'static>> 
         }
     }
     lines
+}
+
+/// What a session does now; none when that is not known.
+fn now(app: &App, session: &str) -> Option<String> {
+    let row = app.board()?.sessions.iter().find(|row| row.name == session)?;
+    let judgement = &row.judgement;
+    let since = judgement.since.map(|since| format!(" since {}", ago(Some(since), app.now))).unwrap_or_default();
+    Some(format!("now: {session} {}{since}: {}", predicate(judgement.word()), one_line(&judgement.reason)))
 }
 
 /// A message and how it stands.

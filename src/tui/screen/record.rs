@@ -97,7 +97,12 @@ fn rounds(app: &App, known: &TaskRecord, said: &mut Said) {
 fn round(app: &App, round: &RecordedRound, said: &mut Said) {
     said.push((Part::Key, format!("  round {}", round.round)));
     for (proposer, at) in &round.proposed {
-        said.push((Part::Dim, format!("    the {proposer} proposed {} ago", ago(Some(*at), app.now))));
+        let by = round.spoken_for.iter().find(|(side, _)| side == proposer).map(|(_, by)| by);
+        let when = ago(Some(*at), app.now);
+        said.push(match by {
+            None => (Part::Dim, format!("    the {proposer} proposed {when} ago")),
+            Some(by) => (Part::Warning, format!("    proposed {when} ago by {by} for the {proposer}")),
+        });
         let words = round.proposals.iter().filter(|(side, _)| side == proposer).flat_map(|(_, words)| words);
         words.for_each(|line| quoted("      ", line, said));
     }
@@ -129,21 +134,23 @@ fn acknowledged(app: &App, ack: &RecordedAck, is_required: bool, said: &mut Said
     let stands = if faults.is_empty() { "holds".to_owned() } else { format!("does not hold: {}", faults.join(", ")) };
     let terms = words.terms.map_or("before any terms".to_owned(), |revision| format!("about terms {revision}"));
     let when = ago(Some(words.at), app.now);
-    said.push((part, format!("  {}: revision {}, {terms}, said {when} ago, {stands}", ack.role, words.revision)));
+    let by = words.by.as_ref().map(|by| format!(" by {by} for the {}", ack.role)).unwrap_or_default();
+    said.push((part, format!("  {}: revision {}, {terms}, said {when} ago{by}, {stands}", ack.role, words.revision)));
     words.words.iter().for_each(|line| quoted("    ", line, said));
 }
 
 fn handoff(app: &App, handoff: Option<&RecordedHandoff>, said: &mut Said) {
     said.push((Part::Title, "handoff:".to_owned()));
-    let Some(RecordedHandoff { id, at, summary, next_steps, is_fresh }) = handoff else {
+    let Some(RecordedHandoff { id, at, by, summary, next_steps, is_fresh }) = handoff else {
         return said.push((Part::Dim, "  none; a manager's compaction of the worker needs one".to_owned()));
     };
     let when = ago(Some(*at), app.now);
+    let by = by.as_ref().map(|by| format!(" by {by} for the worker")).unwrap_or_default();
     if *is_fresh {
-        said.push((Part::Dim, format!("  number {id}, {when} ago, holds")));
+        said.push((Part::Dim, format!("  number {id}, {when} ago{by}, holds")));
     } else {
         let why = "does not hold: from before the last compaction, or from another binding";
-        said.push((Part::Warning, format!("  number {id}, {when} ago, {why}")));
+        said.push((Part::Warning, format!("  number {id}, {when} ago{by}, {why}")));
     }
     quoted("    ", summary, said);
     next_steps.iter().for_each(|step| quoted("    ", &format!("next: {step}"), said));

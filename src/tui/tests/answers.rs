@@ -1,13 +1,15 @@
 //! Interrupting and answering by keys: nothing happens at one key, and what happens is quoted first.
 
-use super::fake::{ago, app, lines, press, screen, visit, write};
+use serde_json::json;
+
+use super::fake::{ago, app, board, finish, lines, press, screen, visit, write};
 use crate::{
-    actions::QuestionView,
+    actions::{QuestionView, Report},
     base::Error,
     model::{
         pane::Prompt,
         question::{Question, Verdict},
-        state::Source,
+        state::{Condition, Source},
     },
     tui::{
         app::{App, update},
@@ -343,4 +345,34 @@ fn a_narrow_screen_shows_the_way_out() {
     let frame = screen(&app);
     assert!(frame.contains("Esc leave it open"), "{frame}");
     assert!(frame.lines().last().is_some_and(|line| line.contains("Esc close")), "{frame}");
+}
+
+#[test]
+fn the_receipt_of_an_answer_follows_what_the_session_does() {
+    let mut app = app(100, 30);
+    press(&mut app, "y");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL)]);
+    press(&mut app, "1 y");
+    let answered = |outcome: &str| Report {
+        json: json!({"decision": "approve", "outcome": outcome, "session": "w1"}),
+        prose: "answered approve: its dialog has closed; right after that w1 needed you: it asks\n".into(),
+        exit_code: 0,
+        handover: None,
+    };
+    finish(&mut app, Ok(answered("answered")));
+    assert!(matches!(app.layers.last(), Some(Layer::Reader(_))), "{:?}", app.layers);
+    assert!(screen(&app).contains("now: w1 needs you since 3m"), "{}", screen(&app));
+    let mut goes_on = board();
+    let row = goes_on.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
+    (row.judgement.condition, row.judgement.since) = (Condition::Busy, Some(ago(7)));
+    row.judgement.reason = "its turn runs".into();
+    update(&mut app, Msg::Board(Ok(goes_on)));
+    let shown = screen(&app);
+    assert!(shown.contains("now: w1 is working since 7s: its turn runs") && !shown.contains("w1 needs you"), "{shown}");
+    // What was not answered is followed nowhere.
+    press(&mut app, "Esc y");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL)]);
+    press(&mut app, "1 y");
+    finish(&mut app, Ok(answered("not_open")));
+    assert!(!screen(&app).contains("now: w1"), "{}", screen(&app));
 }

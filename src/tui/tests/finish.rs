@@ -1,13 +1,18 @@
 //! Finishing a task by keys: every gate is shown first, and nothing is done while one is not met.
 
-use super::fake::{app, busy, lines, nudge, press, quiet, review, screen, shown_criteria};
+use super::fake::{app, lines, nudge, press, put, quiet, review, screen, shown_criteria};
 use crate::{
-    actions::Command,
+    actions::{Command, Deliveries, PutToOperator},
     base::{Error, Timestamp},
-    model::{delivery::Phase, session::Registration, supervision::Standing},
+    model::{
+        deliveries::{CommandRow, LeftOver},
+        delivery::Phase,
+        session::Registration,
+        supervision::Standing,
+    },
     tui::{
         app::update,
-        finish::left_over,
+        finish::{left_over, questions_left},
         layer::Layer,
         message::{Effect, Load, Msg},
     },
@@ -142,6 +147,12 @@ fn over_a_yes_deliveries_are_stopped_and_not_let_go_on() {
     }
 }
 
+/// So many messages wait for the task, of which these are named.
+fn left(taken_back: u64, examples: Vec<CommandRow>) -> Deliveries {
+    let left = LeftOver { task_id: TASK.into(), taken_back, examples, ..LeftOver::default() };
+    Deliveries { left: vec![left], ..quiet() }
+}
+
 #[test]
 fn the_end_of_a_task_says_which_messages_it_takes_back_before_it_does() {
     let mut app = app(80, 24);
@@ -149,49 +160,72 @@ fn the_end_of_a_task_says_which_messages_it_takes_back_before_it_does() {
     answer(&mut app, true);
     assert!(screen(&app).contains("No message waits for it."), "{}", screen(&app));
     // It reads on while it is open.
-    let unread = nudge(3, Phase::Delivered, 20, "three");
-    let one = crate::actions::Deliveries { commands: vec![nudge(1, Phase::Queued, 5, "one")], ..quiet() };
-    update(&mut app, Msg::Deliveries(Ok(one.clone())));
+    let one = left(1, vec![nudge(1, Phase::Queued, 5, "one")]);
+    update(&mut app, Msg::Deliveries(Ok(one)));
     let told = |app: &crate::tui::app::App| left_over(app, TASK);
     assert_eq!(told(&app), "1 message still waits and is taken back, never to arrive: nudge to w1 from you.");
     assert!(screen(&app).contains("1 message still waits and is taken back"), "{}", screen(&app));
-    let mut several = one;
-    several.commands.extend([nudge(2, Phase::Submitted, 9, "two"), unread]);
-    several.commands.push(crate::model::deliveries::CommandRow {
-        created_by: "manager".into(),
-        ..nudge(4, Phase::Claimed, 2, "four")
-    });
-    let mut seen = nudge(5, Phase::Delivered, 60, "five");
-    seen.item.as_mut().unwrap().read_at = Some(crate::tui::tests::fake::ago(50));
-    several.commands.push(seen);
-    several.commands.push(crate::model::deliveries::CommandRow {
-        task_id: Some("task-cli".into()),
-        ..nudge(6, Phase::Queued, 2, "another task's")
-    });
-    several.items = busy().items;
-    let reports = several
-        .items
-        .iter()
-        .filter(|item| item.task_id.as_deref() == Some(TASK) && item.command_id.is_none() && item.facts.is_unread());
-    let reports = match reports.count() {
-        0 => String::new(),
-        1 => " 1 report that nobody has read is put away.".to_owned(),
-        count => format!(" {count} reports that nobody has read are put away."),
-    };
+    let manager = CommandRow { created_by: "manager".into(), ..nudge(4, Phase::Claimed, 2, "four") };
+    // As many as are counted, whatever is named or listed; another task's do not count.
+    let mut several = left(263, vec![nudge(1, Phase::Queued, 5, "one"), nudge(2, Phase::Queued, 5, "two"), manager]);
+    (several.left[0].reports, several.left[0].under_way) = (2, 1);
+    several.left.push(LeftOver { task_id: "task-cli".into(), taken_back: 9, ..LeftOver::default() });
     update(&mut app, Msg::Deliveries(Ok(several)));
-    let wanted = format!(
-        "3 messages still wait and are taken back, never to arrive: nudge to w1 from you, nudge to w1 from you, nudge to \
-         w1.{reports} 1 message is on the way already and may still arrive."
-    );
+    let wanted = "263 messages still wait and are taken back, never to arrive: nudge to w1 from you, nudge to w1 from you, \
+                  nudge to w1 and 260 more. 2 reports that nobody has read are put away. 1 message is on the way already \
+                  and may still arrive.";
     assert_eq!(told(&app), wanted);
     update(&mut app, Msg::Deliveries(Err(Error::refused("no"))));
     assert!(told(&app).contains("is not known now"));
 }
 
 #[test]
+fn the_end_of_a_task_says_which_questions_to_the_operator_stay_open() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    assert!(!screen(&app).contains("question"), "{}", screen(&app));
+    update(&mut app, Msg::Deliveries(Ok(Deliveries { questions: vec![put()], ..quiet() })));
+    press(&mut app, "PgDn");
+    assert!(screen(&app).contains("1 question to you about it stays open"), "{}", screen(&app));
+    let another = PutToOperator { id: 9, ..put() };
+    let elsewhere = PutToOperator { id: 10, task_id: "task-cli".into(), ..put() };
+    let questions = vec![put(), another, elsewhere];
+    update(&mut app, Msg::Deliveries(Ok(Deliveries { questions, ..quiet() })));
+    let told = questions_left(&app, TASK).unwrap();
+    assert!(told.starts_with("2 questions to you about it stay open"), "{told}");
+    press(&mut app, "Esc F");
+    answer(&mut app, false);
+    press(&mut app, "x");
+    super::fake::write(&mut app, "no use");
+    press(&mut app, "Ctrl-S");
+    let Some(Layer::Confirm { question, .. }) = app.layers.last() else { panic!("{}", screen(&app)) };
+    assert!(question.contains("2 questions to you about it stay open"), "{question}");
+}
+
+#[test]
+fn the_end_of_a_binding_counts_what_it_gives_up_and_counts_on() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 U");
+    let shown = |app: &crate::tui::app::App| match app.layers.last() {
+        Some(Layer::Confirm { question, .. }) => question.clone(),
+        _ => panic!("{}", screen(app)),
+    };
+    let asked = shown(&app);
+    assert!(asked.starts_with("End the binding of w1 and m1 to parser? No message waits to go through it."), "{asked}");
+    let mut waiting = left(0, Vec::new());
+    waiting.left[0].bound = 262;
+    update(&mut app, Msg::Deliveries(Ok(waiting)));
+    assert!(shown(&app).contains("262 messages that wait to go through it are given up."), "{}", shown(&app));
+    assert!(press(&mut app, "y").is_empty(), "a yes on its way was meant for what stood there before");
+    update(&mut app, Msg::Deliveries(Err(Error::refused("no"))));
+    assert!(shown(&app).contains("how many that are is not known now"), "{}", shown(&app));
+}
+
+#[test]
 fn a_task_is_stopped_after_the_same_words() {
     let mut app = app(80, 24);
-    let waiting = crate::actions::Deliveries { commands: vec![nudge(1, Phase::Queued, 5, "one")], ..quiet() };
+    let waiting = left(1, vec![nudge(1, Phase::Queued, 5, "one")]);
     update(&mut app, Msg::Deliveries(Ok(waiting)));
     press(&mut app, "2 F");
     answer(&mut app, false);
@@ -212,7 +246,7 @@ fn the_question_of_a_stop_counts_on_while_it_is_shown() {
     super::fake::write(&mut app, "no use");
     press(&mut app, "Ctrl-S");
     assert!(screen(&app).contains("No message waits"), "{}", screen(&app));
-    let waiting = crate::actions::Deliveries { commands: vec![nudge(1, Phase::Queued, 5, "one")], ..quiet() };
+    let waiting = left(1, vec![nudge(1, Phase::Queued, 5, "one")]);
     update(&mut app, Msg::Deliveries(Ok(waiting)));
     let shown = screen(&app);
     assert!(shown.contains("1 message still waits") && !shown.contains("No message waits"), "{shown}");

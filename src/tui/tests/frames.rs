@@ -9,8 +9,8 @@ use super::{
     diff,
     fake::{
         app, app_with_messages, app_with_questions, board, busy, checkup, dispatcher, empty, events, exchange,
-        explanation, finish, no_policy, no_record, nudge, pane, pause, policy, press, quiet, record, review, said,
-        screen, settings, shown_criteria, unregistered, write,
+        explanation, finish, left_over, no_policy, no_record, nudge, pane, pause, policy, press, quiet, record, review,
+        said, screen, settings, shown_criteria, unregistered, write,
     },
     forms::loose,
     marks, talk,
@@ -84,6 +84,12 @@ const FRAMES: &[Frame] = &[
     ("finish_open", |width, height| {
         let mut app = keys(app(width, height), "2 F");
         update(&mut app, Msg::Review("task-parser".into(), Ok(review(false))));
+        app
+    }),
+    ("finish_left", |width, height| {
+        let mut app = keys(app(width, height), "2 F");
+        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        update(&mut app, Msg::Deliveries(Ok(left_over())));
         app
     }),
     ("finish_met", |width, height| {

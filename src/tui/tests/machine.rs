@@ -235,7 +235,7 @@ fn mended_by(remedy: &str) -> Checkup {
 fn a_repair_asks_what_its_own_key_asks() {
     for (remedy, words) in [
         ("`conveyor deregister w4`", "nobody watches it here any more"),
-        ("`conveyor unbind --task parser`", "End the binding of w1 and m1 to parser? Messages that wait"),
+        ("`conveyor unbind --task parser`", "End the binding of w1 and m1 to parser? No message waits"),
     ] {
         let mut app = doctor(100, 30);
         update(&mut app, Msg::Checkup(Ok(mended_by(remedy))));

@@ -86,6 +86,27 @@ fn w_passes_by_what_is_put_aside_or_was_seen() {
 }
 
 #[test]
+fn a_session_that_is_marked_unread_shows_it_at_once_and_the_receipt_says_what_it_means() {
+    for name in ["w3", "w4", "m2"] {
+        let mut app = with(board(), 100, 24);
+        select(&mut app, name);
+        let row = |app: &App| {
+            screen(app).lines().find(|line| line.chars().take(8).collect::<String>().contains(name)).map(str::to_owned)
+        };
+        assert!(!row(&app).unwrap_or_default().contains('\u{2022}'), "{}", screen(&app));
+        assert_eq!(lines(&press(&mut app, "u")), [format!("note mark --unread -- {name}")]);
+        let line = format!("conveyor mark --unread -- {name}");
+        let prose = format!("{name}: unread until you look at it, not pinned, not snoozed\n");
+        let json = json!({"session": name, "unread": true});
+        let report = Report { json, prose, exit_code: 0, handover: None };
+        update(&mut app, Msg::Noted { line, by_key: true, result: Ok(report) });
+        assert!(row(&app).unwrap_or_default().contains('\u{2022}'), "{name}: {}", screen(&app));
+        let said = format!("\u{2022} {name}: unread until you look at it");
+        assert!(screen(&app).contains(&said), "{}", screen(&app));
+    }
+}
+
+#[test]
 fn pin_and_unread_are_command_lines_with_a_receipt_in_a_line() {
     let mut app = app(80, 24);
     assert_eq!(lines(&press(&mut app, "P")), ["note mark --pin -- w1"]);

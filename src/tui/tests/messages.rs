@@ -7,10 +7,14 @@ use super::fake::{
     write,
 };
 use crate::{
-    actions::{DispatcherHost, Report},
+    actions::{Deliveries, DispatcherHost, Report},
     base::{Error, Kind, Timestamp},
     engine::Notice,
-    model::{delivery::Phase, session::Registration},
+    model::{
+        delivery::{ItemState, Phase},
+        session::Registration,
+        task::{TaskEnd, TaskState},
+    },
     tui::{
         app::{App, Screen, update},
         layer::Layer,
@@ -216,8 +220,8 @@ fn a_receipt_climbs_as_the_ledger_does() {
     assert!(frame.contains("read       1s ago") && frame.contains("its reader has confirmed it"), "{frame}");
     deliver(&mut app, Phase::Expired, |_| {});
     assert!(screen(&app).contains("its time ran out before it was delivered"), "{}", screen(&app));
-    deliver(&mut app, Phase::Failed, |row| row.reason = Some("its task has ended".into()));
-    assert!(screen(&app).contains("failed     2s ago: its task has ended"), "{}", screen(&app));
+    deliver(&mut app, Phase::Failed, |row| row.reason = Some("its task was stopped".into()));
+    assert!(screen(&app).contains("given up   2s ago: its task was stopped"), "{}", screen(&app));
     assert!(heading(&app).contains(" nudge to w1: given up "), "{}", heading(&app));
     let frame = screen(&app);
     assert!(frame.contains("you can    on the Dispatch screen (5) R queues it again"), "{frame}");
@@ -492,4 +496,31 @@ fn the_list_of_receipts_says_what_each_is_about_however_narrow_it_is() {
     finish(&mut app, Ok(Report { json, prose: "said".into(), exit_code: 0, handover: None }));
     deliver(&mut app, Phase::Queued, |_| {});
     assert!(screen(&app).contains("nudge to w1: conveyor"), "{}", screen(&app));
+}
+
+#[test]
+fn a_message_of_a_stopped_task_says_what_happened_when_and_by_whom() {
+    let mut app = app(100, 30);
+    let mut stopped = board();
+    let task = stopped.tasks.iter_mut().find(|row| row.task.name == "parser").unwrap();
+    task.task.state = TaskState::Failed;
+    task.task.end = Some(TaskEnd { at: ago(120), by: "the operator".into(), reason: "no use".into() });
+    update(&mut app, Msg::Board(Ok(stopped)));
+    let mut item = busy().items.remove(0);
+    (item.facts.read_at, item.facts.state) = (None, ItemState::Suppressed);
+    item.error = Some("its task was stopped by the operator".into());
+    update(&mut app, Msg::Deliveries(Ok(Deliveries { items: vec![item.clone()], ..quiet() })));
+    press(&mut app, "4 Tab");
+    let one_line = |app: &App| {
+        let lines = screen(app);
+        let right = lines.lines().filter_map(|line| line.split('\u{2502}').nth(1)).map(str::trim);
+        right.collect::<Vec<_>>().join(" ")
+    };
+    let shown = one_line(&app);
+    assert!(shown.contains("taken back 2m ago: its task was stopped by the operator"), "{shown}");
+    // An end from before that was there is not what took it back.
+    item.created_at = ago(60);
+    update(&mut app, Msg::Deliveries(Ok(Deliveries { items: vec![item], ..quiet() })));
+    let shown = one_line(&app);
+    assert!(shown.contains("taken back: its task was stopped by the operator"), "{shown}");
 }

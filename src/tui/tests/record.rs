@@ -61,10 +61,11 @@ fn the_record_tells_what_was_said_when_by_whom_and_whether_it_holds() {
         "the manager has not; until then nobody is shown what is proposed",
         "and 2 older",
         "acknowledgements of the terms: required",
-        "worker: revision 2, about terms 3, said 1h40 ago, does not hold: said about other terms",
+        "worker: revision 2, about terms 3, said 1h40 ago by the operator for the worker, does not",
+        "hold: said about other terms",
         "| goal_restatement: every file parses",
         "manager: nothing was said",
-        "number 4, 20m ago, holds",
+        "number 4, 20m ago by the operator for the worker, holds",
         "| 14 of 20 files parse.",
         "| next: nested quotes",
         "12 nudge, by operator 3m ago, can be named for 12m more",
@@ -329,4 +330,19 @@ fn what_is_acknowledged_is_what_was_shown() {
     let form = crate::tui::form::fresh(&app, Subject::ManagerAck).unwrap();
     assert_eq!((form.entries[1].label, form.entries[1].control.value()), ("terms", ""));
     assert_eq!(form.focus, 1);
+}
+
+#[test]
+fn what_the_operator_has_said_for_a_side_is_not_shown_as_that_sides_word() {
+    let app = opened();
+    let shown = screen(&app);
+    for text in [
+        "the worker proposed 15m ago",
+        "proposed 13m ago by the operator for the manager",
+        "said 1h40 ago by the operator for the worker",
+        "number 4, 20m ago by the operator for the worker, holds",
+    ] {
+        assert!(shown.contains(text), "{text}\n{shown}");
+    }
+    assert!(!shown.contains("the manager proposed"), "{shown}");
 }

@@ -14,13 +14,13 @@ use crate::{
     actions::{
         Context,
         caller::{self, Origin},
-        dispatch::{IN_HAND, take_from_inbox},
+        dispatch::{WAITING, close_waiting},
         lookup,
         supervise::{decisions, epilogue::Folder, programs::Programs, texts},
     },
     base::{Error, Kind, Moment, Result},
     model::{
-        delivery::{Command, Lane, Phase},
+        delivery::Phase,
         supervision::Deciding,
         task::{Binding, BindingState, Task, TaskEnd, TaskState},
     },
@@ -172,12 +172,15 @@ impl Ending<'_> {
         let source = json!({"decision_id": orders.end.decision_id, "source": orders.verb()});
         let decision = decisions::record(cx, w, origin, task, Deciding::Stop, reason, None, &source)?;
         let mut left = Left { final_decision_id: decision.id, ..Left::default() };
-        let why = format!("its task has ended ({})", orders.ends_as());
+        let ended = if orders.finish.is_some() { "finished" } else { "stopped" };
+        let why = format!("its task was {ended} by {}", origin.words());
         take_back(w, task, &why, &now, &mut left)?;
         if let Some(binding) = store::bindings::active_of_task(w.read(), &task.id)? {
             end_binding(w, &binding, &now, &mut left)?;
         }
         settle(w, task, &why, &now, &mut left)?;
+        let asked = store::continuations::questions(w.read(), Some(&task.id), /*all*/ false)?;
+        left.open_questions = asked.into_iter().map(|question| question.id).collect();
         store::dispatchers::resume(w, &task.id)?;
         left.stopping_dispatchers = store::dispatchers::request_stop_of_task(w, &task.id, now.wall)?;
         let end = TaskEnd { at: now.wall, by: origin.words(), reason: reason.to_owned() };
@@ -188,6 +191,7 @@ impl Ending<'_> {
             "decision_id": orders.end.decision_id,
             "final_decision_id": left.final_decision_id,
             "in_flight_commands": left.in_flight_commands,
+            "open_questions": left.open_questions,
             "previous_state": task.state,
             "settled_messages": left.settled_messages,
             "state": orders.ends_as(),
@@ -213,42 +217,18 @@ impl Ending<'_> {
 /// Takes back what nothing of has happened yet; what may have happened is left to be proven. What a reader has in hand
 /// was delivered.
 fn take_back(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Left) -> Result<()> {
-    let waiting = [Phase::Queued, Phase::Claimed];
-    let filter = store::commands::Filter { task_id: Some(&task.id), phases: &waiting, ..Default::default() };
-    let mut in_hand = Vec::new();
-    for command in store::commands::list(w.read(), &filter, 0)? {
-        if !take_from_inbox(w, &command, why)? {
-            if leave_in_hand(w, &command, now)? {
-                in_hand.push(command.id);
-            }
-        } else if store::commands::advance(
-            w,
-            &command,
-            Phase::Cancelled,
-            Step { reason: Some(why), ..Step::default() },
-            now.wall,
-        )? {
-            left.cancelled_commands.push(command.id);
-        }
-    }
+    let filter = store::commands::Filter { task_id: Some(&task.id), phases: &WAITING, ..Default::default() };
+    let waiting = store::commands::list(w.read(), &filter, 0)?;
+    let closed = close_waiting(w, waiting, Phase::Cancelled, why, now)?;
+    left.cancelled_commands = closed.commands;
     let begun = [Phase::Started, Phase::Staged, Phase::Submitted, Phase::Ambiguous];
     let filter = store::commands::Filter { phases: &begun, ..filter };
-    left.in_flight_commands =
-        store::commands::list(w.read(), &filter, 0)?.into_iter().map(|command| command.id).chain(in_hand).collect();
+    left.in_flight_commands = store::commands::list(w.read(), &filter, 0)?
+        .into_iter()
+        .map(|command| command.id)
+        .chain(closed.in_hand)
+        .collect();
     Ok(())
-}
-
-/// A command whose message its reader has taken from the inbox: its confirmation ends it. False when it has moved.
-fn leave_in_hand(w: &Write<'_>, command: &Command, now: &Moment) -> Result<bool> {
-    // Nobody is at it any more, and from there it is delivered.
-    if command.phase == Phase::Claimed {
-        store::commands::advance(w, command, Phase::Queued, Step::default(), now.wall)?;
-    }
-    let Some(command) = store::commands::by_id(w.read(), &command.id)?.filter(|one| one.phase == Phase::Queued) else {
-        return Ok(false);
-    };
-    let step = Step { reason: Some(IN_HAND), lane: Some((Lane::Inbox, IN_HAND)), ..Step::default() };
-    Ok(store::commands::advance(w, &command, Phase::Delivered, step, now.wall)?)
 }
 
 /// Ends the binding.
@@ -262,6 +242,7 @@ fn end_binding(w: &Write<'_>, binding: &Binding, now: &Moment, left: &mut Left) 
 fn settle(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Left) -> Result<()> {
     let (commands, items) = store::inbox::settle_task(w, &task.id, why)?;
     left.settled_messages = items;
+    left.settled_reports = items;
     for id in commands {
         let Some(command) = store::commands::by_id(w.read(), &id)?.filter(|one| one.phase == Phase::Delivered) else {
             continue;
@@ -274,6 +255,7 @@ fn settle(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Left) 
             now.wall,
         )? {
             left.cancelled_commands.push(command.id);
+            left.settled_reports -= 1;
         }
     }
     Ok(())

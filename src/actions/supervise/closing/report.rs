@@ -32,7 +32,10 @@ pub(super) struct Left {
     pub(super) cancelled_commands: Vec<String>,
     pub(super) final_decision_id: i64,
     pub(super) in_flight_commands: Vec<String>,
+    pub(super) open_questions: Vec<i64>,
     pub(super) settled_messages: usize,
+    /// Of these, how many no command stands behind.
+    pub(super) settled_reports: usize,
     pub(super) stopping_dispatchers: Vec<String>,
 }
 
@@ -66,6 +69,8 @@ pub struct Closed {
     manager_decision: DecisionCheck,
     /// Everything that was asked for was done.
     ok: bool,
+    /// Questions to the operator about the task that stay open, by number.
+    open_questions: Vec<i64>,
     pre_stop_transcript_captures: Vec<Captured>,
     reason: Option<String>,
     /// What became of the sessions that were to be stopped.
@@ -80,6 +85,9 @@ pub struct Closed {
     task: Brief,
     #[serde(skip)]
     is_refused: bool,
+    /// Reports in inboxes that nobody had seen.
+    #[serde(skip)]
+    reports: usize,
     /// Where the task stood, in a word for people.
     #[serde(skip)]
     word: &'static str,
@@ -118,6 +126,7 @@ impl Closed {
             killed_worker: false,
             manager_decision: looked.decision,
             ok: false,
+            open_questions: Vec::new(),
             pre_stop_transcript_captures: captures.captured,
             reason: None,
             sessions: Vec::new(),
@@ -128,6 +137,7 @@ impl Closed {
             stopping_dispatchers: Vec::new(),
             task: Brief { id: task.id.clone(), name: task.name.clone() },
             is_refused: true,
+            reports: 0,
             word: task.word(),
         }
     }
@@ -146,7 +156,9 @@ impl Closed {
         self.cancelled_commands = cancelled_commands;
         self.final_decision_id = Some(final_decision_id);
         self.in_flight_commands = in_flight_commands;
+        self.open_questions = left.open_questions;
         self.settled_messages = left.settled_messages;
+        self.reports = left.settled_reports;
         self.stopping_dispatchers = left.stopping_dispatchers;
         self.reason = Some(reason.to_owned());
         self.state = if self.finish { TaskState::Done } else { TaskState::Failed };
@@ -199,23 +211,41 @@ impl Outcome for Closed {
             gate.next.iter().try_for_each(|line| writeln!(out, "     next: {line}"))?;
         }
         self.instead.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-        if !self.cancelled_commands.is_empty() {
-            let were = if self.cancelled_commands.len() == 1 { "was" } else { "were" };
-            writeln!(out, "{} {were} taken back", counted(self.cancelled_commands.len(), "message"))?;
-        }
-        if !self.in_flight_commands.is_empty() {
-            writeln!(
-                out,
-                "{} may have arrived: {}",
-                counted(self.in_flight_commands.len(), "message"),
-                self.in_flight_commands.join(", ")
-            )?;
-        }
+        self.left_behind(out)?;
         for one in &self.sessions {
             match &one.error {
                 Some(error) => writeln!(out, "{} {} was not stopped: {error}", one.role, one.name)?,
                 None => writeln!(out, "{} {} is stopped", one.role, one.name)?,
             }
+        }
+        Ok(())
+    }
+}
+
+impl Closed {
+    /// What the end took back and what it leaves, in words.
+    fn left_behind(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let were = |count: usize| match (self.dry_run, count) {
+            (true, _) => "would be",
+            (false, 1) => "was",
+            (false, _) => "were",
+        };
+        let taken = self.cancelled_commands.len();
+        if taken > 0 {
+            writeln!(out, "{} {} taken back", counted(taken, "message"), were(taken))?;
+        }
+        if self.reports > 0 {
+            let reports = counted(self.reports, "report");
+            writeln!(out, "{reports} that nobody has read {} put away", were(self.reports))?;
+        }
+        if !self.in_flight_commands.is_empty() {
+            let under_way = counted(self.in_flight_commands.len(), "message");
+            writeln!(out, "{under_way} may have arrived: {}", self.in_flight_commands.join(", "))?;
+        }
+        if !self.open_questions.is_empty() {
+            let stay = if self.open_questions.len() == 1 { "stays" } else { "stay" };
+            let questions = counted(self.open_questions.len(), "question");
+            writeln!(out, "{questions} to the operator {stay} open; `conveyor operator-inbox` lists what is asked")?;
         }
         Ok(())
     }

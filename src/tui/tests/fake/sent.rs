@@ -8,7 +8,7 @@ use crate::{
     },
     base::Timestamp,
     model::{
-        deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, Preview},
+        deliveries::{CommandRow, InboxCount, ItemFacts, ItemRow, LeftOver, Preview},
         delivery::{AckStatus, Attempt, AttemptState, CommandKind, ItemState, Lane, Phase},
         supervision::{Agreement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict},
     },
@@ -65,6 +65,8 @@ pub fn quiet() -> Deliveries {
         items: Vec::new(),
         inboxes: Vec::new(),
         questions: Vec::new(),
+        left: Vec::new(),
+        waiting_for: Default::default(),
     }
 }
 
@@ -75,6 +77,7 @@ pub fn put() -> PutToOperator {
         id: 3,
         task_id: "task-parser".into(),
         task: "parser".into(),
+        task_has_ended: false,
         kind: OperatorQuestion::ContinuationDivergent,
         reason: "the proposals diverge".into(),
         round: "round-2".into(),
@@ -83,6 +86,7 @@ pub fn put() -> PutToOperator {
             (Proposer::Worker, words(&["next: rewrite the lexer\nand drop the old reader", "risk: \u{1b}[31mnone"])),
             (Proposer::Manager, words(&["next: mend the two tests, then stop"])),
         ],
+        spoken_for: Vec::new(),
         judged: Some(Judged {
             source: ReviewSource::Reviewer,
             agreement: Agreement::Divergent,
@@ -139,6 +143,14 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
             acknowledged: None,
         }),
     }
+}
+
+/// What the end of `parser` takes back and leaves.
+pub fn left_over() -> Deliveries {
+    let examples = vec![nudge(1, Phase::Queued, 700, "one"), nudge(2, Phase::Queued, 600, "two")];
+    let task_id = "task-parser".to_owned();
+    let left = LeftOver { task_id, taken_back: 263, reports: 1, under_way: 2, bound: 262, examples };
+    Deliveries { questions: vec![put()], left: vec![left], ..quiet() }
 }
 
 /// A queue and two inboxes with one message in every state that matters.

@@ -238,6 +238,7 @@ pub fn record() -> Box<TaskRecord> {
             (Proposer::Worker, words(&["next: rewrite the lexer\u{1b}[31m", "why: it is slow"])),
             (Proposer::Manager, words(&["next: mend the two tests"])),
         ],
+        spoken_for: vec![(Proposer::Manager, "the operator".into())],
         judged: vec![(
             ago(700),
             Judged {
@@ -254,6 +255,7 @@ pub fn record() -> Box<TaskRecord> {
         round: "r2".into(),
         proposed: vec![(Proposer::Worker, ago(60))],
         proposals: Vec::new(),
+        spoken_for: Vec::new(),
         judged: Vec::new(),
         asked: None,
     };
@@ -279,6 +281,7 @@ pub fn record() -> Box<TaskRecord> {
                     at: ago(6_000),
                     revision: 2,
                     terms: Some(3),
+                    by: Some("the operator".into()),
                     words: words(&["goal_restatement: every file parses", "ready_to_start: true"]),
                 }),
                 faults: vec!["other_config_revision"],
@@ -288,6 +291,7 @@ pub fn record() -> Box<TaskRecord> {
         handoff: Some(RecordedHandoff {
             id: 4,
             at: ago(1_200),
+            by: Some("the operator".into()),
             summary: "The lexer is done.\n14 of 20 files parse.".into(),
             next_steps: words(&["nested quotes", "the manual"]),
             is_fresh: true,

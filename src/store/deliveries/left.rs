@@ -1,0 +1,187 @@
+//! What the end of a task, of a binding or of a session takes back, counted exactly: never from what screens show.
+//!
+//! The conditions are those of the transactions that do it (`finish-task`, `stop-task`, `unbind`, `deregister`).
+
+use std::collections::BTreeMap;
+
+use rusqlite::named_params;
+
+use super::{COMMAND, LONGEST_PAYLOAD, PREVIEW, Read, Result, command};
+use crate::{model::deliveries::LeftOver, store::convert};
+
+/// Messages named of each task.
+const EXAMPLES: u32 = 3;
+
+/// The message of a queued command lies in the inbox, where a pointer that was not typed has left it, and its reader has
+/// taken it there: it is delivered, and not taken back. What a word tells of is a message of its own.
+const IN_HAND: &str = "exists (
+    select 1 from typed_messages as t
+      join routed_notifications as p on p.id = t.notification_id
+    where t.command_id = c.id and t.notification_id is not json_extract(c.payload_json, '$.notification_id')
+      and p.state = 'delivered' and p.consumed_at is null
+      and not (p.read_at is null and p.delivery_count = 0))";
+
+const QUEUED: &str = "c.phase in ('queued', 'claimed')";
+
+/// A word that something lies in an inbox is no message that waits.
+const WORD: &str = "c.phase = 'queued' and c.type = 'worker_task_complete'";
+
+/// Each statement repeats the whole condition of the index that it goes over.
+const LIVE: &str = "commands as c indexed by commands_live
+  where c.phase in ('queued', 'claimed', 'started', 'staged', 'submitted')";
+
+/// What lies unseen in inboxes, as `store::inbox::settle_task` finds it, but for what goes with a queued command.
+const UNSEEN: &str = "select coalesce(n.task_id, b.task_id) as task_id,
+    count(*) filter (where c.phase = 'delivered') as messages,
+    count(*) filter (where c.phase is not 'delivered') as reports
+  from routed_notifications as n indexed by routed_notifications_waiting
+    left join bindings as b on b.id = n.binding_id
+    left join commands as c on c.id = n.command_id
+  where n.state = 'delivered' and n.consumed_at is null and n.read_at is null and n.delivery_count = 0
+    and coalesce(n.task_id, b.task_id) is not null
+    and c.phase is not 'started' and c.phase is not 'staged' and c.phase is not 'submitted'
+    and c.phase is not 'ambiguous'
+    and not exists (
+      select 1 from typed_messages as t join commands as q on q.id = t.command_id
+      where t.notification_id = n.id
+        and (q.phase in ('started', 'staged', 'submitted', 'ambiguous')
+          or (q.phase in ('queued', 'claimed') and json_extract(q.payload_json, '$.notification_id') is not n.id)))
+  group by 1";
+
+fn waiting_of_tasks() -> String {
+    format!(
+        "select c.task_id, count(*) filter (where {QUEUED} and not {IN_HAND}) as taken_back,
+            count(*) filter (where not ({QUEUED} and not {IN_HAND})) as under_way,
+            count(*) filter (where {QUEUED} and not ({WORD}) and not {IN_HAND} and exists (
+              select 1 from bindings as b where b.id = c.binding_id and b.state in ('active', 'ending'))) as bound
+         from {LIVE} and c.task_id is not null
+         group by c.task_id"
+    )
+}
+
+// What is uncertain may have arrived; it lies with what was given up.
+const UNCERTAIN: &str = "select c.task_id, count(*) as under_way from commands as c indexed by commands_attention
+  where c.phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked') and c.phase = 'ambiguous'
+    and c.task_id is not null
+  group by c.task_id";
+
+fn waiting_for_sessions() -> String {
+    format!(
+        "select c.target_session_id, count(*) as waiting from {LIVE} and {QUEUED} and not ({WORD}) and not {IN_HAND}
+         group by c.target_session_id"
+    )
+}
+
+// The plus keeps SQLite from going through every command that the task ever had.
+fn waiting_examples() -> String {
+    format!(
+        "{COMMAND} where c.phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and {QUEUED}
+           and +c.task_id = :task_id and not {IN_HAND}
+         order by c.seq limit :limit"
+    )
+}
+
+fn unread_examples() -> String {
+    format!(
+        "{COMMAND} where c.phase = 'delivered' and +c.task_id = :task_id and c.id in (
+           select w.command_id from routed_notifications as w indexed by routed_notifications_waiting
+           where w.state = 'delivered' and w.consumed_at is null and w.read_at is null and w.delivery_count = 0
+             and w.command_id is not null)
+         order by c.seq limit :limit"
+    )
+}
+
+/// What the end of each task would take back now, of the tasks of which something waits or is under way.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn left_over(r: Read<'_>) -> Result<Vec<LeftOver>> {
+    let mut found: BTreeMap<String, LeftOver> = BTreeMap::new();
+    let mut of = |sql: &str, add: &dyn Fn(&mut LeftOver, &rusqlite::Row<'_>) -> rusqlite::Result<()>| -> Result<()> {
+        let mut statement = r.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let task_id: String = row.get("task_id")?;
+            let left = found.entry(task_id.clone()).or_insert_with(|| LeftOver { task_id, ..LeftOver::default() });
+            add(left, row)?;
+        }
+        Ok(())
+    };
+    of(&waiting_of_tasks(), &|left, row| {
+        left.taken_back += convert::count(row, "taken_back")?;
+        left.under_way += convert::count(row, "under_way")?;
+        left.bound += convert::count(row, "bound")?;
+        Ok(())
+    })?;
+    of(UNCERTAIN, &|left, row| {
+        left.under_way += convert::count(row, "under_way")?;
+        Ok(())
+    })?;
+    of(UNSEEN, &|left, row| {
+        left.taken_back += convert::count(row, "messages")?;
+        left.reports += convert::count(row, "reports")?;
+        Ok(())
+    })?;
+    for left in found.values_mut().filter(|left| left.taken_back > 0) {
+        for sql in [waiting_examples(), unread_examples()] {
+            let room = EXAMPLES.saturating_sub(u32::try_from(left.examples.len()).unwrap_or(EXAMPLES));
+            let mut statement = r.connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(
+                named_params! {
+                    ":task_id": left.task_id, ":limit": room, ":longest": LONGEST_PAYLOAD, ":preview": PREVIEW
+                },
+                command,
+            )?;
+            for row in rows {
+                left.examples.push(row?);
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// How many messages wait for each session to which some wait.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn waiting_for(r: Read<'_>) -> Result<BTreeMap<String, u64>> {
+    let mut statement = r.connection.prepare_cached(&waiting_for_sessions())?;
+    let rows = statement.query_map([], |row| Ok((row.get("target_session_id")?, convert::count(row, "waiting")?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn what_an_end_takes_back_is_counted_over_what_is_live_alone() {
+        let store = Store::memory().unwrap();
+        let plan = |sql: &str| {
+            store.read(|r| {
+                let mut statement = r.connection.prepare(&format!("explain query plan {sql}"))?;
+                let mut rows = statement.raw_query();
+                let mut steps = Vec::new();
+                while let Some(row) = rows.next()? {
+                    steps.push(row.get::<_, String>("detail")?);
+                }
+                Ok::<_, crate::store::Error>(steps)
+            })
+        };
+        let statements = [
+            (waiting_of_tasks(), "commands_live"),
+            (UNCERTAIN.to_owned(), "commands_attention"),
+            (UNSEEN.to_owned(), "routed_notifications_waiting"),
+            (waiting_for_sessions(), "commands_live"),
+            (waiting_examples(), "commands_live"),
+            (unread_examples(), "routed_notifications_waiting"),
+        ];
+        for (sql, index) in statements {
+            let steps = plan(&sql).unwrap();
+            assert!(steps.iter().any(|step| step.contains(index)), "{sql}\n{steps:#?}");
+            let whole = steps.iter().find(|step| step.starts_with("SCAN") && !step.contains("USING INDEX"));
+            assert!(whole.is_none(), "{sql}\n{steps:#?}");
+        }
+    }
+}
