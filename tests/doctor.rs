@@ -609,3 +609,22 @@ fn without_a_ledger_that_can_be_read_nothing_is_called_unregistered() {
         assert!(!checkup.knows_adoptable() && checkup.adoptable.is_empty(), "{checkup:?}");
     }
 }
+
+/// Both doctors look at some of it; together they say it once, and as grave as it is.
+#[test]
+fn what_both_doctors_find_is_one_finding() {
+    let world = pair();
+    fs::set_permissions(world.env.ledger(), fs::Permissions::from_mode(0o644)).unwrap();
+    let global = conveyor::cli::Global { path: Some(world.env.ledger()), ..conveyor::cli::Global::default() };
+    let context = conveyor::app::context(&global).unwrap();
+    let checkup = conveyor::actions::checkup(&context).unwrap();
+    let about: Vec<_> = checkup.findings.iter().filter(|one| one.message.contains("0644")).collect();
+    assert_eq!(about.len(), 1, "{about:?}");
+    let report = world.run("db-doctor").json();
+    assert_eq!(about[0].verdict.as_str(), "problem", "{about:?} {report:#}");
+    let mut said: Vec<_> = checkup.findings.iter().map(|one| (&one.about, &one.message)).collect();
+    let all = said.len();
+    said.sort_unstable();
+    said.dedup();
+    assert_eq!(said.len(), all, "nothing is said twice: {:?}", checkup.findings);
+}

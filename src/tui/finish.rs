@@ -7,7 +7,7 @@ use super::{
     keymap::Intent,
     layer::Layer,
     message::{Effect, Failure, Load},
-    screen,
+    record, screen,
     sheet::scroll,
     submitting::{submit, with_line},
     theme::Part,
@@ -235,7 +235,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// Keys while the layer is on top.
 pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
     let in_the_way = is_in_the_way(app);
@@ -252,6 +252,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::WithManager) => finishing.stop_manager = !finishing.stop_manager,
         Some(Intent::Reload) => look_again(app, effects),
         Some(Intent::Criteria) => criteria::open(app),
+        Some(Intent::Record) => record::open(app, effects),
         Some(Intent::StopTask) if in_the_way => {
             form::keys::open(app, Subject::StopTask, effects);
             // What is in the way does not matter any more.
