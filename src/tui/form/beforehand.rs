@@ -55,7 +55,8 @@ fn no_turn(app: &App, name: &str) -> Option<String> {
             row.judgement.reason
         )),
         Condition::Idle | Condition::Done | Condition::Aborted => Some(format!(
-            "No turn runs in {name} ({word}): nothing will be interrupted. A message written here goes to it all the same."
+            "As far as is known no turn runs in {name} ({word}): nothing will be interrupted. A message written here goes \
+             to it all the same."
         )),
     }
 }
