@@ -7,13 +7,13 @@ use super::{
     keymap::Intent,
     layer::Layer,
     message::{Effect, Failure, Load},
-    record, screen,
-    sheet::scroll,
+    screen,
+    sheet::{self, scroll},
     submitting::{submit, with_line},
     theme::Part,
 };
 use crate::{
-    actions::{Command, FinishTask, ShownCriterion, TaskReview},
+    actions::{Command, FinishTask, ShownCriterion, TaskRecord, TaskReview},
     base::{Result, Timestamp, text::counted},
     model::{
         deliveries::{CommandRow, ItemRow},
@@ -252,7 +252,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::WithManager) => finishing.stop_manager = !finishing.stop_manager,
         Some(Intent::Reload) => look_again(app, effects),
         Some(Intent::Criteria) => criteria::open(app),
-        Some(Intent::Record) => record::open(app, effects),
+        Some(Intent::Record) => sheet::open::<TaskRecord>(app, effects),
         Some(Intent::StopTask) if in_the_way => {
             form::keys::open(app, Subject::StopTask, effects);
             // What is in the way does not matter any more.
