@@ -217,8 +217,13 @@ fn failed_commands(app: &App) -> Option<String> {
         1 => ("a command failed".to_owned(), "shows it"),
         count => (format!("{count} commands failed"), "shows them"),
     };
-    // What lies over the screen has other keys.
-    let first = if app.layers.is_empty() { "" } else { "close this first, then " };
+    let first = match app.layers.last() {
+        None => "",
+        // They are being looked at.
+        Some(Layer::Receipts(_)) => return Some(text),
+        // What lies over the screen has other keys.
+        Some(_) => "close this first, then ",
+    };
     Some(app.key_that(Intent::Receipts, does).map_or_else(|| text.clone(), |key| format!("{text}: {first}{key}")))
 }
 
