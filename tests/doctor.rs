@@ -609,3 +609,23 @@ fn without_a_ledger_that_can_be_read_nothing_is_called_unregistered() {
         assert!(!checkup.knows_adoptable() && checkup.adoptable.is_empty(), "{checkup:?}");
     }
 }
+
+/// Both doctors look at some of it; together they say it once, and as grave as it is.
+#[test]
+fn what_both_doctors_find_is_one_finding() {
+    let world = pair();
+    let beside = world.env.ledger().with_extension("db.old");
+    fs::write(&beside, "").unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o644)).unwrap();
+    let global = conveyor::cli::Global { path: Some(world.env.ledger()), ..conveyor::cli::Global::default() };
+    let context = conveyor::app::context(&global).unwrap();
+    let checkup = conveyor::actions::checkup(&context).unwrap();
+    let about: Vec<_> = checkup.findings.iter().filter(|one| one.message.contains("0644")).collect();
+    let [permissions] = about.as_slice() else { panic!("{about:?}") };
+    assert_eq!(permissions.verdict.as_str(), "problem", "as grave as the doctor of the ledger has it: {permissions:?}");
+    let mut said: Vec<_> = checkup.findings.iter().map(|one| (&one.about, &one.message)).collect();
+    let all = said.len();
+    said.sort_unstable();
+    said.dedup();
+    assert_eq!(said.len(), all, "nothing is said twice: {:?}", checkup.findings);
+}

@@ -55,6 +55,20 @@ pub struct DemoArgs {
     pub cockpit: CockpitArgs,
 }
 
+/// A script with the times that it tells in words as they are when it is played so many times as fast.
+fn at_speed(script: &str, speed: f64) -> String {
+    let Some(told) = script.find(ANSWERED_IN) else { return script.to_owned() };
+    let (before, after) = script.split_at(told);
+    let rest = &after[ANSWERED_IN.len()..];
+    // The prompt's own time stands behind its words.
+    let number = rest.split_once(ANSWER_AFTER).map_or("", |(_, number)| number).trim_start();
+    let digits = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+    let seconds = number[..digits].parse::<f64>().unwrap_or_default() / 1_000.0 / speed;
+    let seconds = if seconds < 10.0 { format!("{:.1}", seconds) } else { format!("{seconds:.0}") };
+    let seconds = seconds.strip_suffix(".0").unwrap_or(&seconds);
+    format!("{before}{seconds} s{}", at_speed(rest, speed))
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if (0.1..=100.0).contains(&speed) => Ok(speed),
@@ -64,6 +78,11 @@ fn speed(text: &str) -> Result<f64, String> {
 
 /// What the names of temporary folders begin with.
 const FOLDER: &str = "conveyor-demo-";
+
+/// What stands in a script for the time after which it answers a prompt itself.
+const ANSWERED_IN: &str = "{answered in}";
+/// What stands before that time, in milliseconds at speed 1.
+const ANSWER_AFTER: &str = "\"answer_after_ms\":";
 
 /// What the worker says when it has played its part.
 const LAST_WORDS: &str = "1,203 of 1,204";
@@ -199,7 +218,7 @@ impl Stage {
         let program = std::env::current_exe().map_err(failed)?;
         for part in &PARTS {
             let script = place(&format!("{}.json", part.name));
-            fs::write(&script, part.script).map_err(failed)?;
+            fs::write(&script, at_speed(part.script, speed)).map_err(failed)?;
             let words = shell_words::join([
                 &program.display().to_string(),
                 "sim",
@@ -417,5 +436,20 @@ mod tests {
             }
         }
         assert_eq!(answered, 2);
+    }
+
+    #[test]
+    fn a_prompt_tells_the_time_of_its_answer_at_the_speed_that_is_played() {
+        let told = |speed: f64| {
+            let told = at_speed(PARTS[0].script, speed);
+            let steps = steps(&told);
+            let asked = steps.iter().find(|step| step["approve"].is_object()).unwrap();
+            asked["approve"]["reason"].as_str().unwrap().to_owned()
+        };
+        for (speed, seconds) in [(1.0, "7 s"), (0.1, "70 s"), (4.0, "1.8 s"), (8.0, "0.9 s")] {
+            let reason = told(speed);
+            assert!(reason.contains(&format!("by its script in {seconds}, unless")), "{speed}: {reason}");
+        }
+        assert_eq!(at_speed(PARTS[1].script, 2.0), PARTS[1].script, "nothing else is changed");
     }
 }

@@ -246,6 +246,13 @@ impl Judgement {
         word(self.condition, &self.rule)
     }
 
+    /// Whether something looks at the running session and nothing says that it has ended.
+    #[must_use]
+    pub fn is_still_there(&self) -> bool {
+        let live = || self.readings.iter().filter(|reading| reading.source.is_live());
+        live().next().is_some() && !live().any(Reading::says_gone)
+    }
+
     /// Whether a Codex runs there: none when no sensor could tell. Behind Codex's server a session runs on without
     /// its terminal.
     #[must_use]

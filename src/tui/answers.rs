@@ -217,7 +217,7 @@ pub(super) fn intent_of(verdict: Verdict) -> Intent {
 
 /// Keys while the layer is on top.
 pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let Some(Layer::Answer(asked)) = app.layers.last_mut() else { return };
     let count = asked.views().len();

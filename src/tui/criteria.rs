@@ -106,7 +106,7 @@ fn subject(intent: Intent) -> Option<(Subject, Option<CriterionMove>)> {
 
 /// Keys while the box is on top.
 pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let at = meant(app).map(|one| one.id);
     if let Some((subject, step)) = intent.and_then(subject) {

@@ -9,12 +9,12 @@ use super::{
     layer::Layer,
     message::{Effect, Failure, Load},
     operator, screen,
-    sheet::scroll,
+    sheet::{self, scroll},
     submitting::{submit, with_line},
     theme::Part,
 };
 use crate::{
-    actions::{Command, FinishTask, ShownCriterion, TaskReview},
+    actions::{Command, FinishTask, ShownCriterion, TaskRecord, TaskReview},
     base::{Result, Timestamp, text::counted},
     model::deliveries::CommandRow,
 };
@@ -248,7 +248,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// Keys while the layer is on top.
 pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
     let in_the_way = is_in_the_way(app);
@@ -265,6 +265,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::WithManager) => finishing.stop_manager = !finishing.stop_manager,
         Some(Intent::Reload) => look_again(app, effects),
         Some(Intent::Criteria) => criteria::open(app),
+        Some(Intent::Record) => sheet::open::<TaskRecord>(app, effects),
         Some(Intent::StopTask) if in_the_way => {
             form::keys::open(app, Subject::StopTask, effects);
             // What is in the way does not matter any more.

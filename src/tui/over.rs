@@ -32,7 +32,7 @@ pub(super) fn is_early(app: &App) -> bool {
 }
 
 pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
     let is_early = is_early(app);
@@ -70,7 +70,7 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
 }
 
 pub(super) fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let Some(Layer::Reader(reader)) = app.layers.last_mut() else { return };
     match intent {
@@ -89,7 +89,7 @@ pub(super) fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Ef
 }
 
 pub(super) fn help(app: &mut App, key: Key, intent: Option<Intent>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let Some(Layer::Help { filter, scroll, .. }) = app.layers.last_mut() else { return };
     match intent {

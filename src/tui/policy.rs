@@ -73,7 +73,7 @@ pub(super) fn confirmation(command: &Command, report: &Report) -> Option<(String
 
 /// Keys while the layer is on top.
 pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effect>) {
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let is_over = !can_change(app);
     let Some(Layer::Policy(policy)) = app.layers.last_mut() else { return };

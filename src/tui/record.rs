@@ -3,6 +3,7 @@
 
 use super::{
     app::App,
+    finish,
     form::{self, Subject},
     keymap::{Intent, Place},
     layer::Layer,
@@ -151,12 +152,14 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         }
         return;
     }
-    let page = usize::from(app.size.height).saturating_sub(6).max(1);
+    let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let Some(Layer::Record(recorded)) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back) => {
             app.layers.pop();
+            // What was said here may have met a gate below.
+            finish::look_again(app, effects);
         }
         Some(Intent::Reload) => sheet::reload::<TaskRecord>(app, effects),
         Some(Intent::Copy) => {

@@ -52,6 +52,13 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+impl Finding {
+    /// Whether it tells nothing that this one does not tell.
+    fn says_the_same_as(&self, other: &Self) -> bool {
+        self.about == other.about && self.message == other.message && self.verdict >= other.verdict
+    }
+}
+
 /// A Codex session that runs here and is not registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adoptable {
@@ -105,7 +112,10 @@ pub fn checkup(cx: &Context) -> Result<Checkup> {
         Ok(health) => {
             // What has drifted stands there one by one.
             let checks = health.checks().iter().filter(|check| check.name != live::NAME || health.drift().is_none());
-            findings.extend(checks.map(|check| of_check(Area::Ledger, check)));
+            let checks: Vec<Finding> = checks.map(|check| of_check(Area::Ledger, check)).collect();
+            // Both doctors look at some of it. What counts for more stays: it is about the ledger.
+            findings.retain(|one| !checks.iter().any(|other| one.says_the_same_as(other)));
+            findings.extend(checks);
             findings.extend(health.drift().into_iter().flat_map(live::Drift::drifted).map(of_drift));
         }
         // Before the first session there is none, and that is no fault.

@@ -8,9 +8,6 @@ use nucleo_matcher::{
 
 use crate::tui::field::Field;
 
-/// The most names that are offered at once.
-pub const OFFERED: usize = 5;
-
 /// A name that can be picked, with what helps to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -41,6 +38,31 @@ impl Choice {
         let count = self.options.len().max(1);
         self.at = if forwards { self.at + 1 } else { self.at + count - 1 } % count;
     }
+
+    /// Whether this letter goes on with what was typed before.
+    #[must_use]
+    pub fn goes_on(&self, sought: &str, letter: char) -> bool {
+        let typed = format!("{sought}{letter}").to_lowercase();
+        !sought.is_empty()
+            && self.options.get(self.at).is_some_and(|(_, shown)| shown.to_lowercase().starts_with(&typed))
+    }
+
+    /// Goes to the option that begins with what was typed: with `sought`, the letters before, and this one, or with this
+    /// one alone; the same letter again goes on to the next. The letters that led there; none when no option begins so.
+    pub fn seek(&mut self, sought: &str, letter: char) -> Option<String> {
+        let count = self.options.len();
+        let typed = format!("{sought}{letter}").to_lowercase();
+        let alone = letter.to_lowercase().to_string();
+        let find = |text: &str, from: usize| {
+            (0..count)
+                .map(|step| (from + step) % count)
+                .find(|at| self.options.get(*at).is_some_and(|(_, shown)| shown.to_lowercase().starts_with(text)))
+        };
+        let first = if sought.is_empty() { None } else { find(&typed, self.at).map(|at| (at, typed)) };
+        let (at, letters) = first.or_else(|| find(&alone, self.at + 1).map(|at| (at, alone.clone())))?;
+        self.at = at;
+        Some(letters)
+    }
 }
 
 /// A name that is typed or picked.
@@ -66,9 +88,7 @@ impl Picker {
         if self.candidates.iter().any(|candidate| candidate.name == typed) {
             return Vec::new();
         }
-        let mut found = best(typed, &self.candidates, |candidate| candidate.name.clone());
-        found.truncate(OFFERED);
-        found
+        best(typed, &self.candidates, |candidate| candidate.name.clone())
     }
 
     /// What the name is that stands there, when it tells.
@@ -274,6 +294,28 @@ mod tests {
         picker.step(true);
         picker.complete();
         assert_eq!((picker.field.text(), picker.is_known()), ("zzz", false));
+    }
+
+    #[test]
+    fn letters_choose_the_option_that_begins_with_them() {
+        let options = vec![("", "as it is"), ("off", "off: nothing"), ("ask", "ask-operator"), ("auto", "Auto-review")];
+        let mut choice = Choice { options, at: 0 };
+        let mut sought = String::new();
+        let mut typed = |choice: &mut Choice, letter: char| {
+            let found = choice.seek(&sought, letter);
+            sought = found.clone().unwrap_or_default();
+            found.map(|_| choice.at)
+        };
+        assert_eq!(typed(&mut choice, 'o'), Some(1));
+        assert_eq!(typed(&mut choice, 'f'), Some(1), "what is typed on stays there");
+        assert_eq!(typed(&mut choice, 'a'), Some(2), "a letter that does not go on begins anew");
+        assert_eq!(typed(&mut choice, 'a'), Some(3), "the same one again: the next");
+        assert_eq!(typed(&mut choice, 'z'), None);
+        assert_eq!(choice.at, 3, "nothing begins so: nothing changes");
+        for (letter, at) in [('a', 0), ('u', 3)] {
+            assert_eq!(typed(&mut choice, letter), Some(at));
+        }
+        assert_eq!(Choice { options: Vec::new(), at: 0 }.seek("", 'a'), None);
     }
 
     #[test]

@@ -140,6 +140,7 @@ mod tests {
             focus: 0,
             refused: None,
             came_back: false,
+            sought: String::new(),
             present: None,
         }
     }

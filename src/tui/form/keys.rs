@@ -14,7 +14,7 @@ use crate::{
         criteria,
         editing::{self, Lines},
         finish,
-        keymap::{Intent, Key},
+        keymap::{Intent, Key, Place},
         layer::Layer,
         message::{Effect, Failure, Load},
         operator, record, sheet,
@@ -53,9 +53,13 @@ fn show(app: &mut App, form: Form, effects: &mut Vec<Effect>) {
 
 /// Carries out a key.
 pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Effect>) {
+    let ways = [Intent::Left, Intent::Right].map(|way| app.key_in(Place::Form, way)).join(" and ");
     let Some(Layer::Form(form)) = app.layers.last_mut() else { return };
     let refused = form.refused.take();
     let came_back = std::mem::take(&mut form.came_back);
+    if !matches!(intent, None | Some(Intent::Toggle)) {
+        form.sought.clear();
+    }
     match intent {
         Some(Intent::Back) => {
             if let Some(Layer::Form(form)) = app.layers.pop() {
@@ -76,21 +80,43 @@ pub fn key(app: &mut App, key: Key, intent: Option<Intent>, effects: &mut Vec<Ef
         Some(Intent::NextField) => drop(form.step(true)),
         Some(Intent::PreviousField) => drop(form.step(false)),
         Some(Intent::StartOver) => start_over(app, effects),
-        intent => in_field(form, key, intent),
+        intent => in_field(form, key, intent, &ways),
     }
 }
 
-/// A key that is about the field with the keyboard.
-fn in_field(form: &mut Form, key: Key, intent: Option<Intent>) {
+/// A key that is about the field with the keyboard. `ways` are the keys that step through a choice.
+fn in_field(form: &mut Form, key: Key, intent: Option<Intent>, ways: &str) {
     let forwards = matches!(intent, Some(Intent::Down | Intent::Right | Intent::Toggle));
     let steps = matches!(intent, Some(Intent::Up | Intent::Down));
     let sideways = matches!(intent, Some(Intent::Left | Intent::Right | Intent::Toggle));
+    let sought = std::mem::take(&mut form.sought);
+    let letter = key.character().filter(|_| intent.is_none());
+    let at = form.focus;
     let Some(entry) = form.focused() else { return };
     let mut fits = true;
     match &mut entry.control {
+        // A blank within a name that is being typed.
+        Control::Choice(choice) if intent == Some(Intent::Toggle) && choice.goes_on(&sought, ' ') => {
+            form.sought = format!("{sought} ");
+        }
         Control::Choice(choice) if sideways => {
             choice.step(forwards);
             recording::side_chosen(form);
+        }
+        Control::Choice(choice) if letter.is_some() => match letter.and_then(|letter| choice.seek(&sought, letter)) {
+            Some(letters) => {
+                form.sought = letters;
+                recording::side_chosen(form);
+            }
+            None => {
+                let words = format!("no choice begins with what you typed; {ways} step through them");
+                form.refused = Some(Fault { entry: Some(at), words });
+            }
+        },
+        Control::Switch(on) if matches!(letter, Some('y' | 'Y' | 'n' | 'N')) => *on = matches!(letter, Some('y' | 'Y')),
+        Control::Switch(_) if letter.is_some() => {
+            let words = format!("y and n choose here, and {ways}");
+            form.refused = Some(Fault { entry: Some(at), words });
         }
         Control::Switch(on) if sideways => *on = !*on,
         Control::Checks(checks) if intent == Some(Intent::Toggle) => checks.toggle(),

@@ -1,6 +1,7 @@
 //! Forms: what a command of the catalogue needs, asked for field by field. A form is its command line being written:
 //! each field is a flag, and what stands in them all is judged by the rules of the command line before anything runs.
 
+mod beforehand;
 mod closing;
 pub mod control;
 mod drafts;
@@ -19,7 +20,6 @@ pub use subjects::{Subject, active, fresh, is_offered, selected_task};
 use serde_json::{Map, Value};
 
 use self::control::{Choice, Control};
-use super::{answers, app::App};
 use crate::actions::{Argv, Command};
 
 /// The longest text of one field, in bytes.
@@ -89,6 +89,8 @@ pub struct Form {
     pub refused: Option<Fault>,
     /// It came back by itself, and no key was pressed in it yet.
     pub came_back: bool,
+    /// The letters that were typed in the choice with the keyboard.
+    pub sought: String,
     /// What it would change, as it is now.
     pub present: Option<present::Present>,
 }
@@ -255,16 +257,6 @@ impl Form {
         })
     }
 
-    /// What has to be known before it is submitted: what stands in its way, as far as the cockpit knows.
-    #[must_use]
-    pub fn warning(&self, app: &App) -> Option<String> {
-        match self.subject {
-            Subject::Interrupt => answers::asks_first(app, self.entries.first()?.control.value()),
-            Subject::CreateTask | Subject::Pair => taken(app, self.entries.first()?.control.value()),
-            _ => None,
-        }
-    }
-
     /// Its command came to nothing: says why, at the field that is named, if one is.
     pub fn refuse(&mut self, why: &str) {
         let entry = self.named_in(why);
@@ -305,18 +297,4 @@ fn put(object: &mut Option<Map<String, Value>>, key: &str, value: Option<Value>)
             within[inner] = value;
         }
     }
-}
-
-/// That a task of this name has ended, and what a new one of the name does to it; none while one is open, too.
-fn taken(app: &App, name: &str) -> Option<String> {
-    let named = || app.board().into_iter().flat_map(|board| &board.tasks).filter(|row| row.task.name == name);
-    if named().any(|row| row.task.state.is_open()) {
-        return None;
-    }
-    let task = &named().max_by_key(|row| row.task.created_at)?.task;
-    Some(format!(
-        "there is a task {name} that is {} already. It stays on record as {}; the name means the new one from then on.",
-        task.word(),
-        task.id
-    ))
 }

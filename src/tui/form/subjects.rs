@@ -343,7 +343,17 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::Handoff => (&[], recording::handoff(app)?),
         Subject::Decide => (&[], recording::decide(app)?),
     };
-    let mut form = Form { subject, about, fixed, entries, focus: 0, refused: None, came_back: false, present: None };
+    let mut form = Form {
+        subject,
+        about,
+        fixed,
+        entries,
+        focus: 0,
+        refused: None,
+        came_back: false,
+        sought: String::new(),
+        present: None,
+    };
     // The keyboard begins where something is to be typed.
     let first = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty());
     // Whose turn is interrupted, and which criterion is meant, is what was selected; what is left to be said comes after.

@@ -447,6 +447,7 @@ pub const BINDINGS: &[Binding] = &[
         "criteria",
         "show the criteria, and settle them there",
     ),
+    moves(Place::Finish, &[c('R')], Intent::Record, "record", "show what was acknowledged, and acknowledge there"),
     does(
         Place::Finish,
         &[c('x')],

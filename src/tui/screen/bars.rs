@@ -157,24 +157,53 @@ pub(super) fn banner(app: &App) -> Line<'static> {
     beside(dispatch.as_ref().map(|summary| (summary.part, summary.text.as_str())), part, &text)
 }
 
+/// Lines below every box: banner and footer.
+pub(super) const BELOW: u16 = 2;
+
 /// The most lines of a notice.
 const NOTICE_LINES: usize = 4;
 
-/// A notice that the banner would cut: it often says what to do, so it takes the lines that it needs, from the banner
-/// upwards, until the next key.
-pub(super) fn long_notice(app: &App, frame: &mut Frame<'_>, banner: Rect) {
-    let Some(notice) = app.notice.as_ref() else { return };
-    let width = usize::from(banner.width).saturating_sub(1);
-    if self::banner(app).spans.iter().any(|span| span.content.ends_with(notice.text.as_str())) {
-        return;
+/// Lines that a box keeps beside a long notice, on a low screen.
+const BOX_LINES: u16 = 8;
+
+/// The lines of a notice that the banner would cut: it often says what to do, so it takes the lines that it needs, from
+/// the banner upwards, until the next key.
+fn long_notice(app: &App) -> Vec<String> {
+    let Some(notice) = app.notice.as_ref() else { return Vec::new() };
+    if banner(app).spans.iter().any(|span| span.content.ends_with(notice.text.as_str())) {
+        return Vec::new();
     }
-    let lines = wrap(&notice.text, width, usize::from(banner.y).min(NOTICE_LINES));
+    let body = app.size.height.saturating_sub(BELOW + 1);
+    let room = if app.layers.is_empty() { body } else { body.saturating_sub(BOX_LINES) };
+    let own = usize::from(!has_more(app));
+    wrap(&notice.text, usize::from(app.size.width).saturating_sub(1), NOTICE_LINES.min(usize::from(room) + own))
+}
+
+/// Whether an alarm or what failed stands in the banner beside a notice: a long one leaves it there.
+fn has_more(app: &App) -> bool {
+    failed_commands(app).is_some() || delivery::summary(app).is_some_and(|summary| summary.alarm.is_some())
+}
+
+/// Whether the banner says something that must be seen now.
+pub(super) fn has_news(app: &App) -> bool {
+    app.notice.is_some() || has_more(app)
+}
+
+/// How many lines a notice takes above the banner.
+pub(super) fn above_banner(app: &App) -> u16 {
+    let lines = long_notice(app).len();
+    u16::try_from(if has_more(app) { lines } else { lines.saturating_sub(1) }).unwrap_or(0)
+}
+
+/// Draws the banner, and what a notice takes above it.
+pub(super) fn draw_banner(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    frame.render_widget(Clear, area);
+    put(frame, area, 0, banner(app));
+    let Some(notice) = app.notice.as_ref() else { return };
+    let lines = long_notice(app);
+    let above = above_banner(app).min(area.y);
     let rows = u16::try_from(lines.len()).unwrap_or(1);
-    let area = Rect { y: banner.y.saturating_sub(rows), height: rows, ..banner };
-    // What stands in the banner beside it, an alarm or what failed, stays there.
-    let has_more =
-        failed_commands(app).is_some() || delivery::summary(app).is_some_and(|summary| summary.alarm.is_some());
-    let area = if has_more { area } else { Rect { y: area.y + 1, ..area } };
+    let area = Rect { y: area.y - above, height: rows, ..area };
     frame.render_widget(Clear, area);
     for (index, text) in lines.into_iter().enumerate() {
         put(frame, area, index, styled(app, notice.part, format!(" {text}")));
@@ -188,7 +217,14 @@ fn failed_commands(app: &App) -> Option<String> {
         1 => ("a command failed".to_owned(), "shows it"),
         count => (format!("{count} commands failed"), "shows them"),
     };
-    Some(app.key_that(Intent::Receipts, does).map_or_else(|| text.clone(), |key| format!("{text}: {key}")))
+    let first = match app.layers.last() {
+        None => "",
+        // They are being looked at.
+        Some(Layer::Receipts(_)) => return Some(text),
+        // What lies over the screen has other keys.
+        Some(_) => "close this first, then ",
+    };
+    Some(app.key_that(Intent::Receipts, does).map_or_else(|| text.clone(), |key| format!("{text}: {first}{key}")))
 }
 
 /// The end of `text`, since a path's end tells more; nothing when there is no room for a useful piece.

@@ -108,12 +108,8 @@ impl Rows for Queues {
         rows(app).into_iter().map(|row| (row.id(), row)).collect()
     }
 
-    fn heading(app: &App) -> String {
-        if app.filter_text.is_empty() {
-            "who delivers, and the queues".to_owned()
-        } else {
-            format!("queues: {}", app.filter_text)
-        }
+    fn heading(_: &App) -> String {
+        "who delivers, and the queues".to_owned()
     }
 
     fn empty(app: &App) -> (Part, String) {
@@ -145,7 +141,7 @@ impl Rows for Queues {
     }
 
     fn areas(app: &App) -> (Rect, Rect) {
-        let body = frames(app.size).body;
+        let body = frames(app).body;
         if app.dispatch.view.whole { (Rect::default(), body) } else { sides(body, app.dispatch.view.detail) }
     }
 
@@ -164,10 +160,7 @@ fn rows(app: &App) -> Vec<Row<'_>> {
     }
     rows.extend(deliveries.health.dispatchers.iter().map(Row::Dispatcher));
     let mut targets: BTreeMap<&str, (&str, Vec<Row<'_>>)> = BTreeMap::new();
-    let commands = deliveries.commands.iter().map(|row| (row.target.as_str(), Row::Command(row)));
-    let items = deliveries.items.iter().filter(|row| row.command_id.is_none());
-    let items = items.map(|row| (row.target.as_str(), Row::Item(row)));
-    for (name, row) in commands.chain(items) {
+    for (name, row) in messages(deliveries) {
         let Some(id) = row.target_id().filter(|id| inbox::passes(app, id)) else { continue };
         targets.entry(id).or_insert_with(|| (name, Vec::new())).1.push(row);
     }
@@ -191,6 +184,19 @@ fn rows(app: &App) -> Vec<Row<'_>> {
         rows.extend(below);
     }
     rows
+}
+
+/// The messages of all targets, each with the name of its own.
+fn messages(deliveries: &Deliveries) -> impl Iterator<Item = (&str, Row<'_>)> {
+    let commands = deliveries.commands.iter().map(|row| (row.target.as_str(), Row::Command(row)));
+    let items = deliveries.items.iter().filter(|row| row.command_id.is_none());
+    commands.chain(items.map(|row| (row.target.as_str(), Row::Item(row))))
+}
+
+/// How many messages the filter hides.
+pub(super) fn hidden(app: &App) -> usize {
+    let hidden = |row: &Row<'_>| row.target_id().is_some_and(|id| !inbox::passes(app, id));
+    app.deliveries().map_or(0, |deliveries| messages(deliveries).filter(|(_, row)| hidden(row)).count())
 }
 
 /// The message that one comes for: the newest that has to be decided, else the newest.

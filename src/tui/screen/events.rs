@@ -21,7 +21,7 @@ use crate::{
         app::App,
         backend::EventQuery,
         keymap::Intent,
-        layer::{About, Reader},
+        layer::{About, Layer, Reader},
         listing::follow,
         message::Failure,
         theme::Part,
@@ -242,6 +242,11 @@ impl EventsState {
         self.follow
     }
 
+    /// Whether only a choice of events is shown.
+    pub(super) fn is_narrowed(&self) -> bool {
+        !self.search.is_empty() || self.kinds != Kinds::All
+    }
+
     /// Shows only events that hold `text`; all when it is empty.
     pub(crate) fn set_search(&mut self, text: &str) {
         text.clone_into(&mut self.search);
@@ -287,12 +292,12 @@ impl EventsState {
 /// How many events the screen shows.
 #[must_use]
 pub fn visible_rows(app: &App) -> usize {
-    usize::from(frames(app.size).body.height.saturating_sub(2))
+    usize::from(frames(app).body.height.saturating_sub(2))
 }
 
 /// Selects the event under a click.
 pub fn click(app: &mut App, at: Position) {
-    let body = frames(app.size).body;
+    let body = frames(app).body;
     if body.contains(at) && at.y >= body.y + 2 {
         let index = app.events.top + usize::from(at.y - body.y - 2);
         if let Some(row) = app.events.rows.get(index) {
@@ -325,6 +330,24 @@ fn label(row: &EventRow) -> String {
     }
 }
 
+/// What hides events, and the keys that show them again. How many are hidden is not known: they are not read.
+pub(super) fn narrowed(app: &App) -> Vec<String> {
+    let state = &app.events;
+    let has_input = matches!(app.layers.last(), Some(Layer::Input(_)));
+    let key = |intent: Intent, does: &str| app.key_that(intent, does).filter(|_| !has_input);
+    let shown = format!("{}{}", state.rows.len(), if state.complete || !state.loaded { "" } else { "+" });
+    let mut pieces = vec![format!("{shown} shown, rest hidden")];
+    if !state.search.is_empty() {
+        let clears = key(Intent::Back, "clears text").unwrap_or_else(|| "text".to_owned());
+        pieces.push(format!("{clears} {}", state.search));
+    }
+    if state.kinds != Kinds::All {
+        let changes = key(Intent::Kinds, "changes").map(|key| format!(", {key}")).unwrap_or_default();
+        pieces.push(format!("only {}{changes}", state.kinds));
+    }
+    pieces
+}
+
 /// Draws the screen.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
     let glyphs = app.settings.glyphs;
@@ -347,9 +370,6 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
         format!("kinds: {}", state.kinds),
         format!("{}{} loaded", state.rows.len(), if state.complete { "" } else { "+" }),
     ]);
-    if !state.search.is_empty() {
-        facts.push(format!("text: {}", state.search));
-    }
     let facts = facts.join(glyphs.separator());
     let half = usize::from(body.width) / 2;
     let left = usize::from(body.width).saturating_sub(facts.width() + 3);
@@ -367,8 +387,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, body: Rect) {
         return;
     }
     if state.rows.is_empty() {
-        let is_narrowed = !state.search.is_empty() || state.kinds != Kinds::All;
-        let text = match (state.loaded, is_narrowed) {
+        let text = match (state.loaded, state.is_narrowed()) {
             (false, _) => " reading the events".to_owned(),
             (true, true) => {
                 let (kinds, text) = (app.key(Intent::Kinds), app.key(Intent::Filter));

@@ -47,10 +47,7 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
                     let texts = wrap(&one_line(told), width.saturating_sub(5), 200);
                     lines.extend(texts.into_iter().map(|text| styled(app, part, format!("     {text}"))));
                 }
-                let by_key = (gate.gate == Gate::Criteria && !gate.ok).then(|| {
-                    let key = app.key_in(Place::Finish, Intent::Criteria);
-                    format!("press {key}: satisfy, accept, put off or drop them there")
-                });
+                let by_key = by_key(app, gate.gate).filter(|_| !gate.ok);
                 for step in by_key.iter().chain(&gate.next) {
                     let texts = wrap(&one_line(step), width.saturating_sub(11), 200);
                     lines.extend(texts.into_iter().enumerate().map(|(row, text)| {
@@ -91,6 +88,29 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
     lines
 }
 
+/// What to press about a gate that is not met.
+fn by_key(app: &App, gate: Gate) -> Option<String> {
+    let key = |intent| app.key_in(Place::Finish, intent);
+    match gate {
+        Gate::Criteria => Some(format!("press {}: satisfy, accept, put off or drop them there", key(Intent::Criteria))),
+        Gate::Acknowledgements => {
+            let form = |intent| app.key_in(Place::Record, intent);
+            let (worker, manager) = (form(Intent::WorkerAck), form(Intent::ManagerAck));
+            Some(format!(
+                "press {}, and there {worker} for the worker or {manager} for the manager: it is on record as your word",
+                key(Intent::Record)
+            ))
+        }
+        Gate::OpenTask
+        | Gate::Permission
+        | Gate::Decision
+        | Gate::Evidence
+        | Gate::AdversarialProof
+        | Gate::Epilogue
+        | Gate::Transcript => None,
+    }
+}
+
 /// What becomes of a session of the task.
 fn becomes(app: &App, name: &str, stops: bool) -> String {
     let row = app.board().and_then(|board| board.sessions.iter().find(|row| row.name == name));
@@ -109,7 +129,12 @@ pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'
     let mut keys = match &finishing.review {
         Some(_) if finishing.is_open() => vec![(Intent::Yes, "finish")],
         Some(_) => {
-            vec![(Intent::Criteria, "criteria"), (Intent::StopTask, "stop the task instead"), (Intent::Reload, "look")]
+            vec![
+                (Intent::Criteria, "criteria"),
+                (Intent::Record, "record"),
+                (Intent::StopTask, "stop the task instead"),
+                (Intent::Reload, "look"),
+            ]
         }
         None => Vec::new(),
     };

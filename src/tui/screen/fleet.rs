@@ -128,7 +128,26 @@ pub fn gone(app: &App) -> usize {
     sessions.iter().filter(|row| row.attention == Attention::Gone && app.filter.matches_session(row, app.now)).count()
 }
 
-/// How many of them are folded into the line below the rows.
+/// How many rows there would be besides without the filter.
+pub(super) fn hidden(app: &App) -> usize {
+    let Some(board) = app.board() else { return 0 };
+    let is_hidden = |row: &&SessionRow| {
+        let is_folded = row.attention == Attention::Gone && !app.attending.shows_gone;
+        !is_folded && !app.filter.matches_session(row, app.now)
+    };
+    board.sessions.iter().filter(is_hidden).count()
+        + orphans(app).filter(|row| !app.filter.matches_task(row, app.now)).count()
+}
+
+/// The open tasks that nobody works on: they have rows of their own.
+fn orphans(app: &App) -> impl Iterator<Item = &TaskRow> {
+    app.board().map_or(&[][..], |board| &board.tasks).iter().filter(|row| {
+        let bound = row.bindings.iter().any(|binding| binding.state == BindingState::Active);
+        row.task.state.is_open() && !bound
+    })
+}
+
+/// How many sessions that pass the filter are gone, and folded into the line below the rows.
 fn folded(app: &App) -> usize {
     let Some(board) = app.board().filter(|_| folds(app)) else { return 0 };
     let is_folded = |row: &&SessionRow| {
@@ -149,10 +168,7 @@ pub fn selected(app: &App) -> Option<Row<'_>> {
 pub fn rows(app: &App) -> Vec<Row<'_>> {
     let Some(board) = app.board() else { return Vec::new() };
     let sessions = board.sessions.iter().filter(|row| shows(app, row)).map(Row::Session);
-    let orphans = board.tasks.iter().filter(|row| {
-        let bound = row.bindings.iter().any(|binding| binding.state == BindingState::Active);
-        row.task.state.is_open() && !bound && app.filter.matches_task(row, app.now)
-    });
+    let orphans = orphans(app).filter(|row| app.filter.matches_task(row, app.now));
     let mut rows: Vec<Row<'_>> = sessions.chain(orphans.map(Row::Task)).collect();
     rows.sort_by_cached_key(|row| (row.urgency(app), row.name().to_owned()));
     rows
@@ -182,7 +198,7 @@ pub(super) struct Areas {
 
 /// Divides the body: under 50 columns one pane, under 80 stacked, from 160 on three columns.
 pub(super) fn areas(app: &App) -> Areas {
-    let body = frames(app.size).body;
+    let body = frames(app).body;
     let Rect { x, y, width, height } = body;
     let column = |from: u16, to: u16| Rect::new(x + from, y, to.saturating_sub(from), height);
     match app.fleet.look {
@@ -310,12 +326,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
 
 fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let rows = rows(app);
-    let total = app.board().map_or(0, |board| board.sessions.len());
-    let mut title = if app.filter_text.is_empty() {
-        "who needs you".to_owned()
-    } else {
-        format!("{} of {total}: {}", rows.len(), app.filter_text)
-    };
+    let mut title = "who needs you".to_owned();
     if !app.fleet.chosen.is_empty() {
         title = format!("{} chosen, {title}", app.fleet.chosen.len());
     }

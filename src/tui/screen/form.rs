@@ -37,6 +37,9 @@ const TEXT_LINES: (usize, usize) = (6, 2);
 /// The most rows of check marks that are shown.
 const CHECK_LINES: usize = 12;
 
+/// Rows of names that can be picked, with the marks of those that are not shown, on a screen without room to spare.
+const PICK_LINES: usize = 5;
+
 /// The drawn fields.
 struct Fields {
     lines: Vec<Line<'static>>,
@@ -48,14 +51,19 @@ struct Fields {
 
 /// Draws the box.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, form: &Form) {
-    let room = boxes(app.size, usize::from(app.size.height)).1;
+    let room = boxes(app, usize::from(app.size.height)).1;
     let width = usize::from(room.width);
     if width < LABEL + 8 || room.height == 0 {
         return;
     }
-    let fields = fields(app, form, width);
     let mut below = below(app, form, width);
     let height = usize::from(room.height);
+    let mut fields = fields(app, form, width, PICK_LINES);
+    // What is left of the screen goes to the names that can be picked.
+    let spare = height.saturating_sub(fields.lines.len() + below.len());
+    if spare > 0 {
+        fields = self::fields(app, form, width, PICK_LINES + spare);
+    }
     // On a low screen the field with the keyboard comes first, then what is wrong with it, then the command line.
     if fields.lines.len() + below.len() > height {
         below.retain(|line| line.width() > 0);
@@ -66,6 +74,9 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, form: &Form) {
     let first = (at + 1).saturating_sub(shown).min(fields.lines.len() - shown);
     // What stands above the cursor in the same field is wanted more than what stands below it.
     let first = if fields.focus.start < first { first } else { fields.focus.start.min(first) };
+    // The whole field, where it fits.
+    let end = fields.focus.end.saturating_sub(shown);
+    let first = if fields.focus.len() <= shown { first.max(end).min(fields.focus.start.max(first)) } else { first };
 
     let inner = boxed(app, frame, form.subject.title(), shown + below.len());
     for (index, line) in fields.lines.into_iter().skip(first).take(shown).enumerate() {
@@ -130,12 +141,12 @@ fn below(app: &App, form: &Form, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn fields(app: &App, form: &Form, width: usize) -> Fields {
+fn fields(app: &App, form: &Form, width: usize, names: usize) -> Fields {
     let mut fields = Fields { lines: Vec::new(), focus: 0..0, cursor: None };
     for (index, entry) in form.entries.iter().enumerate() {
         let is_focused = index == form.focus;
         let start = fields.lines.len();
-        let (lines, cursor) = entry_lines(app, entry, form.present(entry), is_focused, width - LABEL);
+        let (lines, cursor) = entry_lines(app, entry, form.present(entry), is_focused, (width - LABEL, names));
         for (row, line) in lines.into_iter().enumerate() {
             let label = if row == 0 { label(app, entry, is_focused) } else { Span::raw(" ".repeat(LABEL)) };
             let mut spans = vec![label];
@@ -162,7 +173,13 @@ fn label(app: &App, entry: &Entry, is_focused: bool) -> Span<'static> {
 type Drawn = (Vec<Line<'static>>, Option<(usize, usize)>);
 
 /// A field's lines and where its cursor stands.
-fn entry_lines(app: &App, entry: &Entry, present: Option<&str>, is_focused: bool, width: usize) -> Drawn {
+fn entry_lines(
+    app: &App,
+    entry: &Entry,
+    present: Option<&str>,
+    is_focused: bool,
+    (width, names): (usize, usize),
+) -> Drawn {
     match &entry.control {
         Control::Line(_) | Control::Pick(_) if present.is_some() && !is_focused => {
             let text = format!("as it is: {}", present.unwrap_or_default());
@@ -180,7 +197,7 @@ fn entry_lines(app: &App, entry: &Entry, present: Option<&str>, is_focused: bool
             let text = if *on { "[x] yes" } else { "[ ] no" };
             (vec![styled(app, Part::Text, text)], None)
         }
-        Control::Pick(picker) => pick(app, picker, is_focused, width),
+        Control::Pick(picker) => pick(app, picker, is_focused, width, names),
         Control::Checks(checks) => check_marks(app, checks, is_focused, width),
     }
 }
@@ -214,22 +231,48 @@ fn text(app: &App, field: &Field, is_focused: bool, width: usize) -> Drawn {
     (lines, Some((row.saturating_sub(first), column)))
 }
 
-/// A name, and while it is sought the names that fit.
-fn pick(app: &App, picker: &Picker, is_focused: bool, width: usize) -> Drawn {
+/// A name, and while it is sought the names that fit: so many rows of them, around the one that was sought out, and how
+/// many more there are.
+fn pick(app: &App, picker: &Picker, is_focused: bool, width: usize, rows: usize) -> Drawn {
     let (mut lines, cursor) = one_line(app, &picker.field, width);
     if let (Some(about), Some(line)) = (picker.told(), lines.last_mut()) {
         let room = width.saturating_sub(line.width() + 2);
         line.push_span(span(app, Part::Dim, format!("  {}", cut(about, room, app.settings.glyphs))));
     }
     if is_focused {
-        for (index, candidate) in picker.offered().into_iter().enumerate() {
+        let offered = picker.offered();
+        let shown = window(offered.len(), picker.at.unwrap_or(0), rows);
+        let more = |count: usize, whence: &str| styled(app, Part::Warning, format!("  {count} more {whence}"));
+        if shown.start > 0 {
+            lines.push(more(shown.start, "above"));
+        }
+        let rest = offered.len() - shown.end;
+        for (index, candidate) in offered.into_iter().enumerate().take(shown.end).skip(shown.start) {
             let chosen = picker.at == Some(index);
             let text = format!("{} {}  {}", if chosen { ">" } else { " " }, candidate.name, candidate.about);
             let part = if chosen { Part::Selected } else { Part::Dim };
             lines.push(styled(app, part, cut(&text, width, app.settings.glyphs)));
         }
+        if rest > 0 {
+            lines.push(more(rest, "below"));
+        }
     }
     (lines, cursor)
+}
+
+/// Which of `count` names are shown in so many lines, so that the one at `at` is among them; a line goes to each mark of
+/// those that are not.
+fn window(count: usize, at: usize, lines: usize) -> std::ops::Range<usize> {
+    let lines = lines.max(3);
+    if count <= lines {
+        0..count
+    } else if at < lines - 1 {
+        0..lines - 1
+    } else if at + lines > count {
+        count + 1 - lines..count
+    } else {
+        at + 3 - lines..at + 1
+    }
 }
 
 fn check_marks(app: &App, checks: &Checks, is_focused: bool, width: usize) -> Drawn {
@@ -260,4 +303,20 @@ fn check_marks(app: &App, checks: &Checks, is_focused: bool, width: usize) -> Dr
         lines.push(styled(app, Part::Dim, format!("{} in all", rows.len())));
     }
     (lines, is_focused.then_some((at - first, 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sought_name_is_among_those_shown_and_no_line_is_wasted() {
+        proptest::proptest!(|(count in 0usize..40, at in 0usize..40, lines in 3usize..20)| {
+            let at = at.min(count.saturating_sub(1));
+            let shown = window(count, at, lines);
+            proptest::prop_assert!(shown.end <= count && (count == 0 || shown.contains(&at)), "{shown:?}");
+            let used = shown.len() + usize::from(shown.start > 0) + usize::from(shown.end < count);
+            proptest::prop_assert_eq!(used, count.min(lines));
+        });
+    }
 }

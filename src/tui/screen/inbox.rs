@@ -9,7 +9,7 @@ use super::{
     nothing,
 };
 use crate::{
-    actions::{Judged, PutToOperator},
+    actions::{Deliveries, Judged, PutToOperator},
     base::{
         Timestamp,
         text::{one_line, visible_line},
@@ -30,6 +30,9 @@ use crate::{
 
 /// The most lines of a message in the detail.
 const MESSAGE_LINES: usize = 500;
+
+/// The heading of what is no question.
+const MESSAGES: &str = "messages";
 
 /// Columns of who sends what to whom.
 const WHO_COLUMNS: usize = 14;
@@ -114,13 +117,8 @@ impl Rows for Inbox {
     /// first within each.
     fn rows(app: &App) -> Vec<(String, Row<'_>)> {
         let Some(deliveries) = app.deliveries() else { return Vec::new() };
-        // What was delivered is shown as what lies in the inbox; what was taken back is nobody's business any more.
-        let commands = deliveries
-            .commands
-            .iter()
-            .filter(|row| row.phase.holds_the_line() || row.phase.is_dead_letter() || row.phase == Phase::Ambiguous);
-        let mut rows: Vec<Row<'_>> = commands.map(Row::Command).chain(deliveries.items.iter().map(Row::Item)).collect();
-        rows.retain(|row| row.target_id().is_some_and(|id| passes(app, id)));
+        let mut rows: Vec<Row<'_>> =
+            unfiltered(deliveries).filter(|row| row.target_id().is_some_and(|id| passes(app, id))).collect();
         rows.sort_by_key(Row::tier);
         questions(app).map(Row::Question).chain(rows).map(|row| (row.id(), row)).collect()
     }
@@ -128,7 +126,7 @@ impl Rows for Inbox {
     fn heading(app: &App) -> String {
         match questions(app).count() {
             // Scrolled beyond them, or none.
-            count if count <= app.inbox_view.list.top => messages(app),
+            count if count <= app.inbox_view.list.top => MESSAGES.to_owned(),
             1 => "1 question to you".to_owned(),
             count => format!("{count} questions to you"),
         }
@@ -136,7 +134,7 @@ impl Rows for Inbox {
 
     fn section(app: &App) -> Option<(usize, String)> {
         let count = questions(app).count();
-        (count > 0 && Self::rows(app).len() > count).then(|| (count, messages(app)))
+        (count > 0 && Self::rows(app).len() > count).then(|| (count, MESSAGES.to_owned()))
     }
 
     fn empty(app: &App) -> (Part, String) {
@@ -185,6 +183,22 @@ impl Rows for Inbox {
     }
 }
 
+/// The messages of all sessions. What was delivered is shown as what lies in the inbox; what was taken back is nobody's
+/// business any more.
+fn unfiltered(deliveries: &Deliveries) -> impl Iterator<Item = Row<'_>> {
+    let commands = deliveries
+        .commands
+        .iter()
+        .filter(|row| row.phase.holds_the_line() || row.phase.is_dead_letter() || row.phase == Phase::Ambiguous);
+    commands.map(Row::Command).chain(deliveries.items.iter().map(Row::Item))
+}
+
+/// How many rows there would be besides without the filter.
+pub(super) fn hidden(app: &App) -> usize {
+    let messages = app.deliveries().map_or(0, |deliveries| unfiltered(deliveries).count());
+    (messages + operator::questions(app).len()).saturating_sub(Inbox::rows(app).len())
+}
+
 /// The questions whose task passes the filter.
 fn questions(app: &App) -> impl Iterator<Item = &PutToOperator> {
     let tasks = app.board().map_or(&[][..], |board| &board.tasks);
@@ -192,10 +206,6 @@ fn questions(app: &App) -> impl Iterator<Item = &PutToOperator> {
         app.filter_text.is_empty()
             || tasks.iter().any(|row| row.task.id == question.task_id && app.filter.matches_task(row, app.now))
     })
-}
-
-fn messages(app: &App) -> String {
-    if app.filter_text.is_empty() { "messages".to_owned() } else { format!("messages: {}", app.filter_text) }
 }
 
 /// Whether what is for this session passes the filter.

@@ -2,14 +2,14 @@
 
 use ratatui::{
     Frame,
-    layout::{Position, Rect, Size},
+    layout::{Position, Rect},
     symbols::border,
     text::{Line, Span},
     widgets::{Block, Clear},
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{put, span, styled};
+use super::{bars, put, span, styled};
 use crate::{
     actions::{Action, QuestionView},
     base::text,
@@ -41,12 +41,16 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
     horizontal_bottom: "-",
 };
 
-/// The box of a layer and, inside its border, the place for its text.
-pub(super) fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
+/// The box of a layer and, inside its border, the place for its text. It ends above the banner and what a notice takes:
+/// neither is ever hidden by it.
+pub(super) fn boxes(app: &App, lines: usize) -> (Rect, Rect) {
+    let size = app.size;
     let width = size.width.saturating_sub(4).min(100);
-    let most = size.height.saturating_sub(2);
+    let bottom = size.height.saturating_sub(bars::BELOW + bars::above_banner(app));
+    let most = bottom.saturating_sub(1);
     let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).clamp(3.min(most), most);
-    let outer = Rect::new((size.width - width) / 2, (size.height - height) / 2, width, height);
+    let y = ((size.height - height) / 2).min(bottom - height);
+    let outer = Rect::new((size.width - width) / 2, y, width, height);
     let inner = Rect::new(outer.x + 2, outer.y + 1, outer.width.saturating_sub(4), outer.height.saturating_sub(2));
     (outer, inner)
 }
@@ -54,7 +58,7 @@ pub(super) fn boxes(size: Size, lines: usize) -> (Rect, Rect) {
 /// Draws the empty box of a layer with so many lines; the place for its text.
 pub(super) fn boxed(app: &App, frame: &mut Frame<'_>, title: &str, lines: usize) -> Rect {
     let glyphs = app.settings.glyphs;
-    let (outer, inner) = boxes(app.size, lines);
+    let (outer, inner) = boxes(app, lines);
     let title = cut(title, usize::from(outer.width).saturating_sub(6), glyphs);
     let block = Block::bordered()
         .border_set(if glyphs.is_ascii() { ASCII_BORDER } else { border::PLAIN })
@@ -67,7 +71,7 @@ pub(super) fn boxed(app: &App, frame: &mut Frame<'_>, title: &str, lines: usize)
 
 /// The text width of every box.
 pub(super) fn text_width(app: &App) -> usize {
-    usize::from(boxes(app.size, 0).1.width)
+    usize::from(boxes(app, 0).1.width)
 }
 
 /// How far the top layer can be scrolled.
@@ -80,7 +84,13 @@ pub fn overflow(app: &App) -> usize {
 /// How many lines of its text the top layer shows when there are more than fit.
 pub(super) fn room(app: &App) -> usize {
     let below_count = app.layers.last().map_or(0, |layer| below(app, layer, 0).len());
-    usize::from(boxes(app.size, usize::from(app.size.height)).1.height).saturating_sub(below_count)
+    usize::from(boxes(app, usize::from(app.size.height)).1.height).saturating_sub(below_count)
+}
+
+/// How far a page goes in the top layer: nothing is passed over.
+#[must_use]
+pub fn page(app: &App) -> usize {
+    room(app).max(1)
 }
 
 /// Keys with a word each, in as many lines as they take.
@@ -115,7 +125,7 @@ fn key_lines_behind(
 
 /// How many of so many lines do not fit above those that stay below them.
 fn hidden(app: &App, lines: usize, below: usize) -> usize {
-    let inner = boxes(app.size, lines + below).1;
+    let inner = boxes(app, lines + below).1;
     lines.saturating_sub(usize::from(inner.height).saturating_sub(below))
 }
 
@@ -131,7 +141,7 @@ pub fn first_line(app: &App, asked: &Asked) -> usize {
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, layer: &Layer) {
     let lines = lines(app, layer);
     let below_count = below(app, layer, 0).len();
-    let (outer, inner) = boxes(app.size, lines.len() + below_count);
+    let (outer, inner) = boxes(app, lines.len() + below_count);
     let (title, scroll) = match layer {
         Layer::Help { filter, scroll, .. } if filter.is_empty() => {
             ("help: keys and signs (type to search)".to_owned(), *scroll)
@@ -335,6 +345,20 @@ pub(super) fn wrapped(app: &App, part: Part, text: &str, width: usize) -> Vec<Li
 /// The most lines of a hint above the input line.
 const MOST_HINTS: usize = 6;
 
+/// What belongs into the input line or what is wrong with it, in lines of this width: it is never cut.
+pub(super) fn hints(app: &App, input: &Input, width: usize) -> (Part, Vec<String>) {
+    let take = app.key_in(Place::Input, Intent::Accept);
+    let (part, hint) = match (&input.error, input.purpose) {
+        (Some(error), _) => (Part::Error, error.clone()),
+        (None, Purpose::Filter) => {
+            (Part::Dim, "state:needs-you is:unread task:name session:w1 age>10m -state:idle \"text\"".to_owned())
+        }
+        (None, Purpose::Search) => (Part::Dim, format!("events that hold this text; {take} searches")),
+        (None, Purpose::Jump) => (Part::Dim, format!("the line that holds this byte; {take} goes there")),
+    };
+    (part, wrap(&hint, width.saturating_sub(1), MOST_HINTS))
+}
+
 /// Draws the input line over the footer, and what is wrong with it over the banner.
 pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, input: &Input) {
     let glyphs = app.settings.glyphs;
@@ -351,17 +375,9 @@ pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, i
     put(frame, line, 0, Line::from(vec![span(app, Part::Key, label), span(app, Part::Text, cut(&text, room, glyphs))]));
     let column = line.x + u16::try_from(label.width() + text.width()).unwrap_or(0);
     frame.set_cursor_position(Position::new(column.min(line.right().saturating_sub(1)), line.y));
-    let take = app.key_in(Place::Input, Intent::Accept);
-    let (part, hint) = match (&input.error, input.purpose) {
-        (Some(error), _) => (Part::Error, error.clone()),
-        (None, Purpose::Filter) => {
-            (Part::Dim, "state:needs-you is:unread task:name session:w1 age>10m -state:idle \"text\"".to_owned())
-        }
-        (None, Purpose::Search) => (Part::Dim, format!("events that hold this text; {take} searches")),
-        (None, Purpose::Jump) => (Part::Dim, format!("the line that holds this byte; {take} goes there")),
-    };
-    // It takes as many lines as it needs, from the banner upwards: what is wrong is never cut.
-    let lines = wrap(&hint, usize::from(above.width).saturating_sub(1), usize::from(above.bottom()).min(MOST_HINTS));
+    // It takes as many lines as it needs, from the banner upwards.
+    let (part, mut lines) = hints(app, input, above.width.into());
+    lines.truncate(above.bottom().into());
     let rows = u16::try_from(lines.len()).unwrap_or(1);
     let above = Rect { y: above.bottom().saturating_sub(rows), height: rows, ..above };
     frame.render_widget(Clear, above);

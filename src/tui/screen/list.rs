@@ -57,7 +57,7 @@ pub trait Rows {
 
     /// Where the list and the pane beside it are.
     fn areas(app: &App) -> (Rect, Rect) {
-        sides(frames(app.size).body, Self::view(app).detail)
+        sides(frames(app).body, Self::view(app).detail)
     }
 
     /// Whether the list, and whether the pane beside it, has the keyboard.

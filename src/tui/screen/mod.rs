@@ -16,6 +16,7 @@ pub mod inbox;
 pub mod layers;
 pub mod legend;
 pub mod list;
+mod narrowed;
 mod nothing;
 mod nudge;
 pub mod palette;
@@ -61,17 +62,21 @@ pub fn is_too_small(size: Size) -> bool {
 /// The lines of the screen.
 pub(super) struct Frames {
     header: Rect,
+    narrowed: Rect,
     pub(super) body: Rect,
     banner: Rect,
     footer: Rect,
 }
 
-/// Divides the terminal.
-pub(super) fn frames(size: Size) -> Frames {
+/// Divides the terminal. While rows are hidden, the line that says so stands above the body.
+pub(super) fn frames(app: &App) -> Frames {
+    let size = app.size;
+    let narrowed = u16::from(narrowed::is_narrowed(app));
     let line = |y: u16| Rect::new(0, y, size.width, 1.min(size.height.saturating_sub(y)));
     Frames {
         header: line(0),
-        body: Rect::new(0, 1, size.width, size.height.saturating_sub(3)),
+        narrowed: Rect { height: narrowed, ..line(1) },
+        body: Rect::new(0, 1 + narrowed, size.width, size.height.saturating_sub(3 + narrowed)),
         banner: line(size.height.saturating_sub(2)),
         footer: line(size.height.saturating_sub(1)),
     }
@@ -91,8 +96,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         put(frame, area, 0, Line::raw(cut(&text, area.width.into(), app.settings.glyphs)));
         return;
     }
-    let frames = frames(size);
+    let frames = frames(app);
     put(frame, frames.header, 0, bars::header(app));
+    put(frame, frames.narrowed, 0, narrowed::line(app));
     match &app.board {
         // Drawn whatever is known of the board.
         _ if app.screen == Screen::Doctor => doctor::Findings.draw(app, frame),
@@ -109,8 +115,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             (_, None) => events::draw(app, frame, frames.body),
         },
     }
-    put(frame, frames.banner, 0, bars::banner(app));
-    bars::long_notice(app, frame, frames.banner);
+    bars::draw_banner(app, frame, banner_at(app, frames.banner));
     put(frame, frames.footer, 0, bars::footer(app));
     if let Some(layer) = app.layers.last() {
         match layer {
@@ -132,6 +137,13 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             }
         }
     }
+}
+
+/// Where the banner is: above the input line's hint when it says something that must be seen now.
+fn banner_at(app: &App, banner: Rect) -> Rect {
+    let Some(Layer::Input(input)) = app.layers.last().filter(|_| bars::has_news(app)) else { return banner };
+    let (_, hints) = layers::hints(app, input, banner.width.into());
+    Rect { y: banner.y.saturating_sub(u16::try_from(hints.len()).unwrap_or(0)), ..banner }
 }
 
 /// Puts a line into the `index`th row of `area`.

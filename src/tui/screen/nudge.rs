@@ -21,7 +21,7 @@ const TEXT_LINES: usize = 12;
 /// Draws the box.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, nudge: &Nudge) {
     let glyphs = app.settings.glyphs;
-    let room = boxes(app.size, usize::from(app.size.height)).1;
+    let room = boxes(app, usize::from(app.size.height)).1;
     let width = usize::from(room.width);
     if width == 0 || room.height == 0 {
         return;

@@ -30,7 +30,7 @@ const MOST: usize = 14;
 /// How many rows are shown.
 #[must_use]
 pub fn visible_rows(app: &App) -> usize {
-    usize::from(boxes(app.size, usize::from(app.size.height)).1.height).saturating_sub(BELOW + 1).min(MOST)
+    usize::from(boxes(app, usize::from(app.size.height)).1.height).saturating_sub(BELOW + 1).min(MOST)
 }
 
 /// Draws the box.

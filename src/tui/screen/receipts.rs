@@ -111,7 +111,7 @@ fn way(app: &App, receipt: &Receipt, sent: &Sent) -> Vec<(Part, String)> {
 /// Draws the box: for each command how it stands and since when, below it its command line.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, selected: u64) {
     let list = app.receipts.list();
-    let room = usize::from(boxes(app.size, usize::from(app.size.height)).1.height);
+    let room = usize::from(boxes(app, usize::from(app.size.height)).1.height);
     let visible = (room / LINES).max(1).min(list.len());
     let at = list.iter().position(|receipt| receipt.number == selected).unwrap_or(0);
     let first = (at + 1).saturating_sub(visible);

@@ -59,7 +59,7 @@ struct Areas {
 /// Divides the body: under 50 columns one pane, under 160 the task above its sessions and the one that has the keyboard
 /// larger, from 160 on three columns. Without a pair the task has all of it.
 fn areas(app: &App) -> Areas {
-    let body = frames(app.size).body;
+    let body = frames(app).body;
     let Rect { x, y, width, height } = body;
     let focus = pair::focus(app);
     let whole = |focus: End| match focus {
@@ -175,8 +175,8 @@ impl Rows for Tasks {
         app.tasks().into_iter().map(|row| (row.task.id.clone(), row)).collect()
     }
 
-    fn heading(app: &App) -> String {
-        if app.filter_text.is_empty() { "tasks".to_owned() } else { format!("tasks: {}", app.filter_text) }
+    fn heading(_: &App) -> String {
+        "tasks".to_owned()
     }
 
     fn empty(app: &App) -> (Part, String) {

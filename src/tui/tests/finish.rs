@@ -1,6 +1,6 @@
 //! Finishing a task by keys: every gate is shown first, and nothing is done while one is not met.
 
-use super::fake::{app, lines, nudge, press, put, quiet, review, screen, shown_criteria};
+use super::fake::{app, lines, nudge, press, put, quiet, record, review, screen, shown_criteria};
 use crate::{
     actions::{Command, Deliveries, PutToOperator},
     base::{Error, Timestamp},
@@ -52,6 +52,22 @@ fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((finish.task.as_str(), finish.end.stop_worker, finish.end.stop_manager), ("parser", true, false));
     assert!(app.layers.is_empty());
+}
+
+#[test]
+fn a_missing_acknowledgement_is_made_from_the_gates() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 F");
+    answer(&mut app, false);
+    let shown = screen(&app).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("press R, and there w for the worker or m for the manager"), "{shown}");
+    assert_eq!(press(&mut app, "R"), [Effect::Load(Load::Record(TASK.into()))]);
+    update(&mut app, Msg::Record(TASK.into(), Ok(record())));
+    press(&mut app, "m");
+    assert!(screen(&app).contains("acknowledge the terms for the manager"), "{}", screen(&app));
+    // Back at the gates they are looked at anew.
+    assert_eq!(press(&mut app, "Esc Esc"), [Effect::Load(Load::Review(TASK.into()))]);
+    assert!(matches!(app.layers.last(), Some(Layer::Finish(_))), "{:?}", app.layers);
 }
 
 #[test]

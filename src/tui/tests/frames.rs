@@ -26,7 +26,7 @@ use crate::{
         layer::{About, Layer, Purpose},
         message::Msg,
         screen::draw,
-        theme::ThemeName,
+        theme::{Part, ThemeName},
     },
 };
 
@@ -69,6 +69,12 @@ const FRAMES: &[Frame] = &[
         write(&mut app, "task:nothing");
         keys(app, "Enter")
     }),
+    ("inbox_filtered", |width, height| {
+        let mut app = keys(app_with_messages(width, height), "4 /");
+        write(&mut app, "session:w1");
+        keys(app, "Enter")
+    }),
+    ("events_narrowed", |width, height| keys(with_events(width, height), "t / p a r Enter")),
     ("task", |width, height| keys(app(width, height), "2")),
     ("task_detail", |width, height| keys(app(width, height), "2 Tab")),
     ("task_messages", |width, height| keys(app_with_messages(width, height), "2")),
@@ -90,6 +96,13 @@ const FRAMES: &[Frame] = &[
         let mut app = keys(app(width, height), "2 F");
         update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
         update(&mut app, Msg::Deliveries(Ok(left_over())));
+        app
+    }),
+    ("finish_notice", |width, height| {
+        let mut app = keys(app(width, height), "2 F");
+        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        let what = "nothing is stopped: w1 was bound to another task a moment ago; look at it there, and stop it with its own key";
+        app.say(Part::Warning, what);
         app
     }),
     ("finish_met", |width, height| {
@@ -315,6 +328,11 @@ const FRAMES: &[Frame] = &[
     ("form_budget", |width, height| with_form(width, height, Subject::Budget)),
     ("form_settle_open", |width, height| keys(app_with_questions(width, height), "4 g Enter")),
     ("form_terms", |width, height| with_form(width, height, Subject::Terms)),
+    ("form_permissions", |width, height| {
+        let mut app = keys(app(width, height), "2 P");
+        update(&mut app, Msg::Policy("task-parser".into(), Ok(policy())));
+        keys(app, "e Tab Tab Tab Down Down Down Down Down Down Down")
+    }),
     ("form_contract", |width, height| with_form(width, height, Subject::Contract)),
     ("form_step", |width, height| with_form(width, height, Subject::Step)),
     ("form_reviewer", |width, height| with_form(width, height, Subject::Reviewer)),

@@ -1,6 +1,8 @@
 //! The cockpit tested at three levels: keys in and effects out, frames, the whole loop.
 
 mod answers;
+mod bars;
+mod choices;
 mod criteria;
 mod diff;
 mod driven;
