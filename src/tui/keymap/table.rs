@@ -449,6 +449,14 @@ pub const BINDINGS: &[Binding] = &[
     ),
     does(
         Place::Finish,
+        &[c('d')],
+        Intent::EndSaid,
+        "finish-task",
+        "decision",
+        "say why it is finished, and name the decision behind it",
+    ),
+    does(
+        Place::Finish,
         &[c('x')],
         Intent::StopTask,
         "stop-task",
