@@ -317,6 +317,31 @@ fn text_that_scrolled_away_does_not_count() {
 }
 
 #[test]
+fn many_screens_are_read_by_one_client() {
+    let Some(server) = TmuxServer::start() else { return };
+    let scripts =
+        ["exec cat", "echo one; echo; echo '  three '; exec cat", "seq 1 60; printf 'no end of line'; exec cat"];
+    let panes: Vec<_> = (0..)
+        .zip(scripts)
+        .map(|(number, script)| server.session(&format!("w{number}"), &["sh", "-c", script]).pane)
+        .collect();
+    server.wait_for_text(panes[1], "three");
+    server.wait_for_text(panes[2], "no end of line");
+    // More than one client is asked for.
+    let all: Vec<_> = panes.iter().copied().cycle().take(241).collect();
+    let alone: Vec<_> =
+        panes.iter().map(|pane| server.tmux().capture(*pane, CaptureOptions::default()).unwrap()).collect();
+    let screens = server.tmux().captures(&all).unwrap();
+    assert_eq!(screens.len(), all.len());
+    for (screen, wanted) in screens.iter().zip(alone.iter().cycle()) {
+        assert_eq!(screen, wanted);
+    }
+    assert_eq!(server.tmux().captures(&[]).unwrap(), Vec::<String>::new());
+    let with_a_stranger = [panes[0], PaneId::new(999), panes[1]];
+    assert_eq!(server.tmux().captures(&with_a_stranger), Err(TmuxError::NotFound("pane: %999".to_owned())));
+}
+
+#[test]
 fn control_keys_need_no_text() {
     let Some(server) = TmuxServer::start() else { return };
     let made =

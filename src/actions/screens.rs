@@ -23,6 +23,9 @@ const SETTLED: Duration = Duration::from_millis(1_100);
 /// A screen is read again after this long in any case: a person can have tmux reset it without any output.
 const KEPT: Duration = Duration::from_secs(30);
 
+/// Screens that are kept for longer than this are read again together, when one of them is due.
+const NEARLY: Duration = Duration::from_secs(20);
+
 /// What title and screen of a pane say.
 #[derive(Debug, Clone)]
 pub(super) struct PaneSeen {
@@ -70,6 +73,27 @@ impl Screens {
         self.0.retain(|_, screen| std::mem::take(&mut screen.is_in_use));
     }
 
+    /// Reads what was kept too long again, in one go: fifty screens one by one are fifty clients of tmux. `listed` is what
+    /// tmux has just told of its panes.
+    pub(super) fn renew(&mut self, tmux: &dyn Tmux, listed: &[PaneInfo]) {
+        let now = Instant::now();
+        let age = |read_at: Instant| now.duration_since(read_at);
+        let old = self.0.values_mut().filter_map(|screen| {
+            let seen = screen.seen.as_mut().filter(|(read_at, _)| age(*read_at) >= NEARLY)?;
+            listed.contains(&screen.info).then_some((&screen.info, seen))
+        });
+        let old: Vec<_> = old.collect();
+        if !old.iter().any(|(_, (read_at, _))| age(*read_at) >= KEPT) {
+            return;
+        }
+        let panes: Vec<_> = old.iter().map(|(info, _)| info.id).collect();
+        // One that went meanwhile hides the others; then each is read by itself.
+        let Ok(screens) = tmux.captures(&panes) else { return };
+        for ((info, seen), screen) in old.into_iter().zip(screens) {
+            *seen = (now, PaneSeen::of(info, screen));
+        }
+    }
+
     /// The screen of the session's pane, which tmux has just listed.
     pub(super) fn look(&mut self, tmux: &dyn Tmux, session_id: &str, info: PaneInfo) -> Result<PaneSeen, TmuxError> {
         let now = Instant::now();
@@ -91,7 +115,10 @@ impl Screens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{process::ProcessId, tmux::ScriptedTmux};
+    use crate::ports::{
+        process::ProcessId,
+        tmux::{PaneId, ScriptedTmux},
+    };
 
     #[test]
     fn a_screen_is_read_again_when_something_may_have_been_printed() {
@@ -120,6 +147,44 @@ mod tests {
         printed_at(None);
         assert_eq!(look("no word of tmux", SETTLED), "no word of tmux");
         assert_eq!(look("none again", SETTLED), "none again");
+    }
+
+    #[test]
+    fn old_screens_are_read_again_together() {
+        let tmux = ScriptedTmux::default();
+        let mut screens = Screens::default();
+        let panes: Vec<_> = (0..3)
+            .map(|number| {
+                let pane = tmux.add_session(&format!("s{number}"), ProcessId { pid: 7 + number, start_ticks: 1 }).pane;
+                tmux.change(pane, |pane| pane.info.output_at = Some(100));
+                tmux.set_screen(pane, "before");
+                pane
+            })
+            .collect();
+        let mut round = |passed: [Duration; 3]| {
+            screens.begin_round();
+            for ((_, screen), passed) in screens.0.iter_mut().zip(passed) {
+                screen.since -= passed;
+                screen.seen = screen.seen.take().map(|(at, seen)| (at - passed, seen));
+            }
+            let listed = tmux.panes().unwrap();
+            screens.renew(&tmux, &listed);
+            let shown = |(number, pane): (usize, &PaneId)| {
+                let info = listed.iter().find(|info| info.id == *pane).unwrap().clone();
+                screens.look(&tmux, &format!("s{number}"), info).unwrap().screen.trim().to_owned()
+            };
+            panes.iter().enumerate().map(shown).collect::<Vec<_>>()
+        };
+        round([Duration::ZERO; 3]);
+        assert_eq!(round([SETTLED; 3]), ["before", "before", "before"]);
+        for pane in &panes {
+            tmux.set_screen(*pane, "reset");
+        }
+        assert_eq!(round([NEARLY; 3]), ["before", "before", "before"], "none is due");
+        assert_eq!(round([KEPT - NEARLY, Duration::ZERO, Duration::ZERO]), ["reset", "reset", "reset"], "one is");
+        tmux.set_screen(panes[1], "again");
+        tmux.change(panes[1], |pane| pane.info.output_at = Some(101));
+        assert_eq!(round([KEPT, Duration::ZERO, Duration::ZERO]), ["reset", "again", "reset"], "the listed one");
     }
 
     #[test]

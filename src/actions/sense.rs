@@ -108,12 +108,16 @@ impl Observer {
             return;
         };
         let tmux = cx.tmux(session.tmux_socket.as_deref());
-        let list = || Listed { at: cx.now(), taken: Instant::now(), panes: tmux.panes() };
-        let listed = self.panes.entry(session.tmux_socket.clone()).or_insert_with(list);
         // A server that does not answer is not asked again in this round: others wait.
-        if listed.panes.is_ok() && listed.taken.elapsed() > LISTED {
-            *listed = list();
+        let is_fresh = |listed: &Listed| listed.panes.is_err() || listed.taken.elapsed() <= LISTED;
+        if !self.panes.get(&session.tmux_socket).is_some_and(is_fresh) {
+            let listed = Listed { at: cx.now(), taken: Instant::now(), panes: tmux.panes() };
+            if let Ok(panes) = &listed.panes {
+                self.screens.renew(&*tmux, panes);
+            }
+            self.panes.insert(session.tmux_socket.clone(), listed);
         }
+        let listed = &self.panes[&session.tmux_socket];
         let now = listed.at;
         let gone = |reason: String| {
             let reading = reading(Source::Screen, Condition::Unknown, "pane_gone", reason);
@@ -179,7 +183,9 @@ impl Observer {
         if look.thread_id.is_some() || !due || cx.processes().liveness(process) != Liveness::Alive {
             return;
         }
-        self.files_due.insert(session.id.clone(), Timestamp::from_millis(now.as_millis() + FILES_EVERY_MILLIS));
+        // The same moment for all, so that one round walks the process table for them together.
+        let due = (now.as_millis().div_euclid(FILES_EVERY_MILLIS) + 1) * FILES_EVERY_MILLIS;
+        self.files_due.insert(session.id.clone(), Timestamp::from_millis(due));
         let parents = self.parents.get_or_insert_with(|| cx.processes().parents().unwrap_or_default());
         let tree = running::own_tree_among(cx, process.pid, parents);
         look.held = tree.into_iter().find_map(|pid| running::held_by(cx, pid));

@@ -1,7 +1,7 @@
 //! Takes new rollout lines as they are written.
 //!
-//! File events are only a hint: they say which session to look at at once. A sweep every second compares sizes, so
-//! that nothing depends on a notification that a file system, a limit or a replaced file has swallowed.
+//! File events are only a hint: they say which session to look at at once. A sweep every two seconds, or every second
+//! where there are no such events, compares sizes, so that nothing depends on a notification that a file system, a limit or a replaced file has swallowed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,13 +20,15 @@ use crate::actions::live::{self, Watched};
 
 /// Appends within this time are taken together.
 const COALESCE: Duration = Duration::from_millis(30);
-const SWEEP: Duration = Duration::from_secs(1);
+/// How often sizes are compared, with and without events of the file system.
+const SWEEP: Duration = Duration::from_secs(2);
+const SWEEP_ALONE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(parts: Parts) {
     let (hints, mut hinted) = mpsc::channel(256);
     let mut files = Files::new(hints);
     let mut trouble = Trouble::new("tail");
-    let mut sweep = interval(SWEEP);
+    let mut sweep = interval(if files.watcher.is_some() { SWEEP } else { SWEEP_ALONE });
     sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut changed = parts.changed.subscribe();
     let mut dirty: BTreeSet<String> = BTreeSet::new();

@@ -397,8 +397,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Changed => effects.extend(app.ask_board()),
         Msg::Board(result) => {
             app.board_arrived(result, &mut effects);
-            super::policy::reload(app, &mut effects);
-            super::record::reload(app, &mut effects);
+            super::sheet::reload_all(app, &mut effects);
             super::explaining::reload(app, &mut effects);
             super::answers::reload(app, &mut effects);
         }
@@ -431,7 +430,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
         Msg::Review(task, result) => super::finish::arrived(app, &task, result),
         Msg::Policy(task, result) => super::policy::arrived(app, &task, result, &mut effects),
-        Msg::Record(task, result) => super::record::arrived(app, &task, result, &mut effects),
+        Msg::Record(task, result) => super::sheet::arrived(app, &task, result, &mut effects),
         Msg::Criteria(task, result) => super::finish::criteria_arrived(app, task, result),
         Msg::Questions(session, result) => super::answers::arrived(app, &session, result),
         Msg::Unregistered(result) => super::form::keys::unregistered_arrived(app, result),
@@ -465,8 +464,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             if app.screen == Screen::Doctor {
                 effects.extend(app.ask_checkup());
             }
-            super::policy::reload(app, &mut effects);
-            super::record::reload(app, &mut effects);
+            super::sheet::reload_all(app, &mut effects);
         }
         Msg::Notice(notice) => app.noticed(notice),
         Msg::TaskPanicked(task, message) => {

@@ -44,6 +44,9 @@ const FRAME_AFTER_INPUT: Duration = Duration::from_millis(8);
 /// How often ages, size and unannounced changes are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
+/// When nobody has pressed anything for this long, ages alone are drawn again with every second look only.
+const LEFT_ALONE: Duration = Duration::from_secs(15);
+
 /// Messages that wait at most; senders wait for room.
 pub(super) const INBOX: usize = 256;
 
@@ -85,7 +88,7 @@ pub(super) async fn drive<H: Host>(host: &mut H, app: &mut App, wires: Wires) ->
     let (mut inbox, mut changes, mut notices, clock) = (wires.inbox, wires.changes, wires.notices, wires.clock);
     let mut tick = interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let (mut last_frame, mut next_frame) = (Instant::now(), Instant::now());
+    let (mut last_frame, mut next_frame, mut last_input) = (Instant::now(), Instant::now(), Instant::now());
 
     driver.app.now = clock.now();
     let first = driver.app.begin();
@@ -96,6 +99,7 @@ pub(super) async fn drive<H: Host>(host: &mut H, app: &mut App, wires: Wires) ->
         let message = tokio::select! {
             event = next_event(&mut driver.input) => match event {
                 Some(Ok(event)) => {
+                    last_input = Instant::now();
                     next_frame = next_frame.min(last_frame + FRAME_AFTER_INPUT);
                     driver.translate(event)
                 }
@@ -122,8 +126,9 @@ pub(super) async fn drive<H: Host>(host: &mut H, app: &mut App, wires: Wires) ->
         // Everything that waits is taken before the next frame is drawn.
         while let Some(message) = driver.waiting.pop_front().or_else(|| inbox.try_recv().ok()) {
             driver.app.now = clock.now();
+            let is_for_ages = matches!(message, Msg::Tick(_)) && last_input.elapsed() >= LEFT_ALONE;
             let effects = update(driver.app, message);
-            driver.dirty = true;
+            driver.dirty |= !is_for_ages || last_frame.elapsed() >= HOUSEKEEPING * 3 / 2;
             if let Next::Leave(code) = driver.perform(effects).await? {
                 return Ok(code);
             }

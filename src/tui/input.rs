@@ -13,11 +13,11 @@ use super::{
     message::{Effect, Load},
     messages,
     moving::{FAR, Step, back, next_need, next_pane, open, page, show, step},
-    operator, over, palette, policy, receipts, record,
+    operator, over, palette, policy, receipts, record, sheet,
     submitting::{command_line, copy, shown, submit},
     theme::Part,
 };
-use crate::actions::Cycle;
+use crate::actions::{Cycle, TaskPolicy, TaskRecord};
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
 pub(super) const BUSY_WAIT_SECONDS: i64 = 90;
@@ -154,8 +154,8 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         },
         Intent::Diff => diff::open(app, effects),
         Intent::Finish => finish::open(app, effects),
-        Intent::Policy => policy::open(app, effects),
-        Intent::Record => record::open(app, effects),
+        Intent::Policy => sheet::open::<TaskPolicy>(app, effects),
+        Intent::Record => sheet::open::<TaskRecord>(app, effects),
         Intent::Terms => form::keys::open(app, Subject::Terms, effects),
         Intent::Contract => form::keys::open(app, Subject::Contract, effects),
         Intent::Criteria => criteria::open(app),

@@ -7,7 +7,7 @@ use super::{
     layer::Layer,
     message::{Effect, Load},
     screen,
-    sheet::{Sheet, scroll},
+    sheet::{self, OfTask, Sheet, scroll},
     submitting::{command_line, copy},
     theme::Part,
 };
@@ -25,14 +25,22 @@ pub fn shown(task: &str) -> Argv {
     Argv::new(ManagerConfig::NAME).end_of_options().word(task)
 }
 
-/// Shows the terms of the selected task.
-pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some((task, name)) = form::selected_task(app).map(|row| (row.task.id.clone(), row.task.name.clone())) else {
-        app.say(Part::Warning, "no task is selected");
-        return;
-    };
-    effects.push(Effect::Load(Load::Policy(task.clone())));
-    app.layers.push(Layer::Policy(Box::new(Sheet::asked(task, name))));
+impl OfTask for TaskPolicy {
+    fn load(task: String) -> Load {
+        Load::Policy(task)
+    }
+
+    fn layer(sheet: Box<Sheet<Self>>) -> Layer {
+        Layer::Policy(sheet)
+    }
+
+    fn sheet(layer: &Layer) -> Option<&Sheet<Self>> {
+        if let Layer::Policy(sheet) = layer { Some(sheet) } else { None }
+    }
+
+    fn sheet_mut(layer: &mut Layer) -> Option<&mut Sheet<Self>> {
+        if let Layer::Policy(sheet) = layer { Some(sheet) } else { None }
+    }
 }
 
 /// The answer to [`Load::Policy`].
@@ -40,16 +48,7 @@ pub(super) fn arrived(app: &mut App, task: &str, result: Result<Box<TaskPolicy>>
     if let Ok(policy) = &result {
         form::terms_arrived(app, task, policy);
     }
-    let policy = app.layers.iter_mut().find_map(|layer| match layer {
-        Layer::Policy(policy) if policy.task == task => Some(policy),
-        _ => None,
-    });
-    // Closed in the meantime: nobody waits for it.
-    if let Some(policy) = policy
-        && policy.arrived(result)
-    {
-        effects.push(Effect::Load(Load::Policy(policy.task.clone())));
-    }
+    sheet::arrived(app, task, result, effects);
 }
 
 /// Whether terms can be changed: those that are shown, or those of any open task.
@@ -58,25 +57,6 @@ pub fn can_change(app: &App) -> bool {
     let is_shown = matches!(app.layers.last(), Some(Layer::Policy(_)));
     let is_open = || form::selected_task(app).is_some_and(|row| row.task.state.is_open());
     form::is_offered(app, Subject::Terms) && (!is_shown || is_open())
-}
-
-/// The terms of the task with this name, while they are shown.
-pub(super) fn known<'a>(app: &'a App, task: &str) -> Option<&'a TaskPolicy> {
-    app.layers.iter().find_map(|layer| match layer {
-        Layer::Policy(policy) if policy.name == task => policy.found(),
-        _ => None,
-    })
-}
-
-/// Looks again: something has changed, or may have.
-pub(super) fn reload(app: &mut App, effects: &mut Vec<Effect>) {
-    for layer in &mut app.layers {
-        if let Layer::Policy(policy) = layer
-            && policy.is_to_be_asked()
-        {
-            effects.push(Effect::Load(Load::Policy(policy.task.clone())));
-        }
-    }
 }
 
 /// What a command about a recipe came to that waits for a yes: the terms in words, and the command that stores them.
@@ -101,7 +81,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Reload) => reload(app, effects),
+        Some(Intent::Reload) => sheet::reload::<TaskPolicy>(app, effects),
         Some(Intent::Copy) => {
             let argv = shown(&policy.name);
             let line = command_line(app, &argv);

@@ -8,13 +8,12 @@ use super::{
     layer::Layer,
     message::{Effect, Load},
     screen,
-    sheet::{Sheet, scroll},
+    sheet::{self, OfTask, Sheet, known, scroll},
     submitting::{command_line, copy},
     theme::Part,
 };
 use crate::{
     actions::{Action as _, Argv, Command, Continuation, ContinuationReviewer, RecordedRound, TaskRecord},
-    base::Result,
     model::{
         board::TaskRow,
         supervision::{Proposer, ReviewVerdict},
@@ -30,47 +29,22 @@ pub fn shown(task: &str) -> Argv {
     Argv::new(Continuation::NAME).switch("--list", true).switch("--include-payload", true).end_of_options().word(task)
 }
 
-/// Shows the record of the selected task.
-pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some((task, name)) = form::selected_task(app).map(|row| (row.task.id.clone(), row.task.name.clone())) else {
-        app.say(Part::Warning, "no task is selected");
-        return;
-    };
-    effects.push(Effect::Load(Load::Record(task.clone())));
-    app.layers.push(Layer::Record(Box::new(Sheet::asked(task, name))));
-}
-
-/// The answer to [`Load::Record`].
-pub(super) fn arrived(app: &mut App, task: &str, result: Result<Box<TaskRecord>>, effects: &mut Vec<Effect>) {
-    let recorded = app.layers.iter_mut().find_map(|layer| match layer {
-        Layer::Record(recorded) if recorded.task == task => Some(recorded),
-        _ => None,
-    });
-    // Closed in the meantime: nobody waits for it.
-    if let Some(recorded) = recorded
-        && recorded.arrived(result)
-    {
-        effects.push(Effect::Load(Load::Record(recorded.task.clone())));
+impl OfTask for TaskRecord {
+    fn load(task: String) -> Load {
+        Load::Record(task)
     }
-}
 
-/// Looks again: something has changed, or may have.
-pub(super) fn reload(app: &mut App, effects: &mut Vec<Effect>) {
-    for layer in &mut app.layers {
-        if let Layer::Record(recorded) = layer
-            && recorded.is_to_be_asked()
-        {
-            effects.push(Effect::Load(Load::Record(recorded.task.clone())));
-        }
+    fn layer(sheet: Box<Sheet<Self>>) -> Layer {
+        Layer::Record(sheet)
     }
-}
 
-/// The record of the task with this name, while it is shown.
-pub(super) fn known<'a>(app: &'a App, task: &str) -> Option<&'a TaskRecord> {
-    app.layers.iter().find_map(|layer| match layer {
-        Layer::Record(recorded) if recorded.name == task => recorded.found(),
-        _ => None,
-    })
+    fn sheet(layer: &Layer) -> Option<&Sheet<Self>> {
+        if let Layer::Record(sheet) = layer { Some(sheet) } else { None }
+    }
+
+    fn sheet_mut(layer: &mut Layer) -> Option<&mut Sheet<Self>> {
+        if let Layer::Record(sheet) = layer { Some(sheet) } else { None }
+    }
 }
 
 /// The form of a key.
@@ -106,7 +80,7 @@ pub(super) fn why_not(row: &TaskRow) -> String {
 #[must_use]
 pub fn can(app: &App, intent: Intent) -> bool {
     let Some(row) = task(app).filter(|row| row.task.state.is_open()) else { return false };
-    let known = known(app, &row.task.name);
+    let known = known::<TaskRecord>(app, &row.task.name);
     let is_ready = known.is_some_and(|known| known.rounds.iter().any(RecordedRound::is_ready));
     match intent {
         Intent::Judge => is_ready,
@@ -119,7 +93,7 @@ pub fn can(app: &App, intent: Intent) -> bool {
 /// Why it does not.
 fn missing(app: &App, intent: Intent) -> String {
     let Some(row) = task(app) else { return "no task is selected".to_owned() };
-    match known(app, &row.task.name) {
+    match known::<TaskRecord>(app, &row.task.name) {
         _ if !row.task.state.is_open() => why_not(row),
         Some(known) if intent == Intent::HaveJudged && !known.has_reviewer => {
             let key = app.key_in(Place::Screen, Intent::Palette);
@@ -149,7 +123,8 @@ pub(super) fn question(app: &App, command: &Command) -> Option<String> {
         Command::Continuation(Continuation { task, submit: Some(proposer), correlation_id, .. }) => {
             let of = correlation_id.as_ref().map(|round| format!(" in round {round}")).unwrap_or_default();
             let instead = correlation_id.as_ref().filter(|_| *proposer == Proposer::Worker).map(|round| {
-                let is_known = known(app, task).is_some_and(|known| known.rounds.iter().any(|one| one.round == *round));
+                let is_known = known::<TaskRecord>(app, task)
+                    .is_some_and(|known| known.rounds.iter().any(|one| one.round == *round));
                 let if_any = if is_known { "" } else { ", if there is one" };
                 format!(" It takes the place of the worker's proposal in {round}{if_any}.")
             });
@@ -183,7 +158,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::Back) => {
             app.layers.pop();
         }
-        Some(Intent::Reload) => reload(app, effects),
+        Some(Intent::Reload) => sheet::reload::<TaskRecord>(app, effects),
         Some(Intent::Copy) => {
             let argv = shown(&recorded.name);
             let line = command_line(app, &argv);

@@ -137,6 +137,14 @@ pub trait Tmux: Send + Sync {
     /// [`TmuxError::NotFound`] when the pane is gone.
     fn capture(&self, pane: PaneId, options: CaptureOptions) -> Result<String>;
 
+    /// The screens of several panes in their order, each as [`Tmux::capture`] gives it, for the price of one.
+    ///
+    /// # Errors
+    /// [`TmuxError::NotFound`] when any of the panes is gone.
+    fn captures(&self, panes: &[PaneId]) -> Result<Vec<String>> {
+        panes.iter().map(|pane| self.capture(*pane, CaptureOptions::default())).collect()
+    }
+
     /// The screen of a pane with its colours, and what must be known to show it; all of one moment.
     ///
     /// # Errors

@@ -102,6 +102,16 @@ pub(super) fn shot(output: &[u8]) -> Result<Shot, TmuxError> {
     })
 }
 
+/// Reads so many screens, each with a line `end` behind it.
+pub(super) fn screens(output: &[u8], end: &str, count: usize) -> Result<Vec<String>, TmuxError> {
+    let text = String::from_utf8_lossy(output);
+    let mut screens: Vec<String> = text.split(&format!("{end}\n")).map(str::to_owned).collect();
+    match screens.pop() {
+        Some(rest) if rest.is_empty() && screens.len() == count => Ok(screens),
+        rest => Err(unreadable("capture-pane", rest.unwrap_or_default().as_bytes())),
+    }
+}
+
 fn shown(free: &[u8]) -> String {
     text::bounded(&text::one_line(&text::clean(&String::from_utf8_lossy(free))), MAX_TEXT)
 }

@@ -18,6 +18,8 @@ use tmux_interface::{
     SwitchClient, Tmux as Client, TmuxCommand,
 };
 
+use uuid::Uuid;
+
 use super::{
     Answering, BufferName, CaptureOptions, Guard, Install, Key, KeyOutcome, KillOutcome, NewSession, NewWindow, PaneId,
     PaneInfo, PaneOption, PaneRef, Program, Receipt, Refusal, Result, SendOutcome, ServerInfo, ServerSettings,
@@ -40,6 +42,9 @@ pub const DEFAULT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The most that tmux may print; a capture of a full history stays far below.
 const MAX_OUTPUT: usize = 64 << 20;
+
+/// Screens that one client is asked for: tmux takes some 16 kB of words.
+const CAPTURES: usize = 100;
 
 /// Printed by the server when a guard let an effect through.
 const DONE: &str = "conveyor-done";
@@ -366,6 +371,20 @@ impl Tmux for RealTmux {
             command = command.join();
         }
         Ok(String::from_utf8_lossy(&self.call(&[command.build()])?).into_owned())
+    }
+
+    fn captures(&self, panes: &[PaneId]) -> Result<Vec<String>> {
+        let mut screens = Vec::with_capacity(panes.len());
+        for panes in panes.chunks(CAPTURES) {
+            // What a screen shows cannot be taken for its end.
+            let end = Uuid::new_v4().to_string();
+            let commands = panes
+                .iter()
+                .flat_map(|pane| [CapturePane::new().stdout().target_pane(pane.to_string()).build(), show(&end)]);
+            let output = self.call(&commands.collect::<Vec<_>>())?;
+            screens.extend(parse::screens(&output, &end, panes.len())?);
+        }
+        Ok(screens)
     }
 
     fn shot(&self, pane: PaneId) -> Result<Shot> {

@@ -6,7 +6,7 @@ use super::{
     fresh, present, recording, selected_task, supervising,
 };
 use crate::{
-    actions::{Command, KnownBy, Unregistered},
+    actions::{Command, KnownBy, TaskPolicy, Unregistered},
     base::{Result, text::one_line},
     tui::{
         acts,
@@ -17,7 +17,7 @@ use crate::{
         keymap::{Intent, Key},
         layer::Layer,
         message::{Effect, Failure, Load},
-        operator, policy, record,
+        operator, record, sheet,
         submitting::{ask_command, begin, command_line},
         theme::Part,
     },
@@ -44,7 +44,7 @@ fn show(app: &mut App, form: Form, effects: &mut Vec<Effect>) {
     app.layers.push(Layer::Form(form));
     // What they are now stands beside each field: as it is shown already, or as soon as it is known.
     if terms && let Some((id, name)) = selected_task(app).map(|row| (row.task.id.clone(), row.task.name.clone())) {
-        match policy::known(app, &name).cloned() {
+        match sheet::known::<TaskPolicy>(app, &name).cloned() {
             Some(known) => present::arrived(app, &id, &known),
             None => effects.push(Effect::Load(Load::Policy(id))),
         }

@@ -7,9 +7,9 @@ use super::{
     subjects::{active, selected_task},
 };
 use crate::{
-    actions::{RecordedRound, object_fault},
+    actions::{RecordedRound, TaskPolicy, TaskRecord, object_fault},
     model::{board::TaskRow, supervision::Proposer},
-    tui::{app::App, field::Field, operator, policy, record},
+    tui::{app::App, field::Field, operator, record, sheet},
 };
 
 /// The field for an open task that fits, the selected one filled in; over the record of a task it is that one.
@@ -44,7 +44,7 @@ fn chosen(label: &'static str, key: &'static str, hint: &'static str, of: &[(&'s
 /// operator.
 fn rounds(app: &App, fits: fn(&RecordedRound) -> bool) -> Vec<Candidate> {
     let Some(row) = selected_task(app) else { return Vec::new() };
-    match record::known(app, &row.task.name) {
+    match sheet::known::<TaskRecord>(app, &row.task.name) {
         Some(known) => {
             let about = |round: &RecordedRound| match (&round.asked, round.judged.last()) {
                 (Some((id, _)), _) => format!("question {id} to you is open"),
@@ -166,8 +166,8 @@ pub(super) const SEEN: &str = "--expect-version";
 /// The terms that are acknowledged: those that were shown, not those that have taken their place meanwhile.
 fn terms_seen(app: &App) -> Entry {
     let shown = selected_task(app).map(|row| row.task.name.as_str()).and_then(|name| {
-        let on_record = record::known(app, name).map(|known| known.terms);
-        on_record.or_else(|| policy::known(app, name).map(|known| known.revision))
+        let on_record = sheet::known::<TaskRecord>(app, name).map(|known| known.terms);
+        on_record.or_else(|| sheet::known::<TaskPolicy>(app, name).map(|known| known.revision))
     });
     let field = shown.map(|revision| Field::of(&revision.to_string())).unwrap_or_default();
     let hint = "the revision of the terms that you have seen; refused when they are others by now";

@@ -7,9 +7,9 @@ use super::{
     subjects::{active, selected_task},
 };
 use crate::{
-    actions::{Command, Epilogue, PutToOperator},
+    actions::{Command, Epilogue, PutToOperator, TaskPolicy},
     model::supervision::{Permission, Recipe},
-    tui::{app::App, operator, policy},
+    tui::{app::App, operator, sheet},
 };
 
 pub(super) fn terms(app: &App) -> Result<Vec<Entry>, String> {
@@ -18,7 +18,7 @@ pub(super) fn terms(app: &App) -> Result<Vec<Entry>, String> {
         .chain(Recipe::by_allowance().into_iter().map(|recipe| (recipe.name.as_str(), recipe.display_name.as_str())))
         .chain([("custom", "none: custom terms")])
         .collect();
-    let now = selected_task(app).and_then(|row| policy::known(app, &row.task.name));
+    let now = selected_task(app).and_then(|row| sheet::known::<TaskPolicy>(app, &row.task.name));
     // Of the task that was looked at: what it changes stands first.
     let permissions = |changes: bool| {
         let is_held = |one: &Permission| now.is_some_and(|now| now.terms.permissions.holds(*one));
