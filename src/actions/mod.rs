@@ -89,8 +89,8 @@ pub use supervise::{
     AckWords, Continuation, ContinuationReviewer, Criteria, CriteriaPlan, EndArgs, Epilogue, FinishTask, Handoff,
     Judged, Limit, ManagerAck, ManagerConfig, ManagerPermission, ManagerRecipes, OperatorInbox, PolicyAck,
     PolicyReviewer, PutToOperator, RecordDecision, RecordedAck, RecordedDecision, RecordedHandoff, RecordedRound, Seen,
-    Setting, ShownCriterion, StopTask, TaskPolicy, TaskRecord, TaskReview, TermArgs, WorkerAck, task_criteria,
-    task_policy, task_record, task_review,
+    Setting, ShownCriterion, StopTask, TaskPolicy, TaskRecord, TaskReview, TermArgs, WorkerAck, object_fault,
+    task_criteria, task_policy, task_record, task_review,
 };
 pub use tail::{EventQuery, Tail, event_page};
 pub use task::Tasks;

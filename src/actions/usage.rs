@@ -13,6 +13,8 @@ const WORDS: &[(&str, &str)] = &[
 /// The same message, with what is wanted in place of what the parser met.
 #[must_use]
 pub fn plain(message: &str) -> String {
+    let message =
+        if is_below_nothing(message) { &message.replace(NO_DIGIT, "a number from 0 on is wanted") } else { message };
     let message = WORDS.iter().fold(message.to_owned(), |message, (says, means)| message.replace(says, means));
     const OUTSIDE: &str = " is not in ";
     let Some((before, after)) = message.split_once(OUTSIDE) else { return message };
@@ -22,6 +24,16 @@ pub fn plain(message: &str) -> String {
         Some(wanted) => format!("{before} will not do; {wanted} is wanted{rest}"),
         None => message,
     }
+}
+
+/// What the parser of a number that cannot be negative says about a minus.
+const NO_DIGIT: &str = "invalid digit found in string";
+
+/// Whether the value that was not taken is a number, and too small for any number that is.
+fn is_below_nothing(message: &str) -> bool {
+    let value =
+        message.split_once("invalid value '").and_then(|(_, after)| after.split_once('\'')).map(|(value, _)| value);
+    value.and_then(|value| value.parse::<i128>().ok()).is_some_and(i128::is_negative)
 }
 
 /// A range as Rust writes it, in words.
@@ -53,5 +65,7 @@ mod tests {
         ] {
             assert_eq!(said(message), format!("invalid value 'x' for '--wait <SECONDS>': {wanted}"));
         }
+        let negative = plain("invalid value '-3' for '--limit <N>': invalid digit found in string");
+        assert_eq!(negative, "invalid value '-3' for '--limit <N>': a number from 0 on is wanted");
     }
 }

@@ -212,8 +212,8 @@ impl Backend for Live {
         actions::task_criteria(&self.0, task_id)
     }
 
-    fn review(&self, task_id: &str) -> Result<actions::TaskReview> {
-        actions::task_review(&self.0, task_id)
+    fn review(&self, task_id: &str, end: &actions::EndArgs) -> Result<actions::TaskReview> {
+        actions::task_review(&self.0, task_id, end)
     }
 
     fn policy(&self, task_id: &str) -> Result<actions::TaskPolicy> {

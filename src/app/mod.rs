@@ -184,26 +184,41 @@ fn presentable(arguments: &[OsString], error: clap::Error) -> clap::Error {
     with_dash_hint(arguments, with_example(arguments, with_nearest_command(error)))
 }
 
-/// The same error with the commands that begin as what was typed does, or else sound like it.
+/// The same error with the commands that begin as what was typed does, or else are spelt nearly like it.
 fn with_nearest_command(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
     let typed = typed.to_lowercase();
     let definition = definition();
-    let names = || definition.get_subcommands().map(clap::Command::get_name);
-    let mut begin: Vec<String> = names().filter(|name| name.starts_with(&typed)).map(str::to_owned).collect();
-    begin.sort_by_key(String::len);
-    begin.truncate(NEAREST);
-    if !begin.is_empty() && typed.len() > 1 {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(begin));
-    } else if error.get(ContextKind::SuggestedSubcommand).is_none() {
+    let names = || {
+        let of = |command: &'_ clap::Command| {
+            let aliases = command.get_visible_aliases().map(str::to_owned);
+            std::iter::once(command.get_name().to_owned()).chain(aliases).collect::<Vec<String>>()
+        };
+        definition.get_subcommands().flat_map(of)
+    };
+    let mut near: Vec<String> = names().filter(|name| typed.len() > 1 && name.starts_with(&typed)).collect();
+    near.sort_by_key(String::len);
+    if near.is_empty() {
+        // clap's own measure puts a long name with the same beginning before one in which a letter is missing.
+        let most = (typed.chars().count() / 3).max(1);
+        let distant = names().map(|name| (strsim::osa_distance(&name, &typed), name));
+        let mut distant: Vec<(usize, String)> = distant.filter(|(distance, _)| *distance <= most).collect();
+        distant.sort();
+        near = distant.into_iter().map(|(_, name)| name).collect();
+    }
+    near.truncate(NEAREST);
+    error.remove(ContextKind::SuggestedSubcommand);
+    if near.is_empty() {
         let list = "`conveyor --help` lists the commands".to_owned();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![list.into()]));
+    } else {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
     }
     error
 }
 
 /// The most commands that are suggested.
-const NEAREST: usize = 4;
+const NEAREST: usize = 3;
 
 /// The same error with the command's own example when something it needs was left out.
 fn with_example(arguments: &[OsString], mut error: clap::Error) -> clap::Error {
@@ -245,14 +260,31 @@ fn with_dash_hint(arguments: &[OsString], mut error: clap::Error) -> clap::Error
         }
         let joined = format!("{option}={value}");
         let words = arguments[..place].iter().cloned().chain([OsString::from(&joined)]);
-        if parse(words.chain(arguments[place + 2..].iter().cloned())).is_ok() {
-            let shown = text::visible_line(&joined);
+        let shown = text::visible_line(&joined);
+        let as_value = parse(words.chain(arguments[place + 2..].iter().cloned()));
+        // The option takes a value, and never such a one: a hint how to write it would lead nowhere.
+        if let Err(why) = &as_value
+            && matches!(why.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation)
+            && shown == joined.as_str()
+            && is_about(why, option)
+        {
+            return as_value.err().unwrap_or(error);
+        }
+        if as_value.is_ok() {
             let hint = format!("a value that begins with a dash is written with an equals sign: '{shown}'");
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
             break;
         }
     }
     error
+}
+
+/// Whether an error is about the value of this option.
+fn is_about(error: &clap::Error, option: &str) -> bool {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(named)) => named.split([' ', '=']).next() == Some(option),
+        _ => false,
+    }
 }
 
 /// What a copied command line begins with.
@@ -391,6 +423,28 @@ mod tests {
         );
         let outside = said("resume w1 --timeout-seconds 0");
         assert!(outside.contains("a number from 1 to 3600 is wanted"), "{outside}");
+        let negative = said("discover --limit -3");
+        assert!(negative.contains("'-3' for '--limit <N>': a number from 0 on is wanted"), "{negative}");
+        let flag = said("discover --limit --adopt");
+        assert!(!flag.contains("from 0 on"), "a flag is no number: {flag}");
+        let text = said("session-nudge w1 --message --adopt");
+        assert!(!text.contains("is wanted"), "{text}");
+    }
+
+    #[test]
+    fn a_misspelt_command_suggests_the_nearest_ones() {
+        for (typed, nearest) in [("sesions", "'sessions'"), ("satus", "'status'"), ("discovre", "'discover'")] {
+            let told = said(typed);
+            assert!(told.contains(nearest) && !told.contains("session-interrupt"), "{typed}: {told}");
+        }
+        let most = said("s");
+        assert!(most.contains("`conveyor --help` lists the commands"), "{most}");
+        let begun = said("st");
+        assert_eq!(
+            begun.lines().filter(|line| line.contains("similar")).map(|line| line.matches(", '").count()).max(),
+            Some(2),
+            "{begun}"
+        );
     }
 
     #[test]

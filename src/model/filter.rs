@@ -76,7 +76,12 @@ pub struct FilterError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A state nobody is ever in.
-    #[error("`{word}` is no state; a session is {}; tasks and messages go by their own words", session_words().join(", "))]
+    #[error(
+        "`{word}` is no state; a session is {}; a task is {}; a message is {}",
+        listed(session_states()),
+        listed(task_states()),
+        listed(message_states())
+    )]
     State {
         /// What was given.
         word: String,
@@ -104,9 +109,15 @@ pub enum Fault {
     Quote,
 }
 
-/// The words that screens have for a session, as a filter takes them.
-fn session_words() -> Vec<String> {
-    WORDS.iter().map(|word| word.replace(' ', "-")).collect()
+/// Words as a filter takes them, each once.
+fn listed(words: impl Iterator<Item = &'static str>) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for word in words.map(|word| word.replace([' ', '_'], "-")) {
+        if !all.contains(&word) {
+            all.push(word);
+        }
+    }
+    all.join(", ")
 }
 
 /// Whether a session is said to be in this state: by the words of the screens, or by those of the JSON.
@@ -118,23 +129,26 @@ fn is_said(row: &SessionRow, word: &str) -> bool {
         || on_screen.replace(' ', "_") == word
 }
 
-/// Every word that `state:` takes.
-fn states() -> Vec<&'static str> {
+/// What `state:` takes for a session: the words of the screens, then those of the JSON.
+fn session_states() -> impl Iterator<Item = &'static str> {
     let conditions = Condition::ALL.iter().map(|state| state.as_str());
-    let all = conditions
-        .chain(WORDS)
-        .chain(Attention::ALL.iter().map(|state| state.as_str()))
-        .chain(TaskState::ALL.iter().map(|state| state.as_str()))
-        .chain([task::STOPPED])
-        .chain(Phase::ALL.iter().map(|phase| phase.as_str()))
-        .chain(CommandState::ALL.iter().map(|state| state.as_str()));
-    let mut words: Vec<&'static str> = Vec::new();
-    for word in all {
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words
+    WORDS.into_iter().chain(conditions).chain(Attention::ALL.iter().map(|state| state.as_str()))
+}
+
+/// What it takes for a task.
+fn task_states() -> impl Iterator<Item = &'static str> {
+    TaskState::ALL.iter().map(|state| state.as_str()).chain([task::STOPPED])
+}
+
+/// What it takes for a message.
+fn message_states() -> impl Iterator<Item = &'static str> {
+    let states = CommandState::ALL.iter().map(|state| state.as_str());
+    Phase::ALL.iter().map(|phase| phase.as_str()).chain(states)
+}
+
+/// Every word that `state:` takes.
+fn states() -> impl Iterator<Item = &'static str> {
+    session_states().chain(task_states()).chain(message_states())
 }
 
 /// What a filter asks about a command.
@@ -332,7 +346,11 @@ fn alternatives(value: &str) -> impl Iterator<Item = String> {
 
 fn state(word: String) -> Result<String, Fault> {
     let word = word.replace('-', "_");
-    if states().contains(&word.as_str()) { Ok(word) } else { Err(Fault::State { word }) }
+    if states().any(|known| known == word || known.replace(' ', "_") == word) {
+        Ok(word)
+    } else {
+        Err(Fault::State { word })
+    }
 }
 
 fn role(word: String) -> Result<Role, Fault> {
@@ -449,9 +467,14 @@ mod tests {
         assert!(blocked("state:needs-you") && blocked("state:needs_you") && blocked("state:blocked"));
         let interrupted = with(Condition::Aborted, crate::model::interruption::BY_OPERATOR);
         assert!(interrupted("state:interrupted") && interrupted("state:aborted") && !interrupted("state:failed"));
-        for word in session_words() {
+        let refused = "state:angry".parse::<Filter>().unwrap_err().to_string();
+        for word in states() {
+            let word = word.replace([' ', '_'], "-");
             assert!(format!("state:{word}").parse::<Filter>().is_ok(), "{word}");
+            let is_told = refused.split([' ', ',', ';']).any(|told| told == word);
+            assert!(is_told, "{word} is taken, and not told: {refused}");
         }
+        assert!(refused.contains(task::STOPPED), "{refused}");
     }
 
     #[test]

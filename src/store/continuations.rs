@@ -13,7 +13,7 @@ use crate::{
     model::supervision::{Agreement, Judgement, NudgeOnCompletion, Proposer, ReviewSource, ReviewVerdict},
 };
 
-pub use self::questions::{Question, answer, answer_round, ask, open_questions, questions};
+pub use self::questions::{Question, answer, answer_round, ask, open_questions, question_of_id, questions, supersede};
 
 /// A proposal.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,8 +4,8 @@
 
 use crate::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskRecord, TaskReview, Unregistered, Visit,
+        Checkup, Command, Deliveries, Differing, EndArgs, Exchange, QuestionView, Report, ShownCriterion, TalkQuery,
+        TaskPolicy, TaskRecord, TaskReview, Unregistered, Visit,
     },
     base::{Result, Timestamp},
     model::{
@@ -83,7 +83,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is no such task, or the ledger cannot be read.
-    fn review(&self, task_id: &str) -> Result<TaskReview>;
+    fn review(&self, task_id: &str, end: &EndArgs) -> Result<TaskReview>;
 
     /// The terms that are in force for a task.
     ///

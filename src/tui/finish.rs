@@ -14,9 +14,9 @@ use super::{
     theme::Part,
 };
 use crate::{
-    actions::{Command, FinishTask, ShownCriterion, TaskRecord, TaskReview},
+    actions::{Command, EndArgs, FinishTask, ShownCriterion, TaskRecord, TaskReview},
     base::{Result, Timestamp, text::counted},
-    model::deliveries::CommandRow,
+    model::{deliveries::CommandRow, task::Task},
 };
 
 /// What is said when an end takes no message back.
@@ -31,10 +31,8 @@ pub struct Finishing {
     pub name: String,
     /// How it stands; none while that is looked at.
     pub review: Option<Result<TaskReview, Failure>>,
-    /// Its worker is stopped with it.
-    pub stop_worker: bool,
-    /// Its manager is stopped with it.
-    pub stop_manager: bool,
+    /// Why it is done, the decision behind it, and which of its sessions are stopped with it.
+    pub end: EndArgs,
     /// First line shown.
     pub scroll: usize,
 }
@@ -43,9 +41,12 @@ impl Finishing {
     /// What will be run.
     #[must_use]
     pub fn action(&self) -> FinishTask {
-        let mut action = FinishTask::plain(&self.name);
-        (action.end.stop_worker, action.end.stop_manager) = (self.stop_worker, self.stop_manager);
-        action
+        FinishTask { end: self.end.clone(), ..FinishTask::plain(&self.name) }
+    }
+
+    /// The question how it stands.
+    fn look(&self) -> Effect {
+        Effect::Load(Load::Review(self.task.clone(), self.end.clone()))
     }
 
     /// Every gate is met, as far as was seen.
@@ -194,7 +195,7 @@ pub(super) fn look_again(app: &mut App, effects: &mut Vec<Effect>) {
         finishing.review = None;
         // What comes may be shorter, and is to be read from its beginning.
         finishing.scroll = 0;
-        effects.push(Effect::Load(Load::Review(finishing.task.clone())));
+        effects.push(finishing.look());
     }
 }
 
@@ -208,10 +209,37 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
         app.say(Part::Warning, format!("{} has ended: it is {}", task.name, task.word()));
         return;
     }
-    effects.push(Effect::Load(Load::Review(task.id.clone())));
-    let finishing =
-        Finishing { task: task.id, name: task.name, review: None, stop_worker: false, stop_manager: false, scroll: 0 };
+    show(app, task, EndArgs::default(), effects);
+}
+
+fn show(app: &mut App, task: Task, end: EndArgs, effects: &mut Vec<Effect>) {
+    let finishing = Finishing { task: task.id, name: task.name, review: None, end, scroll: 0 };
+    effects.push(finishing.look());
     app.layers.push(Layer::Finish(Box::new(finishing)));
+}
+
+/// How a task is to end was said in a form: its gates are shown with that, and asked about there. False when no open task
+/// has this name.
+pub(super) fn take(app: &mut App, action: &FinishTask, effects: &mut Vec<Effect>) -> bool {
+    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
+    let named = tasks.iter().find(|row| row.task.name == action.task && row.task.state.is_open());
+    let Some(task) = named.map(|row| row.task.clone()) else { return false };
+    let mut end = action.end.clone();
+    // Which sessions are stopped is said at the gates.
+    if let Some(Layer::Finish(before)) = app.layers.iter().find(|layer| matches!(layer, Layer::Finish(_))) {
+        (end.stop_worker, end.stop_manager) = (before.end.stop_worker, before.end.stop_manager);
+    }
+    app.layers.retain(|layer| !matches!(layer, Layer::Finish(_)));
+    show(app, task, end, effects);
+    true
+}
+
+/// How the task whose gates are shown is to end, as far as that was said.
+pub(super) fn said(app: &App) -> Option<&EndArgs> {
+    app.layers.iter().find_map(|layer| match layer {
+        Layer::Finish(finishing) => Some(&finishing.end),
+        _ => None,
+    })
 }
 
 /// The answer to [`Load::Review`].
@@ -222,6 +250,11 @@ pub(super) fn arrived(app: &mut App, task: &str, result: Result<TaskReview>) {
     });
     // Closed in the meantime: nobody waits for it.
     if let Some(finishing) = finishing {
+        // Another decision was named meanwhile: that answer is on its way.
+        let decision = |end: &EndArgs| (end.decision_id, end.strict_decisions);
+        if result.as_ref().is_ok_and(|review| decision(&review.end) != decision(&finishing.end)) {
+            return;
+        }
         finishing.review = Some(result.map_err(|error| Failure::from(&error)));
     }
 }
@@ -261,9 +294,10 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::WithWorker | Intent::WithManager) if !finishing.is_open() => {
             app.say(Part::Warning, "not every gate is met: nothing ends yet");
         }
-        Some(Intent::WithWorker) => finishing.stop_worker = !finishing.stop_worker,
-        Some(Intent::WithManager) => finishing.stop_manager = !finishing.stop_manager,
+        Some(Intent::WithWorker) => finishing.end.stop_worker = !finishing.end.stop_worker,
+        Some(Intent::WithManager) => finishing.end.stop_manager = !finishing.end.stop_manager,
         Some(Intent::Reload) => look_again(app, effects),
+        Some(Intent::EndSaid) => form::keys::open(app, Subject::FinishTask, effects),
         Some(Intent::Criteria) => criteria::open(app),
         Some(Intent::Record) => sheet::open::<TaskRecord>(app, effects),
         Some(Intent::StopTask) if in_the_way => {

@@ -254,6 +254,7 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         | Intent::DeferCriterion
         | Intent::RejectCriterion
         | Intent::StopTask
+        | Intent::EndSaid
         | Intent::Approve
         | Intent::Decline
         | Intent::CancelTurn

@@ -115,8 +115,8 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.criteria(&id);
             Msg::Criteria(id, answer)
         }
-        Load::Review(id) => {
-            let answer = backend.review(&id);
+        Load::Review(id, end) => {
+            let answer = backend.review(&id, &end);
             Msg::Review(id, answer)
         }
         Load::Policy(id) => {
@@ -149,7 +149,7 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Diff(id) => Msg::Diff(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
         Load::Criteria(id) => Msg::Criteria(id, Err(fault(error))),
-        Load::Review(id) => Msg::Review(id, Err(fault(error))),
+        Load::Review(id, _) => Msg::Review(id, Err(fault(error))),
         Load::Policy(id) => Msg::Policy(id, Err(fault(error))),
         Load::Record(id) => Msg::Record(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskRecord, TaskReview, Unregistered, Visit,
+        Checkup, Command, Deliveries, Differing, EndArgs, Exchange, QuestionView, Report, ShownCriterion, TalkQuery,
+        TaskPolicy, TaskRecord, TaskReview, Unregistered, Visit,
     },
     base::{Error, Kind, Result, Timestamp},
     engine,
@@ -45,7 +45,7 @@ pub enum Load {
     /// What was shown for the criteria of a task.
     Criteria(String),
     /// How a task stands.
-    Review(String),
+    Review(String, EndArgs),
     /// The terms of a task.
     Policy(String),
     /// What was said about a task.

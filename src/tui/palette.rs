@@ -319,6 +319,7 @@ fn intent_of(subject: Subject) -> Option<Intent> {
         | Subject::SatisfyCriterion
         | Subject::DeferCriterion
         | Subject::RejectCriterion
+        | Subject::FinishTask
         | Subject::StopTask
         | Subject::Judge
         | Subject::HaveJudged

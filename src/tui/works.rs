@@ -42,6 +42,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::SatisfyCriterion => criteria::can(app, CriterionMove::Satisfy),
         Intent::DeferCriterion => criteria::can(app, CriterionMove::Defer),
         Intent::RejectCriterion => criteria::can(app, CriterionMove::Reject),
+        Intent::EndSaid => is_offered(app, Subject::FinishTask),
         Intent::StopTask => finish::is_in_the_way(app),
         Intent::WithWorker | Intent::WithManager => !finish::is_in_the_way(app),
         Intent::Nudge => messages::addressees(app).is_ok(),

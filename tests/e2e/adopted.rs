@@ -233,3 +233,52 @@ fn adopting_takes_the_sessions_of_this_folder_unless_more_is_asked_for() {
     let unknown = world.run(&["discover", "--adopt", "--thread", "no-such-thread", "--json"]);
     assert_eq!(unknown.error()["kind"], "not_found", "{unknown}");
 }
+
+/// Two Codexes in one pane: the first was stopped there, and the second has the keyboard.
+#[test]
+fn of_two_sessions_in_one_pane_the_one_in_the_foreground_is_adopted() {
+    let Some(world) = World::start() else { return };
+    let folder = world.server().folder().join("program");
+    fs::create_dir_all(&folder).unwrap();
+    symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
+    world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+    let begin = format!(
+        "cd '{}' && exec bash -c 'set -m; codex \"stay {{{{say Here.}}}}\"; clear; codex \"stay {{{{say There.}}}}\"; exec sleep 1000'",
+        world.cwd().display()
+    );
+    let pane = foreign_session(&world, &begin);
+    let shows = |text: &str| {
+        wait_for(text, || capture(&world, &pane).contains(text).then_some(()), || capture(&world, &pane));
+    };
+    shows("Here.");
+    let in_pane = || {
+        let found = world.run(&["discover", "--limit", "0", "--json"]).ok().json();
+        let all = found["running"].as_array().unwrap().clone();
+        all.into_iter().filter(|one| one["tmux_pane_id"] == pane.as_str()).collect::<Vec<_>>()
+    };
+    let first = in_pane().pop().unwrap();
+    let pid = first["pid"].to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &pid]).status().unwrap();
+    signal("-STOP");
+    shows("There.");
+    let second = in_pane().into_iter().find(|one| one["pid"] != first["pid"]).unwrap();
+
+    let rehearsed = world.run(&["register-worker", "--name", "x", "--tmux-pane", &pane, "--dry-run", "--json"]).ok();
+    assert_eq!(rehearsed.json()["codex_session_id"], second["codex_session_id"], "the pane's own: {rehearsed}");
+    let adopted = world.run(&["discover", "--adopt", "--json"]).ok().json();
+    assert_eq!(adopted["adopted"].as_array().unwrap().len(), 1, "{adopted:#}");
+    let name = adopted["adopted"][0].as_str().unwrap().to_owned();
+    let left = &adopted["not_adopted"];
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["pid"]), (1, &first["pid"]), "{adopted:#}");
+    let on_record = world.run(&["sessions", "--name", &name, "--json"]).ok().json()[0].clone();
+    assert_eq!((&on_record["codex_session_id"], &on_record["pid"]), (&second["codex_session_id"], &second["pid"]));
+
+    // Again: its pane belongs to a registered session now, and it is not told to be that one.
+    let again = world.run(&["discover", "--adopt", "--text"]).ok();
+    let line = again.out.lines().find(|line| line.starts_with("not adopted: ")).unwrap_or_default();
+    assert!(line.contains(&pid) && line.contains(&format!("is registered as \"{name}\"")), "{again}");
+    assert!(!again.out.contains("next: conveyor discover --adopt"), "nothing can be adopted: {again}");
+    let told = in_pane().into_iter().find(|one| one["pid"] == first["pid"]).unwrap();
+    assert_eq!(told["registered_as"], serde_json::Value::Null, "{told:#}");
+    signal("-KILL");
+}

@@ -261,3 +261,43 @@ fn real_codex_without_a_server_is_told_truthfully() {
     live.adopt("open_rollout");
     live.world.run(&["stop", "found"]).ok();
 }
+
+/// Deregistered sessions that run on are found with their panes, and taken up again under their names: each alone, and two
+/// in one folder, where nothing but the record tells whose terminal is whose.
+#[test]
+fn real_codex_that_was_deregistered_is_found_with_its_pane() {
+    for options in [&[][..], &["--no-server"]] {
+        let Some(lab) = CodexLab::start(&["tmux"]) else { return };
+        let Some(world) = World::in_lab(&lab) else { return };
+        for name in ["w1", "w2"] {
+            let start = ["start-worker", "--name", name, "--timeout-seconds", "120", "--task", "say hello"];
+            world.run(&[&start, options].concat()).ok();
+        }
+        for name in ["w1", "w2"] {
+            world.wait_for_condition(name, "done");
+        }
+        let before: Vec<Value> = ["w1", "w2"].iter().map(|name| world.session(name)).collect();
+        for name in ["w1", "w2"] {
+            world.run(&["deregister", name]).ok();
+        }
+        let found = world.run(&["discover", "--limit", "0", "--json"]).ok().json();
+        let running = found["running"].as_array().expect("a list");
+        for session in &before {
+            let one = running.iter().find(|one| one["codex_session_id"] == session["codex_session_id"]);
+            let one = one.unwrap_or_else(|| panic!("{session:#} is not in {found:#}"));
+            assert_eq!(one["tmux_pane_id"], session["tmux_pane_id"], "{options:?}: {found:#}");
+            assert_eq!(one["known_as"], session["name"], "{options:?}: {found:#}");
+        }
+        let adopted = world.run(&["discover", "--adopt", "--all", "--json"]).ok().json();
+        let mut names: Vec<&str> =
+            adopted["adopted"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["w1", "w2"], "{options:?}: {adopted:#}");
+        for session in &before {
+            let name = session["name"].as_str().expect("a name");
+            assert_eq!(world.session(name)["tmux_pane_id"], session["tmux_pane_id"], "{options:?}");
+            assert_eq!(world.session(name)["codex_session_id"], session["codex_session_id"], "{options:?}");
+            world.run(&["stop", name]).ok();
+        }
+    }
+}

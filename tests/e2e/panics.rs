@@ -11,8 +11,8 @@ use std::{
 
 use conveyor::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskRecord, TaskReview, Unregistered, Visit,
+        Checkup, Command, Deliveries, Differing, EndArgs, Exchange, QuestionView, Report, ShownCriterion, TalkQuery,
+        TaskPolicy, TaskRecord, TaskReview, Unregistered, Visit,
     },
     base::{Clock, Error, Result, Timestamp, clock::SystemClock},
     model::{
@@ -78,7 +78,7 @@ impl Backend for Broken {
         nothing()
     }
 
-    fn review(&self, _: &str) -> Result<TaskReview> {
+    fn review(&self, _: &str, _: &EndArgs) -> Result<TaskReview> {
         nothing()
     }
 

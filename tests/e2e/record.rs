@@ -193,6 +193,15 @@ fn a_handoff_and_a_decision_are_recorded_by_keys() {
     terminal.press(&["-l", "the manual"]);
     terminal.wait_for("'--next-step=nested quotes'");
     terminal.wait_for("'--next-step=the manual' -- parser");
+    // What is no object is refused, and all stays as it was typed.
+    terminal.press(&["Tab"]);
+    terminal.press(&["-l", "{\"ticket\": 12"]);
+    terminal.wait_for("ticket");
+    terminal.press(&["C-s"]);
+    let refused = terminal.wait_for("more must be a JSON object");
+    assert!(refused.contains("the lexer is done") && refused.contains("the manual"), "{refused}");
+    terminal.press(&["-l", "}"]);
+    terminal.wait_gone("more must be a JSON object");
     terminal.press(&["C-s"]);
     terminal.wait_for("recorded handoff 1 of parser");
     terminal.press(&["Escape"]);
@@ -206,6 +215,13 @@ fn a_handoff_and_a_decision_are_recorded_by_keys() {
     terminal.wait_for("record-decision -- parser stop");
     terminal.press(&["Tab"]);
     type_in(&terminal, "the format is dropped");
+    terminal.press(&["Tab", "Tab"]);
+    terminal.press(&["-l", "[12]"]);
+    terminal.wait_for("[12]");
+    terminal.press(&["C-s"]);
+    terminal.wait_for("more must be a JSON object");
+    terminal.press(&["C-u"]);
+    type_in(&terminal, "{\"ticket\": 13}");
     terminal.press(&["C-s"]);
     terminal.wait_for("recorded decision 1 on parser: stop");
     terminal.press(&["Escape"]);
@@ -217,6 +233,8 @@ fn a_handoff_and_a_decision_are_recorded_by_keys() {
         one("select actor || ' ' || decision || ': ' || reason from manager_decisions"),
         "operator stop: the format is dropped"
     );
+    assert_eq!(one("select payload_json from worker_handoffs"), "{\"ticket\":12}");
+    assert_eq!(one("select payload_json from manager_decisions"), "{\"ticket\":13}");
     assert_eq!(
         one("select summary || next_steps_json from worker_handoffs"),
         "the lexer is done[\"nested quotes\",\"the manual\"]"

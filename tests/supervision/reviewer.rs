@@ -763,6 +763,51 @@ fn a_good_review_after_a_failed_one_asks_the_operator_what_comes_next() {
     let questions = asked["questions"].as_array().unwrap();
     let ready = questions.iter().find(|one| one["kind"] == "continuation_ready");
     assert_eq!(ready.map(|one| &one["review_id"]), Some(&good["id"]), "{asked:#}");
+    assert_eq!(questions.len(), 1, "why there was no review is asked no more: {asked:#}");
+}
+
+/// The question why there was no review is closed by the review that takes place, on record, and never by another
+/// failure.
+#[test]
+fn a_review_that_takes_place_supersedes_the_question_why_there_was_none() {
+    if !has_python() {
+        return;
+    }
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion off").ok();
+    propose(&env, ROUND);
+    let have = |says: &str| {
+        let flags = reviewer(&env, "r", says);
+        env.sh(&format!("continuation-reviewer parser --set {flags}")).ok();
+        env.sh(&format!("continuation-reviewer parser --correlation-id {ROUND} --json")).ok().json()
+    };
+    have(&says(&json!({})));
+    let first = question(&env);
+    have(&says(&json!({})));
+    assert_eq!(question(&env), first, "another failure leaves the question as it stands");
+    assert_eq!(trail(&env, "operator_question_superseded").len(), 0);
+    let good = have(&says(&judgement("match", "proceed")));
+    assert_eq!(good["verdict"], "proceed", "{good:#}");
+    let asked = env.sh("operator-inbox --json").ok().json();
+    assert_eq!(asked["questions"], json!([]));
+    assert_eq!(standing(&env), json!({"ok": true, "reason": null}));
+    let all = env.sh("operator-inbox --all --json").ok().json()["questions"].clone();
+    assert_eq!(
+        (all.as_array().unwrap().len(), &all[0]["superseded_by"], &all[0]["answer"], &all[0]["answered_at"]),
+        (1, &good["id"], &Value::Null, &Value::Null),
+        "{all:#}"
+    );
+    assert!(all[0]["superseded_at"].is_string(), "{all:#}");
+    let told = env.sh("operator-inbox --all --text").ok().out;
+    assert!(told.contains(&format!("superseded by review {}", good["id"])), "{told}");
+    let trail = trail(&env, "operator_question_superseded");
+    assert_eq!((&trail[0]["payload"]["question_id"], &trail[0]["payload"]["review_id"]), (&first, &good["id"]));
+    // Who still has it on a screen is told why it cannot be answered.
+    let late = env.sh(&format!("operator-inbox --settle {first} --answer stop --json"));
+    assert!(late.error()["message"].as_str().unwrap().contains(&format!("review {} took place", good["id"])), "{late}");
+    // A failure afterwards is a question of its own.
+    have(&says(&json!({})));
+    assert_ne!(question(&env), first);
 }
 
 /// Terms that one program writes and another cannot read hold up that task alone.
@@ -822,4 +867,61 @@ fn what_a_reviewer_was_given_in_confidence_is_not_kept() {
     assert!(set.contains("\"runner_arg_count\":2"), "{set}");
     let kept = kept();
     assert!(kept.contains("[$TOKEN]") && !kept.contains(secret), "{kept}");
+}
+
+/// Root with a umask of 077: the reviewer runs as nobody, and a verdict on what it could not read says so, and what to do.
+#[test]
+fn a_reviewer_that_cannot_read_what_it_is_given_is_told_of_before_and_after() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !has_python() || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let env = TestEnv::pair();
+    env.sh("manager-config parser --permit context.spawn_reviewer --nudge-on-completion off").ok();
+    propose(&env, ROUND);
+    let folder = env.cwd().join("work-of-w1");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("parser.rs");
+    fs::write(&file, "fn parse() {}").unwrap();
+    let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&folder, 0o700);
+    mode(&file, 0o600);
+    let flags = format!("{} --read '{}'", reviewer(&env, "r", &says(&judgement("match", "stop"))), folder.display());
+    let told = env.sh(&format!("continuation-reviewer parser --set {flags}")).ok().json();
+    let wanted = "the reviewer cannot read $TEST/project/work-of-w1 (mode 0700)";
+    assert!(told["warning"].as_str().unwrap().starts_with(wanted), "{told:#}");
+    let doctor = env.sh("doctor --json").json();
+    let check = doctor["checks"].as_array().unwrap().iter().find(|one| one["name"] == "reviewer_reads").cloned();
+    let check = check.unwrap_or_else(|| panic!("{doctor:#}"));
+    assert!(check["message"].as_str().unwrap().contains(wanted), "{check:#}");
+    assert!(check["remedy"].as_str().unwrap().contains("chmod -R o+rX"), "{check:#}");
+
+    let line = format!("continuation-reviewer parser --correlation-id {ROUND} --json");
+    let review = env.sh(&line).ok().json();
+    assert_eq!(
+        (&review["verdict"], &review["subagent_run"]["status"]),
+        (&json!("stop"), &json!("failed")),
+        "{review:#}"
+    );
+    let why = review["rationale"].as_str().unwrap();
+    assert!(why.starts_with(wanted) && why.contains("chmod -R o+rX") && why.contains("nobody"), "{why}");
+
+    // The folder is open and a file in it is not: the reviewer judges, and what it could not read stands beside a stop.
+    mode(&folder, 0o755);
+    let review = env.sh(&line).ok().json();
+    assert_eq!(
+        (&review["verdict"], &review["subagent_run"]["status"]),
+        (&json!("stop"), &json!("succeeded")),
+        "{review:#}"
+    );
+    let asked = env.sh("operator-inbox --json").ok().json()["questions"].clone();
+    let reason = asked[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("the verdict is to stop, but the reviewer cannot read"), "{asked:#}");
+    assert!(reason.contains("parser.rs (mode 0600)"), "{asked:#}");
+
+    mode(&file, 0o644);
+    let review = env.sh(&line).ok().json();
+    assert_eq!(review["subagent_run"]["could_not_read"], Value::Null, "{review:#}");
+    let doctor = env.sh("doctor --json").json();
+    assert!(!doctor["checks"].to_string().contains("reviewer_reads"), "{doctor:#}");
 }

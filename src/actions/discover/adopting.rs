@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Discover, KeptRole, Scope, running::Running};
+use super::{
+    Discover, KeptRole, Scope,
+    running::Running,
+    sharing::{NotAdopted, one_for_each_pane, share_a_pane},
+};
 use crate::{
     actions::{
         Context, ingest, live, sense,
@@ -15,28 +19,31 @@ use crate::{
     store::{self, Store, Write},
 };
 
-/// The name under which a running session is registered.
-pub(in crate::actions) fn registered_as(running: &Running, sessions: &[Session]) -> Option<String> {
-    let registration = registration_of(running, sessions).filter(|session| session.state == Registration::Active);
-    registration.map(|session| session.name.clone())
+/// The name under which a running session is registered; `found` is what else runs.
+pub(in crate::actions) fn registered_as(running: &Running, sessions: &[Session], found: &[Running]) -> Option<String> {
+    let registration = registration_of(running, sessions, found);
+    registration.filter(|session| session.state == Registration::Active).map(|session| session.name.clone())
 }
 
 /// The record of a running session. One in force goes before one that was given up, and of those the last one; among
-/// each what has its thread goes before what has its pane.
-pub(super) fn registration_of<'s>(running: &Running, sessions: &'s [Session]) -> Option<&'s Session> {
+/// each what has its thread goes before what has its pane. `found` is what else runs: a pane's record whose thread another
+/// process shows there is of that one.
+pub(super) fn registration_of<'s>(
+    running: &Running,
+    sessions: &'s [Session],
+    found: &[Running],
+) -> Option<&'s Session> {
     let has_thread = |session: &&Session| running.thread_id.is_some() && session.codex_session_id == running.thread_id;
-    let in_pane = |session: &&Session| {
-        running.pane.as_ref().is_some_and(|pane| {
-            session.tmux_pane_id.as_deref() == Some(pane.id.to_string().as_str())
-                && session.tmux_socket.as_deref() == Some(pane.socket.as_str())
-                && session.pane_pid == Some(i64::from(pane.process.pid))
-        })
+    let in_pane = |session: &&Session| running.is_in_pane_of(session);
+    let is_anothers = |session: &&Session| {
+        let has_it = |other: &Running| other.thread_id.is_some() && other.thread_id == session.codex_session_id;
+        found.iter().any(|other| has_it(other) && share_a_pane(running, other))
     };
     let active = || sessions.iter().filter(|session| session.state == Registration::Active);
     let gone = || sessions.iter().rev().filter(|session| session.state == Registration::Gone);
     active()
         .find(has_thread)
-        .or_else(|| active().find(in_pane))
+        .or_else(|| active().filter(in_pane).find(|session| !is_anothers(session)))
         .or_else(|| gone().find(has_thread))
         .or_else(|| gone().find(|session| in_pane(session) && may_be(running, session)))
 }
@@ -52,11 +59,37 @@ fn may_be(running: &Running, gone: &Session) -> bool {
     (running.thread_id.is_none() || gone.codex_session_id.is_none())
         && shell.is_some()
         && process(gone.pane_pid, gone.pane_pid_start) == shell
-        && (codex.is_none() || running.process.is_none() || codex == running.process)
+        && (codex.is_none() || running.process.is_none() || codex == running.process || codex == running.wrapper)
 }
 
-fn is_adoptable(running: &Running, sessions: &[Session]) -> bool {
-    running.thread_id.is_some() && !running.unattended && registered_as(running, sessions).is_none()
+/// What runs, with each thread of Codex's server together with the terminal that shows it, where the record tells that
+/// they were one: nothing on the screen of such a terminal ties them.
+pub(super) fn joined(mut found: Vec<Running>, sessions: &[Session]) -> Vec<Running> {
+    let former = |running: &Running| registration_of(running, sessions, &[]).map(|session| session.id.clone());
+    let is_nameless = |running: &Running| running.thread_id.is_none() && running.pane.is_some();
+    let nameless: Vec<(Running, String)> = found
+        .iter()
+        .filter(|running| is_nameless(running))
+        .filter_map(|running| Some((running.clone(), former(running)?)))
+        .collect();
+    let mut shown = Vec::new();
+    for thread in found.iter_mut().filter(|running| running.thread_id.is_some() && running.pane.is_none()) {
+        let Some(record) = former(thread) else { continue };
+        // Two of one record are none's for certain.
+        let mut terminals = nameless.iter().filter(|(_, of)| *of == record).map(|(terminal, _)| terminal);
+        let (Some(terminal), None) = (terminals.next(), terminals.next()) else { continue };
+        thread.pane.clone_from(&terminal.pane);
+        (thread.process, thread.wrapper) = (terminal.process, terminal.wrapper);
+        thread.cwd = terminal.cwd.clone().or(thread.cwd.take());
+        thread.unattended = false;
+        shown.push(terminal.process);
+    }
+    found.retain(|running| !is_nameless(running) || !shown.contains(&running.process));
+    found
+}
+
+fn is_adoptable(running: &Running, sessions: &[Session], found: &[Running]) -> bool {
+    running.thread_id.is_some() && !running.unattended && registered_as(running, sessions, found).is_none()
 }
 
 /// What `--adopt` has done.
@@ -66,6 +99,8 @@ pub(super) struct Adopted {
     pub kept_role: Vec<KeptRole>,
     /// How many are meant and run in other folders.
     pub left_out: usize,
+    /// Those that are meant and share a pane with another session, which has it.
+    pub not_adopted: Vec<NotAdopted>,
 }
 
 /// Registers the unregistered sessions that are meant.
@@ -84,17 +119,21 @@ pub(super) fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: 
         return Err(Error::not_found(format!("no Codex session runs here with the thread {unknown}"))
             .hint("`conveyor discover` lists what runs"));
     }
-    let meant = found.iter().filter(|running| scope.means(running) && is_adoptable(running, &sessions));
+    let meant = found.iter().filter(|running| scope.means(running) && is_adoptable(running, &sessions, found));
     let (here, elsewhere): (Vec<&Running>, Vec<&Running>) = meant.partition(|running| scope.is_here(running));
-    let wanted: Vec<&Running> = one_for_each_thread(here).into_iter().take(request.at_most()).collect();
+    let (mut wanted, not_adopted) = one_for_each_pane(cx, one_for_each_thread(here), found, &sessions);
+    wanted.truncate(request.at_most());
     // Whoever names a folder knows that there are others.
     let left_out = if request.cwd.is_none() { elsewhere.len() } else { 0 };
     if request.name.is_some() && wanted.len() != 1 {
-        return Err(Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()))
-            .hint("narrow the search with a part of its id, folder or tmux session"));
+        let error = Error::refused(format!("--name needs exactly one unregistered session, found {}", wanted.len()));
+        return Err(match (wanted.as_slice(), not_adopted.first()) {
+            ([], Some(left)) => error.hint(left.to_string()),
+            _ => error.hint("narrow the search with a part of its id, folder or tmux session"),
+        });
     }
     if wanted.is_empty() {
-        return Ok(Adopted { left_out, ..Adopted::default() });
+        return Ok(Adopted { left_out, not_adopted, ..Adopted::default() });
     }
     let store = cx.ledger_or_create()?;
     let mut taken: BTreeSet<String> = sessions.iter().map(|session| session.name.clone()).collect();
@@ -102,7 +141,7 @@ pub(super) fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: 
     let mut kept_role = Vec::new();
     let new_role = request.role.unwrap_or(Role::Worker);
     // Who has the thread of a former session goes before who has its pane.
-    let former = |running: &&Running| registration_of(running, &sessions);
+    let former = |running: &&Running| registration_of(running, &sessions, found);
     let mut wanted: Vec<(&Running, Option<&Session>)> = wanted.iter().map(|one| (*one, former(one))).collect();
     wanted.sort_by_key(|(running, before)| before.is_some_and(|before| before.codex_session_id != running.thread_id));
     for (running, before) in wanted {
@@ -130,7 +169,7 @@ pub(super) fn adopt(cx: &Context, request: &Discover, scope: &Scope<'_>, found: 
         taken.insert(name.clone());
         adopted.push(name);
     }
-    Ok(Adopted { names: adopted, kept_role, left_out })
+    Ok(Adopted { names: adopted, kept_role, left_out, not_adopted })
 }
 
 /// One of those that show the same thread: it belongs to one session.

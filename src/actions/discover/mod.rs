@@ -2,6 +2,7 @@
 
 mod adopting;
 pub(super) mod running;
+mod sharing;
 
 pub(super) use adopting::{register, registered_as};
 pub use running::KnownBy;
@@ -23,15 +24,17 @@ use crate::{
     },
     store::{self, Store},
 };
-use adopting::{Adopted, adopt, registration_of};
+use adopting::{Adopted, adopt, joined, registration_of};
 use running::{Running, RunningView};
+use sharing::{NotAdopted, holder_of_pane};
 
 /// Find tasks, sessions and bindings, and Codex sessions that run unregistered
 ///
 /// A query is looked for in names, goals, folders and ids. With `--adopt` the unregistered sessions that match are
 /// registered as workers; one that was deregistered gets its name and its role back. Without a query these are the sessions of this folder and those below it: `--cwd` names
 /// another, `--all` takes every folder. A session whose thread nobody can tell, or that is merely loaded in Codex's
-/// server, is left alone. `--dry-run` says what would be taken.
+/// server, is left alone. Of several in one pane the one in the foreground is taken, and each of the others is named with
+/// the reason why it is not. `--dry-run` says what would be taken.
 ///
 /// Example: `conveyor discover --adopt --cwd ~/project`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -72,6 +75,8 @@ pub struct Discovered {
     kept_role: Vec<KeptRole>,
     /// With --adopt and without --cwd: how many unregistered sessions match and run in other folders.
     left_out: usize,
+    /// With --adopt: those that match and share a pane with another session, each with the reason why it is left alone.
+    not_adopted: Vec<NotAdopted>,
     query: Option<String>,
     running: Vec<RunningView>,
     sessions: Vec<SessionView>,
@@ -112,9 +117,9 @@ impl Action for Discover {
     fn run(self, cx: &Context) -> Result<Discovered> {
         let query = self.query.as_ref().map(|query| query.to_lowercase());
         let limit = self.at_most();
-        let found = running::scan(cx);
+        let found = joined(running::scan(cx), &on_record(cx)?);
         let scope = self.scope(cx, query.as_deref());
-        let Adopted { names: adopted, kept_role, left_out } =
+        let Adopted { names: adopted, kept_role, left_out, not_adopted } =
             if self.adopt { adopt(cx, &self, &scope, &found)? } else { Adopted::default() };
         let store = match cx.ledger() {
             Ok(store) => Some(store),
@@ -129,7 +134,7 @@ impl Action for Discover {
         let shown = found.iter().filter(|running| fits(running, query.as_deref()));
         let named = self.cwd.as_deref().map(|folder| whole(cx, folder));
         let shown = shown.filter(|running| named.as_deref().is_none_or(|folder| lies_in(running, folder)));
-        let mut running = one_for_each(shown.map(|one| RunningView::of(one, registration_of(one, &sessions))));
+        let mut running = one_for_each(shown.map(|one| RunningView::of(one, registration_of(one, &sessions, &found))));
         running.truncate(limit);
         for view in running.iter_mut().filter(|view| view.registered_as.is_none()) {
             let former = sessions.iter().find(|session| view.known_as.as_ref() == Some(&session.name));
@@ -154,6 +159,7 @@ impl Action for Discover {
             dry_run: cx.dry_run(),
             kept_role,
             left_out,
+            not_adopted,
             running,
             sessions: sessions
                 .iter()
@@ -246,23 +252,30 @@ pub struct Found {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn unregistered(cx: &Context) -> Result<Unregistered> {
-    let sessions = match cx.ledger() {
-        Ok(store) => store.read(store::sessions::list)?,
-        // Before the first registration nothing is registered.
-        Err(error) if error.kind() == Kind::NotFound => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    Ok(free(running::scan(cx), &sessions))
+    let sessions = on_record(cx)?;
+    Ok(free(joined(running::scan(cx), &sessions), &sessions))
+}
+
+/// The sessions on record; before the first registration there are none.
+fn on_record(cx: &Context) -> Result<Vec<Session>> {
+    match cx.ledger() {
+        Ok(store) => Ok(store.read(store::sessions::list)?),
+        Err(error) if error.kind() == Kind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What of that is not registered and has somebody who attends to it. Its texts are Codex's and its user's: cleaned.
 fn free(found: Vec<Running>, sessions: &[Session]) -> Unregistered {
     let short = |text: String| text::bounded(&text::one_line(&text::clean(&text)), MAX_ABOUT);
     let mut answer = Unregistered::default();
-    for running in found {
-        if registered_as(&running, sessions).is_some() || running.unattended {
-            continue;
-        }
+    let is_free = |running: &&Running| {
+        !running.unattended
+            && registered_as(running, sessions, &found).is_none()
+            // Another session has its pane, and one pane stands for one session.
+            && holder_of_pane(running, sessions).is_none()
+    };
+    for running in found.iter().filter(is_free).cloned() {
         let place = Place {
             cwd: running.cwd.map(|cwd| text::clean(&cwd.display().to_string())),
             tmux_session: running.pane.map(|pane| text::clean(&pane.session_name)),
@@ -401,7 +414,10 @@ fn suggestions(
         task.state.is_open() && !bindings.iter().any(|binding| binding.is_in_force() && binding.task_id == task.id)
     });
     let mut found = Vec::new();
-    let free_ones = || running.iter().filter(|running| running.registered_as.is_none() && !running.unattended);
+    let is_taken =
+        |one: &RunningView| running.iter().any(|other| other.registered_as.is_some() && other.is_beside(one));
+    let is_free = |one: &&RunningView| one.registered_as.is_none() && !one.unattended && !is_taken(one);
+    let free_ones = || running.iter().filter(is_free);
     if free_ones().any(|running| running.is_in(&cx.env().cwd)) {
         found.push(Suggestion { command: "conveyor discover --adopt".to_owned(), kind: "adopt" });
     } else if free_ones().next().is_some() {
@@ -423,6 +439,9 @@ impl Outcome for Discovered {
         }
         for KeptRole { name, role } in &self.kept_role {
             writeln!(out, "{name} keeps its role, {role}: --role is for sessions that were never registered")?;
+        }
+        for left in &self.not_adopted {
+            writeln!(out, "{left}")?;
         }
         if self.left_out > 0 {
             let count = self.left_out;

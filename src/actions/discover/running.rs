@@ -15,12 +15,14 @@ use std::{
 
 use self::servers::{add_loaded_threads, made_at};
 pub use self::view::RunningView;
+use super::sharing::{share_a_pane, shown};
 use crate::{
     actions::Context,
     base::{Error, Result, Timestamp, text},
     model::{
         pane,
         rollout::{Head, SessionSource},
+        session::Session,
     },
     ports::{
         process::{CodexProcess, CodexProcessKind, CodexScope, LockState, ProcessId, ProcessInfo},
@@ -70,6 +72,8 @@ pub(in crate::actions) struct Running {
     pub cwd: Option<PathBuf>,
     pub codex_home: Option<PathBuf>,
     pub process: Option<ProcessId>,
+    /// The script that began this process and waits for it, as npm installs one: a record may name it.
+    pub wrapper: Option<ProcessId>,
     pub pane: Option<PaneSeen>,
     pub name: Option<String>,
     pub preview: Option<String>,
@@ -115,6 +119,15 @@ impl Running {
                 TakesUp::Thread(taken) => taken == thread_id,
                 TakesUp::Chosen => true,
             }
+    }
+
+    /// Whether it runs in the pane of this record, and the pane still holds the same process.
+    pub fn is_in_pane_of(&self, session: &Session) -> bool {
+        self.pane.as_ref().is_some_and(|pane| {
+            session.tmux_pane_id.as_deref() == Some(pane.id.to_string().as_str())
+                && session.tmux_socket.as_deref() == Some(pane.socket.as_str())
+                && session.pane_pid == Some(i64::from(pane.process.pid))
+        })
     }
 
     /// Started by another agent, not by a person.
@@ -197,7 +210,12 @@ pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: Pane
     let (info, meant) =
         seen.iter().find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?.clone();
     let here = |running: &Running| running.pane.as_ref() == Some(&meant);
-    scan_with(cx, &seen).into_iter().find(here).or_else(|| {
+    let found: Vec<Running> = scan_with(cx, &seen).into_iter().filter(here).collect();
+    let first = found.first().map(|first| {
+        let others: Vec<&Running> = found.iter().filter(|other| share_a_pane(first, other)).collect();
+        if others.is_empty() { first } else { shown(cx, first, &others).unwrap_or(first) }
+    });
+    first.cloned().or_else(|| {
         let seen = meant.clone();
         let mut running = Running { cwd: info.current_path, pane: Some(seen.clone()), ..Running::default() };
         // A process that is no Codex by name may still be one.
@@ -279,8 +297,11 @@ fn terminals(cx: &Context) -> Vec<CodexProcess> {
 
 fn of_process(cx: &Context, process: &CodexProcess, panes: &[(PaneInfo, PaneSeen)]) -> Running {
     let pid = process.id.pid;
+    let wrapper = cx.processes().info(process.parent).ok();
+    let wrapper = wrapper.filter(|info| info.codex_kind() == Some(CodexProcessKind::Wrapper));
     let mut running = Running {
         process: Some(process.id),
+        wrapper: wrapper.map(|info| info.id),
         cwd: cx.processes().cwd(pid).ok(),
         codex_home: cx.processes().codex_home(pid).ok().flatten().or_else(|| cx.env().codex_home.clone()),
         started_at: cx.processes().started_at(process.id),

@@ -31,7 +31,7 @@ fn given_up(name: &str, thread: Option<&str>, pid: i64) -> Session {
 #[test]
 fn a_former_name_belongs_to_its_thread_and_to_a_pane_only_where_no_thread_tells() {
     let was = |running: &Running, sessions: &[Session]| {
-        registration_of(running, sessions).map(|session| session.name.clone())
+        registration_of(running, sessions, &[]).map(|session| session.name.clone())
     };
     let (boss, other) = (given_up("boss", Some("a"), 20), given_up("other", Some("b"), 21));
     let both = [boss.clone(), other.clone()];
@@ -93,4 +93,47 @@ fn what_is_free_is_told_cleaned_and_with_those_whose_thread_nobody_tells() {
     let unknown = &free.unknown[..];
     assert_eq!((unknown.len(), &unknown[0].cwd), (1, &one.cwd));
     assert!(unknown[0].about.as_ref().unwrap().chars().count() <= MAX_ABOUT);
+}
+
+#[test]
+fn a_pane_s_record_is_not_of_another_process_there_while_its_own_thread_is_shown() {
+    let mut w1 = given_up("w1", Some("a"), 20);
+    w1.state = Registration::Active;
+    let (first, second) = (in_pane(Some("a"), 20), in_pane(Some("b"), 21));
+    let all = [first.clone(), second.clone()];
+    let of = |running: &Running, found: &[Running]| registered_as(running, std::slice::from_ref(&w1), found);
+    assert_eq!(of(&first, &all).as_deref(), Some("w1"));
+    assert_eq!(of(&second, &all), None, "another one in the same pane");
+    assert_eq!(of(&second, &all[1..]).as_deref(), Some("w1"), "its thread has changed");
+    let mut old = in_pane(Some("a"), 21);
+    old.pane = None;
+    assert_eq!(
+        of(&second, &[old, second.clone()]).as_deref(),
+        Some("w1"),
+        "the lock of its former thread is still held"
+    );
+    assert!(free(all.to_vec(), std::slice::from_ref(&w1)).sessions.is_empty(), "its pane is taken");
+}
+
+/// A terminal that npm's script began is on record by the script; its thread is the server's.
+#[test]
+fn a_given_up_session_of_the_server_is_found_with_its_terminal() {
+    let former = given_up("w1", Some("a"), 20);
+    let mut terminal = in_pane(None, 21);
+    assert_eq!(registration_of(&terminal, std::slice::from_ref(&former), &[]), None, "another process");
+    terminal.wrapper = Some(ProcessId { pid: 20, start_ticks: 7 });
+    assert!(registration_of(&terminal, std::slice::from_ref(&former), &[]).is_some());
+    let mut served = Running::default();
+    served.thread_id = Some("a".to_owned());
+    served.unattended = true;
+    let together = joined(vec![served.clone(), terminal.clone()], std::slice::from_ref(&former));
+    let one = &together[0];
+    assert_eq!(
+        (together.len(), &one.thread_id, &one.pane, one.unattended),
+        (1, &served.thread_id, &terminal.pane, false)
+    );
+    let apart = joined(vec![served.clone(), terminal.clone()], &[]);
+    assert_eq!((apart.len(), &apart[0].pane), (2, &None), "no record ties them");
+    let twice = joined(vec![served, terminal.clone(), terminal], std::slice::from_ref(&former));
+    assert_eq!((twice.len(), &twice[0].pane), (3, &None), "either could be it");
 }

@@ -8,14 +8,14 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    check::{self, Check},
+    check::{self, Check, Weight::Advice},
     places, terminal,
     tools::{self, Tools},
 };
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome},
+    actions::{Action, Argv, Context, Format, Outcome, supervise::reviewer::closed_to_reviewers},
     base::Result,
-    ports::machine,
+    ports::{confine::Closed, machine},
 };
 
 /// Check this installation: tmux, codex, folders, permissions, terminal
@@ -112,6 +112,7 @@ impl Action for Doctor {
         checks.extend(places::state(cx));
         checks.extend(terminal::checks(cx, &tools));
         checks.extend(places::file_watches());
+        checks.extend(reviewers(cx));
 
         let project = target_cwd.ancestors().find(|folder| is_repository(folder));
         let project_root = project.unwrap_or(&target_cwd).to_owned();
@@ -161,6 +162,16 @@ impl Outcome for Installation {
 
 /// A worktree's `.git` is a file. A folder of that name without a head is no repository: Codex's sandbox leaves empty
 /// ones in folders that it lets commands write to.
+/// Reviewers that are set and cannot read what they are given: their verdict would be to stop.
+fn reviewers(cx: &Context) -> Vec<Check> {
+    // What is wrong with the ledger is the other doctor's.
+    let closed = cx.ledger().ok().and_then(|store| closed_to_reviewers(&store).ok()).unwrap_or_default();
+    let check = |(task, closed): (String, Closed)| {
+        Check::fail(Advice, "reviewer_reads", format!("task {task}: {}", closed.fault()), closed.remedy())
+    };
+    closed.into_iter().map(check).collect()
+}
+
 fn is_repository(folder: &Path) -> bool {
     let git = folder.join(".git");
     git.is_file() || git.join("HEAD").exists()

@@ -91,7 +91,7 @@ impl Action for DoctorSelf {
         let place = if tools.tmux.is_some() { place(cx, self.session.as_deref(), &mut checks) } else { None };
         let found = place.as_ref().and_then(|place| codex_in(cx, place, &mut checks));
         let sessions = cx.ledger().ok().and_then(|store| store.read(store::sessions::list).ok()).unwrap_or_default();
-        let registered_as = found.as_ref().and_then(|found| discover::registered_as(found, &sessions));
+        let registered_as = found.as_ref().and_then(|found| discover::registered_as(found, &sessions, &[]));
         let supported = place.is_some() && found.is_some() && check::all_required(&checks);
         let program = tools.conveyor.as_ref().map_or_else(machine::own_program, |_| Some(PathBuf::from("conveyor")));
         let invocation = program.map(|program| shell_words::quote(&program.display().to_string()).into_owned());

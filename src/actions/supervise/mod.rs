@@ -44,3 +44,4 @@ pub use recipes::ManagerRecipes;
 pub use record::{AckWords, RecordedAck, RecordedDecision, RecordedHandoff, RecordedRound, TaskRecord, task_record};
 pub use reviewer::ContinuationReviewer;
 pub use terms::{Setting, TermArgs};
+pub use texts::object_fault;

@@ -19,9 +19,9 @@ use crate::{
 /// List what waits for your decision, or answer it
 ///
 /// Continuations come here: both proposals are in and the terms ask you, a reviewer finds them divergent or says to stop, or
-/// there was no review that counts. An answer settles every open question of its round and is told to the task's
-/// manager, as your message. Sessions can list, and not answer. The end of a task leaves its questions open; nobody is
-/// told an answer then.
+/// there was no review that counts; the last kind is closed without an answer, as superseded, when a later review of its
+/// round does take place. An answer settles every open question of its round and is told to the task's manager, as your
+/// message. Sessions can list, and not answer. The end of a task leaves its questions open; nobody is told an answer then.
 ///
 /// Example: `conveyor operator-inbox --settle 3 --answer proceed --note "the worker's plan, but keep the old reader"`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -29,7 +29,7 @@ pub struct OperatorInbox {
     /// Only those of this task
     #[arg(long, value_name = "TASK", conflicts_with = "settle")]
     pub task: Option<String>,
-    /// The answered ones, too
+    /// The answered and the superseded ones, too
     #[arg(long, conflicts_with = "settle")]
     pub all: bool,
     /// Answer the question of this number
@@ -148,6 +148,18 @@ fn in_full(r: Read<'_>, question: Question) -> Result<PutToOperator> {
     })
 }
 
+/// Why a question cannot be answered.
+fn not_open(r: Read<'_>, id: i64) -> Result<Error> {
+    let review = store::continuations::question_of_id(r, id)?.and_then(|question| question.superseded_by);
+    Ok(match review {
+        Some(review) => Error::not_found(format!(
+            "question {id} is closed: why there was no review needs no answer since review {review} took place"
+        ))
+        .hint("`conveyor operator-inbox` lists what still waits for you"),
+        None => Error::not_found(format!("no question {id} is open")).hint("`conveyor operator-inbox` lists them"),
+    })
+}
+
 /// Writes an answer into the audit trail.
 pub(super) fn on_record(cx: &Context, w: &Write<'_>, answered: &Question) -> Result<()> {
     let Question { id, task_id, kind, correlation_id, answer, note, .. } = answered;
@@ -201,9 +213,7 @@ impl Action for OperatorInbox {
         let now = cx.now();
         let question = store.write_durably(|w| {
             let answered = store::continuations::answer(w, id, answer, note.as_deref(), now)?;
-            let question = answered.ok_or_else(|| {
-                Error::not_found(format!("no question {id} is open")).hint("`conveyor operator-inbox` lists them")
-            })?;
+            let Some(question) = answered else { return Err(not_open(w.read(), id)?) };
             on_record(cx, w, &question)?;
             Ok::<_, Error>(question)
         })?;
@@ -228,9 +238,14 @@ impl Outcome for Waiting {
         match self {
             Self::Listed { questions } if questions.is_empty() => writeln!(out, "nothing waits for you"),
             Self::Listed { questions } => questions.iter().try_for_each(|question| {
-                let Question { id, task, kind, reason, correlation_id, answer, task_state, .. } = question;
+                let Question { id, task, kind, reason, correlation_id, answer, superseded_by, task_state, .. } =
+                    question;
                 let ended = if task_state.is_open() { "" } else { "; its task has ended, its manager is told nothing" };
-                let answer = answer.map(|answer| format!("; answered: {answer}")).unwrap_or_default();
+                let answer = match (answer, superseded_by) {
+                    (Some(answer), _) => format!("; answered: {answer}"),
+                    (None, Some(review)) => format!("; superseded by review {review}, which took place"),
+                    (None, None) => String::new(),
+                };
                 writeln!(out, "{id}  {task}  {kind}  {correlation_id}: {reason}{answer}{ended}")
             }),
             Self::Answered(answered) => {

@@ -139,6 +139,19 @@ pub(super) fn settle(
         "worker_continuation_id": review.worker_continuation_id,
     });
     audit::append(w, now, origin.actor(cx), "continuation_review_recorded", about, &told)?;
+    // Why there was no review needs no answer once there is one. A person who judges has answered it.
+    if source == ReviewSource::Reviewer
+        && !failed
+        && let Some(id) = store::continuations::supersede(w, &task.id, &review.correlation_id, review.id, now)?
+    {
+        let told = json!({
+            "correlation_id": review.correlation_id,
+            "kind": OperatorQuestion::ReviewFailed,
+            "question_id": id,
+            "review_id": review.id,
+        });
+        audit::append(w, now, Actor::Conveyor, "operator_question_superseded", about, &told)?;
+    }
     if let Some(kind) = question {
         let reason = match kind {
             OperatorQuestion::ReviewFailed => "the review did not take place",
@@ -146,7 +159,12 @@ pub(super) fn settle(
             OperatorQuestion::ContinuationDivergent => "the proposals diverge",
             OperatorQuestion::ContinuationReady => "worker and manager have proposed what comes next",
         };
-        ask(cx, w, task, kind, &review.correlation_id, Some(review.id), reason)?;
+        // Whoever judges what it could not read says stop, and not because of what it read.
+        let reason = match run["could_not_read"].as_str().filter(|_| !failed) {
+            Some(closed) => format!("{reason}, but {closed}"),
+            None => reason.to_owned(),
+        };
+        ask(cx, w, task, kind, &review.correlation_id, Some(review.id), &reason)?;
     }
     Ok(review)
 }

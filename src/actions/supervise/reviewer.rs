@@ -25,6 +25,7 @@ use crate::{
         caller::{self, Origin},
     },
     base::{Error, Kind, Result, text},
+    model::task::Task,
     ports::{
         confine::{self, Relay},
         env::{find_program, is_executable},
@@ -98,6 +99,36 @@ pub struct Settings {
     timeout: u64,
 }
 
+impl Settings {
+    /// What of what it is given it cannot read, where it runs as another user: what is named first.
+    fn closed(&self) -> Vec<confine::Closed> {
+        let program = self.command.first().map(Path::new).unwrap_or(Path::new(""));
+        confine::closed(program, &self.read)
+    }
+
+    /// Whether this is its program, or a path that was given for it.
+    fn names(&self, path: &Path) -> bool {
+        self.command.first().is_some_and(|program| Path::new(program) == path)
+            || self.read.iter().any(|one| one == path)
+    }
+}
+
+/// What reviewers of open tasks cannot read of what they are given: the task's name, and what is closed first.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(in crate::actions) fn closed_to_reviewers(store: &Store) -> Result<Vec<(String, confine::Closed)>> {
+    let set = store.read(|r| {
+        let tasks = store::tasks::list(r)?.into_iter().filter(|task| task.state.is_open());
+        let of = |task: Task| Ok(store::continuations::reviewer(r, &task.id)?.map(|known| (task.name, known)));
+        tasks.filter_map(|task| of(task).transpose()).collect::<std::result::Result<Vec<_>, store::Error>>()
+    })?;
+    // One that cannot be read is told where it is used.
+    let settings =
+        set.into_iter().filter_map(|(task, known)| Some((task, serde_json::from_str::<Settings>(&known).ok()?)));
+    Ok(settings.filter_map(|(task, set)| Some((task, set.closed().into_iter().next()?))).collect())
+}
+
 /// What `continuation-reviewer` prints.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -121,6 +152,9 @@ pub enum ReviewerOutcome {
         reviewer: Option<Settings>,
         /// The task.
         task: String,
+        /// What it cannot read of what it is given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warning: Option<String>,
     },
 }
 
@@ -259,7 +293,8 @@ fn relay(word: &str) -> Result<Relay> {
 fn set(cx: &Context, store: &Store, origin: &Origin, task: &str, given: Option<Settings>) -> Result<ReviewerOutcome> {
     let stored = given.as_ref().map(serde_json::to_value).transpose();
     let stored = stored.map_err(|error| Error::new(Kind::Bug, "the reviewer cannot be written").caused_by(error))?;
-    store.write_durably(|w| {
+    let warning = given.as_ref().and_then(|settings| Some(settings.closed().first()?.to_string()));
+    let (reviewer, task) = store.write_durably(|w| {
         let task = open_task(w.read(), task)?;
         let now = cx.now();
         store::continuations::set_reviewer(w, &task.id, stored.as_ref(), now)?;
@@ -276,8 +311,9 @@ fn set(cx: &Context, store: &Store, origin: &Origin, task: &str, given: Option<S
             })
         });
         audit::append(w, now, origin.actor(cx), "continuation_reviewer_set", about, &json!({ "reviewer": told }))?;
-        Ok(ReviewerOutcome::Set { dry_run: cx.dry_run(), reviewer: given, task: task.name })
-    })
+        Ok::<_, Error>((given, task.name))
+    })?;
+    Ok(ReviewerOutcome::Set { dry_run: cx.dry_run(), reviewer, task, warning })
 }
 
 /// What is set, as it is shown; or why it cannot be read.
@@ -328,14 +364,15 @@ impl Outcome for ReviewerOutcome {
                 writeln!(out, "would run {}, confined, with", shell_words::join(reviewer_command))?;
                 writeln!(out, "{context}")
             }
-            Self::Set { dry_run, reviewer, task } => {
+            Self::Set { dry_run, reviewer, task, warning } => {
                 let would = if *dry_run { "would be " } else { "" };
                 match reviewer {
                     Some(reviewer) => {
                         writeln!(out, "{task}: {would}reviewed by {}", shell_words::join(&reviewer.command))
                     }
                     None => writeln!(out, "{task}: {would}reviewed by nobody"),
-                }
+                }?;
+                warning.iter().try_for_each(|warning| writeln!(out, "! {warning}"))
             }
         }
     }

@@ -24,14 +24,25 @@ pub(super) fn one(flag: &str, given: &str) -> Result<String> {
 /// A JSON object; an empty one when none is given.
 pub(super) fn object(flag: &str, given: Option<&str>) -> Result<Value> {
     let Some(given) = given else { return Ok(json!({})) };
+    read_object(given, "a JSON object").map_err(|why| Error::usage(format!("{flag} {why}")))
+}
+
+/// The object that a text is; why it is not what is `wanted`.
+fn read_object(given: &str, wanted: &str) -> Result<Value, String> {
     if given.len() > MAX_OBJECT {
-        return Err(Error::usage(format!("{flag} has more than {MAX_OBJECT} bytes")));
+        return Err(format!("has more than {MAX_OBJECT} bytes"));
     }
     match serde_json::from_str(given) {
         Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(Error::usage(format!("{flag} must be a JSON object"))),
-        Err(error) => Err(Error::usage(format!("{flag} must be a JSON object: {error}")).caused_by(error)),
+        Ok(_) => Err(format!("must be {wanted}")),
+        Err(error) => Err(format!("must be {wanted}: {error}")),
     }
+}
+
+/// Why a text is no JSON object that can be kept, in words that follow its name; none when it is one.
+#[must_use]
+pub fn object_fault(given: &str) -> Option<String> {
+    read_object(given, "a JSON object, such as {\"ticket\": 12}").err()
 }
 
 /// What ties things together, when it is given.

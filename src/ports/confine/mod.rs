@@ -5,6 +5,7 @@
 //! will run tries what must not work. Only when every try failed there that had worked outside, the program is begun.
 //! What was tried is in the [`Receipt`]; nothing is said to be enforced that was not.
 
+mod closed;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
@@ -26,6 +27,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use closed::{Closed, closed};
 pub use outside::{Ended, Failure, Printed, run};
 pub use probe::Try;
 

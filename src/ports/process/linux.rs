@@ -71,6 +71,12 @@ pub(super) fn started_at(id: ProcessId) -> Option<Timestamp> {
     Some(Timestamp::from_millis(boot * 1_000 + i64::try_from(since_boot).ok()?))
 }
 
+/// Whether its process group has the terminal; none without a terminal.
+pub(super) fn is_in_foreground(id: ProcessId) -> Option<bool> {
+    let stat = Stat::from_file(format!("/proc/{}/stat", id.pid)).ok()?;
+    (stat.starttime == id.start_ticks && stat.tty_nr != 0 && stat.tpgid > 0).then_some(stat.pgrp == stat.tpgid)
+}
+
 pub(super) fn info(pid: u32) -> Result<ProcessInfo, ProcessError> {
     let process = open(pid)?;
     let stat = process.stat().map_err(|error| read_error(pid, error))?;

@@ -58,6 +58,12 @@ pub(super) fn started_at(id: ProcessId) -> Option<Timestamp> {
     i64::try_from(id.start_ticks / 1_000).ok().map(Timestamp::from_millis)
 }
 
+/// Whether its process group has the terminal; none without a terminal.
+pub(super) fn is_in_foreground(id: ProcessId) -> Option<bool> {
+    let info = bsd_info(id.pid).ok()?;
+    (id_of(&info) == id && info.e_tpgid != 0 && info.e_tpgid != u32::MAX).then_some(info.pbi_pgid == info.e_tpgid)
+}
+
 pub(super) fn identify(pid: u32) -> Result<ProcessId, ProcessError> {
     let info = bsd_info(pid)?;
     if info.pbi_status == ZOMBIE {

@@ -298,6 +298,12 @@ pub trait Processes: Send + Sync {
     /// The wall-clock time of a process's start, a second more or less; none when the system does not tell.
     fn started_at(&self, id: ProcessId) -> Option<Timestamp>;
 
+    /// Whether what is typed into its terminal goes to this process; none when it has no terminal, or the system does not
+    /// tell.
+    fn is_in_foreground(&self, _id: ProcessId) -> Option<bool> {
+        None
+    }
+
     /// What is known about a recorded process now.
     fn liveness(&self, id: ProcessId) -> Liveness {
         told(self.identify(id.pid), id)
@@ -406,6 +412,10 @@ impl Processes for SystemProcesses {
 
     fn started_at(&self, id: ProcessId) -> Option<Timestamp> {
         system::started_at(id)
+    }
+
+    fn is_in_foreground(&self, id: ProcessId) -> Option<bool> {
+        system::is_in_foreground(id)
     }
 }
 

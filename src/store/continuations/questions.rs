@@ -33,6 +33,10 @@ pub struct Question {
     pub reason: String,
     /// The judgement that led to it.
     pub review_id: Option<i64>,
+    /// When it was closed without an answer, because a later review made it pointless.
+    pub superseded_at: Option<Timestamp>,
+    /// That review.
+    pub superseded_by: Option<i64>,
     /// The task's name.
     pub task: String,
     /// The task.
@@ -42,7 +46,7 @@ pub struct Question {
 }
 
 const ASKED: &str = "q.id, q.task_id, t.name as task, q.kind, q.correlation_id, q.review_id, q.reason, q.created_at,
-    q.answer, q.note, q.answered_at, t.state as task_state";
+    q.answer, q.note, q.answered_at, q.superseded_at, q.superseded_by, t.state as task_state";
 
 fn question(row: &Row<'_>) -> rusqlite::Result<Question> {
     Ok(Question {
@@ -55,6 +59,8 @@ fn question(row: &Row<'_>) -> rusqlite::Result<Question> {
         note: row.get("note")?,
         reason: row.get("reason")?,
         review_id: row.get("review_id")?,
+        superseded_at: row.get("superseded_at")?,
+        superseded_by: row.get("superseded_by")?,
         task: row.get("task")?,
         task_id: row.get("task_id")?,
         task_state: row.get("task_state")?,
@@ -78,7 +84,8 @@ pub fn ask(
         .prepare_cached(
             "insert into operator_questions (task_id, kind, correlation_id, review_id, reason, created_at)
              values (:task_id, :kind, :correlation_id, :review_id, :reason, :now)
-             on conflict (task_id, correlation_id, kind) where answered_at is null do update set
+             on conflict (task_id, correlation_id, kind) where answered_at is null and superseded_at is null
+             do update set
                 review_id = excluded.review_id,
                 reason = excluded.reason,
                 created_at = excluded.created_at",
@@ -95,16 +102,17 @@ pub fn ask(
 }
 
 // Counted over the index of the open ones, for callers of every few seconds.
-const OPEN_QUESTIONS: &str = "select count(*) as number from operator_questions where answered_at is null";
+const OPEN_QUESTIONS: &str =
+    "select count(*) as number from operator_questions where answered_at is null and superseded_at is null";
 
-/// Questions to a person, the oldest first; the answered ones too when `all`.
+/// Questions to a person, the oldest first; the closed ones too when `all`.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn questions(r: Read<'_>, task_id: Option<&str>, all: bool) -> Result<Vec<Question>> {
     let sql = format!(
         "select {ASKED} from operator_questions as q join tasks as t on t.id = q.task_id
-         where (:task_id is null or q.task_id = :task_id) and (:all or q.answered_at is null)
+         where (:task_id is null or q.task_id = :task_id) and (:all or (q.answered_at is null and q.superseded_at is null))
          order by q.id"
     );
     let mut statement = r.connection.prepare_cached(&sql)?;
@@ -136,18 +144,16 @@ pub fn answer(
         .connection
         .prepare_cached(
             "update operator_questions set answer = :answer, note = :note, answered_at = :now
-             where answered_at is null and exists (
+             where answered_at is null and superseded_at is null and exists (
                 select 1 from operator_questions as q
-                where q.id = :id and q.answered_at is null and q.task_id = operator_questions.task_id
+                where q.id = :id and q.answered_at is null and q.superseded_at is null and q.task_id = operator_questions.task_id
                   and q.correlation_id = operator_questions.correlation_id)",
         )?
         .execute(named_params! { ":id": id, ":answer": answer, ":note": note, ":now": now })?;
     if changed == 0 {
         return Ok(None);
     }
-    let sql =
-        format!("select {ASKED} from operator_questions as q join tasks as t on t.id = q.task_id where q.id = :id");
-    Ok(w.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, question).optional()?)
+    question_of_id(w.read(), id)
 }
 
 /// Answers every open question of a round; those that were open, the oldest first.
@@ -174,6 +180,44 @@ pub fn answer_round(
         one.answered_at = Some(now);
     }
     Ok(open)
+}
+
+/// The question of this number, open or closed.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn question_of_id(r: Read<'_>, id: i64) -> Result<Option<Question>> {
+    let sql =
+        format!("select {ASKED} from operator_questions as q join tasks as t on t.id = q.task_id where q.id = :id");
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": id }, question).optional()?)
+}
+
+/// Closes the open question of a round why there was no review: there is one now. The number of that question, if one
+/// was open.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn supersede(
+    w: &Write<'_>,
+    task_id: &str,
+    correlation_id: &str,
+    review_id: i64,
+    now: Timestamp,
+) -> Result<Option<i64>> {
+    let mut statement = w.connection.prepare_cached(
+        "update operator_questions set superseded_by = :review_id, superseded_at = :now
+         where answered_at is null and superseded_at is null
+           and task_id = :task_id and correlation_id = :correlation_id and kind = :kind
+         returning id",
+    )?;
+    let values = named_params! {
+        ":task_id": task_id,
+        ":correlation_id": correlation_id,
+        ":kind": OperatorQuestion::ReviewFailed,
+        ":review_id": review_id,
+        ":now": now,
+    };
+    Ok(statement.query_row(values, |row| row.get(0)).optional()?)
 }
 
 #[cfg(test)]

@@ -435,12 +435,17 @@ create table operator_questions (
   created_at text not null,
   answer text check (answer in ('proceed', 'amend', 'stop')),
   note text,
-  answered_at text
+  answered_at text,
+  -- A review that took place makes the question why there was none pointless: it is closed without an answer.
+  superseded_by integer references continuation_reviews (id),
+  superseded_at text,
+  check ((superseded_by is null) = (superseded_at is null)),
+  check (answered_at is null or superseded_at is null)
 );
-create index operator_questions_open on operator_questions (id) where answered_at is null;
+create index operator_questions_open on operator_questions (id) where answered_at is null and superseded_at is null;
 -- An answer stands: who asks again asks a question of its own.
 create unique index operator_questions_once on operator_questions (task_id, correlation_id, kind)
-  where answered_at is null;
+  where answered_at is null and superseded_at is null;
 
 -- Who ended a turn is asked each time that a board is shown; a trail may be long.
 create index events_interruptions on events (session_id, id)

@@ -3,14 +3,14 @@
 use super::{
     Entry, Flag,
     control::{Candidate, Control},
-    entries::{choice, line, open_tasks, pick, required, switch, text},
+    entries::{self, choice, line, pick, required, switch, text},
     recording,
     subjects::selected_task,
 };
 use crate::{
     actions::ShownCriterion,
     model::{board::TaskRow, supervision::CriterionMove},
-    tui::{app::App, criteria, finish},
+    tui::{app::App, criteria, field::Field, finish},
 };
 
 /// The flags of which a form of satisfying wants one.
@@ -102,15 +102,38 @@ pub(super) fn step(app: &App, step: CriterionMove) -> Result<Vec<Entry>, String>
     Ok(entries)
 }
 
+fn ends(app: &App, hint: &'static str) -> Result<Entry, String> {
+    entries::task(app, hint, "no task is open".to_owned(), |_| true)
+}
+
+/// A task is done. What is said here is looked at with its gates, and asked about there.
+pub(super) fn finish(app: &App) -> Result<Vec<Entry>, String> {
+    let mut entries = vec![
+        ends(app, "nothing ends yet: each of its gates is shown first, with what you say here")?,
+        line("why", "--reason", "why it is done; it stays on record"),
+    ];
+    entries.extend(recording::behind("the number of a decision to stop"));
+    let Some(said) = finish::said(app) else { return Ok(entries) };
+    let (why, decision) = (said.reason.clone(), said.decision_id.map(|id| id.to_string()));
+    for entry in &mut entries {
+        let text = match entry.flag {
+            Flag::Option("--reason") => &why,
+            Flag::Option(recording::DECISION) => &decision,
+            _ => &None,
+        };
+        match (&mut entry.control, text) {
+            (Control::Line(field), Some(text)) => *field = Field::of(text),
+            (Control::Switch(on), _) => *on = said.strict_decisions,
+            _ => {}
+        }
+    }
+    Ok(entries)
+}
+
 /// A task ends without being done.
 pub(super) fn stop(app: &App) -> Result<Vec<Entry>, String> {
-    let tasks = open_tasks(app, |_| true);
-    if tasks.is_empty() {
-        return Err("no task is open".to_owned());
-    }
-    let selected = selected_task(app).map(|row| row.task.name.clone());
     let mut entries = vec![
-        pick("task", Flag::Word, "it is recorded as stopped; its binding ends", tasks, selected.as_deref()),
+        ends(app, "it is recorded as stopped; its binding ends")?,
         required(line("why", "--reason", "why it ends without being done; it stays on record")),
         switch("worker", "--stop-worker", "stop the worker's session, too"),
         switch("manager", "--stop-manager", "stop the manager's session, too"),

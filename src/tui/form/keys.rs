@@ -188,6 +188,17 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
     }
     match form.commands() {
         Ok(commands) => {
+            // Nothing runs yet: the gates are shown first, and asked about.
+            if let [Command::FinishTask(action)] = commands.as_slice() {
+                let about = form.about.clone();
+                if finish::take(app, action, effects) {
+                    app.layers.retain(|layer| !matches!(layer, Layer::Form(_)));
+                    app.drafts.forget(Subject::FinishTask, about.as_deref());
+                } else {
+                    app.say(Part::Warning, format!("no task {} is open any more", action.task));
+                }
+                return;
+            }
             // Its form stays below the question, and comes back with a no.
             if let [command] = commands.as_slice()
                 && let Some(words) = operator::question(app, command)

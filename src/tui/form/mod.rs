@@ -219,6 +219,9 @@ impl Form {
             let words = "name the round in which the worker has proposed".to_owned();
             return Err(Fault { entry: Some(entry), words });
         }
+        if let Some(fault) = recording::no_object(self) {
+            return Err(fault);
+        }
         self.lines()
             .iter()
             .map(|line| {

@@ -1,13 +1,13 @@
 //! The forms of what is said about a task: verdicts, proposals, acknowledgements, a handoff, decisions.
 
 use super::{
-    Entry, Flag, Form, closing,
+    Entry, Fault, Flag, Form, closing,
     control::{Candidate, Control, Picker},
     entries::{self, choice, entry, line, lines, required, switch, text, with_new_task},
     subjects::{active, selected_task},
 };
 use crate::{
-    actions::{RecordedRound, TaskPolicy, TaskRecord},
+    actions::{RecordedRound, TaskPolicy, TaskRecord, object_fault},
     model::{board::TaskRow, supervision::Proposer},
     tui::{app::App, field::Field, operator, record, sheet},
 };
@@ -203,6 +203,7 @@ pub(super) fn handoff(app: &App) -> Result<Vec<Entry>, String> {
         bound(app, "the task; it holds for its binding until the worker's context is compacted or cleared")?,
         required(text("done", "--summary", "what was done, and how it stands")),
         lines("next", "--next-step", steps),
+        more(),
     ])
 }
 
@@ -228,13 +229,34 @@ pub(super) fn decide(app: &App) -> Result<Vec<Entry>, String> {
         decision,
         required(text("why", "--reason", "why; it stays on record")),
         line("cycle", "--cycle-id", "the number of the cycle that led to it"),
+        more(),
     ])
 }
+
+/// The flag of an object for programs.
+const OBJECT: &str = "--payload-json";
+
+/// Whatever else belongs to what is recorded.
+fn more() -> Entry {
+    text("more", OBJECT, "whatever else belongs to it, as a JSON object; kept as it is")
+}
+
+/// An object that is none: its field, and why.
+pub(super) fn no_object(form: &Form) -> Option<Fault> {
+    let entry = form.entries.iter().position(|entry| entry.flag == Flag::Option(OBJECT))?;
+    let field = form.entries.get(entry)?;
+    let given = field.control.value();
+    let why = (!given.is_empty()).then(|| object_fault(given)).flatten()?;
+    Some(Fault { entry: Some(entry), words: format!("{} {why}", field.label) })
+}
+
+/// The flag that names a decision.
+pub(super) const DECISION: &str = "--decision-id";
 
 /// The decision behind a command, and whether it is refused without one.
 pub(super) fn behind(of: &'static str) -> [Entry; 2] {
     [
-        line("decision", "--decision-id", of),
+        line("decision", DECISION, of),
         switch("strict", "--strict-decisions", "refused without such a decision of the last 15 minutes"),
     ]
 }

@@ -4,8 +4,9 @@ use super::{Entry, Form, closing, recording, sessions, supervising};
 use crate::{
     actions::{
         Action as _, Bind, CompactWorker, Continuation, ContinuationReviewer, Criteria, Deregister, Discover, Epilogue,
-        Handoff, ManagerAck, ManagerConfig, OperatorInbox, Pair, RecordDecision, RegisterManager, RegisterWorker,
-        RequestWorkerCompact, Resume, SessionInterrupt, StartManager, StartWorker, StopTask, Tasks, WorkerAck,
+        FinishTask, Handoff, ManagerAck, ManagerConfig, OperatorInbox, Pair, RecordDecision, RegisterManager,
+        RegisterWorker, RequestWorkerCompact, Resume, SessionInterrupt, StartManager, StartWorker, StopTask, Tasks,
+        WorkerAck,
     },
     model::{
         board::{SessionRow, TaskRow},
@@ -75,6 +76,8 @@ text_enum! {
         DeferCriterion => "defer_criterion",
         /// Drops a criterion.
         RejectCriterion => "reject_criterion",
+        /// Says why a task is finished, and which decision is behind it; its gates are shown with that.
+        FinishTask => "finish_task",
         /// Ends a task that is not done.
         StopTask => "stop_task",
         /// Judges two proposals.
@@ -128,6 +131,7 @@ impl Subject {
             | Self::SatisfyCriterion
             | Self::DeferCriterion
             | Self::RejectCriterion => Criteria::NAME,
+            Self::FinishTask => FinishTask::NAME,
             Self::StopTask => StopTask::NAME,
         }
     }
@@ -160,6 +164,7 @@ impl Subject {
             Self::SatisfyCriterion => "satisfy a criterion: name what shows it",
             Self::DeferCriterion => "put a criterion off",
             Self::RejectCriterion => "drop a criterion",
+            Self::FinishTask => "finish a task: why, and by which decision",
             Self::StopTask => "stop a task that is not done",
             Self::Judge => "judge what worker and manager propose",
             Self::HaveJudged => "have the set program judge the proposals",
@@ -195,6 +200,7 @@ impl Subject {
             Self::SatisfyCriterion => "satisfy",
             Self::DeferCriterion => "put off",
             Self::RejectCriterion => "drop",
+            Self::FinishTask => "show the gates",
             Self::StopTask => "stop",
             Self::Judge => "judge",
             Self::HaveJudged => "run",
@@ -235,6 +241,8 @@ impl Subject {
             | Self::AddCriterion
             | Self::AcceptCriterion
             | Self::Contract
+            // The gates ask.
+            | Self::FinishTask
             | Self::HaveJudged
             | Self::WorkerAck
             | Self::ManagerAck
@@ -288,6 +296,7 @@ impl Subject {
             | Self::ManagerAck
             | Self::Handoff
             | Self::Decide
+            | Self::FinishTask
             | Self::StopTask => selected_task(app).map(|row| row.task.name.clone()),
             Self::Judge | Self::HaveJudged | Self::Propose => {
                 let task = &selected_task(app)?.task.name;
@@ -333,6 +342,7 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
         Subject::SatisfyCriterion => (&[], closing::step(app, CriterionMove::Satisfy)?),
         Subject::DeferCriterion => (&[], closing::step(app, CriterionMove::Defer)?),
         Subject::RejectCriterion => (&[], closing::step(app, CriterionMove::Reject)?),
+        Subject::FinishTask => (&[], closing::finish(app)?),
         Subject::StopTask => (&[], closing::stop(app)?),
         Subject::Judge => (&["--review"], recording::judge(app)?),
         Subject::HaveJudged => (&[], recording::have_judged(app)?),
@@ -356,9 +366,10 @@ pub fn fresh(app: &App, subject: Subject) -> Result<Form, String> {
     };
     // The keyboard begins where something is to be typed.
     let first = form.entries.iter().position(|entry| entry.required && entry.control.value().is_empty());
-    // Whose turn is interrupted, and which criterion is meant, is what was selected; what is left to be said comes after.
+    // Whose turn is interrupted, which criterion is meant and which task ends is what was selected; what is left to be said
+    // comes after.
     let said = match subject {
-        Subject::Interrupt => 1,
+        Subject::Interrupt | Subject::FinishTask => 1,
         _ if subject.step().is_some() => 2,
         _ => 0,
     };
@@ -395,6 +406,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
         | Subject::ManagerAck
         | Subject::Handoff => task(|row| active(row).is_some()),
         Subject::Budget
+        | Subject::FinishTask
         | Subject::StopTask
         | Subject::Terms
         | Subject::Contract

@@ -74,6 +74,7 @@ impl Intent {
             | Self::DeferCriterion
             | Self::RejectCriterion
             | Self::StopTask
+            | Self::EndSaid
             | Self::Compact
             | Self::Budget
             | Self::Resume

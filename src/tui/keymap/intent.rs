@@ -223,6 +223,8 @@ text_enum! {
         RejectCriterion => "reject_criterion",
         /// End a task that is not done.
         StopTask => "stop_task",
+        /// Say why a task is finished, and name the decision behind that.
+        EndSaid => "end_said",
         /// Stop the worker too, or let it go on.
         WithWorker => "with_worker",
         /// Stop the manager too, or let it go on.

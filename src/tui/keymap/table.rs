@@ -450,6 +450,14 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Finish, &[c('R')], Intent::Record, "record", "show what was acknowledged, and acknowledge there"),
     does(
         Place::Finish,
+        &[c('d')],
+        Intent::EndSaid,
+        "finish-task",
+        "decision",
+        "say why it is finished, and name the decision behind it",
+    ),
+    does(
+        Place::Finish,
         &[c('x')],
         Intent::StopTask,
         "stop-task",

@@ -345,6 +345,7 @@ fn is_offered(app: &App, intent: Intent) -> bool {
             | Intent::DeferCriterion
             | Intent::RejectCriterion
             | Intent::StopTask
+            | Intent::EndSaid
             | Intent::Judge
             | Intent::HaveJudged
             | Intent::Propose

@@ -78,8 +78,8 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         None => "Nobody is bound to it.".to_owned(),
         Some(binding) => format!(
             "Its binding ends. Worker {}, manager {}.",
-            becomes(app, &binding.worker, finishing.stop_worker),
-            becomes(app, &binding.manager, finishing.stop_manager)
+            becomes(app, &binding.worker, finishing.end.stop_worker),
+            becomes(app, &binding.manager, finishing.end.stop_manager)
         ),
     };
     lines.extend(wrapped(app, Part::Text, &sessions, width));
@@ -141,6 +141,7 @@ pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'
     if finishing.review.is_none() || finishing.is_open() {
         keys.extend(sessions);
     }
+    keys.push((Intent::EndSaid, "reason, decision"));
     keys.push((Intent::Back, "leave"));
     key_lines(app, Place::Finish, keys, width)
 }

@@ -2,7 +2,7 @@
 
 use super::fake::{app, finish, lines, press, review, screen, shown_criteria, write};
 use crate::{
-    actions::Report,
+    actions::{EndArgs, Report},
     base::Error,
     model::{supervision::CriteriaSummary, task::TaskState},
     tui::{
@@ -213,7 +213,7 @@ fn the_gates_lead_to_the_criteria_and_are_looked_at_again_afterwards() {
     assert!(!footer(&app).contains("y finish"), "{}", footer(&app));
     press(&mut app, "e");
     assert!(screen(&app).contains("criteria of parser"), "{}", screen(&app));
-    assert_eq!(press(&mut app, "Esc"), [Effect::Load(Load::Review(TASK.into()))]);
+    assert_eq!(press(&mut app, "Esc"), [Effect::Load(Load::Review(TASK.into(), EndArgs::default()))]);
     assert!(screen(&app).contains("looking at every gate"));
     assert!(
         press(&mut app, "x").is_empty() && matches!(app.layers.last(), Some(Layer::Finish(_))),

@@ -1,8 +1,8 @@
 //! Finishing a task by keys: every gate is shown first, and nothing is done while one is not met.
 
-use super::fake::{app, lines, nudge, press, put, quiet, record, review, screen, shown_criteria};
+use super::fake::{app, lines, nudge, press, put, quiet, record, review, screen, shown_criteria, write};
 use crate::{
-    actions::{Command, Deliveries, PutToOperator},
+    actions::{Command, Deliveries, EndArgs, PutToOperator},
     base::{Error, Timestamp},
     model::{
         deliveries::{CommandRow, LeftOver},
@@ -29,7 +29,7 @@ fn answer(app: &mut crate::tui::app::App, is_met: bool) {
 fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     let mut app = app(80, 24);
     let effects = press(&mut app, "2 F");
-    assert!(effects.contains(&Effect::Load(Load::Review(TASK.into()))), "{effects:?}");
+    assert!(effects.contains(&Effect::Load(Load::Review(TASK.into(), EndArgs::default()))), "{effects:?}");
     assert!(screen(&app).contains("looking at every gate"));
     // Nothing is known yet, then something is in the way.
     assert!(press(&mut app, "y").is_empty());
@@ -43,7 +43,7 @@ fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     // What is not offered does nothing that would be seen only later.
     press(&mut app, "w m");
     // Looked at again, all is well.
-    assert_eq!(press(&mut app, "r"), [Effect::Load(Load::Review(TASK.into()))]);
+    assert_eq!(press(&mut app, "r"), [Effect::Load(Load::Review(TASK.into(), EndArgs::default()))]);
     assert!(press(&mut app, "y").is_empty(), "what was seen before does not count");
     answer(&mut app, true);
     press(&mut app, "w m m");
@@ -66,7 +66,7 @@ fn a_missing_acknowledgement_is_made_from_the_gates() {
     press(&mut app, "m");
     assert!(screen(&app).contains("acknowledge the terms for the manager"), "{}", screen(&app));
     // Back at the gates they are looked at anew.
-    assert_eq!(press(&mut app, "Esc Esc"), [Effect::Load(Load::Review(TASK.into()))]);
+    assert_eq!(press(&mut app, "Esc Esc"), [Effect::Load(Load::Review(TASK.into(), EndArgs::default()))]);
     assert!(matches!(app.layers.last(), Some(Layer::Finish(_))), "{:?}", app.layers);
 }
 
@@ -272,4 +272,50 @@ fn the_question_of_a_stop_counts_on_while_it_is_shown() {
     update(&mut app, Msg::Tick(later));
     let sent = lines(&press(&mut app, "y"));
     assert!(sent.len() == 1 && sent[0].starts_with("conveyor stop-task"), "{sent:?}");
+}
+
+/// The decision behind an end is named in a form, and the gates are looked at with it before anything is asked.
+#[test]
+fn the_decision_behind_an_end_is_named_at_the_gates_and_looked_at_with_them() {
+    let mut app = app(100, 40);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    press(&mut app, "w d");
+    let form = screen(&app);
+    assert!(form.contains("finish a task: why, and by which decision"), "{form}");
+    write(&mut app, "it parses");
+    press(&mut app, "Tab");
+    write(&mut app, "seven");
+    assert!(press(&mut app, "Ctrl-S").is_empty(), "no number");
+    let refused = screen(&app);
+    assert!(
+        refused.contains("it parses") && refused.contains("seven") && refused.contains("a whole number"),
+        "{refused}"
+    );
+    press(&mut app, "Ctrl-U 7 Tab Space");
+    assert!(screen(&app).contains("--decision-id=7"), "{}", screen(&app));
+    let asked = press(&mut app, "Ctrl-S");
+    let end = EndArgs {
+        reason: Some("it parses".into()),
+        stop_worker: true,
+        stop_manager: false,
+        decision_id: Some(7),
+        strict_decisions: true,
+    };
+    assert_eq!(asked, [Effect::Load(Load::Review(TASK.into(), end.clone()))], "nothing ends yet");
+    // What was asked before the decision was named says nothing of it.
+    answer(&mut app, true);
+    assert!(screen(&app).contains("looking at every gate") && press(&mut app, "y").is_empty(), "{}", screen(&app));
+    let mut seen = review(true);
+    seen.end = end.clone();
+    update(&mut app, Msg::Review(TASK.into(), Ok(seen)));
+    let shown = screen(&app);
+    assert!(shown.contains("--strict-decisions") && shown.contains("--decision-id=7"), "{shown}");
+    // It stands in the form when it is opened again.
+    press(&mut app, "d");
+    assert!(screen(&app).contains("it parses") && screen(&app).contains("--strict-decisions"), "{}", screen(&app));
+    press(&mut app, "Esc");
+    let effects = press(&mut app, "PgDn PgDn y");
+    let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(finish.end, end);
 }

@@ -382,6 +382,7 @@ fn every_form_leads_to_the_command_that_its_line_says() {
                 "steps" => "run-tools",
                 "pane" => "%7",
                 "process" => "4711",
+                "more" => r#"{"ticket": 12}"#,
                 _ => "text",
             };
             if let Some(field) = entry.control.field()

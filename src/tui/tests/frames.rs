@@ -348,6 +348,13 @@ const FRAMES: &[Frame] = &[
     ("form_satisfy_criterion", |width, height| keys(opened(width, height), "j s")),
     ("form_defer_criterion", |width, height| keys(opened(width, height), "j d")),
     ("form_reject_criterion", |width, height| keys(opened(width, height), "j x")),
+    ("form_finish_task", |width, height| {
+        let mut app = keys(app(width, height), "2 F");
+        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        let mut app = keys(app, "d Tab");
+        write(&mut app, "7");
+        keys(app, "Tab Space")
+    }),
     ("form_stop_task", stopping),
     ("confirm_stop_task", |width, height| {
         let mut app = stopping(width, height);

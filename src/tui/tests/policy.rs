@@ -12,7 +12,7 @@ use crate::{
     },
     tui::{
         app::update,
-        form::Subject,
+        form::{Subject, fresh},
         layer::Layer,
         message::{Effect, Load, Msg},
     },
@@ -289,4 +289,15 @@ fn the_form_changes_them_and_shows_its_command_line() {
         ["conveyor manager-config '--mode=strict' '--permit=repo.push_branch' \
              '--permissions-json={\"worker_session.compact\":false}' '--max-nudges=12' '--unset=require-acks' -- parser"]
     );
+}
+
+/// What the interview of `manager-config --questions` asks can be said in the forms over the terms.
+#[test]
+fn every_question_of_the_interview_has_a_field() {
+    let app = app(160, 50);
+    let entries = [Subject::Terms, Subject::Contract].map(|subject| fresh(&app, subject).unwrap().entries);
+    let flags: Vec<String> = entries.iter().flatten().map(|entry| format!("{:?}", entry.flag)).collect();
+    for flag in ["--mode", "--objective", "--guideline", "--acceptance", "--permit", "--permissions-json"] {
+        assert!(flags.iter().any(|known| known.contains(&format!("\"{flag}\""))), "{flag} is in no form: {flags:?}");
+    }
 }

@@ -213,6 +213,34 @@ fn acknowledgements_a_handoff_and_a_decision_are_command_lines() {
     assert!(screen(&app).contains("invalid value 'seven' for '--cycle-id"), "{}", screen(&app));
 }
 
+/// An object for programs goes with it; what is none is refused at its field, and the form stays filled in.
+#[test]
+fn what_else_belongs_to_a_handoff_or_a_decision_is_an_object_or_refused() {
+    let cases = [
+        ("h", "Tab Tab", r#"conveyor handoff '--summary=why' '--payload-json={"ticket": 12}' -- parser"#),
+        ("d", "Tab Tab", r#"conveyor record-decision '--reason=why' '--payload-json={"ticket": 12}' -- parser wait"#),
+    ];
+    for (key, to_object, wanted) in cases {
+        let mut app = opened();
+        press(&mut app, key);
+        if key == "d" {
+            press(&mut app, "Space Tab");
+        }
+        write(&mut app, "why");
+        press(&mut app, to_object);
+        for wrong in ["[12]", "{\"ticket\": 12", "ticket 12"] {
+            write(&mut app, wrong);
+            assert!(press(&mut app, "Ctrl-S").is_empty(), "{wrong}");
+            let shown = screen(&app);
+            assert!(shown.contains("more must be a JSON object, such as {\"ticket\": 12}"), "{shown}");
+            assert!(shown.contains("why") && shown.contains(wrong), "it stays filled in: {shown}");
+            press(&mut app, "Ctrl-U");
+        }
+        write(&mut app, "{\"ticket\": 12}");
+        assert_eq!(lines(&press(&mut app, "Ctrl-S")), [wanted], "{}", screen(&app));
+    }
+}
+
 #[test]
 fn keys_of_the_record_work_where_what_they_say_can_be_said() {
     let acts = [

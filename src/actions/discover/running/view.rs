@@ -63,6 +63,12 @@ impl RunningView {
         self.cwd.as_ref().is_some_and(|cwd| Path::new(cwd).starts_with(folder))
     }
 
+    /// Whether both run in the same pane.
+    pub(in crate::actions::discover) fn is_beside(&self, other: &Self) -> bool {
+        self.tmux_pane_id.is_some()
+            && (&self.tmux_pane_id, &self.tmux_socket) == (&other.tmux_pane_id, &other.tmux_socket)
+    }
+
     /// Whether this is another look at the same session: under the same name, and nothing says otherwise.
     pub(in crate::actions::discover) fn is_same(&self, other: &Self) -> bool {
         fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {

@@ -3,7 +3,7 @@
 use crate::actions::Argv;
 
 /// How a task ends.
-#[derive(Debug, Clone, PartialEq, Default, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct EndArgs {
     /// Why it ends
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]

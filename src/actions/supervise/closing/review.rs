@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    FinishTask,
+    EndArgs, FinishTask,
     end::Orders,
     gates::{self, Outside},
 };
@@ -23,6 +23,8 @@ use crate::{
 /// How a task stands that could be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskReview {
+    /// What the end was to be: flags add to the gates.
+    pub end: EndArgs,
     /// The gates, in their order.
     pub gates: Vec<GateCheck>,
 }
@@ -46,11 +48,11 @@ pub struct ShownCriterion {
     pub links: Vec<(Backing, String)>,
 }
 
-/// How a task stands: its gates for whoever asks. Looks at the worker's folder and writes nothing.
+/// How a task stands that is to end like this: its gates for whoever asks. Looks at the worker's folder and writes nothing.
 ///
 /// # Errors
 /// When there is no such task, or the ledger cannot be read.
-pub fn task_review(cx: &Context, task_id: &str) -> Result<TaskReview> {
+pub fn task_review(cx: &Context, task_id: &str, end: &EndArgs) -> Result<TaskReview> {
     let store = cx.ledger()?;
     let origin = caller::origin(cx, &store)?;
     let (folder, binding, criteria, programs) = store.read(|r| {
@@ -61,13 +63,13 @@ pub fn task_review(cx: &Context, task_id: &str) -> Result<TaskReview> {
     })?;
     let outside =
         Outside::look(cx, &programs, Folder::look(cx, &programs, folder.as_deref()), binding.as_ref(), &criteria);
-    let finish = FinishTask::plain(task_id);
+    let finish = FinishTask { end: end.clone(), ..FinishTask::plain(task_id) };
     let orders = Orders::of_finish(&finish);
     let gates = store.read(|r| {
         let task = lookup::task(r, task_id)?;
         Ok::<_, Error>(gates::look(cx, r, &origin, &orders, &task, &outside)?.gates)
     })?;
-    Ok(TaskReview { gates })
+    Ok(TaskReview { end: finish.end, gates })
 }
 
 /// What was asked for in a task, and what was shown for it.

@@ -65,6 +65,9 @@ pub(in crate::actions) fn judge(
         "status": if failed { "failed" } else { "succeeded" },
         "tree": tree,
     });
+    if let Some(closed) = settings.closed().first() {
+        record["could_not_read"] = json!(closed.to_string());
+    }
     let judgement = judgement.unwrap_or_else(|error| {
         record["error"] = json!(error);
         Judgement::failed(error)
@@ -125,6 +128,11 @@ fn job(cx: &Context, settings: &Settings, context: &Value) -> Result<Job, String
     // It may have been set before the folders were what they are.
     if let Some(path) = settings.read.iter().find(|path| withheld(cx, path).is_some()) {
         return Err(format!("{} lies where a reviewer sees nothing", path.display()));
+    }
+    // It would say what it cannot know. What lies in a folder that it is given may be closed to it on purpose.
+    let is_named = |closed: &confine::Closed| settings.names(&closed.path);
+    if let Some(closed) = settings.closed().first().filter(|closed| is_named(closed)) {
+        return Err(closed.to_string());
     }
     let mut env = Vec::new();
     for name in &settings.env {

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     actions::{
-        Checkup, Command, Deliveries, Differing, Exchange, QuestionView, Report, ShownCriterion, TalkQuery, TaskPolicy,
-        TaskRecord, TaskReview, Unregistered, Visit, Way,
+        Checkup, Command, Deliveries, Differing, EndArgs, Exchange, QuestionView, Report, ShownCriterion, TalkQuery,
+        TaskPolicy, TaskRecord, TaskReview, Unregistered, Visit, Way,
     },
     base::{Error, Kind, Result},
     model::{
@@ -99,7 +99,7 @@ impl Backend for Fake {
         Ok(shown_criteria())
     }
 
-    fn review(&self, _: &str) -> Result<TaskReview> {
+    fn review(&self, _: &str, _: &EndArgs) -> Result<TaskReview> {
         Ok(review(false))
     }
 
