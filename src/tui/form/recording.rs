@@ -40,9 +40,9 @@ fn chosen(label: &'static str, key: &'static str, hint: &'static str, of: &[(&'s
     Entry { flag: Flag::Member(key), ..choice(label, "", hint, of) }
 }
 
-/// Rounds of the selected task that fit, the newest first; of one whose record is not shown, those that are put to the
-/// operator.
-fn rounds(app: &App, fits: fn(&RecordedRound) -> bool) -> Vec<Candidate> {
+/// Rounds of the selected task, the newest first: those in which both have proposed (`are_ready`), or those in which the
+/// manager has not. Of a task whose record is not shown only those are known that are put to the operator, which are ready.
+fn rounds(app: &App, are_ready: bool) -> Vec<Candidate> {
     let Some(row) = selected_task(app) else { return Vec::new() };
     match sheet::known::<TaskRecord>(app, &row.task.name) {
         Some(known) => {
@@ -51,9 +51,10 @@ fn rounds(app: &App, fits: fn(&RecordedRound) -> bool) -> Vec<Candidate> {
                 (None, Some((_, judged))) => format!("judged by the {}: {}", judged.source, judged.verdict),
                 (None, None) => String::new(),
             };
-            let known = known.rounds.iter().filter(|round| fits(round));
+            let known = known.rounds.iter().filter(|round| round.is_ready() == are_ready);
             known.map(|round| Candidate { name: round.round.clone(), about: about(round) }).collect()
         }
+        None if !are_ready => Vec::new(),
         None => {
             let asked =
                 operator::questions(app).iter().filter(|one| one.task_id == row.task.id && !one.proposals.is_empty());
@@ -68,17 +69,12 @@ fn rounds(app: &App, fits: fn(&RecordedRound) -> bool) -> Vec<Candidate> {
 
 /// The round that a verdict is about, unless another one is named.
 pub(super) fn meant(app: &App) -> Option<String> {
-    Some(rounds(app, RecordedRound::is_ready).into_iter().next()?.name)
-}
-
-/// The worker has proposed in it, and the manager has not.
-fn is_begun(round: &RecordedRound) -> bool {
-    !round.is_ready()
+    Some(rounds(app, true).into_iter().next()?.name)
 }
 
 /// The round that a proposal of the manager's is about.
 pub(super) fn begun(app: &App) -> Option<String> {
-    Some(rounds(app, is_begun).into_iter().next()?.name)
+    Some(rounds(app, false).into_iter().next()?.name)
 }
 
 /// The side of a proposal was chosen. The manager's belongs to the round that the worker has begun. The worker's would
@@ -121,7 +117,7 @@ pub(super) fn judge(app: &App) -> Result<Vec<Entry>, String> {
     ];
     Ok(vec![
         task(app, "the task whose proposals you judge", "no task is open", |_| true)?,
-        required(round("the round of proposals", rounds(app, RecordedRound::is_ready))),
+        required(round("the round of proposals", rounds(app, true))),
         required(chosen("agree", "agreement", "how far the two proposals agree", &agreements)),
         required(chosen("verdict", "verdict", "what is to be done", &verdicts)),
         required(member("why", "rationale", "your reasons; they stay on record")),
@@ -132,7 +128,7 @@ pub(super) fn judge(app: &App) -> Result<Vec<Entry>, String> {
 pub(super) fn have_judged(app: &App) -> Result<Vec<Entry>, String> {
     Ok(vec![
         task(app, "the task whose set program judges, confined; a bad end asks you", "no task is open", |_| true)?,
-        round("the round; empty: the newest in which both have proposed", rounds(app, RecordedRound::is_ready)),
+        round("the round; empty: the newest in which both have proposed", rounds(app, true)),
     ])
 }
 
@@ -153,7 +149,7 @@ pub(super) fn propose(app: &App) -> Result<Vec<Entry>, String> {
             "round",
             Flag::Option("--correlation-id"),
             "for the manager the worker's round; for the worker a new name",
-            Control::Pick(Picker { candidates: rounds(app, is_begun), open: true, tells: true, ..Picker::default() }),
+            Control::Pick(Picker { candidates: rounds(app, false), open: true, tells: true, ..Picker::default() }),
         ),
         required(member("next", "next", "what comes next")),
         member("why", "why", "why"),
