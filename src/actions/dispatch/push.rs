@@ -361,7 +361,9 @@ pub(super) fn look_after(
         }
         let end = match &fate {
             Fate::Never(why) => Some((why.as_str(), true)),
-            Fate::Unproven(why) if row.is_overdue => Some((why.as_str(), true)),
+            // Seen twice: its proof may have come between the look into the rollout and the question, and a dispatcher
+            // that slept before it handed the message over has left no time for it.
+            Fate::Unproven(why) if row.is_overdue && command.reason.as_ref() == Some(why) => Some((why.as_str(), true)),
             Fate::Absent if command.reason.as_deref() == Some(ABSENT) => Some(("the session never got it", false)),
             Fate::Absent | Fate::Open(_) | Fate::Unproven(_) | Fate::Failed(_) => None,
         };

@@ -403,7 +403,7 @@ fn nothing_is_lost_or_given_twice_in_any_schedule() {
 
 /// Schedules that have found faults, which are mended. Each was seen to break in the world as it is played now; a change of
 /// the world makes other schedules of them.
-const FOUND: [(u64, &str); 4] = [
+const FOUND: [(u64, &str); 5] = [
     (
         1_882_525_841_473_143_534,
         "a queue that rested after an interruption was waited for, the clock having been set back before the interruption",
@@ -414,6 +414,10 @@ const FOUND: [(u64, &str); 4] = [
         "a message that died with the process that had taken it was awaited for ever behind the turn it had begun",
     ),
     (1_882_525_841_473_150_402, "the same in another schedule"),
+    (
+        1_882_540_982_360_081_406,
+        "a message was called uncertain at a look during which it arrived, its dispatcher having slept before it was handed over",
+    ),
 ];
 
 #[test]

@@ -299,7 +299,8 @@ impl World {
         }
         let left = self.queues.values().flatten().filter(|left| {
             let note = self.book.notes.get(&left.client_id);
-            note.is_none_or(|note| note.again == 0 && note.phase != Phase::Ambiguous)
+            // What was uncertain may be there, also when a person has decided about it.
+            note.is_none_or(|note| note.again == 0 && !note.was_ambiguous)
         });
         wrong.extend(left.map(|left| format!("{} is left in a queue", left.client_id)));
         for command in commands {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::base::Timestamp;
 
@@ -143,6 +144,13 @@ impl Thread {
     /// The wall clock was set back to before its first line: what it writes now looks like a copy from another thread.
     pub(super) fn has_come_before(&self, wall: i64) -> bool {
         wall < self.created
+    }
+
+    /// The same for a line of a turn that may have begun before the clock was set forward again: its id tells when.
+    pub(super) fn looks_copied(&self, turn: &str, wall: i64) -> bool {
+        let begun = Uuid::try_parse(turn).ok().and_then(|id| id.get_timestamp());
+        let begun = begun.and_then(|begun| i64::try_from(begun.to_unix().0).ok()).map(|seconds| seconds * 1_000);
+        self.has_come_before(wall) || begun.is_some_and(|begun| self.has_come_before(begun))
     }
 
     fn record(&mut self, kind: &str, payload: &Value, wall: i64) -> String {

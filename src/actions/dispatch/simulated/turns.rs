@@ -184,7 +184,7 @@ impl World {
         here.compaction_was_cut_off = turn.compaction.is_some();
         if turn.is_written {
             here.thread.turn_is_cut_off(&turn.id, wall);
-            if turn.compaction.is_some() && here.thread.has_come_before(wall) {
+            if turn.compaction.is_some() && here.thread.looks_copied(&turn.id, wall) {
                 // That it failed stands in a line that looks like a copy.
                 here.excuse = Some("line older than its thread");
             }
