@@ -249,7 +249,7 @@ impl Run<'_> {
         }
         let may_be_done = self.may_have_happened(done);
         done.outcome = if may_be_done { InterruptOutcome::Unknown } else { InterruptOutcome::Refused };
-        done.reason = Some(error.to_string());
+        done.reason = Some(error.in_full());
         self.note("session_interrupted", done).ok();
     }
 
@@ -263,7 +263,7 @@ impl Run<'_> {
         match self.note("session_interrupted", done) {
             Err(error) if self.may_have_happened(done) => {
                 let before = done.reason.take().map(|reason| format!("{reason}; ")).unwrap_or_default();
-                done.reason = Some(format!("{before}its end is not in the audit trail: {error}"));
+                done.reason = Some(format!("{before}its end is not in the audit trail: {}", error.in_full()));
                 Ok(())
             }
             noted => noted,

@@ -156,6 +156,14 @@ impl Error {
         causes
     }
 
+    /// The message with those of its causes that it does not name itself, in one line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        self.causes().into_iter().fold(self.message.clone(), |message, cause| {
+            if message.contains(&cause) { message } else { format!("{message}: {cause}") }
+        })
+    }
+
     /// The JSON form, printed on stderr under `--json`.
     #[must_use]
     pub fn report(&self) -> ErrorReport {

@@ -172,12 +172,6 @@ pub struct Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let mut message = error.message().to_owned();
-        for cause in error.causes() {
-            if !message.contains(&cause) {
-                message = format!("{message}: {cause}");
-            }
-        }
-        Self { kind: error.kind(), message, hint: error.hint_text().map(str::to_owned) }
+        Self { kind: error.kind(), message: error.in_full(), hint: error.hint_text().map(str::to_owned) }
     }
 }

@@ -171,9 +171,10 @@ pub(super) fn hand_over(
         let ended = dispatcher.end();
         delivered.and(ended)
     });
-    let read = store.read(|r| store::commands::by_id(r, &command.id));
-    let trouble = tried.err().or(read.as_ref().err().map(|error| Error::new(Kind::Io, error.to_string())));
-    (read.ok().flatten().unwrap_or(command), trouble.map(|error| error.to_string()))
+    match store.read(|r| store::commands::by_id(r, &command.id)) {
+        Ok(now) => (now.unwrap_or(command), tried.err().map(|error| error.in_full())),
+        Err(error) => (command, Some(tried.err().unwrap_or_else(|| error.into()).in_full())),
+    }
 }
 
 /// Passes over the session's line until the command is settled or the patience is at its end; at least one.

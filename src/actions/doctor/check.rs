@@ -60,13 +60,7 @@ impl Check {
 
     /// Something could not be done; its own hint is the remedy, when it has one.
     pub(super) fn failed(weight: Weight, name: &'static str, error: &Error, otherwise: &str) -> Self {
-        let mut message = error.message().to_owned();
-        for cause in error.causes() {
-            if !message.contains(&cause) {
-                message = format!("{message}: {cause}");
-            }
-        }
-        Self::fail(weight, name, message, error.hint_text().unwrap_or(otherwise))
+        Self::fail(weight, name, error.in_full(), error.hint_text().unwrap_or(otherwise))
     }
 
     /// Adds a fact to the JSON form.
