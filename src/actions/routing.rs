@@ -303,7 +303,7 @@ impl<'a> Route<'a> {
         let end = match kind {
             SignalKind::TaskComplete => "has answered",
             SignalKind::PlanWaits => "has proposed a plan and waits for a decision",
-            SignalKind::TurnFailed => "has failed to finish its turn",
+            SignalKind::TurnFailed => "has ended its turn without an answer",
             SignalKind::TurnAborted => "was interrupted",
         };
         let path = cx.env().path_option(&self.manager.cwd);

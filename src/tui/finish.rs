@@ -92,6 +92,12 @@ pub fn is_in_the_way(app: &App) -> bool {
     matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some() && !finishing.is_open())
 }
 
+/// Whether the gates of a task are on top and were looked at.
+#[must_use]
+pub fn is_shown(app: &App) -> bool {
+    matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some())
+}
+
 /// What becomes of the messages of a task when it ends, counted as of the newest look. It reads on as they move.
 #[must_use]
 pub fn left_over(app: &App, task_id: &str) -> String {
@@ -225,9 +231,13 @@ pub(super) fn take(app: &mut App, action: &FinishTask, effects: &mut Vec<Effect>
     let named = tasks.iter().find(|row| row.task.name == action.task && row.task.state.is_open());
     let Some(task) = named.map(|row| row.task.clone()) else { return false };
     let mut end = action.end.clone();
-    // Which sessions are stopped is said at the gates.
-    if let Some(Layer::Finish(before)) = app.layers.iter().find(|layer| matches!(layer, Layer::Finish(_))) {
-        (end.stop_worker, end.stop_manager) = (before.end.stop_worker, before.end.stop_manager);
+    // Which sessions are stopped is said at the gates, and those of another task are others.
+    let before = app.layers.iter().find_map(|layer| match layer {
+        Layer::Finish(before) if before.task == task.id => Some(&before.end),
+        _ => None,
+    });
+    if let Some(before) = before {
+        (end.stop_worker, end.stop_manager) = (before.stop_worker, before.stop_manager);
     }
     app.layers.retain(|layer| !matches!(layer, Layer::Finish(_)));
     show(app, task, end, effects);
@@ -284,7 +294,6 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
     let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
-    let in_the_way = is_in_the_way(app);
     let Some(Layer::Finish(finishing)) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back) => {
@@ -300,15 +309,13 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::EndSaid) => form::keys::open(app, Subject::FinishTask, effects),
         Some(Intent::Criteria) => criteria::open(app),
         Some(Intent::Record) => sheet::open::<TaskRecord>(app, effects),
-        Some(Intent::StopTask) if in_the_way => {
+        // A task without criteria has every gate met and nothing done: what ends it undone is never withheld.
+        Some(Intent::StopTask) if finishing.review.is_some() => {
             form::keys::open(app, Subject::StopTask, effects);
             // What is in the way does not matter any more.
             if matches!(app.layers.last(), Some(Layer::Form(_))) {
                 app.layers.retain(|layer| !matches!(layer, Layer::Finish(_)));
             }
-        }
-        Some(Intent::StopTask) if finishing.is_open() => {
-            app.say(Part::Warning, "every gate is met: there is no need to stop it undone");
         }
         Some(Intent::Yes) if !finishing.is_open() => {
             app.say(Part::Warning, "nothing is done: not every gate is met");

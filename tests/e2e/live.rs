@@ -288,7 +288,7 @@ fn real_codex_that_was_deregistered_is_found_with_its_pane() {
             assert_eq!(one["tmux_pane_id"], session["tmux_pane_id"], "{options:?}: {found:#}");
             assert_eq!(one["known_as"], session["name"], "{options:?}: {found:#}");
         }
-        let adopted = world.run(&["discover", "--adopt", "--all", "--json"]).ok().json();
+        let adopted = world.run(&["discover", "--adopt", "--json"]).ok().json();
         let mut names: Vec<&str> =
             adopted["adopted"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
         names.sort_unstable();

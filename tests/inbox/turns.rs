@@ -99,5 +99,5 @@ fn a_cycle_tells_the_manager_of_the_turn_that_it_saw() {
     );
     let item = &cycle["manager_inbox"]["items"][0];
     assert_eq!(item["signal_type"], "worker_turn_failed", "{item:#}");
-    assert!(message(item).contains("has failed to finish its turn"), "{item:#}");
+    assert!(message(item).contains("has ended its turn without an answer"), "{item:#}");
 }

@@ -304,7 +304,7 @@ pub(super) fn look_after(
             continue;
         };
         // Others look as well, and the rows before this one took their time.
-        if !is_open(row, command.phase) {
+        if !is_open(row, command.phase) || command.defer_count != row.defer_count {
             continue;
         }
         // No process has outlived the boot.
@@ -343,6 +343,10 @@ pub(super) fn look_after(
         }
         // Somebody has begun another try meanwhile, and what was seen here is about the former one.
         if command.fence != fence {
+            continue;
+        }
+        // Or has looked at this one meanwhile: what is to be seen twice is not seen twice at the same moment.
+        if command.defer_count != row.defer_count {
             continue;
         }
         let fate = if row.is_of_earlier_boot {

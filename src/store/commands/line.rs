@@ -70,6 +70,8 @@ pub struct InLine {
     pub is_overdue: bool,
     /// The machine was booted since it was moved.
     pub is_of_earlier_boot: bool,
+    /// How often it has been put off: who finds another number has been overtaken by another look.
+    pub defer_count: i64,
     /// For how long its time has been over, in milliseconds; none when it is not.
     pub over_for: Option<i64>,
 }
@@ -98,14 +100,14 @@ impl InLine {
 /// SQLite's own error.
 pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLine>> {
     let mut statement = r.connection.prepare_cached(
-        "select id, type, task_id, target_session_id, phase, lane,
+        "select id, type, task_id, target_session_id, phase, lane, defer_count,
             (boot_id <> :boot_id or available_uptime <= :uptime) as is_due,
             (boot_id = :boot_id and coalesce(expires_uptime <= :uptime, 0)) as is_expired,
             (boot_id <> :boot_id or coalesce(lease_uptime + :patience <= :uptime, 1)) as is_overdue,
             boot_id <> :boot_id as is_of_earlier_boot,
             case when boot_id = :boot_id then :uptime - coalesce(expires_uptime, begun_uptime + :under_way) end as over_for
          from (
-            select id, type, task_id, target_session_id, phase, lane, seq, boot_id, available_uptime, expires_uptime,
+            select id, type, task_id, target_session_id, phase, lane, defer_count, seq, boot_id, available_uptime, expires_uptime,
                 lease_uptime, begun_uptime, row_number() over (
                 partition by target_session_id, phase = 'queued' and type = 'worker_task_complete' order by seq) as place
             from commands indexed by commands_live
@@ -129,6 +131,7 @@ pub fn in_line(r: Read<'_>, now: &Moment, per_target: usize) -> Result<Vec<InLin
                 is_expired: row.get("is_expired")?,
                 is_overdue: row.get("is_overdue")?,
                 is_of_earlier_boot: row.get("is_of_earlier_boot")?,
+                defer_count: row.get("defer_count")?,
                 over_for: row.get::<_, Option<i64>>("over_for")?.filter(|over_for| *over_for >= 0),
             })
         },

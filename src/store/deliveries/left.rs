@@ -10,7 +10,7 @@ use super::{COMMAND, LONGEST_PAYLOAD, PREVIEW, Read, Result, command};
 use crate::{model::deliveries::LeftOver, store::convert};
 
 /// Messages named of each task.
-const EXAMPLES: u32 = 3;
+const EXAMPLES: usize = 3;
 
 /// The message of a queued command lies in the inbox, where a pointer that was not typed has left it, and its reader has
 /// taken it there: it is delivered, and not taken back. What a word tells of is a message of its own.
@@ -72,24 +72,20 @@ fn waiting_for_sessions() -> String {
     )
 }
 
-// The plus keeps SQLite from going through every command that the task ever had.
-fn waiting_examples() -> String {
+/// Each message that waits, with its task.
+fn waiting_messages() -> String {
     format!(
-        "{COMMAND} where c.phase in ('queued', 'claimed', 'started', 'staged', 'submitted') and {QUEUED}
-           and +c.task_id = :task_id and not {IN_HAND}
-         order by c.seq limit :limit"
+        "select c.task_id, c.id from {LIVE} and {QUEUED} and c.task_id is not null and not {IN_HAND} order by c.seq"
     )
 }
 
-fn unread_examples() -> String {
-    format!(
-        "{COMMAND} where c.phase = 'delivered' and +c.task_id = :task_id and c.id in (
-           select w.command_id from routed_notifications as w indexed by routed_notifications_waiting
-           where w.state = 'delivered' and w.consumed_at is null and w.read_at is null and w.delivery_count = 0
-             and w.command_id is not null)
-         order by c.seq limit :limit"
-    )
-}
+/// Each message that lies unseen in an inbox, with its task.
+const UNSEEN_MESSAGES: &str = "select c.task_id, c.id
+  from routed_notifications as w indexed by routed_notifications_waiting
+    join commands as c on c.id = w.command_id
+  where w.state = 'delivered' and w.consumed_at is null and w.read_at is null and w.delivery_count = 0
+    and c.phase = 'delivered' and c.task_id is not null
+  order by c.seq";
 
 /// What the end of each task would take back now, of the tasks of which something waits or is under way.
 ///
@@ -122,19 +118,23 @@ pub fn left_over(r: Read<'_>) -> Result<Vec<LeftOver>> {
         left.reports += convert::count(row, "reports")?;
         Ok(())
     })?;
-    for left in found.values_mut().filter(|left| left.taken_back > 0) {
-        for sql in [waiting_examples(), unread_examples()] {
-            let room = EXAMPLES.saturating_sub(u32::try_from(left.examples.len()).unwrap_or(EXAMPLES));
-            let mut statement = r.connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(
-                named_params! {
-                    ":task_id": left.task_id, ":limit": room, ":longest": LONGEST_PAYLOAD, ":preview": PREVIEW
-                },
-                command,
-            )?;
-            for row in rows {
-                left.examples.push(row?);
+    // The first of each task, in one go over all: a search for each would go through everything again.
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for sql in [waiting_messages().as_str(), UNSEEN_MESSAGES] {
+        let mut statement = r.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let ids = named.entry(row.get("task_id")?).or_default();
+            if ids.len() < EXAMPLES {
+                ids.push(row.get("id")?);
             }
+        }
+    }
+    let mut statement = r.connection.prepare_cached(&format!("{COMMAND} where c.id = :id"))?;
+    for left in found.values_mut().filter(|left| left.taken_back > 0) {
+        for id in named.get(&left.task_id).into_iter().flatten() {
+            let about = named_params! { ":id": id, ":longest": LONGEST_PAYLOAD, ":preview": PREVIEW };
+            left.examples.push(statement.query_row(about, command)?);
         }
     }
     Ok(found.into_values().collect())
@@ -174,8 +174,8 @@ mod tests {
             (UNCERTAIN.to_owned(), "commands_attention"),
             (UNSEEN.to_owned(), "routed_notifications_waiting"),
             (waiting_for_sessions(), "commands_live"),
-            (waiting_examples(), "commands_live"),
-            (unread_examples(), "routed_notifications_waiting"),
+            (waiting_messages(), "commands_live"),
+            (UNSEEN_MESSAGES.to_owned(), "routed_notifications_waiting"),
         ];
         for (sql, index) in statements {
             let steps = plan(&sql).unwrap();

@@ -127,7 +127,9 @@ fn becomes(app: &App, name: &str, stops: bool) -> String {
 pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'static>> {
     let sessions = [(Intent::WithWorker, "stop worker"), (Intent::WithManager, "stop manager")];
     let mut keys = match &finishing.review {
-        Some(_) if finishing.is_open() => vec![(Intent::Yes, "finish")],
+        Some(_) if finishing.is_open() => {
+            vec![(Intent::Yes, "finish"), (Intent::StopTask, "stop the task instead")]
+        }
         Some(_) => {
             vec![
                 (Intent::Criteria, "criteria"),

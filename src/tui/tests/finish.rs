@@ -108,7 +108,7 @@ fn nobody_finishes_a_task_on_a_screen_that_does_not_show_it_all() {
     answer(&mut app, true);
     assert!(press(&mut app, "y").is_empty(), "{}", screen(&app));
     assert!(screen(&app).contains("works at the end"), "{}", screen(&app));
-    assert_eq!(press(&mut app, "PgDn PgDn PgDn y").len(), 1);
+    assert_eq!(press(&mut app, "PgDn PgDn PgDn PgDn PgDn PgDn y").len(), 1);
 }
 
 #[test]
@@ -236,6 +236,19 @@ fn the_end_of_a_binding_counts_what_it_gives_up_and_counts_on() {
     assert!(press(&mut app, "y").is_empty(), "a yes on its way was meant for what stood there before");
     update(&mut app, Msg::Deliveries(Err(Error::refused("no"))));
     assert!(shown(&app).contains("how many that are is not known now"), "{}", shown(&app));
+}
+
+/// A newcomer's reason for stopping was taken for keys, and the task was finished as done.
+#[test]
+fn a_task_whose_gates_are_met_can_be_stopped_undone_too() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    assert!(screen(&app).contains("x stop the task instead"), "{}", screen(&app));
+    press(&mut app, "x");
+    super::fake::write(&mut app, "not needed");
+    assert!(press(&mut app, "Ctrl-S").is_empty());
+    assert!(screen(&app).contains("recorded as stopped, not as done"), "{}", screen(&app));
 }
 
 #[test]
