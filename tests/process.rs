@@ -104,7 +104,9 @@ fn open_rollouts_and_locks_are_found_in_folders_with_blanks() {
     assert_eq!(files.rollouts, [OpenRollout { path: rollout.clone(), writable: true }]);
     assert_eq!(files.writer_locks, std::slice::from_ref(&lock));
     let pid = child.0.id();
-    assert_eq!(SystemProcesses.codex_home(pid).unwrap().as_deref(), Some(home.as_path()));
+    // While the shell makes way for `sleep`, the process has no environment for a moment.
+    let named = wait_for("its environment", || SystemProcesses.codex_home(pid).ok().flatten(), String::new);
+    assert_eq!(named, home);
     assert_eq!(SystemProcesses.environment(pid, "CONVEYOR_NO_SUCH_VARIABLE").unwrap(), None);
     assert_eq!(SystemProcesses.cwd(pid).unwrap(), home);
 
