@@ -193,21 +193,10 @@ mod tests {
     #[test]
     fn a_trail_is_found_by_its_index() {
         let store = Store::memory().unwrap();
-        let plan = |sql: &str| {
-            store.read(|r| {
-                let mut statement = r.connection.prepare(&format!("explain query plan {sql}"))?;
-                let steps = statement
-                    .query_map(named_params! { ":id": "x", ":type": None::<&str>, ":limit": 5 }, |row| {
-                        row.get("detail")
-                    })?
-                    .collect::<rusqlite::Result<Vec<String>>>()?;
-                Ok::<_, Error>(steps)
-            })
-        };
         let search = |index: &str, key: &str| vec![format!("SEARCH events USING INDEX {index} ({key}=?)")];
-        assert_eq!(plan(OF_SESSION).unwrap(), search("events_session_id", "session_id"));
-        assert_eq!(plan(OF_TASK).unwrap(), search("events_task_id", "task_id"));
+        assert_eq!(store.plan(OF_SESSION), search("events_session_id", "session_id"));
+        assert_eq!(store.plan(OF_TASK), search("events_task_id", "task_id"));
         let of_interruptions = INTERRUPTIONS.replace("limit :limit", "limit case when :type is null then :limit end");
-        assert_eq!(plan(&of_interruptions).unwrap(), search("events_interruptions", "session_id"));
+        assert_eq!(store.plan(&of_interruptions), search("events_interruptions", "session_id"));
     }
 }

@@ -263,25 +263,13 @@ mod tests {
     use super::*;
     use crate::store::Store;
 
-    /// How SQLite goes about a statement.
-    fn plan(r: Read<'_>, sql: &str) -> String {
-        let mut statement = r.connection.prepare(&format!("explain query plan {sql}")).unwrap();
-        // What no value was given to is null.
-        let mut rows = statement.raw_query();
-        let mut steps = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            steps.push(row.get::<_, String>("detail").unwrap());
-        }
-        steps.join("\n")
-    }
-
     #[test]
     fn nothing_is_counted_or_shown_by_reading_every_row() {
         let store = Store::memory().unwrap();
         store
             .read(|r| {
                 let over = |sql: &str, index: &str| {
-                    let plan = plan(r, sql);
+                    let plan = r.plan(sql).join("\n");
                     assert!(plan.contains(index), "{sql}\n{plan}");
                     assert!(!plan.contains("TEMP B-TREE FOR ORDER BY"), "{sql}\n{plan}");
                 };
@@ -291,9 +279,9 @@ mod tests {
                 over(&command(NEWEST), "commands_order");
                 over(&command(OF_TASK), "commands_task");
                 over(&format!("{ITEM} where {OF_BINDING} limit :limit"), "routed_notifications_binding");
-                let newest = plan(r, &format!("{ITEM} where {NEWEST_ITEMS} limit :limit"));
+                let newest = r.plan(&format!("{ITEM} where {NEWEST_ITEMS} limit :limit")).join("\n");
                 assert!(newest.contains("SCAN n\n") && !newest.contains("TEMP B-TREE"), "by its number\n{newest}");
-                let counts = plan(r, OPEN);
+                let counts = r.plan(OPEN).join("\n");
                 assert!(counts.contains("commands_attention") && counts.contains("commands_live"), "{counts}");
                 Ok::<_, crate::store::Error>(())
             })

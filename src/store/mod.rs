@@ -72,6 +72,28 @@ pub struct Read<'c> {
     connection: &'c Connection,
 }
 
+#[cfg(test)]
+impl Read<'_> {
+    /// How SQLite goes about a statement, step by step. What no value was given to is null.
+    fn plan(self, sql: &str) -> Vec<String> {
+        let mut statement = self.connection.prepare(&format!("explain query plan {sql}")).unwrap();
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get("detail").unwrap());
+        }
+        steps
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// [`Read::plan`] of a statement that stands alone.
+    fn plan(&self, sql: &str) -> Vec<String> {
+        self.read(|r| Ok::<_, Error>(r.plan(sql))).unwrap()
+    }
+}
+
 /// A write transaction, `BEGIN IMMEDIATE`.
 #[derive(Debug)]
 pub struct Write<'c> {

@@ -309,12 +309,7 @@ mod tests {
 
     #[test]
     fn open_questions_are_found_without_reading_those_that_are_closed() {
-        let plan = store().read(|r| {
-            let mut statement = r.connection.prepare(&format!("explain query plan {}", open_of_all_sql()))?;
-            let steps = statement.query_map([], |row| row.get("detail"))?;
-            Ok::<_, Error>(steps.collect::<rusqlite::Result<Vec<String>>>()?.join("; "))
-        });
-        let plan = plan.unwrap();
+        let plan = store().plan(&open_of_all_sql()).join("; ");
         assert!(plan.contains("USING INDEX session_questions_open"), "{plan}");
     }
 

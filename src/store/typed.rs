@@ -273,19 +273,12 @@ pub fn under_way(r: Read<'_>) -> Result<Vec<(String, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Error, Store};
+    use crate::store::Store;
 
     #[test]
     fn an_unread_pointer_is_found_from_what_waits_in_the_inbox() {
         let store = Store::memory().unwrap();
-        let plan = store.read(|r| {
-            let mut statement = r.connection.prepare(&format!("explain query plan {UNREAD_POINTER}"))?;
-            let steps = statement
-                .query_map(named_params! { ":session": "x" }, |row| row.get("detail"))?
-                .collect::<rusqlite::Result<Vec<String>>>()?;
-            Ok::<_, Error>(steps)
-        });
-        let steps = plan.unwrap();
+        let steps = store.plan(UNREAD_POINTER);
         let searches: Vec<&str> = steps.iter().map(String::as_str).filter(|step| step.contains("INDEX")).collect();
         let expected = [
             "SEARCH n USING INDEX routed_notifications_waiting (target_session_id=?)",

@@ -1,6 +1,6 @@
 //! What is done to the selection after one question: nothing has to be filled in, and the question names the target.
 
-use super::{app::App, finish, form, submitting::ask_command, theme::Part};
+use super::{app::App, criteria, finish, form, operator, record, submitting::ask_command, theme::Part};
 use crate::{
     actions::{Command, Dispatch, DispatchVerb, Listed as _, Stop, Unbind},
     model::{session::Registration, state::Condition},
@@ -21,10 +21,19 @@ text_enum! {
     }
 }
 
-/// What is asked before the command of a form is submitted; none for one that asks nothing.
-pub(super) fn confirmation(app: &App, command: &Command) -> Option<String> {
+/// What is asked before a command is submitted, wherever it comes from; none for one that asks nothing.
+pub(super) fn question_of(app: &App, command: &Command) -> Option<String> {
+    operator::question(app, command)
+        .or_else(|| finish::question(app, command))
+        .or_else(|| criteria::question(command))
+        .or_else(|| form::supervising::question(command))
+        .or_else(|| record::question(app, command))
+        .or_else(|| counted_question(app, command))
+        .or_else(|| clearing(command))
+}
+
+fn clearing(command: &Command) -> Option<String> {
     match command {
-        Command::Deregister(_) => counted_question(app, command),
         Command::RequestWorkerCompact(action) if action.what.clear && !action.what.prompt_only => {
             let task = &action.task;
             Some(format!(
@@ -35,11 +44,6 @@ pub(super) fn confirmation(app: &App, command: &Command) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// The same of a command that comes from elsewhere: what its own key asks.
-pub(super) fn question_of(app: &App, command: &Command) -> Option<String> {
-    counted_question(app, command).or_else(|| confirmation(app, command))
 }
 
 /// A question that counts the messages that are lost with the yes; none for another command.

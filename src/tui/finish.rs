@@ -51,7 +51,7 @@ impl Finishing {
 
     /// Every gate is met, as far as was seen.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub fn is_met(&self) -> bool {
         let Some(Ok(review)) = &self.review else { return false };
         review.gates.iter().all(|gate| gate.ok)
     }
@@ -83,18 +83,18 @@ pub fn can_finish(app: &App) -> bool {
 /// Whether a yes would do anything: to every other question it does.
 #[must_use]
 pub fn takes_yes(app: &App) -> bool {
-    !matches!(app.layers.last(), Some(Layer::Finish(finishing)) if !finishing.is_open())
+    !matches!(app.layers.last(), Some(Layer::Finish(finishing)) if !finishing.is_met())
 }
 
 /// Whether the gates are on top, and something is in their way.
 #[must_use]
 pub fn is_in_the_way(app: &App) -> bool {
-    matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some() && !finishing.is_open())
+    matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some() && !finishing.is_met())
 }
 
 /// Whether the gates of a task are on top and were looked at.
 #[must_use]
-pub fn is_shown(app: &App) -> bool {
+pub fn was_looked_at(app: &App) -> bool {
     matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some())
 }
 
@@ -300,7 +300,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
             app.layers.pop();
         }
         // Neither is offered, nor told, before the gates are met.
-        Some(Intent::WithWorker | Intent::WithManager) if !finishing.is_open() => {
+        Some(Intent::WithWorker | Intent::WithManager) if !finishing.is_met() => {
             app.say(Part::Warning, "not every gate is met: nothing ends yet");
         }
         Some(Intent::WithWorker) => finishing.end.stop_worker = !finishing.end.stop_worker,
@@ -317,7 +317,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
                 app.layers.retain(|layer| !matches!(layer, Layer::Finish(_)));
             }
         }
-        Some(Intent::Yes) if !finishing.is_open() => {
+        Some(Intent::Yes) if !finishing.is_met() => {
             app.say(Part::Warning, "nothing is done: not every gate is met");
         }
         // Nobody says yes to an end that was never shown.

@@ -43,7 +43,7 @@ pub fn works(app: &App, intent: Intent) -> bool {
         Intent::DeferCriterion => criteria::can(app, CriterionMove::Defer),
         Intent::RejectCriterion => criteria::can(app, CriterionMove::Reject),
         Intent::EndSaid => is_offered(app, Subject::FinishTask),
-        Intent::StopTask => finish::is_shown(app),
+        Intent::StopTask => finish::was_looked_at(app),
         Intent::WithWorker | Intent::WithManager => !finish::is_in_the_way(app),
         Intent::Nudge => messages::addressees(app).is_ok(),
         Intent::Choose => app.session().is_some(),

@@ -101,10 +101,7 @@ fn a_process_and_a_pane_are_recorded_whole_or_not_at_all() {
 #[test]
 fn a_deregistered_session_is_taken_up_again_as_it_is_told() {
     let Some(world) = World::start() else { return };
-    let folder = world.server().folder().join("program");
-    fs::create_dir_all(&folder).unwrap();
-    symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
-    world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+    codex_by_name(&world);
     let begin = format!("cd '{}' && codex 'stay {{{{say Here.}}}}'; exec sleep 1000", world.cwd().display());
     let pane = foreign_session(&world, &begin);
     wait_for("an answer", || capture(&world, &pane).contains("Here.").then_some(()), || capture(&world, &pane));
@@ -141,14 +138,19 @@ fn a_deregistered_session_is_taken_up_again_as_it_is_told() {
     assert_eq!(ended.error()["hint"], "`conveyor resume m7` opens its Codex session in a new pane", "{ended}");
 }
 
-/// Another Codex in the shell of one that was deregistered is another session; the name goes where its thread is shown.
-#[test]
-fn a_former_name_goes_to_its_own_thread_and_to_nobody_else() {
-    let Some(world) = World::start() else { return };
+/// From now on `codex` is a program of that name: discovery knows a Codex by it.
+fn codex_by_name(world: &World) {
     let folder = world.server().folder().join("program");
     fs::create_dir_all(&folder).unwrap();
     symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
     world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+}
+
+/// Another Codex in the shell of one that was deregistered is another session; the name goes where its thread is shown.
+#[test]
+fn a_former_name_goes_to_its_own_thread_and_to_nobody_else() {
+    let Some(world) = World::start() else { return };
+    codex_by_name(&world);
     let begin = format!(
         "cd '{}' && codex 'stay {{{{say Here.}}}}'; clear; codex 'stay {{{{say There.}}}}'; exec sleep 1000",
         world.cwd().display()
@@ -199,11 +201,7 @@ fn a_former_name_goes_to_its_own_thread_and_to_nobody_else() {
 #[test]
 fn adopting_takes_the_sessions_of_this_folder_unless_more_is_asked_for() {
     let Some(world) = World::start() else { return };
-    // Discovery knows a Codex by its program's name.
-    let folder = world.server().folder().join("program");
-    fs::create_dir_all(&folder).unwrap();
-    symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
-    world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+    codex_by_name(&world);
     let (here, away) = (world.cwd().join("here"), world.server().folder().join("away"));
     for place in [&here, &away] {
         fs::create_dir_all(place).unwrap();
@@ -238,10 +236,7 @@ fn adopting_takes_the_sessions_of_this_folder_unless_more_is_asked_for() {
 #[test]
 fn of_two_sessions_in_one_pane_the_one_in_the_foreground_is_adopted() {
     let Some(world) = World::start() else { return };
-    let folder = world.server().folder().join("program");
-    fs::create_dir_all(&folder).unwrap();
-    symlink(env!("CARGO_BIN_EXE_conveyor"), folder.join("codex")).unwrap();
-    world.script("codex", &format!("exec {}/codex sim codex --no-daemon \"$@\"", folder.display()));
+    codex_by_name(&world);
     let begin = format!(
         "cd '{}' && exec bash -c 'set -m; codex \"stay {{{{say Here.}}}}\"; clear; codex \"stay {{{{say There.}}}}\"; exec sleep 1000'",
         world.cwd().display()

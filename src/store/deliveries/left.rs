@@ -158,17 +158,6 @@ mod tests {
     #[test]
     fn what_an_end_takes_back_is_counted_over_what_is_live_alone() {
         let store = Store::memory().unwrap();
-        let plan = |sql: &str| {
-            store.read(|r| {
-                let mut statement = r.connection.prepare(&format!("explain query plan {sql}"))?;
-                let mut rows = statement.raw_query();
-                let mut steps = Vec::new();
-                while let Some(row) = rows.next()? {
-                    steps.push(row.get::<_, String>("detail")?);
-                }
-                Ok::<_, crate::store::Error>(steps)
-            })
-        };
         let statements = [
             (waiting_of_tasks(), "commands_live"),
             (UNCERTAIN.to_owned(), "commands_attention"),
@@ -178,7 +167,7 @@ mod tests {
             (UNSEEN_MESSAGES.to_owned(), "routed_notifications_waiting"),
         ];
         for (sql, index) in statements {
-            let steps = plan(&sql).unwrap();
+            let steps = store.plan(&sql);
             assert!(steps.iter().any(|step| step.contains(index)), "{sql}\n{steps:#?}");
             let whole = steps.iter().find(|step| step.starts_with("SCAN") && !step.contains("USING INDEX"));
             assert!(whole.is_none(), "{sql}\n{steps:#?}");

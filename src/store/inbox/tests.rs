@@ -184,18 +184,7 @@ fn history_lists_the_last_ones_in_their_order() {
 #[test]
 fn the_questions_of_a_reader_use_their_indexes() {
     let (store, _) = inbox_of(0);
-    let plan = |sql: &str| {
-        store
-            .read(|r| {
-                let mut statement = r.connection.prepare(&format!("explain query plan {sql}"))?;
-                let steps = statement
-                    .query_map(named_params! { ":session_id": "s", ":task_id": None::<&str> }, |row| {
-                        row.get::<_, String>("detail")
-                    })?;
-                Ok::<_, Error>(steps.collect::<rusqlite::Result<Vec<_>>>()?.join("; "))
-            })
-            .unwrap()
-    };
+    let plan = |sql: &str| store.plan(sql).join("; ");
     let waiting = plan(&format!("select count(*) from routed_notifications as n where {MINE} and {WAITING}"));
     assert!(waiting.contains("routed_notifications_waiting"), "{waiting}");
     let dead = Shelf::Dead.condition();

@@ -3,7 +3,7 @@
 use super::{
     Fault, Flag, Form, MAX_TEXT, Subject,
     control::{Check, Control},
-    fresh, present, recording, selected_task, supervising,
+    fresh, present, recording, selected_task,
 };
 use crate::{
     actions::{Command, KnownBy, TaskPolicy, Unregistered},
@@ -11,13 +11,12 @@ use crate::{
     tui::{
         acts,
         app::App,
-        criteria,
         editing::{self, Lines},
         finish,
         keymap::{Intent, Key, Place},
         layer::Layer,
         message::{Effect, Failure, Load},
-        operator, record, sheet,
+        sheet,
         submitting::{ask_command, begin, command_line},
         theme::Part,
     },
@@ -201,12 +200,7 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
             }
             // Its form stays below the question, and comes back with a no.
             if let [command] = commands.as_slice()
-                && let Some(words) = operator::question(app, command)
-                    .or_else(|| finish::question(app, command))
-                    .or_else(|| criteria::question(command))
-                    .or_else(|| supervising::question(command))
-                    .or_else(|| record::question(app, command))
-                    .or_else(|| acts::confirmation(app, command))
+                && let Some(words) = acts::question_of(app, command)
             {
                 return ask_command(app, &words, command.clone());
             }

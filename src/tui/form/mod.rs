@@ -11,7 +11,7 @@ mod present;
 mod recording;
 mod sessions;
 mod subjects;
-mod supervising;
+pub(super) mod supervising;
 
 pub use drafts::{Drafts, Ending};
 pub(super) use present::arrived as terms_arrived;

@@ -150,7 +150,7 @@ pub(super) fn reviewer(app: &App) -> Result<Vec<Entry>, String> {
 }
 
 /// What is asked before others see something.
-pub(super) fn question(command: &Command) -> Option<String> {
+pub(in crate::tui) fn question(command: &Command) -> Option<String> {
     match command {
         Command::Epilogue(Epilogue { task, open: true, .. }) => {
             Some(format!("Open a pull request for {task}? Others will see it."))

@@ -60,7 +60,7 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         }
     };
     lines.push(Line::default());
-    if finishing.review.is_some() && !finishing.is_open() {
+    if finishing.review.is_some() && !finishing.is_met() {
         let key = app.key_in(Place::Finish, Intent::StopTask);
         let text = format!("Or end the task without being done: press {key} (stop-task).");
         lines.extend(wrapped(app, Part::Text, &text, width));
@@ -127,7 +127,7 @@ fn becomes(app: &App, name: &str, stops: bool) -> String {
 pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'static>> {
     let sessions = [(Intent::WithWorker, "stop worker"), (Intent::WithManager, "stop manager")];
     let mut keys = match &finishing.review {
-        Some(_) if finishing.is_open() => {
+        Some(_) if finishing.is_met() => {
             vec![(Intent::Yes, "finish"), (Intent::StopTask, "stop the task instead")]
         }
         Some(_) => {
@@ -140,7 +140,7 @@ pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'
         }
         None => Vec::new(),
     };
-    if finishing.review.is_none() || finishing.is_open() {
+    if finishing.review.is_none() || finishing.is_met() {
         keys.extend(sessions);
     }
     keys.push((Intent::EndSaid, "reason, decision"));

@@ -256,7 +256,7 @@ fn below(app: &App, layer: &Layer, more: usize) -> Vec<Line<'static>> {
     let key = app.settings.keymap.key_of(&[layer.place()], Intent::PageDown);
     let way = key.map(|key| format!("{key} reads on")).unwrap_or_else(|| "there is more".to_owned());
     let words = match layer {
-        Layer::Finish(finishing) if !finishing.is_open() => way,
+        Layer::Finish(finishing) if !finishing.is_met() => way,
         Layer::Confirm { .. } | Layer::Finish(_) => {
             format!("{way}; {} works at the end", app.key_in(layer.place(), Intent::Yes))
         }
