@@ -88,6 +88,44 @@ fn a_socket_that_is_none_is_named() {
     assert!(error["hint"].as_str().unwrap().contains("--tmux-socket"), "{error:#}");
 }
 
+/// What is typed into a pane reaches one of those in it: nobody guesses which.
+#[test]
+fn a_pane_in_which_nobody_tells_who_is_in_front_is_refused() {
+    let Some(world) = World::start() else { return };
+    let script = "for n in 1 2; do (exec -a codex sleep 1000) & echo codex-is $!; done; wait";
+    let new = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", "shared", "-x", "80", "-y", "24", "bash", "-c"];
+    let pane = world.server().plain(&[&new[..], &[script]].concat()).trim().to_owned();
+    let screen = || world.server().plain(&["capture-pane", "-p", "-t", &pane]);
+    let refused = wait_for(
+        "both to be Codex",
+        || {
+            let run = world.run(&["register-worker", "--name", "w1", "--tmux-pane", &pane, "--json"]);
+            run.err.contains("2 Codex sessions").then_some(run)
+        },
+        || format!("{}\n{}", screen(), world.run(&["discover", "--json"]).out),
+    );
+    let text = screen();
+    let codex: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("codex-is ")).map(str::trim).collect();
+    assert_eq!((codex.len(), refused.code, &refused.error()["kind"]), (2, 1, &"refused".into()), "{refused}");
+    assert!(codex.iter().all(|pid| refused.err.contains(pid)), "{codex:?} in {refused}");
+    assert!(refused.error()["hint"].as_str().unwrap().contains("--pid instead of --tmux-pane"), "{refused}");
+    let doctor = world.run(&["doctor", "--session", "shared", "--json"]).out;
+    assert!(!doctor.contains("\"codex_in_pane\"") || doctor.contains("nothing tells which"), "{doctor}");
+    // The way out that it names is one.
+    let chosen = world.run(&["register-worker", "--name", "w1", "--pid", codex[1], "--dry-run", "--json"]).ok().json();
+    assert_eq!((&chosen["pid"].to_string(), &chosen["tmux_pane_id"]), (&codex[1].to_owned(), &pane.as_str().into()));
+    // Whoever is left is meant.
+    Command::new("kill").arg(codex[0]).status().unwrap();
+    wait_for(
+        "the other one alone",
+        || {
+            let run = world.run(&["register-worker", "--name", "w1", "--tmux-pane", &pane, "--dry-run", "--json"]);
+            (run.code == 0 && format!("{}", run.json()["pid"]) == codex[1]).then_some(())
+        },
+        || world.run(&["discover", "--json"]).out,
+    );
+}
+
 #[test]
 fn a_pid_above_several_sessions_is_refused_and_names_them() {
     let Some(world) = World::start() else { return };

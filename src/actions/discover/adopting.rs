@@ -63,21 +63,32 @@ fn may_be(running: &Running, gone: &Session) -> bool {
 }
 
 /// What runs, with each thread of Codex's server together with the terminal that shows it, where the record tells that
-/// they were one: nothing on the screen of such a terminal ties them.
+/// they were one and the terminal is still the same process: nothing on the screen of such a terminal ties them. Where it
+/// may have gone on to another thread, or another Codex runs in the pane now, which thread it shows is not known.
 pub(super) fn joined(mut found: Vec<Running>, sessions: &[Session]) -> Vec<Running> {
-    let former = |running: &Running| registration_of(running, sessions, &[]).map(|session| session.id.clone());
+    let former = |running: &Running| registration_of(running, sessions, &[]);
     let is_nameless = |running: &Running| running.thread_id.is_none() && running.pane.is_some();
-    let nameless: Vec<(Running, String)> = found
+    let nameless: Vec<(Running, &Session)> = found
         .iter()
         .filter(|running| is_nameless(running))
         .filter_map(|running| Some((running.clone(), former(running)?)))
         .collect();
+    // Threads without a terminal and without a record: the new ones of somebody.
+    let has_no_terminal = |running: &Running| running.thread_id.is_some() && running.pane.is_none();
+    let is_strange = |running: &&Running| has_no_terminal(running) && former(running).is_none();
+    let strange: Vec<Running> = found.iter().filter(is_strange).cloned().collect();
     let mut shown = Vec::new();
-    for thread in found.iter_mut().filter(|running| running.thread_id.is_some() && running.pane.is_none()) {
+    for thread in found.iter_mut().filter(|running| has_no_terminal(running)) {
         let Some(record) = former(thread) else { continue };
         // Two of one record are none's for certain.
-        let mut terminals = nameless.iter().filter(|(_, of)| *of == record).map(|(terminal, _)| terminal);
+        let mut terminals = nameless.iter().filter(|(_, of)| of.id == record.id).map(|(terminal, _)| terminal);
         let (Some(terminal), None) = (terminals.next(), terminals.next()) else { continue };
+        let can_show_it = thread.thread_id.as_deref().is_some_and(|id| terminal.can_show(id));
+        let may_show_another =
+            || strange.iter().any(|other| terminal.codex_home == other.codex_home && terminal.fits(other));
+        if !terminal.is_process_of(record) || !can_show_it || may_show_another() {
+            continue;
+        }
         thread.pane.clone_from(&terminal.pane);
         (thread.process, thread.wrapper) = (terminal.process, terminal.wrapper);
         thread.cwd = terminal.cwd.clone().or(thread.cwd.take());

@@ -345,8 +345,7 @@ fn lies_in(running: &Running, folder: &Path) -> bool {
     running.cwd.as_ref().is_some_and(|cwd| cwd.starts_with(folder))
 }
 
-/// One entry for each session: one of Codex's server and the terminal that shows it are found apart when nothing on the
-/// screen ties them, and the registration does. Two threads, or two panes, are two sessions.
+/// One entry for each session. Two threads, or two panes, are two sessions.
 fn one_for_each(found: impl Iterator<Item = RunningView>) -> Vec<RunningView> {
     let mut all: Vec<RunningView> = Vec::new();
     for view in found {

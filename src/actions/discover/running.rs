@@ -111,7 +111,7 @@ impl TakesUp {
 
 impl Running {
     /// Whether its terminal can show this thread: one that is older than its process has to be taken up by name.
-    fn can_show(&self, thread_id: &str) -> bool {
+    pub fn can_show(&self, thread_id: &str) -> bool {
         let (Some(started_at), Some(made_at)) = (self.started_at, made_at(thread_id)) else { return true };
         made_at.as_millis() >= started_at.as_millis() - START_SLACK_MILLIS
             || match &self.takes_up {
@@ -128,6 +128,17 @@ impl Running {
                 && session.tmux_socket.as_deref() == Some(pane.socket.as_str())
                 && session.pane_pid == Some(i64::from(pane.process.pid))
         })
+    }
+
+    /// Whether its process is the one of this record, or was begun by it.
+    pub fn is_process_of(&self, session: &Session) -> bool {
+        let recorded = session.pid.zip(session.pid_start).and_then(|(pid, start)| ProcessId::from_stored(pid, start));
+        recorded.is_some() && (recorded == self.process || recorded == self.wrapper)
+    }
+
+    /// Whether its terminal works in this thread's folder and can show it.
+    pub fn fits(&self, thread: &Running) -> bool {
+        self.cwd.is_some() && self.cwd == thread.cwd && thread.thread_id.as_deref().is_some_and(|id| self.can_show(id))
     }
 
     /// Started by another agent, not by a person.
@@ -164,16 +175,8 @@ fn scan_with(cx: &Context, panes: &[(PaneInfo, PaneSeen)]) -> Vec<Running> {
 pub(in crate::actions) fn of_pid(cx: &Context, pid: u32) -> Result<Option<Running>> {
     let tree = own_tree(cx, pid);
     let own = |running: &Running| running.process.map(|process| process.pid).filter(|pid| tree.contains(pid));
-    let mut found: Vec<Running> = scan(cx).into_iter().filter(|running| own(running).is_some()).collect();
-    if found.len() > 1 {
-        // A Codex that another one runs belongs to that one.
-        let below: BTreeSet<u32> = found
-            .iter()
-            .filter_map(own)
-            .flat_map(|pid| own_tree(cx, pid).into_iter().filter(move |one| *one != pid))
-            .collect();
-        found.retain(|running| own(running).is_some_and(|pid| !below.contains(&pid)));
-    }
+    let found: Vec<Running> = scan(cx).into_iter().filter(|running| own(running).is_some()).collect();
+    let mut found = outermost(cx, found);
     if found.len() > 1 {
         return Err(several(pid, &found));
     }
@@ -186,10 +189,40 @@ pub(in crate::actions) fn of_pid(cx: &Context, pid: u32) -> Result<Option<Runnin
     }))
 }
 
+/// A Codex that another one runs belongs to that one.
+fn outermost(cx: &Context, mut found: Vec<Running>) -> Vec<Running> {
+    if found.len() > 1 {
+        let pid = |running: &Running| running.process.map(|process| process.pid);
+        let below: BTreeSet<u32> = found
+            .iter()
+            .filter_map(pid)
+            .flat_map(|pid| own_tree(cx, pid).into_iter().filter(move |one| *one != pid))
+            .collect();
+        found.retain(|running| pid(running).is_some_and(|pid| !below.contains(&pid)));
+    }
+    found
+}
+
 /// How many sessions an error names.
 const NAMED: usize = 8;
 
 fn several(pid: u32, found: &[Running]) -> Error {
+    Error::refused(format!("{} Codex sessions run below process {pid}: {}", found.len(), named(found)))
+        .hint("give the --pid or the --tmux-pane of the one that is meant; `conveyor discover` tells more")
+}
+
+/// Refuses a pane in which nobody can tell who would read what is typed.
+fn several_in_pane(pane: PaneId, found: &[Running]) -> Error {
+    Error::refused(format!(
+        "{} Codex sessions run in pane {pane}, and nothing tells which of them is in the foreground: {}",
+        found.len(),
+        named(found)
+    ))
+    .hint("bring the one that is meant to the foreground there, or give its --pid instead of --tmux-pane")
+}
+
+/// Sessions by their processes, in one line.
+fn named(found: &[Running]) -> String {
     let one = |running: &Running| {
         let pid = running.process.map_or_else(|| "?".to_owned(), |process| process.pid.to_string());
         let place = running.pane.as_ref().map(|pane| format!(" in pane {}", pane.id));
@@ -200,36 +233,40 @@ fn several(pid: u32, found: &[Running]) -> Error {
     if found.len() > NAMED {
         named.push(format!("{} more", found.len() - NAMED));
     }
-    Error::refused(format!("{} Codex sessions run below process {pid}: {}", found.len(), named.join(", ")))
-        .hint("give the --pid or the --tmux-pane of the one that is meant; `conveyor discover` tells more")
+    named.join(", ")
 }
 
-/// The session in a pane.
-pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Option<Running> {
+/// The session in a pane; none when there is no such pane.
+///
+/// # Errors
+/// When several run there and nothing tells which of them the pane shows.
+pub(in crate::actions) fn of_pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Result<Option<Running>> {
     let seen = panes(cx, socket);
-    let (info, meant) =
-        seen.iter().find(|(info, seen)| info.id == pane && socket.is_none_or(|socket| seen.socket == socket))?.clone();
+    let is_meant = |seen: &PaneSeen| seen.id == pane && socket.is_none_or(|socket| seen.socket == socket);
+    let Some((info, meant)) = seen.iter().find(|(_, seen)| is_meant(seen)).cloned() else { return Ok(None) };
     let here = |running: &Running| running.pane.as_ref() == Some(&meant);
     let found: Vec<Running> = scan_with(cx, &seen).into_iter().filter(here).collect();
-    let first = found.first().map(|first| {
+    if let Some(first) = found.first() {
         let others: Vec<&Running> = found.iter().filter(|other| share_a_pane(first, other)).collect();
-        if others.is_empty() { first } else { shown(cx, first, &others).unwrap_or(first) }
-    });
-    first.cloned().or_else(|| {
-        let seen = meant.clone();
-        let mut running = Running { cwd: info.current_path, pane: Some(seen.clone()), ..Running::default() };
-        // A process that is no Codex by name may still be one.
-        for pid in own_tree(cx, seen.process.pid) {
-            look_at_files(cx, pid, &mut running);
-            if running.thread_id.is_some() {
-                running.process = cx.processes().identify(pid).ok();
-                running.codex_home = cx.processes().codex_home(pid).ok().flatten().or(cx.env().codex_home.clone());
-                break;
-            }
+        let only = if others.is_empty() { Some(first) } else { shown(cx, first, &others) };
+        if let Some(only) = only {
+            return Ok(Some(only.clone()));
         }
-        complete(&mut running);
-        Some(running)
-    })
+        let mut left = outermost(cx, found);
+        return if left.len() == 1 { Ok(left.pop()) } else { Err(several_in_pane(pane, &left)) };
+    }
+    let mut running = Running { cwd: info.current_path, pane: Some(meant.clone()), ..Running::default() };
+    // A process that is no Codex by name may still be one.
+    for pid in own_tree(cx, meant.process.pid) {
+        look_at_files(cx, pid, &mut running);
+        if running.thread_id.is_some() {
+            running.process = cx.processes().identify(pid).ok();
+            running.codex_home = cx.processes().codex_home(pid).ok().flatten().or(cx.env().codex_home.clone());
+            break;
+        }
+    }
+    complete(&mut running);
+    Ok(Some(running))
 }
 
 /// A pane, whatever runs in it.

@@ -65,7 +65,9 @@ fn two_sessions_stay_two_entries_and_a_thread_is_adopted_once() {
     let mut served = Running::default();
     served.thread_id = Some("a".to_owned());
     let count = |found: [&Running; 2]| one_for_each(found.into_iter().map(view)).len();
-    assert_eq!(count([&served, &in_pane(None, 20)]), 1, "the server's and the terminal that shows it");
+    assert_eq!(count([&served, &in_pane(None, 20)]), 2, "which thread the terminal shows is not known");
+    assert_eq!(count([&in_pane(None, 20), &in_pane(Some("a"), 20)]), 1, "the same pane, seen twice");
+    assert_eq!(count([&served, &in_pane(Some("a"), 20)]), 1, "the server's and the terminal that shows it");
     assert_eq!(count([&served, &in_pane(Some("b"), 21)]), 2);
     let mut elsewhere = in_pane(Some("a"), 22);
     elsewhere.pane.as_mut().unwrap().id = "%2".parse().unwrap();
@@ -134,6 +136,25 @@ fn a_given_up_session_of_the_server_is_found_with_its_terminal() {
     );
     let apart = joined(vec![served.clone(), terminal.clone()], &[]);
     assert_eq!((apart.len(), &apart[0].pane), (2, &None), "no record ties them");
+    // The record alone tells nothing of what its pane shows now.
+    let without_process = Session { pid: None, pid_start: None, ..former.clone() };
+    let unproven = joined(vec![served.clone(), terminal.clone()], std::slice::from_ref(&without_process));
+    assert_eq!((unproven.len(), &unproven[0].pane), (2, &None), "nobody knows which process it was");
+    let in_force = Session { state: Registration::Active, ..former.clone() };
+    let another = in_pane(None, 22);
+    let passed_on = joined(vec![served.clone(), another], std::slice::from_ref(&in_force));
+    assert_eq!((passed_on.len(), &passed_on[0].pane), (2, &None), "another Codex in the same shell");
+    let still = joined(vec![served.clone(), terminal.clone()], std::slice::from_ref(&in_force));
+    assert_eq!(still.len(), 1, "the same process");
+    let folder = |running: &Running| {
+        let mut running = running.clone();
+        running.cwd = Some("/p".into());
+        running
+    };
+    let mut fresh = folder(&Running::default());
+    fresh.thread_id = Some("b".to_owned());
+    let moved_on = joined(vec![folder(&served), fresh, folder(&terminal)], std::slice::from_ref(&former));
+    assert_eq!((moved_on.len(), &moved_on[0].pane), (3, &None), "it may show the new thread, as after /new");
     let twice = joined(vec![served, terminal.clone(), terminal], std::slice::from_ref(&former));
     assert_eq!((twice.len(), &twice[0].pane), (3, &None), "either could be it");
 }

@@ -226,8 +226,15 @@ fn place_by_folder(cx: &Context, server: u32, checks: &mut Vec<Check>) -> Option
 
 /// The Codex in the pane, and whether its thread is known.
 fn codex_in(cx: &Context, place: &Place, checks: &mut Vec<Check>) -> Option<Running> {
-    let found = running::of_pane(cx, Some(&place.socket), place.pane).filter(|running| running.process.is_some());
-    let Some(found) = found else {
+    let found = match running::of_pane(cx, Some(&place.socket), place.pane) {
+        Ok(found) => found,
+        Err(error) => {
+            let remedy = "bring the one that is meant to the foreground there, or end the other one";
+            checks.push(Check::fail(Required, "codex_in_pane", error.to_string(), remedy));
+            return None;
+        }
+    };
+    let Some(found) = found.filter(|running| running.process.is_some()) else {
         let message = format!("no Codex runs in pane {}", place.pane);
         checks.push(Check::fail(Required, "codex_in_pane", message, "start `codex` in it, or `conveyor start-worker`"));
         return None;

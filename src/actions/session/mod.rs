@@ -297,7 +297,7 @@ fn no_such_pane(cx: &Context, socket: Option<&str>, pane: PaneId) -> Error {
 fn running(cx: &Context, args: &RegisterArgs) -> Result<Option<Running>> {
     if let Some(pane) = &args.tmux_pane {
         let (socket, pane) = wanted_pane(cx, args, pane)?;
-        let found = running::of_pane(cx, socket.as_deref(), pane);
+        let found = running::of_pane(cx, socket.as_deref(), pane)?;
         return found.map(Some).ok_or_else(|| no_such_pane(cx, socket.as_deref(), pane));
     }
     let Some(process) = process(cx, args)? else { return Ok(None) };

@@ -46,11 +46,7 @@ pub(super) fn add_loaded_threads(home: &Path, found: &mut Vec<Running>) {
 
 /// Whether this terminal, whose thread nobody tells, could show this thread of the server.
 fn could_show(home: &Path, terminal: &Running, thread: &Running) -> bool {
-    terminal.thread_id.is_none()
-        && terminal.codex_home.as_deref() == Some(home)
-        && terminal.cwd.is_some()
-        && terminal.cwd == thread.cwd
-        && thread.thread_id.as_deref().is_some_and(|id| terminal.can_show(id))
+    terminal.thread_id.is_none() && terminal.codex_home.as_deref() == Some(home) && terminal.fits(thread)
 }
 
 /// Gives a thread of the server to a terminal when neither has another candidate in that directory.

@@ -69,13 +69,20 @@ impl RunningView {
             && (&self.tmux_pane_id, &self.tmux_socket) == (&other.tmux_pane_id, &other.tmux_socket)
     }
 
-    /// Whether this is another look at the same session: under the same name, and nothing says otherwise.
+    /// Whether this is another look at the same session: under the same name, of the same thread or in the same pane, and
+    /// nothing says otherwise. A terminal that tells no thread and a thread that tells no terminal are two: the name alone
+    /// does not say that one shows the other now.
     pub(in crate::actions::discover) fn is_same(&self, other: &Self) -> bool {
         fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
             one.is_none() || other.is_none() || one == other
         }
+        fn tells<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+            one.is_some() && one == other
+        }
         self.known_as.is_some()
             && self.known_as == other.known_as
+            && (tells(&self.codex_session_id, &other.codex_session_id)
+                || tells(&self.tmux_pane_id, &other.tmux_pane_id))
             && agree(&self.codex_session_id, &other.codex_session_id)
             && agree(&self.tmux_pane_id, &other.tmux_pane_id)
             && agree(&self.tmux_socket, &other.tmux_socket)
