@@ -135,7 +135,8 @@ impl Phase {
             }
             P::Staged => matches!(next, P::Started | P::Submitted | P::Delivered | P::Failed | P::Ambiguous),
             P::Submitted => matches!(next, P::Staged | P::Queued | P::Delivered | P::Failed | P::Ambiguous),
-            P::Delivered => matches!(next, P::Dead | P::Cancelled),
+            // Back into the queue only what its reader has not seen, when there is a way to it again.
+            P::Delivered => matches!(next, P::Dead | P::Cancelled | P::Queued),
             P::Ambiguous => matches!(next, P::Failed | P::Queued | P::Dead),
             P::Failed | P::Expired | P::Dead | P::Blocked => next == P::Queued,
             P::Cancelled => false,

@@ -33,6 +33,7 @@ pub mod questions;
 pub mod rollouts;
 mod schema;
 pub mod sensors;
+pub mod server_starts;
 pub mod sessions;
 pub mod signals;
 pub mod statuses;

@@ -40,5 +40,6 @@ mod typed_clear;
 mod typed_compact;
 mod typed_live;
 mod typed_races;
+mod typed_resumed;
 mod unnamed;
 mod world;

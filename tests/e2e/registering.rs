@@ -109,8 +109,11 @@ fn a_pane_in_which_nobody_tells_who_is_in_front_is_refused() {
     assert_eq!((codex.len(), refused.code, &refused.error()["kind"]), (2, 1, &"refused".into()), "{refused}");
     assert!(codex.iter().all(|pid| refused.err.contains(pid)), "{codex:?} in {refused}");
     assert!(refused.error()["hint"].as_str().unwrap().contains("--pid instead of --tmux-pane"), "{refused}");
-    let doctor = world.run(&["doctor", "--session", "shared", "--json"]).out;
-    assert!(!doctor.contains("\"codex_in_pane\"") || doctor.contains("nothing tells which"), "{doctor}");
+    let mut doctor = world.command();
+    doctor.args(["doctor-self", "--json"]).env("TMUX", format!("{},1,0", world.server().socket()));
+    let doctor = doctor.env("TMUX_PANE", &pane).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(doctor.status.code() == Some(1) && said.contains("nothing tells which"), "{said}");
     // The way out that it names is one.
     let chosen = world.run(&["register-worker", "--name", "w1", "--pid", codex[1], "--dry-run", "--json"]).ok().json();
     assert_eq!((&chosen["pid"].to_string(), &chosen["tmux_pane_id"]), (&codex[1].to_owned(), &pane.as_str().into()));

@@ -6,6 +6,47 @@ use serde_json::Value;
 
 use super::world::{World, files, finish, processes_with, rows, wait_for};
 
+/// A start goes on without the server; whoever asks why, long after, is told of the last one that failed.
+#[test]
+fn a_server_that_could_not_be_started_is_not_called_well() {
+    let Some(world) = World::start() else { return };
+    let server = || {
+        let doctor = world.run(&["doctor", "--json"]).json();
+        let checks = doctor["checks"].as_array().expect("checks").clone();
+        checks.into_iter().find(|check| check["name"] == "codex_server").unwrap_or_else(|| panic!("{doctor:#}"))
+    };
+    let codex = |starts: &str| {
+        let sim = env!("CARGO_BIN_EXE_conveyor");
+        world.script(
+            "codex",
+            &format!(
+                "case \"$1 $2\" in 'features list') echo 'daemon_auto_start stable true'; exit;; \
+                 'app-server daemon') {starts};; esac\nexec '{sim}' sim codex --no-daemon \"$@\""
+            ),
+        );
+    };
+    let start = |name: &str| {
+        let words = ["--task", "Begin {{say Ready.}}", "--timeout-seconds", "30", "--json"];
+        world.run(&[&["start-worker", "--name", name], &words[..]].concat()).ok().json()
+    };
+    codex("echo 'no room for a server' >&2; exit 1");
+    assert_eq!(server()["value"], "not_running", "nobody has tried");
+    let started = start("w1");
+    assert!(started["without_server"].as_str().unwrap().contains("no room for a server"), "{started:#}");
+    let found = server();
+    let message = found["message"].as_str().unwrap();
+    assert_eq!((&found["ok"], &found["value"]), (&false.into(), &"start_failed".into()), "{found:#}");
+    assert!(message.contains("it could not be started") && message.contains(" ago: "), "{message}");
+    assert!(message.contains("no room for a server"), "{message}");
+    assert!(found["remedy"].as_str().unwrap().contains("codex app-server daemon start"), "{found:#}");
+
+    // It counts until one succeeds.
+    codex("echo '{\"status\":\"started\"}'; exit 0");
+    let started = start("w2");
+    assert!(started["without_server"].is_string(), "it cannot be reached, but it was started: {started:#}");
+    assert_eq!(server()["value"], "not_running");
+}
+
 #[test]
 fn a_worker_is_started_named_and_watched_to_its_end() {
     let Some(world) = World::start() else { return };

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     around::Around,
+    panes,
     pass::{Handled, Orders, moved, value},
 };
 use crate::{
@@ -25,6 +26,11 @@ pub(super) fn put_into_inbox(
     dry_run: bool,
     now: &Moment,
 ) -> Result<Handled> {
+    let way_out = around.target.as_ref().filter(|target| panes::is_over(why) && target.codex_session_id.is_some());
+    let why = &match way_out {
+        Some(target) => format!("{why}; `conveyor resume {}` opens it again, and then this is sent to it", target.name),
+        None => why.to_owned(),
+    };
     let notification_id = lay_into_inbox(w, orders, command, around, now)?;
     let tried = Tried {
         dispatcher_id: &orders.dispatcher_id,

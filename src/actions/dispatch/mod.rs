@@ -1,5 +1,6 @@
 //! `dispatch`: deliver what is queued, route what workers' turns came to, and control who does so.
 
+mod after_resume;
 mod around;
 mod chain;
 mod clear;
@@ -42,6 +43,7 @@ use crate::{
     text_enum,
 };
 
+pub(super) use after_resume::queue_again;
 pub use chain::{Chain, Exchange, Lease, Link, Step, StepKind, exchange};
 pub use commands::Commands;
 pub use compact::{CompactWorker, RequestWorkerCompact};

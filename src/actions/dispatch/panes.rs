@@ -42,6 +42,13 @@ pub(super) const PROGRAM_ENDED: &str = "the program in its pane has ended";
 pub(super) const CODEX_ENDED: &str = "its Codex process has ended";
 const CODEX_LEFT: &str = "Codex is not running in its pane any more";
 
+/// Whether a message took the inbox because no Codex runs in its session's pane any more.
+pub(super) fn is_over(lane_reason: &str) -> bool {
+    [PANE_GONE, SERVER_GONE, OTHER_PROCESS, PROGRAM_ENDED, CODEX_ENDED, CODEX_LEFT]
+        .iter()
+        .any(|why| lane_reason.starts_with(why))
+}
+
 /// A pane whose composer can take a text now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ready {

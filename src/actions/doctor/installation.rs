@@ -106,7 +106,7 @@ impl Action for Doctor {
 
         let mut checks = tools.on_path();
         checks.extend(tools::tmux(cx, &tools));
-        checks.extend(tools::codex(&tools, codex_home.as_deref()));
+        checks.extend(tools::codex(cx, &tools, codex_home.as_deref()));
         checks.extend(places::codex_home(codex_home.as_deref()));
         checks.push(places::target(&target_cwd));
         checks.extend(places::state(cx));

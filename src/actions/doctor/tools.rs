@@ -8,7 +8,7 @@ use super::check::{
 };
 use crate::{
     actions::{Context, fail},
-    base::Error,
+    base::{Error, text},
     ports::{
         codex_cli::{CodexCli, CodexCliError, CodexVersion, ServerUse, find_codex},
         codex_server::{CodexServer, ServerError, Timeouts},
@@ -16,6 +16,7 @@ use crate::{
         machine,
         tmux::{ServerSettings, Support, TmuxError, TmuxVersion},
     },
+    store,
 };
 
 /// From this version on, text sent into a pane arrives as it was sent.
@@ -164,7 +165,7 @@ fn paste(program: &TmuxVersion, server: Option<&TmuxVersion>, settings: Option<&
 }
 
 /// The version of Codex, how its sessions run, and its background server; nothing when it is not installed.
-pub(super) fn codex(tools: &Tools, codex_home: Option<&Path>) -> Vec<Check> {
+pub(super) fn codex(cx: &Context, tools: &Tools, codex_home: Option<&Path>) -> Vec<Check> {
     let Ok(program) = &tools.codex else { return Vec::new() };
     let cli = CodexCli { program: program.clone(), codex_home: codex_home.map(Path::to_owned) };
     let version = match cli.version() {
@@ -190,7 +191,7 @@ pub(super) fn codex(tools: &Tools, codex_home: Option<&Path>) -> Vec<Check> {
         Ok(server) => {
             checks.push(supervision(server));
             if server != ServerUse::None {
-                checks.push(codex_server(server, version, codex_home));
+                checks.push(codex_server(cx, server, version, codex_home));
             }
         }
         Err(error) => checks.push(Check::failed(
@@ -233,7 +234,7 @@ fn supervision(server: ServerUse) -> Check {
 }
 
 /// Whether the background server of this home runs, and whether it is as new as the program.
-fn codex_server(server: ServerUse, installed: CodexVersion, codex_home: Option<&Path>) -> Check {
+fn codex_server(cx: &Context, server: ServerUse, installed: CodexVersion, codex_home: Option<&Path>) -> Check {
     const NAME: &str = "codex_server";
     let Some(home) = codex_home else {
         return Check::fail(Advice, NAME, "no CODEX_HOME to look in", "`export CODEX_HOME=~/.codex`");
@@ -250,6 +251,16 @@ fn codex_server(server: ServerUse, installed: CodexVersion, codex_home: Option<&
             None => Check::pass(Advice, NAME, "running").fact("value", "running"),
         },
         Err(ServerError::NotRunning { .. }) => {
+            if let Some(failed) = failed_start(cx, home) {
+                let age = text::age(failed.at.age_seconds(cx.now()));
+                return Check::fail(
+                    Advice,
+                    NAME,
+                    format!("not running: it could not be started {age} ago: {}", failed.why),
+                    "`codex app-server daemon start` shows whether it starts now; until then sessions run without it",
+                )
+                .fact("value", "start_failed");
+            }
             let message = match server {
                 ServerUse::Default => "not running; the first session starts it",
                 ServerUse::Optional | ServerUse::None => "not running; this version does without",
@@ -263,6 +274,12 @@ fn codex_server(server: ServerUse, installed: CodexVersion, codex_home: Option<&
             "when no session works: `codex app-server daemon stop`; the next session starts it again",
         ),
     }
+}
+
+/// The last start of the server of this home, if it failed. What is wrong with the ledger is the other doctor's.
+fn failed_start(cx: &Context, home: &Path) -> Option<store::server_starts::Failed> {
+    let home = home.display().to_string();
+    cx.ledger().ok()?.read(|r| store::server_starts::failed(r, &home)).ok()?
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub(super) struct ByServer {
     pub(super) thread: Option<(String, Option<PathBuf>)>,
     /// Why it has made none; none also when it holds the thread that is resumed.
     pub(super) without: Option<String>,
+    /// Whether it could be started, or why not; none when that was not tried.
+    pub(super) start: Option<Result<(), String>>,
     /// Whether it has written down that the folder is trusted.
     pub(super) trust_accepted: bool,
 }
@@ -87,7 +89,8 @@ pub(super) fn thread_by_server(plan: &Plan, cli: &CodexCli) -> ByServer {
         return ByServer::without("nothing says what it may do");
     };
     if let Err(error) = cli.ensure_server(SERVER_START) {
-        return ByServer::without(format!("it could not be started: {error}"));
+        let start = Some(Err(error.to_string()));
+        return ByServer { start, ..ByServer::without(format!("it could not be started: {error}")) };
     }
     let create = || {
         let mut server = CodexServer::connect(home, Timeouts::default())?;
@@ -109,9 +112,10 @@ pub(super) fn thread_by_server(plan: &Plan, cli: &CodexCli) -> ByServer {
         // Whatever came of the thread, the folder may be trusted now.
         let trusted = |levels| trust::level(&levels, &plan.cwd) == Some("trusted");
         let trust_accepted = !decided && server.trust_levels().is_ok_and(trusted);
-        Ok(ByServer { thread, without, trust_accepted })
+        Ok(ByServer { thread, without, trust_accepted, start: None })
     };
-    create().unwrap_or_else(|error: ServerError| ByServer::without(error))
+    let made = create().unwrap_or_else(|error: ServerError| ByServer::without(error));
+    ByServer { start: Some(Ok(())), ..made }
 }
 
 /// The folders that commands of the new thread may write to besides its own, and those that the configuration names:

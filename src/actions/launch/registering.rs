@@ -7,6 +7,7 @@ use crate::{
     actions::{
         Context,
         discover::running::PaneSeen,
+        dispatch,
         session::{Known, ThreadNews, record},
     },
     base::{Error, Result, Timestamp},
@@ -101,6 +102,12 @@ pub(super) fn write_down(cx: &Context, w: &Write<'_>, started: Started<'_>, now:
             store::rollouts::adopt(w, &session.id, thread, &rollout.display().to_string(), now)?;
         }
         _ => store::rollouts::leave(w, &session.id, now)?,
+    }
+    if plan.resume.is_some() {
+        dispatch::queue_again(w, &session, cx.actor(), &cx.moment())?;
+    }
+    if let (Some(start), Some(home)) = (&spawned.server_start, &session.codex_home) {
+        store::server_starts::note(w, home, start.as_ref().err().map(String::as_str), now)?;
     }
     let about = audit::About { task_id: None, session_id: Some(&session.id) };
     let payload = json!({

@@ -102,6 +102,8 @@ pub(super) struct Spawned {
     pub codex_home: Option<PathBuf>,
     /// Why Codex's server does not hold the session; none when it does.
     pub without_server: Option<String>,
+    /// Whether Codex's server could be started, or why not; none when that was not tried.
+    pub server_start: Option<std::result::Result<(), String>>,
     /// The thread that this start has made in Codex's server.
     made_thread: Option<String>,
     /// The file of the first message; removed with this value unless [`Spawned::keep_prompt`] was called.
@@ -253,7 +255,8 @@ pub(super) fn undo(cx: &Context, prepared: &Prepared, spawned: &Spawned, error: 
 }
 
 fn open(cx: &Context, prepared: &Prepared, by_server: ByServer) -> Result<Spawned> {
-    let ByServer { thread, without: without_server, trust_accepted: trusted_by_server } = by_server;
+    let ByServer { thread, without: without_server, trust_accepted: trusted_by_server, start: server_start } =
+        by_server;
     let Prepared { plan, cli, version, tmux_name } = prepared;
     let (argv, prompt_file) = argv(cx, plan, cli, *version, thread.as_ref().map(|(id, _)| id.as_str()))?;
     let tmux = cx.tmux(tmux_socket(cx).as_deref());
@@ -289,6 +292,7 @@ fn open(cx: &Context, prepared: &Prepared, by_server: ByServer) -> Result<Spawne
                 codex_version: *version,
                 codex_home: cli.codex_home.clone(),
                 without_server,
+                server_start,
                 made_thread,
                 prompt_file,
                 trust_accepted: trust_accepted || trusted_by_server,

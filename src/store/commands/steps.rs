@@ -123,12 +123,13 @@ fn settle_budget(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
             budgets::spend(w, &command.id)
         }
         (Phase::Started | Phase::Staged | Phase::Submitted, Phase::Claimed | Phase::Queued | Phase::Failed)
+        | (Phase::Delivered, Phase::Queued)
         | (Phase::Ambiguous, Phase::Failed) => budgets::refund(w, &command.id),
         _ => Ok(()),
     }
 }
 
-/// Puts a command that was given up, or whose fate an operator decided, back into its line: tries, fence and what it
+/// Puts a command that was given up, that nobody has fetched, or whose fate an operator decided, back into its line: tries, fence and what it
 /// came to begin anew, at the end of the line. Its time to live is `time_to_live` milliseconds from now.
 ///
 /// # Errors

@@ -29,6 +29,22 @@ pub fn is_waiting(r: Read<'_>, id: i64) -> Result<bool> {
     Ok(statement.query_row(named_params! { ":id": id }, |row| row.get::<_, i64>(0))? == 1)
 }
 
+/// What lies unseen in a session's inbox for a command: its number, and the command.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn unseen_of_commands(r: Read<'_>, session_id: &str) -> Result<Vec<(i64, String)>> {
+    let mut statement = r.connection.prepare_cached(
+        "select id, command_id from routed_notifications indexed by routed_notifications_waiting
+         where target_session_id = :session_id and state = 'delivered' and consumed_at is null
+           and read_at is null and delivery_count = 0 and command_id is not null
+         order by id",
+    )?;
+    let rows = statement
+        .query_map(named_params! { ":session_id": session_id }, |row| Ok((row.get("id")?, row.get("command_id")?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// When an item was confirmed by its reader; none when it was not.
 ///
 /// # Errors

@@ -452,3 +452,10 @@ create unique index operator_questions_once on operator_questions (task_id, corr
 -- Who ended a turn is asked each time that a board is shown; a trail may be long.
 create index events_turns_ended on events (session_id, id)
   where type in ('session_interrupt_begun', 'session_interrupted', 'session_answer_begun', 'session_answered');
+
+-- Codex homes whose background server could not be started the last time that a session was.
+create table codex_server_failures (
+  codex_home text primary key not null,
+  failed_at text not null,
+  error text not null
+);
