@@ -473,6 +473,11 @@ fn real(lab: &CodexLab, in_server: bool) {
         }
         world.wait_for_condition("w1", if goes_on { "done" } else { "aborted" });
         assert_eq!((said(), proof(name).exists()), (goes_on, false), "{}", world.screen("w1"));
+        if !goes_on {
+            let rule = if decision == "decline" { "declined_by_operator" } else { "cancelled_by_operator" };
+            let told = world.run(&["explain", "w1", "--json"]).ok().json();
+            assert_eq!(told["judgement"]["rule"], rule, "{told:#}");
+        }
     }
 
     // The second step of an approval by keys says no to a dialog that has only just taken the place of the other one.
