@@ -6,6 +6,7 @@ use super::{
     finish::Finishing,
     form::Form,
     keymap::Place,
+    machine::Mends,
     message::{Effect, Failure},
     palette::Palette,
     policy::Policy,
@@ -44,7 +45,7 @@ pub enum Layer {
         /// When it came up by itself, or its words changed; none when a key has asked for it.
         came_at: Option<Timestamp>,
         /// The finding of doctor that it mends: a yes holds as long as that is found and mended so.
-        mends: Option<String>,
+        mends: Option<Mends>,
         /// First line shown.
         scroll: usize,
     },

@@ -44,8 +44,8 @@ pub enum Load {
     Questions(String),
     /// What was shown for the criteria of a task.
     Criteria(String),
-    /// How a task stands.
-    Review(String, EndArgs),
+    /// How a task stands that is to end like this; the questions are numbered.
+    Review(u64, String, EndArgs),
     /// The terms of a task.
     Policy(String),
     /// What was said about a task.
@@ -96,8 +96,8 @@ pub enum Msg {
     Questions(String, Result<Vec<QuestionView>>),
     /// The answer to [`Load::Criteria`].
     Criteria(String, Result<Vec<ShownCriterion>>),
-    /// The answer to [`Load::Review`].
-    Review(String, Result<TaskReview>),
+    /// The answer to the [`Load::Review`] of this number.
+    Review(u64, Result<TaskReview>),
     /// The answer to [`Load::Policy`].
     Policy(String, Result<Box<TaskPolicy>>),
     /// The answer to [`Load::Record`].

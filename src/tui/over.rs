@@ -22,11 +22,17 @@ const MAX_INPUT: usize = 500;
 /// before it.
 const EARLY_MILLIS: i64 = 1_000;
 
+/// What is said to a yes that comes too early.
+pub(super) const TOO_EARLY: &str = "nothing is done: what is asked has only just come up; read it, then say yes";
+
 /// Whether the question on top has only just come up by itself, or says something else than before.
 #[must_use]
 pub(super) fn is_early(app: &App) -> bool {
     match app.layers.last() {
         Some(Layer::Confirm { came_at: Some(at), .. }) => app.now.as_millis() - at.as_millis() < EARLY_MILLIS,
+        Some(Layer::Finish(finishing)) => {
+            finishing.changed_at.is_some_and(|at| app.now.as_millis() - at.as_millis() < EARLY_MILLIS)
+        }
         _ => false,
     }
 }
@@ -47,11 +53,12 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
         Some(Intent::Yes) if is_early => {
-            app.say(Part::Warning, "nothing is done: what is asked has only just come up; read it, then say yes");
+            app.say(Part::Warning, TOO_EARLY);
         }
         Some(Intent::Yes) => match app.layers.pop() {
             Some(Layer::Confirm { then: Effect::Submit(command), mends, .. }) => {
-                if let Some(why) = mends.and_then(|id| machine::is_outdated(app, &id, &command, effects)) {
+                if let Some(why) = mends.and_then(|mends| machine::is_outdated(app, &mends.finding, &command, effects))
+                {
                     app.say(Part::Warning, why);
                     return;
                 }

@@ -7,7 +7,7 @@ use super::{
     span, styled,
 };
 use crate::{
-    actions::{Action as _, ShownCriterion},
+    actions::ShownCriterion,
     base::text::one_line,
     model::{
         session::Registration,
@@ -16,8 +16,10 @@ use crate::{
     },
     tui::{
         app::App,
-        finish::{Finishing, NOTHING_LEFT, left_over, questions_left},
+        ending::{NOTHING_LEFT, left_over, questions_left, turns},
+        finish::Finishing,
         keymap::{Intent, Place},
+        over::is_early,
         submitting::command_line,
         theme::Part,
         wrap::wrap,
@@ -83,7 +85,10 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         ),
     };
     lines.extend(wrapped(app, Part::Text, &sessions, width));
-    let line = command_line(app, &finishing.action().argv());
+    if let Some(told) = turns(app, &finishing.task, [finishing.end.stop_worker, finishing.end.stop_manager]) {
+        lines.extend(wrapped(app, Part::Warning, &told, width));
+    }
+    let line = command_line(app, &finishing.command(app).argv());
     lines.extend(wrapped(app, Part::Dim, &format!("runs: {line}"), width));
     lines
 }
@@ -128,7 +133,8 @@ pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'
     let sessions = [(Intent::WithWorker, "stop worker"), (Intent::WithManager, "stop manager")];
     let mut keys = match &finishing.review {
         Some(_) if finishing.is_met() => {
-            vec![(Intent::Yes, "finish"), (Intent::StopTask, "stop the task instead")]
+            let yes = if is_early(app) { "finish, in a moment" } else { "finish" };
+            vec![(Intent::Yes, yes), (Intent::StopTask, "stop the task instead")]
         }
         Some(_) => {
             vec![

@@ -3,8 +3,8 @@
 use super::fleet::{ago, board};
 use crate::{
     actions::{
-        AckWords, Differing, EndArgs, FileStatus, FileView, Judged, PolicyAck, PolicyReviewer, RecordedAck,
-        RecordedDecision, RecordedHandoff, RecordedRound, ShownCriterion, TaskPolicy, TaskRecord, TaskReview,
+        AckWords, Differing, FileStatus, FileView, Judged, PolicyAck, PolicyReviewer, RecordedAck, RecordedDecision,
+        RecordedHandoff, RecordedRound, ShownCriterion, TaskPolicy, TaskRecord, TaskReview,
     },
     model::{
         board::EventRow,
@@ -145,7 +145,6 @@ pub fn review(is_met: bool) -> TaskReview {
         GateCheck::new(gate, wanted_by, reasons).leading_to(|| next.iter().map(|step| (*step).to_owned()).collect())
     };
     TaskReview {
-        end: EndArgs::default(),
         gates: vec![
             gate(Gate::Permission, Wants::Always, &[], &[]),
             gate(
