@@ -6,7 +6,7 @@ use super::fake::{
     app, finish, lines, nudge, press, put, quiet, record, review, reviewed, screen, shown_criteria, write,
 };
 use crate::{
-    actions::{Command, Deliveries, EndArgs, PutToOperator, Report},
+    actions::{Command, Deliveries, EndArgs, PutToOperator, Report, TaskReview},
     base::{Error, Timestamp},
     model::{
         counts::Counts,
@@ -14,7 +14,7 @@ use crate::{
         delivery::Phase,
         session::Registration,
         state::{Condition, Judgement, Source},
-        supervision::Standing,
+        supervision::{DecisionFault, Gate, GateCheck, Standing, Wants},
     },
     tui::{
         app::update,
@@ -46,7 +46,9 @@ fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     assert!(press(&mut app, "y").is_empty());
     answer(&mut app, false);
     let shown = screen(&app);
-    for text in ["criteria: not met", "#2 is open", "acknowledgements: not met", "manager: missing", "permission: ok"] {
+    for text in
+        ["criteria: not met", "#2 is open", "acknowledgements: not met", "manager: nothing was said", "permission: ok"]
+    {
         assert!(shown.contains(text), "{text}\n{shown}");
     }
     assert!(press(&mut app, "PgDn PgDn y").is_empty());
@@ -79,6 +81,40 @@ fn a_missing_acknowledgement_is_made_from_the_gates() {
     // Back at the gates they are looked at anew.
     assert_eq!(press(&mut app, "Esc Esc"), [asks(2)]);
     assert!(matches!(app.layers.last(), Some(Layer::Finish(_))), "{:?}", app.layers);
+}
+
+/// A code says nothing to who has not read the program.
+#[test]
+fn a_gate_that_is_not_met_says_so_in_words_and_names_the_key_that_leads_on() {
+    let mut app = app(160, 50);
+    press(&mut app, "2 F");
+    let gate = |gate, code: &str, words: &str| {
+        GateCheck::worded(gate, Wants::Terms, vec![(code.to_owned(), words.to_owned())])
+    };
+    let fault = DecisionFault::NotFound;
+    let gates = vec![
+        gate(Gate::Decision, fault.as_str(), fault.words()),
+        gate(
+            Gate::Epilogue,
+            "record-handoff: stale_worker_handoff",
+            "record-handoff: the handoff is from another binding",
+        ),
+        gate(Gate::Permission, "moved", "the binding was changed while it was looked at"),
+    ];
+    reviewed(&mut app, Ok(TaskReview { gates }));
+    let shown = screen(&app);
+    for words in [
+        "there is no decision of this number",
+        "press R, and there d to decide that it stops; then name that decision's number here",
+        "press R, and there h to hand over for the worker",
+        "press r: it is looked at again",
+    ] {
+        assert!(shown.contains(words), "{words}\n{shown}");
+    }
+    assert!(!shown.contains("decision_not_found") && !shown.contains("stale_worker_handoff"), "{shown}");
+    // The step itself is chosen in the palette.
+    reviewed(&mut app, Ok(TaskReview { gates: vec![gate(Gate::Epilogue, "never", "run-tools: it was never run")] }));
+    assert!(screen(&app).contains("then : and choose: run a closing step of a task"), "{}", screen(&app));
 }
 
 #[test]

@@ -213,7 +213,7 @@ impl Outcome for Closed {
         for gate in &self.gates {
             let who = gate.asked_by().map(|who| format!(" (asked for by {who})")).unwrap_or_default();
             writeln!(out, "{}{who}", gate.words())?;
-            gate.reasons.iter().chain(&gate.notes).try_for_each(|line| writeln!(out, "     {line}"))?;
+            gate.told.iter().chain(&gate.notes).try_for_each(|line| writeln!(out, "     {line}"))?;
             gate.next.iter().try_for_each(|line| writeln!(out, "     next: {line}"))?;
         }
         self.instead.iter().try_for_each(|line| writeln!(out, "{line}"))?;
