@@ -141,7 +141,7 @@ pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Resul
 fn check_again(origin: &Origin, task: &Task, orders: &Orders<'_>) -> Result<()> {
     if task.state != orders.ends_as() {
         let how = if orders.finish.is_some() { "stop-task" } else { "finish-task" };
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word()))
+        return Err(lookup::has_ended(task)
             .hint(format!("`conveyor {how} {} --stop-worker` stops what it left running", task.name)));
     }
     if orders.stops_something() && *origin != Origin::Operator {
