@@ -287,12 +287,10 @@ impl App {
 
     /// Shows a failure in full.
     pub(super) fn show_failure(&mut self, title: &str, failure: &Failure) {
-        let mut text = vec![(Part::Error, failure.message.clone())];
-        text.extend(failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}"))));
         self.layers.push(Layer::Reader(Reader {
             about: About::Message,
             title: title.to_owned(),
-            text,
+            text: failure.told(),
             scroll: 0,
             command: None,
         }));

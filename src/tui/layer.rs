@@ -91,6 +91,25 @@ impl Layer {
         }
     }
 
+    /// Its first line shown, when it is a text that scrolls.
+    pub fn scroll_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Help { scroll, .. } | Self::Confirm { scroll, .. } => Some(scroll),
+            Self::Reader(reader) => Some(&mut reader.scroll),
+            Self::Answer(asked) => Some(&mut asked.scroll),
+            Self::Finish(finishing) => Some(&mut finishing.scroll),
+            Self::Policy(policy) => Some(&mut policy.scroll),
+            Self::Record(recorded) => Some(&mut recorded.scroll),
+            Self::Criteria(asked) => Some(&mut asked.scroll),
+            Self::Input(_)
+            | Self::Nudge(_)
+            | Self::Form(_)
+            | Self::Palette(_)
+            | Self::Receipts(_)
+            | Self::Snooze(_) => None,
+        }
+    }
+
     /// The task that it names and that everything done in it is about.
     #[must_use]
     pub fn task(&self) -> Option<&str> {

@@ -6,6 +6,7 @@ use super::{
     backend::{EventQuery, Explanation, PaneText},
     calls::{Call, Ringing},
     keymap::Key,
+    theme::Part,
 };
 use crate::{
     actions::{
@@ -168,6 +169,20 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl Failure {
+    /// The same as paragraphs: what it says, and what to do.
+    #[must_use]
+    pub fn told(&self) -> Vec<(Part, String)> {
+        [(Part::Error, self.message.clone())].into_iter().chain(self.told_hint()).collect()
+    }
+
+    /// What to do, as a paragraph.
+    #[must_use]
+    pub fn told_hint(&self) -> Option<(Part, String)> {
+        self.hint.as_ref().map(|hint| (Part::Text, format!("hint: {hint}")))
+    }
 }
 
 impl From<&Error> for Failure {

@@ -42,14 +42,10 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
     let is_early = is_early(app);
-    let Some(Layer::Confirm { scroll, .. }) = app.layers.last_mut() else { return };
+    let Some(Layer::Confirm { scroll: first, .. }) = app.layers.last_mut() else { return };
     match intent {
-        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
-        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
-        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
-        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
         // Nobody says yes to an end that was never shown.
-        Some(Intent::Yes) if *scroll < limit || !is_drawn => {
+        Some(Intent::Yes) if *first < limit || !is_drawn => {
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
         Some(Intent::Yes) if is_early => {
@@ -72,7 +68,7 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
         Some(Intent::No) => {
             app.layers.pop();
         }
-        _ => {}
+        _ => scroll(first, intent, page, limit),
     }
 }
 
@@ -98,27 +94,24 @@ pub(super) fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Ef
 pub(super) fn help(app: &mut App, key: Key, intent: Option<Intent>) {
     let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
-    let Some(Layer::Help { filter, scroll, .. }) = app.layers.last_mut() else { return };
+    let Some(Layer::Help { filter, scroll: first, .. }) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back | Intent::Accept) => {
             app.layers.pop();
         }
-        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
-        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
-        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
-        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
+        Some(Intent::Down | Intent::Up | Intent::PageDown | Intent::PageUp) => scroll(first, intent, page, limit),
         Some(Intent::Erase) => {
             filter.pop();
-            *scroll = 0;
+            *first = 0;
         }
         Some(Intent::EraseAll) => {
             filter.clear();
-            *scroll = 0;
+            *first = 0;
         }
         _ => {
             if let Some(c) = key.character().filter(|_| filter.chars().count() < MAX_INPUT) {
                 filter.push(c);
-                *scroll = 0;
+                *first = 0;
             }
         }
     }

@@ -25,10 +25,7 @@ const LINES: usize = 200;
 pub(super) fn lines(app: &App, policy: &Policy, width: usize) -> Vec<Line<'static>> {
     let mut said = match &policy.known {
         None => vec![(Part::Dim, "looking".to_owned())],
-        Some(Err(failure)) => {
-            let hint = failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}")));
-            std::iter::once((Part::Error, failure.message.clone())).chain(hint).collect()
-        }
+        Some(Err(failure)) => failure.told(),
         Some(Ok(known)) => words(app, known),
     };
     let line = format!("the same headless: {}", command_line(app, &shown(&policy.name)));

@@ -39,10 +39,7 @@ type Said = Vec<(Part, String)>;
 pub(super) fn lines(app: &App, recorded: &Recorded, width: usize) -> Vec<Line<'static>> {
     let mut said = match &recorded.known {
         None => vec![(Part::Dim, "looking".to_owned())],
-        Some(Err(failure)) => {
-            let hint = failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}")));
-            std::iter::once((Part::Error, failure.message.clone())).chain(hint).collect()
-        }
+        Some(Err(failure)) => failure.told(),
         Some(Ok(known)) => words(app, known),
     };
     let line = format!("the proposals headless: {}", command_line(app, &shown(&recorded.name)));
