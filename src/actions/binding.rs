@@ -8,12 +8,14 @@ use serde_json::json;
 use super::{
     Action, Argv, Context, Outcome,
     caller::{self, Origin},
-    dispatch, lookup,
+    dispatch::{self, LeftBehind, Words},
+    expected, lookup,
     supervise::gate,
 };
 use crate::{
     base::{Error, Result, Timestamp},
     model::{
+        counts::Counts,
         session::{Role, Session},
         task::{Binding, BindingState, Task, TaskState},
     },
@@ -153,7 +155,8 @@ impl Outcome for Bound {
 
 /// End the binding of a task
 ///
-/// The task and its sessions stay as they are. Messages that wait to go through it are given up, and counted.
+/// The task and its sessions stay as they are. Messages that wait to go through it are given up, and counted. What is on
+/// the way already may still arrive, and what lies unread in an inbox stays there.
 ///
 /// Example: `conveyor unbind --task parser`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -161,15 +164,20 @@ pub struct Unbind {
     /// Task name or id
     #[arg(long, value_name = "TASK")]
     pub task: String,
+    /// Do it only if exactly this goes with it: `counted` of its `--dry-run`, as `given_up=2,under_way=1`, or `none`
+    #[arg(long, value_name = "COUNTS")]
+    pub expect: Option<Counts>,
 }
 
 /// The ended binding.
 #[derive(Debug, Serialize)]
 pub struct Unbound {
     binding_id: String,
+    /// What goes with it, as `--expect` takes it.
+    counted: Counts,
     dry_run: bool,
-    /// Messages that waited to go through it: they will never arrive.
-    given_up_commands: Vec<String>,
+    #[serde(flatten)]
+    left: LeftBehind,
     state: BindingState,
     task: String,
 }
@@ -183,24 +191,27 @@ impl Action for Unbind {
         let now = cx.moment();
         let store = cx.ledger_to_change()?;
         let origin = caller::origin(cx, &store)?;
-        let (binding_id, given_up_commands) = store.write_durably(|w| {
+        let (binding_id, counted, left) = store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
             let binding = store::bindings::active_of_task(w.read(), &task.id)?
                 .ok_or_else(|| Error::refused(format!("no active binding for task \"{}\"", self.task)))?;
+            let counted = store::deliveries::left_of(w.read(), &task.id)?.with_the_binding();
+            expected::check(self.expect.as_ref(), &counted, &format!("the binding of task \"{}\"", task.name))?;
             store::bindings::end(w, &binding.id, BindingState::Ended, now.wall)?;
-            let given_up = dispatch::give_up_of_binding(w, &task.id, &binding.id, &now)?;
+            let left = dispatch::give_up_of_binding(w, &task.id, &binding.id, &now)?;
             let about = audit::About { task_id: Some(&task.id), session_id: None };
-            let payload = json!({"binding_id": binding.id, "given_up_commands": given_up, "task": task.name});
+            let mut payload = json!(left);
+            (payload["binding_id"], payload["task"]) = (json!(binding.id), json!(task.name));
             audit::append(w, now.wall, origin.actor(cx), "binding_ended", about, &payload)?;
-            Ok::<_, Error>((binding.id, given_up))
+            Ok::<_, Error>((binding.id, counted, left))
         })?;
         let dry_run = cx.dry_run();
-        Ok(Unbound { binding_id, dry_run, given_up_commands, state: BindingState::Ended, task: self.task })
+        Ok(Unbound { binding_id, counted, dry_run, left, state: BindingState::Ended, task: self.task })
     }
 
     fn argv(&self) -> Argv {
-        let Self { task } = self;
-        Argv::new(Self::NAME).option("--task", Some(task))
+        let Self { task, expect } = self;
+        Argv::new(Self::NAME).option("--task", Some(task)).option("--expect", expect.as_ref())
     }
 }
 
@@ -208,6 +219,11 @@ impl Outcome for Unbound {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let verb = if self.dry_run { "would end" } else { "ended" };
         writeln!(out, "{verb} binding {} of {}", self.binding_id, self.task)?;
-        dispatch::told_given_up(out, "to go through it", self.given_up_commands.len(), self.dry_run)
+        let words = Words {
+            waited: "to go through it",
+            in_flight: "they may still arrive",
+            unread: "in inboxes: they stay there",
+        };
+        self.left.human(out, &words, self.dry_run)
     }
 }

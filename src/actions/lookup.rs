@@ -49,6 +49,16 @@ pub(super) fn task(r: Read<'_>, reference: &str) -> Result<Task> {
         .ok_or_else(|| Error::not_found(format!("unknown task: {reference}")).hint("`conveyor tasks` lists them"))
 }
 
+/// Refuses a task that has ended.
+pub(super) fn check_open(task: &Task) -> Result<()> {
+    if task.state.is_open() { Ok(()) } else { Err(has_ended(task)) }
+}
+
+/// The task has ended, and what was asked for needs an open one.
+pub(super) fn has_ended(task: &Task) -> Error {
+    Error::refused(format!("task \"{}\" is already {}", task.name, task.word()))
+}
+
 /// The name of the task that is bound.
 pub(super) fn task_name(r: Read<'_>, binding: &Binding) -> Result<String> {
     Ok(store::tasks::find(r, &binding.task_id)?.map_or_else(|| binding.task_id.clone(), |task| task.name))

@@ -21,6 +21,7 @@ mod disposable;
 mod doctor;
 mod echo;
 mod event_log;
+mod expected;
 mod explain;
 mod fail;
 mod follow;

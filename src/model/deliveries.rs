@@ -1,7 +1,10 @@
 //! The read models of what is under way between sessions: commands with how far each has come, and what lies in
 //! inboxes.
 
-use super::delivery::{AckStatus, CommandKind, ItemState, Phase};
+use super::{
+    counts::{Counted, Counts},
+    delivery::{AckStatus, CommandKind, ItemState, Phase},
+};
 use crate::base::Timestamp;
 
 /// A command as screens show it.
@@ -142,8 +145,59 @@ pub struct LeftOver {
     pub under_way: u64,
     /// Messages that wait to go through the binding in force; its end gives them up.
     pub bound: u64,
+    /// Messages through it that may still arrive.
+    pub bound_under_way: u64,
+    /// What came through it and lies unread in an inbox.
+    pub bound_unread: u64,
     /// The oldest of the messages that are taken back.
     pub examples: Vec<CommandRow>,
+}
+
+impl LeftOver {
+    /// What goes with the end of the task, of which so many questions to the operator are open.
+    #[must_use]
+    pub fn with_the_task(&self, questions: u64) -> Counts {
+        Counts::of([
+            (Counted::TakenBack, self.taken_back),
+            (Counted::Reports, self.reports),
+            (Counted::UnderWay, self.under_way),
+            (Counted::Questions, questions),
+        ])
+    }
+
+    /// What goes with the end of its binding.
+    #[must_use]
+    pub fn with_the_binding(&self) -> Counts {
+        let Self { bound, bound_under_way, bound_unread, .. } = self;
+        Counts::of([
+            (Counted::GivenUp, *bound),
+            (Counted::UnderWay, *bound_under_way),
+            (Counted::Unread, *bound_unread),
+        ])
+    }
+}
+
+/// What is meant for one session and has not reached it, counted exactly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Awaiting {
+    /// Messages that wait to be delivered; given up when it is gone.
+    pub waiting: u64,
+    /// Messages that may still arrive, or that it has in hand.
+    pub under_way: u64,
+    /// What lies unread in its inbox.
+    pub unread: u64,
+}
+
+impl Awaiting {
+    /// What goes with the session.
+    #[must_use]
+    pub fn with_the_session(&self) -> Counts {
+        Counts::of([
+            (Counted::GivenUp, self.waiting),
+            (Counted::UnderWay, self.under_way),
+            (Counted::Unread, self.unread),
+        ])
+    }
 }
 
 /// How much lies in the inbox of a session.

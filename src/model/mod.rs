@@ -6,6 +6,7 @@ pub mod board;
 pub mod cells;
 pub mod codex;
 pub mod conversation;
+pub mod counts;
 pub mod deliveries;
 pub mod delivery;
 pub mod family;

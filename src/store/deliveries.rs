@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-pub use left::{left_over, waiting_for};
+pub use left::{Of, awaiting, left_of, left_over, unread};
 
 /// Commands shown of each sort: those that an operator has to look at, those that wait, the newest ones.
 const COMMANDS: u32 = 200;

@@ -1,6 +1,6 @@
 //! What is done to the selection after one question: nothing has to be filled in, and the question names the target.
 
-use super::{app::App, criteria, finish, form, operator, record, submitting::ask_command, theme::Part};
+use super::{app::App, criteria, ending, form, operator, record, submitting::ask_command, theme::Part};
 use crate::{
     actions::{Command, Dispatch, DispatchVerb, Listed as _, Stop, Unbind},
     model::{session::Registration, state::Condition},
@@ -24,11 +24,10 @@ text_enum! {
 /// What is asked before a command is submitted, wherever it comes from; none for one that asks nothing.
 pub(super) fn question_of(app: &App, command: &Command) -> Option<String> {
     operator::question(app, command)
-        .or_else(|| finish::question(app, command))
+        .or_else(|| ending::question(app, command))
         .or_else(|| criteria::question(command))
         .or_else(|| form::supervising::question(command))
         .or_else(|| record::question(app, command))
-        .or_else(|| counted_question(app, command))
         .or_else(|| clearing(command))
 }
 
@@ -43,43 +42,6 @@ fn clearing(command: &Command) -> Option<String> {
             ))
         }
         _ => None,
-    }
-}
-
-/// A question that counts the messages that are lost with the yes; none for another command.
-pub(super) fn counted_question(app: &App, command: &Command) -> Option<String> {
-    match command {
-        Command::Unbind(action) => {
-            let tasks = app.board().map_or(&[][..], |board| &board.tasks);
-            let row = tasks.iter().find(|row| row.task.name == action.task && form::active(row).is_some());
-            let whose = row.and_then(form::active);
-            let whose = whose.map(|(worker, manager)| format!(" of {worker} and {manager}")).unwrap_or_default();
-            let count = row.and_then(|row| Some(app.deliveries()?.left_of(&row.task.id).bound));
-            let left = given_up(count, "to go through it");
-            Some(format!("End the binding{whose} to {}? {left}", action.task))
-        }
-        Command::Deregister(action) => {
-            let session = &action.session;
-            let rows = app.board().map_or(&[][..], |board| &board.sessions);
-            let id = rows.iter().find(|row| row.name == *session).map(|row| &row.id);
-            let count = id.and_then(|id| Some(app.deliveries()?.waiting_for.get(id).copied().unwrap_or(0)));
-            let left = given_up(count, "for it");
-            Some(format!(
-                "Deregister {session}? It runs on, but nobody watches it here any more, and no message reaches it. {left} \
-                 Its history stays; it can be adopted again while it runs."
-            ))
-        }
-        _ => None,
-    }
-}
-
-/// What becomes of the messages that wait so, counted as of the newest look.
-fn given_up(count: Option<u64>, how: &str) -> String {
-    match count.map(finish::number) {
-        None => format!("Messages that wait {how} are given up; how many that are is not known now."),
-        Some(0) => format!("No message waits {how}."),
-        Some(1) => format!("1 message that waits {how} is given up."),
-        Some(count) => format!("{count} messages that wait {how} are given up."),
     }
 }
 
@@ -104,8 +66,8 @@ pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), Strin
             let row = form::selected_task(app).ok_or("no task is selected")?;
             let task = row.task.name.clone();
             form::active(row).ok_or(format!("nobody is bound to {task}"))?;
-            let command = Unbind { task }.into_command();
-            let words = counted_question(app, &command).ok_or("there is nothing to ask")?;
+            let command = Unbind { task, expect: None }.into_command();
+            let words = ending::question(app, &command).ok_or("there is nothing to ask")?;
             Ok((words, command))
         }
         Deed::PauseTask | Deed::ResumeTask => {

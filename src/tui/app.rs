@@ -15,8 +15,9 @@ pub use self::state::{BoardState, FleetState, Look, Notice, Screen, Settings};
 use super::{
     backend::EventQuery,
     calls::{Notifier, Ringing},
+    ending::Ends,
     explaining::Explaining,
-    finish::Proofs,
+    finish::{Proofs, Reviews},
     form::Drafts,
     keymap::{Intent, Place},
     layer::{About, Layer, Reader},
@@ -77,6 +78,7 @@ pub struct App {
     pub(super) explaining: Explaining,
     /// What was shown for the criteria of the selected task.
     pub(super) proofs: Proofs,
+    pub(super) reviews: Reviews,
     pub(super) inbox_view: Sides,
     /// The row that was selected when the screen was come to.
     pub(super) came_upon: Option<String>,
@@ -91,6 +93,8 @@ pub struct App {
     notifier: Notifier,
     pub(super) notice: Option<Notice>,
     pub(super) receipts: Receipts,
+    /// Ends whose outcome is awaited.
+    pub(super) ends: Ends,
     /// What was typed into forms and not done.
     pub(super) drafts: Drafts,
     /// Background tasks that cannot do their work, and why.
@@ -124,6 +128,7 @@ impl App {
             pair: PairState::default(),
             explaining: Explaining::default(),
             proofs: Proofs::default(),
+            reviews: Reviews::default(),
             inbox_view: Sides::default(),
             came_upon: None,
             dispatch: DispatchState::default(),
@@ -135,6 +140,7 @@ impl App {
             notifier: Notifier::default(),
             notice: None,
             receipts: Receipts::default(),
+            ends: Ends::default(),
             drafts: Drafts::default(),
             troubles: Vec::new(),
             board_asked_at: now,
@@ -281,12 +287,10 @@ impl App {
 
     /// Shows a failure in full.
     pub(super) fn show_failure(&mut self, title: &str, failure: &Failure) {
-        let mut text = vec![(Part::Error, failure.message.clone())];
-        text.extend(failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}"))));
         self.layers.push(Layer::Reader(Reader {
             about: About::Message,
             title: title.to_owned(),
-            text,
+            text: failure.told(),
             scroll: 0,
             command: None,
         }));
@@ -428,7 +432,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Checkup(result) => app.checkup_arrived(result, &mut effects),
         Msg::Explained(session, result) => super::explaining::arrived(app, session, result, &mut effects),
         Msg::Diff(session, result) => super::diff::arrived(app, &session, result),
-        Msg::Review(task, result) => super::finish::arrived(app, &task, result),
+        Msg::Review(request, result) => super::finish::arrived(app, request, result),
         Msg::Policy(task, result) => super::policy::arrived(app, &task, result, &mut effects),
         Msg::Record(task, result) => super::sheet::arrived(app, &task, result, &mut effects),
         Msg::Criteria(task, result) => super::finish::criteria_arrived(app, task, result),
@@ -458,7 +462,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             effects.extend(app.ask_board());
         }
         Msg::Done(line, result) => {
-            effects.extend(app.done(&line, &result));
+            app.done(&line, &result, &mut effects);
             effects.extend(app.ask_board());
             // What was found wrong may be mended by it.
             if app.screen == Screen::Doctor {
@@ -473,7 +477,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     }
     app.settle(&mut effects);
     super::finish::settle(app, &mut effects);
-    super::finish::read_on(app);
+    super::ending::read_on(app);
     super::marks::look(app, &mut effects);
     effects
 }

@@ -42,11 +42,7 @@ pub(super) fn arrived(app: &mut App, session: &str, result: Result<Differing>) {
     let Some(reader) = reader else { return };
     reader.text = match result {
         Ok(differing) => text(&differing),
-        Err(error) => {
-            let failure = Failure::from(&error);
-            let hint = failure.hint.map(|hint| (Part::Text, format!("hint: {hint}")));
-            std::iter::once((Part::Error, failure.message)).chain(hint).collect()
-        }
+        Err(error) => Failure::from(&error).told(),
     };
 }
 

@@ -1,26 +1,22 @@
 //! Finishing a task: each gate is shown as it stands now before anything is asked, and what was shown for its criteria.
 
 use super::{
-    acts,
     app::{App, Screen},
-    criteria,
+    criteria, ending,
     form::{self, Subject},
     keymap::Intent,
     layer::Layer,
     message::{Effect, Failure, Load},
-    operator, screen,
+    over, screen,
     sheet::{self, scroll},
-    submitting::{submit, with_line},
+    submitting::{begin, command_line},
     theme::Part,
 };
 use crate::{
-    actions::{Command, EndArgs, FinishTask, ShownCriterion, TaskRecord, TaskReview},
-    base::{Result, Timestamp, text::counted},
-    model::{deliveries::CommandRow, task::Task},
+    actions::{Command, EndArgs, FinishTask, Listed as _, ShownCriterion, TaskRecord, TaskReview},
+    base::{Result, Timestamp},
+    model::task::Task,
 };
-
-/// What is said when an end takes no message back.
-pub const NOTHING_LEFT: &str = "No message waits for it.";
 
 /// A task that is to be finished.
 #[derive(Debug)]
@@ -33,20 +29,22 @@ pub struct Finishing {
     pub review: Option<Result<TaskReview, Failure>>,
     /// Why it is done, the decision behind it, and which of its sessions are stopped with it.
     pub end: EndArgs,
+    /// The number of the newest question how it stands: the answer to an older one does not count.
+    pub request: u64,
+    /// What was told that a yes is about, so that a change of it is noticed.
+    pub told: Option<String>,
+    /// When that changed while it was shown.
+    pub changed_at: Option<Timestamp>,
     /// First line shown.
     pub scroll: usize,
 }
 
 impl Finishing {
-    /// What will be run.
+    /// What will be run, with what is known to go with it.
     #[must_use]
-    pub fn action(&self) -> FinishTask {
-        FinishTask { end: self.end.clone(), ..FinishTask::plain(&self.name) }
-    }
-
-    /// The question how it stands.
-    fn look(&self) -> Effect {
-        Effect::Load(Load::Review(self.task.clone(), self.end.clone()))
+    pub fn command(&self, app: &App) -> Command {
+        let action = FinishTask { end: self.end.clone(), ..FinishTask::plain(&self.name) };
+        ending::expecting(app, action.into_command())
     }
 
     /// Every gate is met, as far as was seen.
@@ -56,6 +54,10 @@ impl Finishing {
         review.gates.iter().all(|gate| gate.ok)
     }
 }
+
+/// How often it was asked how a task stands: each question has a number of its own, whichever box it was asked for.
+#[derive(Debug, Default)]
+pub struct Reviews(u64);
 
 /// What was shown for the criteria of the selected task.
 #[derive(Debug, Default)]
@@ -98,111 +100,15 @@ pub fn was_looked_at(app: &App) -> bool {
     matches!(app.layers.last(), Some(Layer::Finish(finishing)) if finishing.review.is_some())
 }
 
-/// What becomes of the messages of a task when it ends, counted as of the newest look. It reads on as they move.
-#[must_use]
-pub fn left_over(app: &App, task_id: &str) -> String {
-    let Some(deliveries) = app.deliveries() else {
-        return "Messages that still wait for it are taken back; how many that are is not known now.".to_owned();
-    };
-    let left = deliveries.left_of(task_id);
-    let mut told = Vec::new();
-    if left.taken_back > 0 {
-        let named: Vec<String> = left.examples.iter().map(named).collect();
-        let more = number(left.taken_back).saturating_sub(named.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let what = if left.taken_back == 1 { "waits and is" } else { "wait and are" };
-        let count = counted(number(left.taken_back), "message");
-        told.push(format!("{count} still {what} taken back, never to arrive: {}{more}.", named.join(", ")));
-    }
-    if left.reports > 0 {
-        let what = if left.reports == 1 { "is" } else { "are" };
-        told.push(format!("{} that nobody has read {what} put away.", counted(number(left.reports), "report")));
-    }
-    if left.under_way > 0 {
-        let what = if left.under_way == 1 { "is" } else { "are" };
-        let count = counted(number(left.under_way), "message");
-        told.push(format!("{count} {what} on the way already and may still arrive."));
-    }
-    if told.is_empty() { NOTHING_LEFT.to_owned() } else { told.join(" ") }
-}
-
-/// A count as the screen writes it.
-pub(super) fn number(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
-}
-
-/// What becomes of the questions to the operator about a task when it ends; nothing when none is open.
-#[must_use]
-pub fn questions_left(app: &App, task_id: &str) -> Option<String> {
-    let count = operator::questions(app).iter().filter(|question| question.task_id == task_id).count();
-    let (what, before, them) = match count {
-        0 => return None,
-        1 => ("stays", "it", "it stands in the Inbox"),
-        _ => ("stay", "them", "they stand in the Inbox"),
-    };
-    let questions = counted(count, "question");
-    Some(format!(
-        "{questions} to you about it {what} open: {them} until answered. Answer {before} before the end if its manager \
-         is to be told."
-    ))
-}
-
-/// A message by what it is, whom it is for, and that it is the operator's own.
-fn named(row: &CommandRow) -> String {
-    let own = if row.created_by == "operator" { " from you" } else { "" };
-    format!("{}{own}", screen::delivery::name(row))
-}
-
-/// What is asked before a task is stopped; none for another command.
-pub(super) fn question(app: &App, command: &Command) -> Option<String> {
-    let Command::StopTask(action) = command else { return None };
-    let sessions = match (action.end.stop_worker, action.end.stop_manager) {
-        (false, false) => "Its sessions stay as they are.",
-        (true, false) => "Its worker's session is stopped.",
-        (false, true) => "Its manager's session is stopped.",
-        (true, true) => "Its worker's and its manager's session are stopped.",
-    };
-    let task = &action.task;
-    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
-    let row = tasks.iter().find(|row| row.task.name == *task && row.task.state.is_open());
-    let left = row.map_or_else(
-        || "What waits for it is taken back.".to_owned(),
-        |row| {
-            let questions = questions_left(app, &row.task.id).map(|told| format!(" {told}")).unwrap_or_default();
-            format!("{}{questions}", left_over(app, &row.task.id))
-        },
-    );
-    Some(format!(
-        "Stop {task}, which is not done? It is recorded as stopped, not as done, and its binding ends. {left} {sessions}"
-    ))
-}
-
-/// Words a question anew when what it counts has changed while it is shown. A yes was meant for what stood
-/// there before, so it works in a moment again.
-pub(super) fn read_on(app: &mut App) {
-    let Some(Layer::Confirm { question: asked, then: Effect::Submit(command), mends: None, .. }) = app.layers.last()
-    else {
-        return;
-    };
-    let words = question(app, command).or_else(|| acts::counted_question(app, command));
-    let Some(words) = words.map(|words| with_line(app, &words, command)) else { return };
-    if words == *asked {
-        return;
-    }
-    let now = app.now;
-    if let Some(Layer::Confirm { question, came_at, .. }) = app.layers.last_mut() {
-        (*question, *came_at) = (words, Some(now));
-    }
-}
-
 /// Looks at the gates anew that lie on top now, if they do.
 pub(super) fn look_again(app: &mut App, effects: &mut Vec<Effect>) {
-    if let Some(Layer::Finish(finishing)) = app.layers.last_mut() {
-        finishing.review = None;
-        // What comes may be shorter, and is to be read from its beginning.
-        finishing.scroll = 0;
-        effects.push(finishing.look());
-    }
+    let Some(Layer::Finish(finishing)) = app.layers.last_mut() else { return };
+    app.reviews.0 += 1;
+    finishing.request = app.reviews.0;
+    finishing.review = None;
+    // What comes may be shorter, and is to be read from its beginning.
+    finishing.scroll = 0;
+    effects.push(Effect::Load(Load::Review(finishing.request, finishing.task.clone(), finishing.end.clone())));
 }
 
 /// Shows how the selected task stands.
@@ -219,17 +125,40 @@ pub(super) fn open(app: &mut App, effects: &mut Vec<Effect>) {
 }
 
 fn show(app: &mut App, task: Task, end: EndArgs, effects: &mut Vec<Effect>) {
-    let finishing = Finishing { task: task.id, name: task.name, review: None, end, scroll: 0 };
-    effects.push(finishing.look());
+    let finishing = Finishing {
+        task: task.id,
+        name: task.name,
+        review: None,
+        end,
+        request: 0,
+        told: None,
+        changed_at: None,
+        scroll: 0,
+    };
     app.layers.push(Layer::Finish(Box::new(finishing)));
+    look_again(app, effects);
+}
+
+/// Shows the gates again of a task whose end was refused; false when it is not open any more.
+pub(super) fn again(app: &mut App, action: &FinishTask, effects: &mut Vec<Effect>) -> bool {
+    let task = named(app, &action.task).cloned();
+    if let Some(task) = task {
+        show(app, task, action.end.clone(), effects);
+        return true;
+    }
+    false
+}
+
+/// The open task of this name.
+fn named<'a>(app: &'a App, name: &str) -> Option<&'a Task> {
+    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
+    tasks.iter().find(|row| row.task.name == name && row.task.state.is_open()).map(|row| &row.task)
 }
 
 /// How a task is to end was said in a form: its gates are shown with that, and asked about there. False when no open task
 /// has this name.
 pub(super) fn take(app: &mut App, action: &FinishTask, effects: &mut Vec<Effect>) -> bool {
-    let tasks = app.board().map_or(&[][..], |board| &board.tasks);
-    let named = tasks.iter().find(|row| row.task.name == action.task && row.task.state.is_open());
-    let Some(task) = named.map(|row| row.task.clone()) else { return false };
+    let Some(task) = named(app, &action.task).cloned() else { return false };
     let mut end = action.end.clone();
     // Which sessions are stopped is said at the gates, and those of another task are others.
     let before = app.layers.iter().find_map(|layer| match layer {
@@ -252,19 +181,13 @@ pub(super) fn said(app: &App) -> Option<&EndArgs> {
     })
 }
 
-/// The answer to [`Load::Review`].
-pub(super) fn arrived(app: &mut App, task: &str, result: Result<TaskReview>) {
+/// The answer to [`Load::Review`]. What was closed in the meantime, or asked about anew, waits for another one.
+pub(super) fn arrived(app: &mut App, request: u64, result: Result<TaskReview>) {
     let finishing = app.layers.iter_mut().find_map(|layer| match layer {
-        Layer::Finish(finishing) if finishing.task == task => Some(finishing),
+        Layer::Finish(finishing) if finishing.request == request => Some(finishing),
         _ => None,
     });
-    // Closed in the meantime: nobody waits for it.
     if let Some(finishing) = finishing {
-        // Another decision was named meanwhile: that answer is on its way.
-        let decision = |end: &EndArgs| (end.decision_id, end.strict_decisions);
-        if result.as_ref().is_ok_and(|review| decision(&review.end) != decision(&finishing.end)) {
-            return;
-        }
         finishing.review = Some(result.map_err(|error| Failure::from(&error)));
     }
 }
@@ -294,6 +217,7 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
     let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
+    let is_early = over::is_early(app);
     let Some(Layer::Finish(finishing)) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back) => {
@@ -303,8 +227,16 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::WithWorker | Intent::WithManager) if !finishing.is_met() => {
             app.say(Part::Warning, "not every gate is met: nothing ends yet");
         }
-        Some(Intent::WithWorker) => finishing.end.stop_worker = !finishing.end.stop_worker,
-        Some(Intent::WithManager) => finishing.end.stop_manager = !finishing.end.stop_manager,
+        Some(intent @ (Intent::WithWorker | Intent::WithManager)) => {
+            let stops = if intent == Intent::WithWorker {
+                &mut finishing.end.stop_worker
+            } else {
+                &mut finishing.end.stop_manager
+            };
+            *stops = !*stops;
+            // The operator has changed it, and knows.
+            finishing.told = None;
+        }
         Some(Intent::Reload) => look_again(app, effects),
         Some(Intent::EndSaid) => form::keys::open(app, Subject::FinishTask, effects),
         Some(Intent::Criteria) => criteria::open(app),
@@ -324,10 +256,17 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
         Some(Intent::Yes) if finishing.scroll < limit || !is_drawn => {
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
+        Some(Intent::Yes) if is_early => app.say(Part::Warning, over::TOO_EARLY),
         Some(Intent::Yes) => {
-            let action = finishing.action();
-            app.layers.pop();
-            submit(app, action, effects);
+            if let Some(Layer::Finish(finishing)) = app.layers.pop() {
+                let command = finishing.command(app);
+                // What was said in its form comes back unless it is accepted.
+                if let Some(form) = app.drafts.take(Subject::FinishTask, Some(&finishing.name)) {
+                    let line = command_line(app, &command.argv());
+                    app.drafts.sent(line, form);
+                }
+                begin(app, command, effects);
+            }
         }
         _ => scroll(&mut finishing.scroll, intent, page, limit),
     }

@@ -115,10 +115,7 @@ fn ask(backend: &dyn Backend, load: Load) -> Msg {
             let answer = backend.criteria(&id);
             Msg::Criteria(id, answer)
         }
-        Load::Review(id, end) => {
-            let answer = backend.review(&id, &end);
-            Msg::Review(id, answer)
-        }
+        Load::Review(request, id, end) => Msg::Review(request, backend.review(&id, &end)),
         Load::Policy(id) => {
             let answer = backend.policy(&id).map(Box::new);
             Msg::Policy(id, answer)
@@ -149,7 +146,7 @@ fn answer_of_fault(load: Load, error: JoinError) -> Msg {
         Load::Diff(id) => Msg::Diff(id, Err(fault(error))),
         Load::Questions(id) => Msg::Questions(id, Err(fault(error))),
         Load::Criteria(id) => Msg::Criteria(id, Err(fault(error))),
-        Load::Review(id, _) => Msg::Review(id, Err(fault(error))),
+        Load::Review(request, ..) => Msg::Review(request, Err(fault(error))),
         Load::Policy(id) => Msg::Policy(id, Err(fault(error))),
         Load::Record(id) => Msg::Record(id, Err(fault(error))),
         Load::Unregistered => Msg::Unregistered(Err(fault(error))),

@@ -6,6 +6,7 @@ use super::{
     finish::Finishing,
     form::Form,
     keymap::Place,
+    machine::Mends,
     message::{Effect, Failure},
     palette::Palette,
     policy::Policy,
@@ -44,7 +45,7 @@ pub enum Layer {
         /// When it came up by itself, or its words changed; none when a key has asked for it.
         came_at: Option<Timestamp>,
         /// The finding of doctor that it mends: a yes holds as long as that is found and mended so.
-        mends: Option<String>,
+        mends: Option<Mends>,
         /// First line shown.
         scroll: usize,
     },
@@ -87,6 +88,25 @@ impl Layer {
             Self::Policy(_) => Place::Policy,
             Self::Record(_) => Place::Record,
             Self::Criteria(_) => Place::Criteria,
+        }
+    }
+
+    /// Its first line shown, when it is a text that scrolls.
+    pub fn scroll_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Help { scroll, .. } | Self::Confirm { scroll, .. } => Some(scroll),
+            Self::Reader(reader) => Some(&mut reader.scroll),
+            Self::Answer(asked) => Some(&mut asked.scroll),
+            Self::Finish(finishing) => Some(&mut finishing.scroll),
+            Self::Policy(policy) => Some(&mut policy.scroll),
+            Self::Record(recorded) => Some(&mut recorded.scroll),
+            Self::Criteria(asked) => Some(&mut asked.scroll),
+            Self::Input(_)
+            | Self::Nudge(_)
+            | Self::Form(_)
+            | Self::Palette(_)
+            | Self::Receipts(_)
+            | Self::Snooze(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     acts,
     app::App,
+    ending,
     listing::Sides,
     loads::Slot,
     message::{Effect, Failure, Load},
@@ -46,6 +47,15 @@ pub struct DoctorState {
     /// It is being looked.
     pub is_looking: bool,
     slot: Slot<()>,
+}
+
+/// What a question of doctor's mends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mends {
+    /// The finding's row.
+    pub finding: String,
+    /// What was found.
+    pub about: String,
 }
 
 impl App {
@@ -91,17 +101,42 @@ pub(super) fn ask_repair(app: &mut App, command: Command, effects: &mut Vec<Effe
     let Some(Ok(checkup)) = &app.doctor.checkup else { return };
     let Some(finding) = doctor::selected(app) else { return };
     let seconds = checkup.taken_at.age_seconds(app.now);
-    let about = format!("{}: {}", finding.about, one_line(&finding.message));
-    let id = doctor::Row::Finding(finding).id();
+    let mends = Mends {
+        finding: doctor::Row::Finding(finding).id(),
+        about: format!("{}: {}", finding.about, one_line(&finding.message)),
+    };
     if seconds > FRESH_SECONDS {
         effects.extend(app.ask_checkup_anew());
         let again = format!("that was found {} ago: it is looked at anew; press the key again then", age(seconds));
         app.say(Part::Warning, again);
         return;
     }
-    let words = acts::question_of(app, &command).unwrap_or_else(|| "Run what mends it?".to_owned());
-    let question = format!("{words}\n\nDoctor's finding, looked {} ago: {about}", age(seconds));
-    submitting::ask_repair(app, &question, command, id);
+    let question = words(app, &mends, &command);
+    submitting::ask_repair(app, &question, command, mends);
+}
+
+/// What is asked before a finding is mended, as of the newest look.
+pub(super) fn words(app: &App, mends: &Mends, command: &Command) -> String {
+    let words = acts::question_of(app, command).unwrap_or_else(|| "Run what mends it?".to_owned());
+    let at = match &app.doctor.checkup {
+        Some(Ok(checkup)) => format!("looked {} ago", ending::about(checkup.taken_at.age_seconds(app.now))),
+        _ => "what it finds now is not known".to_owned(),
+    };
+    match still_asked_for(app, &mends.finding, command) {
+        Some(false) => format!(
+            "{words}\n\nDoctor does not ask for it any more, {at}: a yes runs nothing. It had found: {}",
+            mends.about
+        ),
+        _ => format!("{words}\n\nDoctor's finding, {at}: {}", mends.about),
+    }
+}
+
+/// Whether the newest look still finds this and would have it mended so; none when there is none.
+fn still_asked_for(app: &App, finding: &str, command: &Command) -> Option<bool> {
+    let Some(Ok(checkup)) = &app.doctor.checkup else { return None };
+    let same = checkup.findings.iter().filter(|found| doctor::Row::Finding(found).id() == finding);
+    let mut mended = same.filter_map(doctor::mending_of);
+    Some(mended.any(|mending| matches!(mending, doctor::Mending::Run(now) if *now == ending::plain(command))))
 }
 
 /// Why a yes to mending this finding does not hold any more; none when it does.
@@ -109,9 +144,7 @@ pub(super) fn is_outdated(app: &mut App, id: &str, command: &Command, effects: &
     let why = match &app.doctor.checkup {
         Some(Ok(checkup)) => {
             let seconds = checkup.taken_at.age_seconds(app.now);
-            let same = checkup.findings.iter().filter(|finding| doctor::Row::Finding(finding).id() == id);
-            let mut mended = same.filter_map(doctor::mending_of);
-            let holds = mended.any(|mending| matches!(mending, doctor::Mending::Run(now) if *now == *command));
+            let holds = still_asked_for(app, id, command) == Some(true);
             match (holds, seconds > YES_SECONDS) {
                 (true, false) => return None,
                 (true, true) => format!("it was found {} ago, and is looked at anew", age(seconds)),

@@ -6,6 +6,7 @@ use super::{
     backend::{EventQuery, Explanation, PaneText},
     calls::{Call, Ringing},
     keymap::Key,
+    theme::Part,
 };
 use crate::{
     actions::{
@@ -44,8 +45,8 @@ pub enum Load {
     Questions(String),
     /// What was shown for the criteria of a task.
     Criteria(String),
-    /// How a task stands.
-    Review(String, EndArgs),
+    /// How a task stands that is to end like this; the questions are numbered.
+    Review(u64, String, EndArgs),
     /// The terms of a task.
     Policy(String),
     /// What was said about a task.
@@ -96,8 +97,8 @@ pub enum Msg {
     Questions(String, Result<Vec<QuestionView>>),
     /// The answer to [`Load::Criteria`].
     Criteria(String, Result<Vec<ShownCriterion>>),
-    /// The answer to [`Load::Review`].
-    Review(String, Result<TaskReview>),
+    /// The answer to the [`Load::Review`] of this number.
+    Review(u64, Result<TaskReview>),
     /// The answer to [`Load::Policy`].
     Policy(String, Result<Box<TaskPolicy>>),
     /// The answer to [`Load::Record`].
@@ -168,6 +169,20 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl Failure {
+    /// The same as paragraphs: what it says, and what to do.
+    #[must_use]
+    pub fn told(&self) -> Vec<(Part, String)> {
+        [(Part::Error, self.message.clone())].into_iter().chain(self.told_hint()).collect()
+    }
+
+    /// What to do, as a paragraph.
+    #[must_use]
+    pub fn told_hint(&self) -> Option<(Part, String)> {
+        self.hint.as_ref().map(|hint| (Part::Text, format!("hint: {hint}")))
+    }
 }
 
 impl From<&Error> for Failure {

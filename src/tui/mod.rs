@@ -13,6 +13,7 @@ pub mod columns;
 mod criteria;
 mod diff;
 mod editing;
+mod ending;
 mod event_loop;
 mod explaining;
 mod field;

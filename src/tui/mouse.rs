@@ -4,7 +4,7 @@ use ratatui::layout::Position;
 
 use super::{
     app::{App, Look, Screen},
-    layer::{Asked, Layer},
+    layer::Layer,
     look,
     message::Effect,
     moving::step,
@@ -45,61 +45,14 @@ pub fn click(app: &mut App, column: u16, row: u16, effects: &mut Vec<Effect>) {
 /// The wheel scrolls what is under it.
 pub fn wheel(app: &mut App, column: u16, row: u16, down: bool, effects: &mut Vec<Effect>) {
     let by: isize = if down { 3 } else { -3 };
-    match app.layers.last_mut() {
-        Some(Layer::Reader(_)) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Reader(reader)) = app.layers.last_mut() {
-                reader.scroll = reader.scroll.saturating_add_signed(by).min(limit);
-            }
+    if app.layers.is_empty() {
+        if !look::scroll_at(app, Position::new(column, row), by, effects) {
+            step(app, by.signum(), effects);
         }
-        Some(Layer::Help { .. }) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Help { scroll, .. }) = app.layers.last_mut() {
-                *scroll = scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(Layer::Finish(_)) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Finish(finishing)) = app.layers.last_mut() {
-                finishing.scroll = finishing.scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(Layer::Record(_)) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Record(recorded)) = app.layers.last_mut() {
-                recorded.scroll = recorded.scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(Layer::Policy(_)) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Policy(policy)) = app.layers.last_mut() {
-                policy.scroll = policy.scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(Layer::Criteria(_)) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Criteria(asked)) = app.layers.last_mut() {
-                asked.scroll = asked.scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(Layer::Confirm { .. } | Layer::Answer(_)) => {
-            let limit = screen::layers::overflow(app);
-            if let Some(Layer::Confirm { scroll, .. } | Layer::Answer(Asked { scroll, .. })) = app.layers.last_mut() {
-                *scroll = scroll.saturating_add_signed(by).min(limit);
-            }
-        }
-        Some(
-            Layer::Input(_)
-            | Layer::Nudge(_)
-            | Layer::Snooze(_)
-            | Layer::Form(_)
-            | Layer::Palette(_)
-            | Layer::Receipts(_),
-        ) => {}
-        None => {
-            if !look::scroll_at(app, Position::new(column, row), by, effects) {
-                step(app, by.signum(), effects);
-            }
-        }
+        return;
+    }
+    let limit = screen::layers::overflow(app);
+    if let Some(scroll) = app.layers.last_mut().and_then(Layer::scroll_mut) {
+        *scroll = scroll.saturating_add_signed(by).min(limit);
     }
 }

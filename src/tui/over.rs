@@ -22,11 +22,17 @@ const MAX_INPUT: usize = 500;
 /// before it.
 const EARLY_MILLIS: i64 = 1_000;
 
+/// What is said to a yes that comes too early.
+pub(super) const TOO_EARLY: &str = "nothing is done: what is asked has only just come up; read it, then say yes";
+
 /// Whether the question on top has only just come up by itself, or says something else than before.
 #[must_use]
 pub(super) fn is_early(app: &App) -> bool {
     match app.layers.last() {
         Some(Layer::Confirm { came_at: Some(at), .. }) => app.now.as_millis() - at.as_millis() < EARLY_MILLIS,
+        Some(Layer::Finish(finishing)) => {
+            finishing.changed_at.is_some_and(|at| app.now.as_millis() - at.as_millis() < EARLY_MILLIS)
+        }
         _ => false,
     }
 }
@@ -36,22 +42,19 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
     let is_early = is_early(app);
-    let Some(Layer::Confirm { scroll, .. }) = app.layers.last_mut() else { return };
+    let Some(Layer::Confirm { scroll: first, .. }) = app.layers.last_mut() else { return };
     match intent {
-        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
-        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
-        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
-        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
         // Nobody says yes to an end that was never shown.
-        Some(Intent::Yes) if *scroll < limit || !is_drawn => {
+        Some(Intent::Yes) if *first < limit || !is_drawn => {
             app.say(Part::Warning, "nothing is done yet: read it to its end, then say yes");
         }
         Some(Intent::Yes) if is_early => {
-            app.say(Part::Warning, "nothing is done: what is asked has only just come up; read it, then say yes");
+            app.say(Part::Warning, TOO_EARLY);
         }
         Some(Intent::Yes) => match app.layers.pop() {
             Some(Layer::Confirm { then: Effect::Submit(command), mends, .. }) => {
-                if let Some(why) = mends.and_then(|id| machine::is_outdated(app, &id, &command, effects)) {
+                if let Some(why) = mends.and_then(|mends| machine::is_outdated(app, &mends.finding, &command, effects))
+                {
                     app.say(Part::Warning, why);
                     return;
                 }
@@ -65,7 +68,7 @@ pub(super) fn confirm(app: &mut App, intent: Option<Intent>, effects: &mut Vec<E
         Some(Intent::No) => {
             app.layers.pop();
         }
-        _ => {}
+        _ => scroll(first, intent, page, limit),
     }
 }
 
@@ -91,27 +94,24 @@ pub(super) fn reader(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Ef
 pub(super) fn help(app: &mut App, key: Key, intent: Option<Intent>) {
     let page = screen::layers::page(app);
     let limit = screen::layers::overflow(app);
-    let Some(Layer::Help { filter, scroll, .. }) = app.layers.last_mut() else { return };
+    let Some(Layer::Help { filter, scroll: first, .. }) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back | Intent::Accept) => {
             app.layers.pop();
         }
-        Some(Intent::Down) => *scroll = (*scroll + 1).min(limit),
-        Some(Intent::Up) => *scroll = scroll.saturating_sub(1),
-        Some(Intent::PageDown) => *scroll = (*scroll + page).min(limit),
-        Some(Intent::PageUp) => *scroll = scroll.saturating_sub(page),
+        Some(Intent::Down | Intent::Up | Intent::PageDown | Intent::PageUp) => scroll(first, intent, page, limit),
         Some(Intent::Erase) => {
             filter.pop();
-            *scroll = 0;
+            *first = 0;
         }
         Some(Intent::EraseAll) => {
             filter.clear();
-            *scroll = 0;
+            *first = 0;
         }
         _ => {
             if let Some(c) = key.character().filter(|_| filter.chars().count() < MAX_INPUT) {
                 filter.push(c);
-                *scroll = 0;
+                *first = 0;
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use super::{
     app::{App, Screen},
+    ending,
     layer::Layer,
+    machine::Mends,
     message::Effect,
     screen::dispatch,
     theme::Part,
@@ -30,8 +32,8 @@ pub(super) fn ask_command(app: &mut App, question: &str, command: Command) {
 }
 
 /// The same for a command that mends what doctor found.
-pub(super) fn ask_repair(app: &mut App, question: &str, command: Command, finding: String) {
-    confirm(app, question, command, None, Some(finding));
+pub(super) fn ask_repair(app: &mut App, question: &str, command: Command, mends: Mends) {
+    confirm(app, question, command, None, Some(mends));
 }
 
 /// The same when nobody has pressed a key for it: a key that was on its way to something else is no yes.
@@ -39,7 +41,8 @@ pub(super) fn put_command(app: &mut App, question: &str, command: Command) {
     confirm(app, question, command, Some(app.now), None);
 }
 
-fn confirm(app: &mut App, question: &str, command: Command, came_at: Option<Timestamp>, mends: Option<String>) {
+fn confirm(app: &mut App, question: &str, command: Command, came_at: Option<Timestamp>, mends: Option<Mends>) {
+    let command = ending::expecting(app, command);
     let question = with_line(app, question, &command);
     app.layers.push(Layer::Confirm { question, then: Effect::Submit(command), came_at, mends, scroll: 0 });
 }
@@ -54,6 +57,7 @@ pub(super) fn begin(app: &mut App, command: Command, effects: &mut Vec<Effect>) 
     let argv = command.argv();
     let line = command_line(app, &argv);
     app.say(Part::Dim, format!("running: {line}"));
+    app.ends.begun(&line, &command);
     app.receipts.begin(line, about(&argv), app.now);
     effects.push(Effect::Submit(command));
 }

@@ -169,11 +169,11 @@ fn both_acknowledge_the_terms_by_keys_and_what_held_is_told_when_it_does_not() {
     let wanted = json!({
         "goal_restatement": "every file parses",
         "proposed_criteria": { "must_have": ["the tests pass", "no warning is left"] },
-        "ready_to_start": true,
     });
     assert_eq!((&said["payload"], &said["fresh"]), (&wanted, &json!(true)), "{said:#}");
     let said = world.run(&["manager-ack", "parser", "--json"]).ok().json();
-    assert_eq!(said["payload"]["will_not_edit_project_files"], json!(true), "{said:#}");
+    // Nobody has said whether it edits files.
+    assert_eq!(said["payload"], json!({"supervision_contract": "it speaks and does not edit"}), "{said:#}");
 
     // Other terms are not what was acknowledged.
     world.run(&["manager-config", "parser", "--mode", "strict"]).ok();
@@ -256,12 +256,12 @@ fn a_handoff_and_a_decision_are_recorded_by_keys() {
     terminal.press(&["C-s"]);
     terminal.wait_for("Stop parser, which is not done?");
     terminal.press(&["y"]);
-    terminal.wait_for("not_found");
+    terminal.wait_for("there is no decision of this number");
     let state = || one("select state from tasks where name = 'parser'");
     assert_eq!(state(), "managed");
     // Its form lies below, and is mended.
     terminal.press(&["Escape"]);
-    terminal.wait_gone("not_found");
+    terminal.wait_gone("there is no decision of this number");
     terminal.wait_for("--decision-id=9");
     terminal.press(&["BTab", "C-u"]);
     terminal.press(&["-l", "1"]);

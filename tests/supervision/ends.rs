@@ -163,12 +163,87 @@ fn what_waits_for_a_session_is_given_up_with_it_and_counted() {
     }
     let opening = Opening { access: Access::Write, safety: Safety::Forced, now: Timestamp::from_millis(0) };
     let store = Store::open(&env.ledger(), opening).unwrap();
-    let waiting = || store.read(deliveries::waiting_for).unwrap().into_values().sum::<u64>();
+    let waiting = || store.read(deliveries::awaiting).unwrap().into_values().map(|one| one.waiting).sum::<u64>();
     assert_eq!(waiting(), 2);
     let said = env.sh("deregister w1 --dry-run --text").ok().out;
     assert!(said.contains("2 messages that waited for it would be given up"), "{said}");
     let told = env.sh("deregister w1 --json").ok().json();
     assert_eq!((count(&told["given_up_commands"]), waiting()), (2, 0));
+}
+
+/// Each end, with what goes with it in [`full`].
+const ENDS: [(&str, &str); 3] = [
+    ("finish-task parser", "taken_back=263,reports=2,under_way=3"),
+    ("stop-task parser --reason no", "taken_back=263,reports=2,under_way=3"),
+    ("unbind --task parser", "given_up=262,under_way=3,unread=3"),
+];
+
+#[test]
+fn an_end_with_which_something_else_goes_than_was_shown_does_nothing() {
+    for (end, counted) in ENDS {
+        let (env, sql) = full();
+        let rows = || -> (i64, String) {
+            let one = |query: &str| sql.query_row(query, [], |row| row.get(0)).unwrap();
+            (
+                one("select count(*) from events"),
+                sql.query_row("select state from tasks", [], |row| row.get(0)).unwrap(),
+            )
+        };
+        let before = (left(&env), rows());
+        let planned = env.sh(&format!("{end} --dry-run --json")).ok().json();
+        assert_eq!(planned["counted"], json!(counted), "{end}");
+        // One message has come since.
+        let (first, rest) = counted.split_once('=').unwrap();
+        let (number, rest) = rest.split_once(',').unwrap();
+        let fewer = format!("{first}={},{rest}", number.parse::<u64>().unwrap() - 1);
+        let refused = env.sh(&format!("{end} --expect {fewer} --json"));
+        let (code, told) = refusal(&refused);
+        assert_eq!(code, 1, "{told}");
+        assert!(told.contains("nothing was done: what goes with"), "{told}");
+        assert!(told.contains(&format!(" {number}, not ")), "{told}");
+        assert_eq!((left(&env), rows()), before, "{end}");
+        assert_eq!(refusal(&env.sh(&format!("{end} --expect none --json"))).0, 1);
+        for bad in ["many", "taken_back=x", "mails=1"] {
+            assert_eq!(env.sh(&format!("{end} --expect {bad}")).code, 2, "{bad}");
+        }
+        let done = env.sh(&format!("{end} --expect {counted} --json")).ok().json();
+        assert_eq!(done["counted"], json!(counted));
+    }
+}
+
+#[test]
+fn what_an_end_leaves_under_way_and_unread_is_counted_before_and_told_by_it() {
+    let (env, sql) = full();
+    let counted = left(&env);
+    let told = env.sh("unbind --task parser --json").ok().json();
+    assert_eq!(count(&told["in_flight_commands"]) as u64, counted.bound_under_way, "{}", told["in_flight_commands"]);
+    assert_eq!(count(&told["unread_items"]) as u64, counted.bound_unread);
+    // Nothing of it is given up, and the worker takes it along when it goes.
+    let opening = Opening { access: Access::Write, safety: Safety::Forced, now: Timestamp::from_millis(0) };
+    let store = Store::open(&env.ledger(), opening).unwrap();
+    let worker: String = sql.query_row("select id from sessions where name = 'w1'", [], |row| row.get(0)).unwrap();
+    let awaiting = store.read(deliveries::awaiting).unwrap()[&worker];
+    assert!(awaiting.under_way > 0, "{awaiting:?}");
+    let said = env.sh("deregister w1 --dry-run --text").ok().out;
+    assert!(said.contains("on the way already: nobody sees any more whether they arrive"), "{said}");
+    let told = env.sh("deregister w1 --json").ok().json();
+    let counts = [&told["given_up_commands"], &told["in_flight_commands"], &told["unread_items"]].map(count);
+    let expected = [awaiting.waiting, awaiting.under_way, awaiting.unread].map(|count| usize::try_from(count).unwrap());
+    assert_eq!(counts, expected, "{told:#}");
+    assert_eq!(refusal(&env.sh("deregister m1 --expect given_up=7 --json")).0, 1);
+}
+
+#[test]
+fn what_lies_unread_for_a_session_that_goes_is_told() {
+    let env = TestEnv::pair();
+    env.sh("enqueue-notify-manager parser --message unread").ok();
+    env.sh("dispatch").ok();
+    let said = env.sh("unbind --task parser --text").ok().out;
+    assert!(said.contains("1 message unread in inboxes: they stay there"), "{said}");
+    let told = env.sh("deregister m1 --json").ok().json();
+    assert_eq!((&told["unread_items"], &told["counted"]), (&json!([1]), &json!("unread=1")));
+    let items = env.sh("manager-inbox parser --json").ok().json();
+    assert_eq!(count(&items["items"]), 1, "{items:#}");
 }
 
 #[test]

@@ -388,9 +388,7 @@ fn request(cx: &Context, reference: &str, wait: &Waiting, what: &Asking, behind:
 /// A task that is open, and the worker that is bound to it.
 fn worker_of(r: store::Read<'_>, reference: &str) -> Result<(Task, Session)> {
     let task = lookup::task(r, reference)?;
-    if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-    }
+    lookup::check_open(&task)?;
     let binding = lookup::active_binding(r, &task)?;
     let worker = store::sessions::by_id(r, &binding.worker_session_id)?
         .ok_or_else(|| Error::refused("the session it is for is not registered"))?;

@@ -6,7 +6,7 @@ use super::{DispatchHealth, health};
 use crate::{
     actions::{Context, PutToOperator, supervise},
     base::{Result, Timestamp},
-    model::deliveries::{CommandRow, InboxCount, ItemRow, LeftOver},
+    model::deliveries::{Awaiting, CommandRow, InboxCount, ItemRow, LeftOver},
     ports::machine,
     store::{self, dispatchers::Host},
 };
@@ -30,8 +30,8 @@ pub struct Deliveries {
     pub questions: Vec<PutToOperator>,
     /// What the end of each task would take back, of those of which there is something.
     pub left: Vec<LeftOver>,
-    /// How many messages wait for each session, of those for which some do.
-    pub waiting_for: BTreeMap<String, u64>,
+    /// What has not reached each session, of those for which there is something.
+    pub awaiting: BTreeMap<String, Awaiting>,
 }
 
 /// Takes it; the command with the id `watched` is in it, however old it is.
@@ -49,7 +49,7 @@ pub fn deliveries(cx: &Context, watched: Option<&str>) -> Result<Deliveries> {
             inboxes: store::deliveries::inboxes(r)?,
             questions: supervise::put_to_operator(r)?,
             left: store::deliveries::left_over(r)?,
-            waiting_for: store::deliveries::waiting_for(r)?,
+            awaiting: store::deliveries::awaiting(r)?,
         })
     })
 }
@@ -87,6 +87,12 @@ impl Deliveries {
     #[must_use]
     pub fn left_of(&self, task_id: &str) -> LeftOver {
         self.left.iter().find(|left| left.task_id == task_id).cloned().unwrap_or_default()
+    }
+
+    /// What has not reached a session.
+    #[must_use]
+    pub fn awaiting(&self, session_id: &str) -> Awaiting {
+        self.awaiting.get(session_id).copied().unwrap_or_default()
     }
 
     /// How much waits in the inbox of a session.

@@ -377,9 +377,7 @@ impl<'a> Request<'a> {
     }
 
     fn accept_now(&self, cx: &Context, w: &Write<'_>, origin: &Origin, task: &Task, reference: &str) -> Result<Queued> {
-        if !task.state.is_open() {
-            return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-        }
+        lookup::check_open(task)?;
         let binding = lookup::active_binding(w.read(), task)?;
         let (presumed, target) = match self.kind {
             CommandKind::NotifyManager => {

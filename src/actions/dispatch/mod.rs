@@ -51,7 +51,9 @@ pub use control::{Controlled, DispatchVerb};
 pub use deliveries::{Deliveries, Delivering, deliveries};
 pub use detach::Detached;
 pub(super) use detach::detach;
-pub(in crate::actions) use ending::{WAITING, close_waiting, give_up_for, give_up_of_binding, told_given_up};
+pub(in crate::actions) use ending::{
+    BEGUN, LeftBehind, WAITING, Words, close_waiting, give_up_for, give_up_of_binding,
+};
 pub use enqueue::{EnqueueNotifyManager, EnqueueNudgeWorker, MessageArgs, TIME_TO_LIVE};
 pub(in crate::actions) use enqueue::{tell_manager, tell_worker};
 pub(super) use health::of as health_of;

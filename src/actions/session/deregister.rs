@@ -6,9 +6,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    actions::{Action, Argv, Context, Format, Outcome, dispatch, lookup, supervise::gate},
+    actions::{
+        Action, Argv, Context, Format, Outcome,
+        dispatch::{self, LeftBehind, Words},
+        expected, lookup,
+        supervise::gate,
+    },
     base::{Error, Result},
-    model::session::Registration,
+    model::{counts::Counts, session::Registration},
     store::{self, audit},
 };
 
@@ -16,7 +21,9 @@ use crate::{
 ///
 /// Nothing is stopped: `stop` does that. Its record and its history stay. While it runs, `register-worker` or
 /// `register-manager` with its `--name` and `--pid` takes it up again, and so does `discover --adopt`. Messages that
-/// wait for it are given up, and counted. A bound session must be unbound first.
+/// wait for it are given up, and counted. Of those that are on the way already nobody sees any more whether they
+/// arrive, and what lies unread in its inbox stays there until it is taken up again. A bound session must be unbound
+/// first.
 ///
 /// Example: `conveyor deregister w1`
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -24,14 +31,19 @@ pub struct Deregister {
     /// Session name
     #[arg(value_name = "SESSION")]
     pub session: String,
+    /// Do it only if exactly this goes with it: `counted` of its `--dry-run`, as `given_up=2,under_way=1`, or `none`
+    #[arg(long, value_name = "COUNTS")]
+    pub expect: Option<Counts>,
 }
 
 /// The deregistered session.
 #[derive(Debug, Serialize)]
 pub struct Deregistered {
+    /// What goes with it, as `--expect` takes it.
+    counted: Counts,
     dry_run: bool,
-    /// Messages that waited for it: they will never arrive.
-    given_up_commands: Vec<String>,
+    #[serde(flatten)]
+    left: LeftBehind,
     name: String,
     state: Registration,
 }
@@ -45,7 +57,7 @@ impl Action for Deregister {
         let now = cx.moment();
         let store = cx.ledger_to_change()?;
         gate::no_session(cx, &store, "deregister a session")?;
-        let (name, given_up_commands) = store.write_durably(|w| {
+        let (name, counted, left) = store.write_durably(|w| {
             let session = lookup::session(w.read(), &self.session)?;
             if let Some(binding) = store::bindings::active_of_session(w.read(), &session.id)? {
                 let task = lookup::task_name(w.read(), &binding)?;
@@ -55,19 +67,23 @@ impl Action for Deregister {
                 ))
                 .hint(format!("`conveyor unbind --task {task}` first")));
             }
+            let awaiting = store::deliveries::awaiting(w.read())?.remove(&session.id).unwrap_or_default();
+            let counted = awaiting.with_the_session();
+            expected::check(self.expect.as_ref(), &counted, &format!("session \"{}\"", session.name))?;
             store::sessions::set_state(w, &session.id, Registration::Gone, now.wall)?;
-            let given_up = dispatch::give_up_for(w, &session.id, &now)?;
+            let left = dispatch::give_up_for(w, &session.id, &now)?;
             let about = audit::About { task_id: None, session_id: Some(&session.id) };
-            let payload = json!({"given_up_commands": given_up, "name": session.name});
+            let mut payload = json!(left);
+            payload["name"] = json!(session.name);
             audit::append(w, now.wall, cx.actor(), "session_deregistered", about, &payload)?;
-            Ok((session.name, given_up))
+            Ok((session.name, counted, left))
         })?;
-        Ok(Deregistered { dry_run: cx.dry_run(), given_up_commands, name, state: Registration::Gone })
+        Ok(Deregistered { counted, dry_run: cx.dry_run(), left, name, state: Registration::Gone })
     }
 
     fn argv(&self) -> Argv {
-        let Self { session } = self;
-        Argv::new(Self::NAME).end_of_options().word(session)
+        let Self { session, expect } = self;
+        Argv::new(Self::NAME).option("--expect", expect.as_ref()).end_of_options().word(session)
     }
 }
 
@@ -75,6 +91,11 @@ impl Outcome for Deregistered {
     fn human(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let verb = if self.dry_run { "would give up" } else { "gave up" };
         writeln!(out, "{verb} {}: it is supervised no longer, and was not stopped", self.name)?;
-        dispatch::told_given_up(out, "for it", self.given_up_commands.len(), self.dry_run)
+        let words = Words {
+            waited: "for it",
+            in_flight: "nobody sees any more whether they arrive",
+            unread: "in its inbox: they stay there until it is taken up again",
+        };
+        self.left.human(out, &words, self.dry_run)
     }
 }

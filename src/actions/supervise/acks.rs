@@ -143,9 +143,7 @@ impl AckArgs {
         let origin = caller::origin(cx, &store)?;
         store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
-            if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-            }
+            lookup::check_open(&task)?;
             let binding = store::bindings::active_of_task(w.read(), &task.id)?;
             let speaker = binding.as_ref().map(|binding| match role {
                 Role::Worker => &binding.worker_session_id,

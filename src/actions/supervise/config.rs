@@ -324,9 +324,7 @@ impl Planned {
 /// What would come of it; nothing is written.
 fn plan(r: Read<'_>, reference: &str, wanted: &Wanted<'_>) -> Result<Planned> {
     let task = lookup::task(r, reference)?;
-    if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-    }
+    lookup::check_open(&task)?;
     let config = store::manager_configs::of_task(r, &task.id)?;
     let before = config.as_ref().map(|config| config.terms.clone()).unwrap_or_default();
     let after = wanted.terms.after(&before)?;

@@ -385,11 +385,8 @@ impl Eyes {
 
 pub(super) fn open_task(r: Read<'_>, reference: &str) -> Result<Task> {
     let task = lookup::task(r, reference)?;
-    if task.state.is_open() {
-        Ok(task)
-    } else {
-        Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())))
-    }
+    lookup::check_open(&task)?;
+    Ok(task)
 }
 
 /// Each proposal is its own session's word, or a person's.

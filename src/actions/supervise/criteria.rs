@@ -186,9 +186,7 @@ impl Action for Criteria {
         let evidence = self.evidence.prepared(cx, &programs, worker.as_ref())?;
         store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
-            if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-            }
+            lookup::check_open(&task)?;
             let change = Change { cx, w, origin: &origin, bound: bound(w.read(), &task)?, task: &task };
             let found = |before: &Value, id: Option<i64>| {
                 let since = match id {

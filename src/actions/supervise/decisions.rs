@@ -109,9 +109,7 @@ pub(in crate::actions) fn record(
     cycle_id: Option<i64>,
     payload: &Value,
 ) -> Result<store::decisions::Decision> {
-    if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-    }
+    lookup::check_open(task)?;
     let who = origin.words();
     let refused = |why: &str| Error::new(Kind::Blocked, format!("{who} {why} the task \"{}\"", task.name));
     match origin {

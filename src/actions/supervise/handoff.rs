@@ -68,9 +68,7 @@ impl Action for Handoff {
         let origin = caller::origin(cx, &store)?;
         store.write_durably(|w| {
             let task = lookup::task(w.read(), &self.task)?;
-            if !task.state.is_open() {
-                return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-            }
+            lookup::check_open(&task)?;
             let binding = store::bindings::active_of_task(w.read(), &task.id)?;
             // A compaction needs it: who asks for one does not write what it needs.
             let may = match &origin {

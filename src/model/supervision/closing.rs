@@ -78,6 +78,24 @@ impl Standing {
     }
 }
 
+/// Why an acknowledgement does not hold, for a reader.
+#[must_use]
+pub fn acknowledgement_fault(code: &str) -> &str {
+    match code {
+        "missing" => "nothing was said",
+        "other_binding" => "said under another binding",
+        "other_config_revision" => "said about other terms",
+        other => other,
+    }
+}
+
+/// Whether an acknowledgement with these faults holds, for a reader.
+#[must_use]
+pub fn acknowledgement_stands(faults: &[&str]) -> String {
+    let words: Vec<&str> = faults.iter().map(|code| acknowledgement_fault(code)).collect();
+    if words.is_empty() { "holds".to_owned() } else { format!("does not hold: {}", words.join(", ")) }
+}
+
 /// A gate and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateCheck {
@@ -85,8 +103,11 @@ pub struct GateCheck {
     pub gate: Gate,
     /// Nothing is in the way.
     pub ok: bool,
-    /// What is in the way, each in words.
+    /// What is in the way, each as programs read it: with the code, where there is one.
     pub reasons: Vec<String>,
+    /// The same for a reader.
+    #[serde(skip)]
+    pub told: Vec<String>,
     /// What to do about it, each a command line in words; nothing when it is met.
     pub next: Vec<String>,
     /// What whoever ends the task should know although it is not in the way.
@@ -103,7 +124,15 @@ impl GateCheck {
     #[must_use]
     pub fn new(gate: Gate, wanted_by: Wants, reasons: Vec<String>) -> Self {
         let ok = reasons.is_empty();
-        Self { gate, ok, reasons, next: Vec::new(), notes: Vec::new(), wanted_by, unopposed: Standing::Met }
+        let told = reasons.clone();
+        Self { gate, ok, reasons, told, next: Vec::new(), notes: Vec::new(), wanted_by, unopposed: Standing::Met }
+    }
+
+    /// A gate with what is in its way: each as programs read it, and for a reader.
+    #[must_use]
+    pub fn worded(gate: Gate, wanted_by: Wants, reasons: Vec<(String, String)>) -> Self {
+        let (reasons, told) = reasons.into_iter().unzip();
+        Self { told, ..Self::new(gate, wanted_by, reasons) }
     }
 
     /// The same with what it says when nothing is in the way.

@@ -36,5 +36,19 @@ text_enum! {
     }
 }
 
+impl DecisionFault {
+    /// The same for a reader.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Missing => "no decision is named",
+            Self::NotFound => "there is no decision of this number",
+            Self::OtherTask => "the decision is about another task",
+            Self::Mismatch => "the decision is not to stop",
+            Self::Stale => "the decision is more than 15 minutes old",
+        }
+    }
+}
+
 /// How old a decision may be that something is done because of, in seconds.
 pub const MAX_DECISION_AGE: i64 = 900;

@@ -43,6 +43,24 @@ text_enum! {
     }
 }
 
+impl GateReason {
+    /// The same for a reader.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::MissingManagerConfig => "the task has no terms, which allows its manager nothing",
+            Self::PermissionNotEnabled => "the terms do not allow it",
+            Self::MissingWorkerHandoff => "the worker has handed nothing over",
+            Self::StaleWorkerHandoff => {
+                "the handoff is from another binding, or from before the worker's context was compacted or cleared"
+            }
+            Self::NotItsWorker => "it does not supervise that session",
+            Self::WorkersMayNot => "a worker may not",
+            Self::OnlyAnOperator => "only an operator may",
+        }
+    }
+}
+
 impl Deed {
     /// The permission that a manager needs for it.
     #[must_use]

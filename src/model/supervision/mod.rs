@@ -11,7 +11,7 @@ mod permission;
 mod proposal;
 mod recipe;
 
-pub use closing::{Gate, GateCheck, Standing, Wants};
+pub use closing::{Gate, GateCheck, Standing, Wants, acknowledgement_fault, acknowledgement_stands};
 pub use config::{Epilogue, ManagerConfig, Mode, NudgeOnCompletion, Terms};
 pub use continuation::{
     Agreement, Judgement, OperatorQuestion, Proposer, ReviewSource, ReviewVerdict, WhenReady, asks_operator, goes_on,

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use rusqlite::named_params;
 
 use super::{COMMAND, LONGEST_PAYLOAD, PREVIEW, Read, Result, command};
-use crate::{model::deliveries::LeftOver, store::convert};
+use crate::{
+    model::deliveries::{Awaiting, LeftOver},
+    store::convert,
+};
 
 /// Messages named of each task.
 const EXAMPLES: usize = 3;
@@ -31,45 +34,75 @@ const LIVE: &str = "commands as c indexed by commands_live
   where c.phase in ('queued', 'claimed', 'started', 'staged', 'submitted')";
 
 /// What lies unseen in inboxes, as `store::inbox::settle_task` finds it, but for what goes with a queued command.
-const UNSEEN: &str = "select coalesce(n.task_id, b.task_id) as task_id,
-    count(*) filter (where c.phase = 'delivered') as messages,
-    count(*) filter (where c.phase is not 'delivered') as reports
-  from routed_notifications as n indexed by routed_notifications_waiting
+const UNSEEN: &str = "routed_notifications as n indexed by routed_notifications_waiting
     left join bindings as b on b.id = n.binding_id
     left join commands as c on c.id = n.command_id
   where n.state = 'delivered' and n.consumed_at is null and n.read_at is null and n.delivery_count = 0
-    and coalesce(n.task_id, b.task_id) is not null
     and c.phase is not 'started' and c.phase is not 'staged' and c.phase is not 'submitted'
     and c.phase is not 'ambiguous'
     and not exists (
       select 1 from typed_messages as t join commands as q on q.id = t.command_id
       where t.notification_id = n.id
         and (q.phase in ('started', 'staged', 'submitted', 'ambiguous')
-          or (q.phase in ('queued', 'claimed') and json_extract(q.payload_json, '$.notification_id') is not n.id)))
-  group by 1";
+          or (q.phase in ('queued', 'claimed') and json_extract(q.payload_json, '$.notification_id') is not n.id)))";
+
+const IN_FORCE: &str = "b.state in ('active', 'ending')";
+
+fn unseen_of_tasks() -> String {
+    format!(
+        "select coalesce(n.task_id, b.task_id) as task_id,
+            count(*) filter (where c.phase = 'delivered') as messages,
+            count(*) filter (where c.phase is not 'delivered') as reports,
+            count(*) filter (where {IN_FORCE}) as bound
+         from {UNSEEN} and coalesce(n.task_id, b.task_id) is not null
+         group by 1"
+    )
+}
+
+fn unseen_of_sessions() -> String {
+    format!("select n.target_session_id, count(*) as unread from {UNSEEN} group by n.target_session_id")
+}
+
+fn through_binding() -> String {
+    format!("exists (select 1 from bindings as b where b.id = c.binding_id and {IN_FORCE})")
+}
 
 fn waiting_of_tasks() -> String {
+    let bound = through_binding();
     format!(
         "select c.task_id, count(*) filter (where {QUEUED} and not {IN_HAND}) as taken_back,
             count(*) filter (where not ({QUEUED} and not {IN_HAND})) as under_way,
-            count(*) filter (where {QUEUED} and not ({WORD}) and not {IN_HAND} and exists (
-              select 1 from bindings as b where b.id = c.binding_id and b.state in ('active', 'ending'))) as bound
+            count(*) filter (where {QUEUED} and not ({WORD}) and not {IN_HAND} and {bound}) as bound,
+            count(*) filter (where not ({QUEUED} and not {IN_HAND}) and {bound}) as bound_under_way
          from {LIVE} and c.task_id is not null
          group by c.task_id"
     )
 }
 
-// What is uncertain may have arrived; it lies with what was given up.
-const UNCERTAIN: &str = "select c.task_id, count(*) as under_way from commands as c indexed by commands_attention
-  where c.phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked') and c.phase = 'ambiguous'
-    and c.task_id is not null
-  group by c.task_id";
+/// What is uncertain may have arrived; it lies with what was given up.
+const UNCERTAIN: &str = "commands as c indexed by commands_attention
+  where c.phase in ('failed', 'ambiguous', 'expired', 'dead', 'blocked') and c.phase = 'ambiguous'";
+
+fn uncertain_of_tasks() -> String {
+    let bound = through_binding();
+    format!(
+        "select c.task_id, count(*) as under_way, count(*) filter (where {bound}) as bound_under_way
+         from {UNCERTAIN} and c.task_id is not null
+         group by c.task_id"
+    )
+}
 
 fn waiting_for_sessions() -> String {
     format!(
-        "select c.target_session_id, count(*) as waiting from {LIVE} and {QUEUED} and not ({WORD}) and not {IN_HAND}
+        "select c.target_session_id, count(*) filter (where {QUEUED} and not ({WORD}) and not {IN_HAND}) as waiting,
+            count(*) filter (where not ({QUEUED} and not {IN_HAND})) as under_way
+         from {LIVE}
          group by c.target_session_id"
     )
+}
+
+fn uncertain_for_sessions() -> String {
+    format!("select c.target_session_id, count(*) as under_way from {UNCERTAIN} group by c.target_session_id")
 }
 
 /// Each message that waits, with its task.
@@ -107,15 +140,18 @@ pub fn left_over(r: Read<'_>) -> Result<Vec<LeftOver>> {
         left.taken_back += convert::count(row, "taken_back")?;
         left.under_way += convert::count(row, "under_way")?;
         left.bound += convert::count(row, "bound")?;
+        left.bound_under_way += convert::count(row, "bound_under_way")?;
         Ok(())
     })?;
-    of(UNCERTAIN, &|left, row| {
+    of(&uncertain_of_tasks(), &|left, row| {
         left.under_way += convert::count(row, "under_way")?;
+        left.bound_under_way += convert::count(row, "bound_under_way")?;
         Ok(())
     })?;
-    of(UNSEEN, &|left, row| {
+    of(&unseen_of_tasks(), &|left, row| {
         left.taken_back += convert::count(row, "messages")?;
         left.reports += convert::count(row, "reports")?;
+        left.bound_unread += convert::count(row, "bound")?;
         Ok(())
     })?;
     // The first of each task, in one go over all: a search for each would go through everything again.
@@ -140,13 +176,65 @@ pub fn left_over(r: Read<'_>) -> Result<Vec<LeftOver>> {
     Ok(found.into_values().collect())
 }
 
-/// How many messages wait for each session to which some wait.
+/// What the end of this task would take back now.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn waiting_for(r: Read<'_>) -> Result<BTreeMap<String, u64>> {
-    let mut statement = r.connection.prepare_cached(&waiting_for_sessions())?;
-    let rows = statement.query_map([], |row| Ok((row.get("target_session_id")?, convert::count(row, "waiting")?)))?;
+pub fn left_of(r: Read<'_>, task_id: &str) -> Result<LeftOver> {
+    Ok(left_over(r)?.into_iter().find(|left| left.task_id == task_id).unwrap_or_default())
+}
+
+/// What is meant for each session and has not reached it, of those for which there is something.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn awaiting(r: Read<'_>) -> Result<BTreeMap<String, Awaiting>> {
+    let mut found: BTreeMap<String, Awaiting> = BTreeMap::new();
+    let mut of = |sql: &str, add: &dyn Fn(&mut Awaiting, &rusqlite::Row<'_>) -> rusqlite::Result<()>| -> Result<()> {
+        let mut statement = r.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            add(found.entry(row.get("target_session_id")?).or_default(), row)?;
+        }
+        Ok(())
+    };
+    of(&waiting_for_sessions(), &|session, row| {
+        session.waiting += convert::count(row, "waiting")?;
+        session.under_way += convert::count(row, "under_way")?;
+        Ok(())
+    })?;
+    of(&uncertain_for_sessions(), &|session, row| {
+        session.under_way += convert::count(row, "under_way")?;
+        Ok(())
+    })?;
+    of(&unseen_of_sessions(), &|session, row| {
+        session.unread += convert::count(row, "unread")?;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Of whom something lies in inboxes.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// The session whose inbox it is.
+    Session(&'a str),
+    /// The binding through which it came.
+    Binding(&'a str),
+}
+
+/// What lies unread, by number, as it is counted above.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn unread(r: Read<'_>, of: Of<'_>) -> Result<Vec<i64>> {
+    let (column, id) = match of {
+        Of::Session(id) => ("n.target_session_id", id),
+        Of::Binding(id) => ("n.binding_id", id),
+    };
+    let sql = format!("select n.id from {UNSEEN} and {column} = :id order by n.id");
+    let mut statement = r.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! { ":id": id }, |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -160,9 +248,11 @@ mod tests {
         let store = Store::memory().unwrap();
         let statements = [
             (waiting_of_tasks(), "commands_live"),
-            (UNCERTAIN.to_owned(), "commands_attention"),
-            (UNSEEN.to_owned(), "routed_notifications_waiting"),
+            (uncertain_of_tasks(), "commands_attention"),
+            (unseen_of_tasks(), "routed_notifications_waiting"),
             (waiting_for_sessions(), "commands_live"),
+            (uncertain_for_sessions(), "commands_attention"),
+            (unseen_of_sessions(), "routed_notifications_waiting"),
             (waiting_messages(), "commands_live"),
             (UNSEEN_MESSAGES.to_owned(), "routed_notifications_waiting"),
         ];

@@ -14,6 +14,7 @@ use crate::{
     },
     tui::{
         calls::Notifier,
+        ending,
         form::Ending,
         keymap::Intent,
         layer::{About, Layer},
@@ -104,13 +105,14 @@ impl App {
 
     /// Takes down what a command returned, or hands the terminal to the program it returned. It is shown at once when
     /// the operator does nothing else; otherwise its receipt waits.
-    pub(super) fn done(&mut self, line: &str, result: &Result<Report>) -> Option<Effect> {
+    pub(super) fn done(&mut self, line: &str, result: &Result<Report>, effects: &mut Vec<Effect>) {
         self.notice = None;
         let asks = self.asks_first(line, result);
+        let changed = self.ends.changed(line, result);
         let why = failure(self.drafts.sent_command(line).as_ref(), result);
         let ending = match why.as_deref() {
             None => Ending::Accepted,
-            Some(_) if asks.is_some() => Ending::Asks,
+            Some(_) if asks.is_some() || changed.is_some() => Ending::Asks,
             Some(why) => Ending::Failed(why),
         };
         let failed = self.drafts.ended(line, ending).cloned();
@@ -120,9 +122,10 @@ impl App {
             self.receipts.asks(number, question, command);
         }
         if let Ok(Report { handover: Some(argv), .. }) = result {
-            return Some(Effect::RunInTerminal(argv.clone()));
+            effects.push(Effect::RunInTerminal(argv.clone()));
+            return;
         }
-        let receipt = self.receipts.get(number)?;
+        let Some(receipt) = self.receipts.get(number) else { return };
         let (awaited, word, reader) = (receipt.awaited, receipt.word(), receipts::keys::reader(receipt));
         let is_failing = receipt.is_failing();
         // The terms of a task are looked at, and its new ones come up below the receipt.
@@ -133,7 +136,15 @@ impl App {
         {
             put_command(self, &question, command);
             self.receipts.see(|receipt| receipt.number == number);
-            return None;
+            return;
+        }
+        if let Some(command) = changed
+            && awaited
+            && is_free
+            && ending::ask_again(self, command, effects)
+        {
+            self.receipts.see(|receipt| receipt.number == number);
+            return;
         }
         let open = self.layers.iter_mut().find_map(|layer| match layer {
             Layer::Reader(reader) if reader.about == About::Receipt(number) => Some(reader),
@@ -151,10 +162,9 @@ impl App {
             let where_it_is =
                 self.key_that(Intent::Receipts, "shows it").map(|key| format!(" ({key})")).unwrap_or_default();
             self.say(part, format!("{}: {line}{where_it_is}", one_line(&word)));
-            return None;
+            return;
         }
         self.receipts.see(|receipt| receipt.number == number);
-        None
     }
 
     /// The question that the outcome of a form's command line leads to.

@@ -44,6 +44,12 @@ impl Drafts {
         self.left.retain(|form| form.subject != subject || form.about.as_deref() != about);
     }
 
+    /// Hands out what was typed into this form.
+    pub fn take(&mut self, subject: Subject, about: Option<&str>) -> Option<Form> {
+        let at = self.left.iter().position(|form| form.subject == subject && form.about.as_deref() == about)?;
+        Some(self.left.remove(at))
+    }
+
     /// What was typed into a form of this subject, about the same session or task.
     #[must_use]
     pub fn of(&self, subject: Subject, about: Option<&str>) -> Option<&Form> {

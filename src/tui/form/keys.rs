@@ -12,7 +12,7 @@ use crate::{
         acts,
         app::App,
         editing::{self, Lines},
-        finish,
+        ending, finish,
         keymap::{Intent, Key, Place},
         layer::Layer,
         message::{Effect, Failure, Load},
@@ -189,10 +189,11 @@ fn submit(app: &mut App, effects: &mut Vec<Effect>) {
         Ok(commands) => {
             // Nothing runs yet: the gates are shown first, and asked about.
             if let [Command::FinishTask(action)] = commands.as_slice() {
-                let about = form.about.clone();
-                if finish::take(app, action, effects) {
+                let (draft, action) = (form.clone(), action.clone());
+                if finish::take(app, &action, effects) {
                     app.layers.retain(|layer| !matches!(layer, Layer::Form(_)));
-                    app.drafts.forget(Subject::FinishTask, about.as_deref());
+                    // Who leaves the gates, or is refused there, finds it again.
+                    app.drafts.keep(draft);
                 } else {
                     app.say(Part::Warning, format!("no task {} is open any more", action.task));
                 }
@@ -226,7 +227,9 @@ pub fn confirmed(app: &mut App, command: &Command) {
         app.drafts.forget(Subject::Terms, Some(&action.task));
     }
     let is_its = match app.layers.last() {
-        Some(Layer::Form(form)) => form.commands().is_ok_and(|commands| commands.first() == Some(command)),
+        Some(Layer::Form(form)) => {
+            form.commands().is_ok_and(|commands| commands.first() == Some(&ending::plain(command)))
+        }
         _ => false,
     };
     if is_its && let Some(Layer::Form(form)) = app.layers.pop() {

@@ -40,8 +40,10 @@ pub enum Flag {
     Word,
     /// `--flag=line` for each line of the value.
     Lines(&'static str),
-    /// A member of the JSON object that `--from-stdin` takes: a text, or yes and no. A `.` leads into an object.
+    /// A member of the JSON object that `--from-stdin` takes. A `.` leads into an object.
     Member(&'static str),
+    /// The same, true or false; left out while neither was chosen.
+    Truth(&'static str),
     /// The same, a list: a text for each line.
     Members(&'static str),
     /// A command of its own for each checked value, with this flag.
@@ -159,7 +161,7 @@ impl Form {
                 (Flag::Without(flag), _) if !value.is_empty() => words.push(format!("{flag}={{\"{value}\":false}}")),
                 (Flag::Word, _) if !value.is_empty() => behind.push(value.to_owned()),
                 (Flag::Lines(flag), _) => words.extend(lines_of(value).map(|line| format!("{flag}={line}"))),
-                (Flag::Member(key), Control::Switch(on)) => put(&mut object, key, Some(Value::Bool(*on))),
+                (Flag::Truth(key), _) => put(&mut object, key, value.parse().ok().map(Value::Bool)),
                 (Flag::Member(key), _) => put(&mut object, key, (!value.is_empty()).then(|| Value::from(value))),
                 (Flag::Members(key), _) => {
                     let list: Vec<&str> = lines_of(value).collect();
@@ -256,7 +258,7 @@ impl Form {
                     .match_indices(flag)
                     .any(|(at, _)| !words[at + flag.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-'))
             }
-            Flag::Word | Flag::Whole | Flag::Member(_) | Flag::Members(_) => false,
+            Flag::Word | Flag::Whole | Flag::Member(_) | Flag::Truth(_) | Flag::Members(_) => false,
         })
     }
 

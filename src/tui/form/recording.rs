@@ -156,6 +156,12 @@ pub(super) fn propose(app: &App) -> Result<Vec<Entry>, String> {
     ])
 }
 
+/// A yes or no that is on record only when somebody has said it: nothing is promised in anybody's name.
+fn said(label: &'static str, key: &'static str, hint: &'static str) -> Entry {
+    let answers = [("", "not said"), ("true", "yes"), ("false", "no")];
+    Entry { flag: Flag::Truth(key), ..choice(label, "", hint, &answers) }
+}
+
 /// The flag of the revision that was looked at.
 pub(super) const SEEN: &str = "--expect-version";
 
@@ -179,17 +185,17 @@ pub(super) fn worker_ack(app: &App) -> Result<Vec<Entry>, String> {
         members("later", "proposed_criteria.follow_up", "what it proposes for later, one a line"),
         members("tools", "expected_tools", "what it expects to use, one a line"),
         members("open", "open_questions", "what it has to ask, one a line"),
-        entry("ready", Flag::Member("ready_to_start"), "it can start", Control::Switch(true)),
+        said("ready", "ready_to_start", "whether it can start; left out unless you say it"),
     ])
 }
 
 pub(super) fn manager_ack(app: &App) -> Result<Vec<Entry>, String> {
-    let edits = "it leaves the project's files to its worker";
+    let edits = "whether it leaves the project's files to its worker; left out unless you say it";
     Ok(vec![
         bound(app, "the task; it holds for the binding and the terms in force, and is on record as yours")?,
         terms_seen(app),
         required(member("contract", "supervision_contract", "the terms as the manager understands them")),
-        entry("no edits", Flag::Member("will_not_edit_project_files"), edits, Control::Switch(true)),
+        said("no edits", "will_not_edit_project_files", edits),
     ])
 }
 

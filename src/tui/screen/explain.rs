@@ -13,10 +13,7 @@ pub fn paragraphs(app: &App, session: &str) -> Vec<(Part, String)> {
     match app.explaining.of(session) {
         None => vec![(Part::Dim, "looking".to_owned())],
         Some(Ok(explanation)) => text(explanation, app.now),
-        Some(Err(failure)) => {
-            let hint = failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}")));
-            std::iter::once((Part::Error, failure.message.clone())).chain(hint).collect()
-        }
+        Some(Err(failure)) => failure.told(),
     }
 }
 

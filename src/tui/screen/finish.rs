@@ -7,17 +7,20 @@ use super::{
     span, styled,
 };
 use crate::{
-    actions::{Action as _, ShownCriterion},
+    actions::ShownCriterion,
     base::text::one_line,
     model::{
         session::Registration,
-        supervision::{CriterionStatus, Gate, Standing, evidence::Backing},
+        supervision::{CriterionStatus, Epilogue, Gate, GateCheck, Standing, evidence::Backing},
         task::BindingState,
     },
     tui::{
         app::App,
-        finish::{Finishing, NOTHING_LEFT, left_over, questions_left},
+        ending::{NOTHING_LEFT, left_over, questions_left, turns},
+        finish::Finishing,
+        form::Subject,
         keymap::{Intent, Place},
+        over::is_early,
         submitting::command_line,
         theme::Part,
         wrap::wrap,
@@ -41,13 +44,13 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
                         gate.asked_by().map(|who| format!("  asked for by {who}")).unwrap_or_default(),
                     ),
                 ]));
-                let reasons = gate.reasons.iter().map(|reason| (Part::Text, reason));
+                let reasons = gate.told.iter().map(|reason| (Part::Text, reason));
                 let notes = gate.notes.iter().map(|note| (Part::Warning, note));
                 for (part, told) in reasons.chain(notes) {
                     let texts = wrap(&one_line(told), width.saturating_sub(5), 200);
                     lines.extend(texts.into_iter().map(|text| styled(app, part, format!("     {text}"))));
                 }
-                let by_key = by_key(app, gate.gate).filter(|_| !gate.ok);
+                let by_key = by_key(app, gate).filter(|_| !gate.ok);
                 for step in by_key.iter().chain(&gate.next) {
                     let texts = wrap(&one_line(step), width.saturating_sub(11), 200);
                     lines.extend(texts.into_iter().enumerate().map(|(row, text)| {
@@ -83,31 +86,48 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
         ),
     };
     lines.extend(wrapped(app, Part::Text, &sessions, width));
-    let line = command_line(app, &finishing.action().argv());
+    if let Some(told) = turns(app, &finishing.task, [finishing.end.stop_worker, finishing.end.stop_manager]) {
+        lines.extend(wrapped(app, Part::Warning, &told, width));
+    }
+    let line = command_line(app, &finishing.command(app).argv());
     lines.extend(wrapped(app, Part::Dim, &format!("runs: {line}"), width));
     lines
 }
 
-/// What to press about a gate that is not met.
-fn by_key(app: &App, gate: Gate) -> Option<String> {
+/// What to press about a gate that is not met; none where only a command line helps.
+fn by_key(app: &App, gate: &GateCheck) -> Option<String> {
     let key = |intent| app.key_in(Place::Finish, intent);
-    match gate {
+    let in_record = |intent| app.key_in(Place::Record, intent);
+    match gate.gate {
         Gate::Criteria => Some(format!("press {}: satisfy, accept, put off or drop them there", key(Intent::Criteria))),
         Gate::Acknowledgements => {
-            let form = |intent| app.key_in(Place::Record, intent);
-            let (worker, manager) = (form(Intent::WorkerAck), form(Intent::ManagerAck));
+            let (worker, manager) = (in_record(Intent::WorkerAck), in_record(Intent::ManagerAck));
             Some(format!(
                 "press {}, and there {worker} for the worker or {manager} for the manager: it is on record as your word",
                 key(Intent::Record)
             ))
         }
-        Gate::OpenTask
-        | Gate::Permission
-        | Gate::Decision
-        | Gate::Evidence
-        | Gate::AdversarialProof
-        | Gate::Epilogue
-        | Gate::Transcript => None,
+        Gate::Decision => Some(format!(
+            "press {}, and there {} to decide that it stops; then name that decision's number here with {}",
+            key(Intent::Record),
+            in_record(Intent::Decide),
+            key(Intent::EndSaid)
+        )),
+        Gate::Epilogue if gate.reasons.iter().any(|reason| reason.starts_with(Epilogue::RecordHandoff.as_str())) => {
+            Some(format!(
+                "press {}, and there {} to hand over for the worker: it is on record as your word; then run the step",
+                key(Intent::Record),
+                in_record(Intent::Handoff)
+            ))
+        }
+        Gate::OpenTask | Gate::Permission => Some(format!("press {}: it is looked at again", key(Intent::Reload))),
+        Gate::Epilogue => Some(format!(
+            "press {} to leave this, then {} and choose: {}",
+            key(Intent::Back),
+            app.key(Intent::Palette),
+            Subject::Step.title()
+        )),
+        Gate::Evidence | Gate::AdversarialProof | Gate::Transcript => None,
     }
 }
 
@@ -128,7 +148,8 @@ pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'
     let sessions = [(Intent::WithWorker, "stop worker"), (Intent::WithManager, "stop manager")];
     let mut keys = match &finishing.review {
         Some(_) if finishing.is_met() => {
-            vec![(Intent::Yes, "finish"), (Intent::StopTask, "stop the task instead")]
+            let yes = if is_early(app) { "finish, in a moment" } else { "finish" };
+            vec![(Intent::Yes, yes), (Intent::StopTask, "stop the task instead")]
         }
         Some(_) => {
             vec![

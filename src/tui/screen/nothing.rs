@@ -57,7 +57,7 @@ pub(super) fn failed(app: &App, frame: &mut Frame<'_>, area: Rect, failure: &Fai
         (Part::Text, " ".to_owned()),
         (Part::Text, failure.message.clone()),
     ];
-    text.extend(failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}"))));
+    text.extend(failure.told_hint());
     text.push((Part::Text, " ".to_owned()));
     text.push((Part::Dim, "tried again every second; nothing is shown that may be wrong".to_owned()));
     paragraphs(app, frame, area, &text);

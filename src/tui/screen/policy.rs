@@ -6,7 +6,7 @@ use super::{ago, span, styled};
 use crate::{
     actions::{PolicyAck, PolicyReviewer, TaskPolicy},
     base::text::visible_line,
-    model::supervision::{Category, Mode, NudgeOnCompletion, Permission, Terms},
+    model::supervision::{Category, Mode, NudgeOnCompletion, Permission, Terms, acknowledgement_stands},
     tui::{
         app::App,
         keymap::{Intent, Place},
@@ -25,10 +25,7 @@ const LINES: usize = 200;
 pub(super) fn lines(app: &App, policy: &Policy, width: usize) -> Vec<Line<'static>> {
     let mut said = match &policy.known {
         None => vec![(Part::Dim, "looking".to_owned())],
-        Some(Err(failure)) => {
-            let hint = failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}")));
-            std::iter::once((Part::Error, failure.message.clone())).chain(hint).collect()
-        }
+        Some(Err(failure)) => failure.told(),
         Some(Ok(known)) => words(app, known),
     };
     let line = format!("the same headless: {}", command_line(app, &shown(&policy.name)));
@@ -195,16 +192,5 @@ fn lists(terms: &Terms, said: &mut Said) {
 
 fn acknowledged(app: &App, ack: &PolicyAck) -> String {
     let Some(at) = ack.said_at else { return "nothing was said".to_owned() };
-    let faults: Vec<&str> = ack.faults.iter().map(|one| fault(one)).collect();
-    let stands = if faults.is_empty() { "holds".to_owned() } else { format!("does not hold: {}", faults.join(", ")) };
-    format!("said {} ago, {stands}", ago(Some(at), app.now))
-}
-
-/// Why an acknowledgement does not hold, in words.
-pub(super) fn fault(fault: &'static str) -> &'static str {
-    match fault {
-        "other_binding" => "said under another binding",
-        "other_config_revision" => "said about other terms",
-        other => other,
-    }
+    format!("said {} ago, {}", ago(Some(at), app.now), acknowledgement_stands(&ack.faults))
 }

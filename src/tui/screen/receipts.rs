@@ -42,10 +42,7 @@ pub(super) fn lines(app: &App, number: u64, width: usize) -> Vec<Line<'static>> 
     let mut lines = match &receipt.outcome {
         Outcome::Running => wrapped(app, Part::Dim, "its result appears here when it is there", width),
         Outcome::Failed(failure) => {
-            let hint = failure.hint.as_ref().map(|hint| format!("hint: {hint}"));
-            let mut lines = wrapped(app, Part::Error, &failure.message, width);
-            lines.extend(hint.iter().flat_map(|hint| wrapped(app, Part::Text, hint, width)));
-            lines
+            failure.told().iter().flat_map(|(part, text)| wrapped(app, *part, text, width)).collect()
         }
         // How the message stood when the command returned is told below by how it stands now.
         Outcome::Done { .. } if receipt.is_message => Vec::new(),

@@ -6,7 +6,7 @@ use super::{ago, layers, styled};
 use crate::{
     actions::{RecordedAck, RecordedDecision, RecordedHandoff, RecordedRound, TaskRecord},
     base::text::visible_line,
-    model::supervision::Proposer,
+    model::supervision::{Proposer, acknowledgement_stands},
     tui::{
         app::App,
         keymap::{Intent, Place},
@@ -39,10 +39,7 @@ type Said = Vec<(Part, String)>;
 pub(super) fn lines(app: &App, recorded: &Recorded, width: usize) -> Vec<Line<'static>> {
     let mut said = match &recorded.known {
         None => vec![(Part::Dim, "looking".to_owned())],
-        Some(Err(failure)) => {
-            let hint = failure.hint.iter().map(|hint| (Part::Text, format!("hint: {hint}")));
-            std::iter::once((Part::Error, failure.message.clone())).chain(hint).collect()
-        }
+        Some(Err(failure)) => failure.told(),
         Some(Ok(known)) => words(app, known),
     };
     let line = format!("the proposals headless: {}", command_line(app, &shown(&recorded.name)));
@@ -130,8 +127,7 @@ fn acknowledged(app: &App, ack: &RecordedAck, is_required: bool, said: &mut Said
     let Some(words) = &ack.said else {
         return said.push((part, format!("  {}: nothing was said", ack.role)));
     };
-    let faults: Vec<&str> = ack.faults.iter().map(|fault| super::policy::fault(fault)).collect();
-    let stands = if faults.is_empty() { "holds".to_owned() } else { format!("does not hold: {}", faults.join(", ")) };
+    let stands = acknowledgement_stands(&ack.faults);
     let terms = words.terms.map_or("before any terms".to_owned(), |revision| format!("about terms {revision}"));
     let when = ago(Some(words.at), app.now);
     let by = words.by.as_ref().map(|by| format!(" by {by} for the {}", ack.role)).unwrap_or_default();

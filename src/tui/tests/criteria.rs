@@ -1,6 +1,6 @@
 //! Criteria by keys: each act is a form with its command line, and what cannot be done is not offered.
 
-use super::fake::{app, finish, lines, press, review, screen, shown_criteria, write};
+use super::fake::{app, finish, lines, press, review, reviewed, screen, shown_criteria, write};
 use crate::{
     actions::{EndArgs, Report},
     base::Error,
@@ -201,7 +201,7 @@ fn the_gates_lead_to_the_criteria_and_are_looked_at_again_afterwards() {
     let mut app = app(100, 34);
     press(&mut app, "2 F");
     update(&mut app, Msg::Criteria(TASK.into(), Ok(shown_criteria())));
-    update(&mut app, Msg::Review(TASK.into(), Ok(review(false))));
+    reviewed(&mut app, Ok(review(false)));
     let shown = screen(&app);
     for text in [
         "next: press e: satisfy, accept, put off or drop them there",
@@ -215,14 +215,14 @@ fn the_gates_lead_to_the_criteria_and_are_looked_at_again_afterwards() {
     assert!(!footer(&app).contains("y finish"), "{}", footer(&app));
     press(&mut app, "e");
     assert!(screen(&app).contains("criteria of parser"), "{}", screen(&app));
-    assert_eq!(press(&mut app, "Esc"), [Effect::Load(Load::Review(TASK.into(), EndArgs::default()))]);
+    assert_eq!(press(&mut app, "Esc"), [Effect::Load(Load::Review(2, TASK.into(), EndArgs::default()))]);
     assert!(screen(&app).contains("looking at every gate"));
     assert!(
         press(&mut app, "x").is_empty() && matches!(app.layers.last(), Some(Layer::Finish(_))),
         "nothing known yet"
     );
     // Met gates lead to the end, and its other form stays.
-    update(&mut app, Msg::Review(TASK.into(), Ok(review(true))));
+    reviewed(&mut app, Ok(review(true)));
     assert!(footer(&app).contains("y finish") && footer(&app).contains("x stop"), "{}", footer(&app));
 }
 
@@ -230,7 +230,7 @@ fn the_gates_lead_to_the_criteria_and_are_looked_at_again_afterwards() {
 fn a_task_that_cannot_be_finished_is_stopped_from_there_after_a_question() {
     let mut app = app(100, 34);
     press(&mut app, "2 F");
-    update(&mut app, Msg::Review(TASK.into(), Err(Error::refused("git is stuck"))));
+    reviewed(&mut app, Err(Error::refused("git is stuck")));
     press(&mut app, "x");
     assert!(screen(&app).contains("stop a task that is not done"), "{}", screen(&app));
     assert!(press(&mut app, "Ctrl-S").is_empty(), "a reason is wanted");
@@ -244,7 +244,7 @@ fn a_task_that_cannot_be_finished_is_stopped_from_there_after_a_question() {
     assert!(asked.contains("stop-task"), "{asked}");
     assert_eq!(
         lines(&press(&mut app, "y")),
-        ["conveyor stop-task '--reason=the format is dropped' --stop-worker -- parser"]
+        ["conveyor stop-task '--reason=the format is dropped' --stop-worker '--expect=none' -- parser"]
     );
     assert!(app.layers.is_empty());
 }

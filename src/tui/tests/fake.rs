@@ -19,13 +19,14 @@ pub use self::{
     told::*,
 };
 use crate::{
-    actions::Report,
+    actions::{Report, TaskReview},
     base::Result,
     model::conversation::Entry,
     tui::{
         app::{App, Settings, update},
         columns,
         keymap::Key,
+        layer::Layer,
         message::{Effect, Load, Msg},
         screen,
         talk::Talk,
@@ -92,6 +93,15 @@ pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 pub fn finish(app: &mut App, result: Result<Report>) -> Vec<Effect> {
     let line = app.receipts.list().first().expect("a submitted command").line.clone();
     update(app, Msg::Done(line, result))
+}
+
+/// The newest question how a task stands is answered.
+pub fn reviewed(app: &mut App, result: Result<TaskReview>) -> Vec<Effect> {
+    let newest = app.layers.iter().find_map(|layer| match layer {
+        Layer::Finish(finishing) => Some(finishing.request),
+        _ => None,
+    });
+    update(app, Msg::Review(newest.unwrap_or(1), result))
 }
 
 /// Types every character.

@@ -1,18 +1,24 @@
 //! Finishing a task by keys: every gate is shown first, and nothing is done while one is not met.
 
-use super::fake::{app, lines, nudge, press, put, quiet, record, review, screen, shown_criteria, write};
+use serde_json::json;
+
+use super::fake::{
+    app, finish, lines, nudge, press, put, quiet, record, review, reviewed, screen, shown_criteria, write,
+};
 use crate::{
-    actions::{Command, Deliveries, EndArgs, PutToOperator},
+    actions::{Command, Deliveries, EndArgs, PutToOperator, Report, TaskReview},
     base::{Error, Timestamp},
     model::{
+        counts::Counts,
         deliveries::{CommandRow, LeftOver},
         delivery::Phase,
         session::Registration,
-        supervision::Standing,
+        state::{Condition, Judgement, Source},
+        supervision::{DecisionFault, Gate, GateCheck, Standing, Wants},
     },
     tui::{
         app::update,
-        finish::{left_over, questions_left},
+        ending::{left_over, questions_left, turns},
         layer::Layer,
         message::{Effect, Load, Msg},
     },
@@ -21,21 +27,28 @@ use crate::{
 /// The task that is selected first.
 const TASK: &str = "task-parser";
 
+/// The question of this number how the task stands that ends without more being said.
+fn asks(number: u64) -> Effect {
+    Effect::Load(Load::Review(number, TASK.into(), EndArgs::default()))
+}
+
 fn answer(app: &mut crate::tui::app::App, is_met: bool) {
-    update(app, Msg::Review(TASK.into(), Ok(review(is_met))));
+    reviewed(app, Ok(review(is_met)));
 }
 
 #[test]
 fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     let mut app = app(80, 24);
     let effects = press(&mut app, "2 F");
-    assert!(effects.contains(&Effect::Load(Load::Review(TASK.into(), EndArgs::default()))), "{effects:?}");
+    assert!(effects.contains(&asks(1)), "{effects:?}");
     assert!(screen(&app).contains("looking at every gate"));
     // Nothing is known yet, then something is in the way.
     assert!(press(&mut app, "y").is_empty());
     answer(&mut app, false);
     let shown = screen(&app);
-    for text in ["criteria: not met", "#2 is open", "acknowledgements: not met", "manager: missing", "permission: ok"] {
+    for text in
+        ["criteria: not met", "#2 is open", "acknowledgements: not met", "manager: nothing was said", "permission: ok"]
+    {
         assert!(shown.contains(text), "{text}\n{shown}");
     }
     assert!(press(&mut app, "PgDn PgDn y").is_empty());
@@ -43,11 +56,11 @@ fn a_task_is_finished_only_when_every_gate_was_shown_as_met() {
     // What is not offered does nothing that would be seen only later.
     press(&mut app, "w m");
     // Looked at again, all is well.
-    assert_eq!(press(&mut app, "r"), [Effect::Load(Load::Review(TASK.into(), EndArgs::default()))]);
+    assert_eq!(press(&mut app, "r"), [asks(2)]);
     assert!(press(&mut app, "y").is_empty(), "what was seen before does not count");
     answer(&mut app, true);
     press(&mut app, "w m m");
-    assert!(screen(&app).contains("conveyor finish-task --stop-worker -- parser"), "{}", screen(&app));
+    assert!(screen(&app).contains("conveyor finish-task --stop-worker '--expect=none' -- parser"), "{}", screen(&app));
     let effects = press(&mut app, "PgDn y");
     let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((finish.task.as_str(), finish.end.stop_worker, finish.end.stop_manager), ("parser", true, false));
@@ -66,8 +79,42 @@ fn a_missing_acknowledgement_is_made_from_the_gates() {
     press(&mut app, "m");
     assert!(screen(&app).contains("acknowledge the terms for the manager"), "{}", screen(&app));
     // Back at the gates they are looked at anew.
-    assert_eq!(press(&mut app, "Esc Esc"), [Effect::Load(Load::Review(TASK.into(), EndArgs::default()))]);
+    assert_eq!(press(&mut app, "Esc Esc"), [asks(2)]);
     assert!(matches!(app.layers.last(), Some(Layer::Finish(_))), "{:?}", app.layers);
+}
+
+/// A code says nothing to who has not read the program.
+#[test]
+fn a_gate_that_is_not_met_says_so_in_words_and_names_the_key_that_leads_on() {
+    let mut app = app(160, 50);
+    press(&mut app, "2 F");
+    let gate = |gate, code: &str, words: &str| {
+        GateCheck::worded(gate, Wants::Terms, vec![(code.to_owned(), words.to_owned())])
+    };
+    let fault = DecisionFault::NotFound;
+    let gates = vec![
+        gate(Gate::Decision, fault.as_str(), fault.words()),
+        gate(
+            Gate::Epilogue,
+            "record-handoff: stale_worker_handoff",
+            "record-handoff: the handoff is from another binding",
+        ),
+        gate(Gate::Permission, "moved", "the binding was changed while it was looked at"),
+    ];
+    reviewed(&mut app, Ok(TaskReview { gates }));
+    let shown = screen(&app);
+    for words in [
+        "there is no decision of this number",
+        "press R, and there d to decide that it stops; then name that decision's number here",
+        "press R, and there h to hand over for the worker",
+        "press r: it is looked at again",
+    ] {
+        assert!(shown.contains(words), "{words}\n{shown}");
+    }
+    assert!(!shown.contains("decision_not_found") && !shown.contains("stale_worker_handoff"), "{shown}");
+    // The step itself is chosen in the palette.
+    reviewed(&mut app, Ok(TaskReview { gates: vec![gate(Gate::Epilogue, "never", "run-tools: it was never run")] }));
+    assert!(screen(&app).contains("then : and choose: run a closing step of a task"), "{}", screen(&app));
 }
 
 #[test]
@@ -76,7 +123,7 @@ fn a_gate_at_which_nothing_was_asked_for_says_so_and_a_session_that_has_ended_do
     press(&mut app, "2 F");
     let mut seen = review(true);
     seen.gates[1] = seen.gates[1].clone().unopposed(Standing::NothingAsked);
-    update(&mut app, Msg::Review(TASK.into(), Ok(seen)));
+    reviewed(&mut app, Ok(seen));
     let shown = screen(&app);
     assert!(shown.contains("criteria: none asked for") && shown.contains("permission: ok"), "{shown}");
     assert!(shown.contains("Worker w1 goes on, manager m1 goes on."), "{shown}");
@@ -95,7 +142,7 @@ fn who_leaves_the_gates_has_done_nothing_and_an_answer_that_comes_late_is_droppe
     answer(&mut app, true);
     assert!(app.layers.is_empty());
     press(&mut app, "F");
-    update(&mut app, Msg::Review(TASK.into(), Err(Error::refused("git is stuck"))));
+    reviewed(&mut app, Err(Error::refused("git is stuck")));
     assert!(screen(&app).contains("git is stuck"));
     assert!(press(&mut app, "y").is_empty());
     assert!(matches!(app.layers.last(), Some(Layer::Finish(_))));
@@ -287,6 +334,163 @@ fn the_question_of_a_stop_counts_on_while_it_is_shown() {
     assert!(sent.len() == 1 && sent[0].starts_with("conveyor stop-task"), "{sent:?}");
 }
 
+/// A second passes.
+fn wait(app: &mut crate::tui::app::App) {
+    update(app, Msg::Tick(Timestamp::from_millis(app.now.as_millis() + 1_000)));
+}
+
+#[test]
+fn a_yes_at_the_gates_is_about_the_messages_that_were_shown() {
+    let mut app = app(80, 40);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    update(&mut app, Msg::Deliveries(Ok(left(1, vec![nudge(1, Phase::Queued, 5, "one")]))));
+    wait(&mut app);
+    update(&mut app, Msg::Deliveries(Ok(left(2, vec![nudge(1, Phase::Queued, 5, "one")]))));
+    let shown = screen(&app);
+    assert!(shown.contains("2 messages still wait") && shown.contains("y finish, in a moment"), "{shown}");
+    assert!(press(&mut app, "y").is_empty(), "it was meant for one message");
+    wait(&mut app);
+    let sent = lines(&press(&mut app, "y"));
+    assert_eq!(sent, ["conveyor finish-task '--expect=taken_back=2' -- parser"]);
+}
+
+/// The count changed between the screen and the ledger: the command says so, and the gates come up again.
+#[test]
+fn an_end_that_is_refused_because_its_counts_changed_is_asked_about_again() {
+    let changed = || Err(Error::conflict("nothing was done: what goes with task \"parser\" has changed meanwhile"));
+    let mut app = app(100, 40);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    press(&mut app, "w y");
+    let effects = finish(&mut app, changed());
+    let end = EndArgs { stop_worker: true, ..EndArgs::default() };
+    assert!(effects.contains(&Effect::Load(Load::Review(2, TASK.into(), end))), "{effects:?}");
+    assert!(screen(&app).contains("has changed meanwhile; look again"), "{}", screen(&app));
+    assert!(matches!(app.layers.as_slice(), [Layer::Finish(_)]), "{:?}", app.layers);
+    press(&mut app, "Esc");
+    // Its other questions likewise; what is asked then is drawn from the newest counts.
+    press(&mut app, "U y");
+    finish(&mut app, changed());
+    let mut waiting = left(0, Vec::new());
+    waiting.left[0].bound = 3;
+    update(&mut app, Msg::Deliveries(Ok(waiting)));
+    assert!(screen(&app).contains("3 messages that wait to go through it are given up"), "{}", screen(&app));
+    assert!(press(&mut app, "y").is_empty(), "nobody has read it yet");
+    wait(&mut app);
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor unbind '--task=parser' '--expect=given_up=3'"]);
+    // A refusal for another reason is a failure like any other.
+    finish(&mut app, Err(Error::refused("no active binding for task \"parser\"")));
+    assert!(matches!(app.layers.as_slice(), [Layer::Reader(_)]), "{:?}", app.layers);
+}
+
+#[test]
+fn a_stop_that_is_refused_because_its_counts_changed_is_asked_about_again_and_its_reason_is_kept() {
+    let mut app = app(100, 40);
+    press(&mut app, "2 F");
+    answer(&mut app, false);
+    press(&mut app, "x");
+    write(&mut app, "no use");
+    press(&mut app, "Ctrl-S y");
+    finish(&mut app, Err(Error::conflict("nothing was done: what goes with it has changed meanwhile")));
+    assert!(screen(&app).contains("recorded as stopped, not as done"), "{}", screen(&app));
+    wait(&mut app);
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor stop-task '--reason=no use' '--expect=none' -- parser"]);
+}
+
+#[test]
+fn where_no_count_is_known_none_is_expected() {
+    let mut app = app(80, 24);
+    update(&mut app, Msg::Deliveries(Err(Error::refused("no"))));
+    press(&mut app, "2 U");
+    assert_eq!(lines(&press(&mut app, "y")), ["conveyor unbind '--task=parser'"]);
+}
+
+/// Two looks are under way, and the older one is answered last.
+#[test]
+fn an_older_answer_does_not_take_the_place_of_a_newer_one() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 F r");
+    update(&mut app, Msg::Review(2, Ok(review(false))));
+    update(&mut app, Msg::Review(1, Ok(review(true))));
+    assert!(screen(&app).contains("criteria: not met"), "{}", screen(&app));
+    // Nor does one that was asked for by a box that is closed.
+    press(&mut app, "Esc F");
+    update(&mut app, Msg::Review(2, Ok(review(true))));
+    assert!(screen(&app).contains("looking at every gate"), "{}", screen(&app));
+}
+
+#[test]
+fn a_reason_that_was_typed_for_the_end_comes_back_until_the_end_is_accepted() {
+    let typed = || {
+        let mut app = app(100, 40);
+        press(&mut app, "2 F");
+        answer(&mut app, true);
+        press(&mut app, "d");
+        write(&mut app, "it parses");
+        press(&mut app, "Ctrl-S");
+        answer(&mut app, true);
+        app
+    };
+    let form = |app: &mut crate::tui::app::App| {
+        press(app, "F");
+        answer(app, true);
+        press(app, "d");
+        screen(app).contains("--reason=it parses")
+    };
+    // Left at the gates.
+    let mut left = typed();
+    press(&mut left, "Esc");
+    assert!(form(&mut left), "{}", screen(&left));
+    // Refused: the form lies below the receipt, to be mended.
+    let mut refused = typed();
+    press(&mut refused, "PgDn y");
+    let gates =
+        Report { json: json!({"end": null}), prose: "parser is not finished:".into(), exit_code: 3, handover: None };
+    finish(&mut refused, Ok(gates));
+    press(&mut refused, "Esc");
+    assert!(screen(&refused).contains("--reason=it parses"), "{}", screen(&refused));
+    // Accepted: it is done with.
+    let mut done = typed();
+    press(&mut done, "PgDn y");
+    finish(
+        &mut done,
+        Ok(Report { json: json!({"end": {}}), prose: "parser is finished".into(), exit_code: 0, handover: None }),
+    );
+    press(&mut done, "Esc");
+    assert!(!form(&mut done), "{}", screen(&done));
+}
+
+#[test]
+fn the_end_says_what_runs_and_the_question_of_a_stop_says_it_too() {
+    let mut app = app(100, 44);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    let plain =
+        |app: &crate::tui::app::App| screen(app).replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(turns(&app, TASK, [false, false]).unwrap().contains("Worker w1 asks something (for 3m, by its screen)"));
+    let mut board = super::fake::board();
+    let worker = board.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
+    worker.judgement = board_working(&worker.judgement);
+    update(&mut app, Msg::Board(Ok(board)));
+    let told = turns(&app, TASK, [false, false]).unwrap();
+    assert!(told.starts_with("Worker w1 is in the middle of a turn (for 3m, by its rollout): that goes on."), "{told}");
+    assert!(plain(&app).contains("Worker w1 is in the middle of a turn"), "{}", screen(&app));
+    press(&mut app, "w");
+    assert!(turns(&app, TASK, [true, false]).unwrap().contains("stopping it interrupts that turn."));
+    wait(&mut app);
+    press(&mut app, "x");
+    write(&mut app, "no use");
+    press(&mut app, "Tab Space Ctrl-S");
+    let Some(Layer::Confirm { question, .. }) = app.layers.last() else { panic!("{}", screen(&app)) };
+    assert!(question.contains("Worker w1 is in the middle of a turn"), "{question}");
+    assert!(question.contains("stopping it interrupts that turn"), "{question}");
+}
+
+fn board_working(asks: &Judgement) -> Judgement {
+    Judgement { condition: Condition::Busy, source: Some(Source::Rollout), ..asks.clone() }
+}
+
 /// The decision behind an end is named in a form, and the gates are looked at with it before anything is asked.
 #[test]
 fn the_decision_behind_an_end_is_named_at_the_gates_and_looked_at_with_them() {
@@ -314,14 +518,13 @@ fn the_decision_behind_an_end_is_named_at_the_gates_and_looked_at_with_them() {
         stop_manager: false,
         decision_id: Some(7),
         strict_decisions: true,
+        expect: None,
     };
-    assert_eq!(asked, [Effect::Load(Load::Review(TASK.into(), end.clone()))], "nothing ends yet");
+    assert_eq!(asked, [Effect::Load(Load::Review(2, TASK.into(), end.clone()))], "nothing ends yet");
     // What was asked before the decision was named says nothing of it.
-    answer(&mut app, true);
+    update(&mut app, Msg::Review(1, Ok(review(true))));
     assert!(screen(&app).contains("looking at every gate") && press(&mut app, "y").is_empty(), "{}", screen(&app));
-    let mut seen = review(true);
-    seen.end = end.clone();
-    update(&mut app, Msg::Review(TASK.into(), Ok(seen)));
+    answer(&mut app, true);
     let shown = screen(&app);
     assert!(shown.contains("--strict-decisions") && shown.contains("--decision-id=7"), "{shown}");
     // It stands in the form when it is opened again.
@@ -330,5 +533,5 @@ fn the_decision_behind_an_end_is_named_at_the_gates_and_looked_at_with_them() {
     press(&mut app, "Esc");
     let effects = press(&mut app, "PgDn PgDn y");
     let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!(finish.end, end);
+    assert_eq!(finish.end, EndArgs { expect: Some(Counts::default()), ..end });
 }

@@ -239,7 +239,8 @@ fn a_name_that_is_completed_is_seen_before_it_is_sent() {
         assert!(screen(&app).contains(&format!("runs: conveyor {shown}")), "{}", screen(&app));
         assert!(press(&mut app, submit).is_empty(), "it asks first");
         assert!(screen(&app).contains("It runs on, but nobody watches it"), "{}", screen(&app));
-        assert_eq!(lines(&press(&mut app, "y")), [format!("conveyor {shown}")]);
+        let sent = shown.replace(" -- ", " '--expect=none' -- ");
+        assert_eq!(lines(&press(&mut app, "y")), [format!("conveyor {sent}")]);
     }
 }
 
@@ -355,7 +356,7 @@ fn stopping_and_unbinding_name_their_target_and_ask() {
     let mut app = app(80, 24);
     for (key, words, line) in [
         ("K", "Stop w1? What it asks is cancelled.", "conveyor stop -- w1"),
-        ("U", "End the binding of w1 and m1 to parser?", "conveyor unbind '--task=parser'"),
+        ("U", "End the binding of w1 and m1 to parser?", "conveyor unbind '--task=parser' '--expect=none'"),
     ] {
         assert!(press(&mut app, key).is_empty());
         let frame = screen(&app);

@@ -10,7 +10,7 @@ use super::{
     fake::{
         app, app_with_messages, app_with_questions, board, busy, checkup, dispatcher, empty, events, exchange,
         explanation, finish, left_over, no_policy, no_record, nudge, pane, pause, policy, press, quiet, record, review,
-        said, screen, settings, shown_criteria, unregistered, write,
+        reviewed, said, screen, settings, shown_criteria, unregistered, write,
     },
     forms::loose,
     marks, talk,
@@ -89,25 +89,25 @@ const FRAMES: &[Frame] = &[
     ("finish_looking", |width, height| keys(app(width, height), "2 F")),
     ("finish_open", |width, height| {
         let mut app = keys(app(width, height), "2 F");
-        update(&mut app, Msg::Review("task-parser".into(), Ok(review(false))));
+        reviewed(&mut app, Ok(review(false)));
         app
     }),
     ("finish_left", |width, height| {
         let mut app = keys(app(width, height), "2 F");
-        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        reviewed(&mut app, Ok(review(true)));
         update(&mut app, Msg::Deliveries(Ok(left_over())));
         app
     }),
     ("finish_notice", |width, height| {
         let mut app = keys(app(width, height), "2 F");
-        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        reviewed(&mut app, Ok(review(true)));
         let what = "nothing is stopped: w1 was bound to another task a moment ago; look at it there, and stop it with its own key";
         app.say(Part::Warning, what);
         app
     }),
     ("finish_met", |width, height| {
         let mut app = keys(app(width, height), "2 F");
-        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        reviewed(&mut app, Ok(review(true)));
         keys(app, "w")
     }),
     ("policy_looking", |width, height| keys(app(width, height), "2 P")),
@@ -350,7 +350,7 @@ const FRAMES: &[Frame] = &[
     ("form_reject_criterion", |width, height| keys(opened(width, height), "j x")),
     ("form_finish_task", |width, height| {
         let mut app = keys(app(width, height), "2 F");
-        update(&mut app, Msg::Review("task-parser".into(), Ok(review(true))));
+        reviewed(&mut app, Ok(review(true)));
         let mut app = keys(app, "d Tab");
         write(&mut app, "7");
         keys(app, "Tab Space")
@@ -378,7 +378,7 @@ fn with_record(width: u16, height: u16, then: &str) -> App {
 /// A task whose gates are not met is stopped.
 fn stopping(width: u16, height: u16) -> App {
     let mut app = keys(app(width, height), "2 F");
-    update(&mut app, Msg::Review("task-parser".into(), Ok(review(false))));
+    reviewed(&mut app, Ok(review(false)));
     keys(app, "x")
 }
 

@@ -161,16 +161,27 @@ fn a_proposal_for_the_manager_needs_the_round_of_the_worker() {
 
 #[test]
 fn acknowledgements_a_handoff_and_a_decision_are_command_lines() {
-    let cases: [(&str, &[&str], &str); 4] = [
+    let cases: [(&str, &[&str], &str); 6] = [
         (
             "w",
             &["every file parses", "Tab", "tests pass", "Ctrl-J", "no warning", "Tab", "Tab", "cargo", "Tab", "Tab"],
-            r#"conveyor worker-ack '--expect-version=4' '--from-stdin={"expected_tools":["cargo"],"goal_restatement":"every file parses","proposed_criteria":{"must_have":["tests pass","no warning"]},"ready_to_start":true}' -- parser"#,
+            r#"conveyor worker-ack '--expect-version=4' '--from-stdin={"expected_tools":["cargo"],"goal_restatement":"every file parses","proposed_criteria":{"must_have":["tests pass","no warning"]}}' -- parser"#,
         ),
         (
             "m",
             &["as agreed", "Tab", "Space"],
+            r#"conveyor manager-ack '--expect-version=4' '--from-stdin={"supervision_contract":"as agreed","will_not_edit_project_files":true}' -- parser"#,
+        ),
+        (
+            "m",
+            &["as agreed", "Tab", "Space", "Space"],
             r#"conveyor manager-ack '--expect-version=4' '--from-stdin={"supervision_contract":"as agreed","will_not_edit_project_files":false}' -- parser"#,
+        ),
+        // Nothing is promised that nobody has said.
+        (
+            "m",
+            &["as agreed"],
+            r#"conveyor manager-ack '--expect-version=4' '--from-stdin={"supervision_contract":"as agreed"}' -- parser"#,
         ),
         (
             "h",

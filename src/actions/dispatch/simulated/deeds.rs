@@ -246,7 +246,7 @@ impl Deed {
             }
             Self::Deregister { seat } => {
                 let name = stage.state().world.seats[seat].name.clone();
-                if (Deregister { session: name }).run(cx).is_ok() {
+                if (Deregister { session: name, expect: None }).run(cx).is_ok() {
                     let world = &mut stage.state().world;
                     world.count("session deregistered");
                     world.seats[seat].is_deregistered = true;

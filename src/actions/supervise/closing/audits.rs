@@ -7,7 +7,7 @@ use crate::{
     base::Result,
     model::{
         session::Role,
-        supervision::{CriteriaSummary, CriterionStatus, evidence::Backing},
+        supervision::{CriteriaSummary, CriterionStatus, acknowledgement_fault, evidence::Backing},
         task::Task,
     },
     store::{self, Read, acknowledgements::TaskAck, criteria::Criterion},
@@ -65,6 +65,9 @@ pub(super) struct AckAudit {
     pub(super) require_acks: bool,
     /// Why, each role by itself.
     pub(super) stale_reasons: Vec<String>,
+    /// The same for a reader.
+    #[serde(skip)]
+    pub(super) told: Vec<String>,
     pub(super) worker_ack_id: Option<i64>,
 }
 
@@ -76,6 +79,7 @@ impl AckAudit {
             ok: true,
             require_acks: is_required,
             stale_reasons: Vec::new(),
+            told: Vec::new(),
             worker_ack_id: None,
         };
         for role in [Role::Worker, Role::Manager] {
@@ -88,6 +92,8 @@ impl AckAudit {
             if !reasons.is_empty() {
                 audit.missing.push(role);
                 audit.stale_reasons.push(format!("{role}: {}", reasons.join(", ")));
+                let words: Vec<&str> = reasons.into_iter().map(acknowledgement_fault).collect();
+                audit.told.push(format!("{role}: {}", words.join(", ")));
             }
         }
         audit.ok = audit.missing.is_empty();

@@ -14,8 +14,8 @@ use crate::{
     actions::{
         Context,
         caller::{self, Origin},
-        dispatch::{WAITING, close_waiting},
-        lookup,
+        dispatch::{BEGUN, WAITING, close_waiting},
+        expected, lookup,
         supervise::{decisions, epilogue::Folder, programs::Programs, texts},
     },
     base::{Error, Kind, Moment, Result},
@@ -141,7 +141,7 @@ pub(super) fn close(cx: &Context, reference: &str, orders: &Orders<'_>) -> Resul
 fn check_again(origin: &Origin, task: &Task, orders: &Orders<'_>) -> Result<()> {
     if task.state != orders.ends_as() {
         let how = if orders.finish.is_some() { "stop-task" } else { "finish-task" };
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word()))
+        return Err(lookup::has_ended(task)
             .hint(format!("`conveyor {how} {} --stop-worker` stops what it left running", task.name)));
     }
     if orders.stops_something() && *origin != Origin::Operator {
@@ -169,9 +169,12 @@ impl Ending<'_> {
     fn end(&self, w: &Write<'_>, captures: &Captures) -> Result<Left> {
         let Self { cx, origin, orders, task, reason, .. } = *self;
         let now = cx.moment();
+        let asked = store::continuations::questions(w.read(), Some(&task.id), /*all*/ false)?;
+        let counted = store::deliveries::left_of(w.read(), &task.id)?.with_the_task(asked.len() as u64);
+        expected::check(orders.end.expect.as_ref(), &counted, &format!("task \"{}\"", task.name))?;
         let source = json!({"decision_id": orders.end.decision_id, "source": orders.verb()});
         let decision = decisions::record(cx, w, origin, task, Deciding::Stop, reason, None, &source)?;
-        let mut left = Left { final_decision_id: decision.id, ..Left::default() };
+        let mut left = Left { counted: Some(counted), final_decision_id: decision.id, ..Left::default() };
         let ended = if orders.finish.is_some() { "finished" } else { "stopped" };
         let why = format!("its task was {ended} by {}", origin.words());
         take_back(w, task, &why, &now, &mut left)?;
@@ -179,7 +182,6 @@ impl Ending<'_> {
             end_binding(w, &binding, &now, &mut left)?;
         }
         settle(w, task, &why, &now, &mut left)?;
-        let asked = store::continuations::questions(w.read(), Some(&task.id), /*all*/ false)?;
         left.open_questions = asked.into_iter().map(|question| question.id).collect();
         store::dispatchers::resume(w, &task.id)?;
         left.stopping_dispatchers = store::dispatchers::request_stop_of_task(w, &task.id, now.wall)?;
@@ -221,8 +223,7 @@ fn take_back(w: &Write<'_>, task: &Task, why: &str, now: &Moment, left: &mut Lef
     let waiting = store::commands::list(w.read(), &filter, 0)?;
     let closed = close_waiting(w, waiting, Phase::Cancelled, why, now)?;
     left.cancelled_commands = closed.commands;
-    let begun = [Phase::Started, Phase::Staged, Phase::Submitted, Phase::Ambiguous];
-    let filter = store::commands::Filter { phases: &begun, ..filter };
+    let filter = store::commands::Filter { phases: &BEGUN, ..filter };
     left.in_flight_commands = store::commands::list(w.read(), &filter, 0)?
         .into_iter()
         .map(|command| command.id)

@@ -108,8 +108,8 @@ pub(super) fn look(
     // What an operator does is the decision.
     let wants = wanted(orders.end.strict_decisions, is_strict && *origin != Origin::Operator);
     gates.extend(wants.map(|wants| {
-        let faults = decision.warnings.iter().map(|fault| fault.to_string()).collect();
-        GateCheck::new(Gate::Decision, wants, faults).leading_to(|| next.decision())
+        let faults = decision.warnings.iter().map(|fault| (fault.to_string(), fault.words().to_owned())).collect();
+        GateCheck::worded(Gate::Decision, wants, faults).leading_to(|| next.decision())
     }));
     let Some(finish) = orders.finish else {
         return Ok(Looked { gates, criteria: None, acks: None, epilogue: None, decision });
@@ -140,25 +140,46 @@ pub(super) fn look(
     let wants = wanted(finish.require_acks, terms.is_some_and(|terms| terms.require_acks));
     let acks = AckAudit::of(r, task, wants.is_some())?;
     gates.extend(wants.map(|wants| {
-        let gate = GateCheck::new(Gate::Acknowledgements, wants, acks.stale_reasons.clone());
+        let told = acks.stale_reasons.iter().cloned().zip(acks.told.iter().cloned()).collect();
+        let gate = GateCheck::worded(Gate::Acknowledgements, wants, told);
         gate.leading_to(|| next.acknowledgements(&acks.missing))
     }));
     let epilogue = Status::of(r, task, looking.config.as_ref(), &outside.folder)?;
     let wants = wanted(finish.require_epilogue, !epilogue.required_steps.is_empty());
     gates.extend(wants.map(|wants| {
         let open = epilogue.steps.iter().filter(|step| !step.ok);
-        let mut reasons: Vec<String> =
-            open.map(|step| format!("{}: {}", step.step_name, step.reasons.join("; "))).collect();
+        let mut reasons: Vec<(String, String)> = open
+            .map(|step| {
+                let words = step.reasons.iter().map(|reason| in_words(reason)).collect::<Vec<_>>().join("; ");
+                let name = step.step_name;
+                (format!("{name}: {}", step.reasons.join("; ")), format!("{name}: {words}"))
+            })
+            .collect();
         if epilogue.required_steps.is_empty() {
-            reasons.push("no closing step is configured".to_owned());
+            reasons.push(plainly("no closing step is configured".to_owned()));
         }
-        GateCheck::new(Gate::Epilogue, wants, reasons).leading_to(|| next.epilogue(&epilogue.missing_or_incomplete))
+        GateCheck::worded(Gate::Epilogue, wants, reasons).leading_to(|| next.epilogue(&epilogue.missing_or_incomplete))
     }));
     if finish.require_transcript_segment {
         let gate = GateCheck::new(Gate::Transcript, Wants::Flag, outside.uncaptured.clone());
         gates.push(gate.leading_to(|| next.transcript()));
     }
     Ok(Looked { gates, criteria: Some(audit), acks: Some(acks), epilogue: Some(epilogue), decision })
+}
+
+/// What a step says is in its way, for a reader: a handoff's fault is a code.
+fn in_words(reason: &str) -> &str {
+    reason.parse().map_or(reason, |code: GateReason| code.words())
+}
+
+/// What is in words already.
+fn plainly(words: String) -> (String, String) {
+    (words.clone(), words)
+}
+
+/// A code behind what it is about.
+fn about(what: &str, reason: GateReason) -> (String, String) {
+    (format!("{what}: {reason}"), format!("{what}: {}", reason.words()))
 }
 
 /// Who wants a gate: the terms, whatever the command line says, else the command line.
@@ -179,25 +200,26 @@ impl Looking<'_> {
         let Self { r, origin, orders, task, .. } = self;
         let mut reasons = Vec::new();
         if let Err(error) = gate::supervises(*r, origin, task, "end it") {
-            reasons.push(error.to_string());
+            reasons.push(plainly(error.to_string()));
         } else if **origin != Origin::Operator {
             if self.config.is_none() {
-                reasons.push(GateReason::MissingManagerConfig.to_string());
+                let reason = GateReason::MissingManagerConfig;
+                reasons.push((reason.to_string(), reason.words().to_owned()));
             }
             let stops = orders.end.stop_worker || orders.finish.is_none();
             let missing = ManagerConfig::missing(self.config.as_ref(), &[Permission::Stop]);
             if stops && !missing.is_empty() {
-                reasons.push(format!("{}: {}", Permission::Stop, GateReason::PermissionNotEnabled));
+                reasons.push(about(Permission::Stop.as_str(), GateReason::PermissionNotEnabled));
             }
             if orders.end.stop_manager {
-                reasons.push(format!("to stop the manager: {}", GateReason::OnlyAnOperator));
+                reasons.push(about("to stop the manager", GateReason::OnlyAnOperator));
             }
         }
         let may = reasons.is_empty();
         if version(store::bindings::newest_of_task(*r, &task.id)?.as_ref()) != self.outside.binding {
-            reasons.push("the binding was changed while it was looked at: run it again".to_owned());
+            reasons.push(plainly("the binding was changed while it was looked at: run it again".to_owned()));
         }
-        let gate = GateCheck::new(Gate::Permission, Wants::Always, reasons);
+        let gate = GateCheck::worded(Gate::Permission, Wants::Always, reasons);
         Ok(gate.leading_to(|| if may { vec![self.next.again()] } else { self.next.permission() }))
     }
 

@@ -18,6 +18,7 @@ use crate::{
     },
     base::{Kind, Result, text::counted},
     model::{
+        counts::Counts,
         session::Role,
         supervision::GateCheck,
         task::{Task, TaskEnd, TaskState},
@@ -30,6 +31,7 @@ use crate::{
 pub(super) struct Left {
     pub(super) binding_id: Option<String>,
     pub(super) cancelled_commands: Vec<String>,
+    pub(super) counted: Option<Counts>,
     pub(super) final_decision_id: i64,
     pub(super) in_flight_commands: Vec<String>,
     pub(super) open_questions: Vec<i64>,
@@ -48,6 +50,8 @@ pub struct Closed {
     binding_id: Option<String>,
     /// Messages that were taken back.
     cancelled_commands: Vec<String>,
+    /// What goes with it, as `--expect` takes it; none unless it ends now.
+    counted: Option<Counts>,
     dry_run: bool,
     /// When and how the task ended; none while it is open.
     end: Option<TaskEnd>,
@@ -112,6 +116,7 @@ impl Closed {
             already_done_followup: false,
             binding_id: None,
             cancelled_commands: Vec::new(),
+            counted: None,
             dry_run: cx.dry_run(),
             end: task.end.clone(),
             final_ack_audit: looked.acks,
@@ -153,6 +158,7 @@ impl Closed {
     pub(super) fn ended(&mut self, left: Left, reason: &str) {
         let Left { binding_id, cancelled_commands, final_decision_id, in_flight_commands, .. } = left;
         self.binding_id = binding_id;
+        self.counted = left.counted;
         self.cancelled_commands = cancelled_commands;
         self.final_decision_id = Some(final_decision_id);
         self.in_flight_commands = in_flight_commands;
@@ -207,7 +213,7 @@ impl Outcome for Closed {
         for gate in &self.gates {
             let who = gate.asked_by().map(|who| format!(" (asked for by {who})")).unwrap_or_default();
             writeln!(out, "{}{who}", gate.words())?;
-            gate.reasons.iter().chain(&gate.notes).try_for_each(|line| writeln!(out, "     {line}"))?;
+            gate.told.iter().chain(&gate.notes).try_for_each(|line| writeln!(out, "     {line}"))?;
             gate.next.iter().try_for_each(|line| writeln!(out, "     next: {line}"))?;
         }
         self.instead.iter().try_for_each(|line| writeln!(out, "{line}"))?;

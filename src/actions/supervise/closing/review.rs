@@ -23,8 +23,6 @@ use crate::{
 /// How a task stands that could be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskReview {
-    /// What the end was to be: flags add to the gates.
-    pub end: EndArgs,
     /// The gates, in their order.
     pub gates: Vec<GateCheck>,
 }
@@ -69,7 +67,7 @@ pub fn task_review(cx: &Context, task_id: &str, end: &EndArgs) -> Result<TaskRev
         let task = lookup::task(r, task_id)?;
         Ok::<_, Error>(gates::look(cx, r, &origin, &orders, &task, &outside)?.gates)
     })?;
-    Ok(TaskReview { end: finish.end, gates })
+    Ok(TaskReview { gates })
 }
 
 /// What was asked for in a task, and what was shown for it.

@@ -228,9 +228,7 @@ fn work<'a>(
     step: Step,
 ) -> Result<Work<'a>> {
     let task = lookup::task(r, &args.task)?;
-    if !task.state.is_open() {
-        return Err(Error::refused(format!("task \"{}\" is already {}", task.name, task.word())));
-    }
+    lookup::check_open(&task)?;
     gate::supervises(r, origin, &task, "run its closing steps")?;
     let config = store::manager_configs::of_task(r, &task.id)?
         .filter(|config| config.terms.epilogues.contains(&step))

@@ -66,7 +66,7 @@ pub fn quiet() -> Deliveries {
         inboxes: Vec::new(),
         questions: Vec::new(),
         left: Vec::new(),
-        waiting_for: Default::default(),
+        awaiting: Default::default(),
     }
 }
 
@@ -150,7 +150,16 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
 pub fn left_over() -> Deliveries {
     let examples = vec![nudge(1, Phase::Queued, 700, "one"), nudge(2, Phase::Queued, 600, "two")];
     let task_id = "task-parser".to_owned();
-    let left = LeftOver { task_id, taken_back: 263, reports: 1, under_way: 2, bound: 262, examples };
+    let left = LeftOver {
+        task_id,
+        taken_back: 263,
+        reports: 1,
+        under_way: 2,
+        bound: 262,
+        bound_under_way: 1,
+        bound_unread: 1,
+        examples,
+    };
     Deliveries { questions: vec![put()], left: vec![left], ..quiet() }
 }
 

@@ -3,8 +3,8 @@
 use super::fleet::{ago, board};
 use crate::{
     actions::{
-        AckWords, Differing, EndArgs, FileStatus, FileView, Judged, PolicyAck, PolicyReviewer, RecordedAck,
-        RecordedDecision, RecordedHandoff, RecordedRound, ShownCriterion, TaskPolicy, TaskRecord, TaskReview,
+        AckWords, Differing, FileStatus, FileView, Judged, PolicyAck, PolicyReviewer, RecordedAck, RecordedDecision,
+        RecordedHandoff, RecordedRound, ShownCriterion, TaskPolicy, TaskRecord, TaskReview,
     },
     model::{
         board::EventRow,
@@ -141,11 +141,11 @@ pub fn pane() -> PaneText {
 pub fn review(is_met: bool) -> TaskReview {
     let gate = |gate: Gate, wanted_by: Wants, reasons: &[&str], next: &[&str]| {
         let reasons = if is_met { &[][..] } else { reasons };
-        let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
-        GateCheck::new(gate, wanted_by, reasons).leading_to(|| next.iter().map(|step| (*step).to_owned()).collect())
+        let worded = |reason: &&str| ((*reason).to_owned(), reason.replace("missing", "nothing was said"));
+        GateCheck::worded(gate, wanted_by, reasons.iter().map(worded).collect())
+            .leading_to(|| next.iter().map(|step| (*step).to_owned()).collect())
     };
     TaskReview {
-        end: EndArgs::default(),
         gates: vec![
             gate(Gate::Permission, Wants::Always, &[], &[]),
             gate(
