@@ -33,6 +33,7 @@ mod message;
 mod messages;
 mod mouse;
 mod moving;
+mod needing;
 mod operator;
 mod over;
 mod pair;

@@ -15,7 +15,7 @@ fn opened(terms: &[&str]) -> Option<(World, Terminal)> {
     terminal.conveyor("--no-dispatch");
     terminal.wait_for("1 Fleet");
     terminal.press(&["2"]);
-    terminal.wait_for("P policy");
+    terminal.wait_for("P terms");
     terminal.press(&["R"]);
     terminal.wait_for("on record: parser");
     terminal.wait_for("nobody has proposed anything");

@@ -92,7 +92,7 @@ pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<
 fn by_key(app: &App, gate: Gate) -> Option<String> {
     let key = |intent| app.key_in(Place::Finish, intent);
     match gate {
-        Gate::Criteria => Some(format!("press {}: satisfy, accept, put off or drop them there", key(Intent::Criteria))),
+        Gate::Criteria => Some(format!("press {}: satisfy, accept, defer or reject them there", key(Intent::Criteria))),
         Gate::Acknowledgements => {
             let form = |intent| app.key_in(Place::Record, intent);
             let (worker, manager) = (form(Intent::WorkerAck), form(Intent::ManagerAck));
@@ -168,6 +168,9 @@ pub(super) fn proofs(criteria: &[ShownCriterion], width: usize) -> Vec<(Part, St
         };
         let word = if one.backing == Some(Backing::Operator) { " on the operator's word" } else { "" };
         text(part, &format!("#{} {}{word}: ", one.id, one.status), &one.text);
+        if let Some(why) = &one.why {
+            text(Part::Dim, "   why: ", why);
+        }
         if let Some(proof) = &one.proof {
             text(Part::Dim, "   said: ", proof);
         }

@@ -307,7 +307,7 @@ fn adopting_lists_what_runs_and_takes_what_is_checked() {
         )
     };
     press(&mut app, "Tab Space");
-    assert!(screen(&app).contains("discover --adopt '--role=manager'"), "{}", screen(&app));
+    assert!(screen(&app).contains("'--role=manager'"), "{}", screen(&app));
     press(&mut app, "Esc");
     press(&mut app, "D");
     update(&mut app, Msg::Unregistered(Ok(unregistered())));

@@ -204,7 +204,7 @@ fn a_receipt_climbs_as_the_ledger_does() {
 
     deliver(&mut app, Phase::Queued, |_| {});
     assert!(screen(&app).contains("waits      for its turn"), "{}", screen(&app));
-    assert!(heading(&app).contains(" nudge to w1: waits "), "{}", heading(&app));
+    assert!(heading(&app).contains(" nudge to w1: queued "), "{}", heading(&app));
     assert!(!screen(&app).contains("queued nudge_worker command"), "how it stood then is over: {}", screen(&app));
     deliver(&mut app, Phase::Started, |_| {});
     assert!(heading(&app).contains(" nudge to w1: on its way, not proven yet "), "{}", heading(&app));
@@ -350,7 +350,7 @@ fn what_was_given_up_is_queued_again_and_what_waits_is_taken_back_after_a_questi
     assert_eq!(app.screen, Screen::Inbox);
     assert_eq!(app.inbox_view.list.id.as_deref(), Some("command-3"), "what has to be decided stands first");
     assert!(press(&mut app, "R").is_empty());
-    assert!(screen(&app).contains("Queue the nudge to w1 again? It was given up: expired."), "{}", screen(&app));
+    assert!(screen(&app).contains("Queue the nudge to w1 again? Its time ran out before"), "{}", screen(&app));
     assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch retry -- command-3"]);
     assert!(press(&mut app, "X").is_empty());
     assert!(screen(&app).contains("only what is queued can be taken back"));
