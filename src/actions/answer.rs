@@ -543,8 +543,9 @@ impl Outcome for Answers {
                 let ended = proof.is_some_and(|proof| !proof["turn_aborted"].is_null());
                 let condition = word("condition").parse().unwrap_or(Condition::Unknown);
                 let after = match condition {
+                    // That is what this answer does there, and no failure.
+                    _ if ended => format!("that has ended the turn of {session}, which waits for a message now"),
                     // What still tells of the question that is gone, a title for one, says nothing of what came after it.
-                    Condition::Blocked if !is("asks_more") && ended => "its turn has ended".to_owned(),
                     Condition::Blocked if !is("asks_more") => format!("what {session} does since was not seen yet"),
                     _ => format!("right after that {session} {}: {}", past_predicate(condition.word()), word("reason")),
                 };

@@ -306,6 +306,11 @@ fn sent(json: &serde_json::Value) -> Vec<Sent> {
 fn answered(json: &serde_json::Value) -> Option<String> {
     let is_answer = json.get("outcome")?.as_str()? == AnswerOutcome::Answered.as_str();
     json.get("decision").filter(|decision| is_answer && !decision.is_null())?;
+    // With the turn everything has ended that was going on.
+    let has_ended = json.pointer("/proof/turn_aborted").is_some_and(|end| !end.is_null());
+    if has_ended {
+        return None;
+    }
     Some(json.get("session")?.as_str()?.to_owned())
 }
 

@@ -378,6 +378,14 @@ fn the_receipt_of_an_answer_follows_what_the_session_does() {
     update(&mut app, Msg::Board(Ok(goes_on)));
     let shown = screen(&app);
     assert!(shown.contains("now: w1 is working since 7s: its turn runs") && !shown.contains("w1 needs you"), "{shown}");
+    // Where the answer has ended the turn, that is its outcome: no failure that came afterwards.
+    press(&mut app, "Esc y");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL)]);
+    press(&mut app, "1 y");
+    let mut ended = answered("answered");
+    ended.json["proof"] = json!({"turn_aborted": {"byte_offset": 7}});
+    finish(&mut app, Ok(ended));
+    assert!(!screen(&app).contains("now: w1"), "{}", screen(&app));
     // What was not answered is followed nowhere.
     press(&mut app, "Esc y");
     arrive(&mut app, vec![asks("make install", Verdict::ALL)]);

@@ -524,3 +524,31 @@ fn a_message_of_a_stopped_task_says_what_happened_when_and_by_whom() {
     let shown = one_line(&app);
     assert!(shown.contains("taken back: its task was stopped by the operator"), "{shown}");
 }
+
+#[test]
+fn what_can_be_decided_about_a_message_stands_first_among_the_keys() {
+    for (width, height) in [(80, 24), (50, 20)] {
+        for screen_key in ["4", "5"] {
+            let mut app = app_with_messages(width, height);
+            press(&mut app, screen_key);
+            let mut seen = 0;
+            for _ in 0..12 {
+                let phase = crate::tui::screen::selected_command(&app).map(|row| row.phase);
+                let frame = screen(&app);
+                let footer = frame.lines().last().unwrap_or_default();
+                match phase {
+                    Some(Phase::Queued) => assert!(footer.starts_with(" X take back "), "{frame}"),
+                    Some(phase) if phase.is_dead_letter() => assert!(footer.starts_with(" R retry "), "{frame}"),
+                    _ => continue_down(&mut app),
+                }
+                seen += usize::from(phase.is_some());
+                press(&mut app, "j");
+            }
+            assert!(seen > 1, "{screen_key} at {width}");
+        }
+    }
+}
+
+fn continue_down(app: &mut App) {
+    assert!(!screen(app).lines().last().unwrap_or_default().contains("take back"), "{}", screen(app));
+}
