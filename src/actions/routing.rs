@@ -11,13 +11,13 @@ use super::Context;
 use crate::{
     base::{Moment, Result},
     model::{
-        delivery::{CommandKind, Disposition, SignalKind},
+        delivery::{CommandKind, Disposition, Phase, SignalKind},
         session::{Registration, Session},
         task::Binding,
     },
     store::{
         self, Store, Write, audit,
-        commands::{Enqueued, NewCommand, OWN_KEYS},
+        commands::{NewCommand, OWN_KEYS},
         inbox, signals,
     },
 };
@@ -223,8 +223,9 @@ impl<'a> Route<'a> {
         Ok(notification_id)
     }
 
-    /// Queues a word to the manager that something lies in its inbox, once for what lies there, and anew when the last
-    /// word was given up. What lies there may have grown by the time it reads it, so the word says no more than that.
+    /// Queues a word to the manager that something lies in its inbox. One that is on its way tells of what is added by
+    /// then, too, and one that was given up begins anew; when it has arrived, and nothing was read since, what is new
+    /// is worth another. What lies there may have grown by the time it reads it, so the word says no more than that.
     pub(super) fn wake(
         &self,
         cx: &Context,
@@ -234,8 +235,19 @@ impl<'a> Route<'a> {
         correlation_id: &str,
         now: &Moment,
     ) -> Result<()> {
+        let last = store::commands::last_of_correlation(w.read(), correlation_id)?;
+        let key = match last {
+            None => format!("{OWN_KEYS}wake:{notification_id}"),
+            Some(word) if word.phase.is_dead_letter() => {
+                store::commands::requeue(w, &word, None, "another turn has ended since it was given up", now)?;
+                return Ok(());
+            }
+            Some(word) if matches!(word.phase, Phase::Done | Phase::Cancelled) => {
+                format!("{OWN_KEYS}wake:{notification_id}:after:{}", word.id)
+            }
+            Some(_) => return Ok(()),
+        };
         let id = cx.fresh_id("command");
-        let key = format!("{OWN_KEYS}wake:{notification_id}");
         let payload = json!({"message": sentence, "notification_id": notification_id});
         let new = NewCommand {
             id: &id,
@@ -253,11 +265,7 @@ impl<'a> Route<'a> {
             max_attempts: MAX_WAKES,
             payload: &payload,
         };
-        if let Enqueued::Repeated(word) = store::commands::enqueue(w, &new, u64::MAX, now)?
-            && word.phase.is_dead_letter()
-        {
-            store::commands::requeue(w, &word, None, "another turn has ended since it was given up", now)?;
-        }
+        store::commands::enqueue(w, &new, u64::MAX, now)?;
         Ok(())
     }
 

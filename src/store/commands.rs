@@ -92,6 +92,15 @@ pub fn of_correlation(r: Read<'_>, correlation_id: &str, limit: u32) -> Result<V
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The last command under this correlation id.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn last_of_correlation(r: Read<'_>, correlation_id: &str) -> Result<Option<Command>> {
+    let sql = format!("select {COLUMNS} from commands where correlation_id = :id order by seq desc limit 1");
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": correlation_id }, command).optional()?)
+}
+
 /// The command that was accepted under this key. Keys belong to a task, or to the target of a command without one.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ mod handing;
 mod unseen;
 
 pub use handing::{consume, give_back, give_up, lease_next, mark_read, revive, withdraw};
-pub use unseen::{consumed_at, is_unseen, is_waiting, renew, settle_task, settle_unseen, unseen_about_turns};
+pub use unseen::{consumed_at, is_waiting, moot, renew, settle_task, settle_unseen, unseen_about_turns};
 
 /// How often an item is handed out without a confirmation before it is given up.
 pub const MOST_HANDOUTS: i64 = 10;

@@ -79,6 +79,41 @@ fn news_before_the_manager_has_looked_is_added_to_the_same_message() {
     assert_eq!(signals, (31, 31), "every end of a turn is on record with the message that tells it");
 }
 
+/// A manager that was woken and has not looked is woken again when its worker has news, and not while a word to it is
+/// on its way.
+#[test]
+fn a_manager_that_did_not_look_is_woken_by_the_next_end_of_a_turn() {
+    let pair = Pair::new();
+    let words = || -> Vec<(String, String)> {
+        let sql = pair.sql();
+        let mut statement = sql
+            .prepare("select phase, correlation_id from commands where type = 'worker_task_complete' order by seq")
+            .unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let phases = || words().into_iter().map(|(phase, _)| phase).collect::<Vec<_>>();
+    pair.sql().execute("update sessions set codex_session_id = 'thread-m' where name = 'm1'", []).unwrap();
+    pair.answer("turn-1", "one");
+    dispatch(&pair);
+    pair.answer("turn-2", "two");
+    dispatch(&pair);
+    assert_eq!(phases(), ["queued"], "it tells of both");
+    for (number, end) in ["done", "cancelled"].into_iter().enumerate() {
+        let ended = "update commands set phase = ?1, state = 'succeeded' where phase = 'queued'";
+        pair.sql().execute(ended, [end]).unwrap();
+        dispatch(&pair);
+        assert_eq!(words().len(), number + 1, "nothing is new");
+        pair.answer(&format!("turn-{}", number + 3), "more");
+        dispatch(&pair);
+        pair.answer(&format!("turn-{}a", number + 3), "and more");
+        dispatch(&pair);
+        assert_eq!((words().len(), phases().pop().unwrap()), (number + 2, "queued".to_owned()), "{:?}", words());
+    }
+    assert_eq!(pair.inbox().len(), 1, "one message waits");
+    assert!(words().windows(2).all(|pair| pair[0].1 == pair[1].1), "one chain: {:?}", words());
+}
+
 #[test]
 fn what_happened_before_the_binding_is_nobody_s_news() {
     let pair = Pair::new();

@@ -46,8 +46,8 @@ pub(super) struct Around {
     pub(super) source: Option<Session>,
     pub(super) task: Option<Task>,
     binding_in_force: Option<String>,
-    /// What the command tells about was seen, or is gone.
-    is_moot: bool,
+    /// Why nobody has to be told of what the command tells about any more.
+    moot: Option<&'static str>,
     /// Nothing of its task's budget is left for it.
     is_over_budget: bool,
     /// What the terms of its task say about the permission that it needs.
@@ -119,13 +119,13 @@ impl Known {
             Some(id) => self.session(r, id)?,
             None => None,
         };
-        let is_moot = match command.payload["notification_id"].as_i64() {
-            Some(id) => !inbox::is_unseen(r, id)?,
-            None => false,
+        let moot = match command.payload["notification_id"].as_i64() {
+            Some(id) => inbox::moot(r, id)?,
+            None => None,
         };
         let is_over_budget = store::budgets::exhausted(r, command)?.is_some();
         let permission = PermissionCheck::of(r, command)?;
-        Ok(Around { target, source, task, binding_in_force, is_moot, is_over_budget, permission })
+        Ok(Around { target, source, task, binding_in_force, moot, is_over_budget, permission })
     }
 }
 
@@ -137,8 +137,8 @@ impl Around {
 
     /// What was true when the command was accepted is looked at again now.
     pub(super) fn verdict(&self, command: &Command) -> Verdict {
-        if self.is_moot {
-            return Verdict::Over(Phase::Cancelled, "its reader has seen it already");
+        if let Some(why) = self.moot {
+            return Verdict::Over(Phase::Cancelled, why);
         }
         if self.target.as_ref().is_none_or(|target| target.state == Registration::Gone) {
             return Verdict::Over(Phase::Failed, TARGET_GONE);

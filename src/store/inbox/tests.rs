@@ -191,3 +191,23 @@ fn the_questions_of_a_reader_use_their_indexes() {
     let dead = plan(&format!("select count(*) from routed_notifications as n where {MINE} and {dead}"));
     assert!(dead.contains("routed_notifications_dead"), "{dead}");
 }
+
+#[test]
+fn why_nobody_has_to_be_told_of_an_item_is_what_became_of_it() {
+    let (store, clock) = inbox_of(3);
+    let moot = |id| store.read(|r| moot(r, id)).unwrap();
+    assert_eq!([1, 2, 3].map(moot), [None; 3], "they wait unseen");
+    store
+        .write(|w| {
+            mark_read(w, &[1], clock.now())?;
+            settle_unseen(w, 2, "its question closed before anybody read it")
+        })
+        .unwrap();
+    let reasons = [
+        Some("its reader has seen it already"),
+        Some("its message was taken back before anybody read it"),
+        None,
+        Some("its message is in no inbox"),
+    ];
+    assert_eq!([1, 2, 3, 4].map(moot), reasons);
+}

@@ -6,16 +6,22 @@ use serde_json::Value;
 use super::{ITEM, Item, Read, Result, Write, convert, item};
 use crate::base::{Moment, Timestamp};
 
-/// Whether an item waits that its session has not seen.
+/// Why nobody has to be told of an item any more; none while it waits unseen.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn is_unseen(r: Read<'_>, id: i64) -> Result<bool> {
+pub fn moot(r: Read<'_>, id: i64) -> Result<Option<&'static str>> {
     let mut statement = r.connection.prepare_cached(
-        "select count(*) from routed_notifications
-         where id = :id and state = 'delivered' and read_at is null and consumed_at is null",
+        "select state = 'delivered' as waits, read_at is not null or consumed_at is not null as seen
+         from routed_notifications where id = :id",
     )?;
-    Ok(statement.query_row(named_params! { ":id": id }, |row| row.get::<_, i64>(0))? == 1)
+    let found = statement.query_row(named_params! { ":id": id }, |row| Ok((row.get("waits")?, row.get("seen")?)));
+    Ok(match found.optional()? {
+        Some((_, true)) => Some("its reader has seen it already"),
+        Some((true, false)) => None,
+        Some((false, false)) => Some("its message was taken back before anybody read it"),
+        None => Some("its message is in no inbox"),
+    })
 }
 
 /// Whether an item waits that its session has not confirmed.

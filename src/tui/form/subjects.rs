@@ -455,5 +455,8 @@ pub fn active(row: &TaskRow) -> Option<(&str, &str)> {
 
 /// Whether a session may have come to its end, as far as known; `resume` looks for itself.
 pub fn may_have_ended(row: &SessionRow) -> bool {
-    row.registration == Registration::Gone || matches!(row.judgement.condition, Condition::Aborted | Condition::Unknown)
+    let judgement = &row.judgement;
+    let shows_no_life =
+        matches!(judgement.condition, Condition::Aborted | Condition::Unknown) && !judgement.is_still_there();
+    row.registration == Registration::Gone || shows_no_life
 }

@@ -276,7 +276,7 @@ pub const BINDINGS: &[Binding] = &[
     moves(Place::Input, &[k(Esc)], Intent::Back, "leave", "leave it as it was"),
     moves(Place::Input, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the last character"),
     moves(Place::Input, &[ctrl('u')], Intent::EraseAll, "clear", "delete everything typed"),
-    moves(Place::Message, &[k(Enter)], Intent::Accept, "queue", "queue the message"),
+    moves(Place::Message, &[k(Enter), ctrl('s')], Intent::Accept, "queue", "queue the message"),
     moves(Place::Message, &[ctrl('j')], Intent::LineBreak, "new line", "begin a new line"),
     moves(Place::Message, &[k(Esc)], Intent::Back, "leave", "leave it; what was typed comes back"),
     moves(Place::Message, &[k(Backspace), ctrl('h')], Intent::Erase, "erase", "delete the character before the cursor"),

@@ -93,8 +93,8 @@ pub(super) fn keys(app: &App, width: usize) -> Vec<Line<'static>> {
 }
 
 /// What stands in the task's detail when nothing is asked for.
-pub(super) fn how_to_add(app: &App, task: &str) -> Option<String> {
+pub(super) fn how_to_add(app: &App) -> Option<String> {
     let key = app.key_that(Intent::Criteria, "opens them")?;
     let adds = app.key_in(Place::Criteria, Intent::AddCriterion);
-    Some(format!("{key}, {adds} adds one there: {}", command_line(app, &adding(task))))
+    Some(format!("{key}, {adds} adds one there"))
 }

@@ -35,6 +35,9 @@ use crate::{
 /// Lines, each in one style.
 type Lines = Vec<(Part, String)>;
 
+/// Lines of the goal that stand at the top; a longer one is shown whole below.
+const GOAL_SHOWN: usize = 2;
+
 /// Lines of each inbox.
 const ITEMS_SHOWN: usize = 5;
 
@@ -253,12 +256,19 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
         let text = format!("ended {} ago by {}: {}", ago(Some(end.at), app.now), end.by, one_line(&end.reason));
         lines.extend(wrap(&text, width, 10).into_iter().map(|line| (state_part(task), line)));
     }
-    // What it is held to comes first: on a low screen nothing else may be seen.
+    // What is to be done and what it is held to come first: on a low screen nothing else may be seen.
+    let goal = if task.goal.trim().is_empty() { "none on record" } else { &task.goal };
+    let goal = wrap(&format!("goal: {goal}"), width.saturating_sub(2), GOAL_SHOWN + 1);
+    let is_cut = goal.len() > GOAL_SHOWN;
+    lines.extend(goal.into_iter().take(GOAL_SHOWN).map(|line| (Part::Text, line)));
+    if is_cut && let Some((_, last)) = lines.last_mut() {
+        last.extend([" ", glyphs.cut()]);
+    }
     let (part, criteria) = criteria::line(&row.criteria);
     lines.extend(wrap(&format!("criteria: {criteria}"), width, 5).into_iter().map(|line| (part, line)));
     if row.criteria == CriteriaSummary::default()
         && task.state.is_open()
-        && let Some(how) = criteria_list::how_to_add(app, &task.name)
+        && let Some(how) = criteria_list::how_to_add(app)
     {
         lines.extend(wrap(&how, width, 5).into_iter().map(|line| (Part::Dim, line)));
     }
@@ -267,7 +277,9 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
         lines.push((Part::Title, title.to_owned()));
         lines.extend(body);
     };
-    section("goal", wrap(&task.goal, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
+    if is_cut {
+        section("goal", wrap(&task.goal, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
+    }
     if let Some(summary) = &task.summary {
         section("summary", wrap(summary, width, 200).into_iter().map(|line| (Part::Text, line)).collect());
     }

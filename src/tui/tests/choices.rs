@@ -147,15 +147,18 @@ fn an_interruption_of_what_does_not_run_says_so_beforehand() {
 
 #[test]
 fn what_still_runs_is_not_resumed_and_the_form_says_so() {
-    // One whose last turn failed may have ended, and is offered; its pane shows that it has not.
     let lives = || vec![reading(Source::Process, Condition::Unknown, "process_alive")];
+    // One whose last turn failed may have ended: what shows life says whether it has.
     let mut app = with("w1", Condition::Aborted, lives());
     press(&mut app, "Z");
-    assert!(line(&app).contains("w1"), "{}", line(&app));
-    assert!(said(&app).contains("w1 is still there") && said(&app).contains("this is refused"), "{}", said(&app));
+    assert!(said(&app).contains("w1 has not ended (failed), and is not resumed"), "{}", screen(&app));
     let mut app = with("w1", Condition::Aborted, Vec::new());
     press(&mut app, "Z");
-    assert_eq!(said(&app), "", "nobody sees it run");
+    assert!(line(&app).contains("w1") && said(&app).is_empty(), "nobody sees it run: {}", line(&app));
+    // It is seen to run while its form is open.
+    let now = with("w1", Condition::Aborted, lives()).board().unwrap().clone();
+    update(&mut app, Msg::Board(Ok(now)));
+    assert!(said(&app).contains("w1 is still there") && said(&app).contains("this is refused"), "{}", said(&app));
     // One that works is not among those to choose from: why stands there.
     let mut app = with("w1", Condition::Busy, lives());
     let mut now = board();
