@@ -212,6 +212,7 @@ fn no_key_is_about_a_session_that_the_filter_hides() {
 fn a_filter_works_while_it_is_typed() {
     let mut app = app(80, 24);
     press(&mut app, "/");
+    assert!(screen(&app).lines().last().is_some_and(|line| line.ends_with("Enter keeps it  Esc undoes it")));
     write(&mut app, "role:man");
     assert!(screen(&app).contains("`man` is no role; roles are worker, manager"));
     assert_eq!(order(&app).len(), 7, "a filter with a fault changes nothing");
