@@ -95,6 +95,9 @@ text_enum! {
 pub struct Answers {
     #[serde(skip)]
     actor: audit::Actor,
+    /// The session that answers; none when the operator does.
+    #[serde(skip)]
+    caller: Option<String>,
     /// Who answers: the session that runs this command, or who else.
     answered_by: String,
     decision: Option<Verdict>,
@@ -150,6 +153,7 @@ impl Action for SessionAnswer {
         let (session, questions) = questions::look(cx, &store, session)?;
         let mut answers = Answers {
             actor: origin.actor(cx),
+            caller: origin.name(),
             answered_by,
             decision: self.decision,
             dry_run: cx.dry_run(),
@@ -228,11 +232,13 @@ fn give(
     mut answers: Answers,
 ) -> Result<Answers> {
     let now = cx.moment();
-    let (by, actor) = (answers.answered_by.clone(), answers.actor);
+    let (by, caller, actor) = (answers.answered_by.clone(), answers.caller.clone(), answers.actor);
     let about = audit::About { task_id: None, session_id: Some(&session.id) };
     let note = |outcome: Option<AnswerOutcome>, reason: Option<&str>, proof: Option<&Value>| {
         json!({
             "answered_by": by,
+            "boot_id": now.boot_id,
+            "caller": caller,
             "decision": verdict,
             "lane": question.source,
             "outcome": outcome,
@@ -240,6 +246,7 @@ fn give(
             "question": question,
             "reason": reason,
             "session": session.name,
+            "uptime": now.uptime,
         })
     };
     let claimed = store.write_durably(|w| {

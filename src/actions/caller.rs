@@ -46,6 +46,15 @@ impl Origin {
         if *self == Self::Hidden { "may be a worker" } else { "is a worker" }
     }
 
+    /// Which session it is, as the audit trail names it; none for the operator.
+    pub(super) fn name(&self) -> Option<String> {
+        match self {
+            Self::Operator => None,
+            Self::Session(session) => Some(session.name.clone()),
+            Self::Hidden => Some(self.words()),
+        }
+    }
+
     /// It in words.
     pub(super) fn words(&self) -> String {
         match self {

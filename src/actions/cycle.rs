@@ -21,6 +21,7 @@ use super::{
 use crate::{
     base::{Error, Kind, Result, Timestamp, text},
     model::{
+        interruption::OnPurpose,
         judge,
         pane::{self, BusyWait},
         progress::{EndKind, Progress},
@@ -148,6 +149,8 @@ struct WorkerReceipt {
     binding_id: String,
     byte_offset: u64,
     completed_at: Option<Timestamp>,
+    /// Who ended it on purpose, and how; none when no one on record did.
+    ended_on_purpose: Option<String>,
     last_agent_message: Option<String>,
     outcome: EndKind,
     source_session_id: String,
@@ -272,7 +275,7 @@ impl Run<'_> {
         })?;
         let warnings = self.store.read(|r| dispatch::health_of(self.cx, r))?.warning.into_iter().collect();
         let manager = ManagerSide { context, judgement: manager_judgement, inbox: mail, warnings };
-        let report = self.report(busy_wait_seconds, ingested, &look, judgement, &progress, manager);
+        let report = self.report(busy_wait_seconds, ingested, &look, judgement, &progress, manager)?;
         let mut status = serde_json::to_value(&report)
             .map_err(|error| Error::new(Kind::Bug, "the cycle cannot be written as JSON").caused_by(error))?;
         // The messages are kept where they lie, not once more with each cycle.
@@ -347,7 +350,7 @@ impl Run<'_> {
         judgement: Judgement,
         progress: &Progress,
         manager: ManagerSide,
-    ) -> CycleReport {
+    ) -> Result<CycleReport> {
         let completed_at = self.cx.now();
         let rollout = progress.reading();
         let last_state_event_at = rollout.at;
@@ -360,7 +363,7 @@ impl Run<'_> {
         if pane_signal.degraded {
             degraded.push("capture_pane_signal");
         }
-        CycleReport {
+        Ok(CycleReport {
             binding_id: self.binding.id.clone(),
             condition: judgement.condition,
             consumed_dispatch_notifications: 0,
@@ -373,7 +376,7 @@ impl Run<'_> {
             last_event_subtype: progress.last_event.as_ref().map(|event| event.label.clone()),
             last_state_event_at,
             manager_alive: manager.judgement.runs(),
-            manager_context: ManagerContext { worker_receipt: self.receipt(progress), ..manager.context },
+            manager_context: ManagerContext { worker_receipt: self.receipt(progress)?, ..manager.context },
             manager_inbox: manager.inbox,
             manager_session: self.manager.name.clone(),
             notable_pane_pattern: pane_signal.notable_pattern.clone(),
@@ -386,7 +389,7 @@ impl Run<'_> {
             worker_alive: judgement.runs(),
             worker_session: self.worker.name.clone(),
             judgement,
-        }
+        })
     }
 
     fn pane_signal(
@@ -441,15 +444,18 @@ impl Run<'_> {
     }
 
     /// The end of the worker's last turn, when it is known to lie within the binding.
-    fn receipt(&self, progress: &Progress) -> Option<WorkerReceipt> {
-        let end = progress.last_end.as_ref()?;
-        if !self.binding.covers(end.at) {
-            return None;
-        }
-        Some(WorkerReceipt {
+    fn receipt(&self, progress: &Progress) -> Result<Option<WorkerReceipt>> {
+        let Some(end) = progress.last_end.as_ref().filter(|end| self.binding.covers(end.at)) else { return Ok(None) };
+        let on_purpose = if end.kind == EndKind::Aborted {
+            self.store.read(|r| audit::on_purpose(r, &self.worker.id, end.into()))?
+        } else {
+            None
+        };
+        Ok(Some(WorkerReceipt {
             binding_id: self.binding.id.clone(),
             byte_offset: end.byte_offset,
             completed_at: end.at,
+            ended_on_purpose: on_purpose.as_ref().map(OnPurpose::words),
             last_agent_message: match &self.blind {
                 Some(round) => end.last_message.as_ref().map(|_| round.words()),
                 None => end.last_message.clone(),
@@ -458,7 +464,7 @@ impl Run<'_> {
             source_session_id: self.worker.id.clone(),
             source_session_name: self.worker.name.clone(),
             turn_id: end.turn_id.clone(),
-        })
+        }))
     }
 
     /// Completes the cycle as failed; the error travels on unchanged.

@@ -501,14 +501,9 @@ impl Run<'_> {
 
     fn note(&self, kind: &str, done: &Interrupted) -> Result<()> {
         let now = self.cx.now();
-        let by = match self.origin {
-            Origin::Operator => None,
-            Origin::Session(caller) => Some(caller.name.clone()),
-            Origin::Hidden => Some(self.origin.words()),
-        };
         let actor = self.origin.actor(self.cx);
         let payload = json!({
-            "caller": by,
+            "caller": self.origin.name(),
             "followup_length": self.followup_length,
             "key": done.key,
             "lane": done.lane,

@@ -12,6 +12,7 @@ use crate::{
     base::{Moment, Result},
     model::{
         delivery::{CommandKind, Disposition, Phase, SignalKind},
+        interruption::{How, OnPurpose},
         session::{Registration, Session},
         task::Binding,
     },
@@ -123,7 +124,22 @@ fn route_batch(
     if signals.is_empty() || !wanted(&route.binding.task_id) {
         return Ok(Vec::new());
     }
-    signals.iter().map(|signal| route.settle(cx, w, signal)).collect()
+    let mut routed = Vec::new();
+    for signal in &signals {
+        // Whoever answers what it asked is about to say whether this end is by that answer.
+        let is_cut_off = signal.kind == SignalKind::TurnAborted;
+        if is_cut_off && audit::is_answering(w.read(), worker_id, &cx.moment())? {
+            break;
+        }
+        routed.push(route.settle(cx, w, signal)?);
+    }
+    Ok(routed)
+}
+
+/// The end of a turn, and who ended it on purpose.
+struct Ended<'a> {
+    signal: &'a signals::Signal,
+    on_purpose: Option<OnPurpose>,
 }
 
 /// A worker, its manager, and who tells the one about the other.
@@ -160,20 +176,21 @@ impl<'a> Route<'a> {
 
     fn settle(&self, cx: &Context, w: &Write<'_>, signal: &signals::Signal) -> Result<Routed> {
         let now = &cx.moment();
+        let ended = &Ended { signal, on_purpose: signals::on_purpose(w.read(), signal)? };
         let mut correlation_id = cx.fresh_id("dispatch");
         let (disposition, notification_id) = if self.binding.covers(signal.at) {
             match inbox::unseen_about_turns(w.read(), &self.binding.id, now)? {
                 Some(unseen) => {
-                    let payload = self.payload(cx, signal, Some(&unseen.payload));
+                    let payload = self.payload(cx, ended, Some(&unseen.payload));
                     let kind = signal.kind.as_str();
-                    inbox::renew(w, unseen.id, kind, signal.id, signal.at, &payload)?;
+                    inbox::renew(w, unseen.id, kind, signal.id, signal.at, &payload, now.wall)?;
                     correlation_id = unseen.correlation_id;
                     if self.wake {
-                        self.wake(cx, w, unseen.id, &self.sentence(cx, signal.kind, 1), &correlation_id, now)?;
+                        self.wake(cx, w, unseen.id, &self.sentence(cx, ended, 1), &correlation_id, now)?;
                     }
                     (Disposition::Merged, Some(unseen.id))
                 }
-                None => (Disposition::Routed, Some(self.deliver(cx, w, signal, &correlation_id, now)?)),
+                None => (Disposition::Routed, Some(self.deliver(cx, w, ended, &correlation_id, now)?)),
             }
         } else {
             (Disposition::OutsideBinding, None)
@@ -199,10 +216,11 @@ impl<'a> Route<'a> {
         &self,
         cx: &Context,
         w: &Write<'_>,
-        signal: &signals::Signal,
+        ended: &Ended<'_>,
         correlation_id: &str,
         now: &Moment,
     ) -> Result<i64> {
+        let signal = ended.signal;
         let item = inbox::NewItem {
             task_id: Some(&self.binding.task_id),
             binding_id: Some(&self.binding.id),
@@ -214,11 +232,11 @@ impl<'a> Route<'a> {
             source_event_timestamp: signal.at,
             dedupe_key: &format!("{}:{}:{}:{}", self.binding.id, signal.kind, self.worker.id, signal.id),
             command_id: None,
-            payload: &self.payload(cx, signal, None),
+            payload: &self.payload(cx, ended, None),
         };
         let notification_id = inbox::deliver(w, &item, now.wall)?;
         if self.wake {
-            self.wake(cx, w, notification_id, &self.sentence(cx, signal.kind, 1), correlation_id, now)?;
+            self.wake(cx, w, notification_id, &self.sentence(cx, ended, 1), correlation_id, now)?;
         }
         Ok(notification_id)
     }
@@ -270,7 +288,8 @@ impl<'a> Route<'a> {
     }
 
     /// What the message says. What an unread one says moves to its earlier receipts.
-    fn payload(&self, cx: &Context, signal: &signals::Signal, unread: Option<&Value>) -> Value {
+    fn payload(&self, cx: &Context, ended: &Ended<'_>, unread: Option<&Value>) -> Value {
+        let signal = ended.signal;
         let mut earlier = Vec::new();
         let mut turns = 1;
         if let Some(unread) = unread {
@@ -284,7 +303,7 @@ impl<'a> Route<'a> {
             "delivery_mode": "pull_required",
             "dispatcher_id": self.dispatcher_id,
             "earlier_receipts": earlier,
-            "message": self.sentence(cx, signal.kind, turns),
+            "message": self.sentence(cx, ended, turns),
             "signal": signal.kind,
             "source_event_id": signal.id,
             "source_session": self.worker.name,
@@ -295,6 +314,7 @@ impl<'a> Route<'a> {
                 "byte_offset": signal.byte_offset,
                 "completed_at": signal.at,
                 "detail": signal.detail,
+                "ended_on_purpose": ended.on_purpose.as_ref().map(OnPurpose::words),
                 "last_agent_message": signal.last_message,
                 "outcome": signal.kind,
                 "rollout_path": signal.path,
@@ -306,18 +326,24 @@ impl<'a> Route<'a> {
         })
     }
 
-    fn sentence(&self, cx: &Context, kind: SignalKind, turns: u64) -> String {
+    fn sentence(&self, cx: &Context, ended: &Ended<'_>, turns: u64) -> String {
         let (worker, task) = (&self.worker.name, &self.task_name);
-        let end = match kind {
-            SignalKind::TaskComplete => "has answered",
-            SignalKind::PlanWaits => "has proposed a plan and waits for a decision",
-            SignalKind::TurnFailed => "has ended its turn without an answer",
-            SignalKind::TurnAborted => "was interrupted",
+        let mut why = String::new();
+        let end = match (ended.signal.kind, &ended.on_purpose) {
+            (SignalKind::TaskComplete, _) => "has answered".to_owned(),
+            (SignalKind::PlanWaits, _) => "has proposed a plan and waits for a decision".to_owned(),
+            (SignalKind::TurnFailed, _) => "has ended its turn without an answer".to_owned(),
+            (SignalKind::TurnAborted, None) => "was interrupted".to_owned(),
+            (SignalKind::TurnAborted, Some(known)) if known.how == How::Interrupted => format!("was {}", known.words()),
+            (SignalKind::TurnAborted, Some(known)) => {
+                why = format!(": {}", known.words());
+                "was interrupted".to_owned()
+            }
         };
         let path = cx.env().path_option(&self.manager.cwd);
         let more = if turns > 1 { format!(" ({turns} turns since you last looked)") } else { String::new() };
         format!(
-            "Worker {worker} {end} on task {task}{more}. Inspect it with `conveyor cycle {task} --json{path}`, then decide; \
+            "Worker {worker} {end} on task {task}{why}{more}. Inspect it with `conveyor cycle {task} --json{path}`, then decide; \
              an answer is a claim, not a proof. The whole message lies in your inbox."
         )
     }

@@ -63,6 +63,8 @@ pub struct ItemFacts {
     pub state: ItemState,
     /// Since when it lies there.
     pub delivered_at: Option<Timestamp>,
+    /// When its words were renewed last, before anybody had read it.
+    pub renewed_at: Option<Timestamp>,
     /// When its text was shown or handed out first.
     pub read_at: Option<Timestamp>,
     /// When its reader confirmed it.
@@ -72,6 +74,12 @@ pub struct ItemFacts {
 }
 
 impl ItemFacts {
+    /// Since when it says what it says.
+    #[must_use]
+    pub fn said_at(&self) -> Option<Timestamp> {
+        self.renewed_at.or(self.delivered_at)
+    }
+
     /// It lies there and nobody has seen its text.
     #[must_use]
     pub fn is_unread(&self) -> bool {

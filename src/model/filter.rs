@@ -563,7 +563,7 @@ mod tests {
         assert!(busy("state:working") && busy("state:busy") && !busy("state:done"));
         let blocked = with(Condition::Blocked, "question");
         assert!(blocked("state:needs-you") && blocked("state:needs_you") && blocked("state:blocked"));
-        let interrupted = with(Condition::Aborted, crate::model::interruption::BY_OPERATOR);
+        let interrupted = with(Condition::Aborted, crate::model::interruption::Rule::InterruptedByOperator.as_str());
         assert!(interrupted("state:interrupted") && interrupted("state:aborted") && !interrupted("state:failed"));
     }
 

@@ -117,7 +117,7 @@ impl Marks {
     /// Whether its last turn ended, well or badly, and nobody has looked since.
     fn has_unseen_end(&self, standing: Standing<'_>) -> bool {
         let condition = standing.judgement.condition;
-        let is_own = standing.judgement.rule == interruption::BY_OPERATOR;
+        let is_own = interruption::is_the_operators(&standing.judgement.rule);
         if is_own || !matches!(condition, Condition::Done | Condition::Aborted) {
             return false;
         }
@@ -160,7 +160,7 @@ fn wakes(snoozed_at: Timestamp, standing: Standing<'_>) -> bool {
     let since = match judgement.condition {
         // Another sensor that tells of the same question begins anew; the question itself has one beginning.
         Condition::Blocked => standing.asked_at.or(judgement.since),
-        Condition::Aborted if judgement.rule != interruption::BY_OPERATOR => judgement.since,
+        Condition::Aborted if !interruption::is_the_operators(&judgement.rule) => judgement.since,
         Condition::Aborted => None,
         Condition::Busy | Condition::Idle | Condition::Done | Condition::Unknown => None,
     };

@@ -26,6 +26,19 @@ text_enum! {
     }
 }
 
+impl Verdict {
+    /// Whether this answer ends the turn that asked through `source`. On a screen, Codex offers no other no than one that
+    /// does.
+    #[must_use]
+    pub fn ends_turn(self, source: Source) -> bool {
+        match self {
+            Self::Approve => false,
+            Self::Decline => source != Source::Server,
+            Self::Cancel => true,
+        }
+    }
+}
+
 /// An open question of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
@@ -67,14 +80,10 @@ impl Question {
         format!("q-{hex}")
     }
 
-    /// Whether an answer ends the turn. On a screen, Codex offers no other no than one that does.
+    /// Whether an answer ends the turn.
     #[must_use]
     pub fn ends_turn(&self, verdict: Verdict) -> bool {
-        match verdict {
-            Verdict::Approve => false,
-            Verdict::Decline => self.source != Source::Server,
-            Verdict::Cancel => true,
-        }
+        verdict.ends_turn(self.source)
     }
 
     /// True when `expected` is what is asked for: the whole command line, or the whole script that a shell would run.

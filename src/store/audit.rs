@@ -1,15 +1,17 @@
 //! The append-only audit trail (`events`): who did what, when.
 
-use rusqlite::{OptionalExtension as _, named_params};
+use rusqlite::{OptionalExtension as _, Row, named_params};
 use serde::Serialize;
 
 use super::{Error, Read, Result, Write};
 use crate::text_enum;
 use crate::{
-    base::{Timestamp, json},
+    base::{Moment, Timestamp, json},
     model::{
-        interruption::{By, InterruptOutcome, Noted},
+        interruption::{self, By, Deed, End, InterruptOutcome, Noted, OnPurpose},
+        question::Verdict,
         session::{Parting, Registration, Session},
+        state::Source,
     },
 };
 
@@ -127,35 +129,80 @@ pub fn list(r: Read<'_>, subject: &Subject, kind: Option<&str>, limit: u32) -> R
 }
 
 // The words stand here as they stand in the index, which SQLite takes only for its own condition.
-const INTERRUPTIONS: &str = "select created_at, actor, payload_json ->> '$.caller' as caller,
-      payload_json ->> '$.turn_id' as turn_id, payload_json ->> '$.outcome' as outcome
+const TURNS_ENDED: &str = "select created_at, type, actor, payload_json ->> '$.caller' as caller,
+      case type
+        when 'session_answered' then payload_json ->> '$.proof.turn_aborted.turn_id'
+        else payload_json ->> '$.turn_id'
+      end as turn_id,
+      payload_json ->> '$.outcome' as outcome, payload_json ->> '$.decision' as decision,
+      payload_json ->> '$.lane' as lane, payload_json ->> '$.proof.turn_aborted.byte_offset' as byte_offset,
+      payload_json ->> '$.boot_id' as boot_id, payload_json ->> '$.uptime' as uptime
     from events
-    where session_id = :id and type in ('session_interrupt_begun', 'session_interrupted')
+    where session_id = :id
+      and type in ('session_interrupt_begun', 'session_interrupted', 'session_answer_begun', 'session_answered')
     order by id desc
     limit :limit";
 
-/// Of the interruptions of a session so many lines are looked at: those of its last turn are among them.
-const INTERRUPTIONS_LOOKED_AT: u32 = 16;
+/// Of what ended turns of a session so many lines are looked at: those of its last turn are among them.
+const LOOKED_AT: u32 = 32;
 
-/// What is on record of interruptions of a session, the newest line first.
+/// Who ended a turn of a session on purpose, and how; none when this program has no record of it.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn interruptions(r: Read<'_>, session_id: &str) -> Result<Vec<Noted>> {
-    let mut statement = r.connection.prepare_cached(INTERRUPTIONS)?;
-    let rows = statement.query_map(named_params! { ":id": session_id, ":limit": INTERRUPTIONS_LOOKED_AT }, |row| {
-        let actor: String = row.get("actor")?;
-        let by = match row.get("caller")? {
-            Some(caller) => By::Session(caller),
-            None if actor == Actor::Operator.as_str() => By::Operator,
-            None => By::Session(actor),
-        };
+pub fn on_purpose(r: Read<'_>, session_id: &str, end: End<'_>) -> Result<Option<OnPurpose>> {
+    let mut statement = r.connection.prepare_cached(TURNS_ENDED)?;
+    let rows = statement.query_map(named_params! { ":id": session_id, ":limit": LOOKED_AT }, noted)?;
+    let noted = rows.filter_map(rusqlite::Result::transpose).collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(interruption::by(end, &noted))
+}
+
+/// A line about the end of a turn; none when it ended none.
+fn noted(row: &Row<'_>) -> rusqlite::Result<Option<Noted>> {
+    let actor: String = row.get("actor")?;
+    let by = match row.get("caller")? {
+        Some(caller) => By::Session(caller),
+        None if actor == Actor::Operator.as_str() => By::Operator,
+        None => By::Session(actor),
+    };
+    let word = |column: &str| row.get::<_, Option<String>>(column);
+    let outcome = word("outcome")?;
+    let deed = match word("type")?.as_deref() {
+        Some("session_interrupt_begun") => Some(Deed::Interrupt(None)),
         // A word that a newer program wrote is no proof that anything ended.
-        let outcome: Option<String> = row.get("outcome")?;
-        let outcome = outcome.map(|word| word.parse().unwrap_or(InterruptOutcome::Refused));
-        Ok(Noted { at: row.get("created_at")?, by, turn_id: row.get("turn_id")?, outcome })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+        Some("session_interrupted") => {
+            Some(Deed::Interrupt(Some(outcome.and_then(|word| word.parse().ok()).unwrap_or(InterruptOutcome::Refused))))
+        }
+        // It counts when its end was seen, and not before.
+        Some("session_answered") if outcome.as_deref() == Some("answered") => {
+            let verdict = word("decision")?.and_then(|word| word.parse::<Verdict>().ok());
+            let source = word("lane")?.and_then(|word| word.parse::<Source>().ok());
+            let ended = verdict.zip(source).filter(|(verdict, source)| verdict.ends_turn(*source));
+            let byte = row.get::<_, Option<i64>>("byte_offset")?.and_then(|byte| u64::try_from(byte).ok());
+            ended.zip(byte).map(|((verdict, _), byte_offset)| Deed::Answer { verdict, byte_offset })
+        }
+        _ => None,
+    };
+    let (at, turn_id) = (row.get("created_at")?, row.get("turn_id")?);
+    Ok(deed.map(|deed| Noted { at, by, turn_id, deed }))
+}
+
+/// Whether somebody answers a question of this session just now, so that nobody can tell yet why a turn of it has ended.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn is_answering(r: Read<'_>, session_id: &str, now: &Moment) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(TURNS_ENDED)?;
+    let newest = statement
+        .query_row(named_params! { ":id": session_id, ":limit": 1 }, |row| {
+            let begun = row.get::<_, String>("type")? == "session_answer_begun";
+            Ok((begun, row.get::<_, Option<String>>("boot_id")?, row.get::<_, Option<i64>>("uptime")?))
+        })
+        .optional()?;
+    Ok(newest.is_some_and(|(begun, boot_id, uptime)| {
+        let is_fresh = uptime.is_some_and(|uptime| now.uptime - uptime < super::questions::CLAIM_MILLIS);
+        begun && is_fresh && boot_id.as_deref() == Some(now.boot_id.as_str())
+    }))
 }
 
 const PARTING: &str = "select type, created_at from events
@@ -200,7 +247,7 @@ mod tests {
         let search = |index: &str, key: &str| vec![format!("SEARCH events USING INDEX {index} ({key}=?)")];
         assert_eq!(store.plan(OF_SESSION), search("events_session_id", "session_id"));
         assert_eq!(store.plan(OF_TASK), search("events_task_id", "task_id"));
-        let of_interruptions = INTERRUPTIONS.replace("limit :limit", "limit case when :type is null then :limit end");
-        assert_eq!(store.plan(&of_interruptions), search("events_interruptions", "session_id"));
+        let ended = TURNS_ENDED.replace("limit :limit", "limit case when :type is null then :limit end");
+        assert_eq!(store.plan(&ended), search("events_turns_ended", "session_id"));
     }
 }

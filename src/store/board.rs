@@ -10,7 +10,7 @@ use crate::{
     model::{
         board::{Attention, BindingRow, Board, DecisionRow, EventBrief, SessionRow, TaskRow},
         family::Parent,
-        interruption::{self, By},
+        interruption::{self, OnPurpose},
         judge::{Evidence, Sighting, judge},
         marks::{MarksView, Standing},
         progress::EndKind,
@@ -72,11 +72,11 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             let rollout = rollouts.remove(&session.id);
             let seen = sightings.remove(&session.id).unwrap_or_default();
             let marks = marks.sessions.remove(&session.id).unwrap_or_default();
-            let interrupted = interrupted(r, session, rollout.as_ref())?;
+            let on_purpose = on_purpose(r, session, rollout.as_ref())?;
             // Nobody can answer what one asks that is gone.
             let asking = asking.get(&session.id).filter(|_| session.state == Registration::Active);
             let asked_since = asking.map(|asking| asking.since);
-            let beside = Beside { asked_since, interrupted, left: left(r, session)? };
+            let beside = Beside { asked_since, on_purpose, left: left(r, session)? };
             let mut row = session_row(session, rollout.as_ref(), &seen, &beside, now);
             let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
             let asked_at = asking.map(|asking| asking.newest_at);
@@ -163,9 +163,9 @@ fn task_row(task: Task, bindings: &[Binding], name_of: &dyn Fn(&str) -> String, 
 pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judgement> {
     let rollout = rollouts::current(r, &session.id)?;
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
-    let interrupted = interrupted(r, session, rollout.as_ref())?;
+    let on_purpose = on_purpose(r, session, rollout.as_ref())?;
     let asked_since = questions::asking(r)?.get(&session.id).map(|asking| asking.since);
-    let beside = Beside { asked_since, interrupted, left: left(r, session)? };
+    let beside = Beside { asked_since, on_purpose, left: left(r, session)? };
     Ok(judged(session, rollout.as_ref(), &seen, &beside, now))
 }
 
@@ -173,8 +173,8 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
 struct Beside {
     /// Since when its oldest open question is open.
     asked_since: Option<Timestamp>,
-    /// Who interrupted its last turn.
-    interrupted: Option<By>,
+    /// Who ended its last turn on purpose.
+    on_purpose: Option<OnPurpose>,
     /// How and when it was left that is gone, when that is on record.
     left: Option<(Parting, Timestamp)>,
 }
@@ -184,12 +184,12 @@ fn left(r: Read<'_>, session: &Session) -> Result<Option<(Parting, Timestamp)>> 
     if session.state == Registration::Gone { audit::parting(r, &session.id) } else { Ok(None) }
 }
 
-/// Who interrupted the last turn, when it was interrupted and this program has it on record.
-fn interrupted(r: Read<'_>, session: &Session, rollout: Option<&rollouts::Cursor>) -> Result<Option<By>> {
+/// Who ended the last turn on purpose, when it was cut off and this program has it on record.
+fn on_purpose(r: Read<'_>, session: &Session, rollout: Option<&rollouts::Cursor>) -> Result<Option<OnPurpose>> {
     let progress = rollout.map(|cursor| &cursor.progress).filter(|progress| progress.open_turn.is_none());
     let end = progress.and_then(|progress| progress.last_end.as_ref()).filter(|end| end.kind == EndKind::Aborted);
     let Some(end) = end else { return Ok(None) };
-    Ok(interruption::by(end, &audit::interruptions(r, &session.id)?))
+    audit::on_purpose(r, &session.id, end.into())
 }
 
 /// What the rollout of a session tells beside its state.
@@ -238,8 +238,8 @@ fn judged(
     now: Timestamp,
 ) -> Judgement {
     let read = rollout.map(|cursor| cursor.progress.reading());
-    let read = match (read, &beside.interrupted) {
-        (Some(reading), Some(by)) if reading.condition == Condition::Aborted => Some(by.tells(reading)),
+    let read = match (read, &beside.on_purpose) {
+        (Some(reading), Some(known)) if reading.condition == Condition::Aborted => Some(known.tells(reading)),
         (reading, _) => reading,
     };
     let mut judgement = judge(&Evidence {

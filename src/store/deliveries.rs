@@ -35,7 +35,7 @@ const COMMAND: &str = "select c.id, c.seq, c.type, c.created_by, c.task_id, t.na
     octet_length(c.payload_json) as bytes,
     case when octet_length(c.payload_json) <= :longest
       then substr(json_extract(c.payload_json, '$.message'), 1, :preview) end as message,
-    n.state as item_state, n.delivered_at, n.read_at, n.consumed_at,
+    n.state as item_state, n.delivered_at, n.renewed_at, n.read_at, n.consumed_at,
     (select a.status from notification_acknowledgements as a where a.notification_id = n.id order by a.id desc limit 1)
       as acknowledged
   from commands as c
@@ -66,6 +66,7 @@ fn command(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         Some(state) => Some(ItemFacts {
             state,
             delivered_at: row.get("delivered_at")?,
+            renewed_at: row.get("renewed_at")?,
             read_at: row.get("read_at")?,
             consumed_at: row.get("consumed_at")?,
             acknowledged: row.get("acknowledged")?,
@@ -132,7 +133,7 @@ fn open_tasks(r: Read<'_>) -> Result<Vec<String>> {
 }
 
 const ITEM: &str = "select n.id, n.task_id, t.name as task, n.target_session_id, target.name as target,
-    coalesce(source.name, case c.created_by when 'session' then 'some Codex' end) as source, n.signal_type, n.command_id, n.state, n.delivered_at, n.read_at, n.consumed_at,
+    coalesce(source.name, case c.created_by when 'session' then 'some Codex' end) as source, n.signal_type, n.command_id, n.state, n.delivered_at, n.renewed_at, n.read_at, n.consumed_at,
     n.created_at, n.error, octet_length(n.payload_json) as bytes,
     case when octet_length(n.payload_json) <= :longest
       then substr(json_extract(n.payload_json, '$.message'), 1, :preview) end as message,
@@ -160,6 +161,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
         facts: ItemFacts {
             state: row.get("state")?,
             delivered_at: row.get("delivered_at")?,
+            renewed_at: row.get("renewed_at")?,
             read_at: row.get("read_at")?,
             consumed_at: row.get("consumed_at")?,
             acknowledged: row.get("acknowledged")?,

@@ -123,6 +123,8 @@ pub struct Item {
     pub created_at: Timestamp,
     /// Since when it lies there.
     pub delivered_at: Option<Timestamp>,
+    /// When its words were renewed last, because there was more to tell before anybody had read it.
+    pub renewed_at: Option<Timestamp>,
     /// When its text was shown or handed out first.
     pub read_at: Option<Timestamp>,
     /// When its reader confirmed it.
@@ -152,7 +154,7 @@ pub struct Item {
 const ITEM: &str = "select n.id, n.task_id, t.name as task_name, n.binding_id, n.source_session_id,
     source.name as source_session_name, source.role as source_session_role, n.target_session_id,
     target.name as target_session_name, target.role as target_session_role, n.correlation_id, n.signal_type,
-    n.source_event_id, n.source_event_timestamp, n.dedupe_key, n.command_id, n.created_at, n.delivered_at, n.read_at,
+    n.source_event_id, n.source_event_timestamp, n.dedupe_key, n.command_id, n.created_at, n.delivered_at, n.renewed_at, n.read_at,
     n.consumed_at, n.consumed_by_session_id, n.state, n.delivery_count, n.lease_token, n.leased_at, n.lease_expires_at,
     (n.lease_token is not null and n.consumed_at is null and n.lease_boot_id = :boot_id and n.lease_uptime > :uptime)
         as is_leased,
@@ -182,6 +184,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         command_id: row.get("command_id")?,
         created_at: row.get("created_at")?,
         delivered_at: row.get("delivered_at")?,
+        renewed_at: row.get("renewed_at")?,
         read_at: row.get("read_at")?,
         consumed_at: row.get("consumed_at")?,
         consumed_by_session_id: row.get("consumed_by_session_id")?,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// An answer that is under way keeps others away this long, in milliseconds.
-const CLAIM_MILLIS: i64 = 15_000;
+pub(super) const CLAIM_MILLIS: i64 = 15_000;
 
 /// A question on record.
 #[derive(Debug, Clone, PartialEq, Eq)]

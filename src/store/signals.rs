@@ -1,11 +1,14 @@
 //! Rows of `session_signals`: how turns of workers ended, written together with the rollout line that says so.
 
-use rusqlite::{OptionalExtension, Row, named_params};
+use rusqlite::{Row, named_params};
 
-use super::{Read, Result, Write, convert};
+use super::{Read, Result, Write, audit, convert};
 use crate::{
     base::Timestamp,
-    model::delivery::{Disposition, SignalKind},
+    model::{
+        delivery::{Disposition, SignalKind},
+        interruption::{End, OnPurpose},
+    },
 };
 
 /// The end of a turn, to be recorded.
@@ -111,17 +114,34 @@ pub fn unrouted(r: Read<'_>, session_id: &str, limit: u32) -> Result<Vec<Signal>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The end of a turn with this number.
+const TOLD: &str = "select id, session_id, kind, turn_id, at, path, byte_offset, last_message, detail
+     from session_signals
+     where notification_id = :id
+     order by id desc
+     limit :limit";
+
+/// The ends of turns that a message tells, the oldest first; of more than `limit` the last ones.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn by_id(r: Read<'_>, id: i64) -> Result<Option<Signal>> {
-    let mut statement = r.connection.prepare_cached(
-        "select id, session_id, kind, turn_id, at, path, byte_offset, last_message, detail
-         from session_signals
-         where id = :id",
-    )?;
-    Ok(statement.query_row(named_params! { ":id": id }, signal).optional()?)
+pub fn told(r: Read<'_>, notification_id: i64, limit: u32) -> Result<Vec<Signal>> {
+    let mut statement = r.connection.prepare_cached(TOLD)?;
+    let rows = statement.query_map(named_params! { ":id": notification_id, ":limit": limit }, signal)?;
+    let mut told = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    told.reverse();
+    Ok(told)
+}
+
+/// Who ended this turn on purpose, and how; none when this program has no record of it.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn on_purpose(r: Read<'_>, signal: &Signal) -> Result<Option<OnPurpose>> {
+    if signal.kind != SignalKind::TurnAborted {
+        return Ok(None);
+    }
+    let end = End { turn_id: signal.turn_id.as_deref(), at: signal.at, byte_offset: signal.byte_offset };
+    audit::on_purpose(r, &signal.session_id, end)
 }
 
 /// Whether ends of turns of this worker wait to be routed.

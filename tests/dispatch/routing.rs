@@ -1,5 +1,6 @@
 //! What workers' turns came to reaches their managers: once, within the binding, and never as a flood.
 
+use conveyor::base::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::Pair;
@@ -112,6 +113,91 @@ fn a_manager_that_did_not_look_is_woken_by_the_next_end_of_a_turn() {
     }
     assert_eq!(pair.inbox().len(), 1, "one message waits");
     assert!(words().windows(2).all(|pair| pair[0].1 == pair[1].1), "one chain: {:?}", words());
+}
+
+/// The end of a turn can be read before the answer by which it ended has been written down: it waits for that, and for
+/// nobody who never says it.
+#[test]
+fn the_end_of_a_turn_waits_for_an_answer_that_is_being_given() {
+    let pair = Pair::new();
+    let note = |kind: &str, answer: &Value| {
+        pair.sql()
+            .execute(
+                "insert into events (created_at, actor, session_id, type, payload_json)
+                 select ?1, 'operator', id, ?2, ?3 from sessions where name = 'w1'",
+                [&super::now(), kind, &answer.to_string()],
+            )
+            .unwrap();
+    };
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let begun = |seconds: i64| {
+        let uptime = SystemClock.uptime_millis() - seconds * 1_000;
+        json!({"boot_id": boot.trim(), "uptime": uptime, "decision": "decline", "lane": "screen", "outcome": null})
+    };
+    let end = |turn: &str| pair.turn(turn, &json!({"type": "turn_aborted", "turn_id": turn, "reason": "interrupted"}));
+    note("session_answer_begun", &begun(0));
+    end("t1");
+    assert!(dispatch(&pair).is_empty(), "nobody can tell yet why it ended");
+    let mut answered = begun(0);
+    answered["outcome"] = "answered".into();
+    answered["proof"] = json!({"turn_aborted": {"turn_id": "t1", "byte_offset": 1, "path": "/r"}});
+    note("session_answered", &answered);
+    assert_eq!(dispatch(&pair).len(), 1);
+    let message = pair.inbox()[0].1.clone();
+    assert!(message["message"].as_str().unwrap().contains(": the operator declined what it asked."), "{message}");
+
+    // Whoever began to answer and was killed is not waited for; and what was not seen is not claimed.
+    pair.sql().execute("update routed_notifications set read_at = delivered_at", []).unwrap();
+    note("session_answer_begun", &begun(16));
+    end("t2");
+    let routed = dispatch(&pair);
+    assert!(routed.iter().any(|one| one["signal_type"] == "worker_turn_aborted"), "{routed:?}");
+    let message = pair.inbox()[1].1.clone();
+    assert_eq!(message["worker_receipt"]["ended_on_purpose"], Value::Null, "{message}");
+}
+
+/// New words under an old time would tell of a turn before it was.
+#[test]
+fn a_message_that_was_added_to_says_when_it_came_and_when_it_was_renewed() {
+    let pair = Pair::new();
+    pair.turn("t1", &json!({"type": "turn_aborted", "turn_id": "t1", "reason": "interrupted"}));
+    dispatch(&pair);
+    let item = || pair.env.sh("manager-inbox parser --json").ok().json()["items"][0].clone();
+    let first = item();
+    assert_eq!(first["renewed_at"], Value::Null, "{first:#}");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    pair.answer("t2", "All is well.");
+    dispatch(&pair);
+    let second = item();
+    let (delivered, renewed) = (second["delivered_at"].as_str().unwrap(), second["renewed_at"].as_str().unwrap());
+    assert_eq!(delivered, first["delivered_at"].as_str().unwrap(), "since then something lies there");
+    assert!(renewed > delivered, "{second:#}");
+
+    let chain = pair.env.sh("chain 1 --json").ok().json();
+    let steps: Vec<(&str, &str, &str)> = chain["conversation"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["kind"] != "stands")
+        .map(|step| {
+            let word = |key: &str| step[key].as_str().unwrap_or_default();
+            (word("kind"), word("at"), word("label"))
+        })
+        .collect();
+    let of = |wanted: &str| -> Vec<(&str, &str)> {
+        steps.iter().filter(|(kind, ..)| *kind == wanted).map(|(_, at, label)| (*at, *label)).collect()
+    };
+    assert_eq!(
+        of("routed_notification"),
+        [
+            (delivered, "worker_turn_aborted into the inbox of m1: delivered (message 1)"),
+            (renewed, "worker_task_complete added to what lies in the inbox of m1: delivered (message 1)"),
+        ]
+    );
+    let turns = of("worker_receipt");
+    assert_eq!(turns.len(), 2, "each turn at its own time: {chain:#}");
+    assert!(turns[0].1.starts_with("worker_turn_aborted of w1") && turns[0].0 <= delivered, "{turns:?}");
+    assert!(turns[1].1.starts_with("worker_task_complete of w1") && turns[1].0 > delivered, "{turns:?}");
 }
 
 #[test]

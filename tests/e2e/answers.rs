@@ -246,6 +246,64 @@ fn a_mark_that_is_drawn_too_late_is_taken_back() {
     assert!(done["reason"].as_str().expect("a reason").contains("neither yes nor no"), "{done:#}");
 }
 
+/// The row of `w1` on the board.
+fn row(world: &World) -> Value {
+    let board = world.run(&["list", "--json"]).ok().json();
+    board["sessions"].as_array().expect("sessions").iter().find(|row| row["name"] == "w1").expect("w1").clone()
+}
+
+/// What the operator did himself is not the worker's failure, and whoever hears of the end hears who it was.
+#[test]
+fn a_turn_that_ends_by_an_answer_is_told_as_the_doing_of_who_gave_it() {
+    for (decision, rule, words) in [
+        ("decline", "declined_by_operator", "the operator declined what it asked"),
+        ("cancel", "cancelled_by_operator", "the operator cancelled what it asked"),
+    ] {
+        let Some(world) = World::start() else { return };
+        world.start_worker("w1", "Change it {{shell-esc make install}} {{say Over.}}");
+        world.bind("parser", "w1");
+        world.wait_for_condition("w1", "blocked");
+        let (code, done) = answer(&world, &["--decision", decision, "--expect", "make install"]);
+        assert_eq!((code, &done["outcome"]), (0, &"answered".into()), "{done:#}");
+
+        let told = world.run(&["explain", "w1", "--json"]).ok().json();
+        let judgement = &told["judgement"];
+        assert_eq!((&judgement["rule"], &judgement["reason"]), (&rule.into(), &words.into()), "{told:#}");
+        assert_eq!((&judgement["source"], judgement["age_seconds"].is_i64()), (&"rollout".into(), true), "{told:#}");
+        let row = row(&world);
+        assert_eq!((&row["attention"], &row["marks"]["unread"]), (&"idle".into(), &false.into()), "{row:#}");
+
+        world.run(&["dispatch", "--json"]).ok();
+        let inbox = world.run(&["manager-inbox", "parser", "--text"]).ok().out;
+        assert!(inbox.contains(&format!("Worker w1 was interrupted on task parser: {words}.")), "{inbox}");
+        assert!(inbox.contains(&format!("why:\n  | {words}")), "{inbox}");
+        let receipt = world.cycle("parser")["manager_context"]["worker_receipt"].clone();
+        assert_eq!((&receipt["outcome"], &receipt["ended_on_purpose"]), (&"aborted".into(), &words.into()));
+        let chain = world.run(&["chain", "1"]).ok().out;
+        assert!(chain.contains(words), "{chain}");
+    }
+}
+
+/// A no that a person gives in the pane may have been anybody's.
+#[test]
+fn a_no_that_this_program_did_not_give_stays_an_interruption() {
+    let Some(world) = World::start() else { return };
+    world.start_worker("w1", "Change it {{shell-esc make install}} {{say Over.}}");
+    world.bind("parser", "w1");
+    world.wait_for_condition("w1", "blocked");
+    // An answer that was too late ended nothing.
+    let (code, done) = answer(&world, &["--decision", "decline", "--expect", "make clean"]);
+    assert_eq!((code, &done["outcome"]), (1, &"not_open".into()), "{done:#}");
+    world.press("w1", &["Escape"]);
+    world.wait_for_condition("w1", "aborted");
+    let told = world.run(&["explain", "w1", "--json"]).ok().json();
+    assert_eq!(told["judgement"]["rule"], "turn_aborted", "{told:#}");
+    assert_eq!(row(&world)["attention"], "failed");
+    world.run(&["dispatch", "--json"]).ok();
+    let inbox = world.run(&["manager-inbox", "parser", "--text"]).ok().out;
+    assert!(inbox.contains("Worker w1 was interrupted on task parser. ") && !inbox.contains("operator"), "{inbox}");
+}
+
 #[test]
 fn a_blocked_worker_is_one_message_to_its_manager_for_each_question() {
     let Some(world) = World::start() else { return };

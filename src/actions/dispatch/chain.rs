@@ -253,17 +253,29 @@ fn proof(receipt: &Value) -> String {
 }
 
 fn of_item(r: Read<'_>, item: &Item, steps: &mut Vec<Step>) -> Result<()> {
-    if let Some(signal) = item.source_event_id.map(|id| store::signals::by_id(r, id)).transpose()?.flatten() {
-        steps.push(turn(r, &signal)?);
+    let told = store::signals::told(r, item.id, MOST)?;
+    for signal in &told {
+        steps.push(turn(r, signal)?);
     }
-    let message = item.payload.get("message").and_then(Value::as_str);
+    let message = item.payload.get("message").and_then(Value::as_str).map(preview);
     let target = &item.target_session_name;
-    steps.push(Step {
-        at: Some(item.delivered_at.unwrap_or(item.created_at)),
-        detail: message.map(preview),
-        kind: StepKind::RoutedNotification,
-        label: format!("{} into the inbox of {target}: {} (message {})", item.signal_type, item.state, item.id),
-    });
+    let mut laid = |at, signal: &str, how: &str, detail| {
+        let kind = StepKind::RoutedNotification;
+        let label = format!("{signal}{how} the inbox of {target}: {} (message {})", item.state, item.id);
+        steps.push(Step { at: Some(at), detail, kind, label });
+    };
+    let delivered_at = item.delivered_at.unwrap_or(item.created_at);
+    match item.renewed_at {
+        None => laid(delivered_at, &item.signal_type, " into", message),
+        // What it said first is gone; what it says now was not there before.
+        Some(renewed_at) => {
+            let is_whole = told.len() < MOST as usize;
+            let first = told.first().filter(|_| is_whole).map_or("a message", |signal| signal.kind.as_str());
+            let since = Some(format!("its words were renewed at {renewed_at}, before {target} had read them"));
+            laid(delivered_at, first, " into", since);
+            laid(renewed_at, &item.signal_type, " added to what lies in", message);
+        }
+    }
     let mut fact = |at: Option<Timestamp>, kind, label: String| {
         steps.extend(at.map(|at| Step { at: Some(at), detail: None, kind, label }));
     };
@@ -285,7 +297,10 @@ fn turn(r: Read<'_>, signal: &Signal) -> Result<Step> {
     let name = session_name(r, &signal.session_id)?;
     Ok(Step {
         at: signal.at,
-        detail: signal.last_message.as_deref().or(signal.detail.as_deref()).map(preview),
+        detail: match store::signals::on_purpose(r, signal)? {
+            Some(known) => Some(known.words()),
+            None => signal.last_message.as_deref().or(signal.detail.as_deref()).map(preview),
+        },
         kind: StepKind::WorkerReceipt,
         label: format!("{} of {name}, its rollout shows it at byte {}", signal.kind, signal.byte_offset),
     })

@@ -39,6 +39,8 @@ pub struct ItemView {
     leased: bool,
     payload: Value,
     read_at: Option<Timestamp>,
+    /// When its words were renewed last, before anybody had read it; what it said first came at `delivered_at`.
+    renewed_at: Option<Timestamp>,
     side_effect_completed: bool,
     side_effect_started: bool,
     signal_type: String,
@@ -81,6 +83,7 @@ impl ItemView {
             leased: held,
             payload: item.payload,
             read_at: item.read_at,
+            renewed_at: item.renewed_at,
             side_effect_completed: false,
             side_effect_started: false,
             signal_type: item.signal_type,
@@ -128,6 +131,9 @@ impl ItemView {
         };
         let at = self.delivered_at.unwrap_or(self.created_at);
         write!(out, "#{} {} from {from} to {}, {at}", self.id, self.signal_type, self.target_session_name)?;
+        if let Some(at) = self.renewed_at {
+            write!(out, ", renewed {at}")?;
+        }
         if let Some(task) = &self.task_name {
             write!(out, ", task {task}")?;
         }
@@ -155,7 +161,9 @@ impl ItemView {
             None => quote(out, &json::pretty(&self.payload).unwrap_or_default())?,
         }
         let receipt = &self.payload["worker_receipt"];
-        for (field, title) in [("detail", "why"), ("last_agent_message", "the worker's last message")] {
+        // Codex says no more than that a turn was interrupted; who did it is on record here.
+        let why = if receipt["ended_on_purpose"].is_string() { "ended_on_purpose" } else { "detail" };
+        for (field, title) in [(why, "why"), ("last_agent_message", "the worker's last message")] {
             if let Some(words) = receipt[field].as_str() {
                 writeln!(out, "{QUOTED}{title}:")?;
                 quote(out, words)?;

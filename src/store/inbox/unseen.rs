@@ -61,7 +61,7 @@ pub fn unseen_about_turns(r: Read<'_>, binding_id: &str, now: &Moment) -> Result
         .optional()?)
 }
 
-/// Renews an unseen item: it now says `payload`, about a later signal. False when it was seen in the meantime.
+/// Renews an unseen item: from `now` on it says `payload`, about a later signal. False when it was seen in the meantime.
 ///
 /// # Errors
 /// SQLite's own error.
@@ -72,13 +72,14 @@ pub fn renew(
     source_event_id: i64,
     source_event_timestamp: Option<Timestamp>,
     payload: &Value,
+    now: Timestamp,
 ) -> Result<bool> {
     let changed = w
         .connection
         .prepare_cached(
             "update routed_notifications
              set signal_type = :signal_type, source_event_id = :event_id, source_event_timestamp = :event_at,
-                payload_json = :payload
+                payload_json = :payload, renewed_at = :now
              where id = :id and read_at is null and consumed_at is null and state = 'delivered'",
         )?
         .execute(named_params! {
@@ -86,6 +87,7 @@ pub fn renew(
             ":signal_type": signal_type,
             ":event_id": source_event_id,
             ":event_at": source_event_timestamp,
+            ":now": now,
             ":payload": convert::json_text(payload)?,
         })?;
     Ok(changed == 1)

@@ -94,6 +94,7 @@ create table session_signals (
   notification_id integer references routed_notifications (id)
 );
 create index session_signals_unrouted on session_signals (session_id, id) where disposition is null;
+create index session_signals_told on session_signals (notification_id, id) where notification_id is not null;
 
 -- Inboxes: what lies there for a session to fetch. Delivered, read, consumed and acknowledged are facts of their own.
 create table routed_notifications (
@@ -110,6 +111,7 @@ create table routed_notifications (
   command_id text references commands (id),
   created_at text not null,
   delivered_at text,
+  renewed_at text,
   read_at text,
   consumed_at text,
   consumed_by_session_id text references sessions (id),
@@ -448,5 +450,5 @@ create unique index operator_questions_once on operator_questions (task_id, corr
   where answered_at is null and superseded_at is null;
 
 -- Who ended a turn is asked each time that a board is shown; a trail may be long.
-create index events_interruptions on events (session_id, id)
-  where type in ('session_interrupt_begun', 'session_interrupted');
+create index events_turns_ended on events (session_id, id)
+  where type in ('session_interrupt_begun', 'session_interrupted', 'session_answer_begun', 'session_answered');

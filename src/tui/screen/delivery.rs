@@ -334,6 +334,9 @@ pub(super) fn facts(app: &App, item: &ItemFacts) -> Vec<(Part, String)> {
         Some(at) => (Part::Text, format!("delivered  {}", when(at))),
         None => (Part::Dim, "delivered  not yet".to_owned()),
     }];
+    facts.extend(
+        item.renewed_at.map(|at| (Part::Text, format!("renewed    {}: more came before it was read", when(at)))),
+    );
     facts.extend(item.read_at.map(|at| (Part::Text, format!("read       {}", when(at)))));
     facts.extend(
         item.consumed_at.map(|at| (Part::DoneUnseen, format!("done       {}: its reader has confirmed it", when(at)))),

@@ -72,7 +72,7 @@ impl<'a> Row<'a> {
     fn at(&self) -> Option<Timestamp> {
         match self {
             Self::Command(row) => Some(row.updated_at),
-            Self::Item(row) => Some(row.facts.delivered_at.unwrap_or(row.created_at)),
+            Self::Item(row) => Some(row.facts.said_at().unwrap_or(row.created_at)),
             Self::Nobody | Self::Dispatcher(_) | Self::Target(..) => None,
         }
     }
@@ -267,7 +267,7 @@ fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
                 state: (inbox::item_part(&row.facts), row.facts.word()),
                 who: ("inbox", KIND_COLUMNS),
                 message: &row.message,
-                age: delivery::moved(row.facts.delivered_at.unwrap_or(row.created_at), app.now),
+                age: delivery::moved(row.facts.said_at().unwrap_or(row.created_at), app.now),
             };
             message.draw(app, width)
         }

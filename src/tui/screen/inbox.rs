@@ -85,7 +85,7 @@ impl Row<'_> {
         match self {
             Self::Question(row) => row.asked_at,
             Self::Command(row) => row.updated_at,
-            Self::Item(row) => row.facts.delivered_at.unwrap_or(row.created_at),
+            Self::Item(row) => row.facts.said_at().unwrap_or(row.created_at),
         }
     }
 }

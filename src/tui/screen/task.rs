@@ -386,7 +386,7 @@ fn messages(app: &App, deliveries: &Deliveries, row: &TaskRow, width: usize) -> 
             .iter()
             .filter(|item| item.target_id == session.id && item.task_id.as_deref() == Some(row.task.id.as_str()));
         inboxes.extend(items.take(ITEMS_SHOWN).map(|item| {
-            let at = ago(item.facts.delivered_at, app.now);
+            let at = ago(item.facts.said_at(), app.now);
             let what = delivery::first_line(&item.message);
             (
                 inbox::item_part(&item.facts),

@@ -87,16 +87,21 @@ fn a_turn_that_was_ended_on_purpose_is_no_failure() {
     let mut now = board();
     let row = now.sessions.iter_mut().find(|row| row.name == "w2").unwrap();
     row.attention = Attention::Idle;
-    row.judgement.rule = interruption::BY_OPERATOR.into();
+    row.judgement.rule = interruption::Rule::InterruptedByOperator.as_str().into();
     row.judgement.reason = "interrupted by the operator".into();
     update(&mut app, Msg::Board(Ok(now.clone())));
     let frame = screen(&app);
     assert!(frame.contains("interrupted 1h06 by you") && !frame.contains("failed"), "{frame}");
     let row = now.sessions.iter_mut().find(|row| row.name == "w2").unwrap();
-    row.judgement.rule = interruption::BY_SESSION.into();
+    row.judgement.rule = interruption::Rule::InterruptedBySession.as_str().into();
     row.judgement.reason = "interrupted by m2".into();
-    update(&mut app, Msg::Board(Ok(now)));
+    update(&mut app, Msg::Board(Ok(now.clone())));
     assert!(screen(&app).contains("interrupted 1h06 by m2"), "{}", screen(&app));
+    let row = now.sessions.iter_mut().find(|row| row.name == "w2").unwrap();
+    row.judgement.rule = interruption::Rule::DeclinedByOperator.as_str().into();
+    row.judgement.reason = "the operator declined what it asked".into();
+    update(&mut app, Msg::Board(Ok(now)));
+    assert!(screen(&app).contains("interrupted 1h06: you declined what it asked"), "{}", screen(&app));
 }
 
 #[test]

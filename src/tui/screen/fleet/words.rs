@@ -103,9 +103,9 @@ fn of_session(app: &App, row: &SessionRow) -> Words {
                 at_length: Some(format!(" ({behind}; {word}{since}{seen})")),
             }
         }
-        _ if interrupter(row).is_some() => {
-            let by = interrupter(row).unwrap_or_default();
-            Words::plain(format!("{aside}interrupted{since}{} by {by}", in_brackets(&seen)))
+        _ if interrupted(row).is_some() => {
+            let by = interrupted(row).unwrap_or_default();
+            Words::plain(format!("{aside}interrupted{since}{}{by}", in_brackets(&seen)))
         }
         _ => {
             let seen = in_brackets(&seen);
@@ -119,13 +119,12 @@ fn in_brackets(seen: &str) -> String {
     if seen.is_empty() { String::new() } else { format!(" ({})", seen.trim_start_matches(", ")) }
 }
 
-/// Who ended its last turn on purpose, as it is said to the operator; none when no one on record did, or when more has to
-/// be said.
-fn interrupter(row: &SessionRow) -> Option<&str> {
+/// Who ended its last turn on purpose, and how, as it is said to the operator; none when no one on record did, or when
+/// more has to be said.
+fn interrupted(row: &SessionRow) -> Option<String> {
     let judgement = &row.judgement;
-    let is_told = interruption::is_on_purpose(&judgement.rule) && row.attention == Attention::Idle;
-    let who = judgement.reason.strip_prefix("interrupted by ").filter(|_| is_told)?;
-    Some(if judgement.rule == interruption::BY_OPERATOR && who == "the operator" { "you" } else { who })
+    let is_told = row.attention == Attention::Idle;
+    interruption::said_to_the_operator(&judgement.rule, &judgement.reason).filter(|_| is_told)
 }
 
 /// What a session asks by itself: its words, or of which kind it is while nobody has read them.

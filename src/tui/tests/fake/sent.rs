@@ -138,6 +138,7 @@ pub fn nudge(number: i64, phase: Phase, seconds: i64, text: &str) -> CommandRow 
         item: matches!(phase, Phase::Delivered | Phase::Done).then_some(ItemFacts {
             state: ItemState::Delivered,
             delivered_at: Some(ago(seconds)),
+            renewed_at: None,
             read_at: None,
             consumed_at: None,
             acknowledged: None,
@@ -173,6 +174,7 @@ pub fn busy() -> Deliveries {
         facts: ItemFacts {
             state: ItemState::Delivered,
             delivered_at: Some(ago(seconds)),
+            renewed_at: None,
             read_at: None,
             consumed_at: None,
             acknowledged: None,
