@@ -490,10 +490,11 @@ fn proof(
             let end =
                 end.filter(|(path, end)| before.is_none_or(|(old, byte)| (old, *byte) != (path, end.byte_offset)));
             let aborted = end.filter(|(_, end)| end.kind == EndKind::Aborted);
+            let asks_more = open.is_some_and(|open| !open.is_empty());
             let goes_on = match judgement.condition {
                 Condition::Idle | Condition::Unknown => false,
                 // A record that still tells of the question that is gone is about to be outdated.
-                Condition::Blocked => open.is_some_and(|open| !open.is_empty()),
+                Condition::Blocked => asks_more,
                 Condition::Busy | Condition::Done | Condition::Aborted => true,
             };
             let is_over = aborted.is_some() || (goes_on && !ends_turn);
@@ -502,6 +503,7 @@ fn proof(
                     .as_ref()
                     .map(|(path, end)| json!({"byte_offset": end.byte_offset, "path": path, "turn_id": end.turn_id}));
                 let proof = json!({
+                    "asks_more": asks_more,
                     "condition": judgement.condition,
                     "put_away": by_whom,
                     "reason": judgement.reason,
@@ -544,13 +546,17 @@ impl Outcome for Answers {
             AnswerOutcome::Answered => {
                 let proof = self.proof.as_ref();
                 let word = |key: &str| proof.and_then(|proof| proof[key].as_str()).unwrap_or_default().to_owned();
-                writeln!(
-                    out,
-                    "answered {decision}: {}; right after that {session} {}: {}",
-                    word("put_away"),
-                    past_predicate(word("condition").parse().map_or("unknown", Condition::word)),
-                    word("reason")
-                )
+                let is = |key: &str| proof.is_some_and(|proof| proof[key] == true);
+                let ended = proof.is_some_and(|proof| !proof["turn_aborted"].is_null());
+                let condition = word("condition").parse().unwrap_or(Condition::Unknown);
+                let after = match condition {
+                    // That is what this answer does there, and no failure.
+                    _ if ended => format!("that has ended the turn of {session}, which waits for a message now"),
+                    // What still tells of the question that is gone, a title for one, says nothing of what came after it.
+                    Condition::Blocked if !is("asks_more") => format!("what {session} does since was not seen yet"),
+                    _ => format!("right after that {session} {}: {}", past_predicate(condition.word()), word("reason")),
+                };
+                writeln!(out, "answered {decision}: {}; {after}", word("put_away"))
             }
             AnswerOutcome::NotOpen | AnswerOutcome::Refused => {
                 writeln!(out, "not answered{why}")?;

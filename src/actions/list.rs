@@ -26,7 +26,7 @@ pub struct List {
     #[arg(long)]
     pub all: bool,
     /// Only what matches, in the filter language: "state:blocked age>10m is:unread"
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", value_parser = Filter::of_board)]
     pub filter: Option<Filter>,
 }
 

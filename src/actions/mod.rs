@@ -67,7 +67,7 @@ pub use dispatch::{
     Chain, Commands, CompactWorker, Decision, Deliveries, Delivering, Dispatch, DispatchHealth, DispatchVerb,
     Dispatched, Dispatcher, DispatcherView, EnqueueNotifyManager, EnqueueNudgeWorker, Exchange, Item as DispatchItem,
     Lease, Link, MessageArgs, PauseView, RequestWorkerCompact, SessionNudge, Step as ChainStep, StepKind,
-    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health, exchange,
+    Summary as DispatchSummary, TIME_TO_LIVE, deliveries, dispatch_health, exchange, not_typed_because,
 };
 pub use disposable::{AppThreads, CreateDisposableBinding};
 pub use doctor::{Adoptable, Area, Checkup, DbDoctor, Doctor, DoctorSelf, Finding, Verdict, checkup};

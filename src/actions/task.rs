@@ -40,7 +40,7 @@ pub struct Tasks {
     #[arg(long, conflicts_with = "create")]
     pub active: bool,
     /// List only what matches, in the filter language: "state:managed age>2h is:pinned"
-    #[arg(long, value_name = "FILTER", conflicts_with = "create")]
+    #[arg(long, value_name = "FILTER", value_parser = Filter::of_tasks, conflicts_with = "create")]
     pub filter: Option<Filter>,
 }
 

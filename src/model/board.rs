@@ -145,6 +145,12 @@ impl SessionRow {
         Urgency::of(attention, &self.marks, self.judgement.since, now)
     }
 
+    /// Its pane; none of one that is gone, whatever its last one was.
+    #[must_use]
+    pub fn pane(&self) -> Option<&str> {
+        self.tmux_pane_id.as_deref().filter(|_| self.registration == Registration::Active)
+    }
+
     /// Whether the operator should look at it: it needs an answer, or its turn ended and nobody has looked, or the
     /// operator wanted to come back to it. What is put aside can wait.
     #[must_use]

@@ -93,10 +93,10 @@ impl ItemFacts {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self.state {
-            ItemState::Pending => "pending",
+            ItemState::Pending => "on its way",
             ItemState::Failed => "given up",
             ItemState::Suppressed => "taken back",
-            ItemState::Delivered if self.consumed_at.is_some() => "consumed",
+            ItemState::Delivered if self.consumed_at.is_some() => "confirmed",
             ItemState::Delivered if self.read_at.is_some() => "read",
             ItemState::Delivered => "unread",
         }

@@ -97,6 +97,29 @@ impl Phase {
         }
     }
 
+    /// How screens say it: what an operator has to tell apart, in a word or two.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Claimed | Self::Started | Self::Staged | Self::Submitted => "on its way",
+            Self::Delivered => "in inbox",
+            Self::Done => "arrived",
+            Self::Ambiguous => "uncertain",
+            Self::Failed | Self::Dead => "given up",
+            Self::Expired => "expired",
+            Self::Blocked => "refused",
+            Self::Cancelled => "taken back",
+        }
+    }
+
+    /// One phase for each word, in the order of a message's way.
+    pub fn worded() -> impl Iterator<Item = Self> {
+        let is_first =
+            |(at, phase): &(usize, &Self)| !Self::ALL[..*at].iter().any(|other| other.word() == phase.word());
+        Self::ALL.iter().enumerate().filter(is_first).map(|(_, phase)| *phase)
+    }
+
     /// While this is the phase, later commands for the same target wait.
     #[must_use]
     pub fn holds_the_line(self) -> bool {

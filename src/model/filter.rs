@@ -3,7 +3,7 @@
 //! All terms have to hold; `-` before a term turns it round, a comma offers alternatives. Pure: parses and
 //! compares, nothing else. `docs/cli.md` tells it to users.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use super::{
     board::{Attention, SessionRow, TaskRow},
@@ -62,6 +62,48 @@ text_enum! {
     }
 }
 
+/// What a filter is asked about: its states are those that these can be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Sessions.
+    Sessions,
+    /// Tasks.
+    Tasks,
+    /// Sessions, and tasks beside them.
+    Board,
+    /// Messages.
+    Messages,
+}
+
+impl Rows {
+    /// The states there are, each list with whose they are.
+    fn states(self) -> Vec<(&'static str, Vec<&'static str>)> {
+        let session = || ("session", session_states().collect());
+        let task = || ("task", task_states().collect());
+        match self {
+            Self::Sessions => vec![session()],
+            Self::Tasks => vec![task()],
+            Self::Board => vec![session(), task()],
+            Self::Messages => vec![("message", message_states().collect())],
+        }
+    }
+
+    /// Whether one of these can be in this state.
+    fn takes(self, word: &str) -> bool {
+        let is = |known: &&str| *known == word || known.replace(' ', "_") == word;
+        self.states().iter().any(|(_, states)| states.iter().any(is))
+    }
+
+    /// What `state:` takes, in words.
+    fn told(self) -> String {
+        let told = |(whose, states): (&str, Vec<&'static str>)| format!("a {whose} is {}", listed(states.into_iter()));
+        self.states().into_iter().map(told).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The words before a value that mean something.
+const KEYS: &str = "state:, task:, session:, role:, is:, age> and age<";
+
 /// Why a filter cannot be understood, and at which of its characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {fault}")]
@@ -75,15 +117,20 @@ pub struct FilterError {
 /// What is wrong with a word of a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A state nobody is ever in.
-    #[error(
-        "`{word}` is no state; a session is {}; a task is {}; a message is {}",
-        listed(session_states()),
-        listed(task_states()),
-        listed(message_states())
-    )]
+    /// A state that none of what is asked about is ever in.
+    #[error("`{word}` is no state here; {}", rows.told())]
     State {
         /// What was given.
+        word: String,
+        /// What is asked about.
+        rows: Rows,
+    },
+    /// A key that does not exist.
+    #[error("`{key}:` is no key; the keys are {KEYS}; text with a colon stands in quotation marks: \"{word}\"")]
+    Key {
+        /// What stands before the colon.
+        key: String,
+        /// The whole word.
         word: String,
     },
     /// A role that does not exist.
@@ -146,11 +193,6 @@ fn message_states() -> impl Iterator<Item = &'static str> {
     Phase::ALL.iter().map(|phase| phase.as_str()).chain(states)
 }
 
-/// Every word that `state:` takes.
-fn states() -> impl Iterator<Item = &'static str> {
-    session_states().chain(task_states()).chain(message_states())
-}
-
 /// What a filter asks about a command.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandFacts<'a> {
@@ -167,6 +209,50 @@ pub struct CommandFacts<'a> {
 }
 
 impl Filter {
+    /// Reads a filter of what is listed.
+    ///
+    /// # Errors
+    /// The first word that means nothing there.
+    pub fn parse(text: &str, rows: Rows) -> Result<Self, FilterError> {
+        let terms = words(text)?
+            .into_iter()
+            .map(|word| term(&word, rows).map_err(|fault| FilterError { column: word.column, fault }))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { text: text.to_owned(), terms })
+    }
+
+    /// The same of sessions.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of_sessions(text: &str) -> Result<Self, FilterError> {
+        Self::parse(text, Rows::Sessions)
+    }
+
+    /// The same of tasks.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of_tasks(text: &str) -> Result<Self, FilterError> {
+        Self::parse(text, Rows::Tasks)
+    }
+
+    /// The same of sessions, and tasks beside them.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of_board(text: &str) -> Result<Self, FilterError> {
+        Self::parse(text, Rows::Board)
+    }
+
+    /// The same of messages.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of_messages(text: &str) -> Result<Self, FilterError> {
+        Self::parse(text, Rows::Messages)
+    }
+
     /// True when everything passes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -269,18 +355,6 @@ fn contains(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(part)
 }
 
-impl FromStr for Filter {
-    type Err = FilterError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let terms = words(text)?
-            .into_iter()
-            .map(|(column, word)| term(&word).map_err(|fault| FilterError { column, fault }))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { text: text.to_owned(), terms })
-    }
-}
-
 /// As it was written.
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -288,40 +362,60 @@ impl fmt::Display for Filter {
     }
 }
 
-/// Splits at white space; quotation marks hold words together. Each word with the column of its first character.
-fn words(text: &str) -> Result<Vec<(usize, String)>, FilterError> {
+/// One word of a filter.
+#[derive(Debug, Default)]
+struct Word {
+    /// Its first character, from 1.
+    column: usize,
+    /// What it says, without quotation marks.
+    text: String,
+    /// Where it begins with a quotation mark, perhaps behind a `-`: from this byte on it is nothing but text.
+    literal_from: Option<usize>,
+}
+
+/// Splits at white space; quotation marks hold words together.
+fn words(text: &str) -> Result<Vec<Word>, FilterError> {
     let mut words = Vec::new();
-    let mut word = String::new();
-    let (mut quote, mut begun) = (None, None);
+    let mut word: Option<Word> = None;
+    let mut quote = None;
     for (column, c) in (1..).zip(text.chars()) {
-        match c {
-            '"' => {
-                quote = if quote.is_none() { Some(column) } else { None };
-                begun = begun.or(Some(column));
-            }
-            c if c.is_whitespace() && quote.is_none() => {
-                words.extend(begun.take().map(|from| (from, std::mem::take(&mut word))));
-            }
-            c => {
-                word.push(c);
-                begun = begun.or(Some(column));
-            }
+        if c.is_whitespace() && quote.is_none() {
+            words.extend(word.take());
+            continue;
         }
+        let word = word.get_or_insert_with(|| Word { column, ..Word::default() });
+        if c != '"' {
+            word.text.push(c);
+            continue;
+        }
+        if ["", "-"].contains(&word.text.as_str()) && word.literal_from.is_none() {
+            word.literal_from = Some(word.text.len());
+        }
+        quote = if quote.is_none() { Some(column) } else { None };
     }
     if let Some(column) = quote {
         return Err(FilterError { column, fault: Fault::Quote });
     }
-    words.extend(begun.map(|from| (from, word)));
+    words.extend(word);
     Ok(words)
 }
 
-fn term(word: &str) -> Result<Term, Fault> {
-    let (negated, word) = match word.strip_prefix('-') {
-        Some(rest) if !rest.is_empty() => (true, rest),
-        _ => (false, word),
+fn term(word: &Word, rows: Rows) -> Result<Term, Fault> {
+    let (text, literal) = (word.text.as_str(), word.literal_from);
+    let (negated, rest) = match text.strip_prefix('-') {
+        Some(rest) if !rest.is_empty() && literal != Some(0) => (true, rest),
+        _ => (false, text),
     };
-    let test = if let Some(value) = word.strip_prefix("state:") {
-        Test::State(alternatives(value).map(state).collect::<Result<_, _>>()?)
+    let test = match literal {
+        Some(_) => Test::Text(rest.to_lowercase()),
+        None => test(rest, rows)?,
+    };
+    Ok(Term { negated, test })
+}
+
+fn test(word: &str, rows: Rows) -> Result<Test, Fault> {
+    Ok(if let Some(value) = word.strip_prefix("state:") {
+        Test::State(alternatives(value).map(|word| state(word, rows)).collect::<Result<_, _>>()?)
     } else if let Some(value) = word.strip_prefix("task:") {
         Test::Task(alternatives(value).collect())
     } else if let Some(value) = word.strip_prefix("session:") {
@@ -334,23 +428,27 @@ fn term(word: &str) -> Result<Term, Fault> {
         Test::Older(span(value)?)
     } else if let Some(value) = word.strip_prefix("age<") {
         Test::Younger(span(value)?)
+    } else if let Some(key) = unknown_key(word) {
+        return Err(Fault::Key { key: key.to_owned(), word: word.to_owned() });
     } else {
         Test::Text(word.to_lowercase())
-    };
-    Ok(Term { negated, test })
+    })
+}
+
+/// What stands before a colon and looks like a key. Paths, times and numbers of lines do not.
+fn unknown_key(word: &str) -> Option<&str> {
+    let (key, _) = word.split_once(':')?;
+    let is_key = |c: char| c.is_alphabetic() || c == '-' || c == '_';
+    (!key.is_empty() && key.chars().all(is_key)).then_some(key)
 }
 
 fn alternatives(value: &str) -> impl Iterator<Item = String> {
     value.split(',').map(str::to_lowercase)
 }
 
-fn state(word: String) -> Result<String, Fault> {
+fn state(word: String, rows: Rows) -> Result<String, Fault> {
     let word = word.replace('-', "_");
-    if states().any(|known| known == word || known.replace(' ', "_") == word) {
-        Ok(word)
-    } else {
-        Err(Fault::State { word })
-    }
+    if rows.takes(&word) { Ok(word) } else { Err(Fault::State { word, rows }) }
 }
 
 fn role(word: String) -> Result<Role, Fault> {
@@ -412,7 +510,7 @@ mod tests {
     }
 
     fn passes(filter: &str) -> bool {
-        filter.parse::<Filter>().unwrap().matches_session(&row(), NOW)
+        Filter::of_board(filter).unwrap().matches_session(&row(), NOW)
     }
 
     #[test]
@@ -459,7 +557,7 @@ mod tests {
             let mut row = row();
             (row.judgement.condition, row.judgement.rule) = (condition, rule.to_owned());
             row.attention = Attention::Idle;
-            move |filter: &str| filter.parse::<Filter>().unwrap().matches_session(&row, NOW)
+            move |filter: &str| Filter::of_board(filter).unwrap().matches_session(&row, NOW)
         };
         let busy = with(Condition::Busy, "turn_open");
         assert!(busy("state:working") && busy("state:busy") && !busy("state:done"));
@@ -467,14 +565,45 @@ mod tests {
         assert!(blocked("state:needs-you") && blocked("state:needs_you") && blocked("state:blocked"));
         let interrupted = with(Condition::Aborted, crate::model::interruption::Rule::InterruptedByOperator.as_str());
         assert!(interrupted("state:interrupted") && interrupted("state:aborted") && !interrupted("state:failed"));
-        let refused = "state:angry".parse::<Filter>().unwrap_err().to_string();
-        for word in states() {
-            let word = word.replace([' ', '_'], "-");
-            assert!(format!("state:{word}").parse::<Filter>().is_ok(), "{word}");
-            let is_told = refused.split([' ', ',', ';']).any(|told| told == word);
-            assert!(is_told, "{word} is taken, and not told: {refused}");
+    }
+
+    #[test]
+    fn the_states_that_are_told_are_those_of_what_is_listed() {
+        let everything = || session_states().chain(task_states()).chain(message_states());
+        for rows in [Rows::Sessions, Rows::Tasks, Rows::Board, Rows::Messages] {
+            let refused = Filter::parse("state:angry", rows).unwrap_err().to_string();
+            for word in everything() {
+                let word = word.replace([' ', '_'], "-");
+                let is_taken = Filter::parse(&format!("state:{word}"), rows).is_ok();
+                let is_told = refused.split([' ', ',', ';']).any(|told| told == word);
+                assert_eq!(is_told, is_taken, "{word} of {rows:?}: {refused}");
+            }
         }
-        assert!(refused.contains(task::STOPPED), "{refused}");
+        let refused = Filter::of_sessions("state:queued").unwrap_err().to_string();
+        assert!(refused.contains("`queued` is no state here; a session is needs-you"), "{refused}");
+        assert!(!refused.contains("a message") && !refused.contains("a task"), "{refused}");
+        assert!(Filter::of_tasks("state:angry").unwrap_err().to_string().contains(task::STOPPED));
+        assert!(Filter::of_messages("state:idle").is_err() && Filter::of_board("state:idle,managed").is_ok());
+    }
+
+    #[test]
+    fn a_key_that_does_not_exist_is_told_and_quotation_marks_make_text_of_it() {
+        let refused = Filter::of_sessions("x colour:Foo").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "column 3: `colour:` is no key; the keys are state:, task:, session:, role:, is:, age> and age<; text with a \
+             colon stands in quotation marks: \"colour:Foo\""
+        );
+        for filter in ["colour:", "-colour:x", "State:idle", "age:10m", "http://x"] {
+            let fault = Filter::of_board(filter).unwrap_err().fault;
+            assert!(matches!(fault, Fault::Key { .. }), "{filter}: {fault:?}");
+        }
+        let mut row = row();
+        row.cwd = "C:\\state:angry -x".into();
+        let passes = |filter: &str| Filter::of_board(filter).unwrap().matches_session(&row, NOW);
+        assert!(passes("\"c:\\\"") && passes("\"state:angry\"") && passes("\"-x\"") && passes("-\"colour:x\""));
+        assert!(!passes("\"colour:x\"") && !passes("-\"state:angry\"") && !passes("12:30") && !passes("src/main.rs:7"));
+        assert!(passes("task:\"pars\" session:\"w\""), "a value may stand in quotation marks");
     }
 
     #[test]
@@ -482,16 +611,16 @@ mod tests {
         let mut row = row();
         row.judgement.since = None;
         for filter in ["age>0s", "age<9d"] {
-            assert!(!filter.parse::<Filter>().unwrap().matches_session(&row, NOW), "{filter}");
+            assert!(!Filter::of_board(filter).unwrap().matches_session(&row, NOW), "{filter}");
         }
     }
 
     #[test]
     fn faults_name_the_word_and_its_place() {
-        let message = |filter: &str| filter.parse::<Filter>().unwrap_err().to_string();
+        let message = |filter: &str| Filter::of_board(filter).unwrap_err().to_string();
         assert!(
             message("state:angry")
-                .starts_with("column 1: `angry` is no state; a session is needs-you, failed, interrupted, done")
+                .starts_with("column 1: `angry` is no state here; a session is needs-you, failed, interrupted, done")
         );
         assert_eq!(message("  \"é ü\" role:boss"), "column 9: `boss` is no role; roles are worker, manager");
         assert!(message("x -is:red").starts_with("column 3: `is:red` means nothing"));
@@ -510,7 +639,7 @@ mod tests {
             updated_at: Timestamp::from_millis(10_000_000 - 11 * 60_000),
             texts: [Some("run the Tests"), None, None, None],
         };
-        let passes = |filter: &str| filter.parse::<Filter>().unwrap().matches_command(&command, NOW);
+        let passes = |filter: &str| Filter::of_messages(filter).unwrap().matches_command(&command, NOW);
         for filter in ["", "state:dead", "state:failed", "task:pars session:w1 age>10m", "tests", "-role:worker"] {
             assert!(passes(filter), "{filter}");
         }
@@ -521,16 +650,16 @@ mod tests {
 
     #[test]
     fn a_filter_is_written_as_it_was_given_and_tells_whether_it_means_the_gone() {
-        let filter: Filter = "state:idle,gone  x".parse().unwrap();
+        let filter = Filter::of_board("state:idle,gone  x").unwrap();
         assert_eq!(filter.to_string(), "state:idle,gone  x");
-        let asks = |text: &str| text.parse::<Filter>().unwrap().asks_for_gone();
+        let asks = |text: &str| Filter::of_board(text).unwrap().asks_for_gone();
         assert!(asks("state:idle,gone x") && !asks("gone") && !asks("-state:gone") && !asks(""));
     }
 
     #[test]
     fn any_text_parses_or_fails_without_panic() {
         proptest::proptest!(|(text in ".*")| {
-            if let Ok(filter) = text.parse::<Filter>() {
+            if let Ok(filter) = Filter::of_board(&text) {
                 let _ = filter.matches_session(&row(), NOW);
             }
         });

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{board::Attention, interruption};
+use super::{board::Attention, interruption, session::Parting};
 use crate::base::Timestamp;
 use crate::text_enum;
 
@@ -240,6 +240,17 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// The same of a session that is gone, with how and when it was left, where that is on record.
+    #[must_use]
+    pub fn left(self, left: Option<(Parting, Timestamp)>, now: Timestamp) -> Self {
+        let Some((how, at)) = left else { return self };
+        let reason = match how {
+            Parting::Stopped => "it was stopped",
+            Parting::GivenUp => "it was deregistered",
+        };
+        Self { reason: reason.to_owned(), since: Some(at), age_seconds: Some(at.age_seconds(now)), ..self }
+    }
+
     /// The word for what it says.
     #[must_use]
     pub fn word(&self) -> &'static str {

@@ -205,20 +205,23 @@ pub fn is_answering(r: Read<'_>, session_id: &str, now: &Moment) -> Result<bool>
     }))
 }
 
-const PARTING: &str = "select type from events
+const PARTING: &str = "select type, created_at from events
     where session_id = :id and type in ('session_deregistered', 'session_stopped')
     order by id desc
     limit 1";
 
-/// How a session was left that is gone.
+/// How a session was left that is gone, and when; none when that is not on record.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn parting(r: Read<'_>, session_id: &str) -> Result<Parting> {
+pub fn parting(r: Read<'_>, session_id: &str) -> Result<Option<(Parting, Timestamp)>> {
     let mut statement = r.connection.prepare_cached(PARTING)?;
-    let kind: Option<String> =
-        statement.query_row(named_params! { ":id": session_id }, |row| row.get("type")).optional()?;
-    Ok(if kind.as_deref() == Some("session_deregistered") { Parting::GivenUp } else { Parting::Stopped })
+    let left = statement.query_row(named_params! { ":id": session_id }, |row| {
+        let kind: String = row.get("type")?;
+        let how = if kind == "session_deregistered" { Parting::GivenUp } else { Parting::Stopped };
+        Ok((how, row.get("created_at")?))
+    });
+    Ok(left.optional()?)
 }
 
 /// The command that brings back a session that is gone; none when it is not, or when nothing leads to it.
@@ -229,7 +232,8 @@ pub fn way_back(r: Read<'_>, session: &Session) -> Result<Option<String>> {
     if session.state != Registration::Gone {
         return Ok(None);
     }
-    Ok(session.way_back(parting(r, &session.id)?))
+    let how = parting(r, &session.id)?.map_or(Parting::Stopped, |(how, _)| how);
+    Ok(session.way_back(how))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
         marks::{MarksView, Standing},
         progress::EndKind,
         rollout::{Head, SessionSource},
-        session::{Communication, Registration, Session},
+        session::{Communication, Parting, Registration, Session},
         state::{Condition, Judgement},
         supervision::CriteriaSummary,
         task::{Binding, Task},
@@ -76,7 +76,7 @@ pub fn load(r: Read<'_>, ledger: &str, now: Timestamp) -> Result<Board> {
             // Nobody can answer what one asks that is gone.
             let asking = asking.get(&session.id).filter(|_| session.state == Registration::Active);
             let asked_since = asking.map(|asking| asking.since);
-            let beside = Beside { asked_since, on_purpose, way_back: audit::way_back(r, session)? };
+            let beside = Beside { asked_since, on_purpose, left: left(r, session)? };
             let mut row = session_row(session, rollout.as_ref(), &seen, &beside, now);
             let rollout = rollout.as_ref().map(|cursor| (cursor.path.as_str(), cursor.generation));
             let asked_at = asking.map(|asking| asking.newest_at);
@@ -165,7 +165,7 @@ pub fn judgement(r: Read<'_>, session: &Session, now: Timestamp) -> Result<Judge
     let seen: Vec<Sighting> = sensors::list(r, Some(&session.id))?.iter().map(sensors::SensorRow::sighting).collect();
     let on_purpose = on_purpose(r, session, rollout.as_ref())?;
     let asked_since = questions::asking(r)?.get(&session.id).map(|asking| asking.since);
-    let beside = Beside { asked_since, on_purpose, way_back: audit::way_back(r, session)? };
+    let beside = Beside { asked_since, on_purpose, left: left(r, session)? };
     Ok(judged(session, rollout.as_ref(), &seen, &beside, now))
 }
 
@@ -175,8 +175,13 @@ struct Beside {
     asked_since: Option<Timestamp>,
     /// Who ended its last turn on purpose.
     on_purpose: Option<OnPurpose>,
-    /// The command that brings it back when it is gone.
-    way_back: Option<String>,
+    /// How and when it was left that is gone, when that is on record.
+    left: Option<(Parting, Timestamp)>,
+}
+
+/// How and when a session was left; none while it is not gone.
+fn left(r: Read<'_>, session: &Session) -> Result<Option<(Parting, Timestamp)>> {
+    if session.state == Registration::Gone { audit::parting(r, &session.id) } else { Ok(None) }
 }
 
 /// Who ended the last turn on purpose, when it was cut off and this program has it on record.
@@ -247,8 +252,12 @@ fn judged(
         sightings: seen,
         now,
     });
-    if let Some(command) = &beside.way_back {
-        judgement.reason = format!("{}; `{command}` brings it back", judgement.reason);
+    if session.state == Registration::Gone {
+        judgement = judgement.left(beside.left, now);
+        let how = beside.left.map_or(Parting::Stopped, |(how, _)| how);
+        if let Some(command) = session.way_back(how) {
+            judgement.reason = format!("{}; `{command}` brings it back", judgement.reason);
+        }
     }
     judgement
 }
@@ -407,5 +416,34 @@ mod tests {
         let session = store.read(|r| sessions::by_id(r, "s")).unwrap().unwrap();
         let told = store.read(|r| judgement(r, &session, now)).unwrap();
         assert_eq!(told.since, Some(at(61_000)), "every command tells the same age");
+    }
+
+    #[test]
+    fn a_session_that_is_gone_says_how_and_since_when() {
+        let told = |kind: &str| {
+            let store = Store::memory().unwrap();
+            store
+                .write(|w| {
+                    w.connection.execute_batch(
+                        "insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
+                         values ('s', 'w1', 'worker', 't', '/', '2026-11-21T02:00:00.000Z', 'gone')",
+                    )?;
+                    let about = audit::About { task_id: None, session_id: Some("s") };
+                    if !kind.is_empty() {
+                        audit::append(w, at(61_000), audit::Actor::Operator, kind, about, &serde_json::json!({}))?;
+                    }
+                    Ok::<_, Error>(())
+                })
+                .unwrap();
+            let board = store.read(|r| load(r, "", at(70_000))).unwrap();
+            let judgement = board.sessions[0].judgement.clone();
+            (judgement.reason, judgement.since, judgement.age_seconds)
+        };
+        let (reason, since, age) = told("session_stopped");
+        assert!(reason.starts_with("it was stopped") && !reason.contains("deregistered"), "{reason}");
+        assert_eq!((since, age), (Some(at(61_000)), Some(9)));
+        assert!(told("session_deregistered").0.starts_with("it was deregistered"));
+        let (reason, since, _) = told("");
+        assert!(reason.starts_with("it was stopped or deregistered") && since.is_none(), "{reason}");
     }
 }

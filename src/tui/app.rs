@@ -282,7 +282,12 @@ impl App {
     }
 
     pub(super) fn say(&mut self, part: Part, text: impl Into<String>) {
-        self.notice = Some(Notice { part, text: text.into(), at: self.now });
+        self.notice = Some(Notice { part, text: text.into(), at: self.now, holds: None });
+    }
+
+    /// The same for what is true only as long as `holds` says so: it goes when that is over.
+    pub(super) fn say_while(&mut self, part: Part, text: impl Into<String>, holds: fn(&App) -> bool) {
+        self.notice = Some(Notice { part, text: text.into(), at: self.now, holds: Some(holds) });
     }
 
     /// Shows a failure in full.
@@ -310,6 +315,9 @@ impl App {
 
     /// Brings selection, scrolling and loaded things in line with what is there now.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
+        if self.notice.as_ref().and_then(|notice| notice.holds).is_some_and(|holds| !holds(self)) {
+            self.notice = None;
+        }
         let before = self.session().map(|row| row.id.clone());
         let (ids, fit) = fleet::layout(self);
         self.fleet.list.settle_by(&ids, |top| fit.get(top).copied().unwrap_or(0));

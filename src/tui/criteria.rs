@@ -71,12 +71,12 @@ pub fn adding(task: &str) -> Argv {
     }
 }
 
-/// What is asked before a criterion is put off or dropped; none for another command.
+/// What is asked before a criterion is deferred or rejected; none for another command.
 pub(super) fn question(command: &Command) -> Option<String> {
     let Command::Criteria(action) = command else { return None };
     let (id, what) = match (action.reject, action.defer) {
-        (Some(id), _) => (id, "Drop"),
-        (None, Some(id)) => (id, "Put off"),
+        (Some(id), _) => (id, "Reject"),
+        (None, Some(id)) => (id, "Defer"),
         (None, None) => return None,
     };
     Some(format!("{what} criterion #{id} of {}? The task can be finished without it then.", action.task))

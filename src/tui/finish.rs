@@ -159,18 +159,37 @@ fn named<'a>(app: &'a App, name: &str) -> Option<&'a Task> {
 /// has this name.
 pub(super) fn take(app: &mut App, action: &FinishTask, effects: &mut Vec<Effect>) -> bool {
     let Some(task) = named(app, &action.task).cloned() else { return false };
-    let mut end = action.end.clone();
-    // Which sessions are stopped is said at the gates, and those of another task are others.
-    let before = app.layers.iter().find_map(|layer| match layer {
-        Layer::Finish(before) if before.task == task.id => Some(&before.end),
-        _ => None,
-    });
-    if let Some(before) = before {
-        (end.stop_worker, end.stop_manager) = (before.stop_worker, before.stop_manager);
-    }
+    let end = ends(app, &task.id, action);
     app.layers.retain(|layer| !matches!(layer, Layer::Finish(_)));
     show(app, task, end, effects);
     true
+}
+
+/// How an end that was said in a form goes on: which sessions are stopped is said at the gates, and those of another
+/// task are others.
+fn ends(app: &App, task: &str, action: &FinishTask) -> EndArgs {
+    let before = app.layers.iter().find_map(|layer| match layer {
+        Layer::Finish(before) if before.task == task => Some(&before.end),
+        _ => None,
+    });
+    let mut end = action.end.clone();
+    if let Some(before) = before {
+        (end.stop_worker, end.stop_manager) = (before.stop_worker, before.stop_manager);
+    }
+    end
+}
+
+/// What a command of a form comes to when it is submitted: for an end, with what was said at its gates, and with what is
+/// counted to go with it.
+pub(super) fn as_submitted(app: &App, command: Command) -> Command {
+    let command = match command {
+        Command::FinishTask(action) => {
+            let end = named(app, &action.task).map_or_else(|| action.end.clone(), |task| ends(app, &task.id, &action));
+            Command::FinishTask(FinishTask { end, ..action })
+        }
+        command => command,
+    };
+    ending::expecting(app, command)
 }
 
 /// How the task whose gates are shown is to end, as far as that was said.

@@ -12,12 +12,16 @@ use super::{
     look, marks,
     message::{Effect, Load},
     messages,
-    moving::{FAR, Step, back, next_need, next_pane, open, page, show, step},
+    moving::{FAR, back, next_pane, open, page, show, step},
+    needing::{self, Step},
     operator, over, palette, policy, receipts, record, sheet,
     submitting::{command_line, copy, shown, submit},
     theme::Part,
 };
-use crate::actions::{Cycle, TaskPolicy, TaskRecord};
+use crate::{
+    actions::{Cycle, TaskPolicy, TaskRecord},
+    model::session::Registration,
+};
 
 /// After how many seconds a cycle calls a busy screen notable; the command's own default.
 pub(super) const BUSY_WAIT_SECONDS: i64 = 90;
@@ -111,8 +115,8 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
         Intent::Inbox => show(app, Screen::Inbox, effects),
         Intent::Dispatch => show(app, Screen::Dispatch, effects),
         Intent::Doctor => show(app, Screen::Doctor, effects),
-        Intent::NextNeed => next_need(app, Step::Next, effects),
-        Intent::PreviousNeed => next_need(app, Step::Previous, effects),
+        Intent::NextNeed => needing::next(app, Step::Next, effects),
+        Intent::PreviousNeed => needing::next(app, Step::Previous, effects),
         Intent::Filter if app.screen == Screen::Doctor => app.say(Part::Warning, "findings are not filtered"),
         Intent::Filter => {
             let (purpose, text) = match app.screen {
@@ -129,6 +133,10 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             app.layers.push(Layer::Help { filter: String::new(), scroll: 0, places });
         }
         Intent::Explain => explaining::open(app, effects),
+        Intent::Attach | Intent::RawPane if gone(app).is_some() => {
+            let name = gone(app).unwrap_or_default();
+            app.say(Part::Warning, format!("{name} is gone: there is no pane of it to show"));
+        }
         Intent::Attach => match app.session().map(|session| (session.id.clone(), session.name.clone())) {
             Some((id, name)) => attach(app, id, name, effects),
             None => app.say(Part::Warning, "no session is selected"),
@@ -281,4 +289,9 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
 pub(super) fn attach(app: &mut App, id: String, name: String, effects: &mut Vec<Effect>) {
     app.attending.attaches(name);
     effects.push(Effect::Load(Load::Attach(id)));
+}
+
+/// The name of the selected session, when it is gone.
+fn gone(app: &App) -> Option<String> {
+    app.session().filter(|row| row.registration == Registration::Gone).map(|row| row.name.clone())
 }

@@ -207,7 +207,12 @@ fn selected_command(app: &App) -> Option<(String, Phase, String)> {
 pub(super) fn retry(app: &mut App) {
     match selected_command(app) {
         Some((command, phase, about)) if phase.is_dead_letter() => {
-            let question = format!("Queue the {about} again? It was given up: {phase}.");
+            let why = match phase {
+                Phase::Expired => "Its time ran out before it was delivered.",
+                Phase::Blocked => "It was refused: the terms of its task did not allow it.",
+                _ => "It was given up.",
+            };
+            let question = format!("Queue the {about} again? {why}");
             ask_first(app, &question, Dispatch::of(DispatchVerb::Retry { command, reason: None }));
         }
         Some((command, Phase::Ambiguous, about)) => {
@@ -215,7 +220,9 @@ pub(super) fn retry(app: &mut App) {
                 format!("Send the {about} again? It may arrive twice: nothing proves that it did not arrive.");
             ask_first(app, &question, resolve(command, Decision::Rearm));
         }
-        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what was given up is queued again")),
+        Some((_, phase, _)) => {
+            app.say(Part::Warning, format!("it is {}; only what was given up is queued again", phase.word()))
+        }
         None => app.say(Part::Warning, "select a message that was given up"),
     }
 }
@@ -230,7 +237,9 @@ pub(super) fn take_back(app: &mut App) {
             let question = format!("Give the {about} up? You say that it did not arrive.");
             ask_first(app, &question, resolve(command, Decision::NotDelivered));
         }
-        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what is queued can be taken back")),
+        Some((_, phase, _)) => {
+            app.say(Part::Warning, format!("it is {}; only what is queued can be taken back", phase.word()))
+        }
         None => app.say(Part::Warning, "select a message that waits"),
     }
 }
@@ -241,7 +250,9 @@ pub(super) fn arrived(app: &mut App) {
             let question = format!("Is the {about} there? It is recorded as your word, not as the session's.");
             ask_first(app, &question, resolve(command, Decision::Delivered));
         }
-        Some((_, phase, _)) => app.say(Part::Warning, format!("it is {phase}; only what is uncertain is decided")),
+        Some((_, phase, _)) => {
+            app.say(Part::Warning, format!("it is {}; only what is uncertain is decided", phase.word()))
+        }
         None => app.say(Part::Warning, "select an uncertain message"),
     }
 }

@@ -34,6 +34,7 @@ mod message;
 mod messages;
 mod mouse;
 mod moving;
+mod needing;
 mod operator;
 mod over;
 mod pair;

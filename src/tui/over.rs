@@ -154,7 +154,7 @@ fn typed(app: &mut App, effects: &mut Vec<Effect>) {
         input.error = None;
         return;
     }
-    input.error = input.text.parse::<Filter>().err().map(|error| error.to_string());
+    input.error = Filter::of_board(&input.text).err().map(|error| error.to_string());
     let text = if input.error.is_none() { input.text.clone() } else { input.before.clone() };
     let selected = input.selected.clone();
     apply_filter(app, &text);
@@ -162,7 +162,7 @@ fn typed(app: &mut App, effects: &mut Vec<Effect>) {
 }
 
 fn apply_filter(app: &mut App, text: &str) {
-    if let Ok(filter) = text.parse::<Filter>() {
+    if let Ok(filter) = Filter::of_board(text) {
         app.filter = filter;
         app.filter_text = text.trim().to_owned();
     }
@@ -172,7 +172,7 @@ fn take(app: &mut App, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) 
     match purpose {
         Purpose::Filter => {
             // A filter with a fault stays open, so that the fault can be read.
-            if text.parse::<Filter>().is_ok() {
+            if Filter::of_board(text).is_ok() {
                 app.layers.pop();
             }
         }

@@ -129,9 +129,11 @@ impl Receipt {
             _ if self.asking.is_some() => "waits for your yes".to_owned(),
             (Outcome::Done { .. }, [sent]) => sent.way(),
             (Outcome::Done { .. }, [_, _, ..]) => {
-                let count = |phase: Phase| self.sent.iter().filter(|sent| sent.phases.last() == Some(&phase)).count();
-                let known = Phase::ALL.iter().map(|phase| (count(*phase), phase)).filter(|(count, _)| *count > 0);
-                known.map(|(count, phase)| format!("{count} {phase}")).collect::<Vec<_>>().join(", ")
+                let is = |sent: &&Sent, word: &str| sent.phases.last().is_some_and(|phase| phase.word() == word);
+                let words = Phase::worded().map(Phase::word);
+                let counted = words.map(|word| (self.sent.iter().filter(|sent| is(sent, word)).count(), word));
+                let known = counted.filter(|(count, _)| *count > 0);
+                known.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
             }
             (Outcome::Done { exit_code: 0, .. }, []) => "done".to_owned(),
             (Outcome::Done { exit_code, prose }, []) => {
@@ -150,7 +152,7 @@ impl Sent {
             (Phase::Done, Some(byte)) => format!("confirmed at byte {byte}"),
             (Phase::Delivered, _) => "in the inbox".to_owned(),
             (phase, _) if index == last && (phase.is_dead_letter() || *phase == Phase::Ambiguous) => {
-                format!("{phase}{}", self.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default())
+                format!("{}{}", phase.word(), self.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default())
             }
             (phase, _) => phase.to_string(),
         });
@@ -304,6 +306,11 @@ fn sent(json: &serde_json::Value) -> Vec<Sent> {
 fn answered(json: &serde_json::Value) -> Option<String> {
     let is_answer = json.get("outcome")?.as_str()? == AnswerOutcome::Answered.as_str();
     json.get("decision").filter(|decision| is_answer && !decision.is_null())?;
+    // With the turn everything has ended that was going on.
+    let has_ended = json.pointer("/proof/turn_aborted").is_some_and(|end| !end.is_null());
+    if has_ended {
+        return None;
+    }
     Some(json.get("session")?.as_str()?.to_owned())
 }
 
@@ -348,7 +355,7 @@ mod tests {
         let done = Sent { id: "c".into(), phases: vec![Phase::Queued, Phase::Done], proof: None, reason: None };
         assert_eq!(done.way(), "queued -> done");
         let lost = Sent { phases: vec![Phase::Queued, Phase::Ambiguous], reason: Some("no answer".into()), ..done };
-        assert_eq!(lost.way(), "queued -> ambiguous: no answer");
+        assert_eq!(lost.way(), "queued -> uncertain: no answer");
     }
 
     #[test]

@@ -90,6 +90,8 @@ fn what_cannot_be_sent_is_refused_and_leaves_nothing() {
         (&["parser", "--message", "x", "--idempotency-key", ""], 2, "usage", "--idempotency-key takes"),
         (&["parser", "--message", "x", "--correlation-id", "a\u{1b}[2J"], 2, "usage", "--correlation-id takes"),
         (&["--filter", "state:nonsense", "--message", "x"], 2, "usage", "nonsense"),
+        (&["--filter", "state:queued", "--message", "x"], 2, "usage", "a session is needs-you"),
+        (&["--filter", "colour:foo", "--message", "x"], 2, "usage", "the keys are state:, task:"),
         (&["--filter", "role:manager", "--message", "x"], 1, "refused", "no bound worker matches"),
         (&["parser", "--filter", "x", "--message", "x"], 2, "usage", "cannot be used with"),
         (&["--message", "x"], 2, "usage", "TASK"),

@@ -178,7 +178,7 @@ fn a_worker_is_started_nudged_compacted_stopped_and_resumed_by_keys() {
 
     // To clear it is asked about, with what it costs; asking the worker for a handoff first is not.
     find(&terminal, "clear context", "clear a worker's context: it forgets all of it");
-    terminal.wait_for("conveyor request-worker-compact --clear --no-wait -- parser");
+    terminal.wait_for("conveyor request-worker-compact --clear --no-wait '--expires=1800'");
     terminal.press(&["C-s"]);
     terminal.wait_for("It forgets everything");
     terminal.press(&["n"]);

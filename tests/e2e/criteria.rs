@@ -77,7 +77,7 @@ fn criteria_are_added_settled_and_dropped_by_keys_and_the_gates_lead_to_them() {
     terminal.wait_for("criterion 2  accepted: it is fast");
     terminal.press(&["-l", "not this time"]);
     terminal.press(&["C-s"]);
-    terminal.wait_for("Drop criterion #2 of parser?");
+    terminal.wait_for("Reject criterion #2 of parser?");
     terminal.press(&["y"]);
     receipt(&terminal, "#2 rejected");
     terminal.wait_for("> #2 rejected");

@@ -63,7 +63,7 @@ fn the_dispatch_screen_shows_a_command_from_end_to_end_and_takes_one_back() {
     // Another one is delivered by somebody else, and confirmed by its reader: all of it stands there.
     world.run(&["enqueue-nudge-worker", "parser", "--message", "again"]).ok();
     world.run(&["dispatch", "--once", "--dispatcher-id", "d1"]).ok();
-    terminal.wait_for("delivered  nudge   again");
+    terminal.wait_for("in inbox   nudge   again");
     terminal.press(&["g", "j", "j"]);
     terminal.wait_until("the newest command", |screen| {
         screen.contains("by inbox: succeeded") && screen.contains("nudge_worker into the inbox of w1")

@@ -47,7 +47,7 @@ fn a_turn_is_interrupted_by_keys_with_a_message_for_afterwards() {
     terminal.wait_gone("what the turn has not finished is lost");
     assert_eq!(world.status("w1")["condition"], "busy", "nothing happens unasked");
     terminal.press(&["!"]);
-    terminal.wait_for("runs: conveyor session-interrupt -- w1");
+    terminal.wait_for("runs: conveyor session-interrupt '--wait=10' -- w1");
     terminal.press(&["Report {{say Stopped here.}}"]);
     terminal.wait_for("'--followup=Report");
     terminal.press(&["Enter"]);

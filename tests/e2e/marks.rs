@@ -68,14 +68,14 @@ fn looking_is_recorded_and_marks_by_keys_stand_in_the_ledger() {
 
     world.run(&["stop", "w1"]).ok();
     // What is selected keeps its row when it goes; who folds those that are gone folds it too.
-    terminal.wait_for("brings it back");
+    terminal.wait_for("it was stopped; `conveyor resume w1`");
     terminal.press(&["H"]);
     terminal.wait_for("are shown");
     terminal.press(&["H"]);
     terminal.wait_for("1 gone (H shows)");
     terminal.wait_gone("All changed.");
     terminal.press(&["H"]);
-    terminal.wait_for("brings it back");
+    terminal.wait_for("it was stopped; `conveyor resume w1`");
     terminal.press(&["q"]);
     assert_eq!(terminal.wait_for_shell(), 0);
 }

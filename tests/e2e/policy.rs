@@ -19,7 +19,7 @@ fn the_terms_of_a_task_are_shown_and_changed_by_keys() {
     terminal.conveyor("--no-dispatch");
     terminal.wait_for("1 Fleet");
     terminal.press(&["2"]);
-    terminal.wait_for("P policy");
+    terminal.wait_for("P terms");
     terminal.press(&["P"]);
     terminal.wait_for("terms of revision 1");
     let shown = terminal.wait_for("open a pull request (repo.open_pr)");
@@ -101,7 +101,7 @@ fn a_closing_step_and_the_reviewer_are_forms() {
     terminal.conveyor("--no-dispatch");
     terminal.wait_for("1 Fleet");
     terminal.press(&["2"]);
-    terminal.wait_for("P policy");
+    terminal.wait_for("P terms");
 
     // A closing step runs, and says what came of it.
     let open = |words: &str, first: &str| {

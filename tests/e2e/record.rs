@@ -15,7 +15,7 @@ fn opened(terms: &[&str]) -> Option<(World, Terminal)> {
     terminal.conveyor("--no-dispatch");
     terminal.wait_for("1 Fleet");
     terminal.press(&["2"]);
-    terminal.wait_for("P policy");
+    terminal.wait_for("P terms");
     terminal.press(&["R"]);
     terminal.wait_for("on record: parser");
     terminal.wait_for("nobody has proposed anything");
@@ -55,7 +55,7 @@ fn a_round_of_proposals_is_seen_and_judged_by_keys() {
     terminal.press(&["Tab"]);
     terminal.press(&["-l", "keep the old reader"]);
     let form = terminal.wait_for("\"addendum\":\"keep");
-    assert!(form.contains("continuation --review '--correlation-id=r1'"), "{form}");
+    assert!(form.contains("continuation --review") && form.contains("'--correlation-id=r1' -- parser"), "{form}");
     assert_eq!(listed(&world)["reviews"], json!([]), "nothing yet");
     // Esc leaves, and what was typed comes back.
     terminal.press(&["Escape"]);

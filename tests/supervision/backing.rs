@@ -164,7 +164,7 @@ fn each_gate_that_is_not_met_names_a_command_that_can_be_run() {
     // A session is not told to drop what the operator asked for, and one that may not end it is told who may.
     let of_manager = in_session(&env, "m1", &format!("finish-task parser {flags}")).json();
     let next = gate(&of_manager, "criteria")["next"].to_string();
-    assert!(next.contains("only the operator puts off or drops") && !next.contains("--defer"), "{next}");
+    assert!(next.contains("only the operator defers or rejects") && !next.contains("--defer"), "{next}");
     let of_worker = in_session(&env, "w1", "finish-task parser --json").json();
     assert!(gate(&of_worker, "permission")["next"].to_string().contains("an operator ends it"), "{of_worker:#}");
 

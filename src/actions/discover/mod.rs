@@ -19,7 +19,7 @@ use super::{Action, Argv, Context, Format, Outcome, session::SessionView};
 use crate::{
     base::{Kind, Name, Result, Timestamp, text},
     model::{
-        session::{Registration, Role, Session},
+        session::{Parting, Registration, Role, Session},
         task::{Binding, BindingState, Task, TaskState},
     },
     store::{self, Store},
@@ -139,7 +139,8 @@ impl Action for Discover {
         for view in running.iter_mut().filter(|view| view.registered_as.is_none()) {
             let former = sessions.iter().find(|session| view.known_as.as_ref() == Some(&session.name));
             if let (Some(store), Some(former)) = (&store, former) {
-                view.parting = Some(store.read(|r| store::audit::parting(r, &former.id))?);
+                let left = store.read(|r| store::audit::parting(r, &former.id))?;
+                view.parting = Some(left.map_or(Parting::Stopped, |(how, _)| how));
             }
         }
         let suggestions = suggestions(cx, &tasks, &sessions, &bindings, &running);

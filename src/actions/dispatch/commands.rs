@@ -57,7 +57,7 @@ pub struct Commands {
     #[arg(long, value_name = "COMMAND")]
     pub before: Option<String>,
     /// Only what matches, in the filter language: "state:queued age>10m session:w1"
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", value_parser = Wanted::of_messages)]
     pub filter: Option<Wanted>,
 }
 

@@ -17,7 +17,7 @@ use crate::{
     base::{Error, Kind, Moment, Result, text},
     model::{
         delivery::{Command, CommandKind, CommandState, Phase},
-        filter::{Filter, FilterError},
+        filter::Filter,
         session::{Role, Session},
         task::Task,
     },
@@ -217,7 +217,7 @@ impl MessageArgs {
 
 /// Ids of the tasks whose bound workers match.
 fn bound_workers(cx: &Context, filter: &str) -> Result<Vec<String>> {
-    let parsed: Filter = filter.parse().map_err(|error: FilterError| Error::usage(error.to_string()))?;
+    let parsed = Filter::of_sessions(filter).map_err(|error| Error::usage(error.to_string()))?;
     let board = list::board(cx)?;
     let now = cx.now();
     let matching: Vec<_> = board

@@ -62,6 +62,7 @@ pub use nudge::SessionNudge;
 pub use pass::{Item, Orders};
 pub use resolve::Decision;
 use servers::Servers;
+pub use typed::not_typed_because;
 
 /// Records of dispatchers that were last heard of longer ago than this are forgotten.
 const REMEMBERED_MILLIS: i64 = 7 * 24 * 3_600_000;

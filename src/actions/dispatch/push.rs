@@ -195,13 +195,16 @@ fn spoken(command: &Command, around: &Around) -> String {
     format!("[conveyor] {}:\n\n{}", speaker(command, around), text::clean(command.message().unwrap_or_default()))
 }
 
+/// The operator, in what sessions are told.
+pub(super) const OPERATOR: &str = "the operator";
+
 /// Who speaks.
 pub(super) fn speaker(command: &Command, around: &Around) -> String {
     let task = around.task.as_ref().map(|task| format!(" on task {}", task.name)).unwrap_or_default();
     let from = match &around.source {
         Some(source) => format!("{} {}", source.role, source.name),
         None if command.created_by == SOME_SESSION => "some Codex session".to_owned(),
-        None => "the operator".to_owned(),
+        None => OPERATOR.to_owned(),
     };
     format!("From {from}{task}")
 }

@@ -241,6 +241,21 @@ pub(super) fn retyped(command: &Command, row: &TypedMessage) -> Result<TypedText
     typed(&row.body, &Marker::parse(&row.marker).map_err(|error| error.to_string())?)
 }
 
+/// Why a message of the operator's to a session would not be typed whole, but lie in its inbox with a pointer typed;
+/// none when it would be typed, and while nothing is said in it.
+#[must_use]
+pub fn not_typed_because(message: &str) -> Option<String> {
+    // Every marker is as long as another.
+    let marker = Marker::of_command("");
+    let body = format!("From {}:\n\n{message}", push::OPERATOR);
+    match typed_message(body.as_bytes(), &marker, Loss::Refused) {
+        _ if message.trim().is_empty() => None,
+        Ok(Typing::Typed { .. }) => None,
+        Ok(Typing::ThroughInbox(reason)) => Some(reason.to_string()),
+        Err(reason) => Some(reason.to_string()),
+    }
+}
+
 fn typed(body: &str, marker: &Marker) -> Result<TypedText, String> {
     match typed_message(body.as_bytes(), marker, Loss::Refused) {
         Ok(Typing::Typed { text, .. }) => Ok(text),

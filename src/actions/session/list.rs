@@ -96,7 +96,7 @@ pub struct Sessions {
     #[arg(long)]
     pub redact_identity_token: bool,
     /// Only what matches, in the filter language: "state:blocked age>10m"; `state:gone` needs no --state
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", value_parser = Filter::of_sessions)]
     pub filter: Option<Filter>,
     /// Accepted for older scripts; app sessions are always listed
     #[arg(long, hide = true)]

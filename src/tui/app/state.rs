@@ -7,6 +7,7 @@ use crate::{
     model::board::Board,
     text_enum,
     tui::{
+        app::App,
         columns::Column,
         keymap::{Intent, Keymap},
         listing::Listing,
@@ -87,7 +88,7 @@ pub enum BoardState {
 }
 
 /// A line that goes away by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Notice {
     /// How it is meant.
     pub part: Part,
@@ -95,6 +96,8 @@ pub struct Notice {
     pub text: String,
     /// When it was said.
     pub at: Timestamp,
+    /// Whether it still holds; one that always does goes with time alone.
+    pub holds: Option<fn(&App) -> bool>,
 }
 
 /// What stays the same for the whole run.

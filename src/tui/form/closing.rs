@@ -36,7 +36,7 @@ pub(super) fn add(app: &App) -> Result<Vec<Entry>, String> {
     let status = [
         ("accepted", "accepted: the work is held to it"),
         ("proposed", "proposed: to be decided later"),
-        ("deferred", "deferred: put off"),
+        ("deferred", "deferred: the task can be finished without it"),
     ];
     let source = [
         ("user_requested", "you ask for it"),
@@ -77,7 +77,7 @@ pub(super) fn step(app: &App, step: CriterionMove) -> Result<Vec<Entry>, String>
     let (flag, hint) = match step {
         CriterionMove::Accept => ("--accept", "the work is held to it from now on, or again"),
         CriterionMove::Satisfy => ("--satisfy", "it is fulfilled"),
-        CriterionMove::Defer => ("--defer", "it is put off"),
+        CriterionMove::Defer => ("--defer", "it is deferred"),
         CriterionMove::Reject => ("--reject", "it does not count any more"),
     };
     let mut criterion = pick("criterion", Flag::Option(flag), hint, candidates, id.as_deref());
@@ -95,7 +95,7 @@ pub(super) fn step(app: &App, step: CriterionMove) -> Result<Vec<Entry>, String>
         ]);
         return Ok(entries);
     }
-    let why = text("why", "--rationale", "why; what was satisfied or dropped is taken up again only with it");
+    let why = text("why", "--rationale", "why; what was satisfied or rejected is taken up again only with it");
     let why = if step == CriterionMove::Accept { why } else { text("why", "--rationale", "why; it stays on record") };
     let needs_it = meant.is_some_and(|one| one.status.is_reopened_by(step));
     entries.push(if needs_it { required(why) } else { why });

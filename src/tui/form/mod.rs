@@ -221,7 +221,7 @@ impl Form {
             let words = "name the round in which the worker has proposed".to_owned();
             return Err(Fault { entry: Some(entry), words });
         }
-        if let Some(fault) = recording::no_object(self) {
+        if let Some(fault) = recording::no_object(self).or_else(|| self.without_change()) {
             return Err(fault);
         }
         self.lines()
@@ -248,6 +248,14 @@ impl Form {
             self.entries.iter().filter(|entry| is_evidence(entry)).all(|entry| entry.control.value().is_empty());
         let words = "name what shows it: a file, a commit, a byte or an event".to_owned();
         is_empty.then_some(Fault { entry: Some(first), words })
+    }
+
+    /// What is changed names something that changes.
+    fn without_change(&self) -> Option<Fault> {
+        let changes = |entry: &Entry| entry.flag != Flag::Word && !entry.control.value().is_empty();
+        let is_change = matches!(self.subject, Subject::Terms | Subject::Contract);
+        (is_change && !self.entries.iter().any(changes))
+            .then(|| Fault { entry: None, words: "nothing is changed: nothing runs".to_owned() })
     }
 
     /// The field whose flag an error names.

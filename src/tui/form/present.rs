@@ -46,6 +46,19 @@ impl Form {
     }
 }
 
+impl Entry {
+    /// What an empty field comes to, where this stands there now.
+    #[must_use]
+    pub fn left_empty(&self, now: &str) -> String {
+        // These two change one list: what the list is now says nothing of what they do to it.
+        match self.label {
+            "permit" => format!("nothing more than now: {now}"),
+            "deny" => format!("nothing is taken away of: {now}"),
+            _ => format!("as it is: {now}"),
+        }
+    }
+}
+
 /// Terms that have become known go into the form that changes them.
 pub(in crate::tui) fn arrived(app: &mut App, task: &str, policy: &TaskPolicy) {
     let row = app.board().and_then(|board| board.tasks.iter().find(|row| row.task.id == task));

@@ -72,9 +72,9 @@ text_enum! {
         AcceptCriterion => "accept_criterion",
         /// Says that a criterion is fulfilled, and what shows it.
         SatisfyCriterion => "satisfy_criterion",
-        /// Puts a criterion off.
+        /// Defers a criterion.
         DeferCriterion => "defer_criterion",
-        /// Drops a criterion.
+        /// Rejects a criterion.
         RejectCriterion => "reject_criterion",
         /// Says why a task is finished, and which decision is behind it; its gates are shown with that.
         FinishTask => "finish_task",
@@ -162,8 +162,8 @@ impl Subject {
             Self::AddCriterion => "add a criterion: what the task has to deliver",
             Self::AcceptCriterion => "accept a criterion: the work is held to it",
             Self::SatisfyCriterion => "satisfy a criterion: name what shows it",
-            Self::DeferCriterion => "put a criterion off",
-            Self::RejectCriterion => "drop a criterion",
+            Self::DeferCriterion => "defer a criterion",
+            Self::RejectCriterion => "reject a criterion",
             Self::FinishTask => "finish a task: why, and by which decision",
             Self::StopTask => "stop a task that is not done",
             Self::Judge => "judge what worker and manager propose",
@@ -198,8 +198,8 @@ impl Subject {
             Self::AddCriterion => "add",
             Self::AcceptCriterion => "accept",
             Self::SatisfyCriterion => "satisfy",
-            Self::DeferCriterion => "put off",
-            Self::RejectCriterion => "drop",
+            Self::DeferCriterion => "defer",
+            Self::RejectCriterion => "reject",
             Self::FinishTask => "show the gates",
             Self::StopTask => "stop",
             Self::Judge => "judge",

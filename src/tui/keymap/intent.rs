@@ -219,7 +219,7 @@ text_enum! {
         SatisfyCriterion => "satisfy_criterion",
         /// Put the criterion off.
         DeferCriterion => "defer_criterion",
-        /// Drop the criterion.
+        /// Reject the criterion.
         RejectCriterion => "reject_criterion",
         /// End a task that is not done.
         StopTask => "stop_task",

@@ -311,7 +311,7 @@ impl Entry {
     }
 }
 
-/// The keys that an empty place tells of: they stand first.
+/// The keys that stand first: those that an empty place tells of, and those about the selected message.
 fn told_first(app: &App) -> &'static [Intent] {
     match app.screen {
         _ if !app.layers.is_empty() => &[],
@@ -320,6 +320,8 @@ fn told_first(app: &App) -> &'static [Intent] {
             Some(row) if row.task.state.is_open() && form::active(row).is_none() => &[Intent::Bind],
             Some(_) => &[],
         },
+        // What is decided about the selected message is not pushed out by what every screen has.
+        Screen::Inbox | Screen::Dispatch => &[Intent::Settle, Intent::Retry, Intent::TakeBack, Intent::Arrived],
         Screen::Fleet if app.fleet.list.id.is_none() => {
             &[Intent::Adopt, Intent::StartWorker, Intent::NewTask, Intent::Bind]
         }

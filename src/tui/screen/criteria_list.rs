@@ -21,8 +21,8 @@ const ACTS: [(Intent, &str); 5] = [
     (Intent::AddCriterion, "add"),
     (Intent::AcceptCriterion, "accept"),
     (Intent::SatisfyCriterion, "satisfy"),
-    (Intent::DeferCriterion, "put off"),
-    (Intent::RejectCriterion, "drop"),
+    (Intent::DeferCriterion, "defer"),
+    (Intent::RejectCriterion, "reject"),
 ];
 
 /// The lines of the box.

@@ -114,18 +114,24 @@ pub fn name(row: &CommandRow) -> String {
     format!("{} to {}", kind(row.kind), row.target)
 }
 
-/// How a message stands, in words of everyday.
-pub(super) fn word(phase: Phase) -> &'static str {
+/// How a message stands, in its word and what that leaves open.
+pub(super) fn word(phase: Phase) -> String {
+    let open = match phase {
+        Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => ", not proven yet",
+        Phase::Ambiguous => ", decide",
+        Phase::Expired => ": its time ran out",
+        _ => "",
+    };
+    format!("{}{open}", phase.word())
+}
+
+/// How far a message is that is on its way.
+fn step(phase: Phase) -> &'static str {
     match phase {
-        Phase::Queued => "waits",
-        Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => "on its way, not proven yet",
-        Phase::Delivered => "in its inbox",
-        Phase::Done => "arrived",
-        Phase::Ambiguous => "uncertain, decide",
-        Phase::Failed | Phase::Dead => "given up",
-        Phase::Expired => "given up, its time ran out",
-        Phase::Blocked => "not allowed",
-        Phase::Cancelled => "taken back",
+        Phase::Claimed => "a dispatcher has it in hand",
+        Phase::Staged => "typed, not sent yet",
+        Phase::Submitted => "handed over",
+        _ => "begun",
     }
 }
 
@@ -256,7 +262,8 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
     match row.phase {
         Phase::Queued => steps.extend(waiting::lines(app, deliveries, row)),
         Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => {
-            steps.push((Part::Working, format!("{:10} {}{reason}", row.phase, when(row.updated_at))));
+            let (word, step) = (row.phase.word(), step(row.phase));
+            steps.push((Part::Working, format!("{word:10} {}, {step}{reason}", when(row.updated_at))));
             let next =
                 format!("next       the rollout of {} shows it, which proves it; until then it is watched", row.target);
             steps.push((Part::Dim, next));
@@ -275,12 +282,7 @@ pub(super) fn way(app: &App, deliveries: &Deliveries, row: &CommandRow) -> Vec<(
                 (None, Phase::Expired) => ": its time ran out before it was delivered".to_owned(),
                 _ => reason,
             };
-            let word = match row.phase {
-                Phase::Failed | Phase::Dead => "given up",
-                Phase::Blocked => "refused",
-                _ => "expired",
-            };
-            steps.push((Part::Failed, format!("{word:10} {}{why}", when(row.updated_at))));
+            steps.push((Part::Failed, format!("{:10} {}{why}", row.phase.word(), when(row.updated_at))));
         }
         Phase::Cancelled => steps.push((Part::Dim, format!("taken back {}{reason}", when(row.updated_at)))),
     }

@@ -254,7 +254,7 @@ fn line(app: &App, row: Row<'_>, width: usize) -> Line<'static> {
         Row::Command(row) => {
             let message = MessageLine {
                 sign: if delivery::is_to_decide(row.phase) { "!  " } else { "   " },
-                state: (delivery::phase_part(row.phase), row.phase.as_str()),
+                state: (delivery::phase_part(row.phase), row.phase.word()),
                 who: (delivery::kind(row.kind), KIND_COLUMNS),
                 message: &row.message,
                 age: delivery::age_of(row, app.now),

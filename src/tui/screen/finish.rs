@@ -99,7 +99,7 @@ fn by_key(app: &App, gate: &GateCheck) -> Option<String> {
     let key = |intent| app.key_in(Place::Finish, intent);
     let in_record = |intent| app.key_in(Place::Record, intent);
     match gate.gate {
-        Gate::Criteria => Some(format!("press {}: satisfy, accept, put off or drop them there", key(Intent::Criteria))),
+        Gate::Criteria => Some(format!("press {}: satisfy, accept, defer or reject them there", key(Intent::Criteria))),
         Gate::Acknowledgements => {
             let (worker, manager) = (in_record(Intent::WorkerAck), in_record(Intent::ManagerAck));
             Some(format!(
@@ -189,6 +189,9 @@ pub(super) fn proofs(criteria: &[ShownCriterion], width: usize) -> Vec<(Part, St
         };
         let word = if one.backing == Some(Backing::Operator) { " on the operator's word" } else { "" };
         text(part, &format!("#{} {}{word}: ", one.id, one.status), &one.text);
+        if let Some(why) = &one.why {
+            text(Part::Dim, "   why: ", why);
+        }
         if let Some(proof) = &one.proof {
             text(Part::Dim, "   said: ", proof);
         }

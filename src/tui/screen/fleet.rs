@@ -83,7 +83,18 @@ impl Row<'_> {
         }
     }
 
-    fn attention(&self, app: &App) -> Attention {
+    /// The task that it is about.
+    #[must_use]
+    pub fn task_id(&self) -> Option<&str> {
+        match self {
+            Self::Session(row) => row.task_id.as_deref(),
+            Self::Task(row) => Some(&row.task.id),
+        }
+    }
+
+    /// How much it asks for.
+    #[must_use]
+    pub fn attention(&self, app: &App) -> Attention {
         match self {
             Self::Session(row) => operator::attention(app, row),
             Self::Task(row) if operator::of_task(app, &row.task.id).is_some() => Attention::NeedsYou,
@@ -128,15 +139,20 @@ pub fn gone(app: &App) -> usize {
     sessions.iter().filter(|row| row.attention == Attention::Gone && app.filter.matches_session(row, app.now)).count()
 }
 
-/// How many rows there would be besides without the filter.
-pub(super) fn hidden(app: &App) -> usize {
-    let Some(board) = app.board() else { return 0 };
-    let is_hidden = |row: &&SessionRow| {
-        let is_folded = row.attention == Attention::Gone && !app.attending.shows_gone;
-        !is_folded && !app.filter.matches_session(row, app.now)
-    };
-    board.sessions.iter().filter(is_hidden).count()
-        + orphans(app).filter(|row| !app.filter.matches_task(row, app.now)).count()
+/// The rows that the filter hides, those of sessions that are gone among them.
+#[must_use]
+pub fn filtered(app: &App) -> Vec<Row<'_>> {
+    let sessions = app.board().map_or(&[][..], |board| &board.sessions).iter();
+    let sessions = sessions.filter(|row| !app.filter.matches_session(row, app.now)).map(Row::Session);
+    sessions.chain(orphans(app).filter(|row| !app.filter.matches_task(row, app.now)).map(Row::Task)).collect()
+}
+
+/// How many rows there would be besides without the filter, and how many sessions besides among those that are gone and
+/// folded.
+pub(super) fn hidden(app: &App) -> (usize, usize) {
+    let is_folded = |row: &Row<'_>| row.attention(app) == Attention::Gone && !app.attending.shows_gone;
+    let (folded, rows): (Vec<_>, Vec<_>) = filtered(app).into_iter().partition(is_folded);
+    (rows.len(), folded.len())
 }
 
 /// The open tasks that nobody works on: they have rows of their own.
@@ -340,6 +356,8 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
         let text = if app.filter_text.is_empty() {
             let begins = app.key_that(Intent::StartWorker, "starts a worker").map(|key| format!("; {key}"));
             format!("every session is gone{}", begins.unwrap_or_default())
+        } else if folded > 0 {
+            "only sessions that are gone pass the filter".to_owned()
         } else {
             super::nothing::passes(app)
         };
@@ -351,7 +369,9 @@ fn list(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let used: u16 = heights.iter().skip(top).take(visible).sum();
     if folded > 0 {
         let shows = app.key_that(Intent::Gone, "shows").map(|key| format!(" ({key})")).unwrap_or_default();
-        let text = format!(" {} {folded} gone{shows}", app.settings.glyphs.attention(Attention::Gone));
+        // Told apart from those that the filter hides: this line shows no others.
+        let pass = if app.filter_text.is_empty() { "" } else { " that pass" };
+        let text = format!(" {} {folded} gone{pass}{shows}", app.settings.glyphs.attention(Attention::Gone));
         let below = 1 + if rows.is_empty() { ROW_LINES + 1 } else { used };
         let last = area.height.saturating_sub(1);
         put(frame, area, usize::from(below.min(last)), super::styled(app, Part::Dim, text));

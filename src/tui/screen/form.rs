@@ -12,17 +12,21 @@ use super::{
     nudge::layout,
     put, span, styled,
 };
-use crate::tui::{
-    app::App,
-    field::Field,
-    form::{
-        Entry, Form,
-        control::{Checks, Control, Picker},
+use crate::{
+    actions::{Argv, Command},
+    tui::{
+        app::App,
+        field::Field,
+        finish,
+        form::{
+            Entry, Form, Subject,
+            control::{Checks, Control, Picker},
+        },
+        keymap::{Intent, Place},
+        submitting::command_line,
+        theme::Part,
+        wrap::{cut, pad},
     },
-    keymap::{Intent, Place},
-    submitting::command_line,
-    theme::Part,
-    wrap::{cut, pad},
 };
 
 /// Columns of the names of fields.
@@ -119,16 +123,20 @@ fn below(app: &App, form: &Form, width: usize) -> Vec<Line<'static>> {
         }
         (None, None) => {}
     }
-    let (part, word) = match form.commands() {
-        Ok(_) => (Part::Text, "runs"),
+    let (part, word, written) = match form.commands() {
+        // Nothing runs before its gates were seen.
+        Ok(commands) if form.subject == Subject::FinishTask => {
+            (Part::Text, "after its gates", submitted(app, commands))
+        }
+        Ok(commands) => (Part::Text, "runs", submitted(app, commands)),
         Err(fault) => {
             if form.refused.is_none() {
                 lines.extend(wrapped(app, Part::Warning, &format!("not yet: {}", fault.words), width));
             }
-            (Part::Dim, "so far")
+            (Part::Dim, "so far", form.lines())
         }
     };
-    for line in form.lines() {
+    for line in written {
         let text = command_line(app, &line);
         let mut command = wrapped(app, part, &format!("{word}: {text}"), width);
         if command.len() > COMMAND_LINES {
@@ -139,6 +147,11 @@ fn below(app: &App, form: &Form, width: usize) -> Vec<Line<'static>> {
         lines.extend(command);
     }
     lines
+}
+
+/// The command lines that run, to the letter: with what a command says besides what was filled in.
+fn submitted(app: &App, commands: Vec<Command>) -> Vec<Argv> {
+    commands.into_iter().map(|command| finish::as_submitted(app, command).argv()).collect()
 }
 
 fn fields(app: &App, form: &Form, width: usize, names: usize) -> Fields {
@@ -182,7 +195,7 @@ fn entry_lines(
 ) -> Drawn {
     match &entry.control {
         Control::Line(_) | Control::Pick(_) if present.is_some() && !is_focused => {
-            let text = format!("as it is: {}", present.unwrap_or_default());
+            let text = entry.left_empty(present.unwrap_or_default());
             (vec![styled(app, Part::Dim, cut(&text, width, app.settings.glyphs))], None)
         }
         Control::Line(field) => one_line(app, field, width),

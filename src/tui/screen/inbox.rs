@@ -156,7 +156,7 @@ impl Rows for Inbox {
             }
             Row::Command(row) => (
                 if row.phase.holds_the_line() { " " } else { "!" },
-                (delivery::phase_part(row.phase), row.phase.as_str()),
+                (delivery::phase_part(row.phase), row.phase.word()),
                 format!("{} to {}", delivery::kind(row.kind), row.target),
                 &row.message,
             ),
@@ -200,7 +200,7 @@ pub(super) fn hidden(app: &App) -> usize {
 }
 
 /// The questions whose task passes the filter.
-fn questions(app: &App) -> impl Iterator<Item = &PutToOperator> {
+pub fn questions(app: &App) -> impl Iterator<Item = &PutToOperator> {
     let tasks = app.board().map_or(&[][..], |board| &board.tasks);
     operator::questions(app).iter().filter(move |question| {
         app.filter_text.is_empty()

@@ -359,6 +359,17 @@ pub(super) fn hints(app: &App, input: &Input, width: usize) -> (Part, Vec<String
     (part, wrap(&hint, width.saturating_sub(1), MOST_HINTS))
 }
 
+/// What takes the line, and what leaves it.
+fn input_keys(app: &App, purpose: Purpose) -> String {
+    let key = |intent| app.key_in(Place::Input, intent);
+    let (takes, leaves) = match purpose {
+        Purpose::Filter => ("keeps it", "undoes it"),
+        Purpose::Search => ("searches", "leaves"),
+        Purpose::Jump => ("goes there", "leaves"),
+    };
+    format!("{} {takes}  {} {leaves}", key(Intent::Accept), key(Intent::Back))
+}
+
 /// Draws the input line over the footer, and what is wrong with it over the banner.
 pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, input: &Input) {
     let glyphs = app.settings.glyphs;
@@ -372,7 +383,14 @@ pub(super) fn input(app: &App, frame: &mut Frame<'_>, line: Rect, above: Rect, i
     let hidden = input.text.chars().count().saturating_sub(room);
     let text: String = input.text.chars().skip(hidden).collect();
     frame.render_widget(Clear, line);
-    put(frame, line, 0, Line::from(vec![span(app, Part::Key, label), span(app, Part::Text, cut(&text, room, glyphs))]));
+    let mut spans = vec![span(app, Part::Key, label), span(app, Part::Text, cut(&text, room, glyphs))];
+    // It lies where the keys are told otherwise.
+    let keys = input_keys(app, input.purpose);
+    let used = label.width() + text.width() + 1;
+    if let Some(room) = usize::from(line.width).checked_sub(used + keys.width() + 2) {
+        spans.extend([Span::raw(" ".repeat(room + 2)), span(app, Part::Dim, keys)]);
+    }
+    put(frame, line, 0, Line::from(spans));
     let column = line.x + u16::try_from(label.width() + text.width()).unwrap_or(0);
     frame.set_cursor_position(Position::new(column.min(line.right().saturating_sub(1)), line.y));
     // It takes as many lines as it needs, from the banner upwards.

@@ -49,14 +49,14 @@ fn meaning(attention: Attention) -> &'static str {
 fn phase_meaning(phase: Phase) -> &'static str {
     match phase {
         Phase::Queued => "it waits for its turn, or for a way to its session",
-        Phase::Claimed | Phase::Started | Phase::Staged => "it is being delivered",
-        Phase::Submitted => "it was handed over, and its session's rollout does not show it yet",
+        Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => {
+            "it is being delivered; its session's rollout does not show it yet"
+        }
         Phase::Delivered => "it lies in the inbox of its session, which has not confirmed it",
         Phase::Done => "it has arrived, and that is proven",
         Phase::Ambiguous => "it may have arrived; nothing proves it, so you decide",
-        Phase::Failed => "it was given up; its reason stands beside it",
+        Phase::Failed | Phase::Dead => "it was given up; its reason stands beside it",
         Phase::Expired => "its time ran out before it was delivered",
-        Phase::Dead => "it was given up after too many tries",
         Phase::Blocked => "the task's terms do not allow it",
         Phase::Cancelled => "it was taken back",
     }
@@ -93,10 +93,10 @@ pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
         ("ctx", "how much of the model's context is used; empty when that is not known"),
     ];
     let columns = columns.map(|(word, meaning)| Entry { sign: "", word, meaning });
-    let phases = Phase::ALL.iter().map(|phase| Entry {
-        sign: if delivery::is_to_decide(*phase) { "!" } else { "" },
-        word: phase.as_str(),
-        meaning: phase_meaning(*phase),
+    let phases = Phase::worded().map(|phase| Entry {
+        sign: if delivery::is_to_decide(phase) { "!" } else { "" },
+        word: phase.word(),
+        meaning: phase_meaning(phase),
     });
     let findings = Verdict::ALL.iter().map(|verdict| {
         let (sign, word, _) = doctor::verdict(*verdict);

@@ -33,9 +33,12 @@ pub(super) fn line(app: &App) -> Line<'static> {
     let pieces = match app.screen {
         Screen::Events => events::narrowed(app),
         _ => {
-            let count = hidden(app);
-            let what =
-                if count == 0 { "no row hidden".to_owned() } else { format!("{} hidden", counted(count, "row")) };
+            let what = match hidden(app) {
+                (0, 0) => "no row hidden".to_owned(),
+                (rows, 0) => format!("{} hidden", counted(rows, "row")),
+                (0, gone) => format!("{gone} gone hidden"),
+                (rows, gone) => format!("{} and {gone} gone hidden", counted(rows, "row")),
+            };
             vec![what, format!("{} {}", clears(app), app.filter_text)]
         }
     };
@@ -46,15 +49,16 @@ pub(super) fn line(app: &App) -> Line<'static> {
     )
 }
 
-/// How many rows the filter hides.
-fn hidden(app: &App) -> usize {
-    match app.screen {
-        Screen::Fleet => fleet::hidden(app),
+/// How many rows the filter hides, and how many sessions of those that the fleet folds into its last line.
+fn hidden(app: &App) -> (usize, usize) {
+    let rows = match app.screen {
+        Screen::Fleet => return fleet::hidden(app),
         Screen::Task => app.board().map_or(0, |board| board.tasks.len()).saturating_sub(app.tasks().len()),
         Screen::Inbox => inbox::hidden(app),
         Screen::Dispatch => dispatch::hidden(app),
         Screen::Events | Screen::Doctor => 0,
-    }
+    };
+    (rows, 0)
 }
 
 /// The key that clears the filter; with what it does before, where that is not the next thing it does.

@@ -8,7 +8,7 @@ use super::{
     put, styled,
 };
 use crate::{
-    actions::Action,
+    actions::{Action, not_typed_because},
     tui::{app::App, field::Field, layer::Nudge, messages, submitting::command_line, theme::Part},
 };
 
@@ -35,6 +35,12 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, nudge: &Nudge) {
             let about = format!("To {}, from the operator; the receipt says how it goes.", names.join(", "));
             below.extend(wrapped(app, Part::Dim, &about, width));
         }
+    }
+    if let Some(why) = not_typed_because(nudge.field.text()) {
+        let text = format!(
+            "Where it would be typed, it goes into the inbox instead, and a line that points to it is typed: {why}."
+        );
+        below.extend(wrapped(app, Part::Warning, &text, width));
     }
     for (name, why) in &nudge.left_out {
         below.extend(wrapped(app, Part::Warning, &format!("not to {name}: it {why}"), width));

@@ -8,7 +8,8 @@ use crate::{
     base::text::one_line,
     model::{
         board::{SessionRow, TaskRow},
-        state::{Agreement, Judgement},
+        session::Registration,
+        state::{Agreement, DEREGISTERED, Judgement},
     },
     tui::{
         app::{App, Look, Screen},
@@ -46,7 +47,12 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
         }
         return;
     };
-    session(app, frame, area, row, app.fleet.raw, focused);
+    session(app, frame, area, row, shows_pane(app, row), focused);
+}
+
+/// Whether the pane of the selected session is shown; one that is gone has none.
+fn shows_pane(app: &App, row: &SessionRow) -> bool {
+    app.fleet.raw && row.registration == Registration::Active
 }
 
 /// A session: its state in words, then its conversation or its pane.
@@ -84,7 +90,7 @@ pub fn spots(app: &App) -> Vec<Spot> {
     let shown = match app.screen {
         Screen::Fleet => {
             let area = fleet::areas(app).preview;
-            app.session().map(|row| (row, area, app.fleet.raw, true)).into_iter().collect()
+            app.session().map(|row| (row, area, shows_pane(app, row), true)).into_iter().collect()
         }
         Screen::Task => task::shown(app),
         Screen::Events | Screen::Inbox | Screen::Dispatch | Screen::Doctor => Vec::new(),
@@ -201,13 +207,15 @@ fn state_lines(app: &App, row: &SessionRow, width: usize, reason_lines: usize) -
 
 /// The state, its source, rule and age; the rule, which `x` tells, gives way where there is no room.
 fn provenance(app: &App, judgement: &Judgement, width: usize) -> String {
-    let source = judgement.source.map_or("no sensor", |source| source.as_str());
+    let is_gone = judgement.rule == DEREGISTERED;
+    let without = if is_gone { "on record" } else { "no sensor" };
+    let source = judgement.source.map_or(without, |source| source.as_str());
     let since =
         judgement.since.map_or_else(|| "since unknown".to_owned(), |at| format!("since {}", ago(Some(at), app.now)));
     let separator = app.settings.glyphs.separator();
     let with = |known: &str| format!("{}{separator}{known}{separator}{since}", judgement.word());
     let whole = with(&format!("{source}: {}", judgement.rule));
-    if whole.width() <= width { whole } else { with(source) }
+    if whole.width() <= width && !is_gone { whole } else { with(source) }
 }
 
 fn conversation(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, talk: Option<&Talk>) {
@@ -277,7 +285,7 @@ pub(super) fn facts(app: &App, frame: &mut Frame<'_>, area: Rect) {
         (Part::Text, format!("partner   {}", row.partner.as_deref().unwrap_or("none"))),
         (Part::Text, format!("inbox     {} unread", row.unread)),
         (Part::Text, format!("place     {}", row.kind)),
-        (Part::Text, format!("pane      {}", row.tmux_pane_id.as_deref().unwrap_or("none"))),
+        (Part::Text, format!("pane      {}", row.pane().unwrap_or("none"))),
         (Part::Text, format!("codex     {}", row.codex_version.clone().unwrap_or_else(unknown))),
         (Part::Text, format!("thread    {}", row.codex_session_id.clone().unwrap_or_else(unknown))),
         (Part::Text, format!("folder    {}", if row.cwd.is_empty() { "unknown" } else { &row.cwd })),

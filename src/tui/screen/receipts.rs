@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::text::one_line,
-    model::state::predicate,
+    model::state::{Condition, predicate},
     tui::{
         app::App,
         receipts::{Outcome, Receipt, Sent},
@@ -48,7 +48,7 @@ pub(super) fn lines(app: &App, number: u64, width: usize) -> Vec<Line<'static>> 
         Outcome::Done { .. } if receipt.is_message => Vec::new(),
         Outcome::Done { prose, .. } => wrapped(app, Part::Text, prose, width),
     };
-    if let Some(text) = receipt.answered.as_deref().and_then(|session| now(app, session)) {
+    if let Some(text) = now(app, receipt) {
         lines.extend(wrapped(app, Part::Text, &text, width));
     }
     for sent in &receipt.sent {
@@ -65,10 +65,17 @@ pub(super) fn lines(app: &App, number: u64, width: usize) -> Vec<Line<'static>> 
     lines
 }
 
-/// What a session does now; none when that is not known.
-fn now(app: &App, session: &str) -> Option<String> {
-    let row = app.board()?.sessions.iter().find(|row| row.name == session)?;
+/// What the session does now whose question was answered; none when that is not known since.
+fn now(app: &App, receipt: &Receipt) -> Option<String> {
+    let session = receipt.answered.as_deref()?;
+    let board = app.board().filter(|board| receipt.ended_at.is_none_or(|at| board.taken_at >= at))?;
+    let row = board.sessions.iter().find(|row| row.name == session)?;
     let judgement = &row.judgement;
+    // A title, for one, that tells of the question for a while after it was answered.
+    let is_outdated = judgement.since.is_none_or(|since| since <= receipt.begun_at) && row.asks.is_none();
+    if judgement.condition == Condition::Blocked && is_outdated {
+        return None;
+    }
     let since = judgement.since.map(|since| format!(" since {}", ago(Some(since), app.now))).unwrap_or_default();
     Some(format!("now: {session} {}{since}: {}", predicate(judgement.word()), one_line(&judgement.reason)))
 }
@@ -78,7 +85,7 @@ fn heading(app: &App, sent: &Sent) -> String {
     let row = app.deliveries().and_then(|deliveries| deliveries.command(&sent.id));
     let about = row.map_or_else(|| "message".to_owned(), delivery::name);
     let phase = row.map(|row| row.phase).or(sent.phases.last().copied());
-    format!("{about}: {}", phase.map_or("accepted", delivery::word))
+    format!("{about}: {}", phase.map_or_else(|| "accepted".to_owned(), delivery::word))
 }
 
 /// What a receipt is about: its messages by their names, else its command in short.

@@ -128,7 +128,7 @@ pub(super) fn shown(app: &App) -> Vec<(&SessionRow, Rect, bool, bool)> {
     let Some((worker, manager)) = pair::sessions(app) else { return Vec::new() };
     let areas = areas(app);
     let focus = pair::focus(app);
-    let raw = |row: &SessionRow| app.pair.raw && row.tmux_pane_id.is_some();
+    let raw = |row: &SessionRow| app.pair.raw && row.pane().is_some();
     [(worker, areas.worker, End::Worker), (manager, areas.manager, End::Manager)]
         .into_iter()
         .filter(|(_, area, _)| !area.is_empty())
@@ -245,10 +245,12 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
     let task = &row.task;
     let separator = glyphs.separator();
     let created = ago(Some(task.created_at), app.now);
-    let updated = ago(Some(task.updated_at), app.now);
+    // Whatever was recorded about it, not only a change of its state.
+    let acted = row.decisions.iter().map(|act| act.at).chain([task.updated_at]).max();
+    let acted = ago(acted, app.now);
     let mut lines = vec![(
         state_part(task),
-        format!("{}{separator}recorded {created} ago{separator}changed {updated} ago", task.word()),
+        format!("{}{separator}recorded {created} ago{separator}last act {acted} ago", task.word()),
     )];
     if let Some(end) = &task.end {
         let text = format!("ended {} ago by {}: {}", ago(Some(end.at), app.now), end.by, one_line(&end.reason));
@@ -397,7 +399,7 @@ fn messages(app: &App, deliveries: &Deliveries, row: &TaskRow, width: usize) -> 
     let messages = commands
         .take(COMMANDS_SHOWN)
         .map(|command| {
-            let what = format!("{} {} to {}", command.phase, delivery::kind(command.kind), command.target);
+            let what = format!("{} {}", command.phase.word(), delivery::name(command));
             let at = match command.phase {
                 Phase::Queued => ago(Some(command.created_at), app.now),
                 _ => delivery::age_of(command, app.now),

@@ -49,7 +49,10 @@ fn an_interruption_is_a_form_with_what_is_to_be_said_afterwards() {
         let mut app = app(80, 24);
         assert!(press(&mut app, keys).is_empty(), "one key does nothing");
         let frame = screen(&app);
-        assert!(frame.contains("w1") && frame.contains("runs: conveyor session-interrupt -- w1"), "{frame}");
+        assert!(
+            frame.contains("w1") && frame.contains("runs: conveyor session-interrupt '--wait=10' -- w1"),
+            "{frame}"
+        );
         assert!(press(&mut app, "Esc").is_empty() && app.layers.is_empty());
         press(&mut app, keys);
         assert_eq!(lines(&press(&mut app, "Ctrl-S")), ["conveyor session-interrupt '--wait=10' -- w1"]);
@@ -61,7 +64,7 @@ fn an_interruption_is_a_form_with_what_is_to_be_said_afterwards() {
     // It stays about the session that was selected, whatever comes to stand first.
     let mut app = app(80, 24);
     press(&mut app, "! Esc j !");
-    assert!(screen(&app).contains("session-interrupt -- w2"), "{}", screen(&app));
+    assert!(screen(&app).contains("session-interrupt '--wait=10' -- w2"), "{}", screen(&app));
 }
 
 #[test]
@@ -361,7 +364,13 @@ fn the_receipt_of_an_answer_follows_what_the_session_does() {
     };
     finish(&mut app, Ok(answered("answered")));
     assert!(matches!(app.layers.last(), Some(Layer::Reader(_))), "{:?}", app.layers);
-    assert!(screen(&app).contains("now: w1 needs you since 3m"), "{}", screen(&app));
+    // The board is older than the answer, and tells of the question that is gone.
+    assert!(!screen(&app).contains("now: w1"), "{}", screen(&app));
+    let mut more = board();
+    let row = more.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
+    (row.judgement.since, row.asks) = (Some(ago(-1)), Some("rm -rf build".into()));
+    update(&mut app, Msg::Board(Ok(more)));
+    assert!(screen(&app).contains("now: w1 needs you"), "another question is told: {}", screen(&app));
     let mut goes_on = board();
     let row = goes_on.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
     (row.judgement.condition, row.judgement.since) = (Condition::Busy, Some(ago(7)));
@@ -369,6 +378,14 @@ fn the_receipt_of_an_answer_follows_what_the_session_does() {
     update(&mut app, Msg::Board(Ok(goes_on)));
     let shown = screen(&app);
     assert!(shown.contains("now: w1 is working since 7s: its turn runs") && !shown.contains("w1 needs you"), "{shown}");
+    // Where the answer has ended the turn, that is its outcome: no failure that came afterwards.
+    press(&mut app, "Esc y");
+    arrive(&mut app, vec![asks("make install", Verdict::ALL)]);
+    press(&mut app, "1 y");
+    let mut ended = answered("answered");
+    ended.json["proof"] = json!({"turn_aborted": {"byte_offset": 7}});
+    finish(&mut app, Ok(ended));
+    assert!(!screen(&app).contains("now: w1"), "{}", screen(&app));
     // What was not answered is followed nowhere.
     press(&mut app, "Esc y");
     arrive(&mut app, vec![asks("make install", Verdict::ALL)]);

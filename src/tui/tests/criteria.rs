@@ -65,7 +65,7 @@ fn where_nothing_is_asked_for_the_screen_names_the_key_and_the_command() {
 fn each_act_is_offered_for_the_criterion_that_takes_it_and_runs_for_that_one() {
     // Those of the fake: 1 satisfied, 2 accepted, 3 proposed, 4 satisfied.
     let offered = [
-        ("", "a accept", ["s satisfy", "d put off", "x drop"]),
+        ("", "a accept", ["s satisfy", "d defer", "x reject"]),
         ("j", "s satisfy", ["a accept", "", ""]),
         ("j j", "a accept", ["s satisfy", "", ""]),
     ];
@@ -166,7 +166,7 @@ fn a_box_stays_with_its_task_when_another_one_is_selected() {
 #[test]
 fn nothing_is_dropped_or_put_off_without_a_yes() {
     for (key, flag, asks) in
-        [("x", "--reject=2", "Drop criterion #2 of parser?"), ("d", "--defer=2", "Put off criterion")]
+        [("x", "--reject=2", "Reject criterion #2 of parser?"), ("d", "--defer=2", "Defer criterion")]
     {
         let mut app = opened(100, 30);
         press(&mut app, "j");
@@ -188,7 +188,7 @@ fn a_task_that_has_ended_shows_its_criteria_and_takes_no_other() {
     update(&mut app, Msg::Board(Ok(now)));
     press(&mut app, "j");
     let footer = footer(&app);
-    for word in ["add", "accept", "satisfy", "put off", "drop"] {
+    for word in ["add", "accept", "satisfy", "defer", "reject"] {
         assert!(!footer.contains(word), "{footer}");
     }
     press(&mut app, "+");
@@ -204,7 +204,7 @@ fn the_gates_lead_to_the_criteria_and_are_looked_at_again_afterwards() {
     reviewed(&mut app, Ok(review(false)));
     let shown = screen(&app);
     for text in [
-        "next: press e: satisfy, accept, put off or drop them there",
+        "next: press e: satisfy, accept, defer or reject them there",
         "conveyor criteria parser --satisfy 2 --artifact FILE",
         "`conveyor epilogue parser --step run-tools`",
         "Or end the task without being done: press x",
@@ -286,4 +286,17 @@ fn counted_criteria_are_no_reason_to_say_how_one_is_added() {
     update(&mut app, Msg::Board(Ok(now)));
     press(&mut app, "2");
     assert!(!screen(&app).contains("adds one there"), "{}", screen(&app));
+}
+
+#[test]
+fn why_one_was_rejected_stands_below_it() {
+    for (width, height) in [(80, 24), (50, 20), (160, 50)] {
+        let mut app = opened(width, height);
+        press(&mut app, "j j j j");
+        let shown = screen(&app);
+        assert!(
+            shown.contains("#5 rejected: it reads the old format") && shown.contains("why: the old format"),
+            "{shown}"
+        );
+    }
 }

@@ -231,3 +231,49 @@ fn the_gone_are_folded_into_a_line_unless_they_are_asked_for() {
     assert!(app.session().is_none(), "no key is about what is not shown");
     assert_eq!(NOW, app.now);
 }
+
+#[test]
+fn what_the_filter_hides_and_what_is_folded_are_counted_apart() {
+    for (width, height) in [(80, 24), (50, 20)] {
+        let mut app = empty(width, height);
+        update(&mut app, Msg::Board(Ok(crowd(14))));
+        press(&mut app, "/ w 0 0 6 Enter");
+        let frame = screen(&app);
+        // Of 15 rows and sessions two are gone; one of them passes.
+        assert!(frame.contains("13 rows and 1 gone hidden"), "{frame}");
+        assert!(frame.contains("1 gone that pass (H shows)"), "{frame}");
+        assert!(frame.contains("only sessions that are gone"), "{frame}");
+        press(&mut app, "H");
+        let frame = screen(&app);
+        assert!(frame.contains("14 rows hidden") && !frame.contains("gone that pass"), "{frame}");
+        press(&mut app, "H Esc");
+        assert!(screen(&app).contains("2 gone (H shows)") || height == 20, "{}", screen(&app));
+    }
+}
+
+#[test]
+fn who_looks_for_work_is_told_truly_what_the_filter_hides() {
+    let mut app = empty(80, 24);
+    let mut now = board();
+    now.sessions.iter_mut().for_each(|row| {
+        row.marks.unread = row.name == "w3";
+        if row.attention == Attention::NeedsYou {
+            row.attention = Attention::Idle;
+        }
+    });
+    update(&mut app, Msg::Board(Ok(now.clone())));
+    press(&mut app, "/ m 1 Enter w");
+    // It only was not looked at.
+    assert!(screen(&app).contains("the filter hides 1 unread"), "{}", screen(&app));
+    // It goes with its cause, without a key.
+    now.sessions.iter_mut().for_each(|row| row.marks.unread = false);
+    update(&mut app, Msg::Board(Ok(now.clone())));
+    assert!(!screen(&app).contains("the filter hides"), "{}", screen(&app));
+    press(&mut app, "w");
+    assert!(screen(&app).contains("nobody needs you, and nothing is unread"), "{}", screen(&app));
+    now.sessions[0].attention = Attention::NeedsYou;
+    (now.sessions[0].marks.unread, app.filter_text) = (true, String::new());
+    app.filter = crate::model::filter::Filter::default();
+    update(&mut app, Msg::Board(Ok(now)));
+    assert!(!screen(&app).contains("nothing is unread"), "{}", screen(&app));
+}

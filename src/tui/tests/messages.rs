@@ -204,7 +204,7 @@ fn a_receipt_climbs_as_the_ledger_does() {
 
     deliver(&mut app, Phase::Queued, |_| {});
     assert!(screen(&app).contains("waits      for its turn"), "{}", screen(&app));
-    assert!(heading(&app).contains(" nudge to w1: waits "), "{}", heading(&app));
+    assert!(heading(&app).contains(" nudge to w1: queued "), "{}", heading(&app));
     assert!(!screen(&app).contains("queued nudge_worker command"), "how it stood then is over: {}", screen(&app));
     deliver(&mut app, Phase::Started, |_| {});
     assert!(heading(&app).contains(" nudge to w1: on its way, not proven yet "), "{}", heading(&app));
@@ -350,7 +350,7 @@ fn what_was_given_up_is_queued_again_and_what_waits_is_taken_back_after_a_questi
     assert_eq!(app.screen, Screen::Inbox);
     assert_eq!(app.inbox_view.list.id.as_deref(), Some("command-3"), "what has to be decided stands first");
     assert!(press(&mut app, "R").is_empty());
-    assert!(screen(&app).contains("Queue the nudge to w1 again? It was given up: expired."), "{}", screen(&app));
+    assert!(screen(&app).contains("Queue the nudge to w1 again? Its time ran out before"), "{}", screen(&app));
     assert_eq!(lines(&press(&mut app, "y")), ["conveyor dispatch retry -- command-3"]);
     assert!(press(&mut app, "X").is_empty());
     assert!(screen(&app).contains("only what is queued can be taken back"));
@@ -523,4 +523,32 @@ fn a_message_of_a_stopped_task_says_what_happened_when_and_by_whom() {
     update(&mut app, Msg::Deliveries(Ok(Deliveries { items: vec![item], ..quiet() })));
     let shown = one_line(&app);
     assert!(shown.contains("taken back: its task was stopped by the operator"), "{shown}");
+}
+
+#[test]
+fn what_can_be_decided_about_a_message_stands_first_among_the_keys() {
+    for (width, height) in [(80, 24), (50, 20)] {
+        for screen_key in ["4", "5"] {
+            let mut app = app_with_messages(width, height);
+            press(&mut app, screen_key);
+            let mut seen = 0;
+            for _ in 0..12 {
+                let phase = crate::tui::screen::selected_command(&app).map(|row| row.phase);
+                let frame = screen(&app);
+                let footer = frame.lines().last().unwrap_or_default();
+                match phase {
+                    Some(Phase::Queued) => assert!(footer.starts_with(" X take back "), "{frame}"),
+                    Some(phase) if phase.is_dead_letter() => assert!(footer.starts_with(" R retry "), "{frame}"),
+                    _ => continue_down(&mut app),
+                }
+                seen += usize::from(phase.is_some());
+                press(&mut app, "j");
+            }
+            assert!(seen > 1, "{screen_key} at {width}");
+        }
+    }
+}
+
+fn continue_down(app: &mut App) {
+    assert!(!screen(app).lines().last().unwrap_or_default().contains("take back"), "{}", screen(app));
 }

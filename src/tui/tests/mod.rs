@@ -19,6 +19,7 @@ mod operator;
 mod palette;
 mod policy;
 mod record;
+mod runs;
 mod talk;
 mod update;
 mod view;

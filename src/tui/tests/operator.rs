@@ -238,3 +238,12 @@ fn a_message_that_only_lies_selected_takes_no_task_and_no_session_along() {
     press(&mut app, "1");
     assert_eq!(app.fleet.list.id, went_to);
 }
+
+#[test]
+fn a_question_that_the_filter_hides_is_counted_and_one_that_it_shows_is_gone_to() {
+    let mut app = app_with_questions(80, 24);
+    press(&mut app, "/ z z z Enter w");
+    assert_eq!(app.screen, Screen::Fleet);
+    assert!(screen(&app).contains("the filter hides"), "{}", screen(&app));
+    assert!(screen(&app).contains("that need"), "{}", screen(&app));
+}

@@ -9,7 +9,7 @@ use crate::{
     actions::Report,
     base::{Error, Kind, Timestamp},
     engine::Notice,
-    model::{board::Attention, session::Registration},
+    model::{board::Attention, filter::Filter, session::Registration},
     tui::{
         app::{App, BoardState, Look, Screen, update},
         backend::EventQuery,
@@ -212,6 +212,7 @@ fn no_key_is_about_a_session_that_the_filter_hides() {
 fn a_filter_works_while_it_is_typed() {
     let mut app = app(80, 24);
     press(&mut app, "/");
+    assert!(screen(&app).lines().last().is_some_and(|line| line.ends_with("Enter keeps it  Esc undoes it")));
     write(&mut app, "role:man");
     assert!(screen(&app).contains("`man` is no role; roles are worker, manager"));
     assert_eq!(order(&app).len(), 7, "a filter with a fault changes nothing");
@@ -223,8 +224,9 @@ fn a_filter_works_while_it_is_typed() {
     assert!(app.layers.is_empty());
     assert_eq!(selected(&app), "session-m1", "a hidden selection passes to a visible row");
     press(&mut app, "w");
-    assert!(screen(&app).contains("hidden by the filter"));
+    assert!(screen(&app).contains("the filter hides 1 that needs you and 2 unread"), "{}", screen(&app));
     press(&mut app, "Esc");
+    assert!(!screen(&app).contains("hides"), "nothing is hidden any more: {}", screen(&app));
     assert_eq!(order(&app).len(), 7);
     press(&mut app, "j /");
     write(&mut app, "role:manager zzz");
@@ -524,7 +526,7 @@ fn whoever_goes_to_a_session_is_shown_it_and_no_other() {
             update(&mut app, Msg::Board(Ok(board)));
             let on = app.session().unwrap().id.clone();
             assert_eq!(on, if keys.is_empty() { "session-w3" } else { "session-w1" });
-            (app.filter, app.filter_text) = (filter.parse().unwrap(), filter.to_owned());
+            (app.filter, app.filter_text) = (Filter::of_board(filter).unwrap(), filter.to_owned());
             match then.strip_prefix(": ") {
                 Some(name) => {
                     press(&mut app, ":");
@@ -547,7 +549,47 @@ fn whoever_goes_to_a_session_is_shown_it_and_no_other() {
 fn a_filter_that_hides_nothing_stays_when_one_goes_to_who_needs_a_look() {
     let mut app = app(80, 24);
     press(&mut app, "2");
-    (app.filter, app.filter_text) = ("w3".parse().unwrap(), "w3".to_owned());
+    (app.filter, app.filter_text) = (Filter::of_board("w3").unwrap(), "w3".to_owned());
     press(&mut app, "w");
     assert_eq!((selected(&app), app.filter_text.as_str()), ("session-w3", "w3"));
+}
+
+#[test]
+fn a_session_that_is_gone_has_no_pane_and_no_key_for_one() {
+    for keys in ["H G", "2 1 H G"] {
+        let mut app = app(160, 50);
+        let mut now = board();
+        let row = now.sessions.iter_mut().find(|row| row.name == "w3").unwrap();
+        (row.registration, row.attention) = (Registration::Gone, Attention::Gone);
+        row.judgement = crate::model::state::Judgement::unknown("deregistered", "it was stopped");
+        row.judgement.since = Some(ago(300));
+        update(&mut app, Msg::Board(Ok(now)));
+        press(&mut app, keys);
+        assert_eq!(selected(&app), "session-w3");
+        let frame = screen(&app);
+        let footer = frame.lines().last().unwrap_or_default();
+        assert!(!footer.contains(" a ") && !footer.contains(" p "), "{footer}");
+        assert!(frame.contains("gone 5m: it was stopped"), "{frame}");
+        assert!(frame.contains("gone · on record · since 5m") && frame.contains("pane      none"), "{frame}");
+        for key in ["a", "p"] {
+            assert!(press(&mut app, key).is_empty(), "{key} asks for nothing");
+            assert!(screen(&app).contains("w3 is gone: there is no pane of it to show"), "{}", screen(&app));
+        }
+    }
+}
+
+#[test]
+fn the_head_of_a_task_follows_what_is_recorded_about_it() {
+    let mut app = app(100, 30);
+    press(&mut app, "2");
+    assert!(screen(&app).contains("last act 5m ago"), "{}", screen(&app));
+    let mut now = board();
+    let act = crate::model::board::DecisionRow {
+        at: ago(2),
+        actor: "operator".into(),
+        kind: "acceptance_criterion_added".into(),
+    };
+    now.tasks[0].decisions.insert(0, act);
+    update(&mut app, Msg::Board(Ok(now)));
+    assert!(screen(&app).contains("last act 2s ago"), "{}", screen(&app));
 }

@@ -59,7 +59,7 @@ fn the_help_begins_with_what_works_here_and_now_and_tells_every_sign() {
         assert!(all.contains(&row), "{row}: {all}");
     }
     for phase in crate::model::delivery::Phase::ALL {
-        assert!(all.contains(&format!(" {phase} ")), "{phase}: {all}");
+        assert!(all.contains(&format!(" {} ", phase.word())), "{phase}: {all}");
     }
     // Signs are found like keys.
     write(&mut app, "uncertain");
@@ -68,7 +68,7 @@ fn the_help_begins_with_what_works_here_and_now_and_tells_every_sign() {
     press(&mut app, "Ctrl-U");
     write(&mut app, "may have arrived");
     let found = screen(&app);
-    assert!(found.contains("ambiguous") && !found.contains("here and now"), "{found}");
+    assert!(found.contains("uncertain") && !found.contains("here and now"), "{found}");
 }
 
 #[test]

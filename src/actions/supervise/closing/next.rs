@@ -61,15 +61,15 @@ impl Next<'_> {
             steps.push(format!("{of}show what is done: {shows}, or --commit, --byte, --event in place of --artifact"));
             steps.push(if self.is_operator() {
                 let (defers, rejects) = (criteria(&format!("--defer {id}")), criteria(&format!("--reject {id}")));
-                format!("{of}or put it off: {defers}; or drop it: {rejects}")
+                format!("{of}or defer it: {defers}; or reject it: {rejects}")
             } else {
-                format!("{of}what the operator asked for only the operator puts off or drops")
+                format!("{of}what the operator asked for only the operator defers or rejects")
             });
         }
         if !open.proposed.is_empty() {
             let (of, id) = which(&open.proposed);
             let (accepts, rejects) = (criteria(&format!("--accept {id}")), criteria(&format!("--reject {id}")));
-            steps.push(format!("{of}hold the work to it: {accepts}; or drop it: {rejects}"));
+            steps.push(format!("{of}hold the work to it: {accepts}; or reject it: {rejects}"));
         }
         steps.extend(open.asked_by_terms.iter().map(|(id, status)| match status {
             CriterionStatus::Proposed => format!("#{id}: {}", criteria(&format!("--accept {id}"))),

@@ -40,6 +40,8 @@ pub struct ShownCriterion {
     pub source: CriterionSource,
     /// What is said to prove it.
     pub proof: Option<String>,
+    /// Why it stands where it stands, in the words of whoever put it there.
+    pub why: Option<String>,
     /// Who or what stands behind it; none while it is not satisfied.
     pub backing: Option<Backing>,
     /// What was looked up, each in words, and who or what stands behind it.
@@ -87,6 +89,7 @@ pub fn task_criteria(cx: &Context, task_id: &str) -> Result<Vec<ShownCriterion>>
                 status: one.status,
                 source: one.source,
                 proof: one.proof,
+                why: one.rationale,
             })
         };
         store::criteria::of_task(r, &task.id)?.into_iter().map(shown).collect()

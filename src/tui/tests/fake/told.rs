@@ -313,6 +313,7 @@ pub fn shown_criteria() -> Vec<ShownCriterion> {
             status,
             source: CriterionSource::UserRequested,
             proof: proof.map(str::to_owned),
+            why: None,
             backing: links.first().map(|(backing, _)| *backing),
             links: links.iter().map(|(backing, link)| (*backing, (*link).to_owned())).collect(),
         };
@@ -336,5 +337,9 @@ pub fn shown_criteria() -> Vec<ShownCriterion> {
             None,
             &[(Backing::Operator, "file report.txt, sha256 2f0a51c3b7e9")],
         ),
+        ShownCriterion {
+            why: Some("the old format is not read any more".to_owned()),
+            ..one(5, CriterionStatus::Rejected, "it reads the old format", None, &[])
+        },
     ]
 }
