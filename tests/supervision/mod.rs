@@ -14,6 +14,7 @@ mod live_reviewer;
 mod origin;
 mod programs;
 mod reviewer;
+mod reviewing;
 mod said;
 mod weaknesses;
 mod world;
