@@ -95,7 +95,7 @@ impl ItemFacts {
         match self.state {
             ItemState::Pending => "on its way",
             ItemState::Failed => "given up",
-            ItemState::Suppressed => "taken back",
+            ItemState::Suppressed => "put away",
             ItemState::Delivered if self.consumed_at.is_some() => "confirmed",
             ItemState::Delivered if self.read_at.is_some() => "read",
             ItemState::Delivered => "unread",

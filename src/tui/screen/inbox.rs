@@ -344,7 +344,7 @@ fn detail(app: &App, row: Row<'_>, width: usize) -> Vec<(Part, String)> {
             let mut lines = fold(vec![(Part::Text, format!("{} of {from}", one_line(&row.signal)))]);
             lines.extend(facts(delivery::facts(app, &row.facts)));
             let (part, word) = match row.facts.state {
-                ItemState::Suppressed => (Part::Dim, format!("taken back{}", ended_at(app, row))),
+                ItemState::Suppressed => (Part::Dim, format!("put away{}", ended_at(app, row))),
                 _ => (Part::Failed, "given up".to_owned()),
             };
             let error = row.error.as_deref().map(|error| (part, format!("{word}: {}", one_line(error))));

@@ -517,7 +517,7 @@ fn a_message_of_a_stopped_task_says_what_happened_when_and_by_whom() {
         right.collect::<Vec<_>>().join(" ")
     };
     let shown = one_line(&app);
-    assert!(shown.contains("taken back 2m ago: its task was stopped by the operator"), "{shown}");
+    assert!(shown.contains("put away 2m ago: its task was stopped by the operator"), "{shown}");
     // An end from before that was there is not what took it back.
     item.created_at = ago(60);
     update(&mut app, Msg::Deliveries(Ok(Deliveries { items: vec![item], ..quiet() })));
