@@ -61,7 +61,7 @@ pub(in crate::actions) fn queue_again(
         if !store::inbox::settle_unseen(w, item, WHY)? {
             continue;
         }
-        // What had longer keeps it; what had all the time there is, too.
+        // What had longer keeps it, and what never runs out never does.
         let left = command.expires_at.map(|at| at.as_millis().saturating_sub(now.wall.as_millis()));
         let time_to_live = left.map(|left| left.max(RETRY_TIME_TO_LIVE));
         store::commands::requeue(w, &command, time_to_live, WHY, now)?;

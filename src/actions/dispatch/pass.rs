@@ -357,7 +357,7 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
         let Some(command) = store::commands::by_id(w.read(), &row.id)? else { continue };
         let around = known.of(w.read(), &command)?;
         let verdict = match around.verdict(&command) {
-            // It had lain there in safety: its time takes it back there, and loses it as little.
+            // It had lain in the inbox in safety: when its time is over it goes back there.
             verdict @ (Verdict::Deliver | Verdict::Waits)
                 if row.is_expired && after_resume::has_left_inbox(w.read(), &command)? =>
             {
