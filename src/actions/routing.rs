@@ -241,9 +241,9 @@ impl<'a> Route<'a> {
         Ok(notification_id)
     }
 
-    /// Queues a word to the manager that something lies in its inbox. One that is on its way tells of what is added by
-    /// then, too, and one that was given up begins anew; when it has arrived, and nothing was read since, what is new
-    /// is worth another. What lies there may have grown by the time it reads it, so the word says no more than that.
+    /// Queues a word to the manager that something lies in its inbox. One that waits tells of what is new in its place,
+    /// one that is on its way is not doubled, and one that was given up begins anew. When one has come to any other
+    /// end, and nothing was read since, what is new is worth another.
     pub(super) fn wake(
         &self,
         cx: &Context,
@@ -253,20 +253,23 @@ impl<'a> Route<'a> {
         correlation_id: &str,
         now: &Moment,
     ) -> Result<()> {
-        let last = store::commands::last_of_correlation(w.read(), correlation_id)?;
-        let key = match last {
+        let payload = json!({"message": sentence, "notification_id": notification_id});
+        let key = match store::commands::last_word(w.read(), correlation_id, notification_id)? {
             None => format!("{OWN_KEYS}wake:{notification_id}"),
-            Some(word) if word.phase.is_dead_letter() => {
-                store::commands::requeue(w, &word, None, "another turn has ended since it was given up", now)?;
-                return Ok(());
-            }
-            Some(word) if matches!(word.phase, Phase::Done | Phase::Cancelled) => {
-                format!("{OWN_KEYS}wake:{notification_id}:after:{}", word.id)
-            }
-            Some(_) => return Ok(()),
+            Some(word) => match word.phase {
+                Phase::Queued | Phase::Claimed | Phase::Started | Phase::Staged | Phase::Submitted => {
+                    return Ok(store::commands::reword(w, &word.id, &payload)?);
+                }
+                Phase::Failed | Phase::Expired | Phase::Dead | Phase::Blocked => {
+                    store::commands::requeue(w, &word, None, "another turn has ended since it was given up", now)?;
+                    return Ok(store::commands::reword(w, &word.id, &payload)?);
+                }
+                Phase::Delivered | Phase::Done | Phase::Ambiguous | Phase::Cancelled => {
+                    format!("{OWN_KEYS}wake:{notification_id}:after:{}", word.id)
+                }
+            },
         };
         let id = cx.fresh_id("command");
-        let payload = json!({"message": sentence, "notification_id": notification_id});
         let new = NewCommand {
             id: &id,
             idempotency_key: &key,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Parts, Trouble, blocking};
-use crate::actions::live::{self, Observer};
+use crate::{
+    actions::live::{self, Observer},
+    base::Kind,
+};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,8 @@ pub(super) async fn run(parts: Parts) {
                             parts.announce();
                         }
                     }
+                    // Who shows the board says so; a moment after the first ledger has come it would be untrue.
+                    Err(error) if error.kind() == Kind::NotFound => trouble.update(&parts, None),
                     Err(error) => trouble.update(&parts, Some(error.to_string())),
                 }
             }

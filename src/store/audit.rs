@@ -136,10 +136,12 @@ const TURNS_ENDED: &str = "select created_at, type, actor, payload_json ->> '$.c
       end as turn_id,
       payload_json ->> '$.outcome' as outcome, payload_json ->> '$.decision' as decision,
       payload_json ->> '$.lane' as lane, payload_json ->> '$.proof.turn_aborted.byte_offset' as byte_offset,
-      payload_json ->> '$.boot_id' as boot_id, payload_json ->> '$.uptime' as uptime
+      payload_json ->> '$.boot_id' as boot_id, payload_json ->> '$.uptime' as uptime,
+      payload_json ->> '$.question.id' as question
     from events
     where session_id = :id
       and type in ('session_interrupt_begun', 'session_interrupted', 'session_answer_begun', 'session_answered')
+      and coalesce(payload_json ->> '$.decision', '') <> 'approve'
     order by id desc
     limit :limit";
 
@@ -187,22 +189,30 @@ fn noted(row: &Row<'_>) -> rusqlite::Result<Option<Noted>> {
     Ok(deed.map(|deed| Noted { at, by, turn_id, deed }))
 }
 
-/// Whether somebody answers a question of this session just now, so that nobody can tell yet why a turn of it has ended.
+/// Whether somebody says no to a question of this session just now, so that nobody can tell yet why a turn of it has
+/// ended.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn is_answering(r: Read<'_>, session_id: &str, now: &Moment) -> Result<bool> {
     let mut statement = r.connection.prepare_cached(TURNS_ENDED)?;
-    let newest = statement
-        .query_row(named_params! { ":id": session_id, ":limit": 1 }, |row| {
-            let begun = row.get::<_, String>("type")? == "session_answer_begun";
-            Ok((begun, row.get::<_, Option<String>>("boot_id")?, row.get::<_, Option<i64>>("uptime")?))
-        })
-        .optional()?;
-    Ok(newest.is_some_and(|(begun, boot_id, uptime)| {
-        let is_fresh = uptime.is_some_and(|uptime| now.uptime - uptime < super::questions::CLAIM_MILLIS);
-        begun && is_fresh && boot_id.as_deref() == Some(now.boot_id.as_str())
-    }))
+    let mut rows = statement.query(named_params! { ":id": session_id, ":limit": LOOKED_AT })?;
+    let mut answered: Vec<Option<String>> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let question: Option<String> = row.get("question")?;
+        match row.get::<_, String>("type")?.as_str() {
+            "session_answered" => answered.push(question),
+            "session_answer_begun" if !answered.contains(&question) => {
+                let uptime: Option<i64> = row.get("uptime")?;
+                let is_fresh = uptime.is_some_and(|uptime| now.uptime - uptime < super::questions::CLAIM_MILLIS);
+                if is_fresh && row.get::<_, Option<String>>("boot_id")?.as_deref() == Some(now.boot_id.as_str()) {
+                    return Ok(true);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
 }
 
 const PARTING: &str = "select type, created_at from events

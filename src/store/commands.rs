@@ -92,13 +92,34 @@ pub fn of_correlation(r: Read<'_>, correlation_id: &str, limit: u32) -> Result<V
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The last command under this correlation id.
+/// The last word under this correlation id that tells its target of this item in its inbox. Others may stand under the
+/// same id: whoever queues a command may name one.
 ///
 /// # Errors
 /// SQLite's own error.
-pub fn last_of_correlation(r: Read<'_>, correlation_id: &str) -> Result<Option<Command>> {
-    let sql = format!("select {COLUMNS} from commands where correlation_id = :id order by seq desc limit 1");
-    Ok(r.connection.prepare_cached(&sql)?.query_row(named_params! { ":id": correlation_id }, command).optional()?)
+pub fn last_word(r: Read<'_>, correlation_id: &str, notification_id: i64) -> Result<Option<Command>> {
+    let sql = format!(
+        "select {COLUMNS} from commands
+         where correlation_id = :id and type = :type and payload_json ->> '$.notification_id' = :notification_id
+         order by seq desc limit 1"
+    );
+    let named = named_params! {
+        ":id": correlation_id,
+        ":type": CommandKind::WorkerTaskComplete,
+        ":notification_id": notification_id,
+    };
+    Ok(r.connection.prepare_cached(&sql)?.query_row(named, command).optional()?)
+}
+
+/// Gives a command that waits in its line another payload; nothing when it waits no more.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn reword(w: &Write<'_>, id: &str, payload: &Value) -> Result<()> {
+    w.connection
+        .prepare_cached("update commands set payload_json = :payload where id = :id and phase = 'queued'")?
+        .execute(named_params! { ":id": id, ":payload": convert::json_text(payload)? })?;
+    Ok(())
 }
 
 /// The command that was accepted under this key. Keys belong to a task, or to the target of a command without one.

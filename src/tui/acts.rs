@@ -59,7 +59,9 @@ pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), Strin
                 Condition::Idle | Condition::Done | Condition::Aborted | Condition::Unknown => "",
             };
             let name = session.name.clone();
-            let words = format!("Stop {name}?{busy} Its record, its history and a binding stay; it can be resumed.");
+            let left = ending::of_session(app, &name);
+            let words =
+                format!("Stop {name}?{busy} {left} Its record, its history and a binding stay; it can be resumed.");
             Ok((words, Stop { session: name }.into_command()))
         }
         Deed::Unbind => {

@@ -227,19 +227,24 @@ pub(super) fn question(app: &App, command: &Command) -> Option<String> {
         }
         Command::Deregister(action) => {
             let name = &action.session;
-            let left = session(app, name).and_then(|row| Some(app.deliveries()?.awaiting(&row.id)));
-            let mut told = vec![given_up(left.map(|left| left.waiting), "for it")];
-            let unseen = "nobody sees any more whether that arrives";
-            told.extend(left.and_then(|left| under_way(left.under_way, unseen)));
-            told.extend(left.and_then(|left| unread(left.unread, "in its inbox")));
+            let left = of_session(app, name);
             Some(format!(
-                "Deregister {name}? It runs on, but nobody watches it here any more, and no message reaches it. {} \
-                 Its history stays; it can be adopted again while it runs.",
-                told.join(" ")
+                "Deregister {name}? It runs on, but nobody watches it here any more, and no message reaches it. {left} \
+                 Its history stays; it can be adopted again while it runs."
             ))
         }
         _ => None,
     }
+}
+
+/// What becomes of what has not reached a session when it is gone.
+pub(super) fn of_session(app: &App, name: &str) -> String {
+    let left = session(app, name).and_then(|row| Some(app.deliveries()?.awaiting(&row.id)));
+    let mut told = vec![given_up(left.map(|left| left.waiting), "for it")];
+    let unseen = "nobody sees any more whether that arrives";
+    told.extend(left.and_then(|left| under_way(left.under_way, unseen)));
+    told.extend(left.and_then(|left| unread(left.unread, "in its inbox")));
+    told.join(" ")
 }
 
 fn of_stop(app: &App, action: &StopTask) -> String {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     actions::{Command, EndArgs, FinishTask, Listed as _, ShownCriterion, TaskRecord, TaskReview},
-    base::{Result, Timestamp},
+    base::{Result, Timestamp, text::one_line},
     model::task::Task,
 };
 
@@ -82,10 +82,33 @@ pub fn can_finish(app: &App) -> bool {
     form::selected_task(app).is_some_and(|row| row.task.state.is_open())
 }
 
+/// That the task has ended while its gates were shown, and how; none while it is open.
+#[must_use]
+pub fn ended_meanwhile(app: &App, finishing: &Finishing) -> Option<String> {
+    let row = app.board()?.tasks.iter().find(|row| row.task.id == finishing.task)?;
+    if row.task.state.is_open() {
+        return None;
+    }
+    let how = match &row.task.end {
+        Some(end) => format!(" by {}: {}", end.by, one_line(&end.reason)),
+        None => String::new(),
+    };
+    Some(format!("{} has ended meanwhile ({}){how}. Nothing is left to be finished.", row.task.name, row.task.word()))
+}
+
 /// Whether a yes would do anything: to every other question it does.
 #[must_use]
 pub fn takes_yes(app: &App) -> bool {
-    !matches!(app.layers.last(), Some(Layer::Finish(finishing)) if !finishing.is_met())
+    match app.layers.last() {
+        Some(Layer::Finish(finishing)) => finishing.is_met() && ended_meanwhile(app, finishing).is_none(),
+        _ => true,
+    }
+}
+
+/// Whether the task whose gates are on top has ended since.
+#[must_use]
+pub fn has_ended(app: &App) -> bool {
+    matches!(app.layers.last(), Some(Layer::Finish(finishing)) if ended_meanwhile(app, finishing).is_some())
 }
 
 /// Whether the gates are on top, and something is in their way.
@@ -237,10 +260,19 @@ pub(super) fn key(app: &mut App, intent: Option<Intent>, effects: &mut Vec<Effec
     let limit = screen::layers::overflow(app);
     let is_drawn = !screen::is_too_small(app.size);
     let is_early = over::is_early(app);
+    let ended = match app.layers.last() {
+        Some(Layer::Finish(finishing)) => ended_meanwhile(app, finishing),
+        _ => None,
+    };
     let Some(Layer::Finish(finishing)) = app.layers.last_mut() else { return };
     match intent {
         Some(Intent::Back) => {
             app.layers.pop();
+        }
+        Some(Intent::Yes | Intent::StopTask | Intent::EndSaid | Intent::WithWorker | Intent::WithManager)
+            if let Some(ended) = ended =>
+        {
+            app.say(Part::Warning, ended);
         }
         // Neither is offered, nor told, before the gates are met.
         Some(Intent::WithWorker | Intent::WithManager) if !finishing.is_met() => {

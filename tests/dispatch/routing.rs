@@ -100,7 +100,7 @@ fn a_manager_that_did_not_look_is_woken_by_the_next_end_of_a_turn() {
     pair.answer("turn-2", "two");
     dispatch(&pair);
     assert_eq!(phases(), ["queued"], "it tells of both");
-    for (number, end) in ["done", "cancelled"].into_iter().enumerate() {
+    for (number, end) in ["done", "cancelled", "delivered", "ambiguous"].into_iter().enumerate() {
         let ended = "update commands set phase = ?1, state = 'succeeded' where phase = 'queued'";
         pair.sql().execute(ended, [end]).unwrap();
         dispatch(&pair);
@@ -111,6 +111,27 @@ fn a_manager_that_did_not_look_is_woken_by_the_next_end_of_a_turn() {
         dispatch(&pair);
         assert_eq!((words().len(), phases().pop().unwrap()), (number + 2, "queued".to_owned()), "{:?}", words());
     }
+    // One that was given up begins anew, and with what is new.
+    pair.sql().execute("update commands set phase = 'dead', state = 'failed' where phase = 'queued'", []).unwrap();
+    pair.turn("turn-9", &json!({"type": "turn_aborted", "turn_id": "turn-9", "reason": "interrupted"}));
+    dispatch(&pair);
+    let said = || -> String {
+        let newest = "select payload_json ->> '$.message' from commands where phase = 'queued'";
+        pair.sql().query_row(newest, [], |row| row.get(0)).unwrap()
+    };
+    assert!(said().contains("was interrupted on task") && words().len() == 5, "{} {:?}", said(), words());
+    pair.answer("turn-10", "all is well");
+    dispatch(&pair);
+    assert!(said().contains("has answered on task") && words().len() == 5, "{} {:?}", said(), words());
+    // Somebody else's command under the same id is none of it.
+    let chain = words()[0].1.clone();
+    pair.env.sh(&format!("enqueue-nudge-worker parser --message other --correlation-id {chain}")).ok();
+    pair.sql().execute("update commands set phase = 'expired', state = 'failed' where phase = 'queued'", []).unwrap();
+    pair.answer("turn-11", "more");
+    dispatch(&pair);
+    let other = "select phase from commands where type = 'nudge_worker'";
+    assert_eq!(pair.sql().query_row(other, [], |row| row.get::<_, String>(0)).unwrap(), "expired");
+    assert_eq!(phases().pop().unwrap(), "queued");
     assert_eq!(pair.inbox().len(), 1, "one message waits");
     assert!(words().windows(2).all(|pair| pair[0].1 == pair[1].1), "one chain: {:?}", words());
 }
@@ -132,16 +153,29 @@ fn the_end_of_a_turn_waits_for_an_answer_that_is_being_given() {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let begun = |seconds: i64| {
         let uptime = SystemClock.uptime_millis() - seconds * 1_000;
-        json!({"boot_id": boot.trim(), "uptime": uptime, "decision": "decline", "lane": "screen", "outcome": null})
+        json!({
+            "boot_id": boot.trim(), "uptime": uptime, "decision": "decline", "lane": "screen", "outcome": null,
+            "question": {"id": "q-1"},
+        })
     };
     let end = |turn: &str| pair.turn(turn, &json!({"type": "turn_aborted", "turn_id": turn, "reason": "interrupted"}));
     note("session_answer_begun", &begun(0));
     end("t1");
     assert!(dispatch(&pair).is_empty(), "nobody can tell yet why it ended");
     let mut answered = begun(0);
+    // Another one is answered meanwhile.
+    answered["question"]["id"] = "q-2".into();
+    note("session_answered", &answered);
+    assert!(dispatch(&pair).is_empty(), "nobody can tell yet why it ended");
+    answered["question"]["id"] = "q-1".into();
     answered["outcome"] = "answered".into();
     answered["proof"] = json!({"turn_aborted": {"turn_id": "t1", "byte_offset": 1, "path": "/r"}});
     note("session_answered", &answered);
+    for _ in 0..40 {
+        let mut approved = begun(0);
+        approved["decision"] = "approve".into();
+        note("session_answer_begun", &approved);
+    }
     assert_eq!(dispatch(&pair).len(), 1);
     let message = pair.inbox()[0].1.clone();
     assert!(message["message"].as_str().unwrap().contains(": the operator declined what it asked."), "{message}");

@@ -100,7 +100,7 @@ fn a_task_is_made_registered_bound_limited_and_unbound_by_keys() {
     assert_eq!(number(&world, "select count(*) from bindings where state = 'active'"), 0);
 
     find(&terminal, "deregister", "deregister a session");
-    terminal.wait_for("conveyor deregister -- w1");
+    terminal.wait_for("conveyor deregister '--expect=unread=1' -- w1");
     terminal.press(&["C-s"]);
     terminal.wait_for("Deregister w1? It runs on");
     assert_eq!(number(&world, "select count(*) from sessions where state = 'active'"), 2, "it asks first");
@@ -282,7 +282,7 @@ fn a_manager_is_started_for_a_worker_and_deregistered_by_keys() {
     terminal.wait_for("The manager.");
 
     find(&terminal, "deregister", "deregister a session");
-    terminal.wait_for("conveyor deregister -- m1");
+    terminal.wait_for("conveyor deregister '--expect=none' -- m1");
     terminal.press(&["C-s"]);
     terminal.wait_for("Deregister m1? It runs on");
     terminal.press(&["y"]);

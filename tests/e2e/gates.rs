@@ -333,14 +333,18 @@ fn a_task_is_finished_by_keys_when_its_gates_are_met() {
     terminal.press(&["d"]);
     let again = terminal.wait_for("finish a task: why, and by which decision");
     assert!(again.contains("every file parses"), "{again}");
-    terminal.press(&["Tab", "C-u"]);
+    // The form comes back as it was left, in its last field.
+    terminal.press(&["BTab", "C-u"]);
     terminal.press(&["-l", "1"]);
     terminal.wait_for("'--decision-id=1'");
     terminal.press(&["C-s"]);
     terminal.wait_for("decision: ok");
     terminal.press(&["w"]);
     terminal.wait_for("--stop-worker");
-    terminal.press(&["NPage", "NPage", "y"]);
+    terminal.press(&["NPage", "NPage"]);
+    // For a second after what is counted has changed a yes does nothing.
+    terminal.wait_for("y finish  x");
+    terminal.press(&["y"]);
     let receipt = terminal.wait_for("parser is finished");
     assert!(receipt.contains("worker w1 is stopped"), "{receipt}");
     terminal.press(&["Escape"]);

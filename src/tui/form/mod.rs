@@ -15,7 +15,7 @@ pub(super) mod supervising;
 
 pub use drafts::{Drafts, Ending};
 pub(super) use present::arrived as terms_arrived;
-pub use subjects::{Subject, active, fresh, is_offered, selected_task};
+pub use subjects::{Subject, active, fresh, is_offered, may_be_resumed, selected_task};
 
 use serde_json::{Map, Value};
 

@@ -4,7 +4,7 @@ use super::{
     Entry, Flag,
     control::{Checks, Choice, Control, Picker},
     entries::{choice, entry, line, open_tasks, pick, required, sessions, switch, task, text, with_new_task},
-    subjects::{active, is_free, may_have_ended, selected_task},
+    subjects::{active, is_free, may_be_resumed, selected_task},
 };
 use crate::{
     model::session::{Registration, Role},
@@ -176,7 +176,7 @@ pub(super) fn interrupt(app: &App) -> Result<Vec<Entry>, String> {
 }
 
 pub(super) fn resume(app: &App) -> Result<Vec<Entry>, String> {
-    let ended = sessions(app, |row| row.codex_session_id.is_some() && may_have_ended(row));
+    let ended = sessions(app, may_be_resumed);
     if ended.is_empty() {
         return Err("no session has ended that could be resumed".to_owned());
     }

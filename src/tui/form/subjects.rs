@@ -422,7 +422,7 @@ pub fn is_offered(app: &App, subject: Subject) -> bool {
         Subject::RejectCriterion => closing::any(app, CriterionMove::Reject),
         Subject::Settle => !operator::questions(app).is_empty(),
         Subject::Interrupt => answers::is_reachable(app),
-        Subject::Resume => session(&|row| row.codex_session_id.is_some() && may_have_ended(row)),
+        Subject::Resume => session(&may_be_resumed),
         Subject::Deregister => session(&|row| row.registration == Registration::Active),
     }
 }
@@ -451,6 +451,11 @@ pub(super) fn is_free(row: &SessionRow, role: Role) -> bool {
 pub fn active(row: &TaskRow) -> Option<(&str, &str)> {
     let binding = row.bindings.iter().find(|binding| binding.state == BindingState::Active)?;
     Some((&binding.worker, &binding.manager))
+}
+
+/// Whether a session can be chosen to be resumed.
+pub fn may_be_resumed(row: &SessionRow) -> bool {
+    row.codex_session_id.is_some() && may_have_ended(row)
 }
 
 /// Whether a session may have come to its end, as far as known; `resume` looks for itself.

@@ -325,6 +325,8 @@ fn told_first(app: &App) -> &'static [Intent] {
         Screen::Fleet if app.fleet.list.id.is_none() => {
             &[Intent::Adopt, Intent::StartWorker, Intent::NewTask, Intent::Bind]
         }
+        // What brings a session back that has ended is what is looked for then.
+        Screen::Fleet if app.session().is_some_and(form::may_be_resumed) => &[Intent::Resume],
         _ => &[],
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     tui::{
         app::App,
         ending::{NOTHING_LEFT, left_over, questions_left, turns},
-        finish::Finishing,
+        finish::{Finishing, ended_meanwhile},
         form::Subject,
         keymap::{Intent, Place},
         over::is_early,
@@ -29,6 +29,9 @@ use crate::{
 
 /// The lines of the box.
 pub(super) fn lines(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'static>> {
+    if let Some(ended) = ended_meanwhile(app, finishing) {
+        return wrapped(app, Part::Warning, &ended, width);
+    }
     let mut lines = match &finishing.review {
         None => wrapped(app, Part::Dim, "looking at every gate", width),
         Some(Err(failure)) => wrapped(app, Part::Error, &failure.message, width),
@@ -145,6 +148,9 @@ fn becomes(app: &App, name: &str, stops: bool) -> String {
 
 /// The keys below the box.
 pub(super) fn keys(app: &App, finishing: &Finishing, width: usize) -> Vec<Line<'static>> {
+    if ended_meanwhile(app, finishing).is_some() {
+        return key_lines(app, Place::Finish, vec![(Intent::Back, "leave")], width);
+    }
     let sessions = [(Intent::WithWorker, "stop worker"), (Intent::WithManager, "stop manager")];
     let mut keys = match &finishing.review {
         Some(_) if finishing.is_met() => {

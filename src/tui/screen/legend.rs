@@ -81,7 +81,11 @@ pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
     });
     let tasks = TaskState::ALL.iter().map(|state| Entry { sign: "", word: state.as_str(), meaning: state.meaning() });
     let marks = [
-        (glyphs.unread(), "unread", "its turn ended and you have not looked, or you marked it"),
+        (
+            glyphs.unread(),
+            "unread",
+            "you have not looked since it ended, or you marked it; what is done has its own sign for that",
+        ),
         (glyphs.pinned(), "pinned", "it stands first in its tier"),
         (glyphs.snoozed(), "snoozed", "you have put it aside; it wakes by itself"),
         (glyphs.disagree(), "disagree", "two sensors contradict each other; x shows what each says"),
@@ -91,6 +95,7 @@ pub fn all(glyphs: Glyphs) -> Vec<(&'static str, Vec<Entry>)> {
         ("met", "how many of the task's agreed criteria are met"),
         ("last", "how long ago its last event was"),
         ("ctx", "how much of the model's context is used; empty when that is not known"),
+        ("new", "so many messages lie unread in its inbox"),
     ];
     let columns = columns.map(|(word, meaning)| Entry { sign: "", word, meaning });
     let phases = Phase::worded().map(|phase| Entry {

@@ -58,7 +58,7 @@ fn shows_pane(app: &App, row: &SessionRow) -> bool {
 /// A session: its state in words, then its conversation or its pane.
 pub(super) fn session(app: &App, frame: &mut Frame<'_>, area: Rect, row: &SessionRow, raw: bool, focused: bool) {
     let what = if raw { "pane" } else { "conversation" };
-    let place = if raw { String::new() } else { reading_back(app, row) };
+    let place = if raw { String::new() } else { reading_back(app, row, focused) };
     let title = format!("{} {}: {what}{place}", row.role, row.name);
     put(frame, area, 0, heading(app, &title, focused, area.width));
     for (index, line) in above(app, row, area).into_iter().enumerate() {
@@ -73,11 +73,12 @@ pub(super) fn session(app: &App, frame: &mut Frame<'_>, area: Rect, row: &Sessio
     }
 }
 
-/// Said in the heading while older entries are read.
-fn reading_back(app: &App, row: &SessionRow) -> String {
+/// Said in the heading while older entries are read. The key is that of whoever has the keyboard.
+fn reading_back(app: &App, row: &SessionRow, focused: bool) -> String {
     match app.views.of(&row.id) {
         Some(view) if !view.talk.follows() => {
-            let to_end = app.key_that(Intent::Bottom, "goes to the end").map(|key| format!("; {key}"));
+            let to_end = app.key_that(Intent::Bottom, "goes to the end").filter(|_| focused);
+            let to_end = to_end.map(|key| format!("; {key}"));
             format!(", further back{}", to_end.unwrap_or_default())
         }
         _ => String::new(),

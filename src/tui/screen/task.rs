@@ -24,6 +24,7 @@ use crate::{
     },
     tui::{
         app::App,
+        form::active,
         keymap::Intent,
         listing::Sides,
         pair::{self, End},
@@ -332,7 +333,7 @@ fn detail_lines(app: &App, row: &TaskRow, width: usize) -> Vec<(Part, String)> {
         section("messages", or_none(messages, "none yet"));
     }
     let cycles = row.cycles.iter().map(|cycle| cycle_line(app, cycle, width)).collect();
-    let looks = app.key_that(Intent::Cycle, "observes its worker once").filter(|_| task.state.is_open());
+    let looks = app.key_that(Intent::Cycle, "observes its worker once").filter(|_| active(row).is_some());
     let looks = looks.map(|key| format!("; {key}"));
     section("cycles", or_none(cycles, &format!("none yet{}", looks.unwrap_or_default())));
     let decision = |row: &DecisionRow| {

@@ -535,3 +535,23 @@ fn the_decision_behind_an_end_is_named_at_the_gates_and_looked_at_with_them() {
     let [Effect::Submit(Command::FinishTask(finish))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(finish.end, EndArgs { expect: Some(Counts::default()), ..end });
 }
+
+/// Who has the gates on the screen is told when somebody else ends the task, and is asked nothing more.
+#[test]
+fn a_task_that_ends_while_its_gates_are_shown_says_so_and_takes_no_yes() {
+    let mut app = app(80, 24);
+    press(&mut app, "2 F");
+    answer(&mut app, true);
+    let mut now = app.board().unwrap().clone();
+    let row = now.tasks.iter_mut().find(|row| row.task.id == TASK).unwrap();
+    row.task.state = crate::model::task::TaskState::Done;
+    update(&mut app, Msg::Board(Ok(now)));
+    let shown = screen(&app);
+    assert!(shown.contains("parser has ended meanwhile (done)") && !shown.contains("y finish"), "{shown}");
+    for key in ["y", "PgDn y", "x", "d", "w"] {
+        assert!(press(&mut app, key).is_empty(), "{key}");
+        assert!(matches!(app.layers.last(), Some(Layer::Finish(_))), "{key}: {:?}", app.layers);
+    }
+    press(&mut app, "Esc");
+    assert!(app.layers.is_empty());
+}
