@@ -24,6 +24,7 @@ mod unseen;
 pub use handing::{consume, give_back, give_up, lease_next, mark_read, revive, withdraw};
 pub use unseen::{
     consumed_at, is_waiting, moot, renew, settle_task, settle_unseen, unseen_about_turns, unseen_of_commands,
+    was_settled,
 };
 
 /// How often an item is handed out without a confirmation before it is given up.

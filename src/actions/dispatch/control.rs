@@ -18,7 +18,7 @@ use crate::{
     },
     base::{Error, Kind, Result, Timestamp, text},
     model::delivery::{Command, Phase},
-    store::{self, Write, audit, commands::Step, dispatchers::EVERYTHING},
+    store::{self, Read, Write, audit, commands::Step, dispatchers::EVERYTHING},
 };
 
 /// Retried commands may wait so long again, in milliseconds.
@@ -343,14 +343,18 @@ pub(super) fn check_target(w: &Write<'_>, command: &Command) -> Result<()> {
             None => "register the session again, then retry".to_owned(),
         }));
     }
-    if let (Some(task_id), Some(binding_id)) = (&command.task_id, &command.binding_id) {
-        let in_force = store::bindings::active_of_task(w.read(), task_id)?;
-        if in_force.is_none_or(|binding| binding.id != *binding_id) {
-            return Err(Error::refused("the binding it was sent through has ended")
-                .hint("send the message anew, through the binding that is in force now"));
-        }
+    if has_lost_binding(w.read(), command)? {
+        return Err(Error::refused("the binding it was sent through has ended")
+            .hint("send the message anew, through the binding that is in force now"));
     }
     Ok(())
+}
+
+/// Whether the binding that a command was sent through has ended.
+pub(super) fn has_lost_binding(r: Read<'_>, command: &Command) -> Result<bool> {
+    let (Some(task_id), Some(binding_id)) = (&command.task_id, &command.binding_id) else { return Ok(false) };
+    let in_force = store::bindings::active_of_task(r, task_id)?;
+    Ok(in_force.is_none_or(|binding| binding.id != *binding_id))
 }
 
 fn check(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {

@@ -43,7 +43,7 @@ use crate::{
     text_enum,
 };
 
-pub(super) use after_resume::queue_again;
+pub(super) use after_resume::{queue_again, would_queue_again};
 pub use chain::{Chain, Exchange, Lease, Link, Step, StepKind, exchange};
 pub use commands::Commands;
 pub use compact::{CompactWorker, RequestWorkerCompact};

@@ -4,12 +4,13 @@
 //! its reason. A pass is safe to run in any number of processes at once: every step is one immediate transaction that
 //! looks again before it changes anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
+    after_resume,
     around::{Around, Known, PermissionCheck, Verdict},
     clear,
     compact::{self, NotYet},
@@ -17,7 +18,7 @@ use super::{
     push::{self, Effect},
     servers::{How, Next, Servers, Way},
     typed, typed_after,
-    ways::{self, way},
+    ways::{self, Ways},
 };
 use crate::actions::{Context, blocked, ingest, routing, supervise::reviewer};
 use crate::{
@@ -242,49 +243,6 @@ pub(super) fn run(
     Ok(())
 }
 
-/// The ways to the sessions whose messages are due, looked at before the transaction: in it nobody is asked anything.
-struct Ways(BTreeMap<String, (CommandKind, Way)>);
-
-impl Ways {
-    /// None when nothing is queued, or `go_on` says no.
-    fn look(
-        cx: &Context,
-        store: &Store,
-        servers: &mut Servers,
-        orders: &Orders,
-        now: &Moment,
-        go_on: &dyn Fn() -> bool,
-    ) -> Result<Option<Self>> {
-        // Only the first in a session's line can move now, or holds it.
-        let (rows, paused) =
-            store.read(|r| Ok::<_, store::Error>((store::commands::in_line(r, now, 1)?, Paused::of(r)?)))?;
-        let in_flight = in_flight(&rows);
-        let mut ways = BTreeMap::new();
-        let any = rows.iter().any(|row| row.phase == Phase::Queued);
-        for row in rows {
-            // Each look may take seconds.
-            if !go_on() {
-                return Ok(None);
-            }
-            if !in_flight.contains(&row.target_session_id)
-                && !ways.contains_key(&row.target_session_id)
-                && is_wanted(orders, &row)
-                && !waits(&row, &paused)
-                && let Some(session) = store.read(|r| store::sessions::by_id(r, &row.target_session_id))?
-            {
-                ways.insert(row.target_session_id, (row.kind, way(cx, store, servers, session, row.kind)));
-            }
-        }
-        Ok(any.then_some(Self(ways)))
-    }
-
-    /// The way that was seen for a command like this one: a command of Codex and a message may take different ones.
-    fn to(&self, row: &InLine) -> Option<&Way> {
-        let (looked_for, way) = self.0.get(&row.target_session_id)?;
-        (looked_for.control() == row.kind.control()).then_some(way)
-    }
-}
-
 /// Where nothing may be delivered.
 pub(super) struct Paused(BTreeSet<String>);
 
@@ -367,7 +325,7 @@ pub(super) fn may_begin(w: &Write<'_>, command: &Command) -> Result<Option<Aroun
 }
 
 /// The sessions that have something in flight.
-fn in_flight(rows: &[InLine]) -> BTreeSet<String> {
+pub(super) fn in_flight(rows: &[InLine]) -> BTreeSet<String> {
     rows.iter().filter(|row| row.is_in_flight()).map(|row| row.target_session_id.clone()).collect()
 }
 
@@ -398,7 +356,21 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
         }
         let Some(command) = store::commands::by_id(w.read(), &row.id)? else { continue };
         let around = known.of(w.read(), &command)?;
-        let verdict = if row.is_expired { Verdict::Over(Phase::Expired, TIME_OVER) } else { around.verdict(&command) };
+        let verdict = match around.verdict(&command) {
+            // It had lain in the inbox in safety: when its time is over it goes back there.
+            verdict @ (Verdict::Deliver | Verdict::Waits)
+                if row.is_expired && after_resume::has_left_inbox(w.read(), &command)? =>
+            {
+                if matches!(verdict, Verdict::Waits) || paused.covers(command.task_id.as_deref()) {
+                    held.insert(row.target_session_id);
+                } else {
+                    handled.push(put_into_inbox(w, orders, &command, &around, after_resume::BACK, dry_run, now)?);
+                }
+                continue;
+            }
+            _ if row.is_expired => Verdict::Over(Phase::Expired, TIME_OVER),
+            verdict => verdict,
+        };
         let way = match verdict {
             Verdict::Waits => {
                 held.insert(row.target_session_id);
@@ -417,10 +389,10 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
                 handled.push(close(w, orders, &command, &around, phase, &why, dry_run, now)?);
                 continue;
             }
-            Verdict::Deliver => ways.to(&row),
+            Verdict::Deliver => ways.to(&row, around.target.as_ref()),
         };
         match way.map(|way| way.next(command.kind)) {
-            // It has come into line since the look.
+            // It has come into line since the look, or its session was brought back since, and that look is about nothing.
             None => {
                 held.insert(row.target_session_id);
             }
@@ -464,13 +436,13 @@ fn deliver(w: &Write<'_>, orders: &Orders, ways: &Ways, room: usize, dry_run: bo
     Ok(Batch { handled, pushes })
 }
 
-fn is_wanted(orders: &Orders, row: &InLine) -> bool {
+pub(super) fn is_wanted(orders: &Orders, row: &InLine) -> bool {
     orders.kind.is_none_or(|kind| kind == row.kind)
         && orders.target_session_id.as_deref().is_none_or(|only| only == row.target_session_id)
         && orders.task_id.as_deref().is_none_or(|task| row.task_id.as_deref() == Some(task))
 }
 
-fn waits(row: &InLine, paused: &Paused) -> bool {
+pub(super) fn waits(row: &InLine, paused: &Paused) -> bool {
     !row.is_due || paused.covers(row.task_id.as_deref())
 }
 
@@ -524,3 +496,6 @@ pub(super) fn value(handled: &Handled) -> Result<Value> {
 pub(super) fn moved(done: bool) -> Result<()> {
     if done { Ok(()) } else { Err(Error::new(crate::base::Kind::Bug, "a command moved inside a transaction")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,8 @@ const LOOK: &str = "look into its pane, then decide with `conveyor dispatch reso
 const SENT_BY_HAND: &str = "somebody has submitted it; the session's rollout is awaited";
 const HAS_MOVED: &str = "the session has another thread now, and the one it was typed for is read no more";
 const ENDED: &str = "its session has ended; its rollout is read once more";
+/// What was submitted to a process that is gone did not arrive: its rollout was read to its end.
+pub(super) const NOT_SHOWN: &str = "and its rollout does not show";
 
 /// Looks after typed messages in flight, one after the other as long as `go_on` says yes. Gives those that were settled.
 ///
@@ -278,7 +280,7 @@ impl Open<'_> {
         if work.is_clear() {
             return work.end(Phase::Failed, &format!("{why}, and no other thread was seen in it"));
         }
-        work.end(Phase::Failed, &format!("{why}, and its rollout does not show {}", work.sought()))
+        work.end(Phase::Failed, &format!("{why}, {NOT_SHOWN} {}", work.sought()))
     }
 
     fn has_moved(&self) -> bool {

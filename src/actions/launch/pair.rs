@@ -490,7 +490,7 @@ fn write_down(
     now: Timestamp,
 ) -> Result<Session> {
     let started = registering::Started { prepared, spawned, role, via: Pair::NAME, before: &Before::Free };
-    registering::write_down(cx, w, started, now)
+    Ok(registering::write_down(cx, w, started, now)?.session)
 }
 
 impl Outcome for Paired {

@@ -20,7 +20,18 @@ pub(super) enum Before<'a> {
     /// Nobody, or a session that is gone.
     Free,
     /// This session, which is brought back.
-    Resumed(&'a Session),
+    Resumed {
+        session: &'a Session,
+        /// Who brings it back.
+        by: audit::Actor,
+    },
+}
+
+/// What was written down.
+pub(super) struct Registered {
+    pub session: Session,
+    /// The commands that a resume has queued again, which had come while its Codex was gone.
+    pub requeued: Vec<String>,
 }
 
 /// Writes the session down. Starting took a while, so whether the name is free, or the session to resume still as it
@@ -32,7 +43,7 @@ pub(super) fn register(
     role: Role,
     via: &str,
     before: &Before<'_>,
-) -> Result<Session> {
+) -> Result<Registered> {
     if cx.interrupted() {
         return Err(super::interrupted());
     }
@@ -51,12 +62,12 @@ pub(super) struct Started<'a> {
 }
 
 /// The same within a transaction.
-pub(super) fn write_down(cx: &Context, w: &Write<'_>, started: Started<'_>, now: Timestamp) -> Result<Session> {
+pub(super) fn write_down(cx: &Context, w: &Write<'_>, started: Started<'_>, now: Timestamp) -> Result<Registered> {
     let Started { prepared, spawned, role, via, before } = started;
     let plan = &prepared.plan;
     let found = store::sessions::find(w.read(), &plan.name)?;
     match (&before, &found) {
-        (Before::Resumed(seen), now) => check_unchanged(now.as_ref(), seen)?,
+        (Before::Resumed { session, .. }, now) => check_unchanged(now.as_ref(), session)?,
         (Before::Free, Some(known)) => check_free(known, role)?,
         (Before::Free, None) => {}
     }
@@ -103,9 +114,10 @@ pub(super) fn write_down(cx: &Context, w: &Write<'_>, started: Started<'_>, now:
         }
         _ => store::rollouts::leave(w, &session.id, now)?,
     }
-    if plan.resume.is_some() {
-        dispatch::queue_again(w, &session, cx.actor(), &cx.moment())?;
-    }
+    let requeued = match before {
+        Before::Resumed { by, .. } => dispatch::queue_again(w, &session, *by, &cx.moment())?,
+        Before::Free => Vec::new(),
+    };
     if let (Some(start), Some(home)) = (&spawned.server_start, &session.codex_home) {
         store::server_starts::note(w, home, start.as_ref().err().map(String::as_str), now)?;
     }
@@ -123,7 +135,7 @@ pub(super) fn write_down(cx: &Context, w: &Write<'_>, started: Started<'_>, now:
         "writable_roots": plan.writable,
     });
     audit::append(w, now, cx.actor(), "session_started", about, &payload)?;
-    Ok(session)
+    Ok(Registered { session, requeued })
 }
 
 /// A name can be used when nobody has it, or its session is gone.

@@ -10,7 +10,7 @@ use super::{
     writable,
 };
 use crate::{
-    actions::{Action, Argv, Context, Format, lookup, session::check_thread_free},
+    actions::{Action, Argv, Context, Format, caller, dispatch, lookup, session::check_thread_free},
     base::{Error, Result},
     model::session::{Registration, Role, Session},
     ports::process::{Liveness, ProcessId},
@@ -47,7 +47,8 @@ impl Action for Resume {
     type Output = Started;
 
     fn run(self, cx: &Context) -> Result<Started> {
-        let (session, judgement) = cx.ledger_to_change()?.read(|r| {
+        let ledger = cx.ledger_to_change()?;
+        let (session, judgement) = ledger.read(|r| {
             let session = lookup::session(r, &self.session)?;
             check_thread_free(r, &session)?;
             let judgement = store::board::judgement(r, &session, cx.now())?;
@@ -101,16 +102,18 @@ impl Action for Resume {
             if dead.is_none() {
                 spawn::check_name_free(cx, &prepared)?;
             }
-            return Ok(Started::planned(&prepared, session.role));
+            let requeued = ledger.read(|r| dispatch::would_queue_again(r, &session))?;
+            return Ok(Started::planned(&prepared, session.role).with_requeued(requeued));
         }
+        let before = Before::Resumed { session: &session, by: caller::origin(cx, &ledger)?.actor(cx) };
         if let Some(dead) = dead {
             dead.close()?;
         }
         spawn::check_name_free(cx, &prepared)?;
         let mut spawned = spawn::spawn(cx, &prepared)?;
         spawned.rollout = session.codex_session_path.as_ref().map(PathBuf::from).filter(|path| path.exists());
-        match register(cx, &prepared, &spawned, session.role, Self::NAME, &Before::Resumed(&session)) {
-            Ok(session) => Ok(Started::of(&prepared, &spawned, session)),
+        match register(cx, &prepared, &spawned, session.role, Self::NAME, &before) {
+            Ok(now) => Ok(Started::of(&prepared, &spawned, now.session).with_requeued(now.requeued)),
             Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),
         }
     }

@@ -154,9 +154,9 @@ pub(super) fn start(cx: &Context, plan: Plan, role: Role, name: &str, via: &str)
     }
     let mut spawned = spawn::spawn(cx, &prepared)?;
     match register(cx, &prepared, &spawned, role, via, &Before::Free) {
-        Ok(session) => {
+        Ok(registered) => {
             spawned.keep_prompt()?;
-            let session = first_look(cx, &prepared, &spawned, session);
+            let session = first_look(cx, &prepared, &spawned, registered.session);
             Ok(Started::of(&prepared, &spawned, session))
         }
         Err(error) => Err(spawn::undo(cx, &prepared, &spawned, error)),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     actions::Outcome,
+    base::text,
     model::{
         pane::PaneState,
         session::{Role, Session},
@@ -33,6 +34,9 @@ pub struct Started {
     ledger_unwritable: Option<String>,
     name: String,
     pid: Option<i64>,
+    /// The commands that came while its Codex was gone, and that a resume queues again; absent in a start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requeued_commands: Option<Vec<String>>,
     role: Role,
     /// Null when the thread keeps its own setting.
     sandbox: Option<Sandbox>,
@@ -58,6 +62,11 @@ impl Started {
         &self.name
     }
 
+    /// The same of a resume, with the commands that it queues again.
+    pub(super) fn with_requeued(self, commands: Vec<String>) -> Self {
+        Self { requeued_commands: Some(commands), ..self }
+    }
+
     pub(super) fn planned(prepared: &Prepared, role: Role) -> Self {
         let plan = &prepared.plan;
         Self {
@@ -72,6 +81,7 @@ impl Started {
             ledger_unwritable: plan.ledger_unwritable.clone(),
             name: plan.name.clone(),
             pid: None,
+            requeued_commands: None,
             role,
             sandbox: plan.sandbox,
             session_id: None,
@@ -100,6 +110,7 @@ impl Started {
             ledger_unwritable: plan.ledger_unwritable.clone(),
             name: session.name,
             pid: session.pid,
+            requeued_commands: None,
             role: session.role,
             sandbox: plan.sandbox,
             session_id: Some(session.id),
@@ -153,6 +164,15 @@ impl Outcome for Started {
         }
         if self.trust_accepted {
             writeln!(out, "  the folder is trusted now")?;
+        }
+        if let Some(commands) = self.requeued_commands.as_ref().filter(|commands| !commands.is_empty()) {
+            let are = match (self.dry_run, commands.len()) {
+                (true, _) => "would be",
+                (false, 1) => "is",
+                (false, _) => "are",
+            };
+            let messages = text::counted(commands.len(), "message");
+            writeln!(out, "  {messages} that came while its Codex was gone {are} queued again, to be sent to it")?;
         }
         if let Some(id) = &self.codex_session_id {
             writeln!(out, "  Codex session {id}")?;

@@ -129,8 +129,9 @@ fn settle_budget(w: &Write<'_>, command: &Command, to: Phase) -> Result<()> {
     }
 }
 
-/// Puts a command that was given up, that nobody has fetched, or whose fate an operator decided, back into its line: tries, fence and what it
-/// came to begin anew, at the end of the line. Its time to live is `time_to_live` milliseconds from now.
+/// Puts a command that was given up, that nobody has fetched, or whose fate an operator decided, back into its line: tries,
+/// fence, way and what it came to begin anew, at the end of the line; what nobody has fetched keeps its place. Its time to
+/// live is `time_to_live` milliseconds from now.
 ///
 /// # Errors
 /// As [`advance`].
@@ -148,7 +149,8 @@ pub fn requeue(
     w.connection
         .prepare_cached(
             "update commands set
-                seq = (select max(seq) + 1 from commands),
+                seq = case when :keeps_place then seq else (select max(seq) + 1 from commands) end,
+                lane = null, lane_reason = null,
                 fence = fence + 1, attempts = 0, crash_count = 0, defer_count = 0, error = null, result_json = null,
                 budget_spent = 0,
                 boot_id = :boot_id, available_at = null, available_uptime = 0,
@@ -157,6 +159,8 @@ pub fn requeue(
         )?
         .execute(named_params! {
             ":id": command.id,
+            // What came later, and waits, comes after it.
+            ":keeps_place": command.phase == Phase::Delivered,
             ":boot_id": now.boot_id,
             ":expires_at": expires,
             ":expires_uptime": time_to_live.map(|millis| now.uptime.saturating_add(millis)),

@@ -124,6 +124,21 @@ pub fn settle_unseen(w: &Write<'_>, id: i64, why: &str) -> Result<bool> {
     Ok(changed == 1)
 }
 
+/// Whether an item of a command was taken out of the way for this reason.
+///
+/// # Errors
+/// SQLite's own error.
+pub fn was_settled(r: Read<'_>, correlation_id: &str, command_id: &str, why: &str) -> Result<bool> {
+    let mut statement = r.connection.prepare_cached(
+        "select exists (
+            select 1 from routed_notifications
+            where correlation_id = :correlation_id and command_id = :command_id and state = 'suppressed' and error = :why
+         ) as was_settled",
+    )?;
+    let bound = named_params! { ":correlation_id": correlation_id, ":command_id": command_id, ":why": why };
+    Ok(statement.query_row(bound, |row| row.get("was_settled"))?)
+}
+
 /// Takes out of the way what nobody has seen of a task that ends: nobody is to act on it any more. What a command is
 /// under way for, which may tell its reader of it, stays. The commands that had laid it there, and how many items there
 /// were.
