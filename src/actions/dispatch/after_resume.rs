@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Why it is taken out of the inbox.
-const WHY: &str = "its session was resumed";
+const WHY: &str = "its session was resumed, and it is sent there";
 /// Why it lies there again.
 pub(super) const BACK: &str = "its session was resumed, and its time ran out before it could be sent there";
 

@@ -183,7 +183,7 @@ impl Rows for Inbox {
     }
 }
 
-/// The messages of all sessions. What was delivered is shown as what lies in the inbox; what was taken back is nobody's
+/// The messages of all sessions. What was delivered is shown as what lies in the inbox; what was put away is nobody's
 /// business any more.
 fn unfiltered(deliveries: &Deliveries) -> impl Iterator<Item = Row<'_>> {
     let commands = deliveries

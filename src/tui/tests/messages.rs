@@ -518,11 +518,11 @@ fn a_message_of_a_stopped_task_says_what_happened_when_and_by_whom() {
     };
     let shown = one_line(&app);
     assert!(shown.contains("put away 2m ago: its task was stopped by the operator"), "{shown}");
-    // An end from before that was there is not what took it back.
+    // An end from before that was there is not what put it away.
     item.created_at = ago(60);
     update(&mut app, Msg::Deliveries(Ok(Deliveries { items: vec![item], ..quiet() })));
     let shown = one_line(&app);
-    assert!(shown.contains("taken back: its task was stopped by the operator"), "{shown}");
+    assert!(shown.contains("put away: its task was stopped by the operator"), "{shown}");
 }
 
 #[test]
