@@ -26,7 +26,7 @@ use crate::{
         pane::{self, BusyWait},
         progress::{EndKind, Progress},
         session::{Role, Session},
-        state::{CoarseState, Condition, Judgement},
+        state::{CoarseState, Condition, Judgement, PANE_GONE},
         task::{Binding, Task},
     },
     store::{
@@ -412,7 +412,7 @@ impl Run<'_> {
                 return unseen(false, None, "session has no tmux pane".to_owned());
             }
             let gone =
-                look.rows.iter().filter_map(|row| row.reading.as_ref()).find(|reading| reading.rule == "pane_gone");
+                look.rows.iter().filter_map(|row| row.reading.as_ref()).find(|reading| reading.rule == PANE_GONE);
             return match gone {
                 Some(reading) => unseen(true, Some("tmux_session_missing"), reading.reason.clone()),
                 None => {

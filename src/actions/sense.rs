@@ -23,7 +23,7 @@ use crate::{
         pane::PaneReading,
         question::Question,
         session::Session,
-        state::{Condition, Readiness, Reading, Source},
+        state::{Condition, PANE_GONE, Readiness, Reading, Source},
     },
     ports::{
         codex_server::{ServerError, ServerLink, ThreadStatus, Timeouts},
@@ -120,7 +120,7 @@ impl Observer {
         let listed = &self.panes[&session.tmux_socket];
         let now = listed.at;
         let gone = |reason: String| {
-            let reading = reading(Source::Screen, Condition::Unknown, "pane_gone", reason);
+            let reading = reading(Source::Screen, Condition::Unknown, PANE_GONE, reason);
             row(session, Source::Screen, now, Some(reading), not_ready())
         };
         let info = match &listed.panes {

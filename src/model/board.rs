@@ -8,7 +8,7 @@ use super::{
     family::{Parent, SubAgent},
     marks::MarksView,
     session::{Registration, Role, SessionKind},
-    state::Judgement,
+    state::{Judgement, PANE_GONE},
     supervision::CriteriaSummary,
     task::{BindingState, Task},
     usage::{ContextUse, TokenUse},
@@ -145,10 +145,11 @@ impl SessionRow {
         Urgency::of(attention, &self.marks, self.judgement.since, now)
     }
 
-    /// Its pane; none of one that is gone, whatever its last one was.
+    /// Its pane; none when the session is gone, or the pane was seen to be.
     #[must_use]
     pub fn pane(&self) -> Option<&str> {
-        self.tmux_pane_id.as_deref().filter(|_| self.registration == Registration::Active)
+        let is_seen_gone = || self.judgement.readings.iter().any(|reading| reading.rule == PANE_GONE);
+        self.tmux_pane_id.as_deref().filter(|_| self.registration == Registration::Active && !is_seen_gone())
     }
 
     /// Whether the operator should look at it: it needs an answer, or its turn ended and nobody has looked, or the

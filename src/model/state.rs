@@ -168,9 +168,12 @@ impl Reading {
     /// The sensor saw that no Codex runs there any more.
     #[must_use]
     pub fn says_gone(&self) -> bool {
-        matches!(self.rule.as_str(), "process_gone" | "pane_gone" | "codex_exited")
+        matches!(self.rule.as_str(), "process_gone" | PANE_GONE | "codex_exited")
     }
 }
+
+/// The rule of a pane that was looked for and is not there, or holds another process.
+pub const PANE_GONE: &str = "pane_gone";
 
 text_enum! {
     /// Whether the sensors agree.

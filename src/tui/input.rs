@@ -133,9 +133,9 @@ fn on_screen(app: &mut App, intent: Intent, effects: &mut Vec<Effect>) {
             app.layers.push(Layer::Help { filter: String::new(), scroll: 0, places });
         }
         Intent::Explain => explaining::open(app, effects),
-        Intent::Attach | Intent::RawPane if gone(app).is_some() => {
-            let name = gone(app).unwrap_or_default();
-            app.say(Part::Warning, format!("{name} is gone: there is no pane of it to show"));
+        Intent::Attach | Intent::RawPane if lost_pane(app).is_some() => {
+            let why = lost_pane(app).unwrap_or_default();
+            app.say(Part::Warning, why);
         }
         Intent::Attach => match app.session().map(|session| (session.id.clone(), session.name.clone())) {
             Some((id, name)) => attach(app, id, name, effects),
@@ -291,7 +291,12 @@ pub(super) fn attach(app: &mut App, id: String, name: String, effects: &mut Vec<
     effects.push(Effect::Load(Load::Attach(id)));
 }
 
-/// The name of the selected session, when it is gone.
-fn gone(app: &App) -> Option<String> {
-    app.session().filter(|row| row.registration == Registration::Gone).map(|row| row.name.clone())
+/// Why there is no pane of the selected session to be shown any more; none when there is one, or never was.
+fn lost_pane(app: &App) -> Option<String> {
+    let row = app.session().filter(|row| row.tmux_pane_id.is_some() && row.pane().is_none())?;
+    Some(if row.registration == Registration::Gone {
+        format!("{} is gone: there is no pane of it to show", row.name)
+    } else {
+        format!("the pane of {} is gone: there is nothing to show", row.name)
+    })
 }

@@ -43,7 +43,8 @@ fn a_pair_stands_side_by_side_on_the_task_screen() {
     world.bind("parser", "w1");
     world.wait_for_condition("w1", "done");
     let terminal = cockpit(&world);
-    terminal.wait_for("Begun.");
+    // Which of the two stands first depends on whose rollout was read first.
+    terminal.wait_for("parser");
     terminal.press(&["2"]);
     let screen = terminal.wait_until("both ends", |screen| {
         let both = screen.contains("worker w1: conversation") && screen.contains("manager m1: conversation");

@@ -578,6 +578,34 @@ fn a_session_that_is_gone_has_no_pane_and_no_key_for_one() {
     }
 }
 
+/// Its Codex may run on behind a server, or have died: what is not there is not offered.
+#[test]
+fn a_pane_that_was_seen_to_be_gone_has_no_key() {
+    let mut app = app(160, 50);
+    let mut now = board();
+    let row = now.sessions.iter_mut().find(|row| row.name == "w1").unwrap();
+    row.judgement.readings.push(crate::model::state::Reading {
+        source: crate::model::state::Source::Screen,
+        condition: crate::model::state::Condition::Unknown,
+        rule: crate::model::state::PANE_GONE.into(),
+        reason: "its pane %1 is gone".into(),
+        at: Some(ago(3)),
+        byte_offset: None,
+    });
+    assert!(footer_of(&app).contains(" a ") && footer_of(&app).contains(" p "), "{}", footer_of(&app));
+    update(&mut app, Msg::Board(Ok(now)));
+    assert_eq!(selected(&app), "session-w1");
+    assert!(!footer_of(&app).contains(" a ") && !footer_of(&app).contains(" p "), "{}", footer_of(&app));
+    for key in ["a", "p"] {
+        assert!(press(&mut app, key).is_empty(), "{key} asks for nothing");
+        assert!(screen(&app).contains("the pane of w1 is gone: there is nothing to show"), "{}", screen(&app));
+    }
+}
+
+fn footer_of(app: &App) -> String {
+    screen(app).lines().last().unwrap_or_default().to_owned()
+}
+
 #[test]
 fn the_head_of_a_task_follows_what_is_recorded_about_it() {
     let mut app = app(100, 30);
