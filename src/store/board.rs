@@ -366,7 +366,7 @@ mod tests {
     /// A screen says the same of two questions in a row, so that its word keeps the time of the first.
     #[test]
     fn a_session_needs_somebody_since_its_present_question_was_put() {
-        let store = Store::memory().unwrap();
+        let store = Store::with_session(Registration::Active);
         let reading = Reading {
             source: Source::Screen,
             condition: Condition::Blocked,
@@ -390,10 +390,6 @@ mod tests {
         };
         store
             .write(|w| {
-                w.connection.execute_batch(
-                    "insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
-                     values ('s', 'w1', 'worker', 't', '/', '2026-11-21T02:00:00.000Z', 'active')",
-                )?;
                 let row = sensors::SensorRow {
                     session_id: "s".to_owned(),
                     source: Source::Screen,
@@ -421,13 +417,9 @@ mod tests {
     #[test]
     fn a_session_that_is_gone_says_how_and_since_when() {
         let told = |kind: &str| {
-            let store = Store::memory().unwrap();
+            let store = Store::with_session(Registration::Gone);
             store
                 .write(|w| {
-                    w.connection.execute_batch(
-                        "insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
-                         values ('s', 'w1', 'worker', 't', '/', '2026-11-21T02:00:00.000Z', 'gone')",
-                    )?;
                     let about = audit::About { task_id: None, session_id: Some("s") };
                     if !kind.is_empty() {
                         audit::append(w, at(61_000), audit::Actor::Operator, kind, about, &serde_json::json!({}))?;

@@ -89,6 +89,20 @@ impl Read<'_> {
 
 #[cfg(test)]
 impl Store {
+    /// A ledger with one session, worker `w1` with the id `s`, in this state.
+    fn with_session(state: crate::model::session::Registration) -> Self {
+        use crate::{
+            base::Timestamp,
+            model::session::{Role, Session},
+        };
+        let store = Self::memory().unwrap();
+        let at = Timestamp::from_millis(0);
+        let (id, name, token) = ("s".to_owned(), "w1".to_owned(), "t".to_owned());
+        let session = Session { state, ..Session::new(id, name, Role::Worker, token, at) };
+        store.write(|w| sessions::save(w, &session)).unwrap();
+        store
+    }
+
     /// [`Read::plan`] of a statement that stands alone.
     fn plan(&self, sql: &str) -> Vec<String> {
         self.read(|r| Ok::<_, Error>(r.plan(sql))).unwrap()

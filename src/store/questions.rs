@@ -265,7 +265,7 @@ pub fn told(w: &Write<'_>, id: i64, notification_id: i64, now: Timestamp) -> Res
 mod tests {
     use super::*;
     use crate::{
-        model::{pane::Prompt, state::Source},
+        model::{pane::Prompt, session::Registration, state::Source},
         store::Store,
     };
 
@@ -286,17 +286,7 @@ mod tests {
     }
 
     fn store() -> Store {
-        let store = Store::memory().unwrap();
-        store
-            .write(|w| {
-                w.connection.execute_batch(
-                    "insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
-                     values ('s', 'w1', 'worker', 't', '/', '2026-11-21T02:00:00.000Z', 'active')",
-                )?;
-                Ok::<_, Error>(())
-            })
-            .unwrap();
-        store
+        Store::with_session(Registration::Active)
     }
 
     fn at(millis: i64) -> Timestamp {

@@ -3,7 +3,7 @@
 use super::{app::App, criteria, ending, form, operator, record, submitting::ask_command, theme::Part};
 use crate::{
     actions::{Command, Dispatch, DispatchVerb, Listed as _, Stop, Unbind},
-    model::{session::Registration, state::Condition},
+    model::session::Registration,
     text_enum,
 };
 
@@ -53,16 +53,9 @@ pub(super) fn question(app: &App, deed: Deed) -> Result<(String, Command), Strin
             if session.registration != Registration::Active {
                 return Err(format!("{} is gone: there is nothing to stop", session.name));
             }
-            let busy = match session.judgement.condition {
-                Condition::Busy => " Its turn that runs is interrupted.",
-                Condition::Blocked => " What it asks is cancelled.",
-                Condition::Idle | Condition::Done | Condition::Aborted | Condition::Unknown => "",
-            };
-            let name = session.name.clone();
-            let left = ending::of_session(app, &name);
-            let words =
-                format!("Stop {name}?{busy} {left} Its record, its history and a binding stay; it can be resumed.");
-            Ok((words, Stop { session: name }.into_command()))
+            let command = Stop { session: session.name.clone() }.into_command();
+            let words = ending::question(app, &command).ok_or("there is nothing to ask")?;
+            Ok((words, command))
         }
         Deed::Unbind => {
             let row = form::selected_task(app).ok_or("no task is selected")?;

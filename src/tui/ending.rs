@@ -1,7 +1,8 @@
-//! What goes with the end of a task, of a binding or of a registration: said before it, carried by its command, and
+//! What goes with the end of a task, of a binding, of a registration or of a session: said before it, carried by its command, and
 //! asked about again when it has changed before the yes arrived.
 //!
 //! The command says what was shown (`--expect`); whether that is still so is decided in the transaction of the end.
+//! `stop` takes no such flag: a session can be resumed, and its question is only kept up to date.
 
 use super::{
     acts,
@@ -213,6 +214,16 @@ pub fn plain(command: &Command) -> Command {
 /// What is asked before an end, with what goes with it; none for another command, and at the gates that is drawn.
 pub(super) fn question(app: &App, command: &Command) -> Option<String> {
     match command {
+        Command::Stop(action) => {
+            let name = &action.session;
+            let busy = match session(app, name).map(|row| row.judgement.condition) {
+                Some(Condition::Busy) => " Its turn that runs is interrupted.",
+                Some(Condition::Blocked) => " What it asks is cancelled.",
+                Some(Condition::Idle | Condition::Done | Condition::Aborted | Condition::Unknown) | None => "",
+            };
+            let left = of_session(app, name);
+            Some(format!("Stop {name}?{busy} {left} Its record, its history and a binding stay; it can be resumed."))
+        }
         Command::StopTask(action) => Some(of_stop(app, action)),
         Command::Unbind(action) => {
             let tasks = app.board().map_or(&[][..], |board| &board.tasks);
@@ -238,7 +249,7 @@ pub(super) fn question(app: &App, command: &Command) -> Option<String> {
 }
 
 /// What becomes of what has not reached a session when it is gone.
-pub(super) fn of_session(app: &App, name: &str) -> String {
+fn of_session(app: &App, name: &str) -> String {
     let left = session(app, name).and_then(|row| Some(app.deliveries()?.awaiting(&row.id)));
     let mut told = vec![given_up(left.map(|left| left.waiting), "for it")];
     let unseen = "nobody sees any more whether that arrives";

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 
 use super::{COMMAND, LONGEST_PAYLOAD, PREVIEW, Read, Result, command};
 use crate::{
@@ -120,51 +120,60 @@ const UNSEEN_MESSAGES: &str = "select c.task_id, c.id
     and c.phase = 'delivered' and c.task_id is not null
   order by c.seq";
 
+/// Each row of a statement without parameters.
+fn each(r: Read<'_>, sql: &str, mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>) -> Result<()> {
+    let mut statement = r.connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        take(row)?;
+    }
+    Ok(())
+}
+
 /// What the end of each task would take back now, of the tasks of which something waits or is under way.
 ///
 /// # Errors
 /// SQLite's own error.
 pub fn left_over(r: Read<'_>) -> Result<Vec<LeftOver>> {
     let mut found: BTreeMap<String, LeftOver> = BTreeMap::new();
-    let mut of = |sql: &str, add: &dyn Fn(&mut LeftOver, &rusqlite::Row<'_>) -> rusqlite::Result<()>| -> Result<()> {
-        let mut statement = r.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let task_id: String = row.get("task_id")?;
-            let left = found.entry(task_id.clone()).or_insert_with(|| LeftOver { task_id, ..LeftOver::default() });
-            add(left, row)?;
-        }
-        Ok(())
+    let mut of = |row: &Row<'_>, add: &dyn Fn(&mut LeftOver) -> rusqlite::Result<()>| {
+        let task_id: String = row.get("task_id")?;
+        add(found.entry(task_id.clone()).or_insert_with(|| LeftOver { task_id, ..LeftOver::default() }))
     };
-    of(&waiting_of_tasks(), &|left, row| {
-        left.taken_back += convert::count(row, "taken_back")?;
-        left.under_way += convert::count(row, "under_way")?;
-        left.bound += convert::count(row, "bound")?;
-        left.bound_under_way += convert::count(row, "bound_under_way")?;
-        Ok(())
+    each(r, &waiting_of_tasks(), |row| {
+        of(row, &|left| {
+            left.taken_back += convert::count(row, "taken_back")?;
+            left.under_way += convert::count(row, "under_way")?;
+            left.bound += convert::count(row, "bound")?;
+            left.bound_under_way += convert::count(row, "bound_under_way")?;
+            Ok(())
+        })
     })?;
-    of(&uncertain_of_tasks(), &|left, row| {
-        left.under_way += convert::count(row, "under_way")?;
-        left.bound_under_way += convert::count(row, "bound_under_way")?;
-        Ok(())
+    each(r, &uncertain_of_tasks(), |row| {
+        of(row, &|left| {
+            left.under_way += convert::count(row, "under_way")?;
+            left.bound_under_way += convert::count(row, "bound_under_way")?;
+            Ok(())
+        })
     })?;
-    of(&unseen_of_tasks(), &|left, row| {
-        left.taken_back += convert::count(row, "messages")?;
-        left.reports += convert::count(row, "reports")?;
-        left.bound_unread += convert::count(row, "bound")?;
-        Ok(())
+    each(r, &unseen_of_tasks(), |row| {
+        of(row, &|left| {
+            left.taken_back += convert::count(row, "messages")?;
+            left.reports += convert::count(row, "reports")?;
+            left.bound_unread += convert::count(row, "bound")?;
+            Ok(())
+        })
     })?;
     // The first of each task, in one go over all: a search for each would go through everything again.
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for sql in [waiting_messages().as_str(), UNSEEN_MESSAGES] {
-        let mut statement = r.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
+        each(r, sql, |row| {
             let ids = named.entry(row.get("task_id")?).or_default();
             if ids.len() < EXAMPLES {
                 ids.push(row.get("id")?);
             }
-        }
+            Ok(())
+        })?;
     }
     let mut statement = r.connection.prepare_cached(&format!("{COMMAND} where c.id = :id"))?;
     for left in found.values_mut().filter(|left| left.taken_back > 0) {
@@ -190,25 +199,18 @@ pub fn left_of(r: Read<'_>, task_id: &str) -> Result<LeftOver> {
 /// SQLite's own error.
 pub fn awaiting(r: Read<'_>) -> Result<BTreeMap<String, Awaiting>> {
     let mut found: BTreeMap<String, Awaiting> = BTreeMap::new();
-    let mut of = |sql: &str, add: &dyn Fn(&mut Awaiting, &rusqlite::Row<'_>) -> rusqlite::Result<()>| -> Result<()> {
-        let mut statement = r.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            add(found.entry(row.get("target_session_id")?).or_default(), row)?;
-        }
-        Ok(())
-    };
-    of(&waiting_for_sessions(), &|session, row| {
+    each(r, &waiting_for_sessions(), |row| {
+        let session = found.entry(row.get("target_session_id")?).or_default();
         session.waiting += convert::count(row, "waiting")?;
         session.under_way += convert::count(row, "under_way")?;
         Ok(())
     })?;
-    of(&uncertain_for_sessions(), &|session, row| {
-        session.under_way += convert::count(row, "under_way")?;
+    each(r, &uncertain_for_sessions(), |row| {
+        found.entry(row.get("target_session_id")?).or_default().under_way += convert::count(row, "under_way")?;
         Ok(())
     })?;
-    of(&unseen_of_sessions(), &|session, row| {
-        session.unread += convert::count(row, "unread")?;
+    each(r, &unseen_of_sessions(), |row| {
+        found.entry(row.get("target_session_id")?).or_default().unread += convert::count(row, "unread")?;
         Ok(())
     })?;
     Ok(found)
